@@ -1,0 +1,55 @@
+# Every target installs what it needs by itself; `make` alone lists the targets.
+# Node comes from npm (package.json, optionalDependencies), so its folder leads PATH.
+SYSTEM_PATH := $(PATH)
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+.DEFAULT_GOAL := help
+.PHONY: help up down clean status demo test check gen fmt bench-echo bench-kv
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+up: node_modules/.stamp ## start three campuses on this machine; prints addresses and what to try next
+	@./tricampus up
+
+down: node_modules/.stamp ## stop them; data stays
+	@./tricampus down
+
+clean: node_modules/.stamp ## stop them and remove their data
+	@./tricampus down --quiet
+	@./tricampus clean
+
+status: node_modules/.stamp ## show every process: campus, health, versions behind
+	@./tricampus status
+
+demo: node_modules/.stamp ## two conversations, one campus killed on the way, and the ledger
+	@./tricampus demo
+
+test: node_modules/.stamp ## run all tests that need no container engine
+	@vitest run
+
+check: node_modules/.stamp ## types, lint, format, tidy, generated code fresh, dead code
+	tsc
+	biome check --error-on-warnings
+	node tools/tidy.ts
+	buf lint
+	node tools/generated-fresh.ts
+	knip
+
+gen: node_modules/.stamp ## generate protos/gen from protos/
+	buf generate
+
+fmt: node_modules/.stamp ## format the code and apply safe fixes
+	biome check --write
+
+bench-echo: node_modules/.stamp ## measure svrkit: 256 B echo calls
+	@node bench/echo.ts
+
+bench-kv: node_modules/.stamp ## measure the store: 256 B puts on three replicas
+	@node bench/kv.ts
+
+# npm runs under the machine's own Node: `npm ci` removes the one in node_modules while it works.
+node_modules/.stamp: package-lock.json package.json
+	@PATH="$(SYSTEM_PATH)" command -v npm >/dev/null || \
+	  { echo "make: npm is missing; install Node 20 or later with npm (https://nodejs.org)" >&2; exit 1; }
+	PATH="$(SYSTEM_PATH)" npm ci --no-progress --loglevel=error
+	@touch $@

@@ -1,0 +1,56 @@
+/**
+ * What travels with every call: who asks, on whose ticket, until when, under which operation id and
+ * trace. A handler gets a Call; when it calls on, it passes `forward(call)` so that nothing is lost
+ * on the way and the deadline only ever shrinks.
+ */
+import { randomFillSync } from "node:crypto";
+
+/** Monotonic milliseconds; the only clock svrkit measures durations with. */
+export function monotonicMs(): number {
+  return performance.now();
+}
+
+export interface Call {
+  /** Monotonic time at which the caller stops waiting. */
+  readonly deadlineMs: number;
+  /** 16 bytes, or empty when the caller gave none. */
+  readonly operationId: Uint8Array;
+  /** The user's ticket as it came, unverified; empty when there is none. */
+  readonly ticket: Uint8Array;
+  /** Name of the calling service; "" for a client outside. */
+  readonly caller: string;
+  /** W3C trace context, 25 bytes. */
+  readonly trace: Uint8Array;
+  readonly priority: number;
+}
+
+export interface CallOptions {
+  /** Monotonic deadline; wins over timeoutMs. */
+  readonly deadlineMs?: number | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly operationId?: Uint8Array | undefined;
+  readonly ticket?: Uint8Array | undefined;
+  readonly trace?: Uint8Array | undefined;
+  readonly priority?: number | undefined;
+  /** Indexes of the callee's peers in the order to try; default: own campus, then the others evenly. */
+  readonly order?: readonly number[] | undefined;
+}
+
+export const DEFAULT_TIMEOUT_MS = 5_000;
+export const NO_BYTES: Uint8Array = new Uint8Array(0);
+
+/** Options for a call made on behalf of `call`: same deadline, ticket, trace and priority. */
+export function forward(call: Call): CallOptions {
+  return { deadlineMs: call.deadlineMs, ticket: call.ticket, trace: call.trace, priority: call.priority };
+}
+
+/** A new trace: random ids, flags 0 (not sampled). */
+export function newTrace(): Uint8Array {
+  const trace = new Uint8Array(25);
+  randomFillSync(trace, 0, 24);
+  return trace;
+}
+
+export function remainingMs(call: Call): number {
+  return call.deadlineMs - monotonicMs();
+}

@@ -1,0 +1,273 @@
+/**
+ * The calling door: a Client holds one Callee per service, each with all replicas in all campuses.
+ *
+ * A call goes to one replica and, when that one refuses, cannot be reached or falls silent, to the
+ * next, inside the same call and under the same operation id, until an answer comes or the deadline
+ * passes. No central node is asked. Every method served through svrkit must therefore be safe to
+ * repeat under one operation id.
+ */
+import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
+import {
+  type Call,
+  type CallOptions,
+  DEFAULT_TIMEOUT_MS,
+  monotonicMs,
+  newTrace,
+  NO_BYTES,
+} from "./call.ts";
+import { CodecError, type Reader } from "./codec.ts";
+import { RpcError } from "./errors.ts";
+import { Peer, type PeerAddress } from "./failover/peer.ts";
+import { pickOrder, usableFirst } from "./failover/pick.ts";
+import { WATCH_INTERVAL_MS } from "./limits.ts";
+import type { Method } from "./method.ts";
+import { counter } from "./monitors/registry.ts";
+import type { Server, ServerIdentity } from "./server.ts";
+import type { Waiter } from "./transport/session.ts";
+import { dial } from "./transport/tcp.ts";
+
+/** One replica of a service, as configuration names it. */
+export interface ServiceAddress {
+  readonly campus: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+const RETRY_PAUSE_FIRST_MS = 20;
+const RETRY_PAUSE_LAST_MS = 200;
+
+const failovers = counter("svrkit.failovers");
+
+export interface CalleeOptions {
+  readonly caller: string;
+  readonly local?: Server | undefined;
+}
+
+/** A replica in this very process, called without a connection. */
+interface LocalPeer {
+  readonly campus: string;
+  readonly usable: true;
+  readonly server: Server;
+}
+
+export class Client {
+  readonly #identity: ServerIdentity;
+  readonly #peers = new Map<string, Peer>();
+  #timer: NodeJS.Timeout | undefined;
+  #expectedMs = 0;
+
+  constructor(identity: ServerIdentity) {
+    this.#identity = identity;
+  }
+
+  /**
+   * The callee for a service, called on behalf of the service `caller`. Services that share a
+   * process share its one connection; `local` serves the address of the own campus in this process.
+   */
+  callee(service: string, addresses: readonly ServiceAddress[], options: CalleeOptions): Callee {
+    const dialled = addresses.map(
+      (a): PeerAddress => ({
+        campus: a.campus,
+        label: `campus ${a.campus} at ${a.host}:${a.port}`,
+        dial: (timeoutMs) => dial(a, timeoutMs),
+      }),
+    );
+    return this.calleeFrom(service, dialled, options);
+  }
+
+  calleeFrom(service: string, addresses: readonly PeerAddress[], options: CalleeOptions): Callee {
+    const peers = addresses.map((address) =>
+      options.local !== undefined && address.campus === this.#identity.campus
+        ? ({ campus: address.campus, usable: true, server: options.local } as const)
+        : this.#peer(address),
+    );
+    this.#startWatch();
+    return new Callee(service, peers, { campus: this.#identity.campus, caller: options.caller });
+  }
+
+  #peer(address: PeerAddress): Peer {
+    let peer = this.#peers.get(address.label);
+    if (peer === undefined) {
+      peer = new Peer(address, this.#identity);
+      this.#peers.set(address.label, peer);
+    }
+    return peer;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const peer of this.#peers.values()) peer.stop();
+  }
+
+  #startWatch(): void {
+    if (this.#timer !== undefined) return;
+    this.#expectedMs = monotonicMs() + WATCH_INTERVAL_MS;
+    this.#timer = setInterval(() => {
+      const nowMs = monotonicMs();
+      const lateMs = nowMs - this.#expectedMs;
+      this.#expectedMs = nowMs + WATCH_INTERVAL_MS;
+      const loopLateMs = lateMs > WATCH_INTERVAL_MS ? lateMs : 0;
+      for (const peer of this.#peers.values()) peer.watch(nowMs, loopLateMs);
+    }, WATCH_INTERVAL_MS);
+    this.#timer.unref();
+  }
+}
+
+export class Callee {
+  readonly service: string;
+  readonly peers: readonly (Peer | LocalPeer)[];
+  readonly #campus: string;
+  readonly #caller: string;
+  readonly #own: number;
+  #turn = 0;
+
+  constructor(
+    service: string,
+    peers: readonly (Peer | LocalPeer)[],
+    options: { campus: string; caller: string },
+  ) {
+    this.service = service;
+    this.peers = peers;
+    this.#campus = options.campus;
+    this.#caller = options.caller;
+    this.#own = peers.findIndex((p) => p.campus === options.campus);
+  }
+
+  call<I, O>(method: Method<I, O>, request: I, options: CallOptions = {}): Promise<O> {
+    const { hash, encodeRequest, decodeResponse } = method;
+    return this.#try(options, (index, call) => {
+      const peer = this.peers[index]!;
+      if (!(peer instanceof Peer)) return peer.server.invoke(method, request, call);
+      return send(peer, headOf(hash, call), [encodeRequest, request], call.deadlineMs, (body) =>
+        decodeResponse(body, body.end),
+      );
+    });
+  }
+
+  /** Forwards an encoded request without looking into it; resolves to the encoded response. */
+  callBytes(hash: number, request: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+    return this.#try(options, (index, call) => {
+      const peer = this.peers[index]!;
+      if (!(peer instanceof Peer)) throw new RpcError("INTERNAL", "bytes are forwarded over connections only");
+      return send(peer, headOf(hash, call), request, call.deadlineMs, (body) =>
+        Buffer.from(body.buffer.subarray(body.pos, body.end)),
+      );
+    });
+  }
+
+  async #try<O>(options: CallOptions, attempt: (index: number, call: Call) => Promise<O>): Promise<O> {
+    const call = this.#callOf(options);
+    const first = options.order === undefined ? this.#firstChoice() : undefined;
+    let lastError: RpcError | undefined;
+    if (first !== undefined) {
+      try {
+        return await attempt(first, call);
+      } catch (error) {
+        lastError = retryableOrThrow(error);
+      }
+    }
+    return this.#tryAll(options, call, attempt, first, lastError);
+  }
+
+  /** Round after round over the replicas, with a growing pause between rounds, until the deadline. */
+  async #tryAll<O>(
+    options: CallOptions,
+    call: Call,
+    attempt: (index: number, call: Call) => Promise<O>,
+    tried: number | undefined,
+    firstError: RpcError | undefined,
+  ): Promise<O> {
+    let lastError = firstError;
+    for (let round = 0; ; round++) {
+      const order = this.#order(options.order);
+      for (const index of order) {
+        if (round === 0 && index === tried) continue;
+        if (call.deadlineMs <= monotonicMs()) throw this.#outOfTime(lastError);
+        if (lastError !== undefined) failovers.value += 1;
+        try {
+          return await attempt(index, call);
+        } catch (error) {
+          lastError = retryableOrThrow(error);
+        }
+      }
+      const pauseMs = Math.min(RETRY_PAUSE_LAST_MS, RETRY_PAUSE_FIRST_MS * 2 ** round) * (0.5 + Math.random());
+      if (call.deadlineMs - monotonicMs() <= pauseMs) throw this.#outOfTime(lastError);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+
+  /** The usual case without a list: the only replica of the own campus, when it is usable. */
+  #firstChoice(): number | undefined {
+    return this.#own >= 0 && this.peers[this.#own]!.usable ? this.#own : undefined;
+  }
+
+  #order(wanted: readonly number[] | undefined): number[] {
+    if (wanted !== undefined) return usableFirst(this.peers, wanted);
+    this.#turn = (this.#turn + 1) >>> 0;
+    return pickOrder(this.peers, this.#campus, this.#turn);
+  }
+
+  #callOf(options: CallOptions): Call {
+    return {
+      deadlineMs: options.deadlineMs ?? monotonicMs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+      operationId: options.operationId ?? NO_BYTES,
+      ticket: options.ticket ?? NO_BYTES,
+      caller: this.#caller,
+      trace: options.trace ?? newTrace(),
+      priority: options.priority ?? 0,
+    };
+  }
+
+  #outOfTime(last: RpcError | undefined): RpcError {
+    const why = last === undefined ? "its deadline had passed" : `last: ${last.message}`;
+    return new RpcError("UNAVAILABLE", `no replica of ${this.service} answered in time (${why})`);
+  }
+}
+
+function headOf(method: number, call: Call): Omit<RequestHead, "callId"> {
+  const { operationId, ticket, caller, trace, priority } = call;
+  // At least 1 ms: 0 would mean a call that is born dead.
+  const timeoutMs = Math.max(1, Math.ceil(call.deadlineMs - monotonicMs()));
+  return { method, timeoutMs, operationId, ticket, caller, trace, priority };
+}
+
+function send<O, B>(
+  peer: Peer,
+  head: Omit<RequestHead, "callId">,
+  body: readonly [(w: never, m: B) => void, B] | Uint8Array,
+  deadlineMs: number,
+  decode: (body: Reader) => O,
+): Promise<O> {
+  const ready = peer.ready;
+  if (ready === undefined) {
+    return peer.session().then((session) => request(session));
+  }
+  return request(ready);
+
+  function request(session: NonNullable<Peer["ready"]>): Promise<O> {
+    return new Promise<O>((resolve, reject) => {
+      const waiter: Waiter = {
+        deadlineMs,
+        reply: (reader) => {
+          try {
+            resolve(decode(reader));
+          } catch (error) {
+            reject(error);
+          }
+        },
+        fail: reject,
+      };
+      session.request(head, body as Parameters<typeof session.request>[1], waiter);
+    });
+  }
+}
+
+/** A failure that another replica may not have; anything else is the call's result. */
+function retryableOrThrow(error: unknown): RpcError {
+  if (error instanceof RpcError && error.retryable) return error;
+  if (error instanceof CodecError) {
+    throw new RpcError("INTERNAL", `a response cannot be read: ${error.message}`, { cause: error });
+  }
+  throw error;
+}

@@ -1,0 +1,147 @@
+/**
+ * One replica of a callee as a caller sees it: a connection that is made when first needed, kept,
+ * and made again after it ended.
+ *
+ *   idle -> connecting -> ready -> (ended, silent, going away) -> resting -> connecting ...
+ *
+ * Resting lasts 50 ms to 1 s, doubled at each failure and jittered. A peer that is not `usable` is
+ * tried last. Silence counts like refusal: with calls open, a peer that sends nothing for SILENCE_MS
+ * although it was pinged loses its connection, and its calls go elsewhere.
+ */
+import { monotonicMs } from "../call.ts";
+import { RpcError } from "../errors.ts";
+import { CONNECT_TIMEOUT_MS, PING_AFTER_MS, RECONNECT_FIRST_MS, RECONNECT_LAST_MS, SILENCE_MS } from "../limits.ts";
+import type { ServerIdentity } from "../server.ts";
+import { Session } from "../transport/session.ts";
+import type { Wire } from "../transport/wire.ts";
+
+export interface PeerAddress {
+  readonly campus: string;
+  /** How to reach it; rejects when it cannot be reached in time. */
+  readonly dial: (timeoutMs: number) => Promise<Wire>;
+  /** For messages: "b at 127.0.0.1:7201". */
+  readonly label: string;
+}
+
+type State =
+  | { state: "idle" }
+  | { state: "connecting"; session: Promise<Session> }
+  | { state: "ready"; session: Session }
+  | { state: "resting"; untilMs: number; reason: string };
+
+export class Peer {
+  readonly address: PeerAddress;
+  readonly #identity: ServerIdentity;
+  #state: State = { state: "idle" };
+  #failures = 0;
+  #stopped = false;
+
+  constructor(address: PeerAddress, identity: ServerIdentity) {
+    this.address = address;
+    this.#identity = identity;
+  }
+
+  get campus(): string {
+    return this.address.campus;
+  }
+
+  /** Worth trying first: connected, or not known to be down. */
+  get usable(): boolean {
+    return this.#state.state !== "resting" && this.#failures === 0;
+  }
+
+  /** The open session, when there is one right now. */
+  get ready(): Session | undefined {
+    return this.#state.state === "ready" ? this.#state.session : undefined;
+  }
+
+  /** An open session; throws UNAVAILABLE at once while the peer rests after a failure. */
+  session(): Promise<Session> {
+    const s = this.#state;
+    if (s.state === "ready") return Promise.resolve(s.session);
+    if (s.state === "connecting") return s.session;
+    if (this.#stopped) return Promise.reject(new RpcError("UNAVAILABLE", "this client is stopped"));
+    if (s.state === "resting" && monotonicMs() < s.untilMs) {
+      return Promise.reject(new RpcError("UNAVAILABLE", `${this.address.label}: ${s.reason}`));
+    }
+    const session = this.#connect();
+    this.#state = { state: "connecting", session };
+    return session;
+  }
+
+  async #connect(): Promise<Session> {
+    try {
+      const wire = await this.address.dial(CONNECT_TIMEOUT_MS);
+      const session = await this.#hello(wire);
+      if (this.#stopped) {
+        session.close("this client is stopped");
+        throw new RpcError("UNAVAILABLE", "this client is stopped");
+      }
+      this.#state = { state: "ready", session };
+      this.#failures = 0;
+      return session;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#rest(reason);
+      throw new RpcError("UNAVAILABLE", `${this.address.label}: ${reason}`, { cause: error });
+    }
+  }
+
+  #hello(wire: Wire): Promise<Session> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => session.close("no Hello in time"), CONNECT_TIMEOUT_MS);
+      const session: Session = new Session(wire, this.#identity, {
+        opened: () => {
+          clearTimeout(timer);
+          resolve(session);
+        },
+        goingAway: () => this.#leave(session),
+        closed: (reason) => {
+          clearTimeout(timer);
+          reject(new Error(reason));
+          if (this.ready === session) this.#rest(reason);
+        },
+      });
+    });
+  }
+
+  /** The peer drains: calls under way finish on the old session, new ones go elsewhere. */
+  #leave(session: Session): void {
+    if (this.ready === session) this.#rest("it is stopping");
+  }
+
+  #rest(reason: string): void {
+    const pauseMs = Math.min(RECONNECT_LAST_MS, RECONNECT_FIRST_MS * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 16);
+    const untilMs = monotonicMs() + pauseMs * (0.5 + Math.random() / 2);
+    this.#state = { state: "resting", untilMs, reason };
+  }
+
+  /** Called every WATCH_INTERVAL_MS; `loopLateMs` is how late this process itself is. */
+  watch(nowMs: number, loopLateMs: number): void {
+    const session = this.ready;
+    if (session === undefined) {
+      this.#probe(nowMs);
+      return;
+    }
+    if (session.unanswered === 0) return;
+    session.expire(nowMs);
+    // When our own loop was stuck, the peer's bytes may be waiting unread: that is not silence.
+    if (loopLateMs > 0) session.lastHeardMs += loopLateMs;
+    const quietMs = nowMs - session.lastHeardMs;
+    if (quietMs >= SILENCE_MS) session.close(`silent for ${Math.round(quietMs)} ms`);
+    else if (quietMs >= PING_AFTER_MS) session.ping();
+  }
+
+  /** A peer that was lost is looked for in the background, so that no call pays for finding out. */
+  #probe(nowMs: number): void {
+    if (this.#state.state === "resting" && nowMs >= this.#state.untilMs && !this.#stopped) {
+      this.session().catch(() => {}); // #connect has put the reason into the state
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.ready?.close("this client is stopped");
+  }
+}

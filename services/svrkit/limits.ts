@@ -1,0 +1,32 @@
+/**
+ * svrkit's limits, together so that they can be related. Everything queued anywhere in svrkit is
+ * bounded by one of these.
+ */
+import assert from "node:assert/strict";
+
+/** Largest frame accepted, bytes. Also bounds what a broken peer can make us hold. */
+export const FRAME_BYTES_MAX = 8 * 1024 * 1024;
+/** Frames of processes that have not said Hello yet. */
+export const FIRST_FRAME_BYTES_MAX = 4 * 1024;
+/** Calls a server works on at once, per process. */
+export const CALLS_IN_FLIGHT_MAX = 20_000;
+/** Bytes written and not yet taken by the kernel, per connection. */
+export const SESSION_BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
+/** A timer that looks after silence and deadlines runs this often while calls are open. */
+export const WATCH_INTERVAL_MS = 50;
+/** A peer with open calls that sent nothing for so long is asked with a PING ... */
+export const PING_AFTER_MS = 100;
+/** ... and given up, its calls going elsewhere, when it has sent nothing for so long. */
+export const SILENCE_MS = 300;
+/** Connecting, the Hello included. */
+export const CONNECT_TIMEOUT_MS = 300;
+/** Pause before a failed peer is tried again: doubled from first to last, jittered. */
+export const RECONNECT_FIRST_MS = 50;
+export const RECONNECT_LAST_MS = 1_000;
+/** Time that running calls get to finish when a server drains. */
+export const DRAIN_MS = 3_000;
+
+assert(FIRST_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
+assert(FRAME_BYTES_MAX < SESSION_BUFFERED_BYTES_MAX);
+assert(WATCH_INTERVAL_MS < PING_AFTER_MS && PING_AFTER_MS * 2 <= SILENCE_MS);
+assert(RECONNECT_FIRST_MS < RECONNECT_LAST_MS);

@@ -1,0 +1,232 @@
+/**
+ * One connection's conversation: Hello both ways, then calls in both directions, numbered by the
+ * side that makes them. A session knows nothing of services or of choosing a peer; it turns calls
+ * into frames, frames into calls, and tells when the other side was last heard.
+ *
+ * States: opening (Hello awaited) -> open -> closed. Closing fails every unanswered call with
+ * UNAVAILABLE, and the caller decides whether to try another replica.
+ */
+import {
+  decodeHello,
+  decodeReplyHead,
+  decodeRequestHead,
+  encodeHello,
+  encodeReplyHead,
+  encodeRequestHead,
+  FrameKind,
+  type Hello,
+  type RequestHead,
+} from "../../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
+import { monotonicMs } from "../call.ts";
+import { CodecError, type Encode, Reader } from "../codec.ts";
+import { codes, RpcError } from "../errors.ts";
+import { FIRST_FRAME_BYTES_MAX, FRAME_BYTES_MAX, SESSION_BUFFERED_BYTES_MAX } from "../limits.ts";
+import { type Frame, FrameReader, FrameWriter } from "./framing.ts";
+import type { Wire } from "./wire.ts";
+
+export const WIRE_VERSION = 1;
+
+/** Where an answered or failed call goes; `body` is a view, valid during the call only. */
+export interface Waiter {
+  readonly deadlineMs: number;
+  reply(body: Reader): void;
+  fail(error: RpcError): void;
+}
+
+export interface SessionEvents {
+  opened?(hello: Hello): void;
+  request?(session: Session, head: RequestHead, body: Reader): void;
+  goingAway?(): void;
+  closed?(reason: string): void;
+}
+
+type Body<T> = readonly [Encode<T>, T];
+
+export class Session {
+  readonly #wire: Wire;
+  readonly #events: SessionEvents;
+  readonly #reader = new FrameReader(FIRST_FRAME_BYTES_MAX);
+  readonly #writer = new FrameWriter();
+  readonly #waiters = new Map<number, Waiter>();
+  #nextCallId = 1;
+  #flushScheduled = false;
+  #state: "opening" | "open" | "closed" = "opening";
+  #pingUnanswered = false;
+  /** Monotonic time at which the other side was last heard, or first had reason to speak. */
+  lastHeardMs = monotonicMs();
+  /** The other side's Hello, once open. */
+  peer: Hello = { wireVersion: 0, process: "", campus: "" };
+
+  constructor(wire: Wire, self: { process: string; campus: string }, events: SessionEvents) {
+    this.#wire = wire;
+    this.#events = events;
+    wire.bind({ data: (chunk) => this.#receive(chunk, self.campus), closed: (reason) => this.#closed(reason) });
+    this.#writer.frame(FrameKind.HELLO, [encodeHello, { wireVersion: WIRE_VERSION, ...self }], undefined);
+    this.#scheduleFlush();
+  }
+
+  get remote(): string {
+    return this.#wire.remote;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  get unanswered(): number {
+    return this.#waiters.size;
+  }
+
+  /** Sends a request; the waiter hears exactly once, unless the call throws. */
+  request<T>(head: Omit<RequestHead, "callId">, body: Body<T> | Uint8Array, waiter: Waiter): void {
+    if (this.#state === "closed") throw new RpcError("UNAVAILABLE", `the connection to ${this.remote} is closed`);
+    if (this.#wire.bufferedBytes() > SESSION_BUFFERED_BYTES_MAX) {
+      throw new RpcError("UNAVAILABLE", `${this.remote} takes no more data: ${SESSION_BUFFERED_BYTES_MAX} bytes wait`);
+    }
+    const callId = this.#nextCallId;
+    this.#writer.frame(FrameKind.REQUEST, [encodeRequestHead, { ...head, callId }], asBody(body));
+    this.#nextCallId = (callId + 1) >>> 0 || 1;
+    if (this.#waiters.size === 0) this.lastHeardMs = Math.max(this.lastHeardMs, monotonicMs());
+    this.#waiters.set(callId, waiter);
+    this.#scheduleFlush();
+  }
+
+  reply<T>(callId: number, body: Body<T> | Uint8Array): void {
+    if (this.#state === "closed") return;
+    this.#writer.frame(FrameKind.REPLY, [encodeReplyHead, { callId, code: 0, message: "" }], asBody(body));
+    this.#scheduleFlush();
+  }
+
+  replyError(callId: number, error: RpcError): void {
+    if (this.#state === "closed") return;
+    const head = { callId, code: codes[error.code].number, message: error.message };
+    this.#writer.frame(FrameKind.REPLY, [encodeReplyHead, head], undefined);
+    this.#scheduleFlush();
+  }
+
+  goAway(): void {
+    if (this.#state === "closed") return;
+    this.#writer.frame(FrameKind.GOING_AWAY, undefined, undefined);
+    this.#scheduleFlush();
+  }
+
+  /** Asks for a sign of life, once until one comes. */
+  ping(): void {
+    if (this.#pingUnanswered || this.#state === "closed") return;
+    this.#pingUnanswered = true;
+    this.#writer.frame(FrameKind.PING, undefined, undefined);
+    this.#scheduleFlush();
+  }
+
+  /** Fails the calls whose deadline has passed; the answer, should it come, is dropped. */
+  expire(nowMs: number): void {
+    for (const [callId, waiter] of this.#waiters) {
+      if (waiter.deadlineMs > nowMs) continue;
+      this.#waiters.delete(callId);
+      waiter.fail(new RpcError("DEADLINE_EXCEEDED", `${this.remote} did not answer in time`));
+    }
+  }
+
+  close(reason: string): void {
+    if (this.#state === "closed") return;
+    this.#flush();
+    this.#wire.close();
+    this.#closed(reason);
+  }
+
+  #receive(chunk: Buffer, ownCampus: string): void {
+    if (this.#state === "closed") return;
+    this.lastHeardMs = monotonicMs();
+    this.#pingUnanswered = false;
+    try {
+      this.#reader.push(chunk, (frame) => this.#take(frame, ownCampus));
+    } catch (error) {
+      // The stream can no longer be trusted to be in step: this connection ends, no other is hurt.
+      this.close(error instanceof CodecError || error instanceof RpcError ? error.message : String(error));
+      if (!(error instanceof CodecError || error instanceof RpcError)) throw error;
+    }
+  }
+
+  #take(frame: Frame, ownCampus: string): void {
+    if (this.#state === "closed") return;
+    if (this.#state === "opening") {
+      this.#open(frame, ownCampus);
+      return;
+    }
+    const head = new Reader(frame.buffer, frame.headStart, frame.headEnd);
+    switch (frame.kind) {
+      case FrameKind.REQUEST: {
+        const request = decodeRequestHead(head, frame.headEnd);
+        this.#events.request?.(this, request, new Reader(frame.buffer, frame.headEnd, frame.end));
+        return;
+      }
+      case FrameKind.REPLY:
+        this.#takeReply(head, frame);
+        return;
+      case FrameKind.PING:
+        this.#writer.frame(FrameKind.PONG, undefined, undefined);
+        this.#scheduleFlush();
+        return;
+      case FrameKind.PONG:
+        return;
+      case FrameKind.GOING_AWAY:
+        this.#events.goingAway?.();
+        return;
+      default:
+        throw new CodecError(`a frame of unknown kind ${frame.kind}`);
+    }
+  }
+
+  #open(frame: Frame, ownCampus: string): void {
+    if (frame.kind !== FrameKind.HELLO) throw new CodecError("the first frame is not a Hello");
+    const hello = decodeHello(new Reader(frame.buffer, frame.headStart, frame.headEnd), frame.headEnd);
+    if (hello.wireVersion !== WIRE_VERSION) {
+      throw new CodecError(`wire version ${hello.wireVersion}, here it is ${WIRE_VERSION}`);
+    }
+    this.#state = "open";
+    this.#reader.bytesMax = FRAME_BYTES_MAX;
+    this.peer = hello;
+    if (hello.campus !== "" && hello.campus === ownCampus) this.#wire.markInside();
+    this.#events.opened?.(hello);
+  }
+
+  #takeReply(head: Reader, frame: Frame): void {
+    const reply = decodeReplyHead(head, frame.headEnd);
+    const waiter = this.#waiters.get(reply.callId);
+    if (waiter === undefined) return; // its deadline passed
+    this.#waiters.delete(reply.callId);
+    if (reply.code !== 0) {
+      waiter.fail(RpcError.fromWire(reply.code, reply.message));
+      return;
+    }
+    waiter.reply(new Reader(frame.buffer, frame.headEnd, frame.end));
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    setImmediate(() => {
+      this.#flushScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#state !== "closed" && !this.#writer.isEmpty) this.#wire.write(this.#writer.take());
+  }
+
+  #closed(reason: string): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    const waiters = [...this.#waiters.values()];
+    this.#waiters.clear();
+    this.#events.closed?.(reason);
+    for (const waiter of waiters) {
+      waiter.fail(new RpcError("UNAVAILABLE", `the connection to ${this.remote} ended: ${reason}`));
+    }
+  }
+}
+
+function asBody<T>(body: Body<T> | Uint8Array): [Encode<T>, T] | Uint8Array {
+  return body instanceof Uint8Array ? body : [body[0], body[1]];
+}
