@@ -11,7 +11,7 @@ import { defineMethod } from "../../../../../services/svrkit/method.ts";
 import { decodeKey, encodeKey, type Key } from "../../../tricampus/kv/v1/kv_codec.ts";
 
 /**
- * round 0 belongs to the owner of the version before; otherwise (round, replica) ordered by both.
+ * Ordered by round, then by proposer. Round 0 belongs to the owner of the version before.
  *
  * @generated from message tricampus.kv.v1.Ballot
  */
@@ -21,20 +21,22 @@ export interface Ballot {
    */
   round: number;
   /**
-   * @generated from field: uint32 replica = 2;
+   * Replica number + 4 x its incarnation: no two starts of a replica share a ballot.
+   *
+   * @generated from field: uint32 proposer = 2;
    */
-  replica: number;
+  proposer: number;
 }
 
 export function encodeBallot(w: Writer, m: Ballot): void {
   if (m.round !== 0) { w.tag(8); w.uint32(m.round); }
-  if (m.replica !== 0) { w.tag(16); w.uint32(m.replica); }
+  if (m.proposer !== 0) { w.tag(16); w.uint32(m.proposer); }
 }
 
 export function decodeBallot(r: Reader, end: number): Ballot {
   const m: Ballot = {
     round: 0,
-    replica: 0,
+    proposer: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -44,7 +46,7 @@ export function decodeBallot(r: Reader, end: number): Ballot {
         break;
       }
       case 16: {
-        m.replica = r.uint32();
+        m.proposer = r.uint32();
         break;
       }
       default:
@@ -1236,12 +1238,19 @@ export interface PipelineRequest {
    * @generated from field: uint32 from = 3;
    */
   from: number;
+  /**
+   * Items before these were dropped: compare with the sender.
+   *
+   * @generated from field: bool gap = 4;
+   */
+  gap: boolean;
 }
 
 export function encodePipelineRequest(w: Writer, m: PipelineRequest): void {
   for (const x of m.items) { { w.tag(10); const at = w.fork(); encodePipelineItem(w, x); w.join(at); } }
   if (m.epoch !== 0) { w.tag(16); w.uint32(m.epoch); }
   if (m.from !== 0) { w.tag(24); w.uint32(m.from); }
+  if (m.gap) { w.tag(32); w.bool(m.gap); }
 }
 
 export function decodePipelineRequest(r: Reader, end: number): PipelineRequest {
@@ -1249,6 +1258,7 @@ export function decodePipelineRequest(r: Reader, end: number): PipelineRequest {
     items: [],
     epoch: 0,
     from: 0,
+    gap: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1263,6 +1273,10 @@ export function decodePipelineRequest(r: Reader, end: number): PipelineRequest {
       }
       case 24: {
         m.from = r.uint32();
+        break;
+      }
+      case 32: {
+        m.gap = r.bool();
         break;
       }
       default:

@@ -1,0 +1,327 @@
+/**
+ * The register: what one replica durably knows of one key or table, and how inputs change it.
+ *
+ * Version n of a key is decided by Paxos instance n among three replicas. A replica remembers
+ *   known     the newest version it knows to be decided (digest and owner, perhaps not the value)
+ *   held      the newest version whose value it has; never above known
+ *   promised  the highest ballot promised for version known + 1
+ *   accepted  the value accepted for version known + 1, not known to be decided
+ *   loose     (tables) decided changes above held that wait for the ones between
+ *
+ * `step` is pure: (register, input) -> (register, what to log, what to answer). The log entry is the
+ * input itself; replaying inputs through the same function gives the register back. An answer may
+ * leave only after its entry is durable: that makes it a vote (S1).
+ *
+ * A message about version n + 1 proves version n decided (its proposer held it), so a replica that
+ * missed n moves on with n's digest alone, votes, and fetches the value later (S2).
+ */
+import type {
+  Ballot,
+  Decision,
+  FetchReply,
+  KeyState,
+  Operations,
+  Owner,
+  RowWrite,
+  StampedRow,
+} from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { assertRule } from "./assert.ts";
+import { compareBallots, NO_BALLOT, NO_OWNER, proposerOf } from "./ballot.ts";
+import { mergeOperations, NO_OPERATIONS } from "./operations.ts";
+
+export interface Known {
+  readonly version: number;
+  readonly digest: number;
+  /** NO_OWNER when only version and digest are known. */
+  readonly owner: Owner;
+}
+
+export type Held =
+  | { readonly model: "none" }
+  | { readonly model: "key"; readonly state: KeyState }
+  | { readonly model: "table"; readonly lastNumber: number; readonly operations: Operations };
+
+export interface Accepted {
+  readonly ballot: Ballot;
+  readonly decision: Decision;
+}
+
+export interface Register {
+  readonly known: Known;
+  readonly heldVersion: number;
+  /** Digest of heldVersion; 0 while a table is being fetched in parts. */
+  readonly heldDigest: number;
+  readonly held: Held;
+  readonly promised: Ballot;
+  readonly accepted: Accepted | undefined;
+  readonly loose: readonly Decision[];
+}
+
+export const EMPTY_REGISTER: Register = {
+  known: { version: 0, digest: 0, owner: NO_OWNER },
+  heldVersion: 0,
+  heldDigest: 0,
+  held: { model: "none" },
+  promised: NO_BALLOT,
+  accepted: undefined,
+  loose: [],
+};
+
+/** More waiting changes than this and a replica relies on fetching. */
+export const LOOSE_MAX = 1_000;
+
+export type Input =
+  | { kind: "prepare"; version: number; ballot: Ballot; baseDigest: number }
+  | { kind: "accept"; ballot: Ballot; decision: Decision; baseDigest: number }
+  | { kind: "notice"; version: number; digest: number }
+  | { kind: "learn"; decision: Decision; baseDigest: number }
+  | { kind: "fetched"; reply: FetchReply };
+
+export interface Vote {
+  readonly granted: boolean;
+  /** With a granted prepare: what had been accepted before. */
+  readonly accepted: Accepted | undefined;
+}
+
+export interface Step {
+  readonly register: Register;
+  /** The input changed the register: log it; `vote` may leave when it is durable. */
+  readonly log: boolean;
+  /** Answer to prepare and accept. */
+  readonly vote: Vote | undefined;
+  /** Rows of the table that this step changes, in order. */
+  readonly rows: readonly StampedRow[];
+}
+
+const NO_ROWS: readonly StampedRow[] = [];
+
+export function step(register: Register, input: Input): Step {
+  switch (input.kind) {
+    case "prepare":
+      return stepPrepare(register, input);
+    case "accept":
+      return stepAccept(register, input);
+    case "notice":
+      return stepNotice(register, input);
+    case "learn":
+      return stepLearn(register, input.decision);
+    case "fetched":
+      return stepFetched(register, input.reply);
+  }
+}
+
+/** This replica has the value of the newest version it knows. */
+export function isCurrent(register: Register): boolean {
+  return register.heldVersion === register.known.version && (register.heldDigest !== 0 || register.heldVersion === 0);
+}
+
+type Prepare = Extract<Input, { kind: "prepare" }>;
+type Accept = Extract<Input, { kind: "accept" }>;
+
+function stepPrepare(register: Register, input: Prepare): Step {
+  if (input.version <= register.known.version) return refuse(register);
+  const base = proveBase(register, { version: input.version - 1, digest: input.baseDigest });
+  if (compareBallots(input.ballot, base.register.promised) < 0) return { ...refuse(base.register), ...base };
+  const promised = { ...base.register, promised: input.ballot };
+  return {
+    register: promised,
+    log: true,
+    vote: { granted: true, accepted: promised.accepted },
+    rows: base.rows,
+  };
+}
+
+function stepAccept(register: Register, input: Accept): Step {
+  const { decision, ballot } = input;
+  if (decision.version <= register.known.version) return stepAcceptDecided(register, decision);
+  const base = proveBase(register, { version: decision.version - 1, digest: input.baseDigest });
+  const at = base.register;
+  if (compareBallots(ballot, at.promised) < 0) return { ...refuse(at), ...base };
+  checkBallotZero(at, input);
+  const before = at.accepted;
+  if (before !== undefined && compareBallots(before.ballot, ballot) === 0) {
+    assertRule(before.decision.digest === decision.digest, "S2: two digests at one ballot", () =>
+      JSON.stringify({ version: decision.version, ballot, one: before.decision.digest, other: decision.digest }),
+    );
+  }
+  return {
+    register: { ...at, promised: ballot, accepted: { ballot, decision } },
+    log: true,
+    vote: { granted: true, accepted: undefined },
+    rows: base.rows,
+  };
+}
+
+/** The version is decided already: the same value is as good as accepted, any other is refused. */
+function stepAcceptDecided(register: Register, decision: Decision): Step {
+  const { known } = register;
+  if (decision.version !== known.version || decision.digest !== known.digest) return refuse(register);
+  const learned = stepLearn(register, decision);
+  return { ...learned, vote: { granted: true, accepted: undefined } };
+}
+
+/** Ballot 0 of version n + 1 is the owner's alone. */
+function checkBallotZero(register: Register, input: Accept): void {
+  const { owner } = register.known;
+  if (input.ballot.round !== 0 || owner.incarnation === 0) return;
+  assertRule(input.ballot.proposer === proposerOf(owner), "S2: ballot 0 used by another than the owner", () =>
+    JSON.stringify({ version: input.decision.version, ballot: input.ballot, owner }),
+  );
+}
+
+function stepNotice(register: Register, input: { version: number; digest: number }): Step {
+  if (input.version < register.known.version) return unchanged(register);
+  const proved = proveBase(register, input);
+  return { ...proved, log: proved.register !== register, vote: undefined };
+}
+
+/**
+ * Version `base` is decided with this digest. If it is the one accepted here, that value becomes the
+ * held one; if not, only version and digest are known until the value is fetched.
+ */
+function proveBase(
+  register: Register,
+  base: { version: number; digest: number },
+): { register: Register; rows: readonly StampedRow[] } {
+  const { known, accepted } = register;
+  if (base.version === known.version) {
+    assertRule(base.digest === known.digest, "S2: two digests of one decided version", () =>
+      JSON.stringify({ version: base.version, known: known.digest, told: base.digest }),
+    );
+    return { register, rows: NO_ROWS };
+  }
+  if (accepted?.decision.version === base.version && accepted.decision.digest === base.digest) {
+    return hold(register, accepted.decision);
+  }
+  const moved = { ...clearVotes(register), known: { ...base, owner: NO_OWNER } };
+  return { register: keepForLater(moved, accepted?.decision), rows: NO_ROWS };
+}
+
+function stepLearn(register: Register, decision: Decision): Step {
+  if (decision.version <= register.heldVersion) return unchanged(register);
+  if (decision.version === register.known.version) {
+    assertRule(decision.digest === register.known.digest, "S2: two digests of one decided version", () =>
+      JSON.stringify({ version: decision.version, known: register.known.digest, told: decision.digest }),
+    );
+  }
+  const held = hold(register, decision);
+  return { ...held, log: held.register !== register, vote: undefined };
+}
+
+/** Takes in a decided value: held at once, or, a table's change with a gap before it, kept loose. */
+function hold(register: Register, decision: Decision): { register: Register; rows: readonly StampedRow[] } {
+  const advanced = decision.version > register.known.version ? advance(register, decision) : register;
+  const { body } = decision;
+  if (body?.case !== "table") {
+    const state = body?.value ?? { deleted: true, value: new Uint8Array(0), operations: undefined };
+    const known = withOwner(advanced.known, decision);
+    const held: Held = { model: "key", state };
+    return {
+      register: { ...advanced, known, heldVersion: decision.version, heldDigest: decision.digest, held },
+      rows: NO_ROWS,
+    };
+  }
+  return applyLoose({ ...advanced, known: withOwner(advanced.known, decision) }, decision);
+}
+
+function advance(register: Register, decision: Decision): Register {
+  const { version, digest } = decision;
+  const lost = register.accepted?.decision;
+  const moved = { ...clearVotes(register), known: { version, digest, owner: ownerOf(decision) } };
+  return lost !== undefined && lost.digest !== digest ? keepForLater(moved, lost) : moved;
+}
+
+function withOwner(known: Known, decision: Decision): Known {
+  return known.version === decision.version ? { ...known, owner: ownerOf(decision) } : known;
+}
+
+function ownerOf(decision: Decision): Owner {
+  return decision.owner ?? NO_OWNER;
+}
+
+function clearVotes(register: Register): Register {
+  return { ...register, promised: NO_BALLOT, accepted: undefined };
+}
+
+/**
+ * An accepted change whose fate is not known when later versions turn out decided: it may be one of
+ * only two copies of a decided change, so it is kept until the table is held beyond it. It is applied
+ * only when the change after it names its digest as base.
+ */
+function keepForLater(register: Register, decision: Decision | undefined): Register {
+  if (decision?.body?.case !== "table" || decision.version <= register.heldVersion) return register;
+  return { ...register, loose: insertLoose(register.loose, decision) };
+}
+
+function insertLoose(loose: readonly Decision[], decision: Decision): readonly Decision[] {
+  if (loose.length >= LOOSE_MAX) return loose;
+  const others = loose.filter((d) => d.version !== decision.version);
+  return [...others, decision].sort((a, b) => a.version - b.version);
+}
+
+/** Adds a decided change and applies everything that now follows without a gap. */
+function applyLoose(register: Register, added: Decision): { register: Register; rows: readonly StampedRow[] } {
+  let loose = insertLoose(register.loose, added);
+  let { heldVersion, heldDigest, held } = register;
+  const rows: StampedRow[] = [];
+  for (let next = loose[0]; next !== undefined && next.version <= heldVersion + 1; next = loose[0]) {
+    if (next.version === heldVersion + 1) {
+      if (next.body?.case !== "table" || next.body.value.baseDigest !== heldDigest) break;
+      if (!isProved(register.known, loose, added)) break;
+      const delta = next.body.value;
+      for (const row of delta.rows) rows.push(stamp(row, next.version));
+      const before = held.model === "table" ? held.operations : NO_OPERATIONS;
+      const operations = mergeOperations(before, { kept: delta.operations, forgottenMs: delta.forgottenMs });
+      held = { model: "table", lastNumber: delta.lastNumber, operations };
+      heldVersion = next.version;
+      heldDigest = next.digest;
+    }
+    loose = loose.slice(1);
+  }
+  return { register: { ...register, loose, heldVersion, heldDigest, held }, rows };
+}
+
+/** The first loose change is the known version, the one just learned, or the base of the next one. */
+function isProved(known: Known, loose: readonly Decision[], added: Decision): boolean {
+  const [first, second] = loose;
+  if (first === undefined) return false;
+  if (first.digest === added.digest || first.digest === known.digest) return true;
+  return second?.version === first.version + 1 && second.body?.case === "table" && second.body.value.baseDigest === first.digest;
+}
+
+function stamp(row: RowWrite, version: number): StampedRow {
+  return { row: row.row, value: row.value, deleted: row.deleted, version };
+}
+
+/** The state of a peer that is ahead: a whole key, or the rows of a table above what is held here. */
+function stepFetched(register: Register, reply: FetchReply): Step {
+  const { version, digest, body } = reply;
+  if (version < register.known.version || version <= register.heldVersion) return unchanged(register);
+  const owner = reply.owner ?? NO_OWNER;
+  if (body?.case === "key") {
+    const decision: Decision = { version, digest, owner, body: { case: "key", value: body.value } };
+    return stepLearn(register, decision);
+  }
+  if (body?.case !== "table") return unchanged(register);
+  const diff = body.value;
+  const moved = version > register.known.version ? { ...clearVotes(register), known: { version, digest, owner } } : register;
+  const whole = diff.throughVersion === version;
+  const operations = diff.operations ?? NO_OPERATIONS;
+  const next: Register = {
+    ...moved,
+    known: { ...moved.known, owner },
+    heldVersion: diff.throughVersion,
+    heldDigest: whole ? digest : 0,
+    held: { model: "table", lastNumber: diff.lastNumber, operations },
+    loose: moved.loose.filter((d) => d.version > diff.throughVersion),
+  };
+  return { register: next, log: true, vote: undefined, rows: diff.rows };
+}
+
+function refuse(register: Register): Step {
+  return { register, log: false, vote: { granted: false, accepted: undefined }, rows: NO_ROWS };
+}
+
+function unchanged(register: Register): Step {
+  return { register, log: false, vote: undefined, rows: NO_ROWS };
+}

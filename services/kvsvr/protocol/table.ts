@@ -1,0 +1,204 @@
+/**
+ * Key-Table: what a change does to a table, decided by the proposer against the newest version it
+ * holds (S8). The outcome is a delta of row writes, so replicas apply and never evaluate.
+ *
+ * Inside a table a row key is a class byte and the caller's bytes: user rows, marks (named numbers
+ * that only rise) and appended ids (id -> sequence number) share the table's version and its delta.
+ *
+ * Many waiting changes are packed into one version: each sees the ones before it.
+ */
+import type {
+  ChangeReply,
+  FailedGuard,
+  Guard,
+  OperationResult,
+  RowOperation,
+  TableChange,
+} from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { RowWrite } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+
+export const ROW_CLASS = { row: 1, mark: 2, appended: 3 } as const;
+
+export interface TableRow {
+  readonly value: Uint8Array;
+  readonly version: number;
+}
+
+/** The table as it stands at its newest held version. */
+export interface TableView {
+  /** A row by its inner key; undefined when it is absent or deleted. */
+  row(innerKey: Uint8Array): TableRow | undefined;
+  readonly lastNumber: number;
+  readonly version: number;
+}
+
+const EMPTY = new Uint8Array(0);
+
+export function innerKey(rowClass: number, key: Uint8Array): Uint8Array {
+  const inner = Buffer.allocUnsafe(key.length + 1);
+  inner[0] = rowClass;
+  inner.set(key, 1);
+  return inner;
+}
+
+/** Unsigned integers in row values and appended keys: 8 bytes, big-endian. */
+export function numberBytes(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32BE(Math.floor(value / 0x100000000), 0);
+  bytes.writeUInt32BE(value >>> 0, 4);
+  return bytes;
+}
+
+export function bytesNumber(bytes: Uint8Array): number {
+  let value = 0;
+  for (const byte of bytes) value = value * 256 + byte;
+  return value;
+}
+
+/** Evaluates changes one after another for the version after `base`. */
+export class ChangePacker {
+  readonly #base: TableView;
+  readonly #writes = new Map<string, RowWrite>();
+  #lastNumber: number;
+  #applied = 0;
+
+  constructor(base: TableView) {
+    this.#base = base;
+    this.#lastNumber = base.lastNumber;
+  }
+
+  get version(): number {
+    return this.#base.version + 1;
+  }
+
+  /** Row writes so far, each row once, in the order of its last write. */
+  get writes(): RowWrite[] {
+    return [...this.#writes.values()];
+  }
+
+  get lastNumber(): number {
+    return this.#lastNumber;
+  }
+
+  /** Changes that wrote something. */
+  get applied(): number {
+    return this.#applied;
+  }
+
+  /** Carries out one change, whole or not at all. `alone` is settled when the version is full. */
+  add(change: TableChange): ChangeReply {
+    for (let index = 0; index < change.guards.length; index++) {
+      const failed = this.#check(change.guards[index]!, index);
+      if (failed !== undefined) return this.#reply(false, [], failed);
+    }
+    const before = this.#writes.size;
+    const lastNumber = this.#lastNumber;
+    let wrote = false;
+    for (const guard of change.guards) wrote = this.#raise(guard) || wrote;
+    const results = change.operations.map((operation) => this.#operate(operation));
+    wrote = wrote || this.#writes.size > before || this.#lastNumber > lastNumber || results.some(overwrote);
+    if (wrote) this.#applied += 1;
+    return { ...this.#reply(true, results, undefined), version: wrote ? this.version : this.#newest() };
+  }
+
+  /** Version in which a change that wrote nothing is true: it may rest on earlier ones of this pack. */
+  #newest(): number {
+    return this.#applied > 0 ? this.version : this.#base.version;
+  }
+
+  #reply(applied: boolean, results: OperationResult[], failedGuard: FailedGuard | undefined): ChangeReply {
+    return { applied, version: this.#newest(), alone: false, results, failedGuard };
+  }
+
+  #row(inner: Uint8Array): TableRow | undefined {
+    const written = this.#writes.get(nameOf(inner));
+    if (written === undefined) return this.#base.row(inner);
+    return written.deleted ? undefined : { value: written.value, version: this.version };
+  }
+
+  #write(row: Uint8Array, value: Uint8Array, deleted: boolean): void {
+    const name = nameOf(row);
+    this.#writes.delete(name);
+    this.#writes.set(name, { row, value, deleted });
+  }
+
+  #check(guard: Guard, index: number): FailedGuard | undefined {
+    switch (guard.guard?.case) {
+      case "mark": {
+        const { name, from, allowSkip } = guard.guard.value;
+        const actual = this.#mark(name);
+        return actual === from || (allowSkip && actual < from) ? undefined : { index, actual };
+      }
+      case "row": {
+        const { row, version } = guard.guard.value;
+        const actual = this.#row(innerKey(ROW_CLASS.row, row))?.version ?? 0;
+        return actual === version ? undefined : { index, actual };
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  #mark(name: Uint8Array): number {
+    const row = this.#row(innerKey(ROW_CLASS.mark, name));
+    return row === undefined ? 0 : bytesNumber(row.value);
+  }
+
+  #raise(guard: Guard): boolean {
+    if (guard.guard?.case !== "mark") return false;
+    const { name, to } = guard.guard.value;
+    if (to <= this.#mark(name)) return false;
+    this.#write(innerKey(ROW_CLASS.mark, name), numberBytes(to), false);
+    return true;
+  }
+
+  #operate(operation: RowOperation): OperationResult {
+    switch (operation.operation?.case) {
+      case "upsert": {
+        const { row, value } = operation.operation.value;
+        const inner = innerKey(ROW_CLASS.row, row);
+        const existed = this.#row(inner) !== undefined;
+        this.#write(inner, value, false);
+        return { existed, value: EMPTY, number: 0 };
+      }
+      case "insertIfAbsent": {
+        const { row, value } = operation.operation.value;
+        const inner = innerKey(ROW_CLASS.row, row);
+        const there = this.#row(inner);
+        if (there !== undefined) return { existed: true, value: there.value, number: 0 };
+        this.#write(inner, value, false);
+        return { existed: false, value: EMPTY, number: 0 };
+      }
+      case "delete": {
+        const inner = innerKey(ROW_CLASS.row, operation.operation.value);
+        const existed = this.#row(inner) !== undefined;
+        if (existed) this.#write(inner, EMPTY, true);
+        return { existed, value: EMPTY, number: 0 };
+      }
+      case "append":
+        return this.#append(operation.operation.value);
+      default:
+        return { existed: false, value: EMPTY, number: 0 };
+    }
+  }
+
+  #append(append: { id: Uint8Array; prefix: Uint8Array; value: Uint8Array }): OperationResult {
+    const idKey = innerKey(ROW_CLASS.appended, append.id);
+    const there = this.#row(idKey);
+    if (there !== undefined) return { existed: true, value: EMPTY, number: bytesNumber(there.value) };
+    this.#lastNumber += 1;
+    const number = numberBytes(this.#lastNumber);
+    this.#write(idKey, number, false);
+    this.#write(innerKey(ROW_CLASS.row, Buffer.concat([append.prefix, number])), append.value, false);
+    return { existed: false, value: EMPTY, number: this.#lastNumber };
+  }
+}
+
+/** An upsert or delete of a row that this pack had written before adds no entry to `writes`. */
+function overwrote(result: OperationResult): boolean {
+  return result.existed && result.value.length === 0 && result.number === 0;
+}
+
+function nameOf(inner: Uint8Array): string {
+  return Buffer.from(inner.buffer, inner.byteOffset, inner.byteLength).toString("latin1");
+}

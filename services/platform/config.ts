@@ -1,0 +1,87 @@
+/**
+ * The platform's configuration on one machine: what a person may write into the file given to
+ * `tricampus up --config`, and the defaults for the rest. Everything that contradicts itself is
+ * refused here, with the name of the field, before a process is started.
+ */
+import { resolve } from "node:path";
+import { z } from "zod";
+import { planLayout } from "./layout.ts";
+import { isService, SERVICES } from "./services.ts";
+
+const campusName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,15}$/, "a campus is named by 1-16 of a-z, 0-9 and -, a letter first");
+
+const port = z.int("must be a whole number").min(1024).max(65_535);
+
+const fields = {
+  dc: z.int("must be a whole number").min(0).max(255).default(1),
+  campuses: z.array(campusName).length(3, "a data centre has exactly three").default(["a", "b", "c"]),
+  layout: z.enum(["compact", "split"]).default("compact"),
+  host: z.string().min(1).default("127.0.0.1"),
+  basePort: port.max(65_535 - 300).default(7_100),
+  /** Ports that differ from the scheme: "a/kvsvr" or, for the access layer's HTTP door, "a/http". */
+  ports: z.record(z.string(), port).default({}),
+  dataDir: z.string().min(1).default("data"),
+  logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+  /** A service's own options, by its name; each service checks its own. */
+  options: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
+};
+
+const schema = z.strictObject(fields).superRefine((config, issues) => {
+  const report = (path: (string | number)[], message: string) =>
+    issues.addIssue({ code: "custom", path, message });
+  config.campuses.forEach((name, index) => {
+    if (config.campuses.indexOf(name) < index) report(["campuses", index], `"${name}" is there twice`);
+  });
+  for (const name of Object.keys(config.options)) {
+    if (!isService(name)) report(["options", name], `there is no such service; there are ${SERVICES}`);
+  }
+  for (const name of Object.keys(config.ports)) {
+    const [campus, service, ...rest] = name.split("/");
+    const known = service === "http" || isService(service ?? "");
+    if (!config.campuses.includes(campus!) || !known || rest.length > 0) {
+      report(["ports", name], 'name it campus/service, like "a/kvsvr", or campus/http');
+    }
+  }
+});
+
+export type PlatformConfig = z.output<typeof schema>;
+export type PlatformConfigInput = z.input<typeof schema>;
+
+export class ConfigError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "ConfigError";
+  }
+}
+
+/** The whole configuration; throws a ConfigError of one line that names the field. */
+export function checkConfig(input: unknown): PlatformConfig {
+  const parsed = schema.safeParse(input);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    const field = [...issue.path, ...(issue.code === "unrecognized_keys" ? issue.keys : [])];
+    const what = issue.code === "unrecognized_keys" ? "there is no such field" : issue.message;
+    throw new ConfigError(`${field.join(".") || "the configuration"}: ${what}`);
+  }
+  const config = { ...parsed.data, dataDir: resolve(parsed.data.dataDir) };
+  checkPorts(config);
+  return config;
+}
+
+function checkPorts(config: PlatformConfig): void {
+  const owners = new Map<number, string>();
+  for (const process of planLayout(config).processes) {
+    const doors = process.doors.map((door) => [`${process.campus}/${door.services[0]}`, door.port]);
+    const http = process.httpPort === undefined ? [] : [[`${process.campus}/http`, process.httpPort]];
+    for (const [name, number] of [...doors, ...http] as [string, number][]) {
+      const other = owners.get(number);
+      if (other !== undefined) {
+        const field = config.ports[name] === undefined ? other : name;
+        throw new ConfigError(`ports.${field}: ${number} would serve both ${other} and ${name}`);
+      }
+      owners.set(number, name);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * From the configuration to the list of processes and to the address table: pure, so that what `up`
+ * will start can be read off in a test.
+ *
+ * Both layouts run the same services; they differ in who shares a process. In "compact" a campus is
+ * KVSvr, access, and one process for everything else; in "split" every service is a process.
+ *
+ * A process has one door (a svrkit server on a port) for all its services, except where two of them
+ * offer the same methods (the queue logs of both groups): those get doors of their own.
+ */
+import { join } from "node:path";
+import type { PlatformConfig } from "./config.ts";
+import { SERVICES, type ServiceName } from "./services.ts";
+
+export interface Door {
+  readonly port: number;
+  readonly services: readonly ServiceName[];
+}
+
+export interface PlannedProcess {
+  /** "a/logic" */
+  readonly name: string;
+  readonly campus: string;
+  readonly services: readonly ServiceName[];
+  readonly doors: readonly Door[];
+  /** Where clients connect; the process that holds access has it. */
+  readonly httpPort: number | undefined;
+}
+
+export interface Address {
+  readonly campus: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Layout {
+  readonly processes: readonly PlannedProcess[];
+  /** By service: one address a campus, in the order of the campuses. */
+  readonly addresses: Readonly<Record<ServiceName, readonly Address[]>>;
+}
+
+type PortFacts = Pick<PlatformConfig, "campuses" | "basePort" | "ports">;
+type LayoutFacts = PortFacts & Pick<PlatformConfig, "layout" | "host">;
+
+const PORTS_PER_CAMPUS = 100;
+const STANDING_ALONE: readonly ServiceName[] = ["access", "kvsvr"];
+
+export function planLayout(config: LayoutFacts): Layout {
+  const processes = config.campuses.flatMap((campus) =>
+    processNames(config.layout).map(([process, services]): PlannedProcess => {
+      const doors = doorsOf(config, campus, services);
+      const httpPort = services.includes("access") ? portOf(config, campus, "http") : undefined;
+      return { name: `${campus}/${process}`, campus, services, doors, httpPort };
+    }),
+  );
+  const addresses = Object.fromEntries(
+    SERVICES.map((service) => [service, addressesOf(service, processes, config.host)]),
+  );
+  return { processes, addresses: addresses as Record<ServiceName, Address[]> };
+}
+
+/** A campus's processes and the services in each. */
+function processNames(layout: PlatformConfig["layout"]): [string, readonly ServiceName[]][] {
+  if (layout === "split") return SERVICES.map((service) => [service, [service]]);
+  return [
+    ...STANDING_ALONE.map((service): [string, readonly ServiceName[]] => [service, [service]]),
+    ["logic", SERVICES.filter((service) => !STANDING_ALONE.includes(service))],
+  ];
+}
+
+function doorsOf(config: PortFacts, campus: string, services: readonly ServiceName[]): Door[] {
+  const first = services.filter((service) => !services.some((s) => s < service && sameMethods(s, service)));
+  const others = services.filter((service) => !first.includes(service));
+  return [first, ...others.map((service) => [service])].map((behind) => ({
+    port: portOf(config, campus, behind[0]!),
+    services: behind,
+  }));
+}
+
+function sameMethods(a: ServiceName, b: ServiceName): boolean {
+  return a.startsWith("queuelog-") && b.startsWith("queuelog-");
+}
+
+function portOf(config: PortFacts, campus: string, door: ServiceName | "http"): number {
+  const base = config.basePort + PORTS_PER_CAMPUS * config.campuses.indexOf(campus);
+  const offset = door === "http" ? 0 : 1 + SERVICES.indexOf(door);
+  return config.ports[`${campus}/${door}`] ?? base + offset;
+}
+
+function addressesOf(
+  service: ServiceName,
+  processes: readonly PlannedProcess[],
+  host: string,
+): Address[] {
+  return processes.flatMap(({ campus, doors }) =>
+    doors
+      .filter((door) => door.services.includes(service))
+      .map(({ port }) => ({ campus, host, port })),
+  );
+}
+
+/** Where clients connect, one endpoint a campus. */
+export function clientEndpoints(config: LayoutFacts): Address[] {
+  return planLayout(config).processes.flatMap(({ campus, httpPort }) =>
+    httpPort === undefined ? [] : [{ campus, host: config.host, port: httpPort }],
+  );
+}
+
+/** The folder of a service in a campus: the same in both layouts, so that a layout can be changed. */
+export function serviceDataDir(dataDir: string, campus: string, service: ServiceName): string {
+  return join(dataDir, campus, service);
+}

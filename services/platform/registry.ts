@@ -1,0 +1,28 @@
+/** Where each service starts. The imports are dynamic: a process loads only what it runs. */
+import type { StartService } from "../svrkit/context.ts";
+import type { ServiceName } from "./services.ts";
+
+type ServiceModule = { readonly start: StartService };
+
+const modules: Record<ServiceName, () => Promise<ServiceModule>> = {
+  access: () => import("../access/main.ts"),
+  kvsvr: () => import("../kvsvr/main.ts"),
+  "queuelog-1": () => import("../queuelog/main.ts"),
+  "queuelog-2": () => import("../queuelog/main.ts"),
+  queue: () => import("../queue/main.ts"),
+  router: () => import("../router/main.ts"),
+  "account-data": () => import("../data/account/main.ts"),
+  "inbox-data": () => import("../data/inbox/main.ts"),
+  "message-data": () => import("../data/message/main.ts"),
+  "group-data": () => import("../data/group/main.ts"),
+  account: () => import("../logic/account/main.ts"),
+  text: () => import("../logic/text/main.ts"),
+  group: () => import("../logic/group/main.ts"),
+  sync: () => import("../logic/sync/main.ts"),
+  fanout: () => import("../logic/fanout/main.ts"),
+};
+
+export async function loadService(service: ServiceName): Promise<StartService> {
+  const { start } = await modules[service]();
+  return start;
+}
