@@ -16,7 +16,10 @@ const port = z.int("must be a whole number").min(1024).max(65_535);
 
 const fields = {
   dc: z.int("must be a whole number").min(0).max(255).default(1),
-  campuses: z.array(campusName).length(3, "a data centre has exactly three").default(["a", "b", "c"]),
+  campuses: z
+    .array(campusName)
+    .length(3, "a data centre has exactly three")
+    .default(["a", "b", "c"]),
   layout: z.enum(["compact", "split"]).default("compact"),
   host: z.string().min(1).default("127.0.0.1"),
   basePort: port.max(65_535 - 300).default(7_100),
@@ -32,10 +35,12 @@ const schema = z.strictObject(fields).superRefine((config, issues) => {
   const report = (path: (string | number)[], message: string) =>
     issues.addIssue({ code: "custom", path, message });
   config.campuses.forEach((name, index) => {
-    if (config.campuses.indexOf(name) < index) report(["campuses", index], `"${name}" is there twice`);
+    if (config.campuses.indexOf(name) < index)
+      report(["campuses", index], `"${name}" is there twice`);
   });
   for (const name of Object.keys(config.options)) {
-    if (!isService(name)) report(["options", name], `there is no such service; there are ${SERVICES}`);
+    if (!isService(name))
+      report(["options", name], `there is no such service; there are ${SERVICES}`);
   }
   for (const name of Object.keys(config.ports)) {
     const [campus, service, ...rest] = name.split("/");
@@ -74,7 +79,8 @@ function checkPorts(config: PlatformConfig): void {
   const owners = new Map<number, string>();
   for (const process of planLayout(config).processes) {
     const doors = process.doors.map((door) => [`${process.campus}/${door.services[0]}`, door.port]);
-    const http = process.httpPort === undefined ? [] : [[`${process.campus}/http`, process.httpPort]];
+    const http =
+      process.httpPort === undefined ? [] : [[`${process.campus}/http`, process.httpPort]];
     for (const [name, number] of [...doors, ...http] as [string, number][]) {
       const other = owners.get(number);
       if (other !== undefined) {

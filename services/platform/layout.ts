@@ -69,7 +69,9 @@ function processNames(layout: PlatformConfig["layout"]): [string, readonly Servi
 }
 
 function doorsOf(config: PortFacts, campus: string, services: readonly ServiceName[]): Door[] {
-  const first = services.filter((service) => !services.some((s) => s < service && sameMethods(s, service)));
+  const first = services.filter(
+    (service) => !services.some((s) => s < service && sameMethods(s, service)),
+  );
   const others = services.filter((service) => !first.includes(service));
   return [first, ...others.map((service) => [service])].map((behind) => ({
     port: portOf(config, campus, behind[0]!),

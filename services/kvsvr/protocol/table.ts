@@ -61,6 +61,7 @@ export class ChangePacker {
   readonly #writes = new Map<string, RowWrite>();
   #lastNumber: number;
   #applied = 0;
+  #writeCount = 0;
 
   constructor(base: TableView) {
     this.#base = base;
@@ -91,17 +92,14 @@ export class ChangePacker {
       const failed = this.#check(change.guards[index]!, index);
       if (failed !== undefined) return this.#reply(false, [], failed);
     }
-    const before = this.#writes.size;
-    const lastNumber = this.#lastNumber;
-    let wrote = false;
-    for (const guard of change.guards) wrote = this.#raise(guard) || wrote;
+    const before = this.#writeCount;
+    for (const guard of change.guards) this.#raise(guard);
     const results = change.operations.map((operation) => this.#operate(operation));
-    wrote = wrote || this.#writes.size > before || this.#lastNumber > lastNumber || results.some(overwrote);
-    if (wrote) this.#applied += 1;
-    return { ...this.#reply(true, results, undefined), version: wrote ? this.version : this.#newest() };
+    if (this.#writeCount > before) this.#applied += 1;
+    return this.#reply(true, results, undefined);
   }
 
-  /** Version in which a change that wrote nothing is true: it may rest on earlier ones of this pack. */
+  /** Version of the last change that wrote, or of the base: what a change that wrote nothing rests on. */
   #newest(): number {
     return this.#applied > 0 ? this.version : this.#base.version;
   }
@@ -119,6 +117,7 @@ export class ChangePacker {
   #write(row: Uint8Array, value: Uint8Array, deleted: boolean): void {
     const name = nameOf(row);
     this.#writes.delete(name);
+    this.#writeCount += 1;
     this.#writes.set(name, { row, value, deleted });
   }
 
@@ -144,12 +143,10 @@ export class ChangePacker {
     return row === undefined ? 0 : bytesNumber(row.value);
   }
 
-  #raise(guard: Guard): boolean {
-    if (guard.guard?.case !== "mark") return false;
+  #raise(guard: Guard): void {
+    if (guard.guard?.case !== "mark") return;
     const { name, to } = guard.guard.value;
-    if (to <= this.#mark(name)) return false;
-    this.#write(innerKey(ROW_CLASS.mark, name), numberBytes(to), false);
-    return true;
+    if (to > this.#mark(name)) this.#write(innerKey(ROW_CLASS.mark, name), numberBytes(to), false);
   }
 
   #operate(operation: RowOperation): OperationResult {
@@ -192,11 +189,6 @@ export class ChangePacker {
     this.#write(innerKey(ROW_CLASS.row, Buffer.concat([append.prefix, number])), append.value, false);
     return { existed: false, value: EMPTY, number: this.#lastNumber };
   }
-}
-
-/** An upsert or delete of a row that this pack had written before adds no entry to `writes`. */
-function overwrote(result: OperationResult): boolean {
-  return result.existed && result.value.length === 0 && result.number === 0;
 }
 
 function nameOf(inner: Uint8Array): string {

@@ -464,12 +464,19 @@ export interface Push {
    * @generated from field: bytes snapshot = 3;
    */
   snapshot: Uint8Array;
+  /**
+   * With rows: the version that they directly follow. A device that has another one syncs.
+   *
+   * @generated from field: uint64 follows = 4;
+   */
+  follows: number;
 }
 
 export function encodePush(w: Writer, m: Push): void {
   if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
   for (const x of m.messages) { { w.tag(18); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
   if (m.snapshot.length > 0) { w.tag(26); w.bytes(m.snapshot); }
+  if (m.follows !== 0) { w.tag(32); w.uint64(m.follows); }
 }
 
 export function decodePush(r: Reader, end: number): Push {
@@ -477,6 +484,7 @@ export function decodePush(r: Reader, end: number): Push {
     version: 0,
     messages: [],
     snapshot: new Uint8Array(0),
+    follows: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -491,6 +499,10 @@ export function decodePush(r: Reader, end: number): Push {
       }
       case 26: {
         m.snapshot = r.bytes();
+        break;
+      }
+      case 32: {
+        m.follows = r.uint64();
         break;
       }
       default:

@@ -24,6 +24,18 @@ export const GroupEntryKind = {
 export type GroupEntryKind = number;
 
 /**
+ * @generated from enum tricampus.data.v1.EntryOutcome.Refusal
+ */
+export const EntryOutcomeRefusal = {
+  UNSPECIFIED: 0,
+  FULL: 1,
+  MEMBER_ALREADY: 2,
+  NOT_A_MEMBER: 3,
+  NOT_UNDERSTOOD: 4,
+} as const;
+export type EntryOutcomeRefusal = number;
+
+/**
  * @generated from message tricampus.data.v1.CreateGroupDataRequest
  */
 export interface CreateGroupDataRequest {
@@ -356,6 +368,9 @@ export function decodeReadGroupReply(r: Reader, end: number): ReadGroupReply {
 }
 
 /**
+ * A member's inbox gets the messages numbered since_sequence to left_sequence, both included: the
+ * notices of its own join and leave are the first and the last.
+ *
  * @generated from message tricampus.data.v1.GroupMemberRecord
  */
 export interface GroupMemberRecord {
@@ -368,7 +383,8 @@ export interface GroupMemberRecord {
    */
   sinceSequence: number;
   /**
-   * 0 while the user is a member; otherwise the sequence number of the leave.
+   * 0 while the user is a member; otherwise the sequence number of the leave. The record of a user
+   * that left goes when the leave has been delivered.
    *
    * @generated from field: uint64 left_sequence = 3;
    */
@@ -400,6 +416,61 @@ export function decodeGroupMemberRecord(r: Reader, end: number): GroupMemberReco
       }
       case 24: {
         m.leftSequence = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * The profile row of a group's table.
+ *
+ * @generated from message tricampus.data.v1.GroupProfile
+ */
+export interface GroupProfile {
+  /**
+   * @generated from field: string title = 1;
+   */
+  title: string;
+  /**
+   * @generated from field: string creator_id = 2;
+   */
+  creatorId: string;
+  /**
+   * @generated from field: uint64 created_at_ms = 3;
+   */
+  createdAtMs: number;
+}
+
+export function encodeGroupProfile(w: Writer, m: GroupProfile): void {
+  if (m.title.length > 0) { w.tag(10); w.string(m.title); }
+  if (m.creatorId.length > 0) { w.tag(18); w.string(m.creatorId); }
+  if (m.createdAtMs !== 0) { w.tag(24); w.uint64(m.createdAtMs); }
+}
+
+export function decodeGroupProfile(r: Reader, end: number): GroupProfile {
+  const m: GroupProfile = {
+    title: "",
+    creatorId: "",
+    createdAtMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.title = r.string();
+        break;
+      }
+      case 18: {
+        m.creatorId = r.string();
+        break;
+      }
+      case 24: {
+        m.createdAtMs = r.uint64();
         break;
       }
       default:
@@ -498,28 +569,28 @@ export function decodeGroupEntry(r: Reader, end: number): GroupEntry {
 }
 
 /**
- * @generated from message tricampus.data.v1.EntryOutcomeRequest
+ * @generated from message tricampus.data.v1.EntryOutcomesRequest
  */
-export interface EntryOutcomeRequest {
+export interface EntryOutcomesRequest {
   /**
    * @generated from field: string group_id = 1;
    */
   groupId: string;
   /**
-   * @generated from field: string entry_id = 2;
+   * @generated from field: repeated string entry_ids = 2;
    */
-  entryId: string;
+  entryIds: string[];
 }
 
-export function encodeEntryOutcomeRequest(w: Writer, m: EntryOutcomeRequest): void {
+export function encodeEntryOutcomesRequest(w: Writer, m: EntryOutcomesRequest): void {
   if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
-  if (m.entryId.length > 0) { w.tag(18); w.string(m.entryId); }
+  for (const x of m.entryIds) { w.tag(18); w.string(x); }
 }
 
-export function decodeEntryOutcomeRequest(r: Reader, end: number): EntryOutcomeRequest {
-  const m: EntryOutcomeRequest = {
+export function decodeEntryOutcomesRequest(r: Reader, end: number): EntryOutcomesRequest {
+  const m: EntryOutcomesRequest = {
     groupId: "",
-    entryId: "",
+    entryIds: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -529,7 +600,7 @@ export function decodeEntryOutcomeRequest(r: Reader, end: number): EntryOutcomeR
         break;
       }
       case 18: {
-        m.entryId = r.string();
+        m.entryIds.push(r.string());
         break;
       }
       default:
@@ -541,50 +612,30 @@ export function decodeEntryOutcomeRequest(r: Reader, end: number): EntryOutcomeR
 }
 
 /**
- * @generated from message tricampus.data.v1.EntryOutcomeReply
+ * @generated from message tricampus.data.v1.EntryOutcomesReply
  */
-export interface EntryOutcomeReply {
+export interface EntryOutcomesReply {
   /**
-   * @generated from field: bool done = 1;
-   */
-  done: boolean;
-  /**
-   * @generated from field: uint64 sequence = 2;
-   */
-  sequence: number;
-  /**
-   * Set when the group refused: "full", "member already", "not a member".
+   * One an entry id, in order.
    *
-   * @generated from field: string refused = 3;
+   * @generated from field: repeated tricampus.data.v1.EntryOutcome outcomes = 1;
    */
-  refused: string;
+  outcomes: EntryOutcome[];
 }
 
-export function encodeEntryOutcomeReply(w: Writer, m: EntryOutcomeReply): void {
-  if (m.done) { w.tag(8); w.bool(m.done); }
-  if (m.sequence !== 0) { w.tag(16); w.uint64(m.sequence); }
-  if (m.refused.length > 0) { w.tag(26); w.string(m.refused); }
+export function encodeEntryOutcomesReply(w: Writer, m: EntryOutcomesReply): void {
+  for (const x of m.outcomes) { { w.tag(10); const at = w.fork(); encodeEntryOutcome(w, x); w.join(at); } }
 }
 
-export function decodeEntryOutcomeReply(r: Reader, end: number): EntryOutcomeReply {
-  const m: EntryOutcomeReply = {
-    done: false,
-    sequence: 0,
-    refused: "",
+export function decodeEntryOutcomesReply(r: Reader, end: number): EntryOutcomesReply {
+  const m: EntryOutcomesReply = {
+    outcomes: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
-      case 8: {
-        m.done = r.bool();
-        break;
-      }
-      case 16: {
-        m.sequence = r.uint64();
-        break;
-      }
-      case 26: {
-        m.refused = r.string();
+      case 10: {
+        m.outcomes.push(decodeEntryOutcome(r, r.message()));
         break;
       }
       default:
@@ -596,6 +647,74 @@ export function decodeEntryOutcomeReply(r: Reader, end: number): EntryOutcomeRep
 }
 
 /**
+ * @generated from message tricampus.data.v1.EntryOutcome
+ */
+export interface EntryOutcome {
+  /**
+   * @generated from field: string entry_id = 1;
+   */
+  entryId: string;
+  /**
+   * false: the entry was not worked off yet.
+   *
+   * @generated from field: bool done = 2;
+   */
+  done: boolean;
+  /**
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: number;
+  /**
+   * @generated from field: tricampus.data.v1.EntryOutcome.Refusal refusal = 4;
+   */
+  refusal: EntryOutcomeRefusal;
+}
+
+export function encodeEntryOutcome(w: Writer, m: EntryOutcome): void {
+  if (m.entryId.length > 0) { w.tag(10); w.string(m.entryId); }
+  if (m.done) { w.tag(16); w.bool(m.done); }
+  if (m.sequence !== 0) { w.tag(24); w.uint64(m.sequence); }
+  if (m.refusal !== 0) { w.tag(32); w.uint32(m.refusal); }
+}
+
+export function decodeEntryOutcome(r: Reader, end: number): EntryOutcome {
+  const m: EntryOutcome = {
+    entryId: "",
+    done: false,
+    sequence: 0,
+    refusal: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.entryId = r.string();
+        break;
+      }
+      case 16: {
+        m.done = r.bool();
+        break;
+      }
+      case 24: {
+        m.sequence = r.uint64();
+        break;
+      }
+      case 32: {
+        m.refusal = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * The worker is the only one that numbers, and the guards on both marks hold it to that: the step
+ * applies as a whole, to exactly the state it was planned on, or not at all.
+ *
  * @generated from message tricampus.data.v1.ApplyEntriesRequest
  */
 export interface ApplyEntriesRequest {
@@ -614,13 +733,37 @@ export interface ApplyEntriesRequest {
    */
   throughSlot: number;
   /**
-   * @generated from field: repeated tricampus.data.v1.GroupEntry entries = 4;
-   */
-  entries: GroupEntry[];
-  /**
-   * Everything up to here was delivered.
+   * The group's last sequence number must be this one; `messages` follow it without a gap.
    *
-   * @generated from field: uint64 delivered_sequence = 5;
+   * @generated from field: uint64 last_sequence = 4;
+   */
+  lastSequence: number;
+  /**
+   * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 5;
+   */
+  messages: InboxMessage[];
+  /**
+   * Members that joined or left, as they are afterwards.
+   *
+   * @generated from field: repeated tricampus.data.v1.GroupMemberRecord members = 6;
+   */
+  members: GroupMemberRecord[];
+  /**
+   * Users whose leave has been delivered.
+   *
+   * @generated from field: repeated string forgotten = 7;
+   */
+  forgotten: string[];
+  /**
+   * Entries that made no message.
+   *
+   * @generated from field: repeated tricampus.data.v1.EntryOutcome refused = 8;
+   */
+  refused: EntryOutcome[];
+  /**
+   * Everything up to here is in every member's inbox.
+   *
+   * @generated from field: uint64 delivered_sequence = 9;
    */
   deliveredSequence: number;
 }
@@ -629,8 +772,12 @@ export function encodeApplyEntriesRequest(w: Writer, m: ApplyEntriesRequest): vo
   if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
   if (m.fromSlot !== 0) { w.tag(16); w.uint64(m.fromSlot); }
   if (m.throughSlot !== 0) { w.tag(24); w.uint64(m.throughSlot); }
-  for (const x of m.entries) { { w.tag(34); const at = w.fork(); encodeGroupEntry(w, x); w.join(at); } }
-  if (m.deliveredSequence !== 0) { w.tag(40); w.uint64(m.deliveredSequence); }
+  if (m.lastSequence !== 0) { w.tag(32); w.uint64(m.lastSequence); }
+  for (const x of m.messages) { { w.tag(42); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
+  for (const x of m.members) { { w.tag(50); const at = w.fork(); encodeGroupMemberRecord(w, x); w.join(at); } }
+  for (const x of m.forgotten) { w.tag(58); w.string(x); }
+  for (const x of m.refused) { { w.tag(66); const at = w.fork(); encodeEntryOutcome(w, x); w.join(at); } }
+  if (m.deliveredSequence !== 0) { w.tag(72); w.uint64(m.deliveredSequence); }
 }
 
 export function decodeApplyEntriesRequest(r: Reader, end: number): ApplyEntriesRequest {
@@ -638,7 +785,11 @@ export function decodeApplyEntriesRequest(r: Reader, end: number): ApplyEntriesR
     groupId: "",
     fromSlot: 0,
     throughSlot: 0,
-    entries: [],
+    lastSequence: 0,
+    messages: [],
+    members: [],
+    forgotten: [],
+    refused: [],
     deliveredSequence: 0,
   };
   while (r.pos < end) {
@@ -656,11 +807,27 @@ export function decodeApplyEntriesRequest(r: Reader, end: number): ApplyEntriesR
         m.throughSlot = r.uint64();
         break;
       }
-      case 34: {
-        m.entries.push(decodeGroupEntry(r, r.message()));
+      case 32: {
+        m.lastSequence = r.uint64();
         break;
       }
-      case 40: {
+      case 42: {
+        m.messages.push(decodeInboxMessage(r, r.message()));
+        break;
+      }
+      case 50: {
+        m.members.push(decodeGroupMemberRecord(r, r.message()));
+        break;
+      }
+      case 58: {
+        m.forgotten.push(r.string());
+        break;
+      }
+      case 66: {
+        m.refused.push(decodeEntryOutcome(r, r.message()));
+        break;
+      }
+      case 72: {
         m.deliveredSequence = r.uint64();
         break;
       }
@@ -677,48 +844,27 @@ export function decodeApplyEntriesRequest(r: Reader, end: number): ApplyEntriesR
  */
 export interface ApplyEntriesReply {
   /**
-   * false: the offset stands at `offset` (another worker was faster, or this one is late).
+   * false: the group is not in the state the step was planned on, or an entry was worked off before:
+   * read again.
    *
    * @generated from field: bool applied = 1;
    */
   applied: boolean;
-  /**
-   * @generated from field: uint64 offset = 2;
-   */
-  offset: number;
-  /**
-   * The rows as numbered, notices included, in order.
-   *
-   * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 3;
-   */
-  messages: InboxMessage[];
 }
 
 export function encodeApplyEntriesReply(w: Writer, m: ApplyEntriesReply): void {
   if (m.applied) { w.tag(8); w.bool(m.applied); }
-  if (m.offset !== 0) { w.tag(16); w.uint64(m.offset); }
-  for (const x of m.messages) { { w.tag(26); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
 }
 
 export function decodeApplyEntriesReply(r: Reader, end: number): ApplyEntriesReply {
   const m: ApplyEntriesReply = {
     applied: false,
-    offset: 0,
-    messages: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 8: {
         m.applied = r.bool();
-        break;
-      }
-      case 16: {
-        m.offset = r.uint64();
-        break;
-      }
-      case 26: {
-        m.messages.push(decodeInboxMessage(r, r.message()));
         break;
       }
       default:
@@ -820,7 +966,7 @@ export const GroupData = {
   create: defineMethod<CreateGroupDataRequest, CreateGroupDataReply>("tricampus.data.v1.GroupData/Create", encodeCreateGroupDataRequest, decodeCreateGroupDataRequest, encodeCreateGroupDataReply, decodeCreateGroupDataReply),
   membership: defineMethod<MembershipRequest, MembershipReply>("tricampus.data.v1.GroupData/Membership", encodeMembershipRequest, decodeMembershipRequest, encodeMembershipReply, decodeMembershipReply),
   read: defineMethod<ReadGroupRequest, ReadGroupReply>("tricampus.data.v1.GroupData/Read", encodeReadGroupRequest, decodeReadGroupRequest, encodeReadGroupReply, decodeReadGroupReply),
-  entryOutcome: defineMethod<EntryOutcomeRequest, EntryOutcomeReply>("tricampus.data.v1.GroupData/EntryOutcome", encodeEntryOutcomeRequest, decodeEntryOutcomeRequest, encodeEntryOutcomeReply, decodeEntryOutcomeReply),
+  entryOutcomes: defineMethod<EntryOutcomesRequest, EntryOutcomesReply>("tricampus.data.v1.GroupData/EntryOutcomes", encodeEntryOutcomesRequest, decodeEntryOutcomesRequest, encodeEntryOutcomesReply, decodeEntryOutcomesReply),
   apply: defineMethod<ApplyEntriesRequest, ApplyEntriesReply>("tricampus.data.v1.GroupData/Apply", encodeApplyEntriesRequest, decodeApplyEntriesRequest, encodeApplyEntriesReply, decodeApplyEntriesReply),
   messages: defineMethod<GroupMessagesRequest, GroupMessagesReply>("tricampus.data.v1.GroupData/Messages", encodeGroupMessagesRequest, decodeGroupMessagesRequest, encodeGroupMessagesReply, decodeGroupMessagesReply),
 } as const;

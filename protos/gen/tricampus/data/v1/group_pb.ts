@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/group.proto.
  */
 export const file_tricampus_data_v1_group: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9ncm91cC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEidQoWQ3JlYXRlR3JvdXBEYXRhUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRISCgpjcmVhdG9yX2lkGAMgASgJEg8KB21lbWJlcnMYBCADKAkSFQoNY3JlYXRlZF9hdF9tcxgFIAEoBCInChRDcmVhdGVHcm91cERhdGFSZXBseRIPCgdleGlzdGVkGAEgASgIImsKEU1lbWJlcnNoaXBSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSMwoLY29uc2lzdGVuY3kYAyABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSI3Cg9NZW1iZXJzaGlwUmVwbHkSFAoMZ3JvdXBfZXhpc3RzGAEgASgIEg4KBm1lbWJlchgCIAEoCCJZChBSZWFkR3JvdXBSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEjMKC2NvbnNpc3RlbmN5GAIgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kiqQEKDlJlYWRHcm91cFJlcGx5Eg4KBmV4aXN0cxgBIAEoCBINCgV0aXRsZRgCIAEoCRI1CgdtZW1iZXJzGAMgAygLMiQudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBNZW1iZXJSZWNvcmQSFQoNbGFzdF9zZXF1ZW5jZRgEIAEoBBIOCgZvZmZzZXQYBSABKAQSGgoSZGVsaXZlcmVkX3NlcXVlbmNlGAYgASgEIlMKEUdyb3VwTWVtYmVyUmVjb3JkEg8KB3VzZXJfaWQYASABKAkSFgoOc2luY2Vfc2VxdWVuY2UYAiABKAQSFQoNbGVmdF9zZXF1ZW5jZRgDIAEoBCL9AQoKR3JvdXBFbnRyeRIwCgRraW5kGAEgASgOMiIudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBFbnRyeS5LaW5kEgoKAmlkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYBCABKAkSDAoEdGV4dBgFIAEoCRIWCg5hY2NlcHRlZF9hdF9tcxgGIAEoBCJfCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIQCgxLSU5EX01FU1NBR0UQARINCglLSU5EX0pPSU4QAhIOCgpLSU5EX0xFQVZFEAMSEAoMS0lORF9DUkVBVEVEEAQiOQoTRW50cnlPdXRjb21lUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIQCghlbnRyeV9pZBgCIAEoCSJEChFFbnRyeU91dGNvbWVSZXBseRIMCgRkb25lGAEgASgIEhAKCHNlcXVlbmNlGAIgASgEEg8KB3JlZnVzZWQYAyABKAkinAEKE0FwcGx5RW50cmllc1JlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSEQoJZnJvbV9zbG90GAIgASgEEhQKDHRocm91Z2hfc2xvdBgDIAEoBBIuCgdlbnRyaWVzGAQgAygLMh0udHJpY2FtcHVzLmRhdGEudjEuR3JvdXBFbnRyeRIaChJkZWxpdmVyZWRfc2VxdWVuY2UYBSABKAQiaQoRQXBwbHlFbnRyaWVzUmVwbHkSDwoHYXBwbGllZBgBIAEoCBIOCgZvZmZzZXQYAiABKAQSMwoIbWVzc2FnZXMYAyADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZSJPChRHcm91cE1lc3NhZ2VzUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBBINCgVsaW1pdBgDIAEoDSJJChJHcm91cE1lc3NhZ2VzUmVwbHkSMwoIbWVzc2FnZXMYASADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZTKiBAoJR3JvdXBEYXRhElwKBkNyZWF0ZRIpLnRyaWNhbXB1cy5kYXRhLnYxLkNyZWF0ZUdyb3VwRGF0YVJlcXVlc3QaJy50cmljYW1wdXMuZGF0YS52MS5DcmVhdGVHcm91cERhdGFSZXBseRJWCgpNZW1iZXJzaGlwEiQudHJpY2FtcHVzLmRhdGEudjEuTWVtYmVyc2hpcFJlcXVlc3QaIi50cmljYW1wdXMuZGF0YS52MS5NZW1iZXJzaGlwUmVwbHkSTgoEUmVhZBIjLnRyaWNhbXB1cy5kYXRhLnYxLlJlYWRHcm91cFJlcXVlc3QaIS50cmljYW1wdXMuZGF0YS52MS5SZWFkR3JvdXBSZXBseRJcCgxFbnRyeU91dGNvbWUSJi50cmljYW1wdXMuZGF0YS52MS5FbnRyeU91dGNvbWVSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuRW50cnlPdXRjb21lUmVwbHkSVQoFQXBwbHkSJi50cmljYW1wdXMuZGF0YS52MS5BcHBseUVudHJpZXNSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuQXBwbHlFbnRyaWVzUmVwbHkSWgoITWVzc2FnZXMSJy50cmljYW1wdXMuZGF0YS52MS5Hcm91cE1lc3NhZ2VzUmVxdWVzdBolLnRyaWNhbXB1cy5kYXRhLnYxLkdyb3VwTWVzc2FnZXNSZXBseWIGcHJvdG8z", [file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
+  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9ncm91cC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEidQoWQ3JlYXRlR3JvdXBEYXRhUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRISCgpjcmVhdG9yX2lkGAMgASgJEg8KB21lbWJlcnMYBCADKAkSFQoNY3JlYXRlZF9hdF9tcxgFIAEoBCInChRDcmVhdGVHcm91cERhdGFSZXBseRIPCgdleGlzdGVkGAEgASgIImsKEU1lbWJlcnNoaXBSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSMwoLY29uc2lzdGVuY3kYAyABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSI3Cg9NZW1iZXJzaGlwUmVwbHkSFAoMZ3JvdXBfZXhpc3RzGAEgASgIEg4KBm1lbWJlchgCIAEoCCJZChBSZWFkR3JvdXBSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEjMKC2NvbnNpc3RlbmN5GAIgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kiqQEKDlJlYWRHcm91cFJlcGx5Eg4KBmV4aXN0cxgBIAEoCBINCgV0aXRsZRgCIAEoCRI1CgdtZW1iZXJzGAMgAygLMiQudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBNZW1iZXJSZWNvcmQSFQoNbGFzdF9zZXF1ZW5jZRgEIAEoBBIOCgZvZmZzZXQYBSABKAQSGgoSZGVsaXZlcmVkX3NlcXVlbmNlGAYgASgEIlMKEUdyb3VwTWVtYmVyUmVjb3JkEg8KB3VzZXJfaWQYASABKAkSFgoOc2luY2Vfc2VxdWVuY2UYAiABKAQSFQoNbGVmdF9zZXF1ZW5jZRgDIAEoBCJICgxHcm91cFByb2ZpbGUSDQoFdGl0bGUYASABKAkSEgoKY3JlYXRvcl9pZBgCIAEoCRIVCg1jcmVhdGVkX2F0X21zGAMgASgEIv0BCgpHcm91cEVudHJ5EjAKBGtpbmQYASABKA4yIi50cmljYW1wdXMuZGF0YS52MS5Hcm91cEVudHJ5LktpbmQSCgoCaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgEIAEoCRIMCgR0ZXh0GAUgASgJEhYKDmFjY2VwdGVkX2F0X21zGAYgASgEIl8KBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhAKDEtJTkRfTUVTU0FHRRABEg0KCUtJTkRfSk9JThACEg4KCktJTkRfTEVBVkUQAxIQCgxLSU5EX0NSRUFURUQQBCI7ChRFbnRyeU91dGNvbWVzUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIRCgllbnRyeV9pZHMYAiADKAkiRwoSRW50cnlPdXRjb21lc1JlcGx5EjEKCG91dGNvbWVzGAEgAygLMh8udHJpY2FtcHVzLmRhdGEudjEuRW50cnlPdXRjb21lIoMCCgxFbnRyeU91dGNvbWUSEAoIZW50cnlfaWQYASABKAkSDAoEZG9uZRgCIAEoCBIQCghzZXF1ZW5jZRgDIAEoBBI4CgdyZWZ1c2FsGAQgASgOMicudHJpY2FtcHVzLmRhdGEudjEuRW50cnlPdXRjb21lLlJlZnVzYWwihgEKB1JlZnVzYWwSFwoTUkVGVVNBTF9VTlNQRUNJRklFRBAAEhAKDFJFRlVTQUxfRlVMTBABEhoKFlJFRlVTQUxfTUVNQkVSX0FMUkVBRFkQAhIYChRSRUZVU0FMX05PVF9BX01FTUJFUhADEhoKFlJFRlVTQUxfTk9UX1VOREVSU1RPT0QQBCK0AgoTQXBwbHlFbnRyaWVzUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIRCglmcm9tX3Nsb3QYAiABKAQSFAoMdGhyb3VnaF9zbG90GAMgASgEEhUKDWxhc3Rfc2VxdWVuY2UYBCABKAQSMwoIbWVzc2FnZXMYBSADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRI1CgdtZW1iZXJzGAYgAygLMiQudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBNZW1iZXJSZWNvcmQSEQoJZm9yZ290dGVuGAcgAygJEjAKB3JlZnVzZWQYCCADKAsyHy50cmljYW1wdXMuZGF0YS52MS5FbnRyeU91dGNvbWUSGgoSZGVsaXZlcmVkX3NlcXVlbmNlGAkgASgEIiQKEUFwcGx5RW50cmllc1JlcGx5Eg8KB2FwcGxpZWQYASABKAgiTwoUR3JvdXBNZXNzYWdlc1JlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAQSDQoFbGltaXQYAyABKA0iSQoSR3JvdXBNZXNzYWdlc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2UypQQKCUdyb3VwRGF0YRJcCgZDcmVhdGUSKS50cmljYW1wdXMuZGF0YS52MS5DcmVhdGVHcm91cERhdGFSZXF1ZXN0GicudHJpY2FtcHVzLmRhdGEudjEuQ3JlYXRlR3JvdXBEYXRhUmVwbHkSVgoKTWVtYmVyc2hpcBIkLnRyaWNhbXB1cy5kYXRhLnYxLk1lbWJlcnNoaXBSZXF1ZXN0GiIudHJpY2FtcHVzLmRhdGEudjEuTWVtYmVyc2hpcFJlcGx5Ek4KBFJlYWQSIy50cmljYW1wdXMuZGF0YS52MS5SZWFkR3JvdXBSZXF1ZXN0GiEudHJpY2FtcHVzLmRhdGEudjEuUmVhZEdyb3VwUmVwbHkSXwoNRW50cnlPdXRjb21lcxInLnRyaWNhbXB1cy5kYXRhLnYxLkVudHJ5T3V0Y29tZXNSZXF1ZXN0GiUudHJpY2FtcHVzLmRhdGEudjEuRW50cnlPdXRjb21lc1JlcGx5ElUKBUFwcGx5EiYudHJpY2FtcHVzLmRhdGEudjEuQXBwbHlFbnRyaWVzUmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLkFwcGx5RW50cmllc1JlcGx5EloKCE1lc3NhZ2VzEicudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBNZXNzYWdlc1JlcXVlc3QaJS50cmljYW1wdXMuZGF0YS52MS5Hcm91cE1lc3NhZ2VzUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
 
 /**
  * @generated from message tricampus.data.v1.CreateGroupDataRequest
@@ -191,6 +191,9 @@ export const ReadGroupReplySchema: GenMessage<ReadGroupReply> = /*@__PURE__*/
   messageDesc(file_tricampus_data_v1_group, 5);
 
 /**
+ * A member's inbox gets the messages numbered since_sequence to left_sequence, both included: the
+ * notices of its own join and leave are the first and the last.
+ *
  * @generated from message tricampus.data.v1.GroupMemberRecord
  */
 export type GroupMemberRecord = Message<"tricampus.data.v1.GroupMemberRecord"> & {
@@ -205,7 +208,8 @@ export type GroupMemberRecord = Message<"tricampus.data.v1.GroupMemberRecord"> &
   sinceSequence: bigint;
 
   /**
-   * 0 while the user is a member; otherwise the sequence number of the leave.
+   * 0 while the user is a member; otherwise the sequence number of the leave. The record of a user
+   * that left goes when the leave has been delivered.
    *
    * @generated from field: uint64 left_sequence = 3;
    */
@@ -218,6 +222,35 @@ export type GroupMemberRecord = Message<"tricampus.data.v1.GroupMemberRecord"> &
  */
 export const GroupMemberRecordSchema: GenMessage<GroupMemberRecord> = /*@__PURE__*/
   messageDesc(file_tricampus_data_v1_group, 6);
+
+/**
+ * The profile row of a group's table.
+ *
+ * @generated from message tricampus.data.v1.GroupProfile
+ */
+export type GroupProfile = Message<"tricampus.data.v1.GroupProfile"> & {
+  /**
+   * @generated from field: string title = 1;
+   */
+  title: string;
+
+  /**
+   * @generated from field: string creator_id = 2;
+   */
+  creatorId: string;
+
+  /**
+   * @generated from field: uint64 created_at_ms = 3;
+   */
+  createdAtMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.GroupProfile.
+ * Use `create(GroupProfileSchema)` to create a new message.
+ */
+export const GroupProfileSchema: GenMessage<GroupProfile> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 7);
 
 /**
  * What lies in a group's queue stream.
@@ -263,7 +296,7 @@ export type GroupEntry = Message<"tricampus.data.v1.GroupEntry"> & {
  * Use `create(GroupEntrySchema)` to create a new message.
  */
 export const GroupEntrySchema: GenMessage<GroupEntry> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 7);
+  messageDesc(file_tricampus_data_v1_group, 8);
 
 /**
  * @generated from enum tricampus.data.v1.GroupEntry.Kind
@@ -306,60 +339,130 @@ export type GroupEntry_Kind = (typeof GroupEntry_Kind)[keyof typeof GroupEntry_K
  * Describes the enum tricampus.data.v1.GroupEntry.Kind.
  */
 export const GroupEntry_KindSchema: GenEnum<GroupEntry_Kind> = /*@__PURE__*/
-  enumDesc(file_tricampus_data_v1_group, 7, 0);
+  enumDesc(file_tricampus_data_v1_group, 8, 0);
 
 /**
- * @generated from message tricampus.data.v1.EntryOutcomeRequest
+ * @generated from message tricampus.data.v1.EntryOutcomesRequest
  */
-export type EntryOutcomeRequest = Message<"tricampus.data.v1.EntryOutcomeRequest"> & {
+export type EntryOutcomesRequest = Message<"tricampus.data.v1.EntryOutcomesRequest"> & {
   /**
    * @generated from field: string group_id = 1;
    */
   groupId: string;
 
   /**
-   * @generated from field: string entry_id = 2;
+   * @generated from field: repeated string entry_ids = 2;
    */
-  entryId: string;
+  entryIds: string[];
 };
 
 /**
- * Describes the message tricampus.data.v1.EntryOutcomeRequest.
- * Use `create(EntryOutcomeRequestSchema)` to create a new message.
+ * Describes the message tricampus.data.v1.EntryOutcomesRequest.
+ * Use `create(EntryOutcomesRequestSchema)` to create a new message.
  */
-export const EntryOutcomeRequestSchema: GenMessage<EntryOutcomeRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 8);
+export const EntryOutcomesRequestSchema: GenMessage<EntryOutcomesRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 9);
 
 /**
- * @generated from message tricampus.data.v1.EntryOutcomeReply
+ * @generated from message tricampus.data.v1.EntryOutcomesReply
  */
-export type EntryOutcomeReply = Message<"tricampus.data.v1.EntryOutcomeReply"> & {
+export type EntryOutcomesReply = Message<"tricampus.data.v1.EntryOutcomesReply"> & {
   /**
-   * @generated from field: bool done = 1;
+   * One an entry id, in order.
+   *
+   * @generated from field: repeated tricampus.data.v1.EntryOutcome outcomes = 1;
+   */
+  outcomes: EntryOutcome[];
+};
+
+/**
+ * Describes the message tricampus.data.v1.EntryOutcomesReply.
+ * Use `create(EntryOutcomesReplySchema)` to create a new message.
+ */
+export const EntryOutcomesReplySchema: GenMessage<EntryOutcomesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 10);
+
+/**
+ * @generated from message tricampus.data.v1.EntryOutcome
+ */
+export type EntryOutcome = Message<"tricampus.data.v1.EntryOutcome"> & {
+  /**
+   * @generated from field: string entry_id = 1;
+   */
+  entryId: string;
+
+  /**
+   * false: the entry was not worked off yet.
+   *
+   * @generated from field: bool done = 2;
    */
   done: boolean;
 
   /**
-   * @generated from field: uint64 sequence = 2;
+   * @generated from field: uint64 sequence = 3;
    */
   sequence: bigint;
 
   /**
-   * Set when the group refused: "full", "member already", "not a member".
-   *
-   * @generated from field: string refused = 3;
+   * @generated from field: tricampus.data.v1.EntryOutcome.Refusal refusal = 4;
    */
-  refused: string;
+  refusal: EntryOutcome_Refusal;
 };
 
 /**
- * Describes the message tricampus.data.v1.EntryOutcomeReply.
- * Use `create(EntryOutcomeReplySchema)` to create a new message.
+ * Describes the message tricampus.data.v1.EntryOutcome.
+ * Use `create(EntryOutcomeSchema)` to create a new message.
  */
-export const EntryOutcomeReplySchema: GenMessage<EntryOutcomeReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 9);
+export const EntryOutcomeSchema: GenMessage<EntryOutcome> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 11);
 
 /**
+ * @generated from enum tricampus.data.v1.EntryOutcome.Refusal
+ */
+export const EntryOutcome_Refusal = {
+  /**
+   * @generated from enum value: REFUSAL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: REFUSAL_FULL = 1;
+   */
+  FULL: 1,
+
+  /**
+   * `sequence` says since when.
+   *
+   * @generated from enum value: REFUSAL_MEMBER_ALREADY = 2;
+   */
+  MEMBER_ALREADY: 2,
+
+  /**
+   * @generated from enum value: REFUSAL_NOT_A_MEMBER = 3;
+   */
+  NOT_A_MEMBER: 3,
+
+  /**
+   * @generated from enum value: REFUSAL_NOT_UNDERSTOOD = 4;
+   */
+  NOT_UNDERSTOOD: 4,
+} as const;
+
+/**
+ * @generated from enum tricampus.data.v1.EntryOutcome.Refusal
+ */
+export type EntryOutcome_Refusal = (typeof EntryOutcome_Refusal)[keyof typeof EntryOutcome_Refusal] | UnknownEnum;
+
+/**
+ * Describes the enum tricampus.data.v1.EntryOutcome.Refusal.
+ */
+export const EntryOutcome_RefusalSchema: GenEnum<EntryOutcome_Refusal> = /*@__PURE__*/
+  enumDesc(file_tricampus_data_v1_group, 11, 0);
+
+/**
+ * The worker is the only one that numbers, and the guards on both marks hold it to that: the step
+ * applies as a whole, to exactly the state it was planned on, or not at all.
+ *
  * @generated from message tricampus.data.v1.ApplyEntriesRequest
  */
 export type ApplyEntriesRequest = Message<"tricampus.data.v1.ApplyEntriesRequest"> & {
@@ -381,14 +484,42 @@ export type ApplyEntriesRequest = Message<"tricampus.data.v1.ApplyEntriesRequest
   throughSlot: bigint;
 
   /**
-   * @generated from field: repeated tricampus.data.v1.GroupEntry entries = 4;
+   * The group's last sequence number must be this one; `messages` follow it without a gap.
+   *
+   * @generated from field: uint64 last_sequence = 4;
    */
-  entries: GroupEntry[];
+  lastSequence: bigint;
 
   /**
-   * Everything up to here was delivered.
+   * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 5;
+   */
+  messages: InboxMessage[];
+
+  /**
+   * Members that joined or left, as they are afterwards.
    *
-   * @generated from field: uint64 delivered_sequence = 5;
+   * @generated from field: repeated tricampus.data.v1.GroupMemberRecord members = 6;
+   */
+  members: GroupMemberRecord[];
+
+  /**
+   * Users whose leave has been delivered.
+   *
+   * @generated from field: repeated string forgotten = 7;
+   */
+  forgotten: string[];
+
+  /**
+   * Entries that made no message.
+   *
+   * @generated from field: repeated tricampus.data.v1.EntryOutcome refused = 8;
+   */
+  refused: EntryOutcome[];
+
+  /**
+   * Everything up to here is in every member's inbox.
+   *
+   * @generated from field: uint64 delivered_sequence = 9;
    */
   deliveredSequence: bigint;
 };
@@ -398,30 +529,19 @@ export type ApplyEntriesRequest = Message<"tricampus.data.v1.ApplyEntriesRequest
  * Use `create(ApplyEntriesRequestSchema)` to create a new message.
  */
 export const ApplyEntriesRequestSchema: GenMessage<ApplyEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 10);
+  messageDesc(file_tricampus_data_v1_group, 12);
 
 /**
  * @generated from message tricampus.data.v1.ApplyEntriesReply
  */
 export type ApplyEntriesReply = Message<"tricampus.data.v1.ApplyEntriesReply"> & {
   /**
-   * false: the offset stands at `offset` (another worker was faster, or this one is late).
+   * false: the group is not in the state the step was planned on, or an entry was worked off before:
+   * read again.
    *
    * @generated from field: bool applied = 1;
    */
   applied: boolean;
-
-  /**
-   * @generated from field: uint64 offset = 2;
-   */
-  offset: bigint;
-
-  /**
-   * The rows as numbered, notices included, in order.
-   *
-   * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 3;
-   */
-  messages: InboxMessage[];
 };
 
 /**
@@ -429,7 +549,7 @@ export type ApplyEntriesReply = Message<"tricampus.data.v1.ApplyEntriesReply"> &
  * Use `create(ApplyEntriesReplySchema)` to create a new message.
  */
 export const ApplyEntriesReplySchema: GenMessage<ApplyEntriesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 11);
+  messageDesc(file_tricampus_data_v1_group, 13);
 
 /**
  * @generated from message tricampus.data.v1.GroupMessagesRequest
@@ -456,7 +576,7 @@ export type GroupMessagesRequest = Message<"tricampus.data.v1.GroupMessagesReque
  * Use `create(GroupMessagesRequestSchema)` to create a new message.
  */
 export const GroupMessagesRequestSchema: GenMessage<GroupMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 12);
+  messageDesc(file_tricampus_data_v1_group, 14);
 
 /**
  * @generated from message tricampus.data.v1.GroupMessagesReply
@@ -473,7 +593,7 @@ export type GroupMessagesReply = Message<"tricampus.data.v1.GroupMessagesReply">
  * Use `create(GroupMessagesReplySchema)` to create a new message.
  */
 export const GroupMessagesReplySchema: GenMessage<GroupMessagesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 13);
+  messageDesc(file_tricampus_data_v1_group, 15);
 
 /**
  * @generated from service tricampus.data.v1.GroupData
@@ -500,7 +620,8 @@ export const GroupData: GenService<{
     output: typeof MembershipReplySchema;
   },
   /**
-   * Title and members; needs a member's ticket, or is called by fanout.
+   * Title, members and how far the queue was worked off; needs a member's ticket, or is called by
+   * fanout.
    *
    * @generated from rpc tricampus.data.v1.GroupData.Read
    */
@@ -510,14 +631,14 @@ export const GroupData: GenService<{
     output: typeof ReadGroupReplySchema;
   },
   /**
-   * What became of a queue entry (join, leave): 0 when it was not worked off yet.
+   * What became of queue entries. Needs a ticket, or is called by fanout.
    *
-   * @generated from rpc tricampus.data.v1.GroupData.EntryOutcome
+   * @generated from rpc tricampus.data.v1.GroupData.EntryOutcomes
    */
-  entryOutcome: {
+  entryOutcomes: {
     methodKind: "unary";
-    input: typeof EntryOutcomeRequestSchema;
-    output: typeof EntryOutcomeReplySchema;
+    input: typeof EntryOutcomesRequestSchema;
+    output: typeof EntryOutcomesReplySchema;
   },
   /**
    * One step of the fan-out worker: entries numbered, members changed, offset moved, atomically.

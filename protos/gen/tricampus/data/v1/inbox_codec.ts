@@ -161,11 +161,45 @@ export function decodeCommitRequest(r: Reader, end: number): CommitRequest {
 }
 
 /**
+ * @generated from message tricampus.data.v1.CommittedRequest
+ */
+export interface CommittedRequest {
+  /**
+   * @generated from field: string client_message_id = 1;
+   */
+  clientMessageId: string;
+}
+
+export function encodeCommittedRequest(w: Writer, m: CommittedRequest): void {
+  if (m.clientMessageId.length > 0) { w.tag(10); w.string(m.clientMessageId); }
+}
+
+export function decodeCommittedRequest(r: Reader, end: number): CommittedRequest {
+  const m: CommittedRequest = {
+    clientMessageId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.clientMessageId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.CommitReply
  */
 export interface CommitReply {
   /**
    * The row that stands: the request's, or an earlier one with the same client message id.
+   * Absent only in the answer of Committed.
    *
    * @generated from field: tricampus.data.v1.CommittedMessage message = 1;
    */
@@ -271,7 +305,7 @@ export interface Delivery {
    */
   conversationId: string;
   /**
-   * Consecutive rows of the conversation, in order.
+   * Rows of the conversation, in order.
    *
    * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 2;
    */
@@ -337,12 +371,20 @@ export interface DeliveryTarget {
    * @generated from field: bool allow_skip = 3;
    */
   allowSkip: boolean;
+  /**
+   * The mark afterwards. The target gets the messages above from_sequence and up to here; what it
+   * does not get of these is not for it (a user's own 1:1 messages are committed rows already).
+   *
+   * @generated from field: uint64 through_sequence = 4;
+   */
+  throughSequence: number;
 }
 
 export function encodeDeliveryTarget(w: Writer, m: DeliveryTarget): void {
   if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
   if (m.fromSequence !== 0) { w.tag(16); w.uint64(m.fromSequence); }
   if (m.allowSkip) { w.tag(24); w.bool(m.allowSkip); }
+  if (m.throughSequence !== 0) { w.tag(32); w.uint64(m.throughSequence); }
 }
 
 export function decodeDeliveryTarget(r: Reader, end: number): DeliveryTarget {
@@ -350,6 +392,7 @@ export function decodeDeliveryTarget(r: Reader, end: number): DeliveryTarget {
     userId: "",
     fromSequence: 0,
     allowSkip: false,
+    throughSequence: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -364,6 +407,10 @@ export function decodeDeliveryTarget(r: Reader, end: number): DeliveryTarget {
       }
       case 24: {
         m.allowSkip = r.bool();
+        break;
+      }
+      case 32: {
+        m.throughSequence = r.uint64();
         break;
       }
       default:
@@ -502,6 +549,12 @@ export interface InboxChangesRequest {
    * @generated from field: tricampus.data.v1.Consistency consistency = 4;
    */
   consistency: Consistency;
+  /**
+   * The page ends, at a whole version, when it is about so large.
+   *
+   * @generated from field: uint32 bytes_max = 5;
+   */
+  bytesMax: number;
 }
 
 export function encodeInboxChangesRequest(w: Writer, m: InboxChangesRequest): void {
@@ -509,6 +562,7 @@ export function encodeInboxChangesRequest(w: Writer, m: InboxChangesRequest): vo
   if (m.afterVersion !== 0) { w.tag(16); w.uint64(m.afterVersion); }
   if (m.limit !== 0) { w.tag(24); w.uint32(m.limit); }
   if (m.consistency !== 0) { w.tag(32); w.uint32(m.consistency); }
+  if (m.bytesMax !== 0) { w.tag(40); w.uint32(m.bytesMax); }
 }
 
 export function decodeInboxChangesRequest(r: Reader, end: number): InboxChangesRequest {
@@ -517,6 +571,7 @@ export function decodeInboxChangesRequest(r: Reader, end: number): InboxChangesR
     afterVersion: 0,
     limit: 0,
     consistency: 0,
+    bytesMax: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -537,6 +592,10 @@ export function decodeInboxChangesRequest(r: Reader, end: number): InboxChangesR
         m.consistency = r.uint32();
         break;
       }
+      case 40: {
+        m.bytesMax = r.uint32();
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -550,10 +609,14 @@ export function decodeInboxChangesRequest(r: Reader, end: number): InboxChangesR
  */
 export interface InboxChangesReply {
   /**
+   * The inbox's newest version.
+   *
    * @generated from field: uint64 version = 1;
    */
   version: number;
   /**
+   * Everything up to and including this version is in this page or before it.
+   *
    * @generated from field: uint64 through_version = 2;
    */
   throughVersion: number;
@@ -665,6 +728,7 @@ export function decodeInboxRow(r: Reader, end: number): InboxRow {
 /** tricampus.data.v1.InboxData */
 export const InboxData = {
   commit: defineMethod<CommitRequest, CommitReply>("tricampus.data.v1.InboxData/Commit", encodeCommitRequest, decodeCommitRequest, encodeCommitReply, decodeCommitReply),
+  committed: defineMethod<CommittedRequest, CommitReply>("tricampus.data.v1.InboxData/Committed", encodeCommittedRequest, decodeCommittedRequest, encodeCommitReply, decodeCommitReply),
   deliver: defineMethod<DeliverRequest, DeliverReply>("tricampus.data.v1.InboxData/Deliver", encodeDeliverRequest, decodeDeliverRequest, encodeDeliverReply, decodeDeliverReply),
   changes: defineMethod<InboxChangesRequest, InboxChangesReply>("tricampus.data.v1.InboxData/Changes", encodeInboxChangesRequest, decodeInboxChangesRequest, encodeInboxChangesReply, decodeInboxChangesReply),
 } as const;

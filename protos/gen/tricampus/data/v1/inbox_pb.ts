@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/inbox.proto.
  */
 export const file_tricampus_data_v1_inbox: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9pbmJveC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEiqQEKEENvbW1pdHRlZE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAyABKAkSEQoJc2VuZGVyX2lkGAQgASgJEhQKDHJlY2lwaWVudF9pZBgFIAEoCRIMCgR0ZXh0GAYgASgJEhYKDmFjY2VwdGVkX2F0X21zGAcgASgEIkUKDUNvbW1pdFJlcXVlc3QSNAoHbWVzc2FnZRgBIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2UidAoLQ29tbWl0UmVwbHkSNAoHbWVzc2FnZRgBIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2USDwoHZXhpc3RlZBgCIAEoCBIPCgd2ZXJzaW9uGAMgASgEEg0KBWFsb25lGAQgASgIIkEKDkRlbGl2ZXJSZXF1ZXN0Ei8KCmRlbGl2ZXJpZXMYASADKAsyGy50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyeSKMAQoIRGVsaXZlcnkSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEjMKCG1lc3NhZ2VzGAIgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USMgoHdGFyZ2V0cxgDIAMoCzIhLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5VGFyZ2V0IkwKDkRlbGl2ZXJ5VGFyZ2V0Eg8KB3VzZXJfaWQYASABKAkSFQoNZnJvbV9zZXF1ZW5jZRgCIAEoBBISCgphbGxvd19za2lwGAMgASgIIkQKDERlbGl2ZXJSZXBseRI0CghvdXRjb21lcxgBIAMoCzIiLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5T3V0Y29tZSLjAQoPRGVsaXZlcnlPdXRjb21lEjUKBGtpbmQYASABKA4yJy50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyeU91dGNvbWUuS2luZBIPCgd2ZXJzaW9uGAIgASgEEg0KBWFsb25lGAMgASgIEgwKBG1hcmsYBCABKAQSDwoHbWVzc2FnZRgFIAEoCSJaCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABISCg5LSU5EX0RFTElWRVJFRBABEhcKE0tJTkRfTUFSS19FTFNFV0hFUkUQAhIPCgtLSU5EX0ZBSUxFRBADIoEBChNJbmJveENoYW5nZXNSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSFQoNYWZ0ZXJfdmVyc2lvbhgCIAEoBBINCgVsaW1pdBgDIAEoDRIzCgtjb25zaXN0ZW5jeRgEIAEoDjIeLnRyaWNhbXB1cy5kYXRhLnYxLkNvbnNpc3RlbmN5InYKEUluYm94Q2hhbmdlc1JlcGx5Eg8KB3ZlcnNpb24YASABKAQSFwoPdGhyb3VnaF92ZXJzaW9uGAIgASgEEgwKBG1vcmUYAyABKAgSKQoEcm93cxgEIAMoCzIbLnRyaWNhbXB1cy5kYXRhLnYxLkluYm94Um93IpQBCghJbmJveFJvdxIPCgd2ZXJzaW9uGAEgASgEEjYKCWRlbGl2ZXJlZBgCIAEoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlSAASOAoJY29tbWl0dGVkGAMgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZUgAQgUKA3JvdypXCgtDb25zaXN0ZW5jeRIbChdDT05TSVNURU5DWV9VTlNQRUNJRklFRBAAEhYKEkNPTlNJU1RFTkNZX1NUUk9ORxABEhMKD0NPTlNJU1RFTkNZX0FOWRACMv8BCglJbmJveERhdGESSgoGQ29tbWl0EiAudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0UmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdFJlcGx5Ek0KB0RlbGl2ZXISIS50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyUmVxdWVzdBofLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJSZXBseRJXCgdDaGFuZ2VzEiYudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hDaGFuZ2VzUmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLkluYm94Q2hhbmdlc1JlcGx5YgZwcm90bzM", [file_tricampus_client_v1_sync]);
+  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9pbmJveC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEiqQEKEENvbW1pdHRlZE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAyABKAkSEQoJc2VuZGVyX2lkGAQgASgJEhQKDHJlY2lwaWVudF9pZBgFIAEoCRIMCgR0ZXh0GAYgASgJEhYKDmFjY2VwdGVkX2F0X21zGAcgASgEIkUKDUNvbW1pdFJlcXVlc3QSNAoHbWVzc2FnZRgBIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2UiLQoQQ29tbWl0dGVkUmVxdWVzdBIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoCSJ0CgtDb21taXRSZXBseRI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZRIPCgdleGlzdGVkGAIgASgIEg8KB3ZlcnNpb24YAyABKAQSDQoFYWxvbmUYBCABKAgiQQoORGVsaXZlclJlcXVlc3QSLwoKZGVsaXZlcmllcxgBIAMoCzIbLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5IowBCghEZWxpdmVyeRIXCg9jb252ZXJzYXRpb25faWQYASABKAkSMwoIbWVzc2FnZXMYAiADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRIyCgd0YXJnZXRzGAMgAygLMiEudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlUYXJnZXQiZgoORGVsaXZlcnlUYXJnZXQSDwoHdXNlcl9pZBgBIAEoCRIVCg1mcm9tX3NlcXVlbmNlGAIgASgEEhIKCmFsbG93X3NraXAYAyABKAgSGAoQdGhyb3VnaF9zZXF1ZW5jZRgEIAEoBCJECgxEZWxpdmVyUmVwbHkSNAoIb3V0Y29tZXMYASADKAsyIi50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyeU91dGNvbWUi4wEKD0RlbGl2ZXJ5T3V0Y29tZRI1CgRraW5kGAEgASgOMicudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlPdXRjb21lLktpbmQSDwoHdmVyc2lvbhgCIAEoBBINCgVhbG9uZRgDIAEoCBIMCgRtYXJrGAQgASgEEg8KB21lc3NhZ2UYBSABKAkiWgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEgoOS0lORF9ERUxJVkVSRUQQARIXChNLSU5EX01BUktfRUxTRVdIRVJFEAISDwoLS0lORF9GQUlMRUQQAyKUAQoTSW5ib3hDaGFuZ2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SMwoLY29uc2lzdGVuY3kYBCABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeRIRCglieXRlc19tYXgYBSABKA0idgoRSW5ib3hDaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIXCg90aHJvdWdoX3ZlcnNpb24YAiABKAQSDAoEbW9yZRgDIAEoCBIpCgRyb3dzGAQgAygLMhsudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hSb3cilAEKCEluYm94Um93Eg8KB3ZlcnNpb24YASABKAQSNgoJZGVsaXZlcmVkGAIgASgLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2VIABI4Cgljb21taXR0ZWQYAyABKAsyIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRNZXNzYWdlSABCBQoDcm93KlcKC0NvbnNpc3RlbmN5EhsKF0NPTlNJU1RFTkNZX1VOU1BFQ0lGSUVEEAASFgoSQ09OU0lTVEVOQ1lfU1RST05HEAESEwoPQ09OU0lTVEVOQ1lfQU5ZEAIy0QIKCUluYm94RGF0YRJKCgZDb21taXQSIC50cmljYW1wdXMuZGF0YS52MS5Db21taXRSZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0UmVwbHkSUAoJQ29tbWl0dGVkEiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkUmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdFJlcGx5Ek0KB0RlbGl2ZXISIS50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyUmVxdWVzdBofLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJSZXBseRJXCgdDaGFuZ2VzEiYudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hDaGFuZ2VzUmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLkluYm94Q2hhbmdlc1JlcGx5YgZwcm90bzM", [file_tricampus_client_v1_sync]);
 
 /**
  * The sender's row: from it everything after can be re-driven.
@@ -85,11 +85,29 @@ export const CommitRequestSchema: GenMessage<CommitRequest> = /*@__PURE__*/
   messageDesc(file_tricampus_data_v1_inbox, 1);
 
 /**
+ * @generated from message tricampus.data.v1.CommittedRequest
+ */
+export type CommittedRequest = Message<"tricampus.data.v1.CommittedRequest"> & {
+  /**
+   * @generated from field: string client_message_id = 1;
+   */
+  clientMessageId: string;
+};
+
+/**
+ * Describes the message tricampus.data.v1.CommittedRequest.
+ * Use `create(CommittedRequestSchema)` to create a new message.
+ */
+export const CommittedRequestSchema: GenMessage<CommittedRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_inbox, 2);
+
+/**
  * @generated from message tricampus.data.v1.CommitReply
  */
 export type CommitReply = Message<"tricampus.data.v1.CommitReply"> & {
   /**
    * The row that stands: the request's, or an earlier one with the same client message id.
+   * Absent only in the answer of Committed.
    *
    * @generated from field: tricampus.data.v1.CommittedMessage message = 1;
    */
@@ -118,7 +136,7 @@ export type CommitReply = Message<"tricampus.data.v1.CommitReply"> & {
  * Use `create(CommitReplySchema)` to create a new message.
  */
 export const CommitReplySchema: GenMessage<CommitReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 2);
+  messageDesc(file_tricampus_data_v1_inbox, 3);
 
 /**
  * @generated from message tricampus.data.v1.DeliverRequest
@@ -135,7 +153,7 @@ export type DeliverRequest = Message<"tricampus.data.v1.DeliverRequest"> & {
  * Use `create(DeliverRequestSchema)` to create a new message.
  */
 export const DeliverRequestSchema: GenMessage<DeliverRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 3);
+  messageDesc(file_tricampus_data_v1_inbox, 4);
 
 /**
  * The same rows for many inboxes.
@@ -149,7 +167,7 @@ export type Delivery = Message<"tricampus.data.v1.Delivery"> & {
   conversationId: string;
 
   /**
-   * Consecutive rows of the conversation, in order.
+   * Rows of the conversation, in order.
    *
    * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 2;
    */
@@ -166,7 +184,7 @@ export type Delivery = Message<"tricampus.data.v1.Delivery"> & {
  * Use `create(DeliverySchema)` to create a new message.
  */
 export const DeliverySchema: GenMessage<Delivery> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 4);
+  messageDesc(file_tricampus_data_v1_inbox, 5);
 
 /**
  * @generated from message tricampus.data.v1.DeliveryTarget
@@ -190,6 +208,14 @@ export type DeliveryTarget = Message<"tricampus.data.v1.DeliveryTarget"> & {
    * @generated from field: bool allow_skip = 3;
    */
   allowSkip: boolean;
+
+  /**
+   * The mark afterwards. The target gets the messages above from_sequence and up to here; what it
+   * does not get of these is not for it (a user's own 1:1 messages are committed rows already).
+   *
+   * @generated from field: uint64 through_sequence = 4;
+   */
+  throughSequence: bigint;
 };
 
 /**
@@ -197,7 +223,7 @@ export type DeliveryTarget = Message<"tricampus.data.v1.DeliveryTarget"> & {
  * Use `create(DeliveryTargetSchema)` to create a new message.
  */
 export const DeliveryTargetSchema: GenMessage<DeliveryTarget> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 5);
+  messageDesc(file_tricampus_data_v1_inbox, 6);
 
 /**
  * @generated from message tricampus.data.v1.DeliverReply
@@ -216,7 +242,7 @@ export type DeliverReply = Message<"tricampus.data.v1.DeliverReply"> & {
  * Use `create(DeliverReplySchema)` to create a new message.
  */
 export const DeliverReplySchema: GenMessage<DeliverReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 6);
+  messageDesc(file_tricampus_data_v1_inbox, 7);
 
 /**
  * @generated from message tricampus.data.v1.DeliveryOutcome
@@ -253,7 +279,7 @@ export type DeliveryOutcome = Message<"tricampus.data.v1.DeliveryOutcome"> & {
  * Use `create(DeliveryOutcomeSchema)` to create a new message.
  */
 export const DeliveryOutcomeSchema: GenMessage<DeliveryOutcome> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 7);
+  messageDesc(file_tricampus_data_v1_inbox, 8);
 
 /**
  * @generated from enum tricampus.data.v1.DeliveryOutcome.Kind
@@ -293,7 +319,7 @@ export type DeliveryOutcome_Kind = (typeof DeliveryOutcome_Kind)[keyof typeof De
  * Describes the enum tricampus.data.v1.DeliveryOutcome.Kind.
  */
 export const DeliveryOutcome_KindSchema: GenEnum<DeliveryOutcome_Kind> = /*@__PURE__*/
-  enumDesc(file_tricampus_data_v1_inbox, 7, 0);
+  enumDesc(file_tricampus_data_v1_inbox, 8, 0);
 
 /**
  * @generated from message tricampus.data.v1.InboxChangesRequest
@@ -318,6 +344,13 @@ export type InboxChangesRequest = Message<"tricampus.data.v1.InboxChangesRequest
    * @generated from field: tricampus.data.v1.Consistency consistency = 4;
    */
   consistency: Consistency;
+
+  /**
+   * The page ends, at a whole version, when it is about so large.
+   *
+   * @generated from field: uint32 bytes_max = 5;
+   */
+  bytesMax: number;
 };
 
 /**
@@ -325,18 +358,22 @@ export type InboxChangesRequest = Message<"tricampus.data.v1.InboxChangesRequest
  * Use `create(InboxChangesRequestSchema)` to create a new message.
  */
 export const InboxChangesRequestSchema: GenMessage<InboxChangesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 8);
+  messageDesc(file_tricampus_data_v1_inbox, 9);
 
 /**
  * @generated from message tricampus.data.v1.InboxChangesReply
  */
 export type InboxChangesReply = Message<"tricampus.data.v1.InboxChangesReply"> & {
   /**
+   * The inbox's newest version.
+   *
    * @generated from field: uint64 version = 1;
    */
   version: bigint;
 
   /**
+   * Everything up to and including this version is in this page or before it.
+   *
    * @generated from field: uint64 through_version = 2;
    */
   throughVersion: bigint;
@@ -357,7 +394,7 @@ export type InboxChangesReply = Message<"tricampus.data.v1.InboxChangesReply"> &
  * Use `create(InboxChangesReplySchema)` to create a new message.
  */
 export const InboxChangesReplySchema: GenMessage<InboxChangesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 9);
+  messageDesc(file_tricampus_data_v1_inbox, 10);
 
 /**
  * @generated from message tricampus.data.v1.InboxRow
@@ -379,7 +416,7 @@ export type InboxRow = Message<"tricampus.data.v1.InboxRow"> & {
     case: "delivered";
   } | {
     /**
-     * The user's own 1:1 message as committed: its sequence number is in the conversation.
+     * The user's own message as committed: its sequence number is in the conversation.
      *
      * @generated from field: tricampus.data.v1.CommittedMessage committed = 3;
      */
@@ -393,7 +430,7 @@ export type InboxRow = Message<"tricampus.data.v1.InboxRow"> & {
  * Use `create(InboxRowSchema)` to create a new message.
  */
 export const InboxRowSchema: GenMessage<InboxRow> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 10);
+  messageDesc(file_tricampus_data_v1_inbox, 11);
 
 /**
  * @generated from enum tricampus.data.v1.Consistency
@@ -439,6 +476,16 @@ export const InboxData: GenService<{
   commit: {
     methodKind: "unary";
     input: typeof CommitRequestSchema;
+    output: typeof CommitReplySchema;
+  },
+  /**
+   * The row that a client message id was committed as. Needs the sender's ticket.
+   *
+   * @generated from rpc tricampus.data.v1.InboxData.Committed
+   */
+  committed: {
+    methodKind: "unary";
+    input: typeof CommittedRequestSchema;
     output: typeof CommitReplySchema;
   },
   /**

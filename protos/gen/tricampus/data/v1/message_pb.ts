@@ -150,7 +150,8 @@ export const SequencesReplySchema: GenMessage<SequencesReply> = /*@__PURE__*/
  */
 export const MessageData: GenService<{
   /**
-   * Numbers a committed message (insert-if-absent by message id) and keeps it.
+   * Numbers a committed message (insert-if-absent by message id) and keeps it. Needs the sender's
+   * ticket.
    *
    * @generated from rpc tricampus.data.v1.MessageData.Append
    */
@@ -160,8 +161,7 @@ export const MessageData: GenService<{
     output: typeof AppendMessageReplySchema;
   },
   /**
-   * Messages above a sequence number, in order. Needs the ticket of one of the two users, or is
-   * called by text for a delivery.
+   * Messages above a sequence number, in order. Needs the ticket of one of the two users.
    *
    * @generated from rpc tricampus.data.v1.MessageData.Read
    */
@@ -171,7 +171,7 @@ export const MessageData: GenService<{
     output: typeof ReadMessagesReplySchema;
   },
   /**
-   * Sequence numbers of message ids; 0 for one that is not there.
+   * Sequence numbers of message ids; 0 for one that is not there. Needs the ticket of one of the two.
    *
    * @generated from rpc tricampus.data.v1.MessageData.Sequences
    */

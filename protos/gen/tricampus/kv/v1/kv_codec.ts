@@ -36,7 +36,7 @@ export const Level = {
 export type Level = number;
 
 /**
- * Names a key or a table. A key is 1-256 bytes.
+ * Names a key or a table. A key is 1-255 bytes, a row key 1-512.
  *
  * @generated from message tricampus.kv.v1.Key
  */

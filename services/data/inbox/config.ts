@@ -1,0 +1,10 @@
+import { z } from "zod";
+
+export const inboxDataOptions = z.strictObject({
+  /** Bytes of rows that one batch of deliveries may carry to the store. */
+  batchBytesMax: z.int().min(65_536).max(4_194_304).default(1_048_576),
+  /** Such batches on their way at once, per call of Deliver. */
+  batchesInFlightMax: z.int().min(1).max(16).default(2),
+});
+
+export type InboxDataOptions = z.infer<typeof inboxDataOptions>;

@@ -1,0 +1,98 @@
+/**
+ * Delivery (M2, M4): the same rows into many inboxes, each above its own mark.
+ *
+ * The rows are encoded once and targets that ask for the same range share one change object, so what
+ * an additional inbox costs is the copy into its frame. Inboxes are independent of one another: each
+ * has an outcome of its own, and one that cannot be reached keeps no other from its rows.
+ */
+import {
+  type Delivery,
+  type DeliveryOutcome,
+  DeliveryOutcomeKind,
+  type DeliveryTarget,
+} from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import type { ChangeReply, ChangeRequest } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { KvClient } from "../../kvsvr/client.ts";
+import type { CallOptions } from "../../svrkit/call.ts";
+import { requireArgument, RpcError } from "../../svrkit/errors.ts";
+import type { InboxDataOptions } from "./config.ts";
+import { type DeliveryChange, deliveryChange, encodeRows, inboxKey } from "./rows.ts";
+
+export interface SizedChange {
+  readonly request: ChangeRequest;
+  readonly bytes: number;
+}
+
+/** One change a target, in the order of deliveries and targets. */
+export function planChanges(deliveries: readonly Delivery[]): SizedChange[] {
+  const changes: SizedChange[] = [];
+  for (const delivery of deliveries) {
+    const encoded = encodeRows(delivery.conversationId, delivery.messages);
+    const shared = new Map<string, DeliveryChange>();
+    for (const target of delivery.targets) {
+      checkTarget(target);
+      const range = `${target.fromSequence} ${target.throughSequence} ${target.allowSkip}`;
+      let planned = shared.get(range);
+      if (planned === undefined) {
+        planned = deliveryChange(encoded, target);
+        shared.set(range, planned);
+      }
+      const { change, bytes } = planned;
+      changes.push({ request: { key: inboxKey(target.userId), change }, bytes });
+    }
+  }
+  return changes;
+}
+
+function checkTarget(target: DeliveryTarget): void {
+  const { userId, fromSequence, throughSequence } = target;
+  requireArgument(userId !== "", "a delivery names no user");
+  requireArgument(fromSequence < throughSequence, "a delivery raises the mark by nothing");
+}
+
+/** Consecutive parts, none over `bytesMax` unless it is a single change. */
+export function intoBatches(changes: readonly SizedChange[], bytesMax: number): SizedChange[][] {
+  const batches: SizedChange[][] = [];
+  let room = 0;
+  for (const change of changes) {
+    if (batches.length === 0 || change.bytes > room) {
+      batches.push([]);
+      room = bytesMax;
+    }
+    batches.at(-1)!.push(change);
+    room -= change.bytes;
+  }
+  return batches;
+}
+
+export async function deliver(
+  kv: KvClient,
+  deliveries: readonly Delivery[],
+  limits: InboxDataOptions & { call: CallOptions },
+): Promise<DeliveryOutcome[]> {
+  const batches = intoBatches(planChanges(deliveries), limits.batchBytesMax);
+  const outcomes: DeliveryOutcome[][] = [];
+  let next = 0;
+  const work = async () => {
+    while (next < batches.length) {
+      const index = next++;
+      const requests = batches[index]!.map((change) => change.request);
+      outcomes[index] = (await kv.changeBatch(requests, limits.call)).map(outcomeOf);
+    }
+  };
+  const workers = Math.min(limits.batchesInFlightMax, batches.length);
+  await Promise.all(Array.from({ length: workers }, work));
+  return outcomes.flat();
+}
+
+export function outcomeOf(result: ChangeReply | RpcError): DeliveryOutcome {
+  const nothing = { version: 0, alone: false, mark: 0, message: "" };
+  if (result instanceof RpcError) {
+    const message = `${result.code}: ${result.message}`;
+    return { ...nothing, kind: DeliveryOutcomeKind.FAILED, message };
+  }
+  const { version, alone, applied, failedGuard } = result;
+  if (applied) return { ...nothing, kind: DeliveryOutcomeKind.DELIVERED, version, alone };
+  const mark = failedGuard?.actual ?? 0;
+  return { ...nothing, kind: DeliveryOutcomeKind.MARK_ELSEWHERE, version, mark };
+}

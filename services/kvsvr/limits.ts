@@ -1,0 +1,47 @@
+/** KVSvr's limits, related by assertions: two sane limits can be insane together. */
+import assert from "node:assert/strict";
+import { FRAME_BYTES_MAX } from "../svrkit/limits.ts";
+
+export const KEY_BYTES_MAX = 255;
+export const ROW_KEY_BYTES_MAX = 512;
+/** A key's value, or all rows that one change writes. */
+export const VALUE_BYTES_MAX = 1024 * 1024;
+/** Row operations and guards of one change. */
+export const OPERATIONS_PER_CHANGE_MAX = 2_000;
+/** Changes packed into one version of a table. */
+export const PACK_CHANGES_MAX = 256;
+export const PACK_BYTES_MAX = 512 * 1024;
+/** Writes that wait for one key; more are refused. */
+export const WAITING_PER_KEY_MAX = 4_096;
+/** Rows of one page. */
+export const PAGE_ROWS_MAX = 1_000;
+export const PAGE_BYTES_MAX = 1024 * 1024;
+/** Largest part of a table in one Fetch. */
+export const FETCH_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Time after which the third replica is asked when the preferred one has not answered. */
+export const HEDGE_MS = 10;
+/** How long a read waits for the fate of a value that one replica has accepted. */
+export const PENDING_WAIT_MS = 8;
+/** One attempt to reach a peer; silence is noticed by svrkit earlier. */
+export const PEER_TIMEOUT_MS = 1_000;
+/** Pause of an overtaken proposer, random up to this much (S7). */
+export const DUEL_PAUSE_MS = 20;
+
+/** Pipeline: gathered so long, sent in parts of this size, dropped (and compared later) beyond. */
+export const PIPELINE_GATHER_MS = 4;
+export const PIPELINE_BATCH_BYTES = 512 * 1024;
+export const PIPELINE_BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
+
+export const LOG_RECORD_BYTES_MAX = FRAME_BYTES_MAX;
+/** Dirty state is written to the state engine when it is this old or this large. */
+export const CHECKPOINT_INTERVAL_MS = 5_000;
+export const CHECKPOINT_DIRTY_BYTES = 24 * 1024 * 1024;
+/** Entries written in one turn of the event loop, so that a checkpoint does not stop the replica. */
+export const CHECKPOINT_CHUNK = 500;
+
+assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
+assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
+assert(PAGE_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
+assert(PIPELINE_BATCH_BYTES + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
+assert(HEDGE_MS < PEER_TIMEOUT_MS);

@@ -1,0 +1,44 @@
+/**
+ * The state engine: where registers and rows rest once they leave the log. Narrow on purpose: two
+ * engines (LMDB, memory) pass one suite (engine.suite.ts). Reads are synchronous, commits durable.
+ */
+import type { StoredRow } from "./record.ts";
+
+export interface EngineRow extends StoredRow {
+  /** Inner row key. */
+  readonly row: Uint8Array;
+}
+
+/** What one entry adds in a commit: its register and the rows that changed, all or nothing. */
+export interface EngineEntry {
+  readonly registerKey: Buffer;
+  /** Encoded StoredRegister. */
+  readonly register: Uint8Array;
+  readonly rows: readonly EngineRow[];
+}
+
+/** A record whose checksum does not match: it is counted, and never served. */
+export class RecordDamaged extends Error {}
+
+export interface RowRange {
+  /** Inner row keys: first <= key < end; end undefined: to the table's end. */
+  readonly first: Uint8Array;
+  readonly end: Uint8Array | undefined;
+  readonly reverse: boolean;
+}
+
+export interface StateEngine {
+  /** Encoded StoredRegister, or undefined; throws RecordDamaged. */
+  register(registerKey: Buffer): Buffer | undefined;
+  /** A row, deleted ones included; throws RecordDamaged. */
+  row(registerKey: Buffer, row: Uint8Array): StoredRow | undefined;
+  /** Rows of a table in key order, deleted ones included. */
+  rows(registerKey: Buffer, range: RowRange): Iterable<EngineRow>;
+  /** Rows with version > after, in the order of versions, deleted ones included. */
+  changes(registerKey: Buffer, after: number): Iterable<EngineRow>;
+  /** Register keys above the cursor, in order. */
+  keys(after: Buffer | undefined, limit: number): { registerKey: Buffer; register: Buffer }[];
+  /** Durable when it resolves; each entry whole or not at all. */
+  commit(entries: readonly EngineEntry[]): Promise<void>;
+  close(): Promise<void>;
+}

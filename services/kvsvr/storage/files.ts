@@ -1,0 +1,59 @@
+/**
+ * The few file operations the log needs, behind an interface: production uses the system's, tests
+ * and the simulator put in one that delays, fails, tears or forgets.
+ */
+import { open, readdir, rename, unlink } from "node:fs/promises";
+
+export interface LogFile {
+  /** Reads the whole file. */
+  readAll(): Promise<Buffer>;
+  write(bytes: Buffer, position: number): Promise<void>;
+  /** fdatasync: what was written before is on the disk when it resolves. */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Files {
+  /** Names in the directory. */
+  list(dir: string): Promise<string[]>;
+  /** Opens for reading and writing, creating it if need be. */
+  open(path: string): Promise<LogFile>;
+  remove(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** Makes creations, renames and removals in the directory durable. */
+  syncDir(dir: string): Promise<void>;
+}
+
+export const systemFiles: Files = {
+  list: (dir) => readdir(dir),
+  async open(path) {
+    // "a+" would force every write to the end; the log writes at positions it knows.
+    const handle = await open(path, "r+").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return open(path, "w+", 0o600);
+      throw error;
+    });
+    return {
+      readAll: () => handle.readFile(),
+      async write(bytes, position) {
+        for (let done = 0; done < bytes.length; ) {
+          const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+          done += bytesWritten;
+        }
+      },
+      sync: () => handle.datasync(),
+      truncate: (length) => handle.truncate(length),
+      close: () => handle.close(),
+    };
+  },
+  remove: (path) => unlink(path),
+  rename: (from, to) => rename(from, to),
+  async syncDir(dir) {
+    const handle = await open(dir, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+};

@@ -1,0 +1,59 @@
+/** A state engine in memory: sorted keys, no disk. For tests, the simulator, and as the model of the suite. */
+import type { EngineEntry, EngineRow, RowRange, StateEngine } from "./engine.ts";
+import { latin1, type StoredRow } from "./record.ts";
+
+export class MemoryEngine implements StateEngine {
+  readonly #registers = new Map<string, Buffer>();
+  readonly #tables = new Map<string, Map<string, EngineRow>>();
+
+  register(registerKey: Buffer): Buffer | undefined {
+    return this.#registers.get(latin1(registerKey));
+  }
+
+  row(registerKey: Buffer, row: Uint8Array): StoredRow | undefined {
+    return this.#tables.get(latin1(registerKey))?.get(latin1(row));
+  }
+
+  *rows(registerKey: Buffer, range: RowRange): Iterable<EngineRow> {
+    const rows = this.#sorted(registerKey, (a, b) => Buffer.compare(a.row, b.row));
+    if (range.reverse) rows.reverse();
+    for (const row of rows) {
+      if (Buffer.compare(row.row, range.first) < 0) continue;
+      if (range.end !== undefined && Buffer.compare(row.row, range.end) >= 0) continue;
+      yield row;
+    }
+  }
+
+  *changes(registerKey: Buffer, after: number): Iterable<EngineRow> {
+    const byVersion = (a: EngineRow, b: EngineRow) => a.version - b.version || Buffer.compare(a.row, b.row);
+    for (const row of this.#sorted(registerKey, byVersion)) if (row.version > after) yield row;
+  }
+
+  #sorted(registerKey: Buffer, order: (a: EngineRow, b: EngineRow) => number): EngineRow[] {
+    return [...(this.#tables.get(latin1(registerKey))?.values() ?? [])].sort(order);
+  }
+
+  keys(after: Buffer | undefined, limit: number): { registerKey: Buffer; register: Buffer }[] {
+    const floor = after === undefined ? "" : latin1(after);
+    const names = [...this.#registers.keys()].filter((name) => name > floor).sort();
+    return names.slice(0, limit).map((name) => ({
+      registerKey: Buffer.from(name, "latin1"),
+      register: this.#registers.get(name)!,
+    }));
+  }
+
+  async commit(entries: readonly EngineEntry[]): Promise<void> {
+    for (const entry of entries) {
+      const name = latin1(entry.registerKey);
+      this.#registers.set(name, Buffer.from(entry.register));
+      let table = this.#tables.get(name);
+      if (table === undefined && entry.rows.length > 0) {
+        table = new Map();
+        this.#tables.set(name, table);
+      }
+      for (const row of entry.rows) table?.set(latin1(row.row), row);
+    }
+  }
+
+  async close(): Promise<void> {}
+}

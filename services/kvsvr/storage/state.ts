@@ -1,0 +1,299 @@
+/**
+ * The replica's state: registers in memory (bounded, least recently used out), the log in front, the
+ * state engine behind.
+ *
+ *   input -> step -> register in memory, rows waiting -> log (durable: may be answered)
+ *                                       `-> checkpoint: engine, then the log's old segments go
+ *
+ * Everything that changes a register passes through `take`. What it returns may leave the process
+ * only after `durable(entry)`.
+ */
+import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { RpcError } from "../../svrkit/errors.ts";
+import type { Logger } from "../../svrkit/log.ts";
+import { counter } from "../../svrkit/monitors/registry.ts";
+import { CHECKPOINT_CHUNK, CHECKPOINT_DIRTY_BYTES, CHECKPOINT_INTERVAL_MS } from "../limits.ts";
+import { EMPTY_REGISTER, type Input, type Register, type Step, step } from "../protocol/register.ts";
+import { type EngineEntry, type EngineRow, RecordDamaged, type StateEngine } from "./engine.ts";
+import type { Files } from "./files.ts";
+import { Log } from "./log.ts";
+import { keyOfRegisterKey, latin1, registerKey } from "./record.ts";
+import { decodeInput, decodeRegister, encodeInput, encodeRegister } from "./stored-register.ts";
+import { TableRows } from "./table-rows.ts";
+
+/** Memory of an entry besides its value, estimated. */
+const ENTRY_BYTES = 600;
+/** With the engine failing, dirty state may grow this far before writes are refused. */
+const DIRTY_BYTES_MAX = 8 * CHECKPOINT_DIRTY_BYTES;
+
+const damagedRecords = counter("kvsvr.damaged_records");
+const checkpoints = counter("kvsvr.checkpoints");
+
+export interface Entry {
+  readonly key: Key;
+  readonly name: string;
+  readonly registerKey: Buffer;
+  register: Register;
+  /** Rows newer than the engine's. */
+  readonly rows: TableRows;
+  /** Log sequence of the newest record about this key. */
+  logged: number;
+  dirty: boolean;
+  /** Looked at since the last sweep of the cache. */
+  used: boolean;
+  /** Users that need this very object to stay: proposals, checkpoints. */
+  pins: number;
+  bytes: number;
+}
+
+export interface StateOptions {
+  readonly engine: StateEngine;
+  readonly files: Files;
+  readonly dir: string;
+  readonly cacheBytes: number;
+  readonly log: Logger;
+  readonly fatal: (error: Error) => void;
+}
+
+export class State {
+  readonly #options: StateOptions;
+  readonly #entries = new Map<string, Entry>();
+  #dirty = new Set<Entry>();
+  #dirtyBytes = 0;
+  #cachedBytes = 0;
+  #log: Log | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #checkpoint: Promise<void> | undefined;
+
+  private constructor(options: StateOptions) {
+    this.#options = options;
+  }
+
+  /** Opens log and engine and replays; throws LogDamaged when durable records are broken. */
+  static async open(options: StateOptions): Promise<State> {
+    const state = new State(options);
+    state.#log = await Log.open({
+      dir: options.dir,
+      files: options.files,
+      fatal: options.fatal,
+      replay: (payload) => state.#replay(payload),
+    });
+    state.#timer = setInterval(() => state.#checkpointSoon(), CHECKPOINT_INTERVAL_MS);
+    return state;
+  }
+
+  get refusing(): string | undefined {
+    if (this.#dirtyBytes > DIRTY_BYTES_MAX) return "the state engine takes no checkpoints";
+    return this.#openLog.refusing;
+  }
+
+  get #openLog(): Log {
+    if (this.#log === undefined) throw new Error("the log is not open");
+    return this.#log;
+  }
+
+  /** The key's entry; throws DATA damage as RecordDamaged: "I do not know", never "absent". */
+  entry(key: Key): Entry {
+    const keyBytes = registerKey(key);
+    const name = latin1(keyBytes);
+    const cached = this.#entries.get(name);
+    if (cached !== undefined) {
+      cached.used = true;
+      return cached;
+    }
+    return this.#load(name, keyBytes);
+  }
+
+  #load(name: string, keyBytes: Buffer): Entry {
+    const stored = this.#guarded(() => this.#options.engine.register(keyBytes));
+    // Own copies: what came in belongs to a network buffer.
+    const own = Buffer.from(keyBytes);
+    const entry: Entry = {
+      key: keyOfRegisterKey(own),
+      name,
+      registerKey: own,
+      register: stored === undefined ? EMPTY_REGISTER : decodeRegister(stored),
+      rows: new TableRows(),
+      logged: 0,
+      dirty: false,
+      used: true,
+      pins: 0,
+      bytes: ENTRY_BYTES + (stored?.length ?? 0),
+    };
+    this.#entries.set(name, entry);
+    this.#cachedBytes += entry.bytes;
+    if (this.#cachedBytes > this.#options.cacheBytes) this.#evict();
+    return entry;
+  }
+
+  #guarded<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof RecordDamaged) damagedRecords.value += 1;
+      throw error;
+    }
+  }
+
+  /** Steps the register; the outcome may be spoken of once `durable(entry)` has resolved. */
+  take(entry: Entry, input: Input): Step {
+    if (this.refusing !== undefined) {
+      throw new RpcError("STORAGE_REFUSED", `the disk takes no writes (${this.refusing}): free space or make it writable`);
+    }
+    const record = encodeInput(entry.key, input);
+    // Values in the input may be views into a network buffer; those decoded from the record are ours.
+    const owned = input.kind === "prepare" || input.kind === "notice" ? input : decodeInput(record).input;
+    const taken = step(entry.register, owned);
+    this.#apply(entry, taken, record.length);
+    if (taken.log) entry.logged = this.#openLog.append(record);
+    return taken;
+  }
+
+  /** Resolves when everything taken for this entry is on the disk. */
+  durable(entry: Entry): Promise<void> {
+    return this.#openLog.durable(entry.logged);
+  }
+
+  isDurable(entry: Entry): boolean {
+    return entry.logged <= this.#openLog.durableThrough;
+  }
+
+  #apply(entry: Entry, taken: Step, bytes: number): void {
+    if (taken.register === entry.register) return;
+    entry.register = taken.register;
+    for (const row of taken.rows) entry.rows.put(row);
+    if (!entry.dirty) {
+      entry.dirty = true;
+      this.#dirty.add(entry);
+    }
+    this.#dirtyBytes += bytes;
+    if (this.#dirtyBytes > CHECKPOINT_DIRTY_BYTES) this.#checkpointSoon();
+  }
+
+  #replay(payload: Buffer): void {
+    // The segment's buffer must not stay in memory for the sake of one value.
+    const { key, input } = decodeInput(Buffer.from(payload));
+    const entry = this.entry(key);
+    this.#apply(entry, step(entry.register, input), payload.length);
+  }
+
+  #evict(): void {
+    for (const [name, entry] of this.#entries) {
+      if (this.#cachedBytes <= this.#options.cacheBytes * 0.9) return;
+      if (entry.dirty || entry.pins > 0 || !entry.rows.isEmpty) continue;
+      if (entry.used) {
+        entry.used = false;
+        this.#entries.delete(name);
+        this.#entries.set(name, entry);
+        continue;
+      }
+      this.#entries.delete(name);
+      this.#cachedBytes -= entry.bytes;
+    }
+  }
+
+  row(entry: Entry, inner: Uint8Array): EngineRow | undefined {
+    const waiting = entry.rows.get(inner);
+    if (waiting !== undefined) return waiting.deleted ? undefined : waiting;
+    if (entry.register.heldVersion === 0) return undefined;
+    const stored = this.#guarded(() => this.#options.engine.row(entry.registerKey, inner));
+    return stored === undefined || stored.deleted ? undefined : { row: inner, ...stored };
+  }
+
+  /** Rows above a version in the order of versions, deleted ones included. */
+  *changes(entry: Entry, after: number): Iterable<EngineRow> {
+    for (const row of this.#options.engine.changes(entry.registerKey, after)) {
+      if (entry.rows.get(row.row) === undefined) yield row;
+    }
+    yield* entry.rows.changes(after);
+  }
+
+  /** Present rows first <= key < end in key order, or reversed. */
+  *rows(entry: Entry, range: { first: Uint8Array; end: Uint8Array | undefined; reverse: boolean }): Iterable<EngineRow> {
+    const waiting = entry.rows.range(range.first, range.end);
+    if (range.reverse) waiting.reverse();
+    const sign = range.reverse ? -1 : 1;
+    let next = 0;
+    for (const row of this.#options.engine.rows(entry.registerKey, range)) {
+      while (next < waiting.length && sign * Buffer.compare(waiting[next]!.row, row.row) < 0) {
+        if (!waiting[next]!.deleted) yield waiting[next]!;
+        next += 1;
+      }
+      const overwritten = next < waiting.length && Buffer.compare(waiting[next]!.row, row.row) === 0;
+      if (!overwritten && !row.deleted) yield row;
+    }
+    for (; next < waiting.length; next++) if (!waiting[next]!.deleted) yield waiting[next]!;
+  }
+
+  /** Keys above the cursor, in order, with their registers: from memory where newer. */
+  list(after: Buffer | undefined, limit: number): { entryKey: Buffer; register: Register }[] {
+    const floor = after === undefined ? "" : latin1(after);
+    const stored = this.#options.engine.keys(after, limit);
+    const through = stored.length < limit ? undefined : latin1(stored.at(-1)!.registerKey);
+    const found = new Map(stored.map((s) => [latin1(s.registerKey), decodeRegister(s.register)]));
+    for (const entry of this.#dirty) {
+      if (entry.name > floor && (through === undefined || entry.name <= through)) found.set(entry.name, entry.register);
+    }
+    const names = [...found.keys()].sort().slice(0, limit);
+    return names.map((name) => {
+      const register = this.#entries.get(name)?.register ?? found.get(name)!;
+      return { entryKey: Buffer.from(name, "latin1"), register };
+    });
+  }
+
+  #checkpointSoon(): void {
+    if (this.#checkpoint !== undefined || this.#dirty.size === 0) return;
+    this.#checkpoint = this.#writeCheckpoint()
+      .catch((error: unknown) => this.#options.log.error({ err: error }, "a checkpoint failed; it is tried again"))
+      .finally(() => {
+        this.#checkpoint = undefined;
+      });
+  }
+
+  async #writeCheckpoint(): Promise<void> {
+    const closed = await this.#openLog.rotate();
+    const entries = [...this.#dirty];
+    this.#dirty = new Set();
+    this.#dirtyBytes = 0;
+    for (let at = 0; at < entries.length; at += CHECKPOINT_CHUNK) {
+      await this.#writeChunk(entries.slice(at, at + CHECKPOINT_CHUNK));
+    }
+    await this.#openLog.removeThrough(closed);
+    checkpoints.value += 1;
+    if (this.#cachedBytes > this.#options.cacheBytes) this.#evict();
+  }
+
+  async #writeChunk(entries: readonly Entry[]): Promise<void> {
+    const batch = entries.map((entry): EngineEntry => {
+      entry.dirty = false;
+      entry.pins += 1;
+      const register = encodeRegister(entry.register);
+      this.#cachedBytes += ENTRY_BYTES + register.length - entry.bytes;
+      entry.bytes = ENTRY_BYTES + register.length;
+      return { registerKey: entry.registerKey, register, rows: entry.rows.all() };
+    });
+    try {
+      await this.#options.engine.commit(batch);
+      entries.forEach((entry, i) => entry.rows.forget(batch[i]!.rows));
+    } catch (error) {
+      for (const entry of entries) this.#keepDirty(entry);
+      throw error;
+    } finally {
+      for (const entry of entries) entry.pins -= 1;
+    }
+  }
+
+  #keepDirty(entry: Entry): void {
+    entry.dirty = true;
+    this.#dirty.add(entry);
+    this.#dirtyBytes += entry.bytes;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#checkpoint;
+    if (this.#dirty.size > 0) await this.#writeCheckpoint().catch(() => {});
+    await this.#openLog.close();
+    await this.#options.engine.close();
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Rows of one table that are newer than the state engine's: by key, and in the order of versions.
+ * Reads look here first, then in the engine; a checkpoint takes them out when the engine has them.
+ */
+import type { StampedRow } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import type { EngineRow } from "./engine.ts";
+import { latin1 } from "./record.ts";
+
+export class TableRows {
+  readonly #byKey = new Map<string, EngineRow>();
+  /** Ascending versions; rows overwritten since are passed over. */
+  #byVersion: EngineRow[] = [];
+
+  get isEmpty(): boolean {
+    return this.#byVersion.length === 0;
+  }
+
+  put(row: StampedRow): void {
+    const kept: EngineRow = { row: row.row, value: row.value, version: row.version, deleted: row.deleted };
+    this.#byKey.set(latin1(row.row), kept);
+    this.#byVersion.push(kept);
+  }
+
+  get(row: Uint8Array): EngineRow | undefined {
+    return this.#byKey.get(latin1(row));
+  }
+
+  /** The newest state of every row here. */
+  all(): EngineRow[] {
+    return [...this.#byKey.values()];
+  }
+
+  /** Rows above a version, in order, each once. */
+  *changes(after: number): Iterable<EngineRow> {
+    for (let i = this.#firstAbove(after); i < this.#byVersion.length; i++) {
+      const row = this.#byVersion[i]!;
+      if (this.#byKey.get(latin1(row.row)) === row) yield row;
+    }
+  }
+
+  #firstAbove(version: number): number {
+    let low = 0;
+    let high = this.#byVersion.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#byVersion[middle]!.version > version) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** Rows first <= key < end, in key order. */
+  range(first: Uint8Array, end: Uint8Array | undefined): EngineRow[] {
+    const found: EngineRow[] = [];
+    for (const row of this.#byKey.values()) {
+      if (Buffer.compare(row.row, first) < 0) continue;
+      if (end === undefined || Buffer.compare(row.row, end) < 0) found.push(row);
+    }
+    return found.sort((a, b) => Buffer.compare(a.row, b.row));
+  }
+
+  /** The engine has these now: forget those that were not overwritten meanwhile. */
+  forget(rows: readonly EngineRow[]): void {
+    for (const row of rows) {
+      const name = latin1(row.row);
+      if (this.#byKey.get(name) === row) this.#byKey.delete(name);
+    }
+    this.#byVersion = this.#byVersion.filter((row) => this.#byKey.get(latin1(row.row)) === row);
+  }
+}

@@ -1,0 +1,55 @@
+/** What each process of a campus is told (process-config.ts), derived from the platform's configuration. */
+import type { PlatformConfig } from "./config.ts";
+import { type Layout, type PlannedProcess, planLayout, serviceDataDir } from "./layout.ts";
+import type { ProcessConfig } from "./process-config.ts";
+import { secretFiles, TICKET_KEY_ID } from "./secrets.ts";
+import type { ServiceName } from "./services.ts";
+
+export function processConfigs(config: PlatformConfig, campus: string): ProcessConfig[] {
+  const layout = planLayout(config);
+  return layout.processes
+    .filter((planned) => planned.campus === campus)
+    .map((planned) => processConfigOf(config, layout, planned));
+}
+
+function processConfigOf(
+  config: PlatformConfig,
+  layout: Layout,
+  planned: PlannedProcess,
+): ProcessConfig {
+  const secrets = secretFiles(config.dataDir);
+  return {
+    name: planned.name,
+    dc: config.dc,
+    campus: planned.campus,
+    campuses: config.campuses,
+    host: config.host,
+    logLevel: config.logLevel,
+    doors: planned.doors.map((door) => ({ port: door.port, services: [...door.services] })),
+    services: planned.services.map((name) => ({
+      name,
+      dataDir: serviceDataDir(config.dataDir, planned.campus, name),
+      options: optionsOf(config, planned, name),
+    })),
+    addresses: Object.fromEntries(
+      Object.entries(layout.addresses).map(([service, list]) => [service, [...list]]),
+    ) as ProcessConfig["addresses"],
+    ticketKeyFiles: { [TICKET_KEY_ID]: secrets.ticketPublicKey },
+    snapshotSecretFile: secrets.snapshotSecret,
+  };
+}
+
+/** What the platform knows better than a person, and what a person configured. */
+function optionsOf(
+  config: PlatformConfig,
+  planned: PlannedProcess,
+  service: ServiceName,
+): Record<string, unknown> {
+  const own = config.options[service] ?? {};
+  if (service === "access") return { host: config.host, port: planned.httpPort, ...own };
+  if (service === "account") {
+    const { ticketPrivateKey } = secretFiles(config.dataDir);
+    return { ticketKeyId: TICKET_KEY_ID, ticketPrivateKeyFile: ticketPrivateKey, ...own };
+  }
+  return own;
+}

@@ -1,0 +1,43 @@
+/**
+ * What one process is told, as a JSON file that its campus supervisor writes before starting it:
+ * which services it runs, on which doors, and where everybody else is.
+ */
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { SERVICES } from "./services.ts";
+
+const service = z.enum(SERVICES);
+const port = z.int().min(0).max(65_535);
+
+const schema = z.strictObject({
+  name: z.string().min(1),
+  dc: z.int().min(0).max(255),
+  campus: z.string().min(1),
+  campuses: z.array(z.string().min(1)).min(1),
+  host: z.string().min(1),
+  logLevel: z.string().min(1),
+  doors: z.array(z.strictObject({ port, services: z.array(service).min(1) })).min(1),
+  services: z.array(
+    z.strictObject({
+      name: service,
+      dataDir: z.string().min(1),
+      options: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  addresses: z.record(
+    service,
+    z.array(z.strictObject({ campus: z.string(), host: z.string(), port })),
+  ),
+  /** File with the public key (PEM), by key id. */
+  ticketKeyFiles: z.record(z.string(), z.string()),
+  snapshotSecretFile: z.string().min(1),
+});
+
+export type ProcessConfig = z.output<typeof schema>;
+
+export function readProcessConfig(path: string): ProcessConfig {
+  const parsed = schema.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new Error(`${path}: ${issue.path.join(".")}: ${issue.message}`);
+}

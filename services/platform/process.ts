@@ -1,0 +1,120 @@
+/**
+ * One process of the platform: the framework's parts, made once, and the services that share them.
+ *
+ * The doors open when every service has started, not before: until then a caller is refused at once
+ * and goes to another campus, instead of being told that a method does not exist. Therefore
+ * starting a service never waits for another process.
+ */
+import { mkdirSync, readFileSync } from "node:fs";
+import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import { Client } from "../svrkit/client.ts";
+import type { ServiceContext } from "../svrkit/context.ts";
+import { Lifecycle } from "../svrkit/lifecycle.ts";
+import { createLogger, type Logger } from "../svrkit/log.ts";
+import { readCounters } from "../svrkit/monitors/registry.ts";
+import { Server } from "../svrkit/server.ts";
+import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
+import { TicketVerifier } from "../svrkit/ticket/verify.ts";
+import type { ProcessConfig } from "./process-config.ts";
+import { loadService } from "./registry.ts";
+import { isService } from "./services.ts";
+
+interface OpenDoor {
+  readonly port: number;
+  readonly services: readonly string[];
+  readonly server: Server;
+}
+
+interface Parts {
+  readonly config: ProcessConfig;
+  readonly log: Logger;
+  readonly lifecycle: Lifecycle;
+  readonly client: Client;
+  readonly doors: readonly OpenDoor[];
+  readonly tickets: TicketVerifier;
+  readonly snapshots: SnapshotSealer;
+}
+
+export async function runProcess(config: ProcessConfig): Promise<void> {
+  const log = createLogger({ process: config.name, level: config.logLevel });
+  dieOnDefects(log);
+  const parts = makeParts(config, log);
+  parts.lifecycle.onStop("client", () => parts.client.stop());
+  for (const service of config.services) {
+    mkdirSync(service.dataDir, { recursive: true });
+    const start = await loadService(service.name);
+    await start(contextOf(parts, service));
+  }
+  for (const { server, port } of parts.doors) {
+    server.add(Process.status, () => statusOf(config));
+    await server.listen({ host: config.host, port });
+    parts.lifecycle.onStop(`door ${port}`, () => server.stop());
+  }
+  parts.lifecycle.attach();
+  log.info({ services: config.services.map((s) => s.name) }, "ready");
+}
+
+function makeParts(config: ProcessConfig, log: Logger): Parts {
+  const identity = { process: config.name, campus: config.campus };
+  const publicKeys = Object.entries(config.ticketKeyFiles).map(([id, path]) => [
+    id,
+    readFileSync(path, "utf8"),
+  ]);
+  return {
+    config,
+    log,
+    lifecycle: new Lifecycle(log),
+    client: new Client(identity),
+    doors: config.doors.map((door) => ({ ...door, server: new Server(identity, log) })),
+    tickets: new TicketVerifier(Object.fromEntries(publicKeys)),
+    snapshots: new SnapshotSealer(readFileSync(config.snapshotSecretFile)),
+  };
+}
+
+function contextOf(parts: Parts, service: ProcessConfig["services"][number]): ServiceContext {
+  const { config, client, lifecycle, tickets, snapshots } = parts;
+  const doorOf = (name: string) => parts.doors.find((door) => door.services.includes(name));
+  return {
+    service: service.name,
+    campus: config.campus,
+    campuses: config.campuses,
+    dc: config.dc,
+    process: config.name,
+    dataDir: service.dataDir,
+    server: doorOf(service.name)!.server,
+    log: parts.log.child({ service: service.name }),
+    lifecycle,
+    tickets,
+    snapshots,
+    callee(name) {
+      const addresses = isService(name) ? config.addresses[name] : undefined;
+      if (addresses === undefined) {
+        throw new Error(`${service.name} calls "${name}", and there is no such service`);
+      }
+      return client.callee(name, addresses, { caller: service.name, local: doorOf(name)?.server });
+    },
+    options: service.options,
+  };
+}
+
+function statusOf(config: ProcessConfig): StatusReply {
+  return {
+    process: config.name,
+    campus: config.campus,
+    pid: process.pid,
+    uptimeMs: Math.round(process.uptime() * 1000),
+    services: config.services.map((service) => service.name),
+    trouble: "",
+    monitors: readCounters().map(([name, value]) => ({ name, value })),
+  };
+}
+
+/** A state nobody foresaw is not worked on in: the supervisor starts a clean process at once. */
+function dieOnDefects(log: Logger): void {
+  const die = (kind: string) => (error: unknown) => {
+    log.fatal({ err: error }, kind);
+    process.exit(1);
+  };
+  process.on("uncaughtException", die("an exception nobody caught"));
+  process.on("unhandledRejection", die("a rejection nobody handled"));
+}
