@@ -49,7 +49,7 @@ function optionsOf(
   if (service === "access") return { host: config.host, port: planned.httpPort, ...own };
   if (service === "account") {
     const { ticketPrivateKey } = secretFiles(config.dataDir);
-    return { ticketKeyId: TICKET_KEY_ID, ticketPrivateKeyFile: ticketPrivateKey, ...own };
+    return { keyId: TICKET_KEY_ID, privateKeyFile: ticketPrivateKey, ...own };
   }
   return own;
 }

@@ -64,8 +64,8 @@ function serve(socket: Socket, carryOut: (command: Command) => Promise<CampusSta
     answer({ ok: false, message: error instanceof Error ? error.message : String(error) });
   const read = (chunk: string) => {
     text += chunk;
-    if (text.length > LINE_BYTES_MAX) return socket.destroy();
-    if (!text.includes("\n")) return undefined;
+    if (text.length > LINE_BYTES_MAX) socket.destroy();
+    if (!text.includes("\n") || socket.destroyed) return;
     socket.off("data", read);
     try {
       const { command } = JSON.parse(text) as { command: Command };
@@ -74,7 +74,6 @@ function serve(socket: Socket, carryOut: (command: Command) => Promise<CampusSta
     } catch (error) {
       refuse(error);
     }
-    return undefined;
   };
   socket.on("error", () => socket.destroy());
   socket.setEncoding("utf8").on("data", read);

@@ -145,11 +145,21 @@ export class Callee {
     });
   }
 
+  /** One attempt at one replica, by its index; no failover, no second try. */
+  async callOne<I, O>(index: number, method: Method<I, O>, request: I, options: CallOptions = {}): Promise<O> {
+    const call = this.#callOf(options);
+    const peer = this.peers[index]!;
+    if (!(peer instanceof Peer)) return peer.server.invoke(method, request, call);
+    return send(peer, headOf(method.hash, call), [method.encodeRequest, request], call.deadlineMs, (body) =>
+      method.decodeResponse(body, body.end),
+    );
+  }
+
   /** Forwards an encoded request without looking into it; resolves to the encoded response. */
   callBytes(hash: number, request: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
     return this.#try(options, (index, call) => {
       const peer = this.peers[index]!;
-      if (!(peer instanceof Peer)) throw new RpcError("INTERNAL", "bytes are forwarded over connections only");
+      if (!(peer instanceof Peer)) return peer.server.invokeBytes(hash, request, call);
       return send(peer, headOf(hash, call), request, call.deadlineMs, (body) =>
         Buffer.from(body.buffer.subarray(body.pos, body.end)),
       );

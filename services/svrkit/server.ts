@@ -9,7 +9,7 @@
 import type { Server as NetServer } from "node:net";
 import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
 import { type Call, monotonicMs } from "./call.ts";
-import { CodecError, type Reader } from "./codec.ts";
+import { CodecError, fromBytes, type Reader, toBytes } from "./codec.ts";
 import { RpcError } from "./errors.ts";
 import { CALLS_IN_FLIGHT_MAX, DRAIN_MS } from "./limits.ts";
 import type { Logger } from "./log.ts";
@@ -90,6 +90,19 @@ export class Server {
     } finally {
       this.#inFlight -= 1;
     }
+  }
+
+  /** Like `invoke`, for a caller that forwards an encoded request without looking into it. */
+  async invokeBytes(hash: number, request: Uint8Array, call: Call): Promise<Uint8Array> {
+    const method = this.#methods.get(hash)?.method;
+    if (method === undefined) throw unknownMethod(`with hash ${hash}`);
+    let decoded: unknown;
+    try {
+      decoded = fromBytes(method.decodeRequest, request);
+    } catch (error) {
+      throw this.#asRpcError(error, method.name);
+    }
+    return toBytes(method.encodeResponse, await this.invoke(method, decoded, call));
   }
 
   has(hash: number): boolean {

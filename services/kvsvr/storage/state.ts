@@ -256,7 +256,12 @@ export class State {
     this.#dirty = new Set();
     this.#dirtyBytes = 0;
     for (let at = 0; at < entries.length; at += CHECKPOINT_CHUNK) {
-      await this.#writeChunk(entries.slice(at, at + CHECKPOINT_CHUNK));
+      try {
+        await this.#writeChunk(entries.slice(at, at + CHECKPOINT_CHUNK));
+      } catch (error) {
+        for (const entry of entries.slice(at)) this.#keepDirty(entry);
+        throw error;
+      }
     }
     await this.#openLog.removeThrough(closed);
     checkpoints.value += 1;
@@ -275,9 +280,6 @@ export class State {
     try {
       await this.#options.engine.commit(batch);
       entries.forEach((entry, i) => entry.rows.forget(batch[i]!.rows));
-    } catch (error) {
-      for (const entry of entries) this.#keepDirty(entry);
-      throw error;
     } finally {
       for (const entry of entries) entry.pins -= 1;
     }

@@ -1,0 +1,25 @@
+/** What a command is: its place in the command line, its words, and what it does. */
+import type { ExitCode } from "./failure.ts";
+
+export interface CommandCall {
+  readonly arguments: readonly string[];
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Print JSON for programs instead of text for people. */
+  readonly json: boolean;
+  readonly dataDir: string;
+}
+
+export interface CommandDefinition {
+  /** "campus kill" */
+  readonly name: string;
+  readonly summary: string;
+  readonly arguments?: readonly (readonly [syntax: string, text: string])[];
+  readonly options?: readonly (readonly [flags: string, text: string])[];
+  readonly run: (call: CommandCall) => Promise<ExitCode>;
+}
+
+/** A text option; undefined when it was not given. */
+export function textOption(call: CommandCall, name: string): string | undefined {
+  const value = call.options[name];
+  return typeof value === "string" ? value : undefined;
+}

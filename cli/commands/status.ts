@@ -1,0 +1,137 @@
+/** `tricampus status`: every process, its health, and what the platform holds. */
+import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
+import type { StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import type { CampusReport } from "../../services/platform/campus.ts";
+import type { Platform } from "../../services/platform/platform.ts";
+import type { CommandDefinition } from "../command.ts";
+import { Inspector, requirePlatform } from "../connect.ts";
+import { EXIT, Failure } from "../failure.ts";
+import { printJson } from "../output/json.ts";
+import { formatTable } from "../output/table.ts";
+
+const COUNT_TIMEOUT_MS = 1_500;
+
+export interface ProcessRow {
+  readonly campus: string;
+  readonly process: string;
+  readonly pid: number;
+  readonly health: string;
+  /** Versions this replica knows to be behind; null where there is none. */
+  readonly behind: number | null;
+  readonly fsyncs: number | null;
+  readonly restarts: number;
+  readonly uptimeMs: number | null;
+  readonly trouble: string;
+}
+
+export interface PlatformStatus {
+  readonly campuses: readonly { campus: string; state: string }[];
+  readonly processes: readonly ProcessRow[];
+  /** null: nobody could say. */
+  readonly users: { readonly registered: number | null; readonly online: number | null };
+}
+
+export const statusCommand: CommandDefinition = {
+  name: "status",
+  summary: "show every process: campus, pid, health, versions behind, fsyncs; and users",
+  run: async (call) => {
+    const platform = requirePlatform(call.dataDir);
+    const status = await readStatus(platform);
+    if (status.campuses.every((campus) => campus.state === "down")) {
+      throw new Failure(EXIT.unreachable, "the platform is down: run `tricampus up`");
+    }
+    if (call.json) printJson(status);
+    else printStatus(status);
+    return EXIT.ok;
+  },
+};
+
+export async function readStatus(platform: Platform): Promise<PlatformStatus> {
+  const reports = await platform.reports();
+  const reachable = reports.filter((report) => report.state === "running");
+  const names = new Set(reachable.flatMap((report) => report.processes.map((p) => p.name)));
+  const inspector = new Inspector(platform);
+  try {
+    const [statuses, online] = await Promise.all([
+      inspector.statuses(names),
+      inspector
+        .callee("router")
+        .call(Router.count, {}, { timeoutMs: COUNT_TIMEOUT_MS })
+        .then((reply) => reply.users)
+        .catch(() => null),
+    ]);
+    return {
+      campuses: reports.map(({ campus, state }) => ({ campus, state })),
+      processes: reports.flatMap((report) => rowsOf(report, statuses)),
+      users: { registered: registeredOf([...statuses.values()]), online },
+    };
+  } finally {
+    inspector.stop();
+  }
+}
+
+function rowsOf(report: CampusReport, statuses: ReadonlyMap<string, StatusReply>): ProcessRow[] {
+  return report.processes.map((process) => {
+    const status = statuses.get(process.name);
+    return {
+      campus: report.campus,
+      process: process.name,
+      pid: report.state === "down" ? 0 : process.pid,
+      health: healthOf(report, process.state, status),
+      behind: monitorOf(status, "kvsvr.behind"),
+      fsyncs: sumOf(monitorOf(status, "kvsvr.fsyncs"), monitorOf(status, "queuelog.fsyncs")),
+      restarts: process.restarts,
+      uptimeMs: status?.uptimeMs ?? null,
+      trouble: status?.trouble ?? "",
+    };
+  });
+}
+
+/** What a person wants to know first: the campus's state wins over the process's. */
+function healthOf(
+  report: CampusReport,
+  process: CampusReport["processes"][number]["state"],
+  status: StatusReply | undefined,
+): string {
+  if (report.state !== "running") return report.state;
+  if (process !== "ready") return process;
+  if (status === undefined) return "silent";
+  return status.trouble === "" ? "ok" : "trouble";
+}
+
+function monitorOf(status: StatusReply | undefined, name: string): number | null {
+  return status?.monitors.find((monitor) => monitor.name === name)?.value ?? null;
+}
+
+function sumOf(one: number | null, other: number | null): number | null {
+  return one === null && other === null ? null : (one ?? 0) + (other ?? 0);
+}
+
+/** Every store replica counts the accounts it holds; one that is behind counts fewer. */
+function registeredOf(statuses: readonly StatusReply[]): number | null {
+  const counts = statuses
+    .map((status) => monitorOf(status, "kvsvr.keys.account"))
+    .filter((count) => count !== null);
+  return counts.length === 0 ? null : Math.max(...counts);
+}
+
+function printStatus({ campuses, processes, users }: PlatformStatus): void {
+  const cell = (value: number | null) => (value === null ? "-" : String(value));
+  const rows = processes.map((row) => [
+    row.campus,
+    row.process,
+    row.pid === 0 ? "-" : String(row.pid),
+    row.health,
+    cell(row.behind),
+    cell(row.fsyncs),
+    String(row.restarts),
+    row.uptimeMs === null ? "-" : `${Math.round(row.uptimeMs / 1000)} s`,
+    row.trouble,
+  ]);
+  for (const { campus, state } of campuses) {
+    if (!processes.some((row) => row.campus === campus)) rows.push([campus, "-", "-", state]);
+  }
+  const head = "campus process pid health behind fsyncs restarts uptime trouble".split(" ");
+  console.log(formatTable(head, rows));
+  console.log(`users: ${cell(users.registered)} registered, ${cell(users.online)} online`);
+}

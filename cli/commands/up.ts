@@ -1,0 +1,91 @@
+/** `tricampus up`: three campuses in the background; returns when they serve. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { checkConfig, ConfigError, type PlatformConfig } from "../../services/platform/config.ts";
+import { clientEndpoints } from "../../services/platform/layout.ts";
+import { paths, readJson } from "../../services/platform/paths.ts";
+import { Platform } from "../../services/platform/platform.ts";
+import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
+import { EXIT, Failure } from "../failure.ts";
+import { testPlatform } from "../first-test.ts";
+import { printJson } from "../output/json.ts";
+
+const READY_TIMEOUT_MS = 30_000;
+
+export const upCommand: CommandDefinition = {
+  name: "up",
+  summary: "start the platform in the background and wait until it serves",
+  options: [
+    ["--layout <layout>", "compact: three processes a campus; split: every service its own"],
+    ["--base-port <number>", "first of the ports; each campus takes the next hundred"],
+    ["--config <file>", "JSON file with the configuration; the options above win over it"],
+  ],
+  run: async (call) => {
+    const config = readConfig(call);
+    const platform = new Platform(config);
+    const started = await platform.start();
+    await bringUp(platform);
+    if (call.json) printJson({ started, dataDir: config.dataDir, endpoints: endpoints(config) });
+    else printWelcome(config, started);
+    return EXIT.ok;
+  },
+};
+
+/** Resolves when every process is ready and a test write has gone through in every campus. */
+export async function bringUp(platform: Platform): Promise<void> {
+  const giveUp = performance.now() + READY_TIMEOUT_MS;
+  try {
+    await platform.waitReady(READY_TIMEOUT_MS);
+  } catch (error) {
+    throw new Failure(EXIT.failed, (error as Error).message);
+  }
+  await testPlatform(platform, Math.max(1_000, giveUp - performance.now()));
+}
+
+/** Options, then the file, then what the platform was started with before, then the defaults. */
+function readConfig(call: CommandCall): PlatformConfig {
+  const file = textOption(call, "config");
+  const basePort = textOption(call, "basePort");
+  const layout = textOption(call, "layout");
+  const base =
+    file === undefined ? (readJson<object>(paths.platform(call.dataDir)) ?? {}) : readConfigFile(file);
+  const isFromFile = file !== undefined && "dataDir" in base && call.options.dataDir === undefined;
+  return checkConfig({
+    ...base,
+    ...(isFromFile ? {} : { dataDir: call.dataDir }),
+    ...(layout === undefined ? {} : { layout }),
+    ...(basePort === undefined ? {} : { basePort: Number(basePort) }),
+  });
+}
+
+function readConfigFile(file: string): object {
+  try {
+    const value: unknown = JSON.parse(readFileSync(resolve(file), "utf8"));
+    if (typeof value === "object" && value !== null) return value;
+    throw new Error("it holds no JSON object");
+  } catch (error) {
+    throw new ConfigError(`--config ${file}: ${(error as Error).message}`);
+  }
+}
+
+const endpoints = (config: PlatformConfig) =>
+  clientEndpoints(config).map(({ campus, host, port }) => ({
+    campus,
+    webSocket: `ws://${host}:${port}`,
+    http: `http://${host}:${port}`,
+  }));
+
+function printWelcome(config: PlatformConfig, started: readonly string[]): void {
+  console.log(
+    started.length === 0
+      ? `Tricampus is running already (${config.layout} layout, data in ${config.dataDir}).`
+      : `Tricampus is up: started campus ${started.join(", ")} (${config.layout} layout, data in ${config.dataDir}).`,
+  );
+  for (const { campus, webSocket, http } of endpoints(config)) {
+    console.log(`  campus ${campus}   ${webSocket}   ${http}/v1/<Service>/<Method>`);
+  }
+  console.log("Try next:");
+  console.log("  ./tricampus status");
+  console.log("  ./tricampus user register ann --password correct-horse");
+  console.log("  ./tricampus chat ann --to bob     # bob: register and chat in a second terminal");
+}

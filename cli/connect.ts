@@ -1,0 +1,92 @@
+/** From a data folder to what a command talks to. */
+import { Process, type StatusReply } from "../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import { Platform } from "../services/platform/platform.ts";
+import { type Address, clientEndpoints, planLayout } from "../services/platform/layout.ts";
+import { type Callee, Client } from "../services/svrkit/client.ts";
+import { type CommandCall, textOption } from "./command.ts";
+import { EXIT, Failure } from "./failure.ts";
+
+const STATUS_TIMEOUT_MS = 1_000;
+
+/** The platform that was started in the data folder, whether or not it runs now. */
+export function requirePlatform(dataDir: string): Platform {
+  const platform = Platform.of(dataDir);
+  if (platform !== undefined) return platform;
+  throw new Failure(
+    EXIT.unreachable,
+    `no platform was started in ${dataDir}: run \`tricampus up\`, or name another with --data-dir`,
+  );
+}
+
+export async function requireRunning(dataDir: string): Promise<Platform> {
+  const platform = requirePlatform(dataDir);
+  const reports = await platform.reports();
+  if (reports.some((report) => report.state !== "down")) return platform;
+  throw new Failure(EXIT.unreachable, `the platform in ${dataDir} is down: run \`tricampus up\``);
+}
+
+/** Where clients connect: what --endpoints says, else the running platform's access layers. */
+export async function endpointsOf(call: CommandCall): Promise<Endpoint[]> {
+  const given = textOption(call, "endpoints");
+  if (given !== undefined) return parseEndpoints(given);
+  const { config } = await requireRunning(call.dataDir);
+  return clientEndpoints(config).map(({ campus, host, port }) => ({
+    campus,
+    url: `ws://${host}:${port}`,
+  }));
+}
+
+export interface Endpoint {
+  readonly campus: string;
+  readonly url: string;
+}
+
+/** "a=ws://host:7100,b=ws://host:7200" */
+export function parseEndpoints(text: string): Endpoint[] {
+  return text.split(",").map((part) => {
+    const [campus, url] = part.split(/=(.*)/s);
+    if (campus !== undefined && url !== undefined && /^wss?:\/\/./.test(url)) return { campus, url };
+    throw new Failure(EXIT.usage, `--endpoints: "${part}" is not like a=ws://127.0.0.1:7100`);
+  });
+}
+
+/** svrkit calls from outside into the platform, for status and the first test. */
+export class Inspector {
+  readonly #platform: Platform;
+  readonly #client = new Client({ process: "cli", campus: "" });
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+  }
+
+  callee(service: keyof ReturnType<typeof planLayout>["addresses"], campus?: string): Callee {
+    const all = planLayout(this.#platform.config).addresses[service];
+    const addresses = campus === undefined ? all : all.filter((a) => a.campus === campus);
+    return this.#callee(service, addresses);
+  }
+
+  /** Status by process name; what does not answer is not in it. */
+  async statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>> {
+    const { host } = this.#platform.config;
+    const found = new Map<string, StatusReply>();
+    const planned = planLayout(this.#platform.config).processes.filter((p) => processes.has(p.name));
+    await Promise.all(
+      planned.map(async ({ name, campus, doors }) => {
+        const callee = this.#callee(name, [{ campus, host, port: doors[0]!.port }]);
+        const reply = await callee
+          .call(Process.status, {}, { timeoutMs: STATUS_TIMEOUT_MS })
+          .catch(() => undefined);
+        if (reply !== undefined) found.set(name, reply);
+      }),
+    );
+    return found;
+  }
+
+  stop(): void {
+    this.#client.stop();
+  }
+
+  #callee(name: string, addresses: readonly Address[]): Callee {
+    return this.#client.callee(name, addresses, { caller: "cli" });
+  }
+}

@@ -1,0 +1,22 @@
+/** How a command ends badly: one line that says what to do, and the exit code. */
+export const EXIT = {
+  ok: 0,
+  /** The command failed, or the ledger is not clean. */
+  failed: 1,
+  /** The command line or the configuration is wrong. */
+  usage: 2,
+  /** The platform is not running or cannot be reached. */
+  unreachable: 3,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+export class Failure extends Error {
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode, message: string) {
+    super(message);
+    this.name = "Failure";
+    this.exitCode = exitCode;
+  }
+}

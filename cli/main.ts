@@ -1,0 +1,123 @@
+/** The `tricampus` command: the table of commands, and what is the same for all of them. */
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, CommanderError } from "commander";
+import { ConfigError } from "../services/platform/config.ts";
+import type { CommandDefinition } from "./command.ts";
+import { campusCommands } from "./commands/campus.ts";
+import { chatCommand } from "./commands/chat.ts";
+import { cleanCommand } from "./commands/clean.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { downCommand } from "./commands/down.ts";
+import { groupCommands } from "./commands/group.ts";
+import { replayCommand } from "./commands/replay.ts";
+import { sendCommand } from "./commands/send.ts";
+import { statusCommand } from "./commands/status.ts";
+import { syncCommand } from "./commands/sync.ts";
+import { upCommand } from "./commands/up.ts";
+import { userCommands } from "./commands/user.ts";
+import { EXIT, Failure } from "./failure.ts";
+import { printJson } from "./output/json.ts";
+
+const COMMANDS: readonly CommandDefinition[] = [
+  upCommand,
+  downCommand,
+  cleanCommand,
+  statusCommand,
+  ...campusCommands,
+  ...userCommands,
+  chatCommand,
+  sendCommand,
+  syncCommand,
+  ...groupCommands,
+  replayCommand,
+  demoCommand,
+];
+
+const FAMILIES: Readonly<Record<string, string>> = {
+  campus: "kill, start, cut off, join, freeze or thaw a campus",
+  user: "make users",
+  group: "groups: create, join, leave, members",
+};
+
+const EXIT_CODES = `
+Exit codes: 0 done; 1 failed, or the ledger is not clean; 2 the command line or the configuration
+is wrong; 3 the platform is not running or cannot be reached.`;
+
+const REPOSITORY_DATA = fileURLToPath(new URL("../data", import.meta.url));
+const DEFAULT_DATA_DIR = process.env.TRICAMPUS_DATA ?? REPOSITORY_DATA;
+
+function buildProgram(): Command {
+  const program = new Command("tricampus")
+    .description("Three campuses that carry conversations, on this machine.")
+    .addHelpText("after", EXIT_CODES)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  const families = new Map<string, Command>();
+  for (const definition of COMMANDS) {
+    const [first, second] = definition.name.split(" ");
+    let parent = program;
+    if (second !== undefined) {
+      parent = families.get(first!) ?? family(program, first!);
+      families.set(first!, parent);
+    }
+    addCommand(parent, second ?? first!, definition);
+  }
+  return program;
+}
+
+function family(program: Command, name: string): Command {
+  return program.command(name).description(FAMILIES[name]!).addHelpText("after", EXIT_CODES);
+}
+
+function addCommand(parent: Command, name: string, definition: CommandDefinition): void {
+  const command = parent.command(name).description(definition.summary);
+  for (const [syntax, text] of definition.arguments ?? []) command.argument(syntax, text);
+  for (const [flags, text] of definition.options ?? []) command.option(flags, text);
+  command
+    .option("--json", "print JSON for programs")
+    .option("--data-dir <dir>", "the platform's data folder (else $TRICAMPUS_DATA, else ./data here)")
+    .addHelpText("after", EXIT_CODES)
+    .action(async (...given: unknown[]) => {
+      const options = command.opts();
+      process.exitCode = await definition.run({
+        arguments: given.slice(0, -2).flat() as string[],
+        options,
+        json: options.json === true,
+        dataDir: resolve(String(options.dataDir ?? DEFAULT_DATA_DIR)),
+      });
+    });
+}
+
+/** One line that says what to do, and the exit code. */
+function report(error: unknown): void {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return;
+    const message = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+    fail(EXIT.usage, error.code === "commander.help" ? "name a command; see --help" : message);
+  } else if (error instanceof Failure) {
+    fail(error.exitCode, error.message);
+  } else if (error instanceof ConfigError) {
+    fail(EXIT.usage, error.message);
+  } else {
+    fail(EXIT.failed, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function fail(exitCode: number, message: string): void {
+  process.exitCode = exitCode;
+  if (process.argv.includes("--json")) printJson({ error: message });
+  console.error(`tricampus: ${message.replaceAll("\n", " ")}`);
+}
+
+// `tricampus status | head -1` closes our output early: that is not an error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(EXIT.ok);
+  throw error;
+});
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  report(error);
+}

@@ -1,0 +1,118 @@
+import { describe, expect, test } from "vitest";
+import { Ledger, type LedgerCounts, type StoredRow } from "./ledger.ts";
+import { planReplay } from "./plan.ts";
+
+/** ann (two devices) and bob talk in x; bob and cy in y. */
+const plan = planReplay("r", [
+  {
+    title: "x",
+    leftOut: 0,
+    lines: [
+      { number: 1, nick: "ann", text: "one" },
+      { number: 2, nick: "bob", text: "two" },
+      { number: 4, nick: "ann", text: "three" },
+    ],
+  },
+  {
+    title: "y",
+    leftOut: 0,
+    lines: [
+      { number: 1, nick: "bob", text: "uno" },
+      { number: 2, nick: "cy", text: "dos" },
+    ],
+  },
+]);
+
+const row = (id: string, sequence: number, text: string): StoredRow => ({
+  conversationId: id.startsWith("r-0") ? "gx" : "gy",
+  sequence,
+  clientMessageId: id,
+  text,
+});
+// Sequence 1 is the group's making: notices take numbers too.
+const x = [row("r-0-1", 2, "one"), row("r-0-2", 3, "two"), row("r-0-4", 4, "three")] as const;
+const y = [row("r-1-1", 2, "uno"), row("r-1-2", 3, "dos")] as const;
+
+interface Stores {
+  phone: StoredRow[];
+  laptop: StoredRow[];
+  bob: StoredRow[];
+  cy: StoredRow[];
+}
+
+const good = (): Stores => ({
+  phone: [...x],
+  laptop: [...x],
+  bob: [y[0], x[0], x[1], y[1], x[2]],
+  cy: [...y],
+});
+
+function judge(stores: Stores, acknowledged?: Set<string>): Ledger {
+  const ledger = new Ledger(plan, acknowledged);
+  ledger.checkDevice(0, "phone", stores.phone);
+  ledger.checkDevice(0, "laptop", stores.laptop);
+  ledger.checkDevice(1, "phone", stores.bob);
+  ledger.checkDevice(2, "phone", stores.cy);
+  ledger.finish();
+  return ledger;
+}
+
+test("ledger: everything once, unchanged, in order, on every device", () => {
+  const ledger = judge(good());
+  expect(ledger.clean).toBe(true);
+  expect(ledger.counts).toMatchObject({ messages: 5, deliveries: 13, missing: 0, duplicates: 0 });
+});
+
+describe("ledger: rejects", () => {
+  const cases: [about: string, change: (s: Stores) => void, found: Partial<LedgerCounts>][] = [
+    ["a missing row", (s) => s.laptop.splice(1, 1), { missing: 1, deliveries: 12 }],
+    ["an empty device", (s) => s.cy.splice(0), { missing: 2, deliveries: 11 }],
+    ["a doubled row", (s) => s.bob.push(x[0]), { duplicates: 1, outOfOrder: 0 }],
+    ["a row that came twice in a row", (s) => s.cy.splice(1, 0, y[0]), { duplicates: 1 }],
+    ["two rows swapped in the store", (s) => s.phone.splice(0, 2, x[1], x[0]), { outOfOrder: 1 }],
+    [
+      "two lines numbered the other way round on one device",
+      (s) => s.phone.splice(0, 2, row("r-0-2", 2, "two"), row("r-0-1", 3, "one")),
+      { outOfOrder: 5 },
+    ],
+    [
+      "a number that differs between devices",
+      (s) => s.cy.splice(1, 1, row("r-1-2", 9, "dos")),
+      { outOfOrder: 1 },
+    ],
+    ["another text", (s) => s.cy.splice(0, 1, row("r-1-1", 2, "Uno")), { altered: 1 }],
+    ["a message of a group of others", (s) => s.cy.push(x[0]), { foreign: 1, deliveries: 13 }],
+    ["a message nobody sent", (s) => s.cy.push(row("r-0-3", 9, "three")), { foreign: 1 }],
+    ["a message of another run", (s) => s.cy.push(row("q-1-1", 9, "uno")), { foreign: 1 }],
+    [
+      "a conversation in two places",
+      (s) => s.cy.splice(1, 1, { ...y[1], conversationId: "gz" }),
+      { outOfOrder: 1 },
+    ],
+  ];
+  test.each(cases)("%s", (_about, change, found) => {
+    const stores = good();
+    change(stores);
+    const ledger = judge(stores);
+    expect(ledger.clean).toBe(false);
+    expect(ledger.counts).toMatchObject(found);
+    expect(ledger.examples.length).toBeGreaterThan(0);
+  });
+});
+
+test("ledger: a device nobody speaks of misses everything", () => {
+  const ledger = new Ledger(plan);
+  ledger.checkDevice(0, "phone", x);
+  ledger.finish();
+  expect(ledger.counts).toMatchObject({ deliveries: 3, missing: 10 });
+});
+
+test("ledger: what was never acknowledged may be missing, and still not doubled", () => {
+  const acknowledged = new Set(["r-0-1", "r-0-4", "r-1-1", "r-1-2"]);
+  const without = good();
+  without.phone.splice(1, 1);
+  expect(judge(without, acknowledged).clean).toBe(true);
+  expect(judge(without, acknowledged).counts.messages).toBe(4);
+  without.bob.push(x[1]);
+  expect(judge(without, acknowledged).counts).toMatchObject({ duplicates: 1, missing: 0 });
+});

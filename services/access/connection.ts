@@ -1,0 +1,304 @@
+/**
+ * One long connection: frames in, requests forwarded, answers and pushes out.
+ *
+ * States: waiting (only Register and Login are answered) -> attached (bound to one user and device)
+ * -> closed. A frame that is wrong is answered with a Failure and the connection goes on: a WebSocket
+ * message is whole or not there, so the stream stays in step.
+ */
+import type { Socket } from "node:net";
+import type { RawData, WebSocket } from "ws";
+import {
+  type Attach,
+  type ClientFrame,
+  decodeClientFrame,
+  encodeServerFrame,
+  type Request,
+  type ServerFrame,
+} from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
+import type { SnapshotPayload } from "../../protos/gen/tricampus/client/v1/ticket_codec.ts";
+import { NO_BYTES } from "../svrkit/call.ts";
+import { CodecError, fromBytes, toBytes } from "../svrkit/codec.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import type { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
+import type { TicketVerifier, VerifiedTicket } from "../svrkit/ticket/verify.ts";
+import { border } from "../svrkit/transport/border.ts";
+import { corkForTick } from "./cork.ts";
+import { DeviceView, type Offer, type PushAction } from "./device-view.ts";
+import type { Forwarder } from "./forwarder.ts";
+import {
+  BAD_FRAMES_MAX,
+  BUFFERED_BYTES_MAX,
+  REQUESTS_IN_FLIGHT_MAX,
+  ROWS_BUFFERED_BYTES_MAX,
+} from "./limits.ts";
+import { SYNC_HASH } from "./methods.ts";
+import { encodePushFrame, peekSyncReply, requestIdOf } from "./partial-codec.ts";
+
+/** What connections share. */
+export interface ConnectionParts {
+  readonly forwarder: Forwarder;
+  readonly tickets: TicketVerifier;
+  readonly snapshots: SnapshotSealer;
+  /** The connection wants pushes: it is to be registered, and `online` called when it is. */
+  attached(connection: ClientConnection): void;
+  /** The connection has pushes that wait for time to pass. */
+  waiting(connection: ClientConnection): void;
+  closed(connection: ClientConnection): void;
+  /** Monotonic milliseconds. */
+  now(): number;
+}
+
+interface Attachment {
+  readonly who: VerifiedTicket;
+  readonly ticket: Uint8Array;
+  versions: SnapshotPayload;
+  readonly view: DeviceView<Uint8Array>;
+  readonly wantPush: boolean;
+}
+
+export class ClientConnection {
+  readonly number: number;
+  readonly openedAtMs: number;
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+  readonly #parts: ConnectionParts;
+  #attachment: Attachment | undefined;
+  #inFlight = 0;
+  #badFrames = 0;
+  lastHeardMs: number;
+  /** Pings sent since the client was last heard. */
+  pingsUnanswered = 0;
+
+  constructor(number: number, webSocket: WebSocket, socket: Socket, parts: ConnectionParts) {
+    this.number = number;
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.#parts = parts;
+    this.openedAtMs = parts.now();
+    this.lastHeardMs = this.openedAtMs;
+    webSocket.on("message", (data, isBinary) => {
+      this.#heard();
+      this.#receive(data, isBinary);
+    });
+    webSocket.on("pong", () => this.#heard());
+    // "close" follows every error; a frame over the limit ends here, with code 1009 to the client.
+    webSocket.on("error", () => {});
+    webSocket.on("close", () => parts.closed(this));
+  }
+
+  /** Who is attached; undefined before Attach. */
+  get who(): VerifiedTicket | undefined {
+    return this.#attachment?.who;
+  }
+
+  get wantsPush(): boolean {
+    return this.#attachment?.wantPush ?? false;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get bufferedBytes(): number {
+    return this.#webSocket.bufferedAmount;
+  }
+
+  ping(): void {
+    this.pingsUnanswered += 1;
+    this.#webSocket.ping();
+  }
+
+  /** Asks the client to go elsewhere. */
+  leave(reason: string): void {
+    this.#write({ id: 0, kind: { case: "leave", value: { reason } } });
+  }
+
+  close(code: number, reason: string): void {
+    this.#webSocket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#webSocket.terminate();
+  }
+
+  /** The routers know this connection: from now on nothing is missed, so the device is to sync once. */
+  online(): void {
+    const attachment = this.#attachment;
+    if (attachment !== undefined) this.#perform(attachment, attachment.view.hint());
+  }
+
+  offer(offer: Offer<Uint8Array>): void {
+    const attachment = this.#attachment;
+    if (!attachment?.wantPush) return;
+    const slow = this.bufferedBytes > ROWS_BUFFERED_BYTES_MAX;
+    const offered = slow ? { ...offer, rows: undefined } : offer;
+    this.#perform(attachment, attachment.view.offer(offered, this.#parts.now()));
+  }
+
+  /** Looks at what waits; true while something still does. */
+  due(): boolean {
+    const attachment = this.#attachment;
+    if (attachment === undefined) return false;
+    this.#perform(attachment, attachment.view.due(this.#parts.now()));
+    return attachment.view.isWaiting;
+  }
+
+  #heard(): void {
+    this.lastHeardMs = this.#parts.now();
+    this.pingsUnanswered = 0;
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    const bytes = data as Buffer;
+    let id = 0;
+    try {
+      if (!isBinary) throw new CodecError("a text message; frames are binary");
+      id = requestIdOf(bytes);
+      this.#take(fromBytes(decodeClientFrame, bytes));
+    } catch (error) {
+      if (error instanceof RpcError) this.#fail(id, error);
+      else if (error instanceof CodecError) this.#badFrame(id, error);
+      else throw error;
+    }
+  }
+
+  #badFrame(id: number, error: CodecError): void {
+    this.#fail(id, new RpcError("INVALID_ARGUMENT", `the frame cannot be read: ${error.message}`));
+    this.#badFrames += 1;
+    if (this.#badFrames >= BAD_FRAMES_MAX)
+      this.close(1002, `${BAD_FRAMES_MAX} frames could not be read`);
+  }
+
+  #take(frame: ClientFrame): void {
+    if (frame.id === 0) throw new RpcError("INVALID_ARGUMENT", "a frame's id is not 0");
+    switch (frame.kind?.case) {
+      case "request":
+        this.#request(frame.id, frame.kind.value);
+        return;
+      case "ping":
+        this.#write({ id: frame.id, kind: { case: "pong", value: {} } });
+        return;
+      case "attach":
+        this.#attach(frame.id, frame.kind.value);
+        return;
+      default:
+        throw new RpcError("INVALID_ARGUMENT", "the frame is none of attach, request and ping");
+    }
+  }
+
+  #attach(id: number, attach: Attach): void {
+    const ticket = Buffer.from(attach.ticket);
+    const who = this.#parts.tickets.verify(ticket);
+    const before = this.#attachment;
+    if (
+      before !== undefined &&
+      (before.who.userId !== who.userId || before.who.device !== who.device)
+    ) {
+      throw new RpcError(
+        "FAILED_PRECONDITION",
+        "this connection is another device's: open one of your own",
+      );
+    }
+    const versions = before?.versions ?? this.#open(who, attach.snapshot);
+    const view = before?.view ?? new DeviceView<Uint8Array>(versions.messagesVersion);
+    const wantPush = attach.wantPush || (before?.wantPush ?? false);
+    this.#attachment = { who, ticket, versions, view, wantPush };
+    this.#write({
+      id,
+      kind: { case: "attached", value: { userId: who.userId, device: who.device } },
+    });
+    if (wantPush && !before?.wantPush) this.#parts.attached(this);
+  }
+
+  /** A snapshot that is not the device's counts as none here; its first sync is refused with the reason. */
+  #open(who: VerifiedTicket, snapshot: Uint8Array): SnapshotPayload {
+    try {
+      return this.#parts.snapshots.open(who, snapshot);
+    } catch {
+      return this.#parts.snapshots.open(who, NO_BYTES);
+    }
+  }
+
+  #request(id: number, request: Request): void {
+    const ticket = this.#attachment?.ticket ?? NO_BYTES;
+    const method = this.#parts.forwarder.admit(request.method, ticket);
+    if (this.#inFlight >= REQUESTS_IN_FLIGHT_MAX) {
+      throw new RpcError(
+        "RESOURCE_EXHAUSTED",
+        `${REQUESTS_IN_FLIGHT_MAX} requests are open on this connection`,
+      );
+    }
+    this.#inFlight += 1;
+    const view = method.hash === SYNC_HASH ? this.#attachment?.view : undefined;
+    view?.syncStarted();
+    this.#parts.forwarder
+      .forward(method, ticket, request.body)
+      .then(
+        (body) => {
+          this.#write({ id, kind: { case: "body", value: body } });
+          if (view !== undefined) this.#synced(view, body);
+        },
+        (error: unknown) => {
+          this.#fail(id, RpcError.from(error));
+          if (view !== undefined) this.#settle(view.syncEnded(undefined, this.#parts.now()));
+        },
+      )
+      .finally(() => {
+        this.#inFlight -= 1;
+      });
+  }
+
+  /** The answer of a sync passed through: the device now has what it says. */
+  #synced(view: DeviceView<Uint8Array>, body: Uint8Array): void {
+    const attachment = this.#attachment!;
+    let version: number | undefined;
+    try {
+      const reply = peekSyncReply(body);
+      attachment.versions = this.#parts.snapshots.open(attachment.who, reply.snapshot);
+      version = attachment.versions.messagesVersion;
+    } catch {
+      version = undefined; // then the device gets hints
+    }
+    this.#settle(view.syncEnded(version, this.#parts.now()));
+  }
+
+  #settle(actions: readonly PushAction<Uint8Array>[]): void {
+    if (this.#attachment !== undefined) this.#perform(this.#attachment, actions);
+  }
+
+  #perform(attachment: Attachment, actions: readonly PushAction<Uint8Array>[]): void {
+    for (const action of actions) this.#push(attachment, action);
+    if (attachment.view.isWaiting) this.#parts.waiting(this);
+  }
+
+  #push(attachment: Attachment, action: PushAction<Uint8Array>): void {
+    if (action.kind === "hint") {
+      const value = { version: action.version, messages: [], snapshot: NO_BYTES, follows: 0 };
+      this.#write({ id: 0, kind: { case: "push", value } });
+      return;
+    }
+    const versions = { ...attachment.versions, messagesVersion: action.version };
+    const snapshot = this.#parts.snapshots.seal(attachment.who, versions);
+    this.#send(encodePushFrame({ ...action, snapshot }));
+  }
+
+  #fail(id: number, error: RpcError): void {
+    const { code, message, retryable } = error;
+    this.#write({ id, kind: { case: "failure", value: { code, message, retryable } } });
+  }
+
+  #write(frame: ServerFrame): void {
+    this.#send(toBytes(encodeServerFrame, frame));
+  }
+
+  #send(bytes: Buffer): void {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    // A client that does not read is let go; while the campus is cut off nobody can read.
+    if (this.bufferedBytes > BUFFERED_BYTES_MAX) {
+      if (!border.isCut) this.terminate();
+      return;
+    }
+    corkForTick(this.#socket);
+    this.#webSocket.send(bytes);
+  }
+}

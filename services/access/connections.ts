@@ -1,0 +1,148 @@
+/**
+ * All long connections of this process: numbers, the limit, and the two timers they share (silence
+ * and late Attach once a second; held pushes while there are any).
+ */
+import type { Socket } from "node:net";
+import type { WebSocket } from "ws";
+import type { Connection } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
+import { border } from "../svrkit/transport/border.ts";
+import { ClientConnection, type ConnectionParts } from "./connection.ts";
+import {
+  ATTACH_TIMEOUT_MS,
+  FINISH_MS,
+  PING_EVERY_MS,
+  PINGS_UNANSWERED_MAX,
+  PUSH_HOLD_MS,
+  WATCH_EVERY_MS,
+} from "./limits.ts";
+import type { Registrar } from "./registrar.ts";
+
+const opened = counter("access.connections_opened");
+const ended = counter("access.connections_ended");
+const silent = counter("access.connections_silent");
+
+type SharedParts = Pick<ConnectionParts, "forwarder" | "tickets" | "snapshots" | "now">;
+
+export class Connections {
+  readonly #max: number;
+  readonly #parts: ConnectionParts;
+  readonly #all = new Map<number, ClientConnection>();
+  readonly #waiting = new Set<ClientConnection>();
+  readonly #watch: NodeJS.Timeout;
+  #holdTimer: NodeJS.Timeout | undefined;
+  #nextNumber = 1;
+  #draining = false;
+
+  constructor(options: { max: number; registrar: Registrar; parts: SharedParts }) {
+    this.#max = options.max;
+    const { registrar } = options;
+    this.#parts = {
+      ...options.parts,
+      attached: (connection) =>
+        registrar.online(asRegistered(connection), () => connection.online()),
+      waiting: (connection) => this.#hold(connection),
+      closed: (connection) => {
+        ended.value += 1;
+        this.#all.delete(connection.number);
+        this.#waiting.delete(connection);
+        if (connection.wantsPush) registrar.offline(connection.number);
+      },
+    };
+    this.#watch = setInterval(() => this.#look(), WATCH_EVERY_MS);
+    this.#watch.unref();
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** False: the limit is reached, or this process is stopping. */
+  get hasRoom(): boolean {
+    return !this.#draining && this.#all.size < this.#max;
+  }
+
+  add(webSocket: WebSocket, socket: Socket): void {
+    const number = this.#nextNumber;
+    this.#nextNumber += 1;
+    opened.value += 1;
+    this.#all.set(number, new ClientConnection(number, webSocket, socket, this.#parts));
+  }
+
+  /** The connection, if it is this user's: numbers start again with the process. */
+  find(number: number, userId: string): ClientConnection | undefined {
+    const connection = this.#all.get(number);
+    return connection?.who?.userId === userId ? connection : undefined;
+  }
+
+  /** What the routers are to know, completely. */
+  registered(): Connection[] {
+    return [...this.#all.values()].filter((connection) => connection.wantsPush).map(asRegistered);
+  }
+
+  /** Sends all clients away, spread over `leaveOverMs`, then closes what is left. */
+  async drain(leaveOverMs: number): Promise<void> {
+    this.#draining = true;
+    const all = [...this.#all.values()];
+    const sendAway = async (connection: ClientConnection) => {
+      await pause(Math.random() * leaveOverMs);
+      connection.leave("this process stops");
+      const giveUpMs = this.#parts.now() + FINISH_MS;
+      while (connection.inFlight > 0 && this.#parts.now() < giveUpMs) await pause(10);
+      connection.close(1001, "this process stops");
+    };
+    await Promise.all(all.map(sendAway));
+    if (all.length > 0) await pause(50); // the closing handshakes
+    for (const connection of this.#all.values()) connection.terminate();
+    this.stop();
+  }
+
+  stop(): void {
+    clearInterval(this.#watch);
+    clearTimeout(this.#holdTimer);
+  }
+
+  #hold(connection: ClientConnection): void {
+    this.#waiting.add(connection);
+    this.#holdTimer ??= setTimeout(() => this.#released(), PUSH_HOLD_MS);
+  }
+
+  #released(): void {
+    this.#holdTimer = undefined;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const connection of waiting) if (connection.due()) this.#hold(connection);
+  }
+
+  #look(): void {
+    // Nobody can be heard while the campus is cut off, and nobody is to be told.
+    if (border.isCut) return;
+    const nowMs = this.#parts.now();
+    for (const connection of this.#all.values()) this.#lookAt(connection, nowMs);
+  }
+
+  #lookAt(connection: ClientConnection, nowMs: number): void {
+    if (connection.who === undefined && connection.inFlight === 0) {
+      const sinceMs = Math.max(connection.openedAtMs, connection.lastHeardMs);
+      if (nowMs - sinceMs > ATTACH_TIMEOUT_MS) connection.close(1008, "no Attach in time");
+      return;
+    }
+    const pings = connection.pingsUnanswered;
+    if (nowMs - connection.lastHeardMs < PING_EVERY_MS * (pings + 1)) return;
+    if (pings < PINGS_UNANSWERED_MAX) {
+      connection.ping();
+      return;
+    }
+    silent.value += 1;
+    connection.terminate();
+  }
+}
+
+function asRegistered(connection: ClientConnection): Connection {
+  const { userId, device } = connection.who!;
+  return { number: connection.number, userId, device };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

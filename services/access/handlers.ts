@@ -1,0 +1,36 @@
+/** What services ask of access: to push to connections. For the platform's own services only. */
+import type { PushReply, PushRequest } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
+import type { Call } from "../svrkit/call.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
+import type { Connections } from "./connections.ts";
+import { FRAME_BYTES_MAX } from "./limits.ts";
+import { encodeRows } from "./partial-codec.ts";
+
+const pushed = counter("access.pushes");
+
+export class PushHandlers {
+  readonly #connections: Connections;
+
+  constructor(connections: Connections) {
+    this.#connections = connections;
+  }
+
+  push(request: PushRequest, call: Call): PushReply {
+    if (call.caller === "")
+      throw new RpcError("PERMISSION_DENIED", "pushes come from services, which say who they are");
+    const rows = request.messages.length === 0 ? undefined : encodeRows(request.messages);
+    const carried = rows !== undefined && rows.length <= FRAME_BYTES_MAX / 2 ? rows : undefined;
+    const gone: number[] = [];
+    for (const target of request.targets) {
+      const connection = this.#connections.find(target.connection, target.userId);
+      if (connection === undefined) {
+        gone.push(target.connection);
+        continue;
+      }
+      pushed.value += 1;
+      connection.offer({ version: target.version, follows: target.follows, rows: carried });
+    }
+    return { gone };
+  }
+}

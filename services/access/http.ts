@@ -1,0 +1,91 @@
+/**
+ * The short way in: POST /v1/<Service>/<Method>, request and response as JSON after protobuf's JSON
+ * mapping (bytes are base64, 64-bit integers are strings), the ticket in `Authorization: Bearer`
+ * as base64url. Errors: the code's HTTP status and {code, message, retryable}.
+ */
+import { isUtf8 } from "node:buffer";
+import {
+  type DescMessage,
+  fromBinary,
+  fromJson,
+  type JsonValue,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { NO_BYTES } from "../svrkit/call.ts";
+import { codes, RpcError } from "../svrkit/errors.ts";
+import type { Logger } from "../svrkit/log.ts";
+import type { Forwarder } from "./forwarder.ts";
+import { FRAME_BYTES_MAX } from "./limits.ts";
+import { whenJoined } from "./silence.ts";
+
+const BEARER = /^Bearer ([\w-]+)$/i;
+
+export function createHttp(forwarder: Forwarder, log: Logger): FastifyInstance {
+  const http = fastify({ logger: false, bodyLimit: FRAME_BYTES_MAX, requestTimeout: 30_000 });
+  http.removeAllContentTypeParsers();
+  http.addContentTypeParser("*", { parseAs: "buffer" }, (_, body, done) => done(null, body));
+  http.addHook("onRequest", async () => whenJoined());
+  http.addHook("onSend", async () => whenJoined());
+  http.post("/v1/:service/:method", (request, reply) => answer(forwarder, request, reply));
+  http.setNotFoundHandler((request, reply) => {
+    const message = `there is nothing at ${request.method} ${request.url.slice(0, 64)}: POST to /v1/<Service>/<Method>`;
+    return fail(reply, new RpcError("NOT_FOUND", message));
+  });
+  http.setErrorHandler((error, _, reply) => fail(reply, asRpcError(error, log)));
+  return http;
+}
+
+async function answer(
+  forwarder: Forwarder,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { service, method: name } = request.params as { service: string; method: string };
+  const ticket = ticketOf(request.headers.authorization);
+  const method = forwarder.admit(`${service}/${name}`, ticket);
+  const body = fromJsonBytes(method.request, request.body);
+  const response = await forwarder.forward(method, ticket, body);
+  reply.type("application/json; charset=utf-8");
+  return toJson(method.response, fromBinary(method.response, response));
+}
+
+function ticketOf(authorization: string | undefined): Uint8Array {
+  if (authorization === undefined) return NO_BYTES;
+  const [, ticket] = BEARER.exec(authorization) ?? [];
+  if (ticket === undefined) {
+    throw new RpcError(
+      "UNAUTHENTICATED",
+      "the Authorization header is not `Bearer <ticket as base64url>`",
+    );
+  }
+  return Buffer.from(ticket, "base64url");
+}
+
+function fromJsonBytes(schema: DescMessage, body: unknown): Uint8Array {
+  const bytes = Buffer.isBuffer(body) && body.length > 0 ? body : Buffer.from("{}");
+  if (!isUtf8(bytes))
+    throw new RpcError("INVALID_ARGUMENT", "the request cannot be read: it is not valid UTF-8");
+  try {
+    return toBinary(schema, fromJson(schema, JSON.parse(bytes.toString()) as JsonValue));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RpcError("INVALID_ARGUMENT", `the request cannot be read: ${reason}`);
+  }
+}
+
+function asRpcError(error: unknown, log: Logger): RpcError {
+  if (error instanceof RpcError) return error;
+  const status = (error as { statusCode?: number }).statusCode ?? 500;
+  if (status === 413)
+    return new RpcError("TOO_LARGE", `a request has at most ${FRAME_BYTES_MAX} bytes`);
+  if (status < 500) return new RpcError("INVALID_ARGUMENT", (error as Error).message);
+  log.error({ err: error }, "an HTTP request failed unexpectedly");
+  return new RpcError("INTERNAL", "the request failed unexpectedly; the access log has the cause");
+}
+
+function fail(reply: FastifyReply, error: RpcError): FastifyReply {
+  const { code, message, retryable } = error;
+  return reply.code(codes[code].http).send({ code, message, retryable });
+}

@@ -1,0 +1,32 @@
+/** The access layer's limits, together so that they can be related. */
+import assert from "node:assert/strict";
+
+/** Largest WebSocket message and HTTP body; a text of 64 KiB and everything around it fit easily. */
+export const FRAME_BYTES_MAX = 1024 * 1024;
+/** Requests of one connection that services work on at once. */
+export const REQUESTS_IN_FLIGHT_MAX = 256;
+/** Outgoing bytes that wait for a client: above the first, pushes lose their rows; above the second
+ * the connection ends. */
+export const ROWS_BUFFERED_BYTES_MAX = 1024 * 1024;
+export const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
+/** Frames that cannot be read, per connection, before it ends. */
+export const BAD_FRAMES_MAX = 100;
+/** Time from opening to Attach, or to the last request without one. */
+export const ATTACH_TIMEOUT_MS = 10_000;
+/** A connection that was not heard for so long is pinged; it ends when two pings stay unanswered. */
+export const PING_EVERY_MS = 25_000;
+export const PINGS_UNANSWERED_MAX = 2;
+/** How often the two above are looked at, for all connections together. */
+export const WATCH_EVERY_MS = 1_000;
+/** Time that services get for one request; the client gives up after the same time. */
+export const REQUEST_TIMEOUT_MS = 5_000;
+/** A push that does not follow what the device has waits so long for what lies between. */
+export const PUSH_HOLD_MS = 20;
+/** Pushes that wait so, per connection. */
+export const PUSHES_HELD_MAX = 64;
+/** Time over which clients are sent away when this process stops, and then to finish requests. */
+export const LEAVE_OVER_MS = 2_000;
+export const FINISH_MS = 1_000;
+
+assert(ROWS_BUFFERED_BYTES_MAX < BUFFERED_BYTES_MAX && FRAME_BYTES_MAX < BUFFERED_BYTES_MAX);
+assert(WATCH_EVERY_MS * 2 <= ATTACH_TIMEOUT_MS && WATCH_EVERY_MS * 2 <= PING_EVERY_MS);

@@ -1,0 +1,159 @@
+/**
+ * Tells the routers of all campuses who is connected here. Each router is told on its own, one call
+ * at a time, so that a dead one delays nobody: changes gathered over BATCH_MS, everything anew every
+ * COMPLETE_EVERY_MS and whenever a router missed something.
+ */
+import {
+  type Connection,
+  type RegisterConnectionsRequest,
+  Router,
+} from "../../protos/gen/tricampus/router/v1/router_codec.ts";
+import type { Callee } from "../svrkit/client.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
+
+const BATCH_MS = 20;
+const COMPLETE_EVERY_MS = 10_000;
+const CALL_TIMEOUT_MS = 500;
+/** Pause before a router that failed is tried again. */
+const RETRY_MS = 500;
+/** Changes that wait for one router; beyond, it is told everything instead. */
+const CHANGES_MAX = 10_000;
+
+const failures = counter("access.router_failures");
+
+type Tell = (report: RegisterConnectionsRequest) => Promise<unknown>;
+
+/** What one router has not been told yet. */
+class RouterLink {
+  readonly #tell: Tell;
+  readonly #complete: () => Connection[];
+  #online = new Map<number, Connection>();
+  #offline = new Set<number>();
+  #waiting: (() => void)[] = [];
+  #completeDue = true;
+  #busy = false;
+  /** The last call failed: nobody waits for this router until it answers again. */
+  #failing = false;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(tell: Tell, complete: () => Connection[]) {
+    this.#tell = tell;
+    this.#complete = complete;
+  }
+
+  /** `told` is called when the router knows, or when it turned out that it cannot be told. */
+  online(connection: Connection, told: () => void): void {
+    this.#online.set(connection.number, connection);
+    if (this.#failing) told();
+    else this.#waiting.push(told);
+    this.#changed();
+  }
+
+  offline(number: number): void {
+    this.#online.delete(number);
+    this.#offline.add(number);
+    this.#changed();
+  }
+
+  tellAll(): void {
+    this.#completeDue = true;
+    this.#schedule(BATCH_MS);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #changed(): void {
+    if (this.#online.size + this.#offline.size > CHANGES_MAX) {
+      this.#online.clear();
+      this.#offline.clear();
+      this.#completeDue = true;
+    }
+    this.#schedule(BATCH_MS);
+  }
+
+  #schedule(afterMs: number): void {
+    if (this.#busy || this.#stopped) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#flush();
+    }, afterMs);
+  }
+
+  async #flush(): Promise<void> {
+    this.#busy = true;
+    const complete = this.#completeDue;
+    const online = complete ? this.#complete() : [...this.#online.values()];
+    const report = { access: "", campus: "", online, offline: [...this.#offline], complete };
+    const told = this.#waiting;
+    this.#online = new Map();
+    this.#offline = new Set();
+    this.#waiting = [];
+    this.#completeDue = false;
+    const failed = await this.#tell(report).then(
+      () => false,
+      () => true,
+    );
+    for (const one of told) one();
+    this.#busy = false;
+    this.#failing = failed;
+    if (failed) {
+      failures.value += 1;
+      this.#completeDue = true;
+      for (const one of this.#waiting.splice(0)) one();
+      this.#schedule(RETRY_MS);
+    } else if (this.#online.size + this.#offline.size > 0 || this.#completeDue) {
+      this.#schedule(BATCH_MS);
+    }
+  }
+}
+
+export class Registrar {
+  readonly #routers: readonly RouterLink[];
+  readonly #every: NodeJS.Timeout;
+
+  /** `access`: "a/access#3". `complete`: everybody who is connected, now. */
+  constructor(options: {
+    router: Callee;
+    access: string;
+    campus: string;
+    complete: () => Connection[];
+  }) {
+    const { router, access, campus, complete } = options;
+    this.#routers = router.peers.map((_, index) => {
+      const call = { order: [index], timeoutMs: CALL_TIMEOUT_MS };
+      return new RouterLink(
+        (report) => router.call(Router.register, { ...report, access, campus }, call),
+        complete,
+      );
+    });
+    // At once: it drops what an earlier start of this process said.
+    for (const link of this.#routers) link.tellAll();
+    this.#every = setInterval(() => {
+      for (const link of this.#routers) link.tellAll();
+    }, COMPLETE_EVERY_MS);
+    this.#every.unref();
+  }
+
+  /** `known` is called once, when every router that answers knows the connection. */
+  online(connection: Connection, known: () => void): void {
+    let left = this.#routers.length;
+    const told = () => {
+      left -= 1;
+      if (left === 0) known();
+    };
+    for (const link of this.#routers) link.online(connection, told);
+  }
+
+  offline(number: number): void {
+    for (const link of this.#routers) link.offline(number);
+  }
+
+  stop(): void {
+    clearInterval(this.#every);
+    for (const link of this.#routers) link.stop();
+  }
+}

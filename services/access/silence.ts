@@ -1,0 +1,37 @@
+/**
+ * How the client side falls silent when this campus is cut off (svrkit/transport/border.ts). Open
+ * WebSockets stop reading and writing; HTTP requests and new WebSockets get no answer until the
+ * campus joins again.
+ */
+import type { Socket } from "node:net";
+import type { WebSocket } from "ws";
+import { border } from "../svrkit/transport/border.ts";
+
+/** Resolves at once, or when the campus joins again. */
+export function whenJoined(): Promise<void> {
+  if (!border.isCut) return Promise.resolve();
+  return new Promise((resolve) => {
+    const leave = border.admit({
+      hold: () => {},
+      release: () => {
+        leave();
+        resolve();
+      },
+    });
+  });
+}
+
+/** Puts an open WebSocket and its raw socket under the border's control, until it closes. */
+export function silenceWhenCut(webSocket: WebSocket, socket: Socket): void {
+  const leave = border.admit({
+    hold: () => {
+      webSocket.pause();
+      socket.cork();
+    },
+    release: () => {
+      socket.uncork();
+      webSocket.resume();
+    },
+  });
+  webSocket.on("close", leave);
+}

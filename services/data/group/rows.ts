@@ -1,0 +1,147 @@
+/**
+ * What lies in a group's table, by row key:
+ *
+ *   p                     the profile; a table without it is no group
+ *   u/<user>              a member
+ *   q/<8 bytes sequence>  a message or notice, numbered
+ *   o/<entry id>          what became of an entry of the group's queue stream
+ *
+ * and three marks: `queue`, the slot up to which the stream was worked off; `sequence`, the last
+ * sequence number; `delivered`, up to where every member's inbox is filled.
+ *
+ * The worker numbers the messages itself instead of letting the store append them: it is fenced by
+ * two marks, so nobody else numbers meanwhile, and a join can be recorded with its exact number in
+ * the same change. The rows `o/` keep an entry that comes twice from being numbered twice.
+ */
+import {
+  decodeInboxMessage,
+  encodeInboxMessage,
+  type InboxMessage,
+} from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  type ApplyEntriesRequest,
+  type CreateGroupDataRequest,
+  decodeEntryOutcome,
+  decodeGroupMemberRecord,
+  decodeGroupProfile,
+  type EntryOutcome,
+  EntryOutcomeRefusal,
+  encodeEntryOutcome,
+  encodeGroupMemberRecord,
+  encodeGroupProfile,
+  type GroupMemberRecord,
+  type GroupProfile,
+} from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import {
+  type Guard,
+  type Key,
+  Keyspace,
+  type RowOperation,
+  type TableChange,
+} from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { fromBytes, toBytes } from "../../svrkit/codec.ts";
+import { sequenceKey } from "../sequence-key.ts";
+
+const MESSAGES = Buffer.from("q/");
+const MESSAGES_END = Buffer.from("q0");
+const MEMBER = "u/";
+const OUTCOME = "o/";
+
+export const PROFILE_ROW = Buffer.from("p");
+export const MEMBER_ROWS = { first: Buffer.from(MEMBER), end: Buffer.from("u0") };
+const QUEUE_MARK = Buffer.from("queue");
+const SEQUENCE_MARK = Buffer.from("sequence");
+const DELIVERED_MARK = Buffer.from("delivered");
+export const MARKS = [QUEUE_MARK, SEQUENCE_MARK, DELIVERED_MARK];
+
+/** Members of a new group belong to it from its first sequence number on. */
+const FIRST_SEQUENCE = 1;
+
+export function groupKey(groupId: string): Key {
+  return { keyspace: Keyspace.GROUP, key: Buffer.from(groupId) };
+}
+
+export function memberRowKey(userId: string): Buffer {
+  return Buffer.from(MEMBER + userId);
+}
+
+export function outcomeRowKey(entryId: string): Buffer {
+  return Buffer.from(OUTCOME + entryId);
+}
+
+export function messagesAfter(sequence: number): { first: Buffer; end: Buffer } {
+  return { first: sequenceKey(MESSAGES, sequence + 1), end: MESSAGES_END };
+}
+
+export function createChange(request: CreateGroupDataRequest): TableChange {
+  const { title, creatorId, createdAtMs, members } = request;
+  const profile = toBytes(encodeGroupProfile, { title, creatorId, createdAtMs });
+  const records = [...new Set([creatorId, ...members])].map((userId) =>
+    upsertMember({ userId, sinceSequence: FIRST_SEQUENCE, leftSequence: 0 }),
+  );
+  return { guards: [absent(PROFILE_ROW)], operations: [upsert(PROFILE_ROW, profile), ...records] };
+}
+
+export function applyChange(request: ApplyEntriesRequest): TableChange {
+  const { fromSlot, throughSlot, lastSequence, messages, deliveredSequence } = request;
+  const outcomes = [...messages.map(numberedOutcome), ...request.refused];
+  const guards = [
+    mark(QUEUE_MARK, fromSlot, throughSlot),
+    mark(SEQUENCE_MARK, lastSequence, lastSequence + messages.length),
+    ...outcomes.map((outcome) => absent(outcomeRowKey(outcome.entryId))),
+  ];
+  if (deliveredSequence > 0) {
+    // Behind or at: a worker that took over may have delivered, and noted, more already.
+    guards.push(mark(DELIVERED_MARK, deliveredSequence, deliveredSequence, true));
+  }
+  const operations = [
+    ...messages.map((message) =>
+      upsert(sequenceKey(MESSAGES, message.sequence), toBytes(encodeInboxMessage, message)),
+    ),
+    ...outcomes.map((outcome) =>
+      upsert(outcomeRowKey(outcome.entryId), toBytes(encodeEntryOutcome, outcome)),
+    ),
+    ...request.members.map(upsertMember),
+    ...request.forgotten.map(
+      (userId): RowOperation => ({ operation: { case: "delete", value: memberRowKey(userId) } }),
+    ),
+  ];
+  return { guards, operations };
+}
+
+function numberedOutcome(message: InboxMessage): EntryOutcome {
+  const { messageId: entryId, sequence } = message;
+  return { entryId, done: true, sequence, refusal: EntryOutcomeRefusal.UNSPECIFIED };
+}
+
+function mark(name: Buffer, from: number, to: number, allowSkip = false): Guard {
+  return { guard: { case: "mark", value: { name, from, to, allowSkip } } };
+}
+
+function absent(row: Buffer): Guard {
+  return { guard: { case: "row", value: { row, version: 0 } } };
+}
+
+function upsert(row: Buffer, value: Buffer): RowOperation {
+  return { operation: { case: "upsert", value: { row, value } } };
+}
+
+function upsertMember(member: GroupMemberRecord): RowOperation {
+  return upsert(memberRowKey(member.userId), toBytes(encodeGroupMemberRecord, member));
+}
+
+export function readProfile(value: Uint8Array): GroupProfile {
+  return fromBytes(decodeGroupProfile, value);
+}
+
+export function readMember(value: Uint8Array): GroupMemberRecord {
+  return fromBytes(decodeGroupMemberRecord, value);
+}
+
+export function readOutcome(value: Uint8Array): EntryOutcome {
+  return fromBytes(decodeEntryOutcome, value);
+}
+
+export function readMessage(value: Uint8Array): InboxMessage {
+  return fromBytes(decodeInboxMessage, value);
+}

@@ -1,0 +1,317 @@
+/** RPC to store operations and back: checks what comes from outside, then hands it to its part. */
+import {
+  type ChangeBatchReply,
+  type ChangeBatchRequest,
+  type ChangeReply,
+  type ChangeRequest,
+  type GetReply,
+  type GetRequest,
+  type GetRowsReply,
+  type GetRowsRequest,
+  Kv,
+  Level,
+  type ScanChangesReply,
+  type ScanChangesRequest,
+  type ScanRowsReply,
+  type ScanRowsRequest,
+  type TableChange,
+  type VersionedRow,
+  type WriteReply,
+  type WriteRequest,
+} from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { type Owner, Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { type Call, NO_BYTES, remainingMs } from "../svrkit/call.ts";
+import { codes, RpcError, requireArgument } from "../svrkit/errors.ts";
+import type { Method } from "../svrkit/method.ts";
+import type { Server } from "../svrkit/server.ts";
+import {
+  OPERATIONS_PER_CHANGE_MAX,
+  PAGE_BYTES_MAX,
+  PAGE_ROWS_MAX,
+  ROW_KEY_BYTES_MAX,
+  VALUE_BYTES_MAX,
+} from "./limits.ts";
+import type { Membership } from "./membership.ts";
+import type { Packing, Proposals, Write } from "./proposals.ts";
+import { composeKey, composeTable, type Outcome } from "./protocol/compose.ts";
+import { bytesNumber, innerKey, ROW_CLASS, type TableView } from "./protocol/table.ts";
+import type { Reads } from "./reads.ts";
+import type { Replica } from "./replica.ts";
+import type { EngineRow } from "./storage/engine.ts";
+import type { Entry } from "./storage/state.ts";
+
+/** Calls that another replica passed on are not passed on again. */
+const CALLER = "kvsvr";
+const OPERATION_ID_BYTES = 16;
+
+interface Pending<I, O> extends Write {
+  readonly request: I;
+  readonly operationId: Uint8Array;
+  readonly resolve: (reply: O) => void;
+}
+
+export class Handlers {
+  readonly #replica: Replica;
+  readonly #proposals: Proposals;
+  readonly #reads: Reads;
+
+  constructor(replica: Replica, proposals: Proposals, reads: Reads) {
+    this.#replica = replica;
+    this.#proposals = proposals;
+    this.#reads = reads;
+  }
+
+  readonly #keyPacking: Packing<Pending<WriteRequest, WriteReply>> = {
+    most: 1,
+    compose: (entry, writes) => composeKey(entry.register, writes[0]!),
+    answer: (write, outcome) => answer(write, outcome as Outcome<WriteReply>),
+  };
+
+  readonly #tablePacking: Packing<Pending<TableChange, ChangeReply>> = {
+    most: Number.POSITIVE_INFINITY,
+    compose: (entry, writes) =>
+      composeTable(
+        entry.register,
+        this.#view(entry),
+        writes.map((write) => ({ operationId: write.operationId, change: write.request })),
+      ),
+    answer: (write, outcome) => answer(write, outcome as Outcome<ChangeReply>),
+  };
+
+  #view(entry: Entry): TableView {
+    const { register } = entry;
+    const lastNumber = register.held.model === "table" ? register.held.lastNumber : 0;
+    return { version: register.heldVersion, lastNumber, row: (inner) => this.#replica.state.row(entry, inner) };
+  }
+
+  async get(request: GetRequest, call: Call): Promise<GetReply> {
+    const entry = await this.#read(request, call);
+    const { held, heldVersion } = entry.register;
+    if (held.model === "table") throw wrongModel("table");
+    const state = held.model === "key" ? held.state : undefined;
+    if (state === undefined || state.deleted) return { found: false, value: NO_BYTES, version: heldVersion };
+    return { found: true, value: state.value, version: heldVersion };
+  }
+
+  write(request: WriteRequest, call: Call): Promise<WriteReply> {
+    this.#replica.requireServing();
+    const bytes = request.write?.case === "put" ? request.write.value.length : 0;
+    requireArgument(request.write !== undefined, "a write that neither puts nor deletes");
+    requireSize(bytes, "a value");
+    const entry = this.#replica.entry(request.key);
+    const forward = (owner: Owner) => this.#forward(owner, Kv.write, request, call);
+    return this.#submit(entry, this.#keyPacking, { request, call, bytes, forward });
+  }
+
+  change(request: ChangeRequest, call: Call): Promise<ChangeReply> {
+    this.#replica.requireServing();
+    const { change } = request;
+    requireArgument(change !== undefined, "a change that changes nothing");
+    const bytes = checkChange(change);
+    const entry = this.#replica.entry(request.key);
+    const forward = (owner: Owner) => this.#forward(owner, Kv.change, request, call);
+    return this.#submit(entry, this.#tablePacking, { request: change, call, bytes, forward });
+  }
+
+  async changeBatch(request: ChangeBatchRequest, call: Call): Promise<ChangeBatchReply> {
+    const unidentified: Call = { ...call, operationId: NO_BYTES };
+    const outcomes = request.changes.map((change) =>
+      attempt(() => this.change(change, unidentified)).then(
+        (reply) => ({ outcome: { case: "reply" as const, value: reply } }),
+        (error: unknown) => {
+          const { code, message } = RpcError.from(error);
+          return { outcome: { case: "failure" as const, value: { code: codes[code].number, message } } };
+        },
+      ),
+    );
+    return { outcomes: await Promise.all(outcomes) };
+  }
+
+  #submit<I, O>(
+    entry: Entry,
+    packing: Packing<Pending<I, O>>,
+    write: { request: I; call: Call; bytes: number; forward: (owner: Owner) => Promise<O> },
+  ): Promise<O> {
+    const { request, call, bytes } = write;
+    requireArgument(
+      call.operationId.length === 0 || call.operationId.length === OPERATION_ID_BYTES,
+      `an operation id has ${OPERATION_ID_BYTES} bytes`,
+    );
+    return new Promise<O>((resolve, reject) => {
+      const forward =
+        call.caller === CALLER ? undefined : (owner: Owner) => write.forward(owner).then((reply) => resolve(reply));
+      const { deadlineMs, operationId } = call;
+      this.#proposals.submit(entry, packing, { request, operationId, deadlineMs, bytes, forward, resolve, reject });
+    });
+  }
+
+  #forward<I, O>(owner: Owner, method: Method<I, O>, request: I, call: Call): Promise<O> {
+    const { operationId } = call;
+    const timeoutMs = Math.max(1, remainingMs(call));
+    return this.#replica.peers.pass(owner.replica, method, request, { operationId, timeoutMs });
+  }
+
+  async getRows(request: GetRowsRequest, call: Call): Promise<GetRowsReply> {
+    requireArgument(request.rows.length <= PAGE_ROWS_MAX, `at most ${PAGE_ROWS_MAX} rows in one call`);
+    const entry = await this.#readTable(request, call);
+    const view = this.#view(entry);
+    const rows: VersionedRow[] = [];
+    for (const row of request.rows) {
+      const stored = view.row(innerKey(ROW_CLASS.row, row));
+      if (stored !== undefined) rows.push({ row, value: stored.value, version: stored.version, deleted: false });
+    }
+    const marks = request.marks.map((name) => {
+      const stored = view.row(innerKey(ROW_CLASS.mark, name));
+      return stored === undefined ? 0 : bytesNumber(stored.value);
+    });
+    return { version: view.version, rows, marks, lastNumber: view.lastNumber };
+  }
+
+  async scanRows(request: ScanRowsRequest, call: Call): Promise<ScanRowsReply> {
+    const entry = await this.#readTable(request, call);
+    const first = innerKey(ROW_CLASS.row, request.first);
+    const end = request.end.length > 0 ? innerKey(ROW_CLASS.row, request.end) : Buffer.from([ROW_CLASS.row + 1]);
+    const page = new Page(request.limit);
+    for (const row of this.#replica.state.rows(entry, { first, end, reverse: request.reverse })) {
+      if (page.isFull) {
+        page.more = true;
+        break;
+      }
+      page.add(row);
+    }
+    const view = this.#view(entry);
+    return { version: view.version, rows: page.rows, more: page.more, lastNumber: view.lastNumber };
+  }
+
+  async scanChanges(request: ScanChangesRequest, call: Call): Promise<ScanChangesReply> {
+    const entry = await this.#readTable(request, call);
+    const { heldVersion } = entry.register;
+    const page = new Page(request.limit);
+    let throughVersion = heldVersion;
+    for (const row of this.#replica.state.changes(entry, request.afterVersion)) {
+      if (row.row[0] !== ROW_CLASS.row) continue;
+      const last = page.rows.at(-1)?.version ?? row.version;
+      if (page.isFull && row.version !== last) {
+        page.more = true;
+        throughVersion = last;
+        break;
+      }
+      page.add(row);
+    }
+    return { version: heldVersion, rows: page.rows, more: page.more, throughVersion };
+  }
+
+  async #readTable(request: Parameters<Handlers["get"]>[0], call: Call): Promise<Entry> {
+    const entry = await this.#read(request, call);
+    if (entry.register.held.model === "key") throw wrongModel("key");
+    return entry;
+  }
+
+  async #read(request: GetRequest, call: Call): Promise<Entry> {
+    this.#replica.requireServing();
+    const entry = this.#replica.entry(request.key);
+    if (request.level !== Level.ANY) await this.#reads.newest(entry, call.deadlineMs);
+    return entry;
+  }
+}
+
+/** Registers both services of a replica. */
+export function register(server: Server, handlers: Handlers, replica: Replica, membership: Membership): void {
+  server.add(Kv.get, (request, call) => handlers.get(request, call));
+  server.add(Kv.write, (request, call) => handlers.write(request, call));
+  server.add(Kv.change, (request, call) => handlers.change(request, call));
+  server.add(Kv.changeBatch, (request, call) => handlers.changeBatch(request, call));
+  server.add(Kv.getRows, (request, call) => handlers.getRows(request, call));
+  server.add(Kv.scanRows, (request, call) => handlers.scanRows(request, call));
+  server.add(Kv.scanChanges, (request, call) => handlers.scanChanges(request, call));
+  server.add(ReplicaService.prepare, (request) => replica.prepare(request));
+  server.add(ReplicaService.accept, (request) => replica.accept(request));
+  server.add(ReplicaService.queryVersion, (request) => replica.queryVersion(request));
+  server.add(ReplicaService.fetch, (request) => replica.fetch(request));
+  server.add(ReplicaService.pipeline, (request) => replica.pipeline(request));
+  server.add(ReplicaService.listVersions, (request) => replica.listVersions(request));
+  server.add(ReplicaService.introduce, (request) => membership.introduced(request));
+}
+
+/** Rows of an answer, bounded in number and bytes. */
+class Page {
+  readonly rows: VersionedRow[] = [];
+  readonly #limit: number;
+  #bytes = 0;
+  more = false;
+
+  constructor(limit: number) {
+    this.#limit = Math.min(limit || PAGE_ROWS_MAX, PAGE_ROWS_MAX);
+  }
+
+  get isFull(): boolean {
+    return this.rows.length >= this.#limit || this.#bytes >= PAGE_BYTES_MAX;
+  }
+
+  add(row: EngineRow): void {
+    const { value, version, deleted } = row;
+    this.rows.push({ row: row.row.subarray(1), value, version, deleted });
+    this.#bytes += row.row.length + value.length;
+  }
+}
+
+function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
+  switch (outcome.outcome) {
+    case "reply":
+      write.resolve(outcome.reply);
+      return;
+    case "unknown":
+      write.reject(new RpcError("OUTCOME_UNKNOWN", "this operation is too old to say whether it ran: read, then decide"));
+      return;
+    case "wrongModel":
+      write.reject(wrongModel(outcome.model));
+  }
+}
+
+function wrongModel(model: string): RpcError {
+  const use = model === "table" ? "change, getRows and scan" : "get and write";
+  return new RpcError("FAILED_PRECONDITION", `this key holds a ${model}: use ${use}`);
+}
+
+function requireSize(bytes: number, what: string): void {
+  if (bytes > VALUE_BYTES_MAX) {
+    throw new RpcError("TOO_LARGE", `${what} of ${bytes} bytes: the limit is ${VALUE_BYTES_MAX}`);
+  }
+}
+
+/** Checks a change's limits; returns its size in bytes. */
+function checkChange(change: TableChange): number {
+  const count = change.operations.length + change.guards.length;
+  requireArgument(
+    count > 0 && count <= OPERATIONS_PER_CHANGE_MAX,
+    `a change of ${count} operations and guards: 1 to ${OPERATIONS_PER_CHANGE_MAX} are allowed`,
+  );
+  let bytes = 0;
+  for (const { guard } of change.guards) {
+    requireArgument(guard !== undefined, "a guard without a condition");
+    bytes += checkRowKey(guard.case === "mark" ? guard.value.name : guard.value.row);
+  }
+  for (const { operation } of change.operations) {
+    requireArgument(operation !== undefined, "an operation without a kind");
+    if (operation.case === "delete") bytes += checkRowKey(operation.value);
+    else if (operation.case === "append") {
+      bytes += checkRowKey(operation.value.id) + operation.value.prefix.length + operation.value.value.length;
+      checkRowKey(Buffer.concat([operation.value.prefix, Buffer.alloc(8)]));
+    } else bytes += checkRowKey(operation.value.row) + operation.value.value.length;
+  }
+  requireSize(bytes, "a change");
+  return bytes;
+}
+
+function checkRowKey(row: Uint8Array): number {
+  requireArgument(
+    row.length > 0 && row.length <= ROW_KEY_BYTES_MAX,
+    `a row key of ${row.length} bytes: 1 to ${ROW_KEY_BYTES_MAX} are allowed`,
+  );
+  return row.length;
+}
+
+/** A synchronous throw as a rejection. */
+async function attempt<T>(run: () => Promise<T>): Promise<T> {
+  return run();
+}

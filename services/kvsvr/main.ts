@@ -1,0 +1,27 @@
+/** Starts a replica of the KV group in this process. */
+import type { ServiceContext } from "../svrkit/context.ts";
+import { configSchema } from "./config.ts";
+import { openReplica } from "./open.ts";
+import { systemFiles } from "./storage/files.ts";
+
+/** Exit code of a replica that stops because a promise of the store is at risk. */
+const EXIT_PROMISE_AT_RISK = 70;
+
+export async function start(context: ServiceContext): Promise<void> {
+  const { campus, campuses, dataDir, log, server } = context;
+  const opened = await openReplica({
+    dir: dataDir,
+    number: campuses.indexOf(campus),
+    campus,
+    config: configSchema.parse(context.options ?? {}),
+    callee: context.callee("kvsvr"),
+    server,
+    log,
+    files: systemFiles,
+    fatal: (error) => {
+      log.fatal({ err: error }, "a promise of the store is at risk: the replica stops");
+      process.exit(EXIT_PROMISE_AT_RISK);
+    },
+  });
+  context.lifecycle.onStop("kvsvr", () => opened.stop());
+}

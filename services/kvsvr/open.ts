@@ -1,0 +1,89 @@
+/** Puts a replica together from its disk; the edges (files, engine, wire) are arguments. */
+import { join } from "node:path";
+import type { Callee } from "../svrkit/client.ts";
+import type { Logger } from "../svrkit/log.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
+import type { Server } from "../svrkit/server.ts";
+import type { Config } from "./config.ts";
+import { Handlers, register } from "./handlers.ts";
+import { Identity } from "./identity.ts";
+import { Membership } from "./membership.ts";
+import { Peers } from "./peers.ts";
+import { Proposals } from "./proposals.ts";
+import { Reads } from "./reads.ts";
+import { refuseEverything } from "./refusal.ts";
+import { Repair } from "./repair.ts";
+import { Replica } from "./replica.ts";
+import type { StateEngine } from "./storage/engine.ts";
+import type { Files } from "./storage/files.ts";
+import { openLmdb } from "./storage/lmdb.ts";
+import { LogDamaged } from "./storage/log.ts";
+import { State } from "./storage/state.ts";
+
+export interface ReplicaEdges {
+  readonly dir: string;
+  /** This replica's number, 0-2, and its campus's name. */
+  readonly number: number;
+  readonly campus: string;
+  readonly config: Config;
+  /** The group's replicas in the order of their numbers. */
+  readonly callee: Callee;
+  readonly server: Server;
+  readonly log: Logger;
+  readonly files: Files;
+  readonly engine?: (path: string) => StateEngine;
+  readonly fatal: (error: Error) => void;
+}
+
+export interface OpenReplica {
+  /** undefined when the replica lost its memory and refuses everything. */
+  readonly replica: Replica | undefined;
+  stop(): Promise<void>;
+}
+
+export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
+  const identity = Identity.open(edges.dir);
+  if (identity === undefined) {
+    return refusing(edges, "its disk is empty and nobody allowed it to begin anew: it has lost its memory");
+  }
+  try {
+    return assemble(edges, identity, await openState(edges));
+  } catch (error) {
+    if (!(error instanceof LogDamaged)) throw error;
+    return refusing(edges, `${error.message}: it may have forgotten votes`);
+  }
+}
+
+function openState(edges: ReplicaEdges): Promise<State> {
+  const { dir, files, log, fatal } = edges;
+  const engine = (edges.engine ?? openLmdb)(join(dir, "state"));
+  return State.open({ engine, files, dir, cacheBytes: edges.config.cacheBytes, log, fatal });
+}
+
+function assemble(edges: ReplicaEdges, identity: Identity, state: State): OpenReplica {
+  const peers = new Peers(edges.callee, edges.number);
+  const self = { replica: edges.number, incarnation: identity.incarnation };
+  const { log, fatal, config } = edges;
+  const replica = new Replica({ self, epoch: config.epoch, state, peers, log, fatal });
+  const repair = new Repair(replica);
+  const proposals = new Proposals(replica, repair);
+  const reads = new Reads(replica, repair, proposals);
+  const membership = new Membership(replica, identity, repair);
+  register(edges.server, new Handlers(replica, proposals, reads), replica, membership);
+  membership.start();
+  counter("kvsvr.incarnation").value = identity.incarnation;
+  return {
+    replica,
+    async stop() {
+      membership.stop();
+      repair.stop();
+      replica.stop();
+      await state.close();
+    },
+  };
+}
+
+function refusing(edges: ReplicaEdges, reason: string): OpenReplica {
+  refuseEverything(edges.server, { campus: edges.campus, log: edges.log, reason });
+  return { replica: undefined, stop: () => Promise.resolve() };
+}

@@ -1,0 +1,46 @@
+/** The other two replicas of the group, as this one calls them. */
+import type { CallOptions } from "../svrkit/call.ts";
+import type { Callee } from "../svrkit/client.ts";
+import type { Method } from "../svrkit/method.ts";
+import { PEER_TIMEOUT_MS } from "./limits.ts";
+import { REPLICAS } from "./protocol/ballot.ts";
+
+export class Peers {
+  readonly #callee: Callee;
+  readonly #self: number;
+  readonly others: readonly [number, number];
+
+  /** `callee`: the group's replicas in the order of their numbers; `self`: this one's number. */
+  constructor(callee: Callee, self: number) {
+    this.#callee = callee;
+    this.#self = self;
+    this.others = [(self + 1) % REPLICAS, (self + 2) % REPLICAS];
+  }
+
+  usable(replica: number): boolean {
+    return this.#callee.peers[replica]!.usable;
+  }
+
+  /** Both others, the one to ask first in front: by the key's own hash among those that answer. */
+  preference(registerKey: Buffer): readonly [number, number] {
+    const [one, two] = this.others;
+    const last = registerKey[registerKey.length - 1]! ^ registerKey[2]!;
+    const first = (last & 1) === 0 ? one : two;
+    const second = first === one ? two : one;
+    return this.usable(first) || !this.usable(second) ? [first, second] : [second, first];
+  }
+
+  /** One attempt; rejects when the peer refuses, fails or stays silent. */
+  call<I, O>(replica: number, method: Method<I, O>, request: I, timeoutMs: number = PEER_TIMEOUT_MS): Promise<O> {
+    return this.#callee.callOne(replica, method, request, { timeoutMs });
+  }
+
+  /** Passes a client's call on, under its own operation id. */
+  pass<I, O>(replica: number, method: Method<I, O>, request: I, options: CallOptions): Promise<O> {
+    return this.#callee.callOne(replica, method, request, options);
+  }
+
+  get self(): number {
+    return this.#self;
+  }
+}

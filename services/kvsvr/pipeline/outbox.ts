@@ -1,0 +1,108 @@
+/**
+ * The pipeline towards one peer (S1): an ordered, asynchronous, batched stream of "version n is
+ * decided" notices and of decided values that the peer was not asked to vote for.
+ *
+ * One batch is under way at a time; what comes meanwhile waits for the next. A peer that is away
+ * costs a bounded backlog, then everything is dropped and the peer is told to compare (`gap`).
+ */
+import { type PipelineItem, Replica } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { counter } from "../../svrkit/monitors/registry.ts";
+import { PIPELINE_BACKLOG_BYTES_MAX, PIPELINE_BATCH_BYTES, PIPELINE_GATHER_MS } from "../limits.ts";
+import type { Peers } from "../peers.ts";
+
+const ITEM_BYTES = 80;
+const RETRY_FIRST_MS = 50;
+const RETRY_LAST_MS = 1_000;
+
+const dropped = counter("kvsvr.pipeline_dropped");
+
+interface Waiting {
+  readonly item: PipelineItem;
+  readonly bytes: number;
+}
+
+export class Outbox {
+  readonly #peers: Peers;
+  readonly #peer: number;
+  readonly #epoch: number;
+  #waiting: Waiting[] = [];
+  #bytes = 0;
+  #gap = false;
+  #timer: NodeJS.Timeout | undefined;
+  #sending = false;
+  #stopped = false;
+
+  constructor(peers: Peers, peer: number, epoch: number) {
+    this.#peers = peers;
+    this.#peer = peer;
+    this.#epoch = epoch;
+  }
+
+  get backlog(): number {
+    return this.#waiting.length;
+  }
+
+  push(item: PipelineItem, valueBytes: number): void {
+    if (this.#stopped) return;
+    const bytes = ITEM_BYTES + valueBytes;
+    this.#waiting.push({ item, bytes });
+    this.#bytes += bytes;
+    if (this.#bytes > PIPELINE_BACKLOG_BYTES_MAX) this.#drop();
+    this.#schedule(PIPELINE_GATHER_MS);
+  }
+
+  #drop(): void {
+    dropped.value += this.#waiting.length;
+    this.#waiting = [];
+    this.#bytes = 0;
+    this.#gap = true;
+  }
+
+  #schedule(afterMs: number): void {
+    if (this.#sending || this.#timer !== undefined || this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.#run();
+    }, afterMs);
+  }
+
+  async #run(): Promise<void> {
+    this.#sending = true;
+    let pauseMs = RETRY_FIRST_MS;
+    while ((this.#waiting.length > 0 || this.#gap) && !this.#stopped) {
+      if (await this.#sendBatch()) {
+        pauseMs = RETRY_FIRST_MS;
+        continue;
+      }
+      await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+      pauseMs = Math.min(RETRY_LAST_MS, pauseMs * 2);
+    }
+    this.#sending = false;
+  }
+
+  async #sendBatch(): Promise<boolean> {
+    let count = 0;
+    let bytes = 0;
+    while (count < this.#waiting.length && bytes < PIPELINE_BATCH_BYTES) bytes += this.#waiting[count++]!.bytes;
+    const batch = this.#waiting.slice(0, count);
+    const gap = this.#gap;
+    const items = batch.map((waiting) => waiting.item);
+    try {
+      const request = { items, epoch: this.#epoch, from: this.#peers.self, gap };
+      const reply = await this.#peers.call(this.#peer, Replica.pipeline, request);
+      if (reply.barred !== "") return false;
+    } catch {
+      return false; // the peer is away: kept, tried again
+    }
+    // Unless the backlog was dropped meanwhile, the batch is still in front.
+    if (this.#waiting[0] === batch[0]) this.#waiting.splice(0, count);
+    this.#bytes = this.#waiting.reduce((sum, waiting) => sum + waiting.bytes, 0);
+    if (gap) this.#gap = false;
+    return true;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * What the next version of a key or table holds: waiting writes evaluated against the newest version
+ * that the proposer has (S4, S8). Pure. Each write gets an outcome; the outcomes come true together
+ * with the composed body, or, when nothing is to be written, once the base is confirmed as newest.
+ */
+import {
+  type ChangeReply,
+  encodeChangeReply,
+  type TableChange,
+  type WriteReply,
+  type WriteRequest,
+} from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { Decision, Operation, Operations } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { decodeChangeReply } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { fromBytes, toBytes } from "../../svrkit/codec.ts";
+import { lookUp, mergeOperations, NO_OPERATIONS } from "./operations.ts";
+import type { Register } from "./register.ts";
+import { ChangePacker, type TableView } from "./table.ts";
+
+export type Outcome<T> =
+  | { outcome: "reply"; reply: T }
+  /** The id is older than what is remembered: it may have run. */
+  | { outcome: "unknown" }
+  | { outcome: "wrongModel"; model: string };
+
+export interface Composed<T> {
+  /** undefined: nothing to write. */
+  readonly body: Decision["body"];
+  readonly outcomes: readonly Outcome<T>[];
+}
+
+export interface KeyWrite {
+  readonly operationId: Uint8Array;
+  readonly request: WriteRequest;
+}
+
+export function composeKey(register: Register, write: KeyWrite): Composed<WriteReply> {
+  const { held, heldVersion } = register;
+  if (held.model === "table") return { body: undefined, outcomes: [{ outcome: "wrongModel", model: "table" }] };
+  const operations = (held.model === "key" ? held.state.operations : undefined) ?? NO_OPERATIONS;
+  const before = recall(operations, write.operationId);
+  if (before !== undefined) {
+    const outcome = before === "unknown" ? before : { applied: true, version: before.version };
+    return { body: undefined, outcomes: [outcome === "unknown" ? { outcome } : { outcome: "reply", reply: outcome }] };
+  }
+  const { expectedVersion } = write.request;
+  if (expectedVersion !== undefined && expectedVersion !== heldVersion) {
+    return { body: undefined, outcomes: [{ outcome: "reply", reply: { applied: false, version: heldVersion } }] };
+  }
+  const version = heldVersion + 1;
+  const deleted = write.request.write?.case !== "put";
+  const value = write.request.write?.case === "put" ? write.request.write.value : new Uint8Array(0);
+  const kept = mergeOperations(operations, added(write.operationId, version, new Uint8Array(0)));
+  return {
+    body: { case: "key", value: { deleted, value, operations: kept } },
+    outcomes: [{ outcome: "reply", reply: { applied: true, version } }],
+  };
+}
+
+export interface TableWrite {
+  readonly operationId: Uint8Array;
+  readonly change: TableChange;
+}
+
+export function composeTable(register: Register, view: TableView, writes: readonly TableWrite[]): Composed<ChangeReply> {
+  const { held } = register;
+  if (held.model === "key") {
+    return { body: undefined, outcomes: writes.map(() => ({ outcome: "wrongModel", model: "key" })) };
+  }
+  const operations = held.model === "table" ? held.operations : NO_OPERATIONS;
+  const packer = new ChangePacker(view);
+  const fresh = new Set<number>();
+  const outcomes = writes.map((write, index): Outcome<ChangeReply> => {
+    const before = recall(operations, write.operationId);
+    if (before === "unknown") return { outcome: "unknown" };
+    if (before !== undefined) return { outcome: "reply", reply: fromBytes(decodeChangeReply, before.reply) };
+    fresh.add(index);
+    return { outcome: "reply", reply: packer.add(write.change) };
+  });
+  if (packer.applied === 0) return { body: undefined, outcomes };
+  const version = view.version + 1;
+  const settled = outcomes.map((outcome, index): Outcome<ChangeReply> => {
+    if (!fresh.has(index) || outcome.outcome !== "reply") return outcome;
+    const alone = packer.applied === 1 && outcome.reply.version === version;
+    return { outcome: "reply", reply: { ...outcome.reply, alone } };
+  });
+  return {
+    body: {
+      case: "table",
+      value: {
+        rows: packer.writes,
+        lastNumber: packer.lastNumber,
+        operations: rememberAll(writes, settled, fresh, version),
+        baseDigest: register.heldDigest,
+        forgottenMs: 0,
+      },
+    },
+    outcomes: settled,
+  };
+}
+
+function rememberAll(
+  writes: readonly TableWrite[],
+  outcomes: readonly Outcome<ChangeReply>[],
+  fresh: ReadonlySet<number>,
+  version: number,
+): Operation[] {
+  const operations: Operation[] = [];
+  writes.forEach((write, index) => {
+    const outcome = outcomes[index]!;
+    if (write.operationId.length === 0 || !fresh.has(index) || outcome.outcome !== "reply") return;
+    operations.push({ id: write.operationId, version, reply: toBytes(encodeChangeReply, outcome.reply) });
+  });
+  return operations;
+}
+
+function recall(operations: Operations, id: Uint8Array): Operation | "unknown" | undefined {
+  if (id.length === 0) return undefined;
+  const found = lookUp(operations, id);
+  if (found.found === "outcome") return found.operation;
+  return found.found === "forgotten" ? "unknown" : undefined;
+}
+
+function added(id: Uint8Array, version: number, reply: Uint8Array): Operations {
+  return id.length === 0 ? NO_OPERATIONS : { kept: [{ id, version, reply }], forgottenMs: 0 };
+}

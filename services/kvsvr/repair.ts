@@ -1,0 +1,152 @@
+/**
+ * Repair: a replica that knows of a version it does not hold fetches it from one that does. At most
+ * one fetch a key at a time; background repairs are bounded, the rest is found by comparing.
+ */
+import { type ListedVersion, Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
+import { FETCH_BYTES_MAX } from "./limits.ts";
+import { isCurrent } from "./protocol/register.ts";
+import type { Replica } from "./replica.ts";
+import type { Entry } from "./storage/state.ts";
+
+const BACKGROUND_MAX = 32;
+const BACKGROUND_WAITING_MAX = 10_000;
+/** A notice often overtakes the value that follows in the pipeline: give it this long first. */
+const BACKGROUND_DELAY_MS = 50;
+const PAGE = 1_000;
+const COMPARE_RETRY_MS = 500;
+
+const behind = counter("kvsvr.behind");
+const repaired = counter("kvsvr.repaired");
+
+export class Repair {
+  readonly #replica: Replica;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #waiting = new Map<string, Entry>();
+  readonly #comparing = new Map<number, Promise<void>>();
+  #active = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(replica: Replica) {
+    this.#replica = replica;
+    replica.onBehind = (entry) => this.#later(entry);
+    replica.onGap = (peer) => this.compareLater(peer);
+  }
+
+  /** Resolves when the newest version known here is held; throws UNAVAILABLE when nobody has it. */
+  fetch(entry: Entry): Promise<void> {
+    const running = this.#running.get(entry.name);
+    if (running !== undefined) return running;
+    entry.pins += 1;
+    const fetching = this.#fetchNow(entry).finally(() => {
+      entry.pins -= 1;
+      this.#running.delete(entry.name);
+    });
+    this.#running.set(entry.name, fetching);
+    return fetching;
+  }
+
+  async #fetchNow(entry: Entry): Promise<void> {
+    const { peers } = this.#replica;
+    let lastReason = "no other replica holds it";
+    for (const peer of peers.preference(entry.registerKey)) {
+      try {
+        while (!isCurrent(entry.register)) if (!(await this.#fetchFrom(peer, entry))) break;
+      } catch (error) {
+        lastReason = RpcError.from(error).message;
+      }
+      if (isCurrent(entry.register)) {
+        repaired.value += 1;
+        return;
+      }
+    }
+    throw new RpcError("UNAVAILABLE", `version ${entry.register.known.version} is not held here: ${lastReason}`);
+  }
+
+  /** True when the peer's answer moved the register on. */
+  async #fetchFrom(peer: number, entry: Entry): Promise<boolean> {
+    const request = {
+      key: entry.key,
+      aboveVersion: entry.register.heldVersion,
+      epoch: this.#replica.epoch,
+      bytesMax: FETCH_BYTES_MAX,
+    };
+    const reply = await this.#replica.peers.call(peer, ReplicaService.fetch, request);
+    if (reply.unavailable || reply.barred !== "") return false;
+    const before = entry.register;
+    this.#replica.take(entry, { kind: "fetched", reply });
+    return entry.register !== before;
+  }
+
+  #later(entry: Entry): void {
+    if (this.#stopped || this.#waiting.size >= BACKGROUND_WAITING_MAX) return;
+    this.#waiting.set(entry.name, entry);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#drain();
+    }, BACKGROUND_DELAY_MS);
+  }
+
+  #drain(): void {
+    behind.value = this.#waiting.size;
+    for (const [name, entry] of this.#waiting) {
+      if (this.#active >= BACKGROUND_MAX || this.#stopped) return;
+      this.#waiting.delete(name);
+      if (isCurrent(entry.register)) continue;
+      this.#active += 1;
+      this.fetch(entry)
+        .catch(() => {}) // the next read, write or comparison tries again
+        .finally(() => {
+          this.#active -= 1;
+          this.#drain();
+        });
+    }
+    behind.value = this.#waiting.size;
+  }
+
+  /** Compares every key with a peer's and fetches what is newer there, again until it succeeds. */
+  compareLater(peer: number): void {
+    if (this.#comparing.has(peer) || this.#stopped) return;
+    const comparing = this.#compareUntilDone(peer).finally(() => this.#comparing.delete(peer));
+    this.#comparing.set(peer, comparing);
+  }
+
+  async #compareUntilDone(peer: number): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await this.#compare(peer);
+        return;
+      } catch (error) {
+        this.#replica.log.debug({ peer, reason: RpcError.from(error).message }, "comparing is tried again");
+        await new Promise<void>((resolve) => setTimeout(resolve, COMPARE_RETRY_MS));
+      }
+    }
+  }
+
+  async #compare(peer: number): Promise<void> {
+    let cursor: Uint8Array = new Uint8Array(0);
+    do {
+      const request = { cursor, limit: PAGE, epoch: this.#replica.epoch };
+      const page = await this.#replica.peers.call(peer, ReplicaService.listVersions, request);
+      if (page.barred !== "") throw new RpcError("UNAVAILABLE", page.barred);
+      for (const listed of page.versions) await this.#compareOne(listed);
+      cursor = page.cursor;
+    } while (cursor.length > 0 && !this.#stopped);
+    this.#replica.log.info({ peer }, "compared with another replica: caught up");
+  }
+
+  async #compareOne(listed: ListedVersion): Promise<void> {
+    const entry = this.#replica.entry(listed.key);
+    if (listed.version > entry.register.known.version) {
+      this.#replica.take(entry, { kind: "notice", version: listed.version, digest: listed.digest });
+    }
+    if (!isCurrent(entry.register)) await this.fetch(entry).catch(() => {});
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Three real replicas in one process on loopback ports, for tests: real log, real engine, real
+ * protocol. A replica can be stopped, started again on its disk, or given edges that misbehave.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client, type ServiceAddress } from "../../svrkit/client.ts";
+import { silentLogger } from "../../svrkit/log.ts";
+import { Server } from "../../svrkit/server.ts";
+import { KvClient } from "../client.ts";
+import { configSchema } from "../config.ts";
+import { BOOTSTRAP_FILE } from "../identity.ts";
+import { type OpenReplica, openReplica } from "../open.ts";
+import type { Files } from "../storage/files.ts";
+import { systemFiles } from "../storage/files.ts";
+
+const CAMPUSES = ["a", "b", "c"];
+
+interface Running {
+  readonly server: Server;
+  readonly client: Client;
+  readonly opened: OpenReplica;
+}
+
+export interface TestCluster {
+  readonly kv: KvClient;
+  readonly dirs: readonly string[];
+  replica(number: number): OpenReplica;
+  stop(number: number): Promise<void>;
+  start(number: number, files?: Files): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startCluster(options: { files?: (replica: number) => Files } = {}): Promise<TestCluster> {
+  const root = mkdtempSync(join(tmpdir(), "tricampus-kv-"));
+  const dirs = CAMPUSES.map((campus) => join(root, campus));
+  for (const dir of dirs) {
+    mkdirSync(dir);
+    writeFileSync(join(dir, BOOTSTRAP_FILE), "");
+  }
+  const addresses: ServiceAddress[] = await Promise.all(CAMPUSES.map(freeAddress));
+  const running: (Running | undefined)[] = [undefined, undefined, undefined];
+  const start = async (number: number, files: Files = systemFiles) => {
+    running[number] = await startReplica({ number, dir: dirs[number]!, addresses, files });
+  };
+  const stop = async (number: number) => {
+    const gone = running[number];
+    running[number] = undefined;
+    gone?.client.stop();
+    await gone?.server.stop();
+    await gone?.opened.stop();
+  };
+  await Promise.all(CAMPUSES.map((_, number) => start(number, options.files?.(number))));
+  const client = new Client({ process: "test", campus: "" });
+  const kv = new KvClient(client.callee("kvsvr", addresses, { caller: "test" }));
+  return {
+    kv,
+    dirs,
+    replica: (number) => running[number]!.opened,
+    stop,
+    start,
+    async close() {
+      client.stop();
+      await Promise.all(CAMPUSES.map((_, number) => stop(number)));
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freeAddress(campus: string): Promise<ServiceAddress> {
+  const server = new Server({ process: "probe", campus }, silentLogger());
+  const port = await server.listen({ host: "127.0.0.1", port: 0 });
+  await server.stop();
+  return { campus, host: "127.0.0.1", port };
+}
+
+async function startReplica(options: {
+  number: number;
+  dir: string;
+  addresses: readonly ServiceAddress[];
+  files: Files;
+}): Promise<Running> {
+  const { number, dir, addresses, files } = options;
+  const campus = CAMPUSES[number]!;
+  const identity = { process: `${campus}/kvsvr`, campus };
+  const log = silentLogger();
+  const server = new Server(identity, log);
+  const client = new Client(identity);
+  const opened = await openReplica({
+    dir,
+    number,
+    campus,
+    config: configSchema.parse({}),
+    callee: client.callee("kvsvr", addresses, { caller: "kvsvr", local: server }),
+    server,
+    log,
+    files,
+    fatal: (error) => {
+      throw error;
+    },
+  });
+  await server.listen(addresses[number]!);
+  return { server, client, opened };
+}

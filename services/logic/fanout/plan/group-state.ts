@@ -1,0 +1,26 @@
+/** What the worker knows of a group: as read from its table, and as it is after the worker's own steps. */
+import {
+  type GroupMemberRecord,
+  type ReadGroupReply,
+} from "../../../../protos/gen/tricampus/data/v1/group_codec.ts";
+
+export interface GroupState {
+  readonly groupId: string;
+  /** Members, and those whose leave was not delivered yet, by user id. */
+  readonly members: ReadonlyMap<string, GroupMemberRecord>;
+  readonly lastSequence: number;
+  /** Queue slots up to here were worked off. */
+  readonly offset: number;
+  /** As noted in the table; may lag behind what was delivered. */
+  readonly deliveredSequence: number;
+}
+
+export function groupStateOf(groupId: string, read: ReadGroupReply): GroupState {
+  const { lastSequence, offset, deliveredSequence } = read;
+  const members = new Map(read.members.map((member) => [member.userId, member]));
+  return { groupId, members, lastSequence, offset, deliveredSequence };
+}
+
+export function isMember(record: GroupMemberRecord | undefined): record is GroupMemberRecord {
+  return record !== undefined && record.leftSequence === 0;
+}

@@ -1,0 +1,6 @@
+import { z } from "zod";
+import { membersMax } from "./size.ts";
+
+export const groupOptions = z.strictObject({ membersMax });
+
+export type GroupOptions = z.infer<typeof groupOptions>;

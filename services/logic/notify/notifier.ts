@@ -1,0 +1,97 @@
+/**
+ * Telling connected devices that their inbox has something newer.
+ *
+ * A push is a hint: losing every one of them costs a device at most one fallback sync. So nobody
+ * waits for it, nothing is retried, and when too many are on their way already the next is dropped
+ * and counted. The row itself rides along where it directly follows what the device has.
+ */
+import { Push, type PushTarget } from "../../../protos/gen/tricampus/access/v1/push_codec.ts";
+import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { type Location, Router } from "../../../protos/gen/tricampus/router/v1/router_codec.ts";
+import type { Callee } from "../../svrkit/client.ts";
+import type { ServiceContext } from "../../svrkit/context.ts";
+import { counter } from "../../svrkit/monitors/registry.ts";
+
+const TIMEOUT_MS = 300;
+const IN_FLIGHT_MAX = 256;
+
+const pushed = counter("notify.pushed");
+const dropped = counter("notify.dropped");
+const failed = counter("notify.failed");
+
+export interface NotifyTarget {
+  readonly userId: string;
+  /** The inbox's version with the messages. */
+  readonly version: number;
+  /** The messages make up this version alone, so that a device at the one before may add them. */
+  readonly alone: boolean;
+  /** A device that knows already. */
+  readonly exceptDevice?: string | undefined;
+}
+
+export class Notifier {
+  readonly #router: Callee;
+  readonly #access: Callee;
+  readonly #campuses: readonly string[];
+  #inFlight = 0;
+
+  constructor(context: Pick<ServiceContext, "callee" | "campuses">) {
+    this.#router = context.callee("router");
+    this.#access = context.callee("access");
+    this.#campuses = context.campuses;
+  }
+
+  /** Returns at once. */
+  notify(messages: readonly InboxMessage[], targets: readonly NotifyTarget[]): void {
+    if (targets.length === 0) return;
+    if (this.#inFlight >= IN_FLIGHT_MAX) {
+      dropped.value += 1;
+      return;
+    }
+    this.#inFlight += 1;
+    this.#push(messages, targets)
+      .catch(() => {
+        failed.value += 1;
+      })
+      .finally(() => {
+        this.#inFlight -= 1;
+      });
+  }
+
+  async #push(messages: readonly InboxMessage[], targets: readonly NotifyTarget[]): Promise<void> {
+    const byUser = new Map(targets.map((target) => [target.userId, target]));
+    const options = { timeoutMs: TIMEOUT_MS };
+    const { locations } = await this.#router.call(
+      Router.lookup,
+      { userIds: [...byUser.keys()] },
+      options,
+    );
+    const byCampus = pushTargets(locations, byUser);
+    const calls = [...byCampus].map(([campus, atCampus]) => {
+      const index = this.#campuses.indexOf(campus);
+      if (index < 0) return undefined;
+      pushed.value += atCampus.length;
+      const request = { messages: [...messages], targets: atCampus };
+      return this.#access.call(Push.push, request, { ...options, order: [index] });
+    });
+    await Promise.all(calls);
+  }
+}
+
+/** Which connections to tell, by the campus that holds them. */
+export function pushTargets(
+  locations: readonly Location[],
+  byUser: ReadonlyMap<string, NotifyTarget>,
+): Map<string, PushTarget[]> {
+  const byCampus = new Map<string, PushTarget[]>();
+  for (const { userId, device, campus, number: connection } of locations) {
+    const target = byUser.get(userId);
+    if (target === undefined || target.exceptDevice === device) continue;
+    const { version, alone } = target;
+    const push = { connection, userId, version, follows: alone ? version - 1 : 0 };
+    const atCampus = byCampus.get(campus);
+    if (atCampus === undefined) byCampus.set(campus, [push]);
+    else atCampus.push(push);
+  }
+  return byCampus;
+}

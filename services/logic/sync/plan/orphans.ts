@@ -1,0 +1,51 @@
+/**
+ * Which of the user's own messages a sync should look after (M1): one that a process left midway
+ * when it died is carried on from here.
+ *
+ * Too young: its send is probably still running. Too old: no client resends it any more, and it was
+ * never acknowledged.
+ */
+import type { CommittedMessage } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+
+const DIRECT_AGE_MIN_MS = 2_000;
+const GROUP_AGE_MIN_MS = 5_000;
+const AGE_MAX_MS = 24 * 3_600_000;
+
+export interface Orphans {
+  /** 1:1 messages without a number. */
+  readonly unnumbered: readonly CommittedMessage[];
+  /**
+   * The newest 1:1 message of each conversation: whether it was delivered is not seen here. Carrying
+   * it on brings everything before it, too.
+   */
+  readonly newest: readonly CommittedMessage[];
+  /** Group messages, by group: they may not have reached the queue. */
+  readonly byGroup: ReadonlyMap<string, readonly CommittedMessage[]>;
+}
+
+export function findOrphans(
+  own: readonly CommittedMessage[],
+  facts: { nowMs: number; sequences: ReadonlyMap<string, number> },
+): Orphans {
+  const unnumbered: CommittedMessage[] = [];
+  const newest = new Map<string, CommittedMessage>();
+  const byGroup = new Map<string, CommittedMessage[]>();
+  for (const message of own) {
+    const { conversationId, recipientId, acceptedAtMs, messageId } = message;
+    const ageMs = facts.nowMs - acceptedAtMs;
+    const isDirect = recipientId !== "";
+    if (ageMs < (isDirect ? DIRECT_AGE_MIN_MS : GROUP_AGE_MIN_MS)) continue;
+    const sequence = facts.sequences.get(messageId) ?? 0;
+    if (isDirect && sequence === 0) unnumbered.push(message);
+    if (ageMs > AGE_MAX_MS) continue;
+    if (isDirect) {
+      const other = facts.sequences.get(newest.get(conversationId)?.messageId ?? "") ?? 0;
+      if (sequence > other) newest.set(conversationId, message);
+    } else {
+      const messages = byGroup.get(conversationId);
+      if (messages === undefined) byGroup.set(conversationId, [message]);
+      else messages.push(message);
+    }
+  }
+  return { unnumbered, newest: [...newest.values()], byGroup };
+}

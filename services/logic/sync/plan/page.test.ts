@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import type { InboxRow } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { buildPage } from "./page.ts";
+
+const TEXT = "x".repeat(872);
+
+/**
+ * A row as "<version><kind><name>": d delivered, o own 1:1 message, g own group message. Each counts
+ * as 1000 bytes.
+ */
+function rowOf(script: string): InboxRow {
+  const [, version, kind, name] = /^(\d+)([dog])(\w+)$/.exec(script)!;
+  const message = {
+    ...{ messageId: name!, conversationId: "c", clientMessageId: name!, senderId: "a" },
+    ...{ text: TEXT, acceptedAtMs: 1 },
+  };
+  const row: InboxRow["row"] =
+    kind === "d"
+      ? { case: "delivered", value: { ...message, sequence: 1, notice: undefined } }
+      : { case: "committed", value: { ...message, recipientId: kind === "o" ? "b" : "" } };
+  return { version: Number(version), row };
+}
+
+test.each([
+  { what: "nothing new", rows: "", through: 4, shown: "", version: 4, more: false },
+  { what: "all of it", rows: "5dx 6dy", through: 6, shown: "x y", version: 6, more: false },
+  { what: "rows without a message at the end", rows: "5dx", through: 8, shown: "x", version: 8, more: false },
+  { what: "an own message with its number", rows: "5on 6dy", through: 6, shown: "n y", version: 6, more: false },
+  { what: "an own message on its way ends it", rows: "5dx 6op 7dy", through: 7, shown: "x", version: 5, more: false },
+  { what: "... with its whole version", rows: "5dx 6dy 6op 7dz", through: 7, shown: "x", version: 5, more: false },
+  { what: "... even as the first", rows: "7op 8dy", through: 8, shown: "", version: 4, more: false },
+  { what: "own group messages are passed over", rows: "5gx 6dy 7gz", through: 7, shown: "y", version: 7, more: false },
+  { what: "cut by bytes, between versions", rows: "5dx 6dy 7dz 7du", through: 7, shown: "x y", version: 6, more: true },
+  { what: "a version over the limit goes whole", rows: "5dx 5dy 5dz 5du 6dv", through: 6, shown: "x y z u", version: 5, more: true },
+])("page: $what", ({ rows, through, shown, version, more }) => {
+  const scripts = rows === "" ? [] : rows.split(" ");
+  const page = buildPage(
+    { rows: scripts.map(rowOf), throughVersion: through, more: false },
+    { afterVersion: 4, bytesMax: 3_000, sequences: new Map([["n", 3]]) },
+  );
+  expect(page.messages.map((m) => m.messageId).join(" ")).toBe(shown);
+  expect({ version: page.version, more: page.more }).toEqual({ version, more });
+});
+
+test("page: an own message carries the conversation's number", () => {
+  const changes = { rows: [rowOf("5on")], throughVersion: 5, more: true };
+  const facts = { afterVersion: 4, bytesMax: 3_000, sequences: new Map([["n", 3]]) };
+  const page = buildPage(changes, facts);
+  expect(page.messages[0]!.sequence).toBe(3);
+  expect(page.more).toBe(true);
+});

@@ -1,0 +1,185 @@
+/**
+ * What follows the commit point (M1): carrying a committed message to its recipients. Every step is
+ * safe to repeat, so whoever finds a committed message may carry it again: the sender's own call, its
+ * retry, the background, or a sync.
+ *
+ *   1:1     number it in the conversation, then put it into the recipient's inbox above its mark
+ *   group   append it to the group's queue stream; fan-out does the rest
+ */
+import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  encodeGroupEntry,
+  GroupEntryKind,
+} from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import {
+  type CommittedMessage,
+  Consistency,
+  type DeliveryOutcome,
+  DeliveryOutcomeKind,
+  InboxData,
+} from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
+import { type CallOptions, monotonicMs } from "../../svrkit/call.ts";
+import type { Callee } from "../../svrkit/client.ts";
+import { toBytes } from "../../svrkit/codec.ts";
+import { RpcError } from "../../svrkit/errors.ts";
+import type { Notifier, NotifyTarget } from "../notify/notifier.ts";
+import { RecentlyUsed } from "../recently-used.ts";
+import { deliverableAfter, numbered } from "./deliverable.ts";
+
+const PAGE_MESSAGES_MAX = 100;
+const PAUSE_FIRST_MS = 5;
+const PAUSE_LAST_MS = 100;
+
+/** The stream of a group, as services/queue offers it. */
+export interface GroupStreams {
+  append(
+    entry: { stream: string; id: Uint8Array; payload: Uint8Array },
+    options: CallOptions,
+  ): Promise<unknown>;
+}
+
+export interface CarrierParts {
+  readonly inboxes: Callee;
+  readonly messages: Callee;
+  readonly streams: GroupStreams;
+  readonly notifier: Pick<Notifier, "notify">;
+  readonly marksRememberedMax: number;
+}
+
+/** Options of a call that carries the sender's ticket and ends. */
+export interface CarryOptions extends CallOptions {
+  readonly ticket: Uint8Array;
+  readonly deadlineMs: number;
+}
+
+interface Carried {
+  readonly sequence: number;
+  /** Inboxes that got something newer, for notify. */
+  readonly targets: readonly NotifyTarget[];
+}
+
+export class Carrier {
+  readonly #parts: CarrierParts;
+  /** By recipient and conversation: where the mark stood when last seen. It only rises. */
+  readonly #marks: RecentlyUsed<string, number>;
+
+  constructor(parts: CarrierParts) {
+    this.#parts = parts;
+    this.#marks = new RecentlyUsed(parts.marksRememberedMax);
+  }
+
+  /**
+   * Resolves to the sequence number, 0 for a group message. `sender`: what the commit made of the
+   * sender's own inbox, for the sender's other devices.
+   */
+  async carry(
+    message: CommittedMessage,
+    sender: NotifyTarget | undefined,
+    options: CarryOptions,
+  ): Promise<number> {
+    if (message.recipientId === "") {
+      await this.#queue(message, options);
+      return 0;
+    }
+    const { sequence } = await this.#parts.messages.call(MessageData.append, { message }, options);
+    const delivered = await this.#deliver(message, sequence, options);
+    const targets = sender === undefined ? delivered.targets : [...delivered.targets, sender];
+    this.#parts.notifier.notify([numbered(message, sequence)], targets);
+    return sequence;
+  }
+
+  async #queue(message: CommittedMessage, options: CallOptions): Promise<void> {
+    const { messageId, senderId, clientMessageId, text, acceptedAtMs } = message;
+    const kind = GroupEntryKind.MESSAGE;
+    const entry = { kind, id: messageId, userId: senderId, clientMessageId, text, acceptedAtMs };
+    const payload = toBytes(encodeGroupEntry, entry);
+    const id = Buffer.from(messageId);
+    await this.#parts.streams.append({ stream: message.conversationId, id, payload }, options);
+  }
+
+  /** Until the recipient's mark stands at `sequence` or above. */
+  async #deliver(
+    message: CommittedMessage,
+    sequence: number,
+    options: CarryOptions,
+  ): Promise<Carried> {
+    const { conversationId, recipientId, senderId } = message;
+    if (recipientId === senderId) return { sequence, targets: [] };
+    const markName = `${recipientId} ${conversationId}`;
+    const own = numbered(message, sequence);
+    let mark = this.#marks.get(markName) ?? sequence - 1;
+    let version = 0;
+    let alone = false;
+    for (let failures = 0; mark < sequence; ) {
+      const part = await this.#deliverable(own, { mark, recipientId }, options);
+      const outcome = await this.#deliverOnce(part, { mark, conversationId, recipientId }, options);
+      switch (outcome.kind) {
+        case DeliveryOutcomeKind.DELIVERED:
+          mark = part.through;
+          version = outcome.version;
+          alone = outcome.alone && part.messages.length === 1 && part.messages[0] === own;
+          break;
+        case DeliveryOutcomeKind.MARK_ELSEWHERE:
+          mark = outcome.mark;
+          version = outcome.version;
+          break;
+        default:
+          await pauseOrGiveUp(failures++, outcome, options.deadlineMs);
+      }
+    }
+    this.#marks.set(markName, mark);
+    const targets = version === 0 ? [] : [{ userId: recipientId, version, alone }];
+    return { sequence, targets };
+  }
+
+  /** What the recipient lacks up to `own`, or a first part of it. */
+  async #deliverable(
+    own: InboxMessage,
+    { mark, recipientId }: { mark: number; recipientId: string },
+    options: CallOptions,
+  ): Promise<{ messages: InboxMessage[]; through: number }> {
+    if (mark === own.sequence - 1) return { messages: [own], through: own.sequence };
+    // Numbered messages never change, so a stale replica's answer is as good where it has one.
+    for (const consistency of [Consistency.ANY, Consistency.STRONG]) {
+      const { conversationId } = own;
+      const limit = Math.min(PAGE_MESSAGES_MAX, own.sequence - 1 - mark);
+      const page = await this.#parts.messages.call(
+        MessageData.read,
+        { conversationId, afterSequence: mark, limit, consistency },
+        options,
+      );
+      const part = deliverableAfter(page.messages, { mark, own, recipientId });
+      if (part !== undefined) return part;
+    }
+    throw new RpcError("INTERNAL", `${own.conversationId} lacks a message below ${own.sequence}`);
+  }
+
+  async #deliverOnce(
+    part: { messages: InboxMessage[]; through: number },
+    to: { mark: number; conversationId: string; recipientId: string },
+    options: CallOptions,
+  ): Promise<DeliveryOutcome> {
+    const { mark, conversationId, recipientId } = to;
+    const target = {
+      ...{ userId: recipientId, fromSequence: mark, throughSequence: part.through },
+      allowSkip: false,
+    };
+    const deliveries = [{ conversationId, messages: part.messages, targets: [target] }];
+    const reply = await this.#parts.inboxes.call(InboxData.deliver, { deliveries }, options);
+    return reply.outcomes[0]!;
+  }
+}
+
+async function pauseOrGiveUp(
+  failures: number,
+  outcome: DeliveryOutcome,
+  deadlineMs: number,
+): Promise<void> {
+  const pauseMs = Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** failures);
+  if (monotonicMs() + pauseMs >= deadlineMs) {
+    const message = `the recipient's inbox could not be reached in time (${outcome.message})`;
+    throw new RpcError("UNAVAILABLE", message);
+  }
+  await new Promise((resolve) => setTimeout(resolve, pauseMs));
+}

@@ -1,0 +1,10 @@
+import { z } from "zod";
+
+export const textOptions = z.strictObject({
+  /** Sends that failed midway and are carried on in the background, at most. */
+  unfinishedMax: z.int().min(1).max(1_000_000).default(10_000),
+  /** Conversations of which the recipient's mark is remembered. */
+  marksRememberedMax: z.int().min(1).max(1_000_000).default(20_000),
+});
+
+export type TextOptions = z.infer<typeof textOptions>;

@@ -1,0 +1,173 @@
+/** Text: taking messages. See carrier.ts for what follows the commit point. */
+import type { SendReply, SendRequest } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
+import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
+import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import {
+  type CommitReply,
+  type CommittedMessage,
+  Consistency,
+  InboxData,
+} from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import type {
+  FinishReply,
+  FinishRequest,
+} from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
+import { conversationOf } from "../../data/message/client.ts";
+import { type Call, forward, monotonicMs } from "../../svrkit/call.ts";
+import type { Callee } from "../../svrkit/client.ts";
+import { RpcError } from "../../svrkit/errors.ts";
+import type { IdMaker } from "../../svrkit/ids.ts";
+import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
+import type { NotifyTarget } from "../notify/notifier.ts";
+import { RecentlyUsed } from "../recently-used.ts";
+import { checkSend, type Recipient, requireSameMessage } from "./accept.ts";
+import type { Carrier, CarryOptions } from "./carrier.ts";
+import { Unfinished, type UnfinishedSend } from "./unfinished.ts";
+
+const NAMES_REMEMBERED_MAX = 10_000;
+const CARRIED_REMEMBERED_MAX = 20_000;
+const BACKGROUND_TIMEOUT_MS = 5_000;
+
+export interface TextParts {
+  readonly tickets: TicketVerifier;
+  readonly ids: IdMaker;
+  readonly accounts: Callee;
+  readonly groups: Callee;
+  readonly inboxes: Callee;
+  readonly carrier: Pick<Carrier, "carry">;
+  readonly unfinishedMax: number;
+}
+
+export class TextHandlers {
+  readonly #parts: TextParts;
+  readonly #unfinished: Unfinished;
+  /** Names never change hands, so what was found once stays true. */
+  readonly #userIds = new RecentlyUsed<string, string>(NAMES_REMEMBERED_MAX);
+  /** By sender and client message id: the sequence number of what reached its recipients. */
+  readonly #carried = new RecentlyUsed<string, number>(CARRIED_REMEMBERED_MAX);
+
+  constructor(parts: TextParts) {
+    this.#parts = parts;
+    this.#unfinished = new Unfinished({
+      sizeMax: parts.unfinishedMax,
+      now: monotonicMs,
+      finish: (send) => this.#finishInBackground(send),
+    });
+  }
+
+  stop(): Promise<void> {
+    return this.#unfinished.stop();
+  }
+
+  async send(request: SendRequest, call: Call): Promise<SendReply> {
+    const { userId, device } = this.#parts.tickets.userOf(call);
+    const sent = await this.#messageOf(request, checkSend(request), { senderId: userId, call });
+    const committed = await this.#commit(sent, call);
+    const message = committed.message!;
+    requireSameMessage(message, sent);
+    const { version, alone } = committed;
+    const sender = { userId, version, alone, exceptDevice: device };
+    const sequence = await this.#carry(message, sender, forwardedWithTicket(call));
+    const { messageId, conversationId } = message;
+    return { messageId, conversationId, sequence };
+  }
+
+  /** For sync, which found a committed message of its user that seems to have stopped on its way. */
+  async finish({ clientMessageId }: FinishRequest, call: Call): Promise<FinishReply> {
+    if (call.caller !== "sync") {
+      throw new RpcError("PERMISSION_DENIED", "finishing messages is for the service sync");
+    }
+    const { userId } = this.#parts.tickets.userOf(call);
+    const known = this.#carried.get(nameOf(userId, clientMessageId));
+    if (known !== undefined) return { sequence: known };
+    const request = { clientMessageId };
+    const found = await this.#parts.inboxes.call(InboxData.committed, request, forward(call));
+    if (found.message === undefined) {
+      throw new RpcError("NOT_FOUND", `no message was committed as "${clientMessageId}"`);
+    }
+    const sequence = await this.#carry(found.message, undefined, forwardedWithTicket(call));
+    return { sequence };
+  }
+
+  async #messageOf(
+    request: SendRequest,
+    to: Recipient,
+    { senderId, call }: { senderId: string; call: Call },
+  ): Promise<CommittedMessage> {
+    const { clientMessageId, text } = request;
+    const isGroup = to.case === "groupId";
+    const recipientId = isGroup ? "" : await this.#recipientOf(to, call);
+    const conversationId = isGroup ? to.value : conversationOf(senderId, recipientId);
+    const messageId = this.#parts.ids.next();
+    const acceptedAtMs = Date.now();
+    return {
+      ...{ messageId, conversationId, clientMessageId, senderId, recipientId, text, acceptedAtMs },
+    };
+  }
+
+  async #recipientOf(to: Recipient, call: Call): Promise<string> {
+    if (to.case !== "userName") return to.value;
+    const known = this.#userIds.get(to.value);
+    if (known !== undefined) return known;
+    const request = { name: to.value };
+    const record = await this.#parts.accounts.call(AccountData.getByName, request, forward(call));
+    if (record.userId === "") throw new RpcError("NOT_FOUND", `there is no user "${to.value}"`);
+    this.#userIds.set(to.value, record.userId);
+    return record.userId;
+  }
+
+  async #commit(message: CommittedMessage, call: Call): Promise<CommitReply> {
+    if (message.recipientId === "") {
+      const before = await this.#beforeIfRefused(message, call);
+      if (before !== undefined) return before;
+    }
+    return this.#parts.inboxes.call(InboxData.commit, { message }, forward(call));
+  }
+
+  /**
+   * A message to a group is taken from members only. Who resends a message that was taken while they
+   * were a member gets its first outcome.
+   */
+  async #beforeIfRefused(message: CommittedMessage, call: Call): Promise<CommitReply | undefined> {
+    const { senderId: userId, conversationId: groupId, clientMessageId } = message;
+    const { groups, inboxes } = this.#parts;
+    const question = { groupId, userId, consistency: Consistency.STRONG };
+    const answer = await groups.call(GroupData.membership, question, forward(call));
+    if (answer.member) return undefined;
+    const before = await inboxes.call(InboxData.committed, { clientMessageId }, forward(call));
+    if (before.message !== undefined) return before;
+    if (!answer.groupExists) throw new RpcError("NOT_FOUND", `there is no group ${groupId}`);
+    throw new RpcError("PERMISSION_DENIED", `you are not a member of group ${groupId}`);
+  }
+
+  async #carry(
+    message: CommittedMessage,
+    sender: NotifyTarget | undefined,
+    options: CarryOptions,
+  ): Promise<number> {
+    try {
+      const sequence = await this.#parts.carrier.carry(message, sender, options);
+      this.#carried.set(nameOf(message.senderId, message.clientMessageId), sequence);
+      this.#unfinished.remove(message.messageId);
+      return sequence;
+    } catch (error) {
+      if (RpcError.from(error).retryable) {
+        this.#unfinished.add({ message, ticket: options.ticket });
+      }
+      throw error;
+    }
+  }
+
+  async #finishInBackground({ message, ticket }: UnfinishedSend): Promise<void> {
+    const deadlineMs = monotonicMs() + BACKGROUND_TIMEOUT_MS;
+    await this.#carry(message, undefined, { ticket, deadlineMs });
+  }
+}
+
+function nameOf(senderId: string, clientMessageId: string): string {
+  return `${senderId} ${clientMessageId}`;
+}
+
+function forwardedWithTicket(call: Call): CarryOptions {
+  return { ...forward(call), ticket: call.ticket, deadlineMs: call.deadlineMs };
+}

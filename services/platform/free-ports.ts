@@ -1,0 +1,51 @@
+/** Which of the platform's ports somebody else has, and room for a platform beside others. */
+import { createServer } from "node:net";
+import type { PlatformConfig } from "./config.ts";
+import { planLayout } from "./layout.ts";
+
+/** Below the range from which systems lend ports to outgoing connections (32768 on Linux). */
+const LOWEST_BASE = 10_000;
+const HIGHEST_BASE = 30_000;
+const ATTEMPTS = 50;
+
+type PortFacts = Pick<PlatformConfig, "campuses" | "basePort" | "ports" | "layout" | "host">;
+
+export interface TakenPort {
+  readonly port: number;
+  /** "a/logic" */
+  readonly process: string;
+}
+
+/** The first port of the given campuses that cannot be had. */
+export async function findTakenPort(
+  config: PortFacts,
+  campuses: readonly string[],
+): Promise<TakenPort | undefined> {
+  for (const { name, campus, doors, httpPort } of planLayout(config).processes) {
+    if (!campuses.includes(campus)) continue;
+    const ports = [...doors.map((door) => door.port), ...(httpPort === undefined ? [] : [httpPort])];
+    for (const port of ports) {
+      if (!(await isFree(config.host, port))) return { port, process: name };
+    }
+  }
+  return undefined;
+}
+
+/** A base port above which everything is free now. */
+export async function findBasePort(config: Omit<PortFacts, "basePort">): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const span = (HIGHEST_BASE - LOWEST_BASE) / 100;
+    const basePort = LOWEST_BASE + 100 * Math.floor(Math.random() * span);
+    const taken = await findTakenPort({ ...config, basePort }, config.campuses);
+    if (taken === undefined) return basePort;
+  }
+  throw new Error(`no room for a platform between the ports ${LOWEST_BASE} and ${HIGHEST_BASE}`);
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
