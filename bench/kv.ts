@@ -64,6 +64,7 @@ async function serve(number: number, dir: string): Promise<void> {
       throw error;
     },
   });
+  process.send?.("serving");
   process.on("message", () => {
     process.send?.({ counters: readCounters(), cpu: process.cpuUsage() });
   });
@@ -95,7 +96,13 @@ async function measure(): Promise<void> {
     children.push(child);
     addresses.push({ campus, host: "127.0.0.1", port });
   }
-  for (const child of children) child.send(addresses);
+  await Promise.all(
+    children.map((child) => {
+      const serving = new Promise((resolve) => child.once("message", resolve));
+      child.send(addresses);
+      return serving;
+    }),
+  );
   const client = new Client({ process: "bench/client", campus: "" });
   const kv = new KvClient(client.callee("kvsvr", addresses, { caller: "bench" }));
   await kv.write(put(0), { timeoutMs: 20_000 });

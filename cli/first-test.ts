@@ -3,10 +3,11 @@
  * what `up` waits for before it says so.
  */
 import type { Platform } from "../services/platform/platform.ts";
-import { KvClient } from "../services/kvsvr/client.ts";
+import type { Callee } from "../services/svrkit/client.ts";
+import { newOperationId } from "../services/svrkit/operation-id.ts";
 import { Inspector } from "./connect.ts";
 import { EXIT, Failure } from "./failure.ts";
-import { Keyspace, Level } from "../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Keyspace, Kv, Level } from "../protos/gen/tricampus/kv/v1/kv_codec.ts";
 
 const KEY = Buffer.from("platform/first-test");
 const CALL_TIMEOUT_MS = 2_000;
@@ -17,20 +18,27 @@ export async function testPlatform(platform: Platform, timeoutMs: number): Promi
   const inspector = new Inspector(platform);
   try {
     for (const campus of platform.config.campuses) {
-      const client = new KvClient(inspector.callee("kvsvr", campus));
-      await retryUntil(giveUp, () => writeAndRead(client, campus));
+      const replica = inspector.callee("kvsvr", campus);
+      await retryUntil(giveUp, () => writeAndRead(replica, campus));
     }
   } finally {
     inspector.stop();
   }
 }
 
-async function writeAndRead(client: KvClient, campus: string): Promise<void> {
+async function writeAndRead(replica: Callee, campus: string): Promise<void> {
   const key = { keyspace: Keyspace.CONTROL, key: KEY };
   const put = Buffer.from(`${campus} ${Date.now()}`);
-  const options = { timeoutMs: CALL_TIMEOUT_MS };
-  const { version } = await client.write({ key, write: { case: "put", value: put }, expectedVersion: undefined }, options);
-  const read = await client.get({ key, level: Level.STRONG }, options);
+  const write = { key, write: { case: "put", value: put }, expectedVersion: undefined } as const;
+  const { version } = await replica.call(Kv.write, write, {
+    timeoutMs: CALL_TIMEOUT_MS,
+    operationId: newOperationId(),
+  });
+  const read = await replica.call(
+    Kv.get,
+    { key, level: Level.STRONG },
+    { timeoutMs: CALL_TIMEOUT_MS },
+  );
   if (read.version < version) throw new Error(`campus ${campus} read back an older value`);
 }
 

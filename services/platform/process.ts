@@ -6,6 +6,7 @@
  * starting a service never waits for another process.
  */
 import { mkdirSync, readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import { Client } from "../svrkit/client.ts";
 import type { ServiceContext } from "../svrkit/context.ts";
@@ -51,6 +52,8 @@ export async function runProcess(config: ProcessConfig): Promise<void> {
     parts.lifecycle.onStop(`door ${port}`, () => server.stop());
   }
   parts.lifecycle.attach();
+  // Written at exit otherwise, which kill -9 does not wait for.
+  flushCompileCache();
   log.info({ services: config.services.map((s) => s.name) }, "ready");
 }
 

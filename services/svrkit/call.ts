@@ -44,10 +44,21 @@ export function forward(call: Call): CallOptions {
   return { deadlineMs: call.deadlineMs, ticket: call.ticket, trace: call.trace, priority: call.priority };
 }
 
+const TRACE_BYTES = 25;
+const TRACE_RANDOM_BYTES = 24;
+/** Random bytes are drawn for many traces at once: one draw costs more than a whole call's head. */
+let randomPool = new Uint8Array(0);
+let randomUsed = 0;
+
 /** A new trace: random ids, flags 0 (not sampled). */
 export function newTrace(): Uint8Array {
-  const trace = new Uint8Array(25);
-  randomFillSync(trace, 0, 24);
+  if (randomUsed + TRACE_RANDOM_BYTES > randomPool.length) {
+    randomPool = randomFillSync(new Uint8Array(TRACE_RANDOM_BYTES * 256));
+    randomUsed = 0;
+  }
+  const trace = new Uint8Array(TRACE_BYTES);
+  trace.set(randomPool.subarray(randomUsed, randomUsed + TRACE_RANDOM_BYTES));
+  randomUsed += TRACE_RANDOM_BYTES;
   return trace;
 }
 

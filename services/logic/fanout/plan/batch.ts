@@ -59,12 +59,6 @@ export function planBatch(
   return throughSlot === state.offset ? undefined : batch.planned(throughSlot);
 }
 
-/** The step without entries: notes what was delivered and forgets who left. */
-export function planNote(state: GroupState): PlannedBatch {
-  const limits = { messagesMax: 0, bytesMax: 0, membersMax: 0 };
-  return new Batch(state, limits, new Set()).planned(state.offset);
-}
-
 class Batch {
   readonly #state: GroupState;
   readonly #limits: BatchLimits;

@@ -1,7 +1,7 @@
 /** What the worker knows of a group: as read from its table, and as it is after the worker's own steps. */
-import {
-  type GroupMemberRecord,
-  type ReadGroupReply,
+import type {
+  GroupMemberRecord,
+  ReadGroupReply,
 } from "../../../../protos/gen/tricampus/data/v1/group_codec.ts";
 
 export interface GroupState {
@@ -11,7 +11,10 @@ export interface GroupState {
   readonly lastSequence: number;
   /** Queue slots up to here were worked off. */
   readonly offset: number;
-  /** As noted in the table; may lag behind what was delivered. */
+  /**
+   * Messages up to here are in every member's inbox. The table's own note is one step late: it goes
+   * along with the next step.
+   */
   readonly deliveredSequence: number;
 }
 

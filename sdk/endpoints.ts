@@ -1,0 +1,51 @@
+/**
+ * Which campus to try next, and when. Pure: time and chance are arguments.
+ *
+ * After a loss another campus is tried at once, by chance, so that the clients of a lost campus
+ * spread evenly over the others; campuses that failed lately come last. From the second failure on
+ * the pause doubles from 50 ms to 2 s, jittered. A connection counts as a success only when it stood
+ * for a while: otherwise a campus that takes connections and drops them would be tried without pause.
+ */
+export interface Endpoint {
+  readonly campus: string;
+  /** "http://127.0.0.1:7100" or "ws://..." */
+  readonly url: string;
+}
+
+const PAUSE_FIRST_MS = 50;
+const PAUSE_LAST_MS = 2_000;
+const STOOD_MS = 1_000;
+const FAILED_LATELY_MS = 5_000;
+
+export class EndpointChooser {
+  readonly #failedAtMs: number[];
+  #current = 0;
+  #failures = 0;
+
+  constructor(count: number) {
+    this.#failedAtMs = new Array(count).fill(Number.NEGATIVE_INFINITY);
+  }
+
+  get current(): number {
+    return this.#current;
+  }
+
+  /** The current endpoint failed, or ended after `stoodMs`. Moves on; returns the pause before trying. */
+  failed(nowMs: number, stoodMs: number, random: () => number): number {
+    if (stoodMs >= STOOD_MS) this.#failures = 0;
+    this.#failures += 1;
+    this.#failedAtMs[this.#current] = nowMs;
+    this.#current = this.#other(nowMs, random);
+    if (this.#failures === 1) return 0;
+    const pauseMs = Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** (this.#failures - 2));
+    return pauseMs * (0.5 + random() / 2);
+  }
+
+  #other(nowMs: number, random: () => number): number {
+    const others = this.#failedAtMs.map((_, index) => index).filter((index) => index !== this.#current);
+    if (others.length === 0) return this.#current;
+    const good = others.filter((index) => nowMs - this.#failedAtMs[index]! > FAILED_LATELY_MS);
+    const candidates = good.length > 0 ? good : others;
+    return candidates[Math.floor(random() * candidates.length)]!;
+  }
+}

@@ -1,0 +1,384 @@
+/**
+ * A client's connection to the platform: one WebSocket at a time, another one when it ends or falls
+ * silent, and the requests that are open, which outlive connections.
+ *
+ *   idle -> connecting -> open -> attaching -> attached      (no ticket yet: open)
+ *     ^          |          |         |            |
+ *     +-- pausing <---------+---------+------------+         closed: for good
+ *
+ * Every request is safe to repeat (sends carry a client message id), so after a reconnect all open
+ * ones are simply sent again, in their order, until an answer comes or their time is over.
+ */
+import {
+  type ClientFrame,
+  decodeServerFrame,
+  encodeClientFrame,
+  type Failure,
+  type Push,
+  type ServerFrame,
+} from "../protos/gen/tricampus/client/v1/frame_codec.ts";
+import { fromBytes, toBytes } from "../services/svrkit/codec.ts";
+import { type Code, codes, RpcError } from "../services/svrkit/errors.ts";
+import type { Method } from "../services/svrkit/method.ts";
+import { type Endpoint, EndpointChooser } from "./endpoints.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { startTicking, type Ticking } from "./ticker.ts";
+
+const CONNECT_TIMEOUT_MS = 1_000;
+const OPEN_REQUESTS_MAX = 64;
+const REQUEST_BYTES_MAX = 1_000_000;
+const RETRY_FIRST_MS = 50;
+const RETRY_LAST_MS = 500;
+
+export type LinkState = "idle" | "pausing" | "connecting" | "open" | "attaching" | "attached" | "closed";
+
+export interface LinkEvents {
+  push(push: Push): void;
+  /** What a connection is opened with. */
+  attach(): { ticket: Uint8Array; snapshot: Uint8Array; wantPush: boolean } | undefined;
+  changed(state: LinkState, campus: string): void;
+  tick(nowMs: number): void;
+}
+
+export interface RequestOptions {
+  readonly timeoutMs: number;
+  /** Sent without a ticket, before Attach. */
+  readonly beforeAttach?: boolean;
+  /** Codes besides the retryable ones after which the request is sent again. */
+  readonly retryAlso?: readonly string[];
+}
+
+interface OpenRequest {
+  readonly frame: Uint8Array;
+  readonly options: RequestOptions;
+  readonly deadlineMs: number;
+  sent: boolean;
+  attempts: number;
+  retryAtMs: number;
+  lastError: RpcError | undefined;
+  readonly done: (body: Uint8Array) => void;
+  readonly fail: (error: RpcError) => void;
+}
+
+export class Link implements Ticking {
+  readonly #endpoints: readonly Endpoint[];
+  readonly #events: LinkEvents;
+  readonly #chooser: EndpointChooser;
+  readonly #heartbeat = new Heartbeat();
+  readonly #requests = new Map<number, OpenRequest>();
+  readonly #watchers = new Set<{ deadlineMs: number; done: () => void; fail: (e: RpcError) => void }>();
+  #state: LinkState = "idle";
+  #refused: RpcError | undefined;
+  #socket: WebSocket | undefined;
+  #sinceMs = 0;
+  #dueMs = 0;
+  #nextId = 1;
+  #attachId = 0;
+  #stopTicking: (() => void) | undefined;
+
+  constructor(endpoints: readonly Endpoint[], events: LinkEvents) {
+    if (endpoints.length === 0) throw new RpcError("INVALID_ARGUMENT", "a client needs at least one endpoint");
+    this.#endpoints = endpoints;
+    this.#events = events;
+    this.#chooser = new EndpointChooser(endpoints.length);
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  get campus(): string {
+    return this.#endpoints[this.#chooser.current]!.campus;
+  }
+
+  get openRequests(): number {
+    return this.#requests.size;
+  }
+
+  start(): void {
+    if (this.#state !== "idle") return;
+    this.#stopTicking = startTicking(this);
+    this.#connect();
+  }
+
+  /** There is a ticket, or another one: attaches with it. */
+  ticketChanged(): void {
+    this.#refused = undefined;
+    if (this.#state === "open") this.#attach();
+    else if (this.#state === "attached" || this.#state === "attaching") this.#lost("the ticket changed");
+  }
+
+  /** Resolves when attached; rejects when the ticket is refused or the time is over. */
+  whenAttached(timeoutMs: number): Promise<void> {
+    if (this.#state === "attached") return Promise.resolve();
+    if (this.#refused !== undefined) return Promise.reject(this.#refused);
+    const deadlineMs = performance.now() + timeoutMs;
+    return new Promise((done, fail) => this.#watchers.add({ deadlineMs, done, fail }));
+  }
+
+  request<I, O>(method: Method<I, O>, message: I, options: RequestOptions): Promise<O> {
+    return new Promise<O>((resolve, fail) => {
+      const done = (body: Uint8Array) => {
+        try {
+          resolve(fromBytes(method.decodeResponse, body));
+        } catch (error) {
+          fail(new RpcError("INTERNAL", `the answer of ${method.name} cannot be read`, { cause: error }));
+        }
+      };
+      this.#add(method, toBytes(method.encodeRequest, message), { options, done, fail });
+    });
+  }
+
+  #add(
+    method: { readonly name: string },
+    body: Uint8Array,
+    facts: Pick<OpenRequest, "options" | "done" | "fail">,
+  ): void {
+    const refusal = this.#refuse(body, facts.options);
+    if (refusal !== undefined) {
+      facts.fail(refusal);
+      return;
+    }
+    const id = this.#takeId();
+    const name = method.name.slice(method.name.lastIndexOf(".") + 1);
+    const request: OpenRequest = {
+      ...facts,
+      frame: encode({ id, kind: { case: "request", value: { method: name, body } } }),
+      deadlineMs: performance.now() + facts.options.timeoutMs,
+      sent: false,
+      attempts: 0,
+      retryAtMs: 0,
+      lastError: undefined,
+    };
+    this.#requests.set(id, request);
+    this.start();
+    if (this.#canSend(request)) this.#send(request);
+  }
+
+  #refuse(body: Uint8Array, options: RequestOptions): RpcError | undefined {
+    if (this.#state === "closed") return new RpcError("FAILED_PRECONDITION", "this client is closed");
+    if (this.#refused !== undefined && options.beforeAttach !== true) return this.#refused;
+    if (body.length > REQUEST_BYTES_MAX) {
+      return new RpcError("TOO_LARGE", `a request of ${body.length} bytes; at most ${REQUEST_BYTES_MAX}`);
+    }
+    if (this.#requests.size < OPEN_REQUESTS_MAX) return undefined;
+    return new RpcError("RESOURCE_EXHAUSTED", `${OPEN_REQUESTS_MAX} requests are open; wait for one to end`);
+  }
+
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#become("closed");
+    this.#stopTicking?.();
+    this.#drop();
+    this.#failAll(new RpcError("UNAVAILABLE", "this client was closed"), () => true);
+  }
+
+  tick(nowMs: number, lateMs: number): void {
+    if (this.#state === "pausing") {
+      if (nowMs >= this.#dueMs) this.#connect();
+    } else if (this.#state === "connecting") {
+      this.#dueMs += lateMs;
+      if (nowMs >= this.#dueMs) this.#lost("connecting took too long");
+    } else if (this.#socket !== undefined) {
+      this.#beat(nowMs, lateMs);
+    }
+    if (this.#requests.size > 0) this.#look(nowMs);
+    for (const watcher of this.#watchers) {
+      if (watcher.deadlineMs > nowMs) continue;
+      this.#watchers.delete(watcher);
+      watcher.fail(new RpcError("UNAVAILABLE", "no campus could be reached in time"));
+    }
+    this.#events.tick(nowMs);
+  }
+
+  #beat(nowMs: number, lateMs: number): void {
+    const verdict = this.#heartbeat.look(nowMs, lateMs);
+    if (verdict === "dead") this.#lost("the connection is silent");
+    else if (verdict === "ping") this.#write(encode({ id: this.#takeId(), kind: { case: "ping", value: {} } }));
+  }
+
+  /** Requests whose time is over, or has come again. */
+  #look(nowMs: number): void {
+    for (const [id, request] of this.#requests) {
+      if (request.deadlineMs <= nowMs) {
+        this.#settle(id, request);
+        const last = request.lastError === undefined ? "" : ` (last: ${request.lastError.message})`;
+        request.fail(new RpcError("DEADLINE_EXCEEDED", `no answer in ${request.options.timeoutMs} ms${last}`));
+      } else if (request.retryAtMs > 0 && request.retryAtMs <= nowMs && this.#canSend(request)) {
+        this.#send(request);
+      }
+    }
+  }
+
+  #connect(): void {
+    const endpoint = this.#endpoints[this.#chooser.current]!;
+    this.#sinceMs = performance.now();
+    this.#dueMs = this.#sinceMs + CONNECT_TIMEOUT_MS;
+    const socket = new WebSocket(`${endpoint.url.replace(/^http/, "ws").replace(/\/$/, "")}/v1/connect`);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    this.#become("connecting");
+    // A socket that was given up may still speak; nobody listens to it.
+    const ifCurrent = (act: () => void) => () => {
+      if (this.#socket === socket) act();
+    };
+    socket.onopen = ifCurrent(() => this.#opened());
+    socket.onclose = ifCurrent(() => this.#lost("the connection ended"));
+    socket.onerror = ifCurrent(() => this.#lost("the connection failed"));
+    socket.onmessage = (event) => {
+      if (this.#socket === socket) this.#receive(event.data as ArrayBuffer);
+    };
+  }
+
+  #opened(): void {
+    this.#heartbeat.reset(performance.now());
+    this.#become("open");
+    this.#attach();
+    this.#sendAll();
+  }
+
+  #attach(): void {
+    const value = this.#events.attach();
+    if (value === undefined || this.#refused !== undefined) return;
+    this.#attachId = this.#takeId();
+    this.#become("attaching");
+    this.#heartbeat.asked(performance.now());
+    this.#write(encode({ id: this.#attachId, kind: { case: "attach", value } }));
+  }
+
+  #lost(_reason: string): void {
+    const nowMs = performance.now();
+    this.#drop();
+    for (const request of this.#requests.values()) request.sent = false;
+    const pauseMs = this.#chooser.failed(nowMs, nowMs - this.#sinceMs, Math.random);
+    this.#dueMs = nowMs + pauseMs;
+    this.#become("pausing");
+    if (pauseMs === 0) this.#connect();
+  }
+
+  #drop(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.close();
+  }
+
+  #receive(data: ArrayBuffer): void {
+    this.#heartbeat.heard(performance.now());
+    const frame = fromBytes(decodeServerFrame, new Uint8Array(data));
+    switch (frame.kind?.case) {
+      case "push":
+        this.#events.push(frame.kind.value);
+        return;
+      case "body":
+      case "failure":
+        this.#answered(frame.id, frame.kind);
+        return;
+      case "attached":
+        this.#attached();
+        return;
+      case "leave":
+        this.#lost("the campus asked to leave");
+        return;
+    }
+  }
+
+  #attached(): void {
+    this.#heartbeat.answered();
+    this.#become("attached");
+    for (const watcher of this.#watchers) watcher.done();
+    this.#watchers.clear();
+    this.#sendAll();
+  }
+
+  #answered(id: number, kind: Extract<ServerFrame["kind"], { case: "body" | "failure" }>): void {
+    if (id === this.#attachId && kind.case === "failure") {
+      this.#refuseTicket(errorOf(kind.value));
+      return;
+    }
+    const request = this.#requests.get(id);
+    if (request === undefined) return;
+    if (kind.case === "failure" && this.#retries(request, kind.value)) return;
+    this.#settle(id, request);
+    if (kind.case === "body") request.done(kind.value);
+    else request.fail(errorOf(kind.value));
+  }
+
+  /** Whether a request that failed is tried again later. */
+  #retries(request: OpenRequest, failure: Failure): boolean {
+    if (!failure.retryable && request.options.retryAlso?.includes(failure.code) !== true) return false;
+    if (request.sent) this.#heartbeat.answered();
+    request.sent = false;
+    request.attempts += 1;
+    request.lastError = errorOf(failure);
+    const pauseMs = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** (request.attempts - 1));
+    request.retryAtMs = performance.now() + pauseMs * (0.5 + Math.random() / 2);
+    return true;
+  }
+
+  #refuseTicket(error: RpcError): void {
+    this.#heartbeat.answered();
+    this.#refused = error;
+    this.#become("open");
+    for (const watcher of this.#watchers) watcher.fail(error);
+    this.#watchers.clear();
+    this.#failAll(error, (request) => request.options.beforeAttach !== true);
+  }
+
+  #failAll(error: RpcError, which: (request: OpenRequest) => boolean): void {
+    for (const [id, request] of this.#requests) {
+      if (!which(request)) continue;
+      this.#settle(id, request);
+      request.fail(error);
+    }
+    if (this.#state !== "closed") return;
+    for (const watcher of this.#watchers) watcher.fail(error);
+    this.#watchers.clear();
+  }
+
+  #settle(id: number, request: OpenRequest): void {
+    this.#requests.delete(id);
+    if (request.sent) this.#heartbeat.answered();
+  }
+
+  #canSend(request: OpenRequest): boolean {
+    if (request.sent || this.#socket === undefined) return false;
+    if (this.#state === "attached") return true;
+    return request.options.beforeAttach === true && (this.#state === "open" || this.#state === "attaching");
+  }
+
+  #sendAll(): void {
+    for (const request of this.#requests.values()) if (this.#canSend(request)) this.#send(request);
+  }
+
+  #send(request: OpenRequest): void {
+    request.sent = true;
+    request.retryAtMs = 0;
+    this.#heartbeat.asked(performance.now());
+    this.#write(request.frame);
+  }
+
+  #write(frame: Uint8Array): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(frame);
+  }
+
+  #takeId(): number {
+    const id = this.#nextId;
+    this.#nextId = (id + 1) >>> 0 || 1;
+    return id;
+  }
+
+  #become(state: LinkState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#events.changed(state, this.campus);
+  }
+}
+
+function encode(frame: ClientFrame): Uint8Array<ArrayBuffer> {
+  return toBytes(encodeClientFrame, frame) as Uint8Array<ArrayBuffer>;
+}
+
+function errorOf(failure: Failure): RpcError {
+  const code: Code = failure.code in codes ? (failure.code as Code) : "INTERNAL";
+  return new RpcError(code, failure.message);
+}

@@ -1,0 +1,128 @@
+/**
+ * Working off groups: entries of a group's stream become messages in its table, then rows in its
+ * members' inboxes, then the stream's offset moves on.
+ *
+ * A group is worked on step by step: the next entries are taken when the last step's rows are in
+ * every inbox, and everything that came meanwhile makes one step. So the busier the machine, the
+ * larger the steps and the cheaper a row.
+ *
+ * The state of a group stays in memory while this worker's steps follow one another. Whenever that
+ * is in doubt (another worker took a step, a call failed midway) it is read again, and what the
+ * table holds beyond `delivered` is delivered first: by somebody, once or twice, it makes no
+ * difference to the inboxes.
+ */
+import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import type { Callee } from "../../svrkit/client.ts";
+import type { Logger } from "../../svrkit/log.ts";
+import { counter } from "../../svrkit/monitors/registry.ts";
+import { RecentlyUsed } from "../recently-used.ts";
+import type { FanoutOptions } from "./config.ts";
+import type { Delivering } from "./delivering.ts";
+import { planBatch, type SlotEntry } from "./plan/batch.ts";
+import { planTargets } from "./plan/delivery.ts";
+import { type GroupState, groupStateOf } from "./plan/group-state.ts";
+
+const TIMEOUT_MS = 5_000;
+const PAGE_MESSAGES_MAX = 100;
+const NOTHING_WORKED: ReadonlySet<string> = new Set();
+
+const steps = counter("fanout.steps");
+const numbered = counter("fanout.messages_numbered");
+const lost = counter("fanout.steps_lost");
+
+export interface GroupWorkerParts {
+  readonly groups: Callee;
+  readonly delivering: Pick<Delivering, "deliver">;
+  readonly log: Logger;
+  readonly options: FanoutOptions;
+}
+
+export class GroupWorker {
+  readonly #parts: GroupWorkerParts;
+  readonly #states: RecentlyUsed<string, GroupState>;
+
+  constructor(parts: GroupWorkerParts) {
+    this.#parts = parts;
+    this.#states = new RecentlyUsed(parts.options.groupsRememberedMax);
+  }
+
+  /**
+   * Takes one step with entries from the front of `entries`. Resolves to the slot through which the
+   * stream is worked off and delivered. One call at a time a group.
+   */
+  async step(groupId: string, entries: readonly SlotEntry[]): Promise<number> {
+    const known = this.#states.get(groupId);
+    // Not kept while its step is on the way: a step that fails leaves it in doubt.
+    this.#states.delete(groupId);
+    const state = known ?? (await this.#takeOver(groupId));
+    if (state === undefined) {
+      this.#parts.log.error({ groupId }, "entries of a group that does not exist are left out");
+      return entries.at(-1)?.slot ?? 0;
+    }
+    const worked = known === undefined ? await this.#worked(groupId, entries) : NOTHING_WORKED;
+    const after = await this.#apply(state, entries, worked);
+    if (after === undefined) {
+      lost.value += 1;
+      return state.offset;
+    }
+    this.#states.set(groupId, after);
+    return after.offset;
+  }
+
+  async #apply(
+    state: GroupState,
+    entries: readonly SlotEntry[],
+    worked: ReadonlySet<string>,
+  ): Promise<GroupState | undefined> {
+    const { batchMessagesMax: messagesMax, batchBytesMax: bytesMax, membersMax } = this.#parts.options;
+    const planned = planBatch(state, entries, { messagesMax, bytesMax, membersMax, worked });
+    if (planned === undefined) return state;
+    const { request, after } = planned;
+    const options = { timeoutMs: TIMEOUT_MS };
+    const { applied } = await this.#parts.groups.call(GroupData.apply, request, options);
+    if (!applied) return undefined;
+    steps.value += 1;
+    numbered.value += request.messages.length;
+    const range = { after: state.lastSequence, through: after.lastSequence };
+    const targets = planTargets(after.members, range);
+    await this.#parts.delivering.deliver(state.groupId, request.messages, targets);
+    return { ...after, deliveredSequence: after.lastSequence };
+  }
+
+  /** The group as its table has it, with everything in it delivered. */
+  async #takeOver(groupId: string): Promise<GroupState | undefined> {
+    const read = await this.#parts.groups.call(
+      GroupData.read,
+      { groupId, consistency: Consistency.STRONG },
+      { timeoutMs: TIMEOUT_MS },
+    );
+    if (!read.exists) return undefined;
+    const state = groupStateOf(groupId, read);
+    for (let after = state.deliveredSequence; after < state.lastSequence; ) {
+      const { messages } = await this.#parts.groups.call(
+        GroupData.messages,
+        { groupId, afterSequence: after, limit: PAGE_MESSAGES_MAX },
+        { timeoutMs: TIMEOUT_MS },
+      );
+      const through = Math.min(messages.at(-1)?.sequence ?? state.lastSequence, state.lastSequence);
+      const targets = planTargets(state.members, { after, through });
+      await this.#parts.delivering.deliver(groupId, messages, targets);
+      after = through;
+    }
+    return { ...state, deliveredSequence: state.lastSequence };
+  }
+
+  /** Which of the entries were worked off before: one can come again, long after its first slot. */
+  async #worked(groupId: string, entries: readonly SlotEntry[]): Promise<ReadonlySet<string>> {
+    const entryIds = entries
+      .slice(0, this.#parts.options.batchMessagesMax)
+      .flatMap(({ entry }) => (entry === undefined ? [] : [entry.id]));
+    const { outcomes } = await this.#parts.groups.call(
+      GroupData.entryOutcomes,
+      { groupId, entryIds },
+      { timeoutMs: TIMEOUT_MS },
+    );
+    return new Set(outcomes.filter((outcome) => outcome.done).map((outcome) => outcome.entryId));
+  }
+}
