@@ -106,6 +106,7 @@ async function measure(): Promise<void> {
   const client = new Client({ process: "bench/client", campus: "" });
   const kv = new KvClient(client.callee("kvsvr", addresses, { caller: "bench" }));
   await kv.write(put(0), { timeoutMs: 20_000 });
+  const fill = await fillAll(kv);
   const puts = await run("put", children, async (i) => {
     await kv.write(put(i));
   });
@@ -114,9 +115,22 @@ async function measure(): Promise<void> {
   });
   client.stop();
   for (const child of children) child.disconnect();
+  console.log(`fill: ${fill} first writes of a key a second`);
   console.table([puts, gets]);
   if (values.dir === undefined) rmSync(root, { recursive: true, force: true });
-  console.log(JSON.stringify({ put: puts, get: gets }));
+  console.log(JSON.stringify({ fillPerSecond: fill, put: puts, get: gets }));
+}
+
+/** Writes every key once, so that what is measured are changes, not creations. */
+async function fillAll(kv: KvClient): Promise<number> {
+  const keys = Number(values.keys);
+  const started = monotonicMs();
+  let next = 0;
+  const loop = async () => {
+    while (next < keys) await kv.write(put(next++));
+  };
+  await Promise.all(Array.from({ length: Number(values.inflight) }, loop));
+  return Math.round(keys / ((monotonicMs() - started) / 1_000));
 }
 
 function keyOf(i: number) {

@@ -1,7 +1,7 @@
 /** From a data folder to what a command talks to. */
 import { Process, type StatusReply } from "../protos/gen/tricampus/svrkit/v1/process_codec.ts";
-import { Platform } from "../services/platform/platform.ts";
 import { type Address, clientEndpoints, planLayout } from "../services/platform/layout.ts";
+import { Platform } from "../services/platform/platform.ts";
 import { type Callee, Client } from "../services/svrkit/client.ts";
 import { type CommandCall, textOption } from "./command.ts";
 import { EXIT, Failure } from "./failure.ts";
@@ -45,7 +45,8 @@ export interface Endpoint {
 export function parseEndpoints(text: string): Endpoint[] {
   return text.split(",").map((part) => {
     const [campus, url] = part.split(/=(.*)/s);
-    if (campus !== undefined && url !== undefined && /^wss?:\/\/./.test(url)) return { campus, url };
+    if (campus !== undefined && url !== undefined && /^wss?:\/\/./.test(url))
+      return { campus, url };
     throw new Failure(EXIT.usage, `--endpoints: "${part}" is not like a=ws://127.0.0.1:7100`);
   });
 }
@@ -69,7 +70,9 @@ export class Inspector {
   async statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>> {
     const { host } = this.#platform.config;
     const found = new Map<string, StatusReply>();
-    const planned = planLayout(this.#platform.config).processes.filter((p) => processes.has(p.name));
+    const planned = planLayout(this.#platform.config).processes.filter((p) =>
+      processes.has(p.name),
+    );
     await Promise.all(
       planned.map(async ({ name, campus, doors }) => {
         const callee = this.#callee(name, [{ campus, host, port: doors[0]!.port }]);

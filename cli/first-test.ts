@@ -2,12 +2,13 @@
  * Does the platform work? One value is written and read back through every campus's own replica:
  * what `up` waits for before it says so.
  */
+
+import { Keyspace, Kv, Level } from "../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { Platform } from "../services/platform/platform.ts";
 import type { Callee } from "../services/svrkit/client.ts";
 import { newOperationId } from "../services/svrkit/operation-id.ts";
 import { Inspector } from "./connect.ts";
 import { EXIT, Failure } from "./failure.ts";
-import { Keyspace, Kv, Level } from "../protos/gen/tricampus/kv/v1/kv_codec.ts";
 
 const KEY = Buffer.from("platform/first-test");
 const CALL_TIMEOUT_MS = 2_000;

@@ -76,7 +76,10 @@ function addCommand(parent: Command, name: string, definition: CommandDefinition
   for (const [flags, text] of definition.options ?? []) command.option(flags, text);
   command
     .option("--json", "print JSON for programs")
-    .option("--data-dir <dir>", "the platform's data folder (else $TRICAMPUS_DATA, else ./data here)")
+    .option(
+      "--data-dir <dir>",
+      "the platform's data folder (else $TRICAMPUS_DATA, else ./data here)",
+    )
     .addHelpText("after", EXIT_CODES)
     .action(async (...given: unknown[]) => {
       const options = command.opts();

@@ -42,7 +42,9 @@ export class EndpointChooser {
   }
 
   #other(nowMs: number, random: () => number): number {
-    const others = this.#failedAtMs.map((_, index) => index).filter((index) => index !== this.#current);
+    const others = this.#failedAtMs
+      .map((_, index) => index)
+      .filter((index) => index !== this.#current);
     if (others.length === 0) return this.#current;
     const good = others.filter((index) => nowMs - this.#failedAtMs[index]! > FAILED_LATELY_MS);
     const candidates = good.length > 0 ? good : others;

@@ -14,16 +14,15 @@ export class Heartbeat {
   #asked = 0;
   /** When the other side was last heard, or first had reason to speak. */
   #quietSinceMs = 0;
-  #pinged = false;
+  #pingedAtMs: number | undefined;
 
   reset(nowMs: number): void {
     this.#asked = 0;
-    this.#quietSinceMs = nowMs;
-    this.#pinged = false;
+    this.heard(nowMs);
   }
 
   asked(nowMs: number): void {
-    if (this.#asked === 0 && !this.#pinged) this.#quietSinceMs = nowMs;
+    if (this.#asked === 0) this.#quietSinceMs = nowMs;
     this.#asked += 1;
   }
 
@@ -33,18 +32,20 @@ export class Heartbeat {
 
   heard(nowMs: number): void {
     this.#quietSinceMs = nowMs;
-    this.#pinged = false;
+    this.#pingedAtMs = undefined;
   }
 
   /** `lateMs`: time in which this process could not have heard anything. */
   look(nowMs: number, lateMs: number): "fine" | "ping" | "dead" {
     this.#quietSinceMs += lateMs;
-    const quietMs = nowMs - this.#quietSinceMs;
-    const pingAfterMs = this.#asked > 0 ? PING_AFTER_MS : IDLE_PING_MS;
-    const deadAfterMs = pingAfterMs + (this.#asked > 0 ? DEAD_AFTER_MS : IDLE_DEAD_MS);
-    if (quietMs >= deadAfterMs && this.#pinged) return "dead";
-    if (quietMs < pingAfterMs || this.#pinged) return "fine";
-    this.#pinged = true;
+    const isAsked = this.#asked > 0;
+    if (this.#pingedAtMs !== undefined) {
+      this.#pingedAtMs += lateMs;
+      const sinceMs = Math.max(this.#pingedAtMs, this.#quietSinceMs);
+      return nowMs - sinceMs >= (isAsked ? DEAD_AFTER_MS : IDLE_DEAD_MS) ? "dead" : "fine";
+    }
+    if (nowMs - this.#quietSinceMs < (isAsked ? PING_AFTER_MS : IDLE_PING_MS)) return "fine";
+    this.#pingedAtMs = nowMs;
     return "ping";
   }
 }

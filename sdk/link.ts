@@ -30,7 +30,14 @@ const REQUEST_BYTES_MAX = 1_000_000;
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 500;
 
-export type LinkState = "idle" | "pausing" | "connecting" | "open" | "attaching" | "attached" | "closed";
+export type LinkState =
+  | "idle"
+  | "pausing"
+  | "connecting"
+  | "open"
+  | "attaching"
+  | "attached"
+  | "closed";
 
 export interface LinkEvents {
   push(push: Push): void;
@@ -66,7 +73,11 @@ export class Link implements Ticking {
   readonly #chooser: EndpointChooser;
   readonly #heartbeat = new Heartbeat();
   readonly #requests = new Map<number, OpenRequest>();
-  readonly #watchers = new Set<{ deadlineMs: number; done: () => void; fail: (e: RpcError) => void }>();
+  readonly #watchers = new Set<{
+    deadlineMs: number;
+    done: () => void;
+    fail: (e: RpcError) => void;
+  }>();
   #state: LinkState = "idle";
   #refused: RpcError | undefined;
   #socket: WebSocket | undefined;
@@ -77,7 +88,8 @@ export class Link implements Ticking {
   #stopTicking: (() => void) | undefined;
 
   constructor(endpoints: readonly Endpoint[], events: LinkEvents) {
-    if (endpoints.length === 0) throw new RpcError("INVALID_ARGUMENT", "a client needs at least one endpoint");
+    if (endpoints.length === 0)
+      throw new RpcError("INVALID_ARGUMENT", "a client needs at least one endpoint");
     this.#endpoints = endpoints;
     this.#events = events;
     this.#chooser = new EndpointChooser(endpoints.length);
@@ -105,7 +117,7 @@ export class Link implements Ticking {
   ticketChanged(): void {
     this.#refused = undefined;
     if (this.#state === "open") this.#attach();
-    else if (this.#state === "attached" || this.#state === "attaching") this.#lost("the ticket changed");
+    else if (this.#state === "attached" || this.#state === "attaching") this.#lost();
   }
 
   /** Resolves when attached; rejects when the ticket is refused or the time is over. */
@@ -122,7 +134,11 @@ export class Link implements Ticking {
         try {
           resolve(fromBytes(method.decodeResponse, body));
         } catch (error) {
-          fail(new RpcError("INTERNAL", `the answer of ${method.name} cannot be read`, { cause: error }));
+          fail(
+            new RpcError("INTERNAL", `the answer of ${method.name} cannot be read`, {
+              cause: error,
+            }),
+          );
         }
       };
       this.#add(method, toBytes(method.encodeRequest, message), { options, done, fail });
@@ -156,13 +172,20 @@ export class Link implements Ticking {
   }
 
   #refuse(body: Uint8Array, options: RequestOptions): RpcError | undefined {
-    if (this.#state === "closed") return new RpcError("FAILED_PRECONDITION", "this client is closed");
+    if (this.#state === "closed")
+      return new RpcError("FAILED_PRECONDITION", "this client is closed");
     if (this.#refused !== undefined && options.beforeAttach !== true) return this.#refused;
     if (body.length > REQUEST_BYTES_MAX) {
-      return new RpcError("TOO_LARGE", `a request of ${body.length} bytes; at most ${REQUEST_BYTES_MAX}`);
+      return new RpcError(
+        "TOO_LARGE",
+        `a request of ${body.length} bytes; at most ${REQUEST_BYTES_MAX}`,
+      );
     }
     if (this.#requests.size < OPEN_REQUESTS_MAX) return undefined;
-    return new RpcError("RESOURCE_EXHAUSTED", `${OPEN_REQUESTS_MAX} requests are open; wait for one to end`);
+    return new RpcError(
+      "RESOURCE_EXHAUSTED",
+      `${OPEN_REQUESTS_MAX} requests are open; wait for one to end`,
+    );
   }
 
   close(): void {
@@ -178,7 +201,7 @@ export class Link implements Ticking {
       if (nowMs >= this.#dueMs) this.#connect();
     } else if (this.#state === "connecting") {
       this.#dueMs += lateMs;
-      if (nowMs >= this.#dueMs) this.#lost("connecting took too long");
+      if (nowMs >= this.#dueMs) this.#lost();
     } else if (this.#socket !== undefined) {
       this.#beat(nowMs, lateMs);
     }
@@ -193,8 +216,9 @@ export class Link implements Ticking {
 
   #beat(nowMs: number, lateMs: number): void {
     const verdict = this.#heartbeat.look(nowMs, lateMs);
-    if (verdict === "dead") this.#lost("the connection is silent");
-    else if (verdict === "ping") this.#write(encode({ id: this.#takeId(), kind: { case: "ping", value: {} } }));
+    if (verdict === "dead") this.#lost();
+    else if (verdict === "ping")
+      this.#write(encode({ id: this.#takeId(), kind: { case: "ping", value: {} } }));
   }
 
   /** Requests whose time is over, or has come again. */
@@ -203,7 +227,9 @@ export class Link implements Ticking {
       if (request.deadlineMs <= nowMs) {
         this.#settle(id, request);
         const last = request.lastError === undefined ? "" : ` (last: ${request.lastError.message})`;
-        request.fail(new RpcError("DEADLINE_EXCEEDED", `no answer in ${request.options.timeoutMs} ms${last}`));
+        request.fail(
+          new RpcError("DEADLINE_EXCEEDED", `no answer in ${request.options.timeoutMs} ms${last}`),
+        );
       } else if (request.retryAtMs > 0 && request.retryAtMs <= nowMs && this.#canSend(request)) {
         this.#send(request);
       }
@@ -214,7 +240,9 @@ export class Link implements Ticking {
     const endpoint = this.#endpoints[this.#chooser.current]!;
     this.#sinceMs = performance.now();
     this.#dueMs = this.#sinceMs + CONNECT_TIMEOUT_MS;
-    const socket = new WebSocket(`${endpoint.url.replace(/^http/, "ws").replace(/\/$/, "")}/v1/connect`);
+    const socket = new WebSocket(
+      `${endpoint.url.replace(/^http/, "ws").replace(/\/$/, "")}/v1/connect`,
+    );
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#become("connecting");
@@ -223,8 +251,8 @@ export class Link implements Ticking {
       if (this.#socket === socket) act();
     };
     socket.onopen = ifCurrent(() => this.#opened());
-    socket.onclose = ifCurrent(() => this.#lost("the connection ended"));
-    socket.onerror = ifCurrent(() => this.#lost("the connection failed"));
+    socket.onclose = ifCurrent(() => this.#lost());
+    socket.onerror = ifCurrent(() => this.#lost());
     socket.onmessage = (event) => {
       if (this.#socket === socket) this.#receive(event.data as ArrayBuffer);
     };
@@ -246,9 +274,14 @@ export class Link implements Ticking {
     this.#write(encode({ id: this.#attachId, kind: { case: "attach", value } }));
   }
 
-  #lost(_reason: string): void {
+  #lost(): void {
     const nowMs = performance.now();
     this.#drop();
+    if (this.#requests.size === 0 && this.#events.attach() === undefined) {
+      this.#stopTicking?.(); // nothing to connect for
+      this.#become("idle");
+      return;
+    }
     for (const request of this.#requests.values()) request.sent = false;
     const pauseMs = this.#chooser.failed(nowMs, nowMs - this.#sinceMs, Math.random);
     this.#dueMs = nowMs + pauseMs;
@@ -264,7 +297,13 @@ export class Link implements Ticking {
 
   #receive(data: ArrayBuffer): void {
     this.#heartbeat.heard(performance.now());
-    const frame = fromBytes(decodeServerFrame, new Uint8Array(data));
+    let frame: ServerFrame;
+    try {
+      frame = fromBytes(decodeServerFrame, new Uint8Array(data));
+    } catch {
+      this.#lost(); // not our protocol: another campus may speak it
+      return;
+    }
     switch (frame.kind?.case) {
       case "push":
         this.#events.push(frame.kind.value);
@@ -277,7 +316,7 @@ export class Link implements Ticking {
         this.#attached();
         return;
       case "leave":
-        this.#lost("the campus asked to leave");
+        this.#lost();
         return;
     }
   }
@@ -305,7 +344,8 @@ export class Link implements Ticking {
 
   /** Whether a request that failed is tried again later. */
   #retries(request: OpenRequest, failure: Failure): boolean {
-    if (!failure.retryable && request.options.retryAlso?.includes(failure.code) !== true) return false;
+    if (!failure.retryable && request.options.retryAlso?.includes(failure.code) !== true)
+      return false;
     if (request.sent) this.#heartbeat.answered();
     request.sent = false;
     request.attempts += 1;
@@ -343,7 +383,10 @@ export class Link implements Ticking {
   #canSend(request: OpenRequest): boolean {
     if (request.sent || this.#socket === undefined) return false;
     if (this.#state === "attached") return true;
-    return request.options.beforeAttach === true && (this.#state === "open" || this.#state === "attaching");
+    return (
+      request.options.beforeAttach === true &&
+      (this.#state === "open" || this.#state === "attaching")
+    );
   }
 
   #sendAll(): void {

@@ -77,24 +77,35 @@ export class MessageIndex {
    * promises that this never happens; it is counted and kept from the application, not hidden.
    */
   take(message: InboxMessage): "new" | "known" | "double" {
-    let sequences = this.#conversations.get(message.conversationId);
-    if (sequences === undefined) {
-      sequences = new SequenceSet();
-      this.#conversations.set(message.conversationId, sequences);
-    }
-    if (!sequences.add(message.sequence)) return "known";
+    if (!this.#sequences(message.conversationId).add(message.sequence)) return "known";
     if (this.#recentIds.has(message.messageId)) {
       this.doubles += 1;
       return "double";
     }
     this.#recentIds.add(message.messageId);
-    if (this.#recentIds.size > RECENT_IDS_MAX) this.#recentIds.delete(this.#recentIds.values().next().value!);
+    if (this.#recentIds.size > RECENT_IDS_MAX)
+      this.#recentIds.delete(this.#recentIds.values().next().value!);
     this.messages += 1;
     return "new";
   }
 
+  /** A double found by an earlier run. */
+  restoreDouble(conversationId: string, sequence: number): void {
+    this.#sequences(conversationId).add(sequence);
+    this.doubles += 1;
+  }
+
   conversations(): string[] {
     return [...this.#conversations.keys()];
+  }
+
+  #sequences(conversationId: string): SequenceSet {
+    let sequences = this.#conversations.get(conversationId);
+    if (sequences === undefined) {
+      sequences = new SequenceSet();
+      this.#conversations.set(conversationId, sequences);
+    }
+    return sequences;
   }
 }
 
@@ -115,7 +126,8 @@ export class MemoryStore implements DeviceStore {
       if (conversation === undefined) this.#messages.set(message.conversationId, [message]);
       else conversation.push(message);
     }
-    if (snapshot !== undefined) this.snapshot = { ...snapshot, bytes: Uint8Array.from(snapshot.bytes) };
+    if (snapshot !== undefined)
+      this.snapshot = { ...snapshot, bytes: Uint8Array.from(snapshot.bytes) };
     return fresh;
   }
 

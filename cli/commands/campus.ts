@@ -1,8 +1,8 @@
 /** `tricampus campus ...`: takes a campus down in the ways a campus can go, and brings it back. */
 import type { Campus } from "../../services/platform/campus.ts";
 import type { Platform } from "../../services/platform/platform.ts";
-import { requirePlatform } from "../connect.ts";
 import type { CommandDefinition } from "../command.ts";
+import { requirePlatform } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
 

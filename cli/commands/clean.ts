@@ -12,7 +12,11 @@ export const cleanCommand: CommandDefinition = {
   summary: "remove the data of a stopped platform",
   run: async (call) => {
     const platform = Platform.of(call.dataDir);
-    if (platform === undefined && existsSync(call.dataDir) && readdirSync(call.dataDir).length > 0) {
+    if (
+      platform === undefined &&
+      existsSync(call.dataDir) &&
+      readdirSync(call.dataDir).length > 0
+    ) {
       throw new Failure(EXIT.usage, `${call.dataDir} is not the data folder of a platform`);
     }
     const running = (await platform?.reports())?.some((report) => report.state !== "down");

@@ -1,7 +1,7 @@
 /** `tricampus up`: three campuses in the background; returns when they serve. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { checkConfig, ConfigError, type PlatformConfig } from "../../services/platform/config.ts";
+import { ConfigError, checkConfig, type PlatformConfig } from "../../services/platform/config.ts";
 import { clientEndpoints } from "../../services/platform/layout.ts";
 import { paths, readJson } from "../../services/platform/paths.ts";
 import { Platform } from "../../services/platform/platform.ts";
@@ -48,7 +48,9 @@ function readConfig(call: CommandCall): PlatformConfig {
   const basePort = textOption(call, "basePort");
   const layout = textOption(call, "layout");
   const base =
-    file === undefined ? (readJson<object>(paths.platform(call.dataDir)) ?? {}) : readConfigFile(file);
+    file === undefined
+      ? (readJson<object>(paths.platform(call.dataDir)) ?? {})
+      : readConfigFile(file);
   const isFromFile = file !== undefined && "dataDir" in base && call.options.dataDir === undefined;
   return checkConfig({
     ...base,

@@ -3,7 +3,12 @@ import { planFault } from "./fault.ts";
 
 test("fault: one campus, from one share of the messages to a later one", () => {
   expect(planFault({})).toBeUndefined();
-  expect(planFault({ killCampus: "b" })).toEqual({ kind: "kill", campus: "b", at: 0.3, backAt: 0.7 });
+  expect(planFault({ killCampus: "b" })).toEqual({
+    kind: "kill",
+    campus: "b",
+    at: 0.3,
+    backAt: 0.7,
+  });
   expect(planFault({ cutCampus: "a", at: "12.5%", backAt: "100%" })).toEqual({
     kind: "cut",
     campus: "a",

@@ -134,6 +134,7 @@ export class Proposals {
       if (verdict === "own") return composed.outcomes;
       if (verdict === "foreign") continue;
       if (verdict.verdict === "noQuorum") {
+        this.#requireDisk();
         await pause(attempt, deadlineMs, `fewer than two replicas could vote (${verdict.reason})`);
         continue;
       }
@@ -143,6 +144,13 @@ export class Proposals {
       mayForward = false;
       await pause(attempt, deadlineMs, "other proposers kept being faster");
     }
+  }
+
+  /** With a disk that takes no writes this replica cannot lead anything: another one may. */
+  #requireDisk(): void {
+    const { refusing } = this.#replica.state;
+    if (refusing === undefined) return;
+    throw new RpcError("STORAGE_REFUSED", `the disk takes no writes (${refusing}): free space or make it writable`);
   }
 
   /** Nothing is to be written: true once the base is known to be the newest version. */

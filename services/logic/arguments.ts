@@ -6,7 +6,10 @@ const CLIENT_ID_CHARACTERS_MAX = 64;
 const ID = /^[0-9a-f]{2}[0-9a-z]{1,40}-[0-9a-z]{1,40}$/;
 
 export function requireId(id: string, what: string): void {
-  requireArgument(ID.test(id), `"${id.slice(0, 100)}" cannot be ${what}: it does not look like one`);
+  requireArgument(
+    ID.test(id),
+    `"${id.slice(0, 100)}" cannot be ${what}: it does not look like one`,
+  );
 }
 
 export function requireClientId(id: string, what: string): void {

@@ -23,7 +23,10 @@ export async function findTakenPort(
 ): Promise<TakenPort | undefined> {
   for (const { name, campus, doors, httpPort } of planLayout(config).processes) {
     if (!campuses.includes(campus)) continue;
-    const ports = [...doors.map((door) => door.port), ...(httpPort === undefined ? [] : [httpPort])];
+    const ports = [
+      ...doors.map((door) => door.port),
+      ...(httpPort === undefined ? [] : [httpPort]),
+    ];
     for (const port of ports) {
       if (!(await isFree(config.host, port))) return { port, process: name };
     }

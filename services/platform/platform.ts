@@ -4,6 +4,7 @@
  */
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { permitBootstrap } from "./bootstrap.ts";
 import { Campus, type CampusReport } from "./campus.ts";
 import { ConfigError, type PlatformConfig } from "./config.ts";
 import { findTakenPort } from "./free-ports.ts";
@@ -56,6 +57,7 @@ export class Platform {
     mkdirSync(this.config.dataDir, { recursive: true });
     chmodSync(this.config.dataDir, 0o700);
     ensureSecrets(this.config.dataDir);
+    if (before === undefined) permitBootstrap(this.config);
     if (before === undefined) this.#permitBootstrap();
     writeJson(paths.platform(this.config.dataDir), this.config);
     for (const name of down) this.campus(name)!.start();

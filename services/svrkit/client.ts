@@ -231,7 +231,8 @@ export class Callee {
 
   #outOfTime(last: RpcError | undefined): RpcError {
     const why = last === undefined ? "its deadline had passed" : `last: ${last.message}`;
-    return new RpcError("UNAVAILABLE", `no replica of ${this.service} answered in time (${why})`);
+    const code = last?.code ?? "UNAVAILABLE";
+    return new RpcError(code, `no replica of ${this.service} could do it in time (${why})`);
   }
 }
 

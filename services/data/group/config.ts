@@ -2,7 +2,7 @@ import { z } from "zod";
 
 export const groupDataOptions = z.strictObject({
   /** A page of Messages ends when it is about so large. */
-  pageBytesMax: z.int().min(65_536).max(4_194_304).default(131_072),
+  pageBytesMax: z.int().min(65_536).max(524_288).default(131_072),
 });
 
 export type GroupDataOptions = z.infer<typeof groupDataOptions>;

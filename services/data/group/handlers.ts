@@ -1,5 +1,4 @@
 /** The doors of groups, and who may pass each. */
-import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import {
   type ApplyEntriesReply,
   type ApplyEntriesRequest,
@@ -20,10 +19,11 @@ import {
 import { type Key, Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, type CallOptions, forward } from "../../svrkit/call.ts";
-import { requireArgument, RpcError } from "../../svrkit/errors.ts";
+import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
 import { levelOf } from "../consistency.ts";
+import { firstRows } from "../page.ts";
 import type { GroupDataOptions } from "./config.ts";
 import {
   applyChange,
@@ -42,9 +42,6 @@ import {
 } from "./rows.ts";
 
 const WORKER = "fanout";
-const STEP_ROWS_MAX = 50;
-const PAGE_ROWS_MAX = 1_000;
-const MEMBER_ROWS_STEP = 500;
 const OUTCOMES_MAX = 1_000;
 
 export class GroupDataHandlers {
@@ -114,7 +111,7 @@ export class GroupDataHandlers {
     const members: GroupMemberRecord[] = [];
     for (let first = MEMBER_ROWS.first; ; ) {
       const page = await this.#kv.scanRows(
-        { key, first, end: MEMBER_ROWS.end, limit: MEMBER_ROWS_STEP, level, reverse: false },
+        { key, first, end: MEMBER_ROWS.end, limit: 0, level, reverse: false },
         options,
       );
       for (const row of page.rows) members.push(readMember(row.value));
@@ -160,23 +157,12 @@ export class GroupDataHandlers {
 
   async messages(request: GroupMessagesRequest, call: Call): Promise<GroupMessagesReply> {
     requireCaller(call, [WORKER], "reading a group's messages");
+    const { first, end } = messagesAfter(request.afterSequence);
     const key = groupKey(request.groupId);
-    const rowsMax = Math.min(request.limit || PAGE_ROWS_MAX, PAGE_ROWS_MAX);
-    const messages: InboxMessage[] = [];
-    for (let bytes = 0; ; ) {
-      const { first, end } = messagesAfter(messages.at(-1)?.sequence ?? request.afterSequence);
-      const limit = Math.min(STEP_ROWS_MAX, rowsMax - messages.length);
-      const page = await this.#kv.scanRows(
-        { key, first, end, limit, level: Level.STRONG, reverse: false },
-        forward(call),
-      );
-      for (const row of page.rows) {
-        bytes += row.value.length;
-        messages.push(readMessage(row.value));
-      }
-      const isFull = messages.length >= rowsMax || bytes >= this.#options.pageBytesMax;
-      if (!page.more || isFull || page.rows.length === 0) return { messages };
-    }
+    const scan = { key, first, end, limit: request.limit, level: Level.STRONG, reverse: false };
+    const page = await this.#kv.scanRows(scan, forward(call));
+    const rows = firstRows(page.rows, this.#options.pageBytesMax);
+    return { messages: rows.map((row) => readMessage(row.value)) };
   }
 }
 

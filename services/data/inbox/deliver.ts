@@ -14,7 +14,7 @@ import {
 import type { ChangeReply, ChangeRequest } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
-import { requireArgument, RpcError } from "../../svrkit/errors.ts";
+import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { InboxDataOptions } from "./config.ts";
 import { type DeliveryChange, deliveryChange, encodeRows, inboxKey } from "./rows.ts";
 

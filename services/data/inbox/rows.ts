@@ -14,8 +14,8 @@ import {
 } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import {
   type CommittedMessage,
-  decodeCommittedMessage,
   type DeliveryTarget,
+  decodeCommittedMessage,
   encodeCommittedMessage,
   type InboxRow,
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
@@ -63,10 +63,7 @@ export interface EncodedRows {
   }[];
 }
 
-export function encodeRows(
-  conversationId: string,
-  messages: readonly InboxMessage[],
-): EncodedRows {
+export function encodeRows(conversationId: string, messages: readonly InboxMessage[]): EncodedRows {
   const prefix = Buffer.from(`${DELIVERED}${conversationId}/`);
   const rows = messages.map((message) => {
     const row = sequenceKey(prefix, message.sequence);

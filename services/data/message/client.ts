@@ -14,6 +14,7 @@ export function usersOf(conversationId: string): readonly string[] {
   if (!conversationId.startsWith(PREFIX)) return [];
   const users = conversationId.slice(PREFIX.length).split(BETWEEN);
   const [one, other] = users;
-  const isWhole = users.length === 2 && one !== "" && conversationOf(one!, other!) === conversationId;
+  const isWhole =
+    users.length === 2 && one !== "" && conversationOf(one!, other!) === conversationId;
   return isWhole ? users : [];
 }

@@ -1,5 +1,4 @@
 /** The doors of 1:1 conversations: each needs the ticket of one of the two. */
-import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import type {
   AppendMessageReply,
   AppendMessageRequest,
@@ -10,18 +9,16 @@ import type {
 } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
-import { requireArgument, RpcError } from "../../svrkit/errors.ts";
+import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireTicketOf } from "../authority.ts";
 import { levelOf } from "../consistency.ts";
+import { firstRows } from "../page.ts";
 import { conversationOf, usersOf } from "./client.ts";
 import type { MessageDataOptions } from "./config.ts";
 import { appendChange, conversationKey, messagesAfter, readMessage } from "./rows.ts";
 import { findSequences } from "./sequences.ts";
 
-/** Small enough for a frame even if every message is as large as one can be. */
-const STEP_ROWS_MAX = 50;
-const PAGE_ROWS_MAX = 1_000;
 const SEQUENCES_MAX = 1_000;
 
 export class MessageHandlers {
@@ -51,26 +48,13 @@ export class MessageHandlers {
   }
 
   async read(request: ReadMessagesRequest, call: Call): Promise<ReadMessagesReply> {
-    const { conversationId, afterSequence, consistency } = request;
+    const { conversationId, consistency } = request;
     requireTicketOf(this.#tickets, call, usersOf(conversationId));
-    const rowsMax = Math.min(request.limit || PAGE_ROWS_MAX, PAGE_ROWS_MAX);
+    const { first, end } = messagesAfter(request.afterSequence);
     const key = conversationKey(conversationId);
-    const level = levelOf(consistency);
-    const messages: InboxMessage[] = [];
-    for (let bytes = 0; ; ) {
-      const { first, end } = messagesAfter(messages.at(-1)?.sequence ?? afterSequence);
-      const limit = Math.min(STEP_ROWS_MAX, rowsMax - messages.length);
-      const page = await this.#kv.scanRows(
-        { key, first, end, limit, level, reverse: false },
-        forward(call),
-      );
-      for (const row of page.rows) {
-        bytes += row.value.length;
-        messages.push(readMessage(row));
-      }
-      const isFull = messages.length >= rowsMax || bytes >= this.#options.pageBytesMax;
-      if (!page.more || isFull || page.rows.length === 0) return { messages };
-    }
+    const scan = { key, first, end, limit: request.limit, level: levelOf(consistency) };
+    const page = await this.#kv.scanRows({ ...scan, reverse: false }, forward(call));
+    return { messages: firstRows(page.rows, this.#options.pageBytesMax).map(readMessage) };
   }
 
   async sequences(request: SequencesRequest, call: Call): Promise<SequencesReply> {

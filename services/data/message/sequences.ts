@@ -6,8 +6,8 @@ import type { CallOptions } from "../../svrkit/call.ts";
 import { levelOf } from "../consistency.ts";
 import { conversationKey, indexRowKey, isMessageRow, readMessage } from "./rows.ts";
 
-/** Small enough for a frame even if every row is as large as a row can be. */
-const STEP_ROWS_MAX = 60;
+/** Index rows so many versions apart are looked for in one scan: reading on beats another read. */
+const VERSIONS_APART_MAX = 60;
 
 export async function findSequences(
   kv: KvClient,
@@ -21,7 +21,7 @@ export async function findSequences(
   const index = await kv.getRows({ key, rows, marks: [], level }, options);
   for (const { first, last } of ranges(index.rows)) {
     for (let afterVersion = first - 1; afterVersion < last; ) {
-      const limit = STEP_ROWS_MAX;
+      const limit = 4 * (last - afterVersion);
       const page = await kv.scanChanges({ key, afterVersion, limit, level }, options);
       for (const row of page.rows.filter(isMessageRow)) {
         const { messageId, sequence } = readMessage(row);
@@ -42,7 +42,7 @@ export function ranges(rows: readonly Pick<VersionedRow, "version">[]): {
   const found: { first: number; last: number }[] = [];
   for (const version of rows.map((row) => row.version).sort((a, b) => a - b)) {
     const range = found.at(-1);
-    if (range === undefined || version - range.last > STEP_ROWS_MAX) {
+    if (range === undefined || version - range.last > VERSIONS_APART_MAX) {
       found.push({ first: version, last: version });
     } else {
       range.last = version;

@@ -138,6 +138,7 @@ export class Log {
 
   /** Starts a new segment after what is appended so far; resolves to the number of the closed one. */
   rotate(): Promise<number> {
+    if (this.#refusing !== undefined) return Promise.reject(refused(this.#refusing));
     return new Promise((resolve, reject) => {
       this.#rotations.push({ resolve, reject });
       this.#start();
@@ -221,6 +222,7 @@ export class Log {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter.reject(refused(error.message));
+    for (const rotation of this.#rotations.splice(0)) rotation.reject(refused(error.message));
     this.#retry = setTimeout(() => {
       this.#commit(group).then(
         (done) => (done ? this.#run() : undefined),

@@ -14,6 +14,7 @@
 import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
+import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { RecentlyUsed } from "../recently-used.ts";
@@ -25,6 +26,8 @@ import { type GroupState, groupStateOf } from "./plan/group-state.ts";
 
 const TIMEOUT_MS = 5_000;
 const PAGE_MESSAGES_MAX = 100;
+/** Entries of the first step after taking over, each of which is looked up. */
+const FIRST_ENTRIES_MAX = 200;
 const NOTHING_WORKED: ReadonlySet<string> = new Set();
 
 const steps = counter("fanout.steps");
@@ -60,8 +63,9 @@ export class GroupWorker {
       this.#parts.log.error({ groupId }, "entries of a group that does not exist are left out");
       return entries.at(-1)?.slot ?? 0;
     }
-    const worked = known === undefined ? await this.#worked(groupId, entries) : NOTHING_WORKED;
-    const after = await this.#apply(state, entries, worked);
+    const first = known === undefined ? entries.slice(0, FIRST_ENTRIES_MAX) : entries;
+    const worked = known === undefined ? await this.#worked(groupId, first) : NOTHING_WORKED;
+    const after = await this.#apply(state, first, worked);
     if (after === undefined) {
       lost.value += 1;
       return state.offset;
@@ -75,8 +79,12 @@ export class GroupWorker {
     entries: readonly SlotEntry[],
     worked: ReadonlySet<string>,
   ): Promise<GroupState | undefined> {
-    const { batchMessagesMax: messagesMax, batchBytesMax: bytesMax, membersMax } = this.#parts.options;
-    const planned = planBatch(state, entries, { messagesMax, bytesMax, membersMax, worked });
+    const {
+      batchEntriesMax: entriesMax,
+      batchBytesMax: bytesMax,
+      membersMax,
+    } = this.#parts.options;
+    const planned = planBatch(state, entries, { entriesMax, bytesMax, membersMax, worked });
     if (planned === undefined) return state;
     const { request, after } = planned;
     const options = { timeoutMs: TIMEOUT_MS };
@@ -105,7 +113,9 @@ export class GroupWorker {
         { groupId, afterSequence: after, limit: PAGE_MESSAGES_MAX },
         { timeoutMs: TIMEOUT_MS },
       );
-      const through = Math.min(messages.at(-1)?.sequence ?? state.lastSequence, state.lastSequence);
+      const last = messages.at(-1)?.sequence ?? after;
+      if (last <= after) throw new RpcError("INTERNAL", `${groupId} lacks message ${after + 1}`);
+      const through = Math.min(last, state.lastSequence);
       const targets = planTargets(state.members, { after, through });
       await this.#parts.delivering.deliver(groupId, messages, targets);
       after = through;
@@ -115,9 +125,7 @@ export class GroupWorker {
 
   /** Which of the entries were worked off before: one can come again, long after its first slot. */
   async #worked(groupId: string, entries: readonly SlotEntry[]): Promise<ReadonlySet<string>> {
-    const entryIds = entries
-      .slice(0, this.#parts.options.batchMessagesMax)
-      .flatMap(({ entry }) => (entry === undefined ? [] : [entry.id]));
+    const entryIds = entries.flatMap(({ entry }) => (entry === undefined ? [] : [entry.id]));
     const { outcomes } = await this.#parts.groups.call(
       GroupData.entryOutcomes,
       { groupId, entryIds },

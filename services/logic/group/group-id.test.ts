@@ -5,7 +5,11 @@ import { groupIdOf } from "./group-id.ts";
 test("group id: the same request names the same group, any other another", () => {
   const id = groupIdOf(7, "07au1-1", "r1");
   expect(groupIdOf(7, "07au1-1", "r1")).toBe(id);
-  const others = [groupIdOf(7, "07au1-1", "r2"), groupIdOf(7, "07au1-2", "r1"), groupIdOf(8, "07au1-1", "r1")];
+  const others = [
+    groupIdOf(7, "07au1-1", "r2"),
+    groupIdOf(7, "07au1-2", "r1"),
+    groupIdOf(8, "07au1-1", "r1"),
+  ];
   expect(new Set([id, ...others]).size).toBe(4);
 });
 

@@ -27,7 +27,7 @@ import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.t
 import { type Call, forward, remainingMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { toBytes } from "../../svrkit/codec.ts";
-import { requireArgument, RpcError } from "../../svrkit/errors.ts";
+import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireClientId, requireId } from "../arguments.ts";
@@ -146,7 +146,8 @@ export class GroupHandlers {
   async #outcome(groupId: string, entryId: string, call: Call): Promise<EntryOutcome> {
     for (let pauseMs = PAUSE_FIRST_MS; ; pauseMs = Math.min(PAUSE_LAST_MS, pauseMs * 2)) {
       if (remainingMs(call) <= pauseMs) {
-        const message = "the request is in the group's queue and was not worked off in time: ask again";
+        const message =
+          "the request is in the group's queue and was not worked off in time: ask again";
         throw new RpcError("DEADLINE_EXCEEDED", message);
       }
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -159,5 +160,8 @@ export class GroupHandlers {
 }
 
 function full(membersMax: number): RpcError {
-  return new RpcError("RESOURCE_EXHAUSTED", `the group is full: ${membersMax} members are the limit`);
+  return new RpcError(
+    "RESOURCE_EXHAUSTED",
+    `the group is full: ${membersMax} members are the limit`,
+  );
 }

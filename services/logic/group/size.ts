@@ -1,4 +1,7 @@
 /** How many members a group may have: configured alike for the services "group" and "fanout". */
 import { z } from "zod";
 
-export const membersMax = z.int().min(2).max(5_000).default(500);
+/** Above, the change that makes a group would be over the store's limit. */
+const MEMBERS_LIMIT = 1_500;
+
+export const membersMax = z.int().min(2).max(MEMBERS_LIMIT).default(500);

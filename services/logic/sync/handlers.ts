@@ -36,7 +36,7 @@ export class SyncHandlers {
     const versions = snapshots.open({ userId, device }, request.snapshot);
     const afterVersion = versions.messagesVersion;
     const limit = request.limit || LIMIT_DEFAULT;
-    const question = { userId, afterVersion, limit, bytesMax: PAGE_BYTES_MAX };
+    const question = { userId, afterVersion, limit };
     const options = forward(call);
     const changes = await inboxes.call(
       InboxData.changes,
@@ -51,7 +51,8 @@ export class SyncHandlers {
     const nowMs = Date.now();
     confirmations.note({ userId, device, messagesVersion: afterVersion, atMs: nowMs });
     const sent = committedIn(changes.rows);
-    const sequences = sent.length === 0 ? new Map() : await own.numbers(sent, { ...options, nowMs });
+    const sequences =
+      sent.length === 0 ? new Map() : await own.numbers(sent, { ...options, nowMs });
     const facts = { afterVersion, bytesMax: PAGE_BYTES_MAX, sequences };
     const { messages, version, more } = buildPage(changes, facts);
     const snapshot =

@@ -83,7 +83,10 @@ export class OwnMessages {
   ): Promise<void> {
     const orphans = findOrphans(own, { nowMs: options.nowMs, sequences });
     // The ticket is a view into a frame, which background work may outlive.
-    const background = { ticket: Buffer.from(options.ticket ?? []), timeoutMs: BACKGROUND_TIMEOUT_MS };
+    const background = {
+      ticket: Buffer.from(options.ticket ?? []),
+      timeoutMs: BACKGROUND_TIMEOUT_MS,
+    };
     this.#inBackground(orphans.newest, (unseen) => this.#finishAll(unseen, background));
     for (const [groupId, messages] of orphans.byGroup) {
       this.#inBackground(messages, (unseen) => this.#finishInGroup(groupId, unseen, background));

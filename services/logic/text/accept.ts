@@ -1,7 +1,7 @@
 /** Which sends are taken: the rules on a request, and on a retry under a known client message id. */
 import type { SendRequest } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
 import type { CommittedMessage } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-import { requireArgument, RpcError } from "../../svrkit/errors.ts";
+import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import { requireClientId, requireId } from "../arguments.ts";
 
 export const TEXT_BYTES_MAX = 64 * 1024;

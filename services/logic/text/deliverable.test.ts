@@ -17,7 +17,13 @@ test.each([
   { what: "only own ones between", mark: 4, page: "b5 b6", expected: "7", through: 7 },
   { what: "the page ends early", mark: 3, page: "a4 b5", expected: "4", through: 5 },
   { what: "a gap ends it", mark: 2, page: "a3 a5 a6", expected: "3", through: 3 },
-  { what: "the page is newer than the message", mark: 5, page: "a6 a7 a8", expected: "6 7", through: 7 },
+  {
+    what: "the page is newer than the message",
+    mark: 5,
+    page: "a6 a7 a8",
+    expected: "6 7",
+    through: 7,
+  },
 ])("deliverable: $what", ({ mark, page, expected, through }) => {
   const messages = page.split(" ").map((m) => message(Number(m.slice(1)), m[0]!));
   const part = deliverableAfter(messages, { mark, own: message(7, "a"), recipientId: "b" });

@@ -30,7 +30,7 @@ export interface SlotEntry {
 }
 
 export interface BatchLimits {
-  readonly messagesMax: number;
+  readonly entriesMax: number;
   readonly bytesMax: number;
   readonly membersMax: number;
 }
@@ -79,10 +79,9 @@ class Batch {
   take(entry: GroupEntry | undefined): boolean {
     if (entry === undefined || entry.id === "" || this.#worked.has(entry.id)) return true;
     const bytes = Buffer.byteLength(entry.text);
-    const isFull =
-      this.#messages.length >= this.#limits.messagesMax ||
-      this.#bytes + bytes > this.#limits.bytesMax;
-    if (this.#messages.length > 0 && isFull) return false;
+    const taken = this.#messages.length + this.#refused.length;
+    const isOver = this.#bytes + bytes > this.#limits.bytesMax;
+    if (taken > 0 && (isOver || taken >= this.#limits.entriesMax)) return false;
     if (entry.kind === GroupEntryKind.JOIN && this.#isLeaving(entry.userId)) return false;
     this.#worked.add(entry.id);
     this.#bytes += bytes;
@@ -168,7 +167,7 @@ class Batch {
   planned(throughSlot: number): PlannedBatch {
     const { groupId, offset, lastSequence, deliveredSequence } = this.#state;
     const forgotten = [...this.#state.members.values()]
-      .filter((m) => !isMember(m) && m.leftSequence <= deliveredSequence)
+      .filter((m) => m.leftSequence !== 0 && m.leftSequence <= deliveredSequence)
       .map((m) => m.userId)
       .filter((userId) => !this.#changed.has(userId));
     let { members } = this.#state;

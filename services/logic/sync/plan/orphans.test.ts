@@ -18,12 +18,28 @@ test.each([
   { what: "young ones are left alone", own: ["m1 c 1999", "m2 g 4999"], found: ["", "", ""] },
   { what: "without a number", own: ["m1 c 2000"], found: ["m1", "", ""] },
   { what: "without a number, however old", own: [`m1 c ${30 * HOUR}`], found: ["m1", "", ""] },
-  { what: "the newest of a conversation", own: ["n4 c 9000", "n9 c 8000", "n5 c 7000"], found: ["", "n9", ""] },
+  {
+    what: "the newest of a conversation",
+    own: ["n4 c 9000", "n9 c 8000", "n5 c 7000"],
+    found: ["", "n9", ""],
+  },
   { what: "of each conversation", own: ["n4 c 9000", "n9 d 8000"], found: ["", "n4 n9", ""] },
-  { what: "old ones are history", own: [`n4 c ${25 * HOUR}`, `m2 g ${25 * HOUR}`], found: ["", "", ""] },
-  { what: "group messages", own: ["m1 g 5000", "m2 h 6000", "m3 g 7000"], found: ["", "", "g:m1,m3 h:m2"] },
+  {
+    what: "old ones are history",
+    own: [`n4 c ${25 * HOUR}`, `m2 g ${25 * HOUR}`],
+    found: ["", "", ""],
+  },
+  {
+    what: "group messages",
+    own: ["m1 g 5000", "m2 g2 6000", "m3 g 7000"],
+    found: ["", "", "g:m1,m3 g2:m2"],
+  },
 ])("orphans: $what", ({ own: scripts, found }) => {
-  const sequences = new Map([["n4", 4], ["n5", 5], ["n9", 9]]);
+  const sequences = new Map([
+    ["n4", 4],
+    ["n5", 5],
+    ["n9", 9],
+  ]);
   const orphans = findOrphans(scripts.map(own), { nowMs: NOW, sequences });
   const ids = (messages: readonly { messageId: string }[]) => messages.map((m) => m.messageId);
   expect([

@@ -549,12 +549,6 @@ export interface InboxChangesRequest {
    * @generated from field: tricampus.data.v1.Consistency consistency = 4;
    */
   consistency: Consistency;
-  /**
-   * The page ends, at a whole version, when it is about so large.
-   *
-   * @generated from field: uint32 bytes_max = 5;
-   */
-  bytesMax: number;
 }
 
 export function encodeInboxChangesRequest(w: Writer, m: InboxChangesRequest): void {
@@ -562,7 +556,6 @@ export function encodeInboxChangesRequest(w: Writer, m: InboxChangesRequest): vo
   if (m.afterVersion !== 0) { w.tag(16); w.uint64(m.afterVersion); }
   if (m.limit !== 0) { w.tag(24); w.uint32(m.limit); }
   if (m.consistency !== 0) { w.tag(32); w.uint32(m.consistency); }
-  if (m.bytesMax !== 0) { w.tag(40); w.uint32(m.bytesMax); }
 }
 
 export function decodeInboxChangesRequest(r: Reader, end: number): InboxChangesRequest {
@@ -571,7 +564,6 @@ export function decodeInboxChangesRequest(r: Reader, end: number): InboxChangesR
     afterVersion: 0,
     limit: 0,
     consistency: 0,
-    bytesMax: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -590,10 +582,6 @@ export function decodeInboxChangesRequest(r: Reader, end: number): InboxChangesR
       }
       case 32: {
         m.consistency = r.uint32();
-        break;
-      }
-      case 40: {
-        m.bytesMax = r.uint32();
         break;
       }
       default:

@@ -18,6 +18,8 @@ export interface FenceRequest {
    */
   group: number;
   /**
+   * A log's stream is one segment of a queue's stream; see services/queue/protocol/segments.ts.
+   *
    * @generated from field: string stream = 2;
    */
   stream: string;
@@ -25,17 +27,12 @@ export interface FenceRequest {
    * @generated from field: tricampus.queue.v1.Epoch epoch = 3;
    */
   epoch: Epoch | undefined;
-  /**
-   * @generated from field: uint64 after = 4;
-   */
-  after: number;
 }
 
 export function encodeFenceRequest(w: Writer, m: FenceRequest): void {
   if (m.group !== 0) { w.tag(8); w.uint32(m.group); }
   if (m.stream.length > 0) { w.tag(18); w.string(m.stream); }
   if (m.epoch !== undefined) { { w.tag(26); const at = w.fork(); encodeEpoch(w, m.epoch); w.join(at); } }
-  if (m.after !== 0) { w.tag(32); w.uint64(m.after); }
 }
 
 export function decodeFenceRequest(r: Reader, end: number): FenceRequest {
@@ -43,7 +40,6 @@ export function decodeFenceRequest(r: Reader, end: number): FenceRequest {
     group: 0,
     stream: "",
     epoch: undefined,
-    after: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -58,10 +54,6 @@ export function decodeFenceRequest(r: Reader, end: number): FenceRequest {
       }
       case 26: {
         m.epoch = decodeEpoch(r, r.message());
-        break;
-      }
-      case 32: {
-        m.after = r.uint64();
         break;
       }
       default:
@@ -83,7 +75,7 @@ export interface Epoch {
    */
   round: number;
   /**
-   * Unique per writer process and start.
+   * "campus.incarnation" of the writing process: unique per start.
    *
    * @generated from field: string writer = 2;
    */
@@ -134,6 +126,8 @@ export interface FenceReply {
    */
   promised: Epoch | undefined;
   /**
+   * Above trimmed_through, in the order of slots; `more` follow after the last one.
+   *
    * @generated from field: repeated tricampus.queue.v1.LogEntry entries = 3;
    */
   entries: LogEntry[];
@@ -141,6 +135,22 @@ export interface FenceReply {
    * @generated from field: uint64 trimmed_through = 4;
    */
   trimmedThrough: number;
+  /**
+   * All slots at or below were known to be settled (held by 2 of 3).
+   *
+   * @generated from field: uint64 settled_through = 5;
+   */
+  settledThrough: number;
+  /**
+   * @generated from field: bool more = 6;
+   */
+  more: boolean;
+  /**
+   * With granted: what was promised before; absent when nothing was.
+   *
+   * @generated from field: tricampus.queue.v1.Epoch previous = 7;
+   */
+  previous: Epoch | undefined;
 }
 
 export function encodeFenceReply(w: Writer, m: FenceReply): void {
@@ -148,6 +158,9 @@ export function encodeFenceReply(w: Writer, m: FenceReply): void {
   if (m.promised !== undefined) { { w.tag(18); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
   for (const x of m.entries) { { w.tag(26); const at = w.fork(); encodeLogEntry(w, x); w.join(at); } }
   if (m.trimmedThrough !== 0) { w.tag(32); w.uint64(m.trimmedThrough); }
+  if (m.settledThrough !== 0) { w.tag(40); w.uint64(m.settledThrough); }
+  if (m.more) { w.tag(48); w.bool(m.more); }
+  if (m.previous !== undefined) { { w.tag(58); const at = w.fork(); encodeEpoch(w, m.previous); w.join(at); } }
 }
 
 export function decodeFenceReply(r: Reader, end: number): FenceReply {
@@ -156,6 +169,9 @@ export function decodeFenceReply(r: Reader, end: number): FenceReply {
     promised: undefined,
     entries: [],
     trimmedThrough: 0,
+    settledThrough: 0,
+    more: false,
+    previous: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -174,6 +190,18 @@ export function decodeFenceReply(r: Reader, end: number): FenceReply {
       }
       case 32: {
         m.trimmedThrough = r.uint64();
+        break;
+      }
+      case 40: {
+        m.settledThrough = r.uint64();
+        break;
+      }
+      case 48: {
+        m.more = r.bool();
+        break;
+      }
+      case 58: {
+        m.previous = decodeEpoch(r, r.message());
         break;
       }
       default:
@@ -274,6 +302,8 @@ export interface LogAppendRequest {
    */
   stream: string;
   /**
+   * Stands for the epoch of each entry.
+   *
    * @generated from field: tricampus.queue.v1.Epoch epoch = 3;
    */
   epoch: Epoch | undefined;
@@ -395,17 +425,12 @@ export interface LogReadRequest {
    * @generated from field: uint64 after = 3;
    */
   after: number;
-  /**
-   * @generated from field: uint32 limit = 4;
-   */
-  limit: number;
 }
 
 export function encodeLogReadRequest(w: Writer, m: LogReadRequest): void {
   if (m.group !== 0) { w.tag(8); w.uint32(m.group); }
   if (m.stream.length > 0) { w.tag(18); w.string(m.stream); }
   if (m.after !== 0) { w.tag(24); w.uint64(m.after); }
-  if (m.limit !== 0) { w.tag(32); w.uint32(m.limit); }
 }
 
 export function decodeLogReadRequest(r: Reader, end: number): LogReadRequest {
@@ -413,7 +438,6 @@ export function decodeLogReadRequest(r: Reader, end: number): LogReadRequest {
     group: 0,
     stream: "",
     after: 0,
-    limit: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -428,10 +452,6 @@ export function decodeLogReadRequest(r: Reader, end: number): LogReadRequest {
       }
       case 24: {
         m.after = r.uint64();
-        break;
-      }
-      case 32: {
-        m.limit = r.uint32();
         break;
       }
       default:
@@ -451,32 +471,20 @@ export interface LogReadReply {
    */
   entries: LogEntry[];
   /**
-   * @generated from field: uint64 settled_through = 2;
+   * @generated from field: bool more = 2;
    */
-  settledThrough: number;
-  /**
-   * @generated from field: uint64 trimmed_through = 3;
-   */
-  trimmedThrough: number;
-  /**
-   * @generated from field: tricampus.queue.v1.Epoch promised = 4;
-   */
-  promised: Epoch | undefined;
+  more: boolean;
 }
 
 export function encodeLogReadReply(w: Writer, m: LogReadReply): void {
   for (const x of m.entries) { { w.tag(10); const at = w.fork(); encodeLogEntry(w, x); w.join(at); } }
-  if (m.settledThrough !== 0) { w.tag(16); w.uint64(m.settledThrough); }
-  if (m.trimmedThrough !== 0) { w.tag(24); w.uint64(m.trimmedThrough); }
-  if (m.promised !== undefined) { { w.tag(34); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
+  if (m.more) { w.tag(16); w.bool(m.more); }
 }
 
 export function decodeLogReadReply(r: Reader, end: number): LogReadReply {
   const m: LogReadReply = {
     entries: [],
-    settledThrough: 0,
-    trimmedThrough: 0,
-    promised: undefined,
+    more: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -486,15 +494,7 @@ export function decodeLogReadReply(r: Reader, end: number): LogReadReply {
         break;
       }
       case 16: {
-        m.settledThrough = r.uint64();
-        break;
-      }
-      case 24: {
-        m.trimmedThrough = r.uint64();
-        break;
-      }
-      case 34: {
-        m.promised = decodeEpoch(r, r.message());
+        m.more = r.bool();
         break;
       }
       default:
@@ -514,26 +514,20 @@ export interface TrimRequest {
    */
   group: number;
   /**
-   * @generated from field: string stream = 2;
+   * @generated from field: repeated tricampus.queue.v1.TrimPoint points = 2;
    */
-  stream: string;
-  /**
-   * @generated from field: uint64 through = 3;
-   */
-  through: number;
+  points: TrimPoint[];
 }
 
 export function encodeTrimRequest(w: Writer, m: TrimRequest): void {
   if (m.group !== 0) { w.tag(8); w.uint32(m.group); }
-  if (m.stream.length > 0) { w.tag(18); w.string(m.stream); }
-  if (m.through !== 0) { w.tag(24); w.uint64(m.through); }
+  for (const x of m.points) { { w.tag(18); const at = w.fork(); encodeTrimPoint(w, x); w.join(at); } }
 }
 
 export function decodeTrimRequest(r: Reader, end: number): TrimRequest {
   const m: TrimRequest = {
     group: 0,
-    stream: "",
-    through: 0,
+    points: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -543,10 +537,49 @@ export function decodeTrimRequest(r: Reader, end: number): TrimRequest {
         break;
       }
       case 18: {
+        m.points.push(decodeTrimPoint(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.TrimPoint
+ */
+export interface TrimPoint {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+  /**
+   * @generated from field: uint64 through = 2;
+   */
+  through: number;
+}
+
+export function encodeTrimPoint(w: Writer, m: TrimPoint): void {
+  if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
+  if (m.through !== 0) { w.tag(16); w.uint64(m.through); }
+}
+
+export function decodeTrimPoint(r: Reader, end: number): TrimPoint {
+  const m: TrimPoint = {
+    stream: "",
+    through: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
         m.stream = r.string();
         break;
       }
-      case 24: {
+      case 16: {
         m.through = r.uint64();
         break;
       }
@@ -669,6 +702,10 @@ export interface StreamState {
    * @generated from field: uint64 oldest_age_ms = 4;
    */
   oldestAgeMs: number;
+  /**
+   * @generated from field: tricampus.queue.v1.Epoch promised = 5;
+   */
+  promised: Epoch | undefined;
 }
 
 export function encodeStreamState(w: Writer, m: StreamState): void {
@@ -676,6 +713,7 @@ export function encodeStreamState(w: Writer, m: StreamState): void {
   if (m.lastSlot !== 0) { w.tag(16); w.uint64(m.lastSlot); }
   if (m.trimmedThrough !== 0) { w.tag(24); w.uint64(m.trimmedThrough); }
   if (m.oldestAgeMs !== 0) { w.tag(32); w.uint64(m.oldestAgeMs); }
+  if (m.promised !== undefined) { { w.tag(42); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
 }
 
 export function decodeStreamState(r: Reader, end: number): StreamState {
@@ -684,6 +722,7 @@ export function decodeStreamState(r: Reader, end: number): StreamState {
     lastSlot: 0,
     trimmedThrough: 0,
     oldestAgeMs: 0,
+    promised: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -702,6 +741,10 @@ export function decodeStreamState(r: Reader, end: number): StreamState {
       }
       case 32: {
         m.oldestAgeMs = r.uint64();
+        break;
+      }
+      case 42: {
+        m.promised = decodeEpoch(r, r.message());
         break;
       }
       default:

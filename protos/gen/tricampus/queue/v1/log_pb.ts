@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/queue/v1/log.proto.
  */
 export const file_tricampus_queue_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("Chx0cmljYW1wdXMvcXVldWUvdjEvbG9nLnByb3RvEhJ0cmljYW1wdXMucXVldWUudjEiZgoMRmVuY2VSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNEg4KBnN0cmVhbRgCIAEoCRIoCgVlcG9jaBgDIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaBINCgVhZnRlchgEIAEoBCImCgVFcG9jaBINCgVyb3VuZBgBIAEoDRIOCgZ3cml0ZXIYAiABKAkikgEKCkZlbmNlUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaBItCgdlbnRyaWVzGAMgAygLMhwudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0VudHJ5EhcKD3RyaW1tZWRfdGhyb3VnaBgEIAEoBCJtCghMb2dFbnRyeRIMCgRzbG90GAEgASgEEigKBWVwb2NoGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEgwKBHZvaWQYAyABKAgSDwoHcGF5bG9hZBgEIAEoDBIKCgJpZBgFIAEoDCKjAQoQTG9nQXBwZW5kUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSKAoFZXBvY2gYAyABKAsyGS50cmljYW1wdXMucXVldWUudjEuRXBvY2gSLQoHZW50cmllcxgEIAMoCzIcLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dFbnRyeRIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQiTgoOTG9nQXBwZW5kUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCJNCg5Mb2dSZWFkUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSDQoFYWZ0ZXIYAyABKAQSDQoFbGltaXQYBCABKA0inAEKDExvZ1JlYWRSZXBseRItCgdlbnRyaWVzGAEgAygLMhwudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0VudHJ5EhcKD3NldHRsZWRfdGhyb3VnaBgCIAEoBBIXCg90cmltbWVkX3Rocm91Z2gYAyABKAQSKwoIcHJvbWlzZWQYBCABKAsyGS50cmljYW1wdXMucXVldWUudjEuRXBvY2giPQoLVHJpbVJlcXVlc3QSDQoFZ3JvdXAYASABKA0SDgoGc3RyZWFtGAIgASgJEg8KB3Rocm91Z2gYAyABKAQiCwoJVHJpbVJlcGx5IiMKEkxpc3RTdHJlYW1zUmVxdWVzdBINCgVncm91cBgBIAEoDSJEChBMaXN0U3RyZWFtc1JlcGx5EjAKB3N0cmVhbXMYASADKAsyHy50cmljYW1wdXMucXVldWUudjEuU3RyZWFtU3RhdGUiYAoLU3RyZWFtU3RhdGUSDgoGc3RyZWFtGAEgASgJEhEKCWxhc3Rfc2xvdBgCIAEoBBIXCg90cmltbWVkX3Rocm91Z2gYAyABKAQSFQoNb2xkZXN0X2FnZV9tcxgEIAEoBDKXAwoDTG9nEkkKBUZlbmNlEiAudHJpY2FtcHVzLnF1ZXVlLnYxLkZlbmNlUmVxdWVzdBoeLnRyaWNhbXB1cy5xdWV1ZS52MS5GZW5jZVJlcGx5ElIKBkFwcGVuZBIkLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dBcHBlbmRSZXF1ZXN0GiIudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0FwcGVuZFJlcGx5EkwKBFJlYWQSIi50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcXVlc3QaIC50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcGx5EkYKBFRyaW0SHy50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcXVlc3QaHS50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcGx5ElsKC0xpc3RTdHJlYW1zEiYudHJpY2FtcHVzLnF1ZXVlLnYxLkxpc3RTdHJlYW1zUmVxdWVzdBokLnRyaWNhbXB1cy5xdWV1ZS52MS5MaXN0U3RyZWFtc1JlcGx5YgZwcm90bzM");
+  fileDesc("Chx0cmljYW1wdXMvcXVldWUvdjEvbG9nLnByb3RvEhJ0cmljYW1wdXMucXVldWUudjEiVwoMRmVuY2VSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNEg4KBnN0cmVhbRgCIAEoCRIoCgVlcG9jaBgDIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCImCgVFcG9jaBINCgVyb3VuZBgBIAEoDRIOCgZ3cml0ZXIYAiABKAki5gEKCkZlbmNlUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaBItCgdlbnRyaWVzGAMgAygLMhwudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0VudHJ5EhcKD3RyaW1tZWRfdGhyb3VnaBgEIAEoBBIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQSDAoEbW9yZRgGIAEoCBIrCghwcmV2aW91cxgHIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCJtCghMb2dFbnRyeRIMCgRzbG90GAEgASgEEigKBWVwb2NoGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEgwKBHZvaWQYAyABKAgSDwoHcGF5bG9hZBgEIAEoDBIKCgJpZBgFIAEoDCKjAQoQTG9nQXBwZW5kUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSKAoFZXBvY2gYAyABKAsyGS50cmljYW1wdXMucXVldWUudjEuRXBvY2gSLQoHZW50cmllcxgEIAMoCzIcLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dFbnRyeRIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQiTgoOTG9nQXBwZW5kUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCI+Cg5Mb2dSZWFkUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSDQoFYWZ0ZXIYAyABKAQiSwoMTG9nUmVhZFJlcGx5Ei0KB2VudHJpZXMYASADKAsyHC50cmljYW1wdXMucXVldWUudjEuTG9nRW50cnkSDAoEbW9yZRgCIAEoCCJLCgtUcmltUmVxdWVzdBINCgVncm91cBgBIAEoDRItCgZwb2ludHMYAiADKAsyHS50cmljYW1wdXMucXVldWUudjEuVHJpbVBvaW50IiwKCVRyaW1Qb2ludBIOCgZzdHJlYW0YASABKAkSDwoHdGhyb3VnaBgCIAEoBCILCglUcmltUmVwbHkiIwoSTGlzdFN0cmVhbXNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNIkQKEExpc3RTdHJlYW1zUmVwbHkSMAoHc3RyZWFtcxgBIAMoCzIfLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1TdGF0ZSKNAQoLU3RyZWFtU3RhdGUSDgoGc3RyZWFtGAEgASgJEhEKCWxhc3Rfc2xvdBgCIAEoBBIXCg90cmltbWVkX3Rocm91Z2gYAyABKAQSFQoNb2xkZXN0X2FnZV9tcxgEIAEoBBIrCghwcm9taXNlZBgFIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaDKXAwoDTG9nEkkKBUZlbmNlEiAudHJpY2FtcHVzLnF1ZXVlLnYxLkZlbmNlUmVxdWVzdBoeLnRyaWNhbXB1cy5xdWV1ZS52MS5GZW5jZVJlcGx5ElIKBkFwcGVuZBIkLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dBcHBlbmRSZXF1ZXN0GiIudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0FwcGVuZFJlcGx5EkwKBFJlYWQSIi50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcXVlc3QaIC50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcGx5EkYKBFRyaW0SHy50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcXVlc3QaHS50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcGx5ElsKC0xpc3RTdHJlYW1zEiYudHJpY2FtcHVzLnF1ZXVlLnYxLkxpc3RTdHJlYW1zUmVxdWVzdBokLnRyaWNhbXB1cy5xdWV1ZS52MS5MaXN0U3RyZWFtc1JlcGx5YgZwcm90bzM");
 
 /**
  * @generated from message tricampus.queue.v1.FenceRequest
@@ -25,6 +25,8 @@ export type FenceRequest = Message<"tricampus.queue.v1.FenceRequest"> & {
   group: number;
 
   /**
+   * A log's stream is one segment of a queue's stream; see services/queue/protocol/segments.ts.
+   *
    * @generated from field: string stream = 2;
    */
   stream: string;
@@ -33,11 +35,6 @@ export type FenceRequest = Message<"tricampus.queue.v1.FenceRequest"> & {
    * @generated from field: tricampus.queue.v1.Epoch epoch = 3;
    */
   epoch?: Epoch | undefined;
-
-  /**
-   * @generated from field: uint64 after = 4;
-   */
-  after: bigint;
 };
 
 /**
@@ -59,7 +56,7 @@ export type Epoch = Message<"tricampus.queue.v1.Epoch"> & {
   round: number;
 
   /**
-   * Unique per writer process and start.
+   * "campus.incarnation" of the writing process: unique per start.
    *
    * @generated from field: string writer = 2;
    */
@@ -90,6 +87,8 @@ export type FenceReply = Message<"tricampus.queue.v1.FenceReply"> & {
   promised?: Epoch | undefined;
 
   /**
+   * Above trimmed_through, in the order of slots; `more` follow after the last one.
+   *
    * @generated from field: repeated tricampus.queue.v1.LogEntry entries = 3;
    */
   entries: LogEntry[];
@@ -98,6 +97,25 @@ export type FenceReply = Message<"tricampus.queue.v1.FenceReply"> & {
    * @generated from field: uint64 trimmed_through = 4;
    */
   trimmedThrough: bigint;
+
+  /**
+   * All slots at or below were known to be settled (held by 2 of 3).
+   *
+   * @generated from field: uint64 settled_through = 5;
+   */
+  settledThrough: bigint;
+
+  /**
+   * @generated from field: bool more = 6;
+   */
+  more: boolean;
+
+  /**
+   * With granted: what was promised before; absent when nothing was.
+   *
+   * @generated from field: tricampus.queue.v1.Epoch previous = 7;
+   */
+  previous?: Epoch | undefined;
 };
 
 /**
@@ -163,6 +181,8 @@ export type LogAppendRequest = Message<"tricampus.queue.v1.LogAppendRequest"> & 
   stream: string;
 
   /**
+   * Stands for the epoch of each entry.
+   *
    * @generated from field: tricampus.queue.v1.Epoch epoch = 3;
    */
   epoch?: Epoch | undefined;
@@ -227,11 +247,6 @@ export type LogReadRequest = Message<"tricampus.queue.v1.LogReadRequest"> & {
    * @generated from field: uint64 after = 3;
    */
   after: bigint;
-
-  /**
-   * @generated from field: uint32 limit = 4;
-   */
-  limit: number;
 };
 
 /**
@@ -251,19 +266,9 @@ export type LogReadReply = Message<"tricampus.queue.v1.LogReadReply"> & {
   entries: LogEntry[];
 
   /**
-   * @generated from field: uint64 settled_through = 2;
+   * @generated from field: bool more = 2;
    */
-  settledThrough: bigint;
-
-  /**
-   * @generated from field: uint64 trimmed_through = 3;
-   */
-  trimmedThrough: bigint;
-
-  /**
-   * @generated from field: tricampus.queue.v1.Epoch promised = 4;
-   */
-  promised?: Epoch | undefined;
+  more: boolean;
 };
 
 /**
@@ -283,14 +288,9 @@ export type TrimRequest = Message<"tricampus.queue.v1.TrimRequest"> & {
   group: number;
 
   /**
-   * @generated from field: string stream = 2;
+   * @generated from field: repeated tricampus.queue.v1.TrimPoint points = 2;
    */
-  stream: string;
-
-  /**
-   * @generated from field: uint64 through = 3;
-   */
-  through: bigint;
+  points: TrimPoint[];
 };
 
 /**
@@ -299,6 +299,28 @@ export type TrimRequest = Message<"tricampus.queue.v1.TrimRequest"> & {
  */
 export const TrimRequestSchema: GenMessage<TrimRequest> = /*@__PURE__*/
   messageDesc(file_tricampus_queue_v1_log, 8);
+
+/**
+ * @generated from message tricampus.queue.v1.TrimPoint
+ */
+export type TrimPoint = Message<"tricampus.queue.v1.TrimPoint"> & {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * @generated from field: uint64 through = 2;
+   */
+  through: bigint;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.TrimPoint.
+ * Use `create(TrimPointSchema)` to create a new message.
+ */
+export const TrimPointSchema: GenMessage<TrimPoint> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_log, 9);
 
 /**
  * @generated from message tricampus.queue.v1.TrimReply
@@ -311,7 +333,7 @@ export type TrimReply = Message<"tricampus.queue.v1.TrimReply"> & {
  * Use `create(TrimReplySchema)` to create a new message.
  */
 export const TrimReplySchema: GenMessage<TrimReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_queue_v1_log, 9);
+  messageDesc(file_tricampus_queue_v1_log, 10);
 
 /**
  * @generated from message tricampus.queue.v1.ListStreamsRequest
@@ -328,7 +350,7 @@ export type ListStreamsRequest = Message<"tricampus.queue.v1.ListStreamsRequest"
  * Use `create(ListStreamsRequestSchema)` to create a new message.
  */
 export const ListStreamsRequestSchema: GenMessage<ListStreamsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_queue_v1_log, 10);
+  messageDesc(file_tricampus_queue_v1_log, 11);
 
 /**
  * @generated from message tricampus.queue.v1.ListStreamsReply
@@ -345,7 +367,7 @@ export type ListStreamsReply = Message<"tricampus.queue.v1.ListStreamsReply"> & 
  * Use `create(ListStreamsReplySchema)` to create a new message.
  */
 export const ListStreamsReplySchema: GenMessage<ListStreamsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_queue_v1_log, 11);
+  messageDesc(file_tricampus_queue_v1_log, 12);
 
 /**
  * @generated from message tricampus.queue.v1.StreamState
@@ -372,6 +394,11 @@ export type StreamState = Message<"tricampus.queue.v1.StreamState"> & {
    * @generated from field: uint64 oldest_age_ms = 4;
    */
   oldestAgeMs: bigint;
+
+  /**
+   * @generated from field: tricampus.queue.v1.Epoch promised = 5;
+   */
+  promised?: Epoch | undefined;
 };
 
 /**
@@ -379,14 +406,14 @@ export type StreamState = Message<"tricampus.queue.v1.StreamState"> & {
  * Use `create(StreamStateSchema)` to create a new message.
  */
 export const StreamStateSchema: GenMessage<StreamState> = /*@__PURE__*/
-  messageDesc(file_tricampus_queue_v1_log, 12);
+  messageDesc(file_tricampus_queue_v1_log, 13);
 
 /**
  * @generated from service tricampus.queue.v1.Log
  */
 export const Log: GenService<{
   /**
-   * Promises to take no entry of a lower epoch for this stream; answers with everything above `after`.
+   * Promises to take no entry of a lower epoch for this stream; answers with the untrimmed entries.
    *
    * @generated from rpc tricampus.queue.v1.Log.Fence
    */
@@ -404,6 +431,8 @@ export const Log: GenService<{
     output: typeof LogAppendReplySchema;
   },
   /**
+   * More of a stream than fitted into the answer of Fence.
+   *
    * @generated from rpc tricampus.queue.v1.Log.Read
    */
   read: {

@@ -7,17 +7,20 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
+import { decodeEpoch, encodeEpoch, type Epoch } from "../../../tricampus/queue/v1/log_codec.ts";
 
 /**
  * @generated from message tricampus.queue.v1.AppendRequest
  */
 export interface AppendRequest {
   /**
+   * 1-200 bytes without '#'.
+   *
    * @generated from field: string stream = 1;
    */
   stream: string;
   /**
-   * Same for every attempt; an id still in the stream is not appended again.
+   * 1-128 bytes; the same for every attempt: an id still in the stream is not appended again.
    *
    * @generated from field: bytes id = 2;
    */
@@ -26,12 +29,19 @@ export interface AppendRequest {
    * @generated from field: bytes payload = 3;
    */
   payload: Uint8Array;
+  /**
+   * Sent on by another campus's queue service: it is not sent on once more.
+   *
+   * @generated from field: bool forwarded = 4;
+   */
+  forwarded: boolean;
 }
 
 export function encodeAppendRequest(w: Writer, m: AppendRequest): void {
   if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
   if (m.id.length > 0) { w.tag(18); w.bytes(m.id); }
   if (m.payload.length > 0) { w.tag(26); w.bytes(m.payload); }
+  if (m.forwarded) { w.tag(32); w.bool(m.forwarded); }
 }
 
 export function decodeAppendRequest(r: Reader, end: number): AppendRequest {
@@ -39,6 +49,7 @@ export function decodeAppendRequest(r: Reader, end: number): AppendRequest {
     stream: "",
     id: new Uint8Array(0),
     payload: new Uint8Array(0),
+    forwarded: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -55,6 +66,10 @@ export function decodeAppendRequest(r: Reader, end: number): AppendRequest {
         m.payload = r.bytes();
         break;
       }
+      case 32: {
+        m.forwarded = r.bool();
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -68,7 +83,8 @@ export function decodeAppendRequest(r: Reader, end: number): AppendRequest {
  */
 export interface AppendReply {
   /**
-   * Position in the stream: rises by 1 from entry to entry, over changes of the group too.
+   * Position in the stream: rises by 1 from entry to entry, over changes of the group too. 0 while
+   * the stream's older part lies in a group that does not answer: the number is given later.
    *
    * @generated from field: uint64 slot = 1;
    */
@@ -98,8 +114,414 @@ export function decodeAppendReply(r: Reader, end: number): AppendReply {
   return m;
 }
 
+/**
+ * @generated from message tricampus.queue.v1.PollRequest
+ */
+export interface PollRequest {
+  /**
+   * What the worker was given and has not yet reported as consumed; entries through here are not
+   * given again.
+   *
+   * @generated from field: repeated tricampus.queue.v1.StreamPosition positions = 1;
+   */
+  positions: StreamPosition[];
+  /**
+   * Longest wait for an entry, at most 1,000 ms.
+   *
+   * @generated from field: uint32 wait_ms = 2;
+   */
+  waitMs: number;
+}
+
+export function encodePollRequest(w: Writer, m: PollRequest): void {
+  for (const x of m.positions) { { w.tag(10); const at = w.fork(); encodeStreamPosition(w, x); w.join(at); } }
+  if (m.waitMs !== 0) { w.tag(16); w.uint32(m.waitMs); }
+}
+
+export function decodePollRequest(r: Reader, end: number): PollRequest {
+  const m: PollRequest = {
+    positions: [],
+    waitMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.positions.push(decodeStreamPosition(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.waitMs = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.StreamPosition
+ */
+export interface StreamPosition {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+  /**
+   * @generated from field: uint64 through = 2;
+   */
+  through: number;
+}
+
+export function encodeStreamPosition(w: Writer, m: StreamPosition): void {
+  if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
+  if (m.through !== 0) { w.tag(16); w.uint64(m.through); }
+}
+
+export function decodeStreamPosition(r: Reader, end: number): StreamPosition {
+  const m: StreamPosition = {
+    stream: "",
+    through: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.stream = r.string();
+        break;
+      }
+      case 16: {
+        m.through = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.PollReply
+ */
+export interface PollReply {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.StreamEntries streams = 1;
+   */
+  streams: StreamEntries[];
+}
+
+export function encodePollReply(w: Writer, m: PollReply): void {
+  for (const x of m.streams) { { w.tag(10); const at = w.fork(); encodeStreamEntries(w, x); w.join(at); } }
+}
+
+export function decodePollReply(r: Reader, end: number): PollReply {
+  const m: PollReply = {
+    streams: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.streams.push(decodeStreamEntries(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * Entries in the order of slots, without gaps, the first one directly after `after`.
+ *
+ * @generated from message tricampus.queue.v1.StreamEntries
+ */
+export interface StreamEntries {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+  /**
+   * @generated from field: uint64 after = 2;
+   */
+  after: number;
+  /**
+   * @generated from field: repeated tricampus.queue.v1.Entry entries = 3;
+   */
+  entries: Entry[];
+}
+
+export function encodeStreamEntries(w: Writer, m: StreamEntries): void {
+  if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
+  if (m.after !== 0) { w.tag(16); w.uint64(m.after); }
+  for (const x of m.entries) { { w.tag(26); const at = w.fork(); encodeEntry(w, x); w.join(at); } }
+}
+
+export function decodeStreamEntries(r: Reader, end: number): StreamEntries {
+  const m: StreamEntries = {
+    stream: "",
+    after: 0,
+    entries: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.stream = r.string();
+        break;
+      }
+      case 16: {
+        m.after = r.uint64();
+        break;
+      }
+      case 26: {
+        m.entries.push(decodeEntry(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.Entry
+ */
+export interface Entry {
+  /**
+   * @generated from field: uint64 slot = 1;
+   */
+  slot: number;
+  /**
+   * @generated from field: bytes id = 2;
+   */
+  id: Uint8Array;
+  /**
+   * @generated from field: bytes payload = 3;
+   */
+  payload: Uint8Array;
+  /**
+   * Nothing stands here, for ever; or the entry stands in an earlier slot already.
+   *
+   * @generated from field: bool void = 4;
+   */
+  void: boolean;
+}
+
+export function encodeEntry(w: Writer, m: Entry): void {
+  if (m.slot !== 0) { w.tag(8); w.uint64(m.slot); }
+  if (m.id.length > 0) { w.tag(18); w.bytes(m.id); }
+  if (m.payload.length > 0) { w.tag(26); w.bytes(m.payload); }
+  if (m.void) { w.tag(32); w.bool(m.void); }
+}
+
+export function decodeEntry(r: Reader, end: number): Entry {
+  const m: Entry = {
+    slot: 0,
+    id: new Uint8Array(0),
+    payload: new Uint8Array(0),
+    void: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.slot = r.uint64();
+        break;
+      }
+      case 18: {
+        m.id = r.bytes();
+        break;
+      }
+      case 26: {
+        m.payload = r.bytes();
+        break;
+      }
+      case 32: {
+        m.void = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.ConsumedRequest
+ */
+export interface ConsumedRequest {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.StreamPosition positions = 1;
+   */
+  positions: StreamPosition[];
+}
+
+export function encodeConsumedRequest(w: Writer, m: ConsumedRequest): void {
+  for (const x of m.positions) { { w.tag(10); const at = w.fork(); encodeStreamPosition(w, x); w.join(at); } }
+}
+
+export function decodeConsumedRequest(r: Reader, end: number): ConsumedRequest {
+  const m: ConsumedRequest = {
+    positions: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.positions.push(decodeStreamPosition(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.ConsumedReply
+ */
+export interface ConsumedReply {
+}
+
+export function encodeConsumedReply(_w: Writer, _m: ConsumedReply): void {
+}
+
+export function decodeConsumedReply(r: Reader, end: number): ConsumedReply {
+  const m: ConsumedReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.AdoptRequest
+ */
+export interface AdoptRequest {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.Orphan orphans = 1;
+   */
+  orphans: Orphan[];
+}
+
+export function encodeAdoptRequest(w: Writer, m: AdoptRequest): void {
+  for (const x of m.orphans) { { w.tag(10); const at = w.fork(); encodeOrphan(w, x); w.join(at); } }
+}
+
+export function decodeAdoptRequest(r: Reader, end: number): AdoptRequest {
+  const m: AdoptRequest = {
+    orphans: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.orphans.push(decodeOrphan(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * A log's stream with entries that nobody consumes.
+ *
+ * @generated from message tricampus.queue.v1.Orphan
+ */
+export interface Orphan {
+  /**
+   * @generated from field: string log_stream = 1;
+   */
+  logStream: string;
+  /**
+   * The newest epoch the finder's log has promised.
+   *
+   * @generated from field: tricampus.queue.v1.Epoch promised = 2;
+   */
+  promised: Epoch | undefined;
+}
+
+export function encodeOrphan(w: Writer, m: Orphan): void {
+  if (m.logStream.length > 0) { w.tag(10); w.string(m.logStream); }
+  if (m.promised !== undefined) { { w.tag(18); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
+}
+
+export function decodeOrphan(r: Reader, end: number): Orphan {
+  const m: Orphan = {
+    logStream: "",
+    promised: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.logStream = r.string();
+        break;
+      }
+      case 18: {
+        m.promised = decodeEpoch(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.AdoptReply
+ */
+export interface AdoptReply {
+}
+
+export function encodeAdoptReply(_w: Writer, _m: AdoptReply): void {
+}
+
+export function decodeAdoptReply(r: Reader, end: number): AdoptReply {
+  const m: AdoptReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.queue.v1.Queue */
 export const Queue = {
   append: defineMethod<AppendRequest, AppendReply>("tricampus.queue.v1.Queue/Append", encodeAppendRequest, decodeAppendRequest, encodeAppendReply, decodeAppendReply),
+  poll: defineMethod<PollRequest, PollReply>("tricampus.queue.v1.Queue/Poll", encodePollRequest, decodePollRequest, encodePollReply, decodePollReply),
+  consumed: defineMethod<ConsumedRequest, ConsumedReply>("tricampus.queue.v1.Queue/Consumed", encodeConsumedRequest, decodeConsumedRequest, encodeConsumedReply, decodeConsumedReply),
+  adopt: defineMethod<AdoptRequest, AdoptReply>("tricampus.queue.v1.Queue/Adopt", encodeAdoptRequest, decodeAdoptRequest, encodeAdoptReply, decodeAdoptReply),
 } as const;
 

@@ -6,25 +6,29 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Epoch } from "./log_pb.ts";
+import { file_tricampus_queue_v1_log } from "./log_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tricampus/queue/v1/queue.proto.
  */
 export const file_tricampus_queue_v1_queue: GenFile = /*@__PURE__*/
-  fileDesc("Ch50cmljYW1wdXMvcXVldWUvdjEvcXVldWUucHJvdG8SEnRyaWNhbXB1cy5xdWV1ZS52MSI8Cg1BcHBlbmRSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRIKCgJpZBgCIAEoDBIPCgdwYXlsb2FkGAMgASgMIhsKC0FwcGVuZFJlcGx5EgwKBHNsb3QYASABKAQyVQoFUXVldWUSTAoGQXBwZW5kEiEudHJpY2FtcHVzLnF1ZXVlLnYxLkFwcGVuZFJlcXVlc3QaHy50cmljYW1wdXMucXVldWUudjEuQXBwZW5kUmVwbHliBnByb3RvMw");
+  fileDesc("Ch50cmljYW1wdXMvcXVldWUvdjEvcXVldWUucHJvdG8SEnRyaWNhbXB1cy5xdWV1ZS52MSJPCg1BcHBlbmRSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRIKCgJpZBgCIAEoDBIPCgdwYXlsb2FkGAMgASgMEhEKCWZvcndhcmRlZBgEIAEoCCIbCgtBcHBlbmRSZXBseRIMCgRzbG90GAEgASgEIlUKC1BvbGxSZXF1ZXN0EjUKCXBvc2l0aW9ucxgBIAMoCzIiLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIjEKDlN0cmVhbVBvc2l0aW9uEg4KBnN0cmVhbRgBIAEoCRIPCgd0aHJvdWdoGAIgASgEIj8KCVBvbGxSZXBseRIyCgdzdHJlYW1zGAEgAygLMiEudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbUVudHJpZXMiWgoNU3RyZWFtRW50cmllcxIOCgZzdHJlYW0YASABKAkSDQoFYWZ0ZXIYAiABKAQSKgoHZW50cmllcxgDIAMoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FbnRyeSJACgVFbnRyeRIMCgRzbG90GAEgASgEEgoKAmlkGAIgASgMEg8KB3BheWxvYWQYAyABKAwSDAoEdm9pZBgEIAEoCCJICg9Db25zdW1lZFJlcXVlc3QSNQoJcG9zaXRpb25zGAEgAygLMiIudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbVBvc2l0aW9uIg8KDUNvbnN1bWVkUmVwbHkiOwoMQWRvcHRSZXF1ZXN0EisKB29ycGhhbnMYASADKAsyGi50cmljYW1wdXMucXVldWUudjEuT3JwaGFuIkkKBk9ycGhhbhISCgpsb2dfc3RyZWFtGAEgASgJEisKCHByb21pc2VkGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoIgwKCkFkb3B0UmVwbHkyvAIKBVF1ZXVlEkwKBkFwcGVuZBIhLnRyaWNhbXB1cy5xdWV1ZS52MS5BcHBlbmRSZXF1ZXN0Gh8udHJpY2FtcHVzLnF1ZXVlLnYxLkFwcGVuZFJlcGx5EkYKBFBvbGwSHy50cmljYW1wdXMucXVldWUudjEuUG9sbFJlcXVlc3QaHS50cmljYW1wdXMucXVldWUudjEuUG9sbFJlcGx5ElIKCENvbnN1bWVkEiMudHJpY2FtcHVzLnF1ZXVlLnYxLkNvbnN1bWVkUmVxdWVzdBohLnRyaWNhbXB1cy5xdWV1ZS52MS5Db25zdW1lZFJlcGx5EkkKBUFkb3B0EiAudHJpY2FtcHVzLnF1ZXVlLnYxLkFkb3B0UmVxdWVzdBoeLnRyaWNhbXB1cy5xdWV1ZS52MS5BZG9wdFJlcGx5YgZwcm90bzM", [file_tricampus_queue_v1_log]);
 
 /**
  * @generated from message tricampus.queue.v1.AppendRequest
  */
 export type AppendRequest = Message<"tricampus.queue.v1.AppendRequest"> & {
   /**
+   * 1-200 bytes without '#'.
+   *
    * @generated from field: string stream = 1;
    */
   stream: string;
 
   /**
-   * Same for every attempt; an id still in the stream is not appended again.
+   * 1-128 bytes; the same for every attempt: an id still in the stream is not appended again.
    *
    * @generated from field: bytes id = 2;
    */
@@ -34,6 +38,13 @@ export type AppendRequest = Message<"tricampus.queue.v1.AppendRequest"> & {
    * @generated from field: bytes payload = 3;
    */
   payload: Uint8Array;
+
+  /**
+   * Sent on by another campus's queue service: it is not sent on once more.
+   *
+   * @generated from field: bool forwarded = 4;
+   */
+  forwarded: boolean;
 };
 
 /**
@@ -48,7 +59,8 @@ export const AppendRequestSchema: GenMessage<AppendRequest> = /*@__PURE__*/
  */
 export type AppendReply = Message<"tricampus.queue.v1.AppendReply"> & {
   /**
-   * Position in the stream: rises by 1 from entry to entry, over changes of the group too.
+   * Position in the stream: rises by 1 from entry to entry, over changes of the group too. 0 while
+   * the stream's older part lies in a group that does not answer: the number is given later.
    *
    * @generated from field: uint64 slot = 1;
    */
@@ -63,6 +75,221 @@ export const AppendReplySchema: GenMessage<AppendReply> = /*@__PURE__*/
   messageDesc(file_tricampus_queue_v1_queue, 1);
 
 /**
+ * @generated from message tricampus.queue.v1.PollRequest
+ */
+export type PollRequest = Message<"tricampus.queue.v1.PollRequest"> & {
+  /**
+   * What the worker was given and has not yet reported as consumed; entries through here are not
+   * given again.
+   *
+   * @generated from field: repeated tricampus.queue.v1.StreamPosition positions = 1;
+   */
+  positions: StreamPosition[];
+
+  /**
+   * Longest wait for an entry, at most 1,000 ms.
+   *
+   * @generated from field: uint32 wait_ms = 2;
+   */
+  waitMs: number;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.PollRequest.
+ * Use `create(PollRequestSchema)` to create a new message.
+ */
+export const PollRequestSchema: GenMessage<PollRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 2);
+
+/**
+ * @generated from message tricampus.queue.v1.StreamPosition
+ */
+export type StreamPosition = Message<"tricampus.queue.v1.StreamPosition"> & {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * @generated from field: uint64 through = 2;
+   */
+  through: bigint;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.StreamPosition.
+ * Use `create(StreamPositionSchema)` to create a new message.
+ */
+export const StreamPositionSchema: GenMessage<StreamPosition> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 3);
+
+/**
+ * @generated from message tricampus.queue.v1.PollReply
+ */
+export type PollReply = Message<"tricampus.queue.v1.PollReply"> & {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.StreamEntries streams = 1;
+   */
+  streams: StreamEntries[];
+};
+
+/**
+ * Describes the message tricampus.queue.v1.PollReply.
+ * Use `create(PollReplySchema)` to create a new message.
+ */
+export const PollReplySchema: GenMessage<PollReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 4);
+
+/**
+ * Entries in the order of slots, without gaps, the first one directly after `after`.
+ *
+ * @generated from message tricampus.queue.v1.StreamEntries
+ */
+export type StreamEntries = Message<"tricampus.queue.v1.StreamEntries"> & {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * @generated from field: uint64 after = 2;
+   */
+  after: bigint;
+
+  /**
+   * @generated from field: repeated tricampus.queue.v1.Entry entries = 3;
+   */
+  entries: Entry[];
+};
+
+/**
+ * Describes the message tricampus.queue.v1.StreamEntries.
+ * Use `create(StreamEntriesSchema)` to create a new message.
+ */
+export const StreamEntriesSchema: GenMessage<StreamEntries> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 5);
+
+/**
+ * @generated from message tricampus.queue.v1.Entry
+ */
+export type Entry = Message<"tricampus.queue.v1.Entry"> & {
+  /**
+   * @generated from field: uint64 slot = 1;
+   */
+  slot: bigint;
+
+  /**
+   * @generated from field: bytes id = 2;
+   */
+  id: Uint8Array;
+
+  /**
+   * @generated from field: bytes payload = 3;
+   */
+  payload: Uint8Array;
+
+  /**
+   * Nothing stands here, for ever; or the entry stands in an earlier slot already.
+   *
+   * @generated from field: bool void = 4;
+   */
+  void: boolean;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.Entry.
+ * Use `create(EntrySchema)` to create a new message.
+ */
+export const EntrySchema: GenMessage<Entry> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 6);
+
+/**
+ * @generated from message tricampus.queue.v1.ConsumedRequest
+ */
+export type ConsumedRequest = Message<"tricampus.queue.v1.ConsumedRequest"> & {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.StreamPosition positions = 1;
+   */
+  positions: StreamPosition[];
+};
+
+/**
+ * Describes the message tricampus.queue.v1.ConsumedRequest.
+ * Use `create(ConsumedRequestSchema)` to create a new message.
+ */
+export const ConsumedRequestSchema: GenMessage<ConsumedRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 7);
+
+/**
+ * @generated from message tricampus.queue.v1.ConsumedReply
+ */
+export type ConsumedReply = Message<"tricampus.queue.v1.ConsumedReply"> & {
+};
+
+/**
+ * Describes the message tricampus.queue.v1.ConsumedReply.
+ * Use `create(ConsumedReplySchema)` to create a new message.
+ */
+export const ConsumedReplySchema: GenMessage<ConsumedReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 8);
+
+/**
+ * @generated from message tricampus.queue.v1.AdoptRequest
+ */
+export type AdoptRequest = Message<"tricampus.queue.v1.AdoptRequest"> & {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.Orphan orphans = 1;
+   */
+  orphans: Orphan[];
+};
+
+/**
+ * Describes the message tricampus.queue.v1.AdoptRequest.
+ * Use `create(AdoptRequestSchema)` to create a new message.
+ */
+export const AdoptRequestSchema: GenMessage<AdoptRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 9);
+
+/**
+ * A log's stream with entries that nobody consumes.
+ *
+ * @generated from message tricampus.queue.v1.Orphan
+ */
+export type Orphan = Message<"tricampus.queue.v1.Orphan"> & {
+  /**
+   * @generated from field: string log_stream = 1;
+   */
+  logStream: string;
+
+  /**
+   * The newest epoch the finder's log has promised.
+   *
+   * @generated from field: tricampus.queue.v1.Epoch promised = 2;
+   */
+  promised?: Epoch | undefined;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.Orphan.
+ * Use `create(OrphanSchema)` to create a new message.
+ */
+export const OrphanSchema: GenMessage<Orphan> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 10);
+
+/**
+ * @generated from message tricampus.queue.v1.AdoptReply
+ */
+export type AdoptReply = Message<"tricampus.queue.v1.AdoptReply"> & {
+};
+
+/**
+ * Describes the message tricampus.queue.v1.AdoptReply.
+ * Use `create(AdoptReplySchema)` to create a new message.
+ */
+export const AdoptReplySchema: GenMessage<AdoptReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 11);
+
+/**
  * @generated from service tricampus.queue.v1.Queue
  */
 export const Queue: GenService<{
@@ -75,6 +302,36 @@ export const Queue: GenService<{
     methodKind: "unary";
     input: typeof AppendRequestSchema;
     output: typeof AppendReplySchema;
+  },
+  /**
+   * Settled entries of the streams that this campus writes; waits for some when there are none.
+   *
+   * @generated from rpc tricampus.queue.v1.Queue.Poll
+   */
+  poll: {
+    methodKind: "unary";
+    input: typeof PollRequestSchema;
+    output: typeof PollReplySchema;
+  },
+  /**
+   * Entries through a slot have taken effect: they need not be kept.
+   *
+   * @generated from rpc tricampus.queue.v1.Queue.Consumed
+   */
+  consumed: {
+    methodKind: "unary";
+    input: typeof ConsumedRequestSchema;
+    output: typeof ConsumedReplySchema;
+  },
+  /**
+   * Between queue services: take over streams that nobody seems to write.
+   *
+   * @generated from rpc tricampus.queue.v1.Queue.Adopt
+   */
+  adopt: {
+    methodKind: "unary";
+    input: typeof AdoptRequestSchema;
+    output: typeof AdoptReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_queue_v1_queue, 0);

@@ -1,0 +1,67 @@
+/**
+ * The ledger as a process of its own, which shares nothing with the replay but its files: the logs
+ * that were sent and the stores of the devices that received. It reads its task as JSON from stdin
+ * and prints what it found as JSON.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { readDeviceFile } from "../../sdk/file-store.ts";
+import { deviceFile, readChatLogs } from "./files.ts";
+import { Ledger, type LedgerCounts, type StoredRow } from "./ledger.ts";
+import { planReplay, type ReplayPlan } from "./plan.ts";
+
+export interface LedgerTask {
+  readonly run: string;
+  readonly logPaths: readonly string[];
+  /** Lines of each log; null: all. */
+  readonly limit: number | null;
+  readonly storesDir: string;
+  /** File with the ids of the messages that must be there, one a line; null: all must. */
+  readonly acknowledgedPath: string | null;
+}
+
+export interface LedgerReport {
+  readonly counts: LedgerCounts;
+  readonly examples: readonly string[];
+}
+
+const task = JSON.parse(readFileSync(0, "utf8")) as LedgerTask;
+console.log(JSON.stringify(makeLedger(task)));
+
+function makeLedger({ run, logPaths, limit, storesDir, acknowledgedPath }: LedgerTask): LedgerReport {
+  const plan = planReplay(run, readChatLogs(logPaths), limit ?? Infinity);
+  const acknowledged =
+    acknowledgedPath === null
+      ? undefined
+      : new Set(readFileSync(acknowledgedPath, "utf8").split("\n").filter(Boolean));
+  const ledger = new Ledger(plan, acknowledged);
+  checkStores(ledger, plan, storesDir);
+  ledger.finish();
+  return { counts: ledger.counts, examples: ledger.examples };
+}
+
+function checkStores(ledger: Ledger, plan: ReplayPlan, storesDir: string): void {
+  for (const [user, { name, devices }] of plan.users.entries()) {
+    for (const device of devices) {
+      const path = deviceFile(storesDir, name, device);
+      if (existsSync(path)) ledger.checkDevice(user, device, rowsOf(path));
+    }
+  }
+}
+
+/**
+ * The messages of a store in the order in which they came. What the group tells of itself (made,
+ * joined) is no message; what the store refused as a double is a row that came.
+ */
+function* rowsOf(path: string): Generator<StoredRow> {
+  const byMessageId = new Map<string, StoredRow>();
+  for (const line of readDeviceFile(path)) {
+    if (line.kind === "message" && line.message.notice === undefined) {
+      byMessageId.set(line.message.messageId, line.message);
+      yield line.message;
+    } else if (line.kind === "double") {
+      const { conversationId, sequence, messageId } = line;
+      const first = byMessageId.get(messageId);
+      yield first ?? { conversationId, sequence, clientMessageId: messageId, text: "" };
+    }
+  }
+}

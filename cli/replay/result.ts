@@ -1,0 +1,81 @@
+/** What a replay comes to: the figures, and the words for people. */
+import type { LedgerCounts } from "./ledger.ts";
+
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+export interface ReplayResult {
+  readonly messages: number;
+  readonly deliveries: number;
+  readonly missing: number;
+  readonly duplicates: number;
+  readonly outOfOrder: number;
+  readonly failedSends: number;
+  readonly deliveriesPerSecond: number;
+  readonly sendAckMs: Latency;
+  /** To devices that were online; not the ones that only send, nor the sender's own. */
+  readonly deliveryMs: Latency;
+  /** Right message, wrong text; and rows that have no business where they are. */
+  readonly altered: number;
+  readonly foreign: number;
+  readonly leftOut: number;
+  readonly seconds: number;
+}
+
+/** What the process that replays knows; the rest comes from the ledger's. */
+export interface ReplayMeasures {
+  readonly failedSends: number;
+  readonly leftOut: number;
+  readonly sendAckMs: Latency;
+  readonly deliveryMs: Latency;
+  /** From the first send until every device had everything. */
+  readonly seconds: number;
+}
+
+export function resultOf(counts: LedgerCounts, measures: ReplayMeasures): ReplayResult {
+  const { failedSends, sendAckMs, deliveryMs, leftOut, seconds } = measures;
+  const { messages, deliveries, missing, duplicates, outOfOrder, altered, foreign } = counts;
+  return {
+    messages,
+    deliveries,
+    missing,
+    duplicates,
+    outOfOrder,
+    failedSends,
+    deliveriesPerSecond: seconds > 0 ? Math.round(deliveries / seconds) : 0,
+    sendAckMs,
+    deliveryMs,
+    altered,
+    foreign,
+    leftOut,
+    seconds: Math.round(seconds * 10) / 10,
+  };
+}
+
+export function isClean(result: ReplayResult): boolean {
+  const { missing, duplicates, outOfOrder, failedSends, altered, foreign } = result;
+  return missing + duplicates + outOfOrder + failedSends + altered + foreign === 0;
+}
+
+export function describeResult(result: ReplayResult): string {
+  const number = (value: number) => value.toLocaleString("en-US");
+  const latency = ({ p50, p99, max }: Latency) => `p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`;
+  const { messages, deliveries, seconds } = result;
+  const perSecond = seconds > 0 ? Math.round(messages / seconds) : 0;
+  return [
+    `messages      ${number(messages)} in ${seconds} s (${number(perSecond)}/s); ${number(result.leftOut)} lines left out`,
+    `deliveries    ${number(deliveries)} (${number(result.deliveriesPerSecond)}/s): every (message, member, device)`,
+    `send to ack   ${latency(result.sendAckMs)}`,
+    `send to read  ${latency(result.deliveryMs)}`,
+    `failed sends  ${number(result.failedSends)}`,
+    `missing       ${number(result.missing)}`,
+    `duplicates    ${number(result.duplicates)}`,
+    `out of order  ${number(result.outOfOrder)}`,
+    ...(result.altered > 0 ? [`altered       ${number(result.altered)}`] : []),
+    ...(result.foreign > 0 ? [`foreign       ${number(result.foreign)}`] : []),
+    isClean(result) ? "The ledger is clean." : "THE LEDGER IS NOT CLEAN.",
+  ].join("\n");
+}

@@ -1,0 +1,80 @@
+/** What is done to the platform on the way: each step once, in order, at its share of the messages. */
+import type { Platform } from "../../services/platform/platform.ts";
+import type { Fault } from "./fault.ts";
+import type { Timeline } from "./timeline.ts";
+
+export interface Step {
+  /** Share (0-1) of all messages done. */
+  readonly at: number;
+  /** "campus b killed with -9": for the timeline. */
+  readonly text: string;
+  readonly act: () => Promise<void> | void;
+}
+
+export class Steps {
+  readonly #steps: Step[];
+  readonly #timeline: Timeline;
+  #running: Promise<void> = Promise.resolve();
+  #failure: Error | undefined;
+
+  constructor(steps: readonly Step[], timeline: Timeline) {
+    this.#steps = steps.toSorted((a, b) => a.at - b.at);
+    this.#timeline = timeline;
+  }
+
+  reached(share: number): void {
+    while (this.#steps.length > 0 && this.#steps[0]!.at <= share) {
+      const step = this.#steps.shift()!;
+      this.#running = this.#running.then(() => this.#run(step));
+    }
+  }
+
+  /** Waits for the steps begun; throws what failed of them. A step not reached is done now. */
+  async finish(): Promise<void> {
+    this.reached(1);
+    await this.#running;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #run(step: Step): Promise<void> {
+    this.#timeline.event(performance.now(), step.text);
+    try {
+      await step.act();
+    } catch (error) {
+      this.#failure ??= new Error(`${step.text}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+}
+
+const READY_TIMEOUT_MS = 30_000;
+
+export function stepsOf(fault: Fault, platform: Platform): Step[] {
+  const campus = platform.campus(fault.campus);
+  if (campus === undefined) throw new Error(`there is no campus "${fault.campus}"`);
+  const name = `campus ${fault.campus}`;
+  const { at, backAt } = fault;
+  switch (fault.kind) {
+    case "kill":
+      return [
+        { at, text: `${name} killed (-9)`, act: () => campus.kill() },
+        {
+          at: backAt,
+          text: `${name} started again`,
+          act: async () => {
+            campus.start();
+            await platform.waitReady(READY_TIMEOUT_MS);
+          },
+        },
+      ];
+    case "cut":
+      return [
+        { at, text: `${name} cut off`, act: () => campus.cut() },
+        { at: backAt, text: `${name} joined again`, act: () => campus.join() },
+      ];
+    case "freeze":
+      return [
+        { at, text: `${name} frozen`, act: () => campus.freeze() },
+        { at: backAt, text: `${name} thawed`, act: () => campus.thaw() },
+      ];
+  }
+}

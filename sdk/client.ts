@@ -1,0 +1,310 @@
+/**
+ * One device of one user: registers or logs in, keeps a connection to one of the campuses, sends,
+ * and keeps its store in step with the user's inbox. Used by the command line, the replay, tests and
+ * load generators; it needs nothing of Node besides what browsers have too (WebSocket, crypto,
+ * performance) and Buffer.
+ */
+import { Account, type LoginReply } from "../protos/gen/tricampus/client/v1/account_codec.ts";
+import type { Push } from "../protos/gen/tricampus/client/v1/frame_codec.ts";
+import { Group, type ListMembersReply } from "../protos/gen/tricampus/client/v1/group_codec.ts";
+import type { InboxMessage } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  type SendReply,
+  type SendRequest,
+  Text,
+} from "../protos/gen/tricampus/client/v1/text_codec.ts";
+import { RpcError } from "../services/svrkit/errors.ts";
+import type { Endpoint } from "./endpoints.ts";
+import { Link, type LinkState } from "./link.ts";
+import {
+  type DeviceStore,
+  EMPTY_SNAPSHOT,
+  MemoryStore,
+  type Recipient,
+  type SendRecord,
+  type Snapshot,
+  type StoredMessage,
+} from "./store.ts";
+import { SyncLoop } from "./sync-loop.ts";
+
+const SEND_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 5_000;
+/** A password takes 50 ms of a core to check, so at a rush everybody waits. */
+const LOGIN_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+const FALLBACK_SYNC_MS = 30_000;
+/** Access pushes a hint once the connection is registered; should it be lost, the device syncs anyway. */
+const FIRST_HINT_MS = 250;
+/** Sends left open by an earlier run of this device are repeated for so long. */
+const RESEND_MS = 24 * 3_600_000;
+
+export interface ClientOptions {
+  /** One a campus; the first is tried first. */
+  readonly endpoints: readonly Endpoint[];
+  /** The same at every log-in of one device: 1-64 letters, digits, _ . - */
+  readonly device: string;
+  /** Default: in memory. The client does not close a store that it was given. */
+  readonly store?: DeviceStore;
+  /** Default true; false: no pushes (a device that only sends). */
+  readonly wantPush?: boolean;
+  /** Default true; false: only `sync()` syncs. */
+  readonly autoSync?: boolean;
+  /** Called for each new message, in the order of the inbox. */
+  readonly onMessage?: (message: StoredMessage) => void;
+  readonly onState?: (state: LinkState, campus: string) => void;
+}
+
+export interface Login {
+  readonly userId: string;
+  readonly ticket: Uint8Array;
+  readonly expiresAtMs: number;
+}
+
+export interface Sent {
+  readonly clientMessageId: string;
+  readonly messageId: string;
+  readonly conversationId: string;
+  /** 0: accepted by a group and not yet numbered. */
+  readonly sequence: number;
+  readonly sentAtMs: number;
+  readonly ackedAtMs: number;
+}
+
+export class TricampusClient {
+  readonly store: DeviceStore;
+  readonly #options: ClientOptions;
+  readonly #ownsStore: boolean;
+  readonly #link: Link;
+  readonly #syncs: SyncLoop;
+  /** Client message ids of the sends that are being sent now. */
+  readonly #underWay = new Set<string>();
+  #login: Login | undefined;
+  #nextSyncMs = Number.POSITIVE_INFINITY;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#ownsStore = options.store === undefined;
+    this.store = options.store ?? new MemoryStore();
+    this.#link = new Link(options.endpoints, {
+      push: (push) => this.#pushed(push),
+      attach: () => this.#attachment(),
+      changed: (state, campus) => this.#changed(state, campus),
+      tick: (nowMs) => this.#tick(nowMs),
+    });
+    const { store } = this;
+    this.#syncs = new SyncLoop(this.#link, {
+      get snapshot() {
+        return store.snapshot;
+      },
+      take: (messages, snapshot) => this.#take(messages, snapshot),
+    });
+  }
+
+  get userId(): string | undefined {
+    return this.#login?.userId;
+  }
+
+  get state(): LinkState {
+    return this.#link.state;
+  }
+
+  /** The campus that is connected, or tried next. */
+  get campus(): string {
+    return this.#link.campus;
+  }
+
+  /** Makes a user and logs this device in. Repeating it with the same password gives the same user. */
+  async register(name: string, password: string): Promise<Login> {
+    const request = { name, password, device: this.#options.device };
+    return this.#loggedIn(await this.#link.request(Account.register, request, LOGIN_OPTIONS));
+  }
+
+  async login(name: string, password: string): Promise<Login> {
+    const request = { name, password, device: this.#options.device };
+    return this.#loggedIn(await this.#link.request(Account.login, request, LOGIN_OPTIONS));
+  }
+
+  /** Goes on with an earlier log-in of this device. */
+  useLogin(login: Login): void {
+    this.#login = login;
+    this.#link.ticketChanged();
+  }
+
+  /** Resolves when connected; the client then stays connected, to whichever campus answers. */
+  async connect(timeoutMs: number = CONNECT_TIMEOUT_MS): Promise<void> {
+    if (this.#login === undefined)
+      throw new RpcError("UNAUTHENTICATED", "log in before connecting");
+    this.#link.start();
+    await this.#link.whenAttached(timeoutMs);
+    this.#resendOpen();
+  }
+
+  /** Resolves when the platform has accepted the message; rejects after 5 s with DEADLINE_EXCEEDED. */
+  async send(
+    to: Recipient,
+    text: string,
+    clientMessageId: string = crypto.randomUUID(),
+  ): Promise<Sent> {
+    const sentAtMs = preciseNow();
+    return this.#transmit({ clientMessageId, to, text, sentAtMs, outcome: { state: "open" } });
+  }
+
+  /** Resolves to the group's id. */
+  async createGroup(
+    title: string,
+    members: readonly string[],
+    clientRequestId: string = crypto.randomUUID(),
+  ): Promise<string> {
+    const request = { title, members: [...members], clientRequestId };
+    return (await this.#link.request(Group.create, request, REQUEST_OPTIONS)).groupId;
+  }
+
+  /** Resolves to the sequence number at which the user is a member. */
+  async joinGroup(groupId: string): Promise<number> {
+    return (await this.#link.request(Group.join, { groupId }, REQUEST_OPTIONS)).sequence;
+  }
+
+  async leaveGroup(groupId: string): Promise<number> {
+    return (await this.#link.request(Group.leave, { groupId }, REQUEST_OPTIONS)).sequence;
+  }
+
+  listMembers(groupId: string): Promise<ListMembersReply> {
+    return this.#link.request(Group.listMembers, { groupId }, REQUEST_OPTIONS);
+  }
+
+  /** Resolves when everything that is in the inbox now is in the store. */
+  sync(): Promise<void> {
+    return this.#syncs.sync();
+  }
+
+  /** Ends the connection and hands the store's last writes to the disk; open requests fail. */
+  async close(): Promise<void> {
+    this.#link.close();
+    await (this.#ownsStore ? this.store.close() : this.store.flush());
+  }
+
+  #loggedIn(reply: LoginReply): Login {
+    const { userId, expiresAtMs } = reply;
+    const login = { userId, expiresAtMs, ticket: Uint8Array.from(reply.ticket) };
+    this.useLogin(login);
+    return login;
+  }
+
+  #attachment() {
+    if (this.#login === undefined) return undefined;
+    const { ticket } = this.#login;
+    return {
+      ticket,
+      snapshot: this.store.snapshot.bytes,
+      wantPush: this.#options.wantPush ?? true,
+    };
+  }
+
+  #changed(state: LinkState, campus: string): void {
+    if (state === "attached" && (this.#options.autoSync ?? true)) {
+      const expectsHint = this.#options.wantPush ?? true;
+      this.#nextSyncMs = performance.now() + (expectsHint ? FIRST_HINT_MS : 0);
+    }
+    this.#options.onState?.(state, campus);
+  }
+
+  #tick(nowMs: number): void {
+    if (this.#link.state === "attached" && nowMs >= this.#nextSyncMs) this.#syncSoon();
+  }
+
+  #syncSoon(): void {
+    if (!(this.#options.autoSync ?? true)) return;
+    this.#nextSyncMs = performance.now() + FALLBACK_SYNC_MS * (0.85 + Math.random() * 0.3);
+    this.#syncs.poke();
+  }
+
+  #pushed(push: Push): void {
+    const { version, messages, snapshot, follows } = push;
+    const has = this.store.snapshot.version;
+    if (messages.length > 0 && follows === has) this.#take(messages, { bytes: snapshot, version });
+    else if (messages.length === 0 || version > has) this.#syncSoon();
+  }
+
+  /** Keeps messages with the snapshot after them, and tells the application of the new ones. */
+  #take(messages: readonly InboxMessage[], snapshot: Snapshot): void {
+    const receivedAtMs = preciseNow();
+    const received = messages.map((message): StoredMessage => ({ ...message, receivedAtMs }));
+    // A sync's answer may be older than a push that overtook it.
+    const isNewer = snapshot.version >= this.store.snapshot.version || snapshot === EMPTY_SNAPSHOT;
+    this.#tell(this.store.add(received, isNewer ? snapshot : undefined));
+  }
+
+  #tell(messages: readonly StoredMessage[]): void {
+    const { onMessage } = this.#options;
+    if (onMessage !== undefined) for (const message of messages) onMessage(message);
+  }
+
+  async #transmit(send: SendRecord): Promise<Sent> {
+    const { clientMessageId, text, sentAtMs } = send;
+    this.store.recordSend(send);
+    this.#underWay.add(clientMessageId);
+    try {
+      const request = { clientMessageId, text, to: recipientOf(send.to) };
+      const reply = await this.#link.request(Text.send, request, SEND_OPTIONS);
+      const ackedAtMs = preciseNow();
+      this.store.recordSend({
+        ...send,
+        outcome: { state: "acknowledged", atMs: ackedAtMs, ...reply },
+      });
+      if (reply.sequence > 0) this.#keepOwn(send, reply, ackedAtMs);
+      return { clientMessageId, ...reply, sentAtMs, ackedAtMs };
+    } catch (error) {
+      const { code } = RpcError.from(error);
+      // A closed client has not given up: what is open is sent again by its next run.
+      if (this.#link.state !== "closed") {
+        this.store.recordSend({ ...send, outcome: { state: "failed", atMs: preciseNow(), code } });
+      }
+      throw error;
+    } finally {
+      this.#underWay.delete(clientMessageId);
+    }
+  }
+
+  /** An own 1:1 message is numbered when it is acknowledged: no need to wait for it in the inbox. */
+  #keepOwn(send: SendRecord, reply: SendReply, ackedAtMs: number): void {
+    const { clientMessageId, text } = send;
+    const message = {
+      ...reply,
+      clientMessageId,
+      text,
+      senderId: this.userId ?? "",
+      acceptedAtMs: Math.round(ackedAtMs),
+      notice: undefined,
+      receivedAtMs: ackedAtMs,
+    };
+    this.#tell(this.store.add([message], undefined));
+  }
+
+  /** What an earlier run of this device sent and heard nothing of. */
+  #resendOpen(): void {
+    const oldestMs = preciseNow() - RESEND_MS;
+    for (const send of this.store.openSends()) {
+      if (send.sentAtMs < oldestMs || this.#underWay.has(send.clientMessageId)) continue;
+      this.#transmit(send).catch(() => {}); // the outcome is in the store
+    }
+  }
+}
+
+const SEND_OPTIONS = { timeoutMs: SEND_TIMEOUT_MS };
+const REQUEST_OPTIONS = { timeoutMs: REQUEST_TIMEOUT_MS };
+const LOGIN_OPTIONS = {
+  timeoutMs: LOGIN_TIMEOUT_MS,
+  beforeAttach: true,
+  retryAlso: ["RESOURCE_EXHAUSTED"],
+};
+
+function recipientOf(to: Recipient): NonNullable<SendRequest["to"]> {
+  if ("userId" in to) return { case: "userId", value: to.userId };
+  if ("groupId" in to) return { case: "groupId", value: to.groupId };
+  return { case: "userName", value: to.userName };
+}
+
+/** Milliseconds since 1970, with fractions. */
+function preciseNow(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,100 @@
+/**
+ * Keeps a device up to date: one sync at a time, page after page, until nothing is newer. A hint that
+ * comes while a sync runs makes it run once more, because the answer under way may be older than the
+ * hint. A snapshot that the platform does not accept is given up: everything is read again, and the
+ * store keeps what is new.
+ */
+import { type InboxMessage, Sync } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { RpcError } from "../services/svrkit/errors.ts";
+import type { Link } from "./link.ts";
+import { EMPTY_SNAPSHOT, type Snapshot } from "./store.ts";
+
+const PAGE = 500;
+const TIMEOUT_MS = 10_000;
+
+export interface SyncTarget {
+  readonly snapshot: Snapshot;
+  take(messages: readonly InboxMessage[], snapshot: Snapshot): void;
+}
+
+interface Waiter {
+  readonly done: () => void;
+  readonly fail: (error: unknown) => void;
+}
+
+export class SyncLoop {
+  readonly #link: Link;
+  readonly #target: SyncTarget;
+  #running = false;
+  /** Who waits for a sync that has not started. */
+  #next: Waiter[] = [];
+  #wanted = false;
+
+  constructor(link: Link, target: SyncTarget) {
+    this.#link = link;
+    this.#target = target;
+  }
+
+  /** Something may be newer. A failure is left to the next hint or fallback sync. */
+  poke(): void {
+    this.#wanted = true;
+    if (!this.#running) void this.#run();
+  }
+
+  /** Resolves when everything that was in the inbox at the call is in the store. */
+  sync(): Promise<void> {
+    return new Promise((done, fail) => {
+      this.#next.push({ done, fail });
+      this.poke();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#wanted) {
+      this.#wanted = false;
+      const waiters = this.#next;
+      this.#next = [];
+      try {
+        await this.#pages();
+        for (const waiter of waiters) waiter.done();
+      } catch (error) {
+        for (const waiter of waiters) waiter.fail(error);
+      }
+    }
+    this.#running = false;
+  }
+
+  async #pages(): Promise<void> {
+    for (let before: number | undefined; ; ) {
+      const reply = await this.#page();
+      this.#target.take(reply.messages, { bytes: reply.snapshot, version: reply.version });
+      if (!reply.more) return;
+      if (before !== undefined && reply.version <= before) {
+        throw new RpcError(
+          "INTERNAL",
+          "the platform says that there is more, and sends nothing newer",
+        );
+      }
+      before = reply.version;
+    }
+  }
+
+  async #page() {
+    const options = { timeoutMs: TIMEOUT_MS };
+    const { bytes } = this.#target.snapshot;
+    try {
+      return await this.#link.request(Sync.sync, { snapshot: bytes, limit: PAGE }, options);
+    } catch (error) {
+      const isRefused =
+        error instanceof RpcError && error.code === "INVALID_ARGUMENT" && bytes.length > 0;
+      if (!isRefused) throw error;
+      this.#target.take([], EMPTY_SNAPSHOT);
+      return this.#link.request(
+        Sync.sync,
+        { snapshot: EMPTY_SNAPSHOT.bytes, limit: PAGE },
+        options,
+      );
+    }
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * The services behind access, small and in memory, for the tests of access and SDK: they keep the
+ * protos' promises (ids, order, once, snapshots) and nothing else. One backend serves all campuses,
+ * as the real store does.
+ */
+import { Push } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
+import { Group, type GroupMember } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
+import {
+  type InboxMessage,
+  Sync,
+  type SyncReply,
+  type SyncRequest,
+} from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  type SendReply,
+  type SendRequest,
+  Text,
+} from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import {
+  type GetReply,
+  Kv,
+  type WriteReply,
+  type WriteRequest,
+} from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
+import type { Call } from "../../services/svrkit/call.ts";
+import type { Callee } from "../../services/svrkit/client.ts";
+import { RpcError, requireArgument } from "../../services/svrkit/errors.ts";
+import type { Server } from "../../services/svrkit/server.ts";
+import type { SnapshotSealer } from "../../services/svrkit/ticket/snapshot.ts";
+import type { TicketVerifier } from "../../services/svrkit/ticket/verify.ts";
+
+const TEXT_BYTES_MAX = 64 * 1024;
+
+export interface BackendParts {
+  readonly tickets: TicketVerifier;
+  readonly snapshots: SnapshotSealer;
+}
+
+interface Inbox {
+  readonly rows: InboxMessage[];
+}
+
+export class SmallBackend {
+  readonly #parts: BackendParts;
+  readonly #values = new Map<string, { value: Uint8Array; version: number }>();
+  readonly #inboxes = new Map<string, Inbox>();
+  readonly #sent = new Map<string, SendReply>();
+  readonly #sequences = new Map<string, number>();
+  readonly #groups = new Map<string, { title: string; members: Map<string, GroupMember> }>();
+  #ids = 0;
+  /** Set by tests: what each call does before it is served. */
+  beforeSend: (request: SendRequest) => Promise<void> = async () => {};
+  /** Set by tests: false: nobody is told of new messages. */
+  pushes = true;
+  sends = 0;
+  syncs = 0;
+
+  constructor(parts: BackendParts) {
+    this.#parts = parts;
+  }
+
+  serve(server: Server, callees: { router: Callee; access: Callee }): void {
+    server.add(Kv.get, (request) => this.#get(request.key!.key));
+    server.add(Kv.write, (request) => this.#write(request));
+    server.add(Text.send, (request, call) => this.#send(request, call, callees));
+    server.add(Sync.sync, (request, call) => this.#sync(request, call));
+    server.add(Group.create, (request, call) => {
+      const { userId } = this.#parts.tickets.userOf(call);
+      const groupId = `g-${userId}-${request.clientRequestId}`;
+      const members = [...new Set([userId, ...request.members])];
+      this.#groups.set(groupId, {
+        title: request.title,
+        members: new Map(members.map((id) => [id, { userId: id, sinceSequence: 1 }])),
+      });
+      return { groupId };
+    });
+    server.add(Group.join, (request, call) => {
+      const { userId } = this.#parts.tickets.userOf(call);
+      this.#group(request.groupId).members.set(userId, { userId, sinceSequence: 2 });
+      return { sequence: 2 };
+    });
+    server.add(Group.leave, (request, call) => {
+      this.#group(request.groupId).members.delete(this.#parts.tickets.userOf(call).userId);
+      return { sequence: 3 };
+    });
+    server.add(Group.listMembers, (request) => {
+      const { title, members } = this.#group(request.groupId);
+      return { title, members: [...members.values()] };
+    });
+  }
+
+  inbox(userId: string): InboxMessage[] {
+    return this.#inbox(userId).rows;
+  }
+
+  #get(key: Uint8Array): GetReply {
+    const found = this.#values.get(Buffer.from(key).toString());
+    return found === undefined
+      ? { found: false, value: new Uint8Array(0), version: 0 }
+      : { found: true, ...found };
+  }
+
+  #write(request: WriteRequest): WriteReply {
+    const name = Buffer.from(request.key!.key).toString();
+    const version = this.#values.get(name)?.version ?? 0;
+    const { expectedVersion, write } = request;
+    if (expectedVersion !== undefined && expectedVersion !== version)
+      return { applied: false, version };
+    if (write?.case !== "put") throw new RpcError("UNIMPLEMENTED", "put only");
+    this.#values.set(name, { value: Buffer.from(write.value), version: version + 1 });
+    return { applied: true, version: version + 1 };
+  }
+
+  async #send(
+    request: SendRequest,
+    call: Call,
+    callees: { router: Callee; access: Callee },
+  ): Promise<SendReply> {
+    const { userId } = this.#parts.tickets.userOf(call);
+    await this.beforeSend(request);
+    this.sends += 1;
+    const bytes = Buffer.byteLength(request.text);
+    requireArgument(bytes > 0, "a message has at least 1 byte");
+    if (bytes > TEXT_BYTES_MAX) throw new RpcError("TOO_LARGE", "a text has at most 64 KiB");
+    const name = `${userId} ${request.clientMessageId}`;
+    const before = this.#sent.get(name);
+    if (before !== undefined) return before;
+    const { members, conversationId, numbered } = this.#conversation(userId, request);
+    const sequence = (this.#sequences.get(conversationId) ?? 0) + 1;
+    this.#sequences.set(conversationId, sequence);
+    this.#ids += 1;
+    const { clientMessageId, text } = request;
+    const place = { messageId: `m${this.#ids}`, conversationId, sequence };
+    const about = {
+      senderId: userId,
+      clientMessageId,
+      acceptedAtMs: Date.now(),
+      notice: undefined,
+    };
+    const reply = { ...place, sequence: numbered ? sequence : 0 };
+    this.#sent.set(name, reply);
+    await this.deliver({ ...place, ...about, text }, members, callees);
+    return reply;
+  }
+
+  /** Into every inbox, then to whoever is connected. */
+  async deliver(
+    message: InboxMessage,
+    members: readonly string[],
+    callees: { router: Callee; access: Callee },
+  ): Promise<void> {
+    for (const member of members) this.#inbox(member).rows.push(message);
+    if (!this.pushes) return;
+    const { locations } = await callees.router.call(Router.lookup, { userIds: [...members] });
+    for (const [index, { campus }] of callees.access.peers.entries()) {
+      const targets = locations
+        .filter((location) => location.campus === campus)
+        .map(({ number, userId }) => {
+          const version = this.#inbox(userId).rows.length;
+          return { connection: number, userId, version, follows: version - 1 };
+        });
+      if (targets.length === 0) continue;
+      const options = { order: [index], timeoutMs: 300 };
+      await callees.access
+        .call(Push.push, { messages: [message], targets }, options)
+        .catch(() => {});
+    }
+  }
+
+  #conversation(userId: string, { to }: SendRequest) {
+    if (to?.case === "groupId") {
+      const { members } = this.#group(to.value);
+      return { members: [...members.keys()], conversationId: to.value, numbered: false };
+    }
+    requireArgument(to?.case === "userId", "the message has no recipient");
+    const both = [userId, to.value].sort();
+    return { members: both, conversationId: both.join(":"), numbered: true };
+  }
+
+  #group(groupId: string) {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) throw new RpcError("NOT_FOUND", `there is no group ${groupId}`);
+    return group;
+  }
+
+  #inbox(userId: string): Inbox {
+    let inbox = this.#inboxes.get(userId);
+    if (inbox === undefined) {
+      inbox = { rows: [] };
+      this.#inboxes.set(userId, inbox);
+    }
+    return inbox;
+  }
+
+  #sync(request: SyncRequest, call: Call): SyncReply {
+    this.syncs += 1;
+    const who = this.#parts.tickets.userOf(call);
+    const versions = this.#parts.snapshots.open(who, request.snapshot);
+    const { rows } = this.#inbox(who.userId);
+    requireArgument(versions.messagesVersion <= rows.length, "the snapshot is from the future");
+    const version = Math.min(rows.length, versions.messagesVersion + (request.limit || 200));
+    const snapshot = this.#parts.snapshots.seal(who, { ...versions, messagesVersion: version });
+    const messages = rows.slice(versions.messagesVersion, version);
+    return { messages, snapshot, version, more: version < rows.length };
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * A platform for tests: campuses that share one SmallBackend, each with a real access service, a
+ * real router, real account services and real sockets on free ports.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { start as startAccess } from "../../services/access/main.ts";
+import { start as startAccountData } from "../../services/data/account/main.ts";
+import { start as startAccount } from "../../services/logic/account/main.ts";
+import { start as startRouter } from "../../services/router/main.ts";
+import { Client, type ServiceAddress } from "../../services/svrkit/client.ts";
+import type { ServiceContext, StartService } from "../../services/svrkit/context.ts";
+import { Lifecycle } from "../../services/svrkit/lifecycle.ts";
+import { silentLogger } from "../../services/svrkit/log.ts";
+import { Server } from "../../services/svrkit/server.ts";
+import { newTicketKeys, TicketSigner } from "../../services/svrkit/ticket/sign.ts";
+import { SnapshotSealer } from "../../services/svrkit/ticket/snapshot.ts";
+import { TicketVerifier } from "../../services/svrkit/ticket/verify.ts";
+import type { Endpoint } from "../endpoints.ts";
+import { SmallBackend } from "./small-backend.ts";
+
+const HOST = "127.0.0.1";
+const KEY_ID = "test";
+
+export interface SmallPlatform {
+  readonly endpoints: readonly Endpoint[];
+  readonly backend: SmallBackend;
+  readonly signer: TicketSigner;
+  readonly snapshots: SnapshotSealer;
+  stopCampus(index: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface Ports {
+  readonly logic: number;
+  readonly access: number;
+  readonly http: number;
+}
+
+/** Starts it; `accessOptions` go to every access service. */
+export async function startSmallPlatform(
+  options: { campuses?: readonly string[]; accessOptions?: object } = {},
+): Promise<SmallPlatform> {
+  const campuses = options.campuses ?? ["a"];
+  const dir = mkdtempSync(join(tmpdir(), "tricampus-small-"));
+  const keys = newTicketKeys();
+  const privateKeyFile = join(dir, "private.pem");
+  writeFileSync(privateKeyFile, keys.privateKey);
+  const tickets = new TicketVerifier({ [KEY_ID]: keys.publicKey });
+  const snapshots = new SnapshotSealer(Buffer.alloc(32, 7));
+  const backend = new SmallBackend({ tickets, snapshots });
+  const ports = await Promise.all(campuses.map(freePorts));
+  const stops: (() => Promise<void>)[] = [];
+  for (const [index, campus] of campuses.entries()) {
+    const shared = { campus, campuses, dc: 1, log: silentLogger(), tickets, snapshots };
+    const addresses = (service: string): ServiceAddress[] =>
+      campuses.map((name, i) => {
+        const port = service === "access" ? ports[i]!.access : ports[i]!.logic;
+        return { campus: name, host: HOST, port };
+      });
+    const process = new SmallProcess(shared, join(dir, campus), addresses);
+    const callee = (service: string) =>
+      process.client.callee(service, addresses(service), { caller: "text" });
+    backend.serve(process.logic, { router: callee("router"), access: callee("access") });
+    await process.start("router", startRouter, {});
+    await process.start("account-data", startAccountData, {});
+    // A cheap hash: its cost is tested where it belongs.
+    const cost = { passwordMemoryKib: 64, passwordPasses: 1 };
+    await process.start("account", startAccount, { keyId: KEY_ID, privateKeyFile, ...cost });
+    const http = { host: HOST, port: ports[index]!.http, leaveOverMs: 0, ...options.accessOptions };
+    await process.start("access", startAccess, http);
+    await process.listen(ports[index]!);
+    stops.push(() => process.stop());
+  }
+  return {
+    endpoints: campuses.map((campus, i) => ({ campus, url: `http://${HOST}:${ports[i]!.http}` })),
+    backend,
+    signer: new TicketSigner(KEY_ID, keys.privateKey),
+    snapshots,
+    stopCampus: (index) => stops[index]!(),
+    stop: async () => {
+      await Promise.all(stops.map((stop) => stop()));
+      rmSync(dir, { recursive: true });
+    },
+  };
+}
+
+type Shared = Pick<ServiceContext, "campus" | "campuses" | "dc" | "log" | "tickets" | "snapshots">;
+
+/** What one campus of the small platform runs, all in this process, but over real connections. */
+class SmallProcess {
+  readonly #shared: Shared;
+  readonly #dir: string;
+  readonly #addresses: (service: string) => ServiceAddress[];
+  readonly #lifecycle = new Lifecycle(silentLogger());
+  readonly client: Client;
+  readonly logic: Server;
+  readonly access: Server;
+  #stopped = false;
+
+  constructor(shared: Shared, dir: string, addresses: (service: string) => ServiceAddress[]) {
+    this.#shared = shared;
+    this.#dir = dir;
+    this.#addresses = addresses;
+    const identity = { process: `${shared.campus}/test`, campus: shared.campus };
+    this.client = new Client(identity);
+    this.logic = new Server(identity, silentLogger());
+    this.access = new Server(identity, silentLogger());
+  }
+
+  start(service: string, start: StartService, options: unknown): Promise<void> {
+    return start({
+      ...this.#shared,
+      service,
+      options,
+      process: `${this.#shared.campus}/${service}`,
+      dataDir: join(this.#dir, service),
+      server: service === "access" ? this.access : this.logic,
+      lifecycle: this.#lifecycle,
+      callee: (name) => {
+        const addresses = this.#addresses(name);
+        // The store has three replicas whatever the number of campuses.
+        const all =
+          name === "kvsvr" ? [0, 1, 2].map((i) => addresses[i % addresses.length]!) : addresses;
+        return this.client.callee(name, all, { caller: service });
+      },
+    });
+  }
+
+  async listen(ports: Ports): Promise<void> {
+    await this.logic.listen({ host: HOST, port: ports.logic });
+    await this.access.listen({ host: HOST, port: ports.access });
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.#lifecycle.stop();
+    await Promise.all([this.logic.stop(), this.access.stop()]);
+    this.client.stop();
+  }
+}
+
+async function freePorts(): Promise<Ports> {
+  const [logic, access, http] = await Promise.all([freePort(), freePort(), freePort()]);
+  return { logic: logic!, access: access!, http: http! };
+}
+
+/** Campuses must know each other's ports before any of them listens. */
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, HOST, () => {
+      const address = server.address();
+      server.close(() =>
+        resolve(typeof address === "object" && address !== null ? address.port : 0),
+      );
+    });
+  });
+}

@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import type { Delivery } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { RpcError } from "../../svrkit/errors.ts";
+import { intoBatches, outcomeOf, planChanges } from "./deliver.ts";
+
+const target = (userId: string, fromSequence: number, throughSequence = 2) => ({
+  ...{ userId, fromSequence, throughSequence, allowSkip: false },
+});
+
+function deliveryTo(...targets: ReturnType<typeof target>[]): Delivery {
+  const messages = [1, 2].map((sequence) => ({
+    ...{ messageId: `m${sequence}`, conversationId: "g1", sequence, senderId: "ann" },
+    ...{ clientMessageId: "", text: "hello", acceptedAtMs: 5, notice: undefined },
+  }));
+  return { conversationId: "g1", messages, targets };
+}
+
+test("deliver: targets of the same range share one change", () => {
+  const changes = planChanges([deliveryTo(target("ann", 0), target("bob", 1), target("cid", 0))]);
+  const [ann, bob, cid] = changes.map((change) => change.request);
+  expect(ann!.change).toBe(cid!.change);
+  expect(bob!.change!.operations).toHaveLength(1);
+  expect(changes.map((c) => Buffer.from(c.request.key!.key).toString())).toEqual([
+    "ann",
+    "bob",
+    "cid",
+  ]);
+});
+
+test.each([target("", 0), target("ann", 2), target("ann", 3)])(
+  "deliver: a target that makes no sense is refused (%o)",
+  (wrong) => {
+    expect(() => planChanges([deliveryTo(wrong)])).toThrow(RpcError);
+  },
+);
+
+test.each([
+  { sizes: [], batches: [] },
+  { sizes: [4, 4], batches: [[4, 4]] },
+  { sizes: [4, 4, 4], batches: [[4, 4], [4]] },
+  { sizes: [12, 1], batches: [[12], [1]] },
+  { sizes: [1, 12], batches: [[1], [12]] },
+])("deliver: changes go in batches ($sizes, 10 at most)", ({ sizes, batches }) => {
+  const [change] = planChanges([deliveryTo(target("ann", 0))]);
+  const sized = sizes.map((bytes) => ({ request: change!.request, bytes }));
+  expect(intoBatches(sized, 10).map((batch) => batch.map((c) => c.bytes))).toEqual(batches);
+});
+
+test("deliver: outcomes", () => {
+  const reply = { applied: true, version: 9, alone: true, results: [], failedGuard: undefined };
+  const seen = [
+    outcomeOf(reply),
+    outcomeOf({ ...reply, applied: false, alone: false, failedGuard: { index: 0, actual: 4 } }),
+    outcomeOf(new RpcError("NO_QUORUM", "nobody there")),
+  ].map((o) => `${o.kind} v${o.version} ${o.alone} mark ${o.mark} ${o.message}`.trim());
+  expect(seen).toEqual([
+    "1 v9 true mark 0",
+    "2 v9 false mark 4",
+    "3 v0 false mark 0 NO_QUORUM: nobody there",
+  ]);
+});

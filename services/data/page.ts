@@ -1,0 +1,16 @@
+/**
+ * Pages of messages. The store bounds its own pages to what fits into a frame; what is to be written
+ * on, in one change of a table, must be smaller than that.
+ */
+import type { VersionedRow } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+
+/** Rows from the front that together exceed `bytesMax` by less than one row. */
+export function firstRows(rows: readonly VersionedRow[], bytesMax: number): VersionedRow[] {
+  const taken: VersionedRow[] = [];
+  for (let bytes = 0; taken.length < rows.length && bytes < bytesMax; ) {
+    const row = rows[taken.length]!;
+    taken.push(row);
+    bytes += row.row.length + row.value.length;
+  }
+  return taken;
+}

@@ -1,0 +1,62 @@
+/** What every state engine must do. Called by lmdb.test.ts and memory.test.ts. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { EngineRow, StateEngine } from "./engine.ts";
+import { registerKey } from "./record.ts";
+
+export function engineSuite(name: string, open: () => { engine: StateEngine; cleanUp: () => void }): void {
+  let engine: StateEngine;
+  let cleanUp: () => void;
+  beforeEach(() => {
+    ({ engine, cleanUp } = open());
+  });
+  afterEach(async () => {
+    await engine.close();
+    cleanUp();
+  });
+  const key = (text: string) => registerKey({ keyspace: 1, key: Buffer.from(text) });
+  const row = (text: string, version: number, deleted = false): EngineRow => ({
+    row: Buffer.from(text),
+    value: Buffer.from(`value of ${text}`),
+    version,
+    deleted,
+  });
+  const names = (rows: Iterable<EngineRow>) => [...rows].map((r) => `${Buffer.from(r.row)}@${r.version}`);
+  const commit = (table: string, ...rows: EngineRow[]) =>
+    engine.commit([{ registerKey: key(table), register: Buffer.from(`register of ${table}`), rows }]);
+  const all = { first: Buffer.from(""), end: undefined, reverse: false };
+
+  test(`${name}: registers and rows that were committed are there`, async () => {
+    expect(engine.register(key("t"))).toBeUndefined();
+    await commit("t", row("a", 1));
+    expect(engine.register(key("t"))?.toString()).toBe("register of t");
+    expect(engine.row(key("t"), Buffer.from("a"))).toMatchObject({ version: 1, deleted: false });
+    expect(engine.row(key("t"), Buffer.from("b"))).toBeUndefined();
+  });
+
+  test(`${name}: rows come in key order, both ways, within bounds and within the table`, async () => {
+    await commit("t", row("c", 3), row("a", 1), row("b", 2));
+    await commit("u", row("x", 1));
+    expect(names(engine.rows(key("t"), all))).toEqual(["a@1", "b@2", "c@3"]);
+    expect(names(engine.rows(key("t"), { ...all, reverse: true }))).toEqual(["c@3", "b@2", "a@1"]);
+    const part = { first: Buffer.from("b"), end: Buffer.from("c"), reverse: false };
+    expect(names(engine.rows(key("t"), part))).toEqual(["b@2"]);
+    expect(names(engine.rows(key("t"), { ...part, reverse: true }))).toEqual(["b@2"]);
+  });
+
+  test(`${name}: changes come in the order of versions, an overwritten row once, deletions included`, async () => {
+    await commit("t", row("a", 1), row("b", 2));
+    await commit("t", row("a", 3), row("c", 4, true));
+    expect(names(engine.changes(key("t"), 0))).toEqual(["b@2", "a@3", "c@4"]);
+    expect(names(engine.changes(key("t"), 2))).toEqual(["a@3", "c@4"]);
+    expect(names(engine.changes(key("t"), 4))).toEqual([]);
+  });
+
+  test(`${name}: keys are listed in pages`, async () => {
+    for (const table of ["k1", "k2", "k3"]) await commit(table);
+    const first = engine.keys(undefined, 2);
+    const second = engine.keys(first.at(-1)!.registerKey, 2);
+    const listed = [...first, ...second].map((k) => k.registerKey.subarray(4).toString());
+    expect(listed.sort()).toEqual(["k1", "k2", "k3"]);
+    expect(second).toHaveLength(1);
+  });
+}

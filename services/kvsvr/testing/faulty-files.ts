@@ -1,0 +1,37 @@
+/** The system's files with faults on demand: slow syncs, writes that fail as a full disk's do. */
+import type { Files, LogFile } from "../storage/files.ts";
+import { systemFiles } from "../storage/files.ts";
+
+export interface Faults {
+  syncDelayMs: number;
+  /** Error code that writes fail with, e.g. "ENOSPC"; undefined: they succeed. */
+  writeError: string | undefined;
+}
+
+export function faultyFiles(faults: Faults): Files {
+  return {
+    ...systemFiles,
+    async open(path) {
+      const file = await systemFiles.open(path);
+      return withFaults(file, faults);
+    },
+  };
+}
+
+function withFaults(file: LogFile, faults: Faults): LogFile {
+  return {
+    readAll: () => file.readAll(),
+    async write(bytes, position) {
+      if (faults.writeError !== undefined) {
+        throw Object.assign(new Error(`${faults.writeError}: injected`), { code: faults.writeError });
+      }
+      await file.write(bytes, position);
+    },
+    async sync() {
+      if (faults.syncDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, faults.syncDelayMs));
+      await file.sync();
+    },
+    truncate: (length) => file.truncate(length),
+    close: () => file.close(),
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * From the queue to the workers: which streams have entries, and whose turn it is.
+ *
+ * One loop polls the queue for entries of all streams worked on in this campus. Each stream has its
+ * entries in order and at most one step running; streams run side by side, up to a limit. Everything
+ * is bounded: a stream whose buffer is full takes no more entries, and they come again with a later
+ * poll. Nothing here is the truth: a stream that is in doubt is forgotten, and the next poll starts
+ * it again from where the queue was told that it is consumed.
+ */
+import { decodeGroupEntry } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import { fromBytes } from "../../svrkit/codec.ts";
+import type { Logger } from "../../svrkit/log.ts";
+import { counter } from "../../svrkit/monitors/registry.ts";
+import type { GroupWorker } from "./group-worker.ts";
+import type { SlotEntry } from "./plan/batch.ts";
+
+const ENTRIES_PER_STREAM_MAX = 500;
+/** Streams without entries whose position is remembered. */
+const STREAMS_REMEMBERED_MAX = 2_000;
+const PAUSE_FIRST_MS = 20;
+const PAUSE_LAST_MS = 1_000;
+
+const entriesTaken = counter("fanout.entries_taken");
+const failures = counter("fanout.step_failures");
+
+export interface StreamEntries {
+  readonly stream: string;
+  /** In the order of their slots; what holds nothing is void. */
+  readonly entries: readonly { slot: number; isVoid: boolean; payload: Uint8Array }[];
+}
+
+/** The queue as its consumers see it. */
+export interface EntrySource {
+  /**
+   * Settled entries of the streams worked on in this campus: above the slot given for a stream, or
+   * above what was consumed. Waits a while when there are none.
+   */
+  poll(positions: ReadonlyMap<string, number>): Promise<readonly StreamEntries[]>;
+  consumed(stream: string, slot: number): Promise<void>;
+}
+
+interface Stream {
+  entries: SlotEntry[];
+  /** The last slot in `entries` or before them. */
+  position: number;
+  isRunning: boolean;
+}
+
+export interface StreamsParts {
+  readonly source: EntrySource;
+  readonly worker: Pick<GroupWorker, "step">;
+  readonly log: Logger;
+  readonly streamsMax: number;
+  readonly stopped: AbortSignal;
+}
+
+export class Streams {
+  readonly #parts: StreamsParts;
+  readonly #streams = new Map<string, Stream>();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(parts: StreamsParts) {
+    this.#parts = parts;
+  }
+
+  /** Until the service stops. */
+  async run(): Promise<void> {
+    for (let misses = 0; !this.#parts.stopped.aborted; ) {
+      try {
+        const positions = new Map([...this.#streams].map(([name, s]) => [name, s.position]));
+        for (const found of await this.#parts.source.poll(positions)) this.#take(found);
+        misses = 0;
+      } catch (error) {
+        if (misses === 0) this.#parts.log.warn({ err: error }, "the queue gives no entries");
+        await pause(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
+      }
+      this.#startSteps();
+      this.#forgetIdle();
+    }
+    await Promise.allSettled(this.#running);
+  }
+
+  #take({ stream: name, entries }: StreamEntries): void {
+    let stream = this.#streams.get(name);
+    if (stream === undefined) {
+      stream = { entries: [], position: 0, isRunning: false };
+      this.#streams.set(name, stream);
+    }
+    for (const { slot, isVoid, payload } of entries) {
+      if (stream.entries.length >= ENTRIES_PER_STREAM_MAX) return;
+      if (slot <= stream.position) continue;
+      stream.entries.push({ slot, entry: isVoid ? undefined : this.#read(name, slot, payload) });
+      stream.position = slot;
+      entriesTaken.value += 1;
+    }
+  }
+
+  #read(stream: string, slot: number, payload: Uint8Array): SlotEntry["entry"] {
+    try {
+      return fromBytes(decodeGroupEntry, payload);
+    } catch (error) {
+      this.#parts.log.error({ err: error, stream, slot }, "an entry cannot be read; left out");
+      return undefined;
+    }
+  }
+
+  #startSteps(): void {
+    for (const [name, stream] of this.#streams) {
+      if (this.#running.size >= this.#parts.streamsMax) return;
+      if (stream.isRunning || stream.entries.length === 0) continue;
+      stream.isRunning = true;
+      const run: Promise<void> = this.#workOff(name, stream).finally(() => {
+        this.#running.delete(run);
+        stream.isRunning = false;
+        this.#startSteps();
+      });
+      this.#running.add(run);
+    }
+  }
+
+  /** Step after step while there are entries; never rejects. */
+  async #workOff(name: string, stream: Stream): Promise<void> {
+    for (let misses = 0; stream.entries.length > 0 && !this.#parts.stopped.aborted; ) {
+      const first = stream.entries[0]!.slot;
+      try {
+        const through = await this.#parts.worker.step(name, stream.entries);
+        stream.entries = stream.entries.filter(({ slot }) => slot > through);
+        if (through >= first) {
+          misses = 0;
+          await this.#parts.source.consumed(name, through);
+          continue;
+        }
+      } catch (error) {
+        failures.value += 1;
+        if (this.#parts.stopped.aborted) return;
+        this.#parts.log.warn({ err: error, stream: name }, "a step failed; trying again");
+      }
+      await pause(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
+    }
+  }
+
+  #forgetIdle(): void {
+    for (const [name, stream] of this.#streams) {
+      if (this.#streams.size <= STREAMS_REMEMBERED_MAX) return;
+      if (!stream.isRunning && stream.entries.length === 0) this.#streams.delete(name);
+    }
+  }
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
