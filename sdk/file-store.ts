@@ -14,7 +14,8 @@
  * Writes are gathered for FLUSH_EVERY_MS. A line torn by a crash is cut off when the file is opened;
  * a damaged line anywhere else is an error, never skipped.
  */
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, write } from "node:fs";
+import { promisify } from "node:util";
 import {
   type DeviceStore,
   EMPTY_SNAPSHOT,
@@ -28,8 +29,12 @@ import {
 import { startTicking, type Ticking } from "./ticker.ts";
 
 const FORMAT = 1;
-const FLUSH_EVERY_MS = 200;
+const FLUSH_EVERY_MS = 1_000;
 const FLUSH_CHARACTERS = 64 * 1024;
+/** What may wait for a disk that is slower than the platform. */
+const PENDING_CHARACTERS_MAX = 64 * 1024 * 1024;
+
+const writeAsync = promisify(write);
 
 /** One line of a device's file. */
 export type DeviceLine =
@@ -64,6 +69,8 @@ export class FileStore implements DeviceStore, Ticking {
   #snapshot: Snapshot = EMPTY_SNAPSHOT;
   #pending = "";
   #flushAtMs = 0;
+  /** The write under way. */
+  #writing: Promise<void> | undefined;
   #failure: Error | undefined;
   #closed = false;
 
@@ -153,7 +160,7 @@ export class FileStore implements DeviceStore, Ticking {
   }
 
   async flush(): Promise<void> {
-    this.#write();
+    while (this.#writing !== undefined || this.#pending !== "") await this.#write();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -161,31 +168,45 @@ export class FileStore implements DeviceStore, Ticking {
     if (this.#closed) return;
     this.#closed = true;
     this.#stopTicking();
-    this.#write();
-    if (this.#failure === undefined) fsyncSync(this.#file);
-    closeSync(this.#file);
-    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      await this.flush();
+      fsyncSync(this.#file);
+    } finally {
+      closeSync(this.#file);
+    }
   }
 
   tick(nowMs: number): void {
     if (this.#pending === "" || nowMs < this.#flushAtMs) return;
     this.#flushAtMs = nowMs + FLUSH_EVERY_MS;
-    this.#write();
+    void this.#write();
   }
 
   #append(line: readonly unknown[]): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#closed) throw new Error(`${this.path} is closed`);
     this.#pending += `${JSON.stringify(line)}\n`;
-    if (this.#pending.length > FLUSH_CHARACTERS) this.#write();
+    if (this.#pending.length <= FLUSH_CHARACTERS) return;
+    if (this.#pending.length > PENDING_CHARACTERS_MAX)
+      throw new Error(`${this.path}: the disk is too slow`);
+    void this.#write();
   }
 
-  #write(): void {
-    if (this.#pending === "" || this.#failure !== undefined) return;
+  /** Not in the way of the event loop: a disk that others keep busy may take its time. */
+  #write(): Promise<void> {
+    this.#writing ??= this.#writePending().finally(() => {
+      this.#writing = undefined;
+    });
+    return this.#writing;
+  }
+
+  async #writePending(): Promise<void> {
     const bytes = Buffer.from(this.#pending);
     this.#pending = "";
+    if (this.#failure !== undefined) return;
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#file, bytes, at);
+      for (let at = 0; at < bytes.length; )
+        at += (await writeAsync(this.#file, bytes, at)).bytesWritten;
     } catch (error) {
       this.#failure = new Error(`${this.path} cannot be written`, { cause: error });
     }

@@ -63,12 +63,14 @@ export interface DeviceStore {
   close(): Promise<void>;
 }
 
-const RECENT_IDS_MAX = 64;
+const RECENT_IDS_MAX = 32;
 
 /** Which messages a device has, without the messages. */
 export class MessageIndex {
   readonly #conversations = new Map<string, SequenceSet>();
-  readonly #recentIds = new Set<string>();
+  /** Two generations: the older one is dropped whole when the younger is full. */
+  #recentIds = new Set<string>();
+  #olderIds = new Set<string>();
   messages = 0;
   doubles = 0;
 
@@ -78,13 +80,15 @@ export class MessageIndex {
    */
   take(message: InboxMessage): "new" | "known" | "double" {
     if (!this.#sequences(message.conversationId).add(message.sequence)) return "known";
-    if (this.#recentIds.has(message.messageId)) {
+    if (this.#recentIds.has(message.messageId) || this.#olderIds.has(message.messageId)) {
       this.doubles += 1;
       return "double";
     }
     this.#recentIds.add(message.messageId);
-    if (this.#recentIds.size > RECENT_IDS_MAX)
-      this.#recentIds.delete(this.#recentIds.values().next().value!);
+    if (this.#recentIds.size >= RECENT_IDS_MAX) {
+      this.#olderIds = this.#recentIds;
+      this.#recentIds = new Set();
+    }
     this.messages += 1;
     return "new";
   }

@@ -70,6 +70,7 @@ export class Conversations {
       this.acknowledged.push(message.clientMessageId);
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
+      watch.failed(message.clientMessageId);
       this.failures.push(`${message.clientMessageId}: ${text}`);
       timeline.event(performance.now(), `a send failed: ${text}`);
     }

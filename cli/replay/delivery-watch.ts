@@ -11,13 +11,14 @@ interface SentMessage {
   readonly sender: number;
   /** 0 until it is sent. */
   sentAtMs: number;
+  /** Arrivals at online devices still to come. */
+  toCome: number;
 }
 
 export class DeliveryWatch {
   readonly latencies = new Histogram();
   readonly #timeline: Timeline;
   readonly #messages = new Map<string, SentMessage>();
-  /** Arrivals still to come at online devices. */
   #open = 0;
   #lastArrivalMs = 0;
 
@@ -29,11 +30,12 @@ export class DeliveryWatch {
         .reduce((sum, user) => sum + (user.onlySends ? 0 : user.devices.length), 0);
       this.#open += devices * messages.length;
       for (const { clientMessageId, sender } of messages) {
-        this.#messages.set(clientMessageId, { sender, sentAtMs: 0 });
+        this.#messages.set(clientMessageId, { sender, sentAtMs: 0, toCome: devices });
       }
     }
   }
 
+  /** Arrivals at online devices still to come. */
   get open(): number {
     return this.#open;
   }
@@ -50,14 +52,19 @@ export class DeliveryWatch {
   arrived(user: number, clientMessageId: string, nowMs: number): void {
     const message = this.#messages.get(clientMessageId);
     if (message === undefined || message.sentAtMs === 0) return;
-    this.#open -= 1;
+    if (message.toCome > 0) {
+      message.toCome -= 1;
+      this.#open -= 1;
+    }
     this.#lastArrivalMs = nowMs;
     this.#timeline.delivered(nowMs);
     if (message.sender !== user) this.latencies.add(nowMs - message.sentAtMs);
   }
 
-  /** Messages that failed to be sent are not waited for. */
-  givenUp(devices: number): void {
-    this.#open -= devices;
+  /** A message that failed to be sent may still arrive, but is not waited for. */
+  failed(clientMessageId: string): void {
+    const message = this.#messages.get(clientMessageId)!;
+    this.#open -= message.toCome;
+    message.toCome = 0;
   }
 }

@@ -27,7 +27,13 @@ export interface LedgerReport {
 const task = JSON.parse(readFileSync(0, "utf8")) as LedgerTask;
 console.log(JSON.stringify(makeLedger(task)));
 
-function makeLedger({ run, logPaths, limit, storesDir, acknowledgedPath }: LedgerTask): LedgerReport {
+function makeLedger({
+  run,
+  logPaths,
+  limit,
+  storesDir,
+  acknowledgedPath,
+}: LedgerTask): LedgerReport {
   const plan = planReplay(run, readChatLogs(logPaths), limit ?? Infinity);
   const acknowledged =
     acknowledgedPath === null

@@ -19,8 +19,12 @@ export const PAGE_BYTES_MAX = 1024 * 1024;
 /** Largest part of a table in one Fetch. */
 export const FETCH_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Time after which the third replica is asked when the preferred one has not answered. */
+/**
+ * Time after which the third replica is asked when the preferred one has not answered: at least the
+ * first figure, and three times what votes took lately, so that load alone does not add a third vote.
+ */
 export const HEDGE_MS = 10;
+export const HEDGE_MS_MAX = 100;
 /** How long a read waits for the fate of a value that one replica has accepted. */
 export const PENDING_WAIT_MS = 8;
 /** One attempt to reach a peer; silence is noticed by svrkit earlier. */
@@ -35,10 +39,10 @@ export const PIPELINE_BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
 
 export const LOG_RECORD_BYTES_MAX = FRAME_BYTES_MAX;
 /** Dirty state is written to the state engine when it is this old or this large. */
-export const CHECKPOINT_INTERVAL_MS = 5_000;
-export const CHECKPOINT_DIRTY_BYTES = 24 * 1024 * 1024;
+export const CHECKPOINT_INTERVAL_MS = 30_000;
+export const CHECKPOINT_DIRTY_BYTES = 64 * 1024 * 1024;
 /** Entries written in one turn of the event loop, so that a checkpoint does not stop the replica. */
-export const CHECKPOINT_CHUNK = 500;
+export const CHECKPOINT_CHUNK = 250;
 
 assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);

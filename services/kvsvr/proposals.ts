@@ -6,16 +6,16 @@
  * A write is answered when its version is durable at two replicas. The third learns it through the
  * pipeline. What this replica finds half done it finishes before it proposes anything of its own.
  */
-import { type Decision, type Owner, Replica as ReplicaService, type VoteReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { type Ballot, type Decision, type Owner, Replica as ReplicaService, type VoteReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
-import { DUEL_PAUSE_MS, HEDGE_MS, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
+import { DUEL_PAUSE_MS, HEDGE_MS, HEDGE_MS_MAX, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
 import { compareBallots, isSameOwner, NO_BALLOT, REPLICAS } from "./protocol/ballot.ts";
 import type { Composed } from "./protocol/compose.ts";
 import { withDigest } from "./protocol/digest.ts";
 import { type Answer, chooseWay, judge, readAnswer, type Verdict, valueToFinish } from "./protocol/proposer.ts";
-import type { Register } from "./protocol/register.ts";
+import type { Known } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 import type { Entry } from "./storage/state.ts";
@@ -128,9 +128,12 @@ export class Proposals {
         if (await this.#confirm(entry, composed, deadlineMs)) return composed.outcomes;
         continue;
       }
-      const own = this.#ownDecision(entry.register, composed.body);
+      const base = entry.register.known;
+      const own = this.#ownDecision(base, composed.body);
       const verdict =
-        way.way === "fast" ? await this.#accept(entry, way.ballot, own) : await this.#prepared(entry, way.ballot, own);
+        way.way === "fast"
+          ? await this.#accept(entry, { ballot: way.ballot, base, decision: own })
+          : await this.#prepared(entry, { ballot: way.ballot, base, own });
       if (verdict === "own") return composed.outcomes;
       if (verdict === "foreign") continue;
       if (verdict.verdict === "noQuorum") {
@@ -160,13 +163,14 @@ export class Proposals {
     return entry.register.known.version === version || composed.outcomes.length === 0;
   }
 
-  #ownDecision(register: Register, body: Decision["body"]): Decision {
-    return withDigest({ version: register.known.version + 1, owner: this.#replica.self, digest: 0, body });
+  #ownDecision(base: Known, body: Decision["body"]): Decision {
+    return withDigest({ version: base.version + 1, owner: this.#replica.self, digest: 0, body });
   }
 
   /** Phase one, then phase two with what it found or, when it found nothing, with our own value. */
-  async #prepared(entry: Entry, ballot: { round: number; proposer: number }, own: Decision | undefined) {
-    const { version, digest: baseDigest } = entry.register.known;
+  async #prepared(entry: Entry, attempt: { ballot: Ballot; base: Known; own: Decision | undefined }) {
+    const { ballot, base, own } = attempt;
+    const { version, digest: baseDigest } = base;
     const { peers, epoch } = this.#replica;
     const request = { key: entry.key, version: version + 1, ballot, baseDigest, epoch };
     const promise = this.#ownVote(entry, { kind: "prepare", version: version + 1, ballot, baseDigest });
@@ -177,17 +181,18 @@ export class Proposals {
     const found = valueToFinish(answers);
     const value = found ?? own;
     if (value === undefined) return "foreign" as const;
-    const verdictOfAccept = await this.#accept(entry, ballot, value);
+    const verdictOfAccept = await this.#accept(entry, { ballot, base, decision: value });
     return verdictOfAccept === "own" && value !== own ? ("foreign" as const) : verdictOfAccept;
   }
 
   /** Phase two. "own": the value is decided here and on its way to the third. */
-  async #accept(entry: Entry, ballot: { round: number; proposer: number }, decision: Decision) {
-    const baseDigest = entry.register.known.digest;
+  async #accept(entry: Entry, attempt: { ballot: Ballot; base: Known; decision: Decision }) {
+    const { ballot, decision } = attempt;
+    const baseDigest = attempt.base.digest;
     const { peers, epoch } = this.#replica;
     const request = { key: entry.key, ballot, decision, baseDigest, epoch };
     const own = this.#ownVote(entry, { kind: "accept", ballot, decision, baseDigest });
-    const { verdict, answers } = await this.#collect(entry, own, HEDGE_MS, (peer) =>
+    const { verdict, answers } = await this.#collect(entry, own, this.#hedgeMs(), (peer) =>
       peers.call(peer, ReplicaService.accept, request),
     );
     if (verdict.verdict !== "majority") return verdict as Exclude<Verdict, { verdict: "wait" | "majority" }>;
@@ -196,6 +201,13 @@ export class Proposals {
     this.#publish(entry, decision, baseDigest, answers);
     return "own" as const;
   }
+
+  #hedgeMs(): number {
+    return Math.min(HEDGE_MS_MAX, Math.max(HEDGE_MS, this.#voteMs * 3));
+  }
+
+  /** Moving average of how long a peer's vote takes. */
+  #voteMs = 0;
 
   /**
    * This replica's own vote, durable like any other. It is taken before anything is sent, or throws:
@@ -240,9 +252,13 @@ export class Proposals {
           resolve({ verdict, answers });
         } else if (answer.answer === "none") askSecond();
       };
+      const startedMs = monotonicMs();
       const send = (peer: number) =>
         ask(peer).then(
-          (reply) => take(peer, readAnswer(reply)),
+          (reply) => {
+            if (peer === first) this.#voteMs += (monotonicMs() - startedMs - this.#voteMs) / 32;
+            take(peer, readAnswer(reply));
+          },
           (error: unknown) => take(peer, { answer: "none", reason: RpcError.from(error).message }),
         );
       const askSecond = () => {
@@ -299,7 +315,7 @@ export class Proposals {
     const way = chooseWay(entry.register, this.#replica.self, NO_BALLOT);
     if (way.way === "fetch") return this.#repair.fetch(entry);
     const ballot = way.way === "prepare" ? way.ballot : { round: 1, proposer: way.ballot.proposer };
-    const verdict = await this.#prepared(entry, ballot, undefined);
+    const verdict = await this.#prepared(entry, { ballot, base: entry.register.known, own: undefined });
     if (typeof verdict === "string") return;
     if (verdict.verdict === "overtaken") this.#learnAhead(entry, verdict);
     await new Promise<void>((resolve) => setTimeout(resolve, Math.random() * DUEL_PAUSE_MS));

@@ -4,10 +4,11 @@
  * One loop polls the queue for entries of all streams worked on in this campus. Each stream has its
  * entries in order and at most one step running; streams run side by side, up to a limit. Everything
  * is bounded: a stream whose buffer is full takes no more entries, and they come again with a later
- * poll. Nothing here is the truth: a stream that is in doubt is forgotten, and the next poll starts
- * it again from where the queue was told that it is consumed.
+ * poll. Nothing here is the truth: what was worked off is noted in the group's table, so an entry
+ * that is given twice is passed over there.
  */
 import { decodeGroupEntry } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import type { StreamEntries } from "../../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import { fromBytes } from "../../svrkit/codec.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
@@ -15,28 +16,20 @@ import type { GroupWorker } from "./group-worker.ts";
 import type { SlotEntry } from "./plan/batch.ts";
 
 const ENTRIES_PER_STREAM_MAX = 500;
-/** Streams without entries whose position is remembered. */
-const STREAMS_REMEMBERED_MAX = 2_000;
 const PAUSE_FIRST_MS = 20;
 const PAUSE_LAST_MS = 1_000;
 
 const entriesTaken = counter("fanout.entries_taken");
 const failures = counter("fanout.step_failures");
 
-export interface StreamEntries {
-  readonly stream: string;
-  /** In the order of their slots; what holds nothing is void. */
-  readonly entries: readonly { slot: number; isVoid: boolean; payload: Uint8Array }[];
-}
-
 /** The queue as its consumers see it. */
 export interface EntrySource {
   /**
-   * Settled entries of the streams worked on in this campus: above the slot given for a stream, or
-   * above what was consumed. Waits a while when there are none.
+   * Settled entries of the streams worked on in this campus, above the slot given for a stream or
+   * above what was consumed of it. Waits a while when there are none.
    */
-  poll(positions: ReadonlyMap<string, number>): Promise<readonly StreamEntries[]>;
-  consumed(stream: string, slot: number): Promise<void>;
+  poll(given: ReadonlyMap<string, number>): Promise<readonly StreamEntries[]>;
+  consumed(stream: string, through: number): Promise<void>;
 }
 
 interface Stream {
@@ -67,15 +60,14 @@ export class Streams {
   async run(): Promise<void> {
     for (let misses = 0; !this.#parts.stopped.aborted; ) {
       try {
-        const positions = new Map([...this.#streams].map(([name, s]) => [name, s.position]));
-        for (const found of await this.#parts.source.poll(positions)) this.#take(found);
+        const given = new Map([...this.#streams].map(([name, s]) => [name, s.position]));
+        for (const found of await this.#parts.source.poll(given)) this.#take(found);
         misses = 0;
       } catch (error) {
         if (misses === 0) this.#parts.log.warn({ err: error }, "the queue gives no entries");
         await pause(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
       }
       this.#startSteps();
-      this.#forgetIdle();
     }
     await Promise.allSettled(this.#running);
   }
@@ -86,7 +78,7 @@ export class Streams {
       stream = { entries: [], position: 0, isRunning: false };
       this.#streams.set(name, stream);
     }
-    for (const { slot, isVoid, payload } of entries) {
+    for (const { slot, void: isVoid, payload } of entries) {
       if (stream.entries.length >= ENTRIES_PER_STREAM_MAX) return;
       if (slot <= stream.position) continue;
       stream.entries.push({ slot, entry: isVoid ? undefined : this.#read(name, slot, payload) });
@@ -112,6 +104,7 @@ export class Streams {
       const run: Promise<void> = this.#workOff(name, stream).finally(() => {
         this.#running.delete(run);
         stream.isRunning = false;
+        if (stream.entries.length === 0) this.#streams.delete(name);
         this.#startSteps();
       });
       this.#running.add(run);
@@ -136,13 +129,6 @@ export class Streams {
         this.#parts.log.warn({ err: error, stream: name }, "a step failed; trying again");
       }
       await pause(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
-    }
-  }
-
-  #forgetIdle(): void {
-    for (const [name, stream] of this.#streams) {
-      if (this.#streams.size <= STREAMS_REMEMBERED_MAX) return;
-      if (!stream.isRunning && stream.entries.length === 0) this.#streams.delete(name);
     }
   }
 }

@@ -19,19 +19,17 @@ import type {
 import {
   type EntryOutcome,
   EntryOutcomeRefusal,
-  encodeGroupEntry,
   GroupData,
   GroupEntryKind,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { type Call, forward, remainingMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
-import { toBytes } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireClientId, requireId } from "../arguments.ts";
-import type { GroupStreams } from "../text/carrier.ts";
+import type { GroupStreams } from "../group-streams.ts";
 import { groupIdOf } from "./group-id.ts";
 
 const TITLE_CHARACTERS_MAX = 128;
@@ -43,7 +41,7 @@ export interface GroupParts {
   readonly ids: IdMaker;
   readonly dc: number;
   readonly groups: Callee;
-  readonly streams: GroupStreams;
+  readonly streams: Pick<GroupStreams, "append">;
   readonly membersMax: number;
 }
 
@@ -138,9 +136,7 @@ export class GroupHandlers {
     { id, userId, call }: { id: string; userId: string; call: Call },
   ): Promise<void> {
     const entry = { kind, id, userId, clientMessageId: "", text: "", acceptedAtMs: Date.now() };
-    const payload = toBytes(encodeGroupEntry, entry);
-    const appended = { stream: groupId, id: Buffer.from(id), payload };
-    await this.#parts.streams.append(appended, forward(call));
+    await this.#parts.streams.append(groupId, entry, forward(call));
   }
 
   async #outcome(groupId: string, entryId: string, call: Call): Promise<EntryOutcome> {

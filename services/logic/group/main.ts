@@ -1,8 +1,8 @@
 /** Wires the service "group". */
 import { Group } from "../../../protos/gen/tricampus/client/v1/group_codec.ts";
-import { QueueClient } from "../../queue/client.ts";
 import type { StartService } from "../../svrkit/context.ts";
 import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
+import { GroupStreams } from "../group-streams.ts";
 import { groupOptions } from "./config.ts";
 import { GroupHandlers } from "./handlers.ts";
 
@@ -15,7 +15,7 @@ export const start: StartService = async (context) => {
     ids: new IdMaker({ dc, campus, letter: "e", incarnation }),
     dc,
     groups: context.callee("group-data"),
-    streams: new QueueClient(context.callee("queue")),
+    streams: new GroupStreams(context.callee("queue")),
     membersMax,
   });
   server.add(Group.create, (request, call) => handlers.create(request, call));

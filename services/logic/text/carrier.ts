@@ -7,10 +7,7 @@
  *   group   append it to the group's queue stream; fan-out does the rest
  */
 import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import {
-  encodeGroupEntry,
-  GroupEntryKind,
-} from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import { GroupEntryKind } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
   type CommittedMessage,
   Consistency,
@@ -21,8 +18,8 @@ import {
 import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
 import { type CallOptions, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
-import { toBytes } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
+import type { GroupStreams } from "../group-streams.ts";
 import type { Notifier, NotifyTarget } from "../notify/notifier.ts";
 import { RecentlyUsed } from "../recently-used.ts";
 import { deliverableAfter, numbered } from "./deliverable.ts";
@@ -31,18 +28,10 @@ const PAGE_MESSAGES_MAX = 100;
 const PAUSE_FIRST_MS = 5;
 const PAUSE_LAST_MS = 100;
 
-/** The stream of a group, as services/queue offers it. */
-export interface GroupStreams {
-  append(
-    entry: { stream: string; id: Uint8Array; payload: Uint8Array },
-    options: CallOptions,
-  ): Promise<unknown>;
-}
-
 export interface CarrierParts {
   readonly inboxes: Callee;
   readonly messages: Callee;
-  readonly streams: GroupStreams;
+  readonly streams: Pick<GroupStreams, "append">;
   readonly notifier: Pick<Notifier, "notify">;
   readonly marksRememberedMax: number;
 }
@@ -93,9 +82,7 @@ export class Carrier {
     const { messageId, senderId, clientMessageId, text, acceptedAtMs } = message;
     const kind = GroupEntryKind.MESSAGE;
     const entry = { kind, id: messageId, userId: senderId, clientMessageId, text, acceptedAtMs };
-    const payload = toBytes(encodeGroupEntry, entry);
-    const id = Buffer.from(messageId);
-    await this.#parts.streams.append({ stream: message.conversationId, id, payload }, options);
+    await this.#parts.streams.append(message.conversationId, entry, options);
   }
 
   /** Until the recipient's mark stands at `sequence` or above. */

@@ -1,9 +1,9 @@
 /** Wires the service "text". */
 import { Text } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { Finishing } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
-import { QueueClient } from "../../queue/client.ts";
 import type { StartService } from "../../svrkit/context.ts";
 import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
+import { GroupStreams } from "../group-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { Carrier } from "./carrier.ts";
 import { textOptions } from "./config.ts";
@@ -23,7 +23,7 @@ export const start: StartService = async (context) => {
     carrier: new Carrier({
       inboxes,
       messages: context.callee("message-data"),
-      streams: new QueueClient(context.callee("queue")),
+      streams: new GroupStreams(context.callee("queue")),
       notifier: new Notifier(context),
       marksRememberedMax: options.marksRememberedMax,
     }),

@@ -463,17 +463,23 @@ export interface Orphan {
    * @generated from field: tricampus.queue.v1.Epoch promised = 2;
    */
   promised: Epoch | undefined;
+  /**
+   * @generated from field: uint64 last_slot = 3;
+   */
+  lastSlot: number;
 }
 
 export function encodeOrphan(w: Writer, m: Orphan): void {
   if (m.logStream.length > 0) { w.tag(10); w.string(m.logStream); }
   if (m.promised !== undefined) { { w.tag(18); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
+  if (m.lastSlot !== 0) { w.tag(24); w.uint64(m.lastSlot); }
 }
 
 export function decodeOrphan(r: Reader, end: number): Orphan {
   const m: Orphan = {
     logStream: "",
     promised: undefined,
+    lastSlot: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -484,6 +490,10 @@ export function decodeOrphan(r: Reader, end: number): Orphan {
       }
       case 18: {
         m.promised = decodeEpoch(r, r.message());
+        break;
+      }
+      case 24: {
+        m.lastSlot = r.uint64();
         break;
       }
       default:

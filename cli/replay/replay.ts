@@ -1,0 +1,177 @@
+/**
+ * A replay from beginning to end: people, groups, conversations with a fault on the way, waiting
+ * until every device has everything, and the ledger, made by a process of its own.
+ */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import type { Endpoint } from "../../sdk/endpoints.ts";
+import { Conversations } from "./conversations.ts";
+import { Crowd } from "./crowd.ts";
+import { DeliveryWatch } from "./delivery-watch.ts";
+import { readChatLogs } from "./files.ts";
+import type { LedgerReport, LedgerTask } from "./ledger-main.ts";
+import { planReplay, type ReplayPlan } from "./plan.ts";
+import { type ReplayResult, resultOf } from "./result.ts";
+import { type Step, Steps } from "./steps.ts";
+import { Timeline } from "./timeline.ts";
+
+const LEDGER_MAIN = fileURLToPath(new URL("ledger-main.ts", import.meta.url));
+const GROUP_MEMBERS_MAX = 500;
+/** Arrivals are given up when nothing moves for so long. */
+const STILL_MS = 60_000;
+const POLL_MS = 50;
+
+export interface ReplaySettings {
+  readonly logPaths: readonly string[];
+  readonly endpoints: readonly Endpoint[];
+  /** Messages of each log; Infinity: all. */
+  readonly limit: number;
+  /** Seconds to spread the logs over; 0: as fast as it goes. */
+  readonly overSeconds: number;
+  readonly steps: readonly Step[];
+  /** One line, about once a second. */
+  readonly progress: (line: string) => void;
+  /** The ledger asks only for messages that were acknowledged (when the whole platform dies). */
+  readonly onlyAcknowledged?: boolean;
+}
+
+export interface ReplayOutcome {
+  readonly result: ReplayResult;
+  readonly timeline: Timeline;
+  /** What is wrong, in words; the first ones. */
+  readonly findings: readonly string[];
+  /** Kept when the ledger is not clean. */
+  readonly storesDir: string | undefined;
+}
+
+export async function replay(settings: ReplaySettings): Promise<ReplayOutcome> {
+  const run = `r${Date.now().toString(36)}`;
+  const plan = planReplay(run, readChatLogs(settings.logPaths), settings.limit);
+  checkPlan(plan);
+  const workDir = mkdtempSync(join(tmpdir(), "tricampus-replay-"));
+  try {
+    const played = await play(plan, workDir, settings);
+    const { counts, examples } = await makeLedger({
+      run,
+      logPaths: settings.logPaths.map((path) => resolve(path)),
+      limit: Number.isFinite(settings.limit) ? settings.limit : null,
+      storesDir: workDir,
+      acknowledgedPath: settings.onlyAcknowledged === true ? played.acknowledgedPath : null,
+    });
+    const result = resultOf(counts, { ...played.measures, leftOut: plan.leftOut });
+    const findings = [...played.failures.slice(0, 20), ...examples];
+    if (findings.length === 0) rmSync(workDir, { recursive: true });
+    const storesDir = findings.length === 0 ? undefined : workDir;
+    return { result, timeline: played.timeline, findings, storesDir };
+  } catch (error) {
+    rmSync(workDir, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function checkPlan(plan: ReplayPlan): void {
+  if (plan.groups.length === 0) throw new Error("the logs hold no messages");
+  const tooLarge = plan.groups.find((group) => group.members.length > GROUP_MEMBERS_MAX);
+  if (tooLarge === undefined) return;
+  const { title, members } = tooLarge;
+  throw new Error(
+    `${title} has ${members.length} speakers; a group has at most ${GROUP_MEMBERS_MAX}`,
+  );
+}
+
+async function play(plan: ReplayPlan, workDir: string, settings: ReplaySettings) {
+  const { progress, endpoints } = settings;
+  const devices = plan.users.reduce((sum, user) => sum + user.devices.length, 0);
+  let line = "";
+  const ticker = setInterval(() => progress(line), 1_000);
+  // The clock of timeline and watch starts with the first message.
+  let watch: DeliveryWatch | undefined;
+  const crowd = new Crowd(plan, {
+    endpoints,
+    storesDir: workDir,
+    arrived: (user, id) => watch?.arrived(user, id, performance.now()),
+    progress: (opened) => {
+      line = `${opened} of ${devices} devices are connected`;
+    },
+  });
+  try {
+    await crowd.open();
+    const groupIds = await crowd.makeGroups();
+    const startMs = performance.now();
+    const timeline = new Timeline(startMs);
+    const watching = new DeliveryWatch(plan, timeline);
+    watch = watching;
+    const steps = new Steps(settings.steps, timeline);
+    const conversations = new Conversations(plan, {
+      sender: crowd,
+      groupIds,
+      watch: watching,
+      timeline,
+      overSeconds: settings.overSeconds,
+      reached: (share) => {
+        steps.reached(share);
+        const { done, total, acknowledgements } = conversations;
+        const worst = Math.round(acknowledgements.max);
+        line = `${done} of ${total} messages, ${watching.open} deliveries to come, worst ack ${worst} ms`;
+      },
+    });
+    await conversations.run();
+    await steps.finish();
+    await waitForArrivals(watching, (open) => {
+      line = `all messages are sent, ${open} deliveries to come`;
+    });
+    await crowd.syncSilent();
+    const seconds = (performance.now() - startMs) / 1_000;
+    await crowd.syncAll();
+    await crowd.close();
+    return { timeline, ...measure(conversations, watching, { seconds, workDir }) };
+  } finally {
+    clearInterval(ticker);
+    await crowd.close();
+  }
+}
+
+function measure(
+  { acknowledgements, acknowledged, failures }: Conversations,
+  watch: DeliveryWatch,
+  facts: { seconds: number; workDir: string },
+) {
+  const acknowledgedPath = join(facts.workDir, "acknowledged");
+  writeFileSync(acknowledgedPath, acknowledged.join("\n"));
+  return {
+    acknowledgedPath,
+    failures,
+    measures: {
+      failedSends: failures.length,
+      seconds: facts.seconds,
+      sendAckMs: acknowledgements.summary(),
+      deliveryMs: watch.latencies.summary(),
+    },
+  };
+}
+
+/** Until every online device has everything, or nothing has moved for a minute. */
+async function waitForArrivals(watch: DeliveryWatch, tell: (open: number) => void): Promise<void> {
+  const sinceMs = performance.now();
+  while (watch.open > 0) {
+    const stillMs = performance.now() - Math.max(sinceMs, watch.lastArrivalMs);
+    if (stillMs > STILL_MS) return;
+    tell(watch.open);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+async function makeLedger(task: LedgerTask): Promise<LedgerReport> {
+  const child = spawn(process.execPath, [LEDGER_MAIN], { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.end(JSON.stringify(task));
+  const [output, code] = await Promise.all([
+    text(child.stdout),
+    new Promise<number | null>((done, fail) => child.once("exit", done).once("error", fail)),
+  ]);
+  if (code !== 0) throw new Error(`the ledger could not be made (exit code ${code})`);
+  return JSON.parse(output) as LedgerReport;
+}

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { Steps } from "./steps.ts";
+import { Timeline } from "./timeline.ts";
+
+test("steps: each once, in order, when its share is reached; what was not reached, at the end", async () => {
+  const done: string[] = [];
+  const step = (at: number, text: string) => ({ at, text, act: () => void done.push(text) });
+  const timeline = new Timeline(performance.now());
+  const steps = new Steps([step(0.7, "back"), step(0.3, "kill"), step(1, "last")], timeline);
+  steps.reached(0.1);
+  steps.reached(0.35);
+  await Promise.resolve();
+  expect(done).toEqual(["kill"]);
+  steps.reached(0.36);
+  steps.reached(0.9);
+  await steps.finish();
+  expect(done).toEqual(["kill", "back", "last"]);
+  expect(timeline.rows()[0]!.at(-1)).toBe("kill; back; last");
+});
+
+test("steps: what failed is told at the end, and does not stop the rest", async () => {
+  const done: string[] = [];
+  const steps = new Steps(
+    [
+      { at: 0.1, text: "kill", act: () => Promise.reject(new Error("no such campus")) },
+      { at: 0.2, text: "back", act: () => void done.push("back") },
+    ],
+    new Timeline(performance.now()),
+  );
+  steps.reached(0.5);
+  await expect(steps.finish()).rejects.toThrow("kill: no such campus");
+  expect(done).toEqual(["back"]);
+});

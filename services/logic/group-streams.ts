@@ -1,0 +1,28 @@
+/** The queue streams of groups as the logic services use them: one a group, named by the group's id. */
+import {
+  encodeGroupEntry,
+  type GroupEntry,
+} from "../../protos/gen/tricampus/data/v1/group_codec.ts";
+import { Queue } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import type { CallOptions } from "../svrkit/call.ts";
+import type { Callee } from "../svrkit/client.ts";
+import { toBytes } from "../svrkit/codec.ts";
+
+export class GroupStreams {
+  readonly #queue: Callee;
+
+  constructor(queue: Callee) {
+    this.#queue = queue;
+  }
+
+  /** Resolves when the entry is durable in two campuses: it will be worked off, exactly once. */
+  async append(groupId: string, entry: GroupEntry, options: CallOptions): Promise<void> {
+    const payload = toBytes(encodeGroupEntry, entry);
+    const id = Buffer.from(entry.id);
+    await this.#queue.call(
+      Queue.append,
+      { stream: groupId, id, payload, forwarded: false },
+      options,
+    );
+  }
+}

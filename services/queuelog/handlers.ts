@@ -1,0 +1,94 @@
+/**
+ * The methods of Log, for every group whose log runs in this process. A process registers the
+ * methods once; each further log joins the group table behind them, and requests name their group.
+ */
+import {
+  type FenceReply,
+  type FenceRequest,
+  type ListStreamsReply,
+  type ListStreamsRequest,
+  Log,
+  type LogAppendReply,
+  type LogAppendRequest,
+  type LogReadReply,
+  type LogReadRequest,
+  type TrimReply,
+  type TrimRequest,
+} from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import { RpcError, requireArgument } from "../svrkit/errors.ts";
+import type { Server } from "../svrkit/server.ts";
+import type { LogEngine } from "./storage/engine.ts";
+
+const STREAM_LENGTH_MAX = 256;
+
+const handlersOf = new WeakMap<Server, LogHandlers>();
+
+/** Serves a group's log through `server`, beside the other groups' logs. */
+export function serveLog(server: Server, group: number, engine: LogEngine): void {
+  let handlers = handlersOf.get(server);
+  if (handlers === undefined) {
+    handlers = new LogHandlers();
+    handlersOf.set(server, handlers);
+    handlers.register(server);
+  }
+  handlers.addGroup(group, engine);
+}
+
+class LogHandlers {
+  readonly #engines = new Map<number, LogEngine>();
+
+  addGroup(group: number, engine: LogEngine): void {
+    if (this.#engines.has(group)) throw new Error(`two logs of group ${group} in one process`);
+    this.#engines.set(group, engine);
+  }
+
+  register(server: Server): void {
+    server.add(Log.fence, (request) => this.#fence(request));
+    server.add(Log.append, (request) => this.#append(request));
+    server.add(Log.read, (request) => this.#read(request));
+    server.add(Log.trim, (request) => this.#trim(request));
+    server.add(Log.listStreams, (request) => this.#list(request));
+  }
+
+  #fence({ group, stream, epoch }: FenceRequest): Promise<FenceReply> {
+    requireStream(stream);
+    requireArgument(epoch !== undefined && epoch.round > 0, "a fence needs an epoch");
+    return this.#engine(group).fence(stream, epoch);
+  }
+
+  #append({ group, ...request }: LogAppendRequest): Promise<LogAppendReply> {
+    const { stream, epoch, entries, settledThrough } = request;
+    requireStream(stream);
+    requireArgument(epoch !== undefined && epoch.round > 0, "an append needs an epoch");
+    requireArgument(
+      entries.every((entry) => entry.slot > 0 && entry.epoch === undefined),
+      "an entry needs a slot, and is of the request's epoch",
+    );
+    return this.#engine(group).append({ stream, epoch, entries, settledThrough });
+  }
+
+  #read({ group, stream, after }: LogReadRequest): Promise<LogReadReply> {
+    return this.#engine(group).read(stream, after);
+  }
+
+  #trim({ group, points }: TrimRequest): TrimReply {
+    const engine = this.#engine(group);
+    for (const { stream, through } of points) engine.trim(stream, through);
+    return {};
+  }
+
+  #list({ group }: ListStreamsRequest): ListStreamsReply {
+    return { streams: this.#engine(group).list() };
+  }
+
+  #engine(group: number): LogEngine {
+    const engine = this.#engines.get(group);
+    if (engine !== undefined) return engine;
+    throw new RpcError("UNAVAILABLE", `no log of group ${group} runs in this process`);
+  }
+}
+
+function requireStream(stream: string): void {
+  const { length } = stream;
+  requireArgument(length > 0 && length <= STREAM_LENGTH_MAX, "a stream's name has 1-256 characters");
+}
