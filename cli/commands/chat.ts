@@ -37,7 +37,7 @@ class Chat {
   #to: Recipient | undefined;
   #userId = "";
   #campus = "";
-  /** While lines are read. */
+  /** While lines are read from a terminal. */
   #lines: Interface | undefined;
 
   constructor(call: CommandCall, to: Recipient | undefined) {
@@ -51,13 +51,15 @@ class Chat {
     this.#say(`Connected to campus ${client.campus}. ${HELP}`);
     const { stdin: input, stdout: output } = process;
     // Made here and not before: lines that come while nobody iterates would be lost.
-    const lines = createInterface(output.isTTY && !this.#json ? { input, output } : { input });
-    this.#lines = lines;
-    lines.prompt();
+    const isTerminal = output.isTTY && input.isTTY && !this.#json;
+    const lines = createInterface(isTerminal ? { input, output } : { input });
+    this.#lines = isTerminal ? lines : undefined;
+    const prompt = () => this.#lines?.prompt();
+    prompt();
     for await (const line of lines) {
       if (line.trim() === "/quit") break;
       await this.#typed(client, line);
-      lines.prompt();
+      prompt();
     }
     lines.close();
     this.#lines = undefined;
@@ -103,8 +105,8 @@ class Chat {
   /** Prints a line above the one that is being typed. */
   #say(text: string): void {
     if (this.#json) return;
-    if (process.stdout.isTTY) process.stdout.write("\r\u001b[K");
+    if (this.#lines !== undefined) process.stdout.write("\r\u001b[K");
     console.log(text);
-    if (process.stdout.isTTY) this.#lines?.prompt(true);
+    this.#lines?.prompt(true);
   }
 }

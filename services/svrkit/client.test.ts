@@ -1,0 +1,160 @@
+/** Client and server over real sockets: failover, silence, bad frames, deadlines, drain. */
+import { createServer, connect, type Server as NetServer } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { Echo } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
+import { Callee, Client, type ServiceAddress } from "./client.ts";
+import { RpcError } from "./errors.ts";
+import { silentLogger } from "./log.ts";
+import { type Handler, Server } from "./server.ts";
+import { memoryWirePair } from "./transport/memory.ts";
+import type { EchoMessage } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
+
+type EchoHandler = Handler<EchoMessage, EchoMessage>;
+const cleanUps: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0)) await cleanUp();
+});
+
+async function serve(campus: string, handler: EchoHandler = (request) => request): Promise<ServiceAddress> {
+  const server = new Server({ process: `${campus}/echo`, campus }, silentLogger());
+  server.add(Echo.echo, handler);
+  const port = await server.listen({ host: "127.0.0.1", port: 0 });
+  cleanUps.push(() => server.stop());
+  return { campus, host: "127.0.0.1", port };
+}
+
+function callee(addresses: ServiceAddress[], campus = "a"): Callee {
+  const client = new Client({ process: "test", campus });
+  cleanUps.push(() => client.stop());
+  return client.callee("echo", addresses, { caller: "test" });
+}
+
+const payload = Buffer.from("hello");
+const nowhere = (campus: string): ServiceAddress => ({ campus, host: "127.0.0.1", port: 1 });
+const named = (campus: string): EchoHandler => () => ({ payload: Buffer.from(campus) });
+const who = async (c: Callee) => Buffer.from((await c.call(Echo.echo, { payload })).payload).toString();
+
+test("client: a call goes to the own campus, and to another one inside the same call when that is gone", async () => {
+  const b = await serve("b", named("b"));
+  const own = callee([await serve("a", named("a")), b]);
+  expect(await who(own)).toBe("a");
+  expect(await who(callee([nowhere("a"), b]))).toBe("b");
+});
+
+test("client: what a replica refuses as unavailable is tried at the next; other errors are the answer", async () => {
+  const refusing = await serve("a", () => {
+    throw new RpcError("UNAVAILABLE", "not here");
+  });
+  expect(await who(callee([refusing, await serve("b", named("b"))]))).toBe("b");
+  const denying = await serve("a", () => {
+    throw new RpcError("PERMISSION_DENIED", "not you");
+  });
+  await expect(who(callee([denying, await serve("b", named("b"))]))).rejects.toMatchObject({
+    code: "PERMISSION_DENIED",
+    message: "not you",
+  });
+});
+
+test("promise 3: a replica that falls silent costs a call less than 500 ms", async () => {
+  let silent = false;
+  const never = new Promise<EchoMessage>(() => {});
+  const quiet: NetServer = createServer((socket) => {
+    const inner = connect({ host: "127.0.0.1", port: a.port });
+    const both = [socket, inner];
+    for (const s of both) s.on("error", () => {});
+    socket.on("data", (chunk) => silent || inner.write(chunk));
+    inner.on("data", (chunk) => silent || socket.write(chunk));
+    cleanUps.push(() => both.map((s) => s.destroy()));
+  });
+  const a = await serve("a", (request) => (silent ? never : request));
+  await new Promise<void>((resolve) => quiet.listen(0, "127.0.0.1", resolve));
+  cleanUps.push(() => quiet.close());
+  const port = (quiet.address() as { port: number }).port;
+  const c = callee([{ campus: "a", host: "127.0.0.1", port }, await serve("b", named("b"))]);
+  expect(await who(c)).toBe("hello");
+  silent = true;
+  const started = performance.now();
+  expect(await who(c)).toBe("b");
+  expect(performance.now() - started).toBeLessThan(500);
+  const again = performance.now();
+  expect(await who(c)).toBe("b");
+  expect(performance.now() - again).toBeLessThan(50);
+});
+
+test("client: a slow replica that still answers pings is waited for until the deadline", async () => {
+  const slow = await serve("a", async (request) => {
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    return request;
+  });
+  const c = callee([slow, await serve("b", named("b"))]);
+  expect(await who(c)).toBe("hello");
+  await expect(c.call(Echo.echo, { payload }, { timeoutMs: 200 })).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+});
+
+test("client: with nobody there the call fails at its deadline and says why", async () => {
+  const c = callee([nowhere("a"), nowhere("b")]);
+  await expect(c.call(Echo.echo, { payload }, { timeoutMs: 300 })).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+    message: expect.stringContaining("no replica of echo"),
+  });
+});
+
+test("server: a handler's defect is answered as INTERNAL and the connection goes on", async () => {
+  let broken = true;
+  const c = callee([
+    await serve("a", (request) => {
+      if (broken) throw new TypeError("a defect");
+      return request;
+    }),
+  ]);
+  await expect(c.call(Echo.echo, { payload })).rejects.toMatchObject({ code: "INTERNAL" });
+  broken = false;
+  expect(await who(c)).toBe("hello");
+});
+
+test("server: rubbish, oversized frames and a wrong Hello end their own connection only", async () => {
+  const address = await serve("a");
+  const c = callee([address]);
+  expect(await who(c)).toBe("hello");
+  const rubbish = [Buffer.from("GET / HTTP/1.1\r\n\r\n"), Buffer.alloc(100_000, 0xff), Buffer.from([3, 0, 0, 0, 2, 0, 0])];
+  for (const bytes of rubbish) {
+    await new Promise<void>((resolve) => {
+      const socket = connect({ host: "127.0.0.1", port: address.port }, () => socket.write(bytes));
+      socket.on("error", () => {});
+      socket.on("close", () => resolve());
+      socket.resume();
+    });
+    expect(await who(c)).toBe("hello");
+  }
+});
+
+test("server: a drain finishes running calls and sends the next ones elsewhere", async () => {
+  const server = new Server({ process: "a/echo", campus: "a" }, silentLogger());
+  server.add(Echo.echo, async () => {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    return { payload: Buffer.from("a") };
+  });
+  const port = await server.listen({ host: "127.0.0.1", port: 0 });
+  const c = callee([{ campus: "a", host: "127.0.0.1", port }, await serve("b", named("b"))]);
+  const running = who(c);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const stopped = server.stop();
+  expect(await running).toBe("a");
+  expect(await who(c)).toBe("b");
+  await stopped;
+});
+
+test("svrkit: the same handlers over the in-memory wire", async () => {
+  const server = new Server({ process: "b/echo", campus: "b" }, silentLogger());
+  server.add(Echo.echo, (request) => request);
+  const client = new Client({ process: "test", campus: "a" });
+  cleanUps.push(() => client.stop());
+  const dial = async () => {
+    const [near, far] = memoryWirePair();
+    server.accept(far);
+    return near;
+  };
+  const c = client.calleeFrom("echo", [{ campus: "b", label: "memory", dial }], { caller: "test" });
+  const replies = await Promise.all(Array.from({ length: 500 }, (_, i) => c.call(Echo.echo, { payload: Buffer.from(`${i}`) })));
+  expect(replies.map((reply) => Number(Buffer.from(reply.payload)))).toEqual(Array.from({ length: 500 }, (_, i) => i));
+});

@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { newTicketKeys, TicketSigner } from "./sign.ts";
+import { SnapshotSealer } from "./snapshot.ts";
+import { TicketVerifier } from "./verify.ts";
+
+const keys = newTicketKeys();
+const signer = new TicketSigner("k1", keys.privateKey);
+const facts = { userId: "00au1-1", device: "phone", issuedAtMs: 1_000, expiresAtMs: 5_000 };
+
+function verifier(nowMs: number): TicketVerifier {
+  return new TicketVerifier({ k1: keys.publicKey }, { now: () => nowMs, remember: 2 });
+}
+
+test("ticket: a signed one is verified, again from memory", () => {
+  const v = verifier(2_000);
+  const ticket = signer.sign(facts);
+  const expected = { userId: "00au1-1", device: "phone", expiresAtMs: 5_000 };
+  expect(v.verify(ticket)).toEqual(expected);
+  expect(v.verify(ticket)).toEqual(expected);
+});
+
+test("ticket: missing, expired, forged and foreign ones are refused, remembered or not", () => {
+  const ticket = signer.sign(facts);
+  const unauthenticated = expect.objectContaining({ code: "UNAUTHENTICATED" });
+  expect(() => verifier(2_000).verify(new Uint8Array(0))).toThrow(unauthenticated);
+  let nowMs = 2_000;
+  const v = new TicketVerifier({ k1: keys.publicKey }, { now: () => nowMs });
+  v.verify(ticket);
+  nowMs = 5_000;
+  expect(() => v.verify(ticket)).toThrow(unauthenticated);
+  const other = new TicketSigner("k1", newTicketKeys().privateKey).sign(facts);
+  expect(() => verifier(2_000).verify(other)).toThrow(unauthenticated);
+  for (let i = 0; i < ticket.length; i++) {
+    const forged = Buffer.from(ticket);
+    forged[i]! ^= 1;
+    expect(() => verifier(2_000).verify(forged)).toThrow(unauthenticated);
+  }
+});
+
+test("ticket: the memory of verified tickets is bounded", () => {
+  const v = verifier(2_000);
+  for (let i = 0; i < 10; i++) v.verify(signer.sign({ ...facts, device: `device-${i}` }));
+  expect(v.verify(signer.sign({ ...facts, device: "device-0" })).device).toBe("device-0");
+});
+
+test("M5: a snapshot opens for its user and device only", () => {
+  const sealer = new SnapshotSealer(Buffer.alloc(32, 7));
+  const versions = { accountVersion: 1, contactsVersion: 2, messagesVersion: 30_000 };
+  const who = { userId: "u1", device: "phone" };
+  const snapshot = sealer.seal(who, versions);
+  expect(snapshot.length).toBeLessThanOrEqual(64);
+  expect(sealer.open(who, snapshot)).toEqual(versions);
+  expect(sealer.open(who, new Uint8Array(0)).messagesVersion).toBe(0);
+  const refused = expect.objectContaining({ code: "INVALID_ARGUMENT" });
+  expect(() => sealer.open({ userId: "u2", device: "phone" }, snapshot)).toThrow(refused);
+  expect(() => sealer.open({ userId: "u1", device: "tablet" }, snapshot)).toThrow(refused);
+  for (let i = 0; i < snapshot.length; i++) {
+    const forged = Buffer.from(snapshot);
+    forged[i]! ^= 1;
+    expect(() => sealer.open(who, forged)).toThrow(refused);
+  }
+  expect(() => sealer.open(who, Buffer.alloc(1000))).toThrow(refused);
+});
