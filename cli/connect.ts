@@ -42,7 +42,7 @@ export interface Endpoint {
 }
 
 /** "a=ws://host:7100,b=ws://host:7200" */
-export function parseEndpoints(text: string): Endpoint[] {
+function parseEndpoints(text: string): Endpoint[] {
   return text.split(",").map((part) => {
     const [campus, url] = part.split(/=(.*)/s);
     if (campus !== undefined && url !== undefined && /^wss?:\/\/./.test(url))

@@ -8,6 +8,8 @@ import { endpointsOf } from "./connect.ts";
 import { EXIT, Failure } from "./failure.ts";
 import { CLI_DEVICE, requireLogin, storePath } from "./logins.ts";
 
+const REACH_TIMEOUT_MS = 5_000;
+
 interface SessionOptions extends Pick<ClientOptions, "onMessage" | "onState"> {
   /** Keep the messages on disk and be told of new ones; else the command only asks. */
   readonly keepsMessages?: boolean;
@@ -50,12 +52,28 @@ export async function withStranger<T>(
   work: (client: TricampusClient) => Promise<T>,
 ): Promise<T> {
   const endpoints = await endpointsOf(call);
-  const client = new TricampusClient({ endpoints, device: CLI_DEVICE, wantPush: false });
+  const reach = Promise.withResolvers<never>();
+  const giveUp = setTimeout(() => {
+    const urls = endpoints.map((endpoint) => endpoint.url).join(", ");
+    reach.reject(
+      new Failure(EXIT.unreachable, `nobody answers at ${urls}; see \`tricampus status\``),
+    );
+  }, REACH_TIMEOUT_MS);
+  const client = new TricampusClient({
+    endpoints,
+    device: CLI_DEVICE,
+    wantPush: false,
+    // A password takes the platform a while to check, a connection does not.
+    onState: (state) => {
+      if (state === "open") clearTimeout(giveUp);
+    },
+  });
   try {
-    return await work(client);
+    return await Promise.race([work(client), reach.promise]);
   } catch (error) {
     throw asFailure(error, undefined);
   } finally {
+    clearTimeout(giveUp);
     await client.close();
   }
 }

@@ -14,7 +14,15 @@
  * Writes are gathered for FLUSH_EVERY_MS. A line torn by a crash is cut off when the file is opened;
  * a damaged line anywhere else is an error, never skipped.
  */
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, write } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  statSync,
+  write,
+} from "node:fs";
 import { promisify } from "node:util";
 import {
   type DeviceStore,
@@ -228,7 +236,7 @@ export function readDeviceFile(path: string): DeviceLine[] {
 }
 
 function readLines(path: string): { lines: DeviceLine[]; goodBytes: number; bytes: number } {
-  const content = readFileSync(path);
+  const content = statSync(path).size === 0 ? Buffer.alloc(0) : readFileSync(path);
   const lines: DeviceLine[] = [];
   let start = 0;
   for (let end = content.indexOf(10); end >= 0; end = content.indexOf(10, start)) {

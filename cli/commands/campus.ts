@@ -78,7 +78,7 @@ export const campusCommands: readonly CommandDefinition[] = Object.entries(VERBS
   }),
 );
 
-export function requireCampus(platform: Platform, name: string): Campus {
+function requireCampus(platform: Platform, name: string): Campus {
   const campus = platform.campus(name);
   if (campus !== undefined) return campus;
   throw new Failure(

@@ -30,7 +30,7 @@ export const cleanCommand: CommandDefinition = {
   },
 };
 
-export function removeData({ config }: Platform): void {
+function removeData({ config }: Platform): void {
   const { dataDir, campuses } = config;
   const remove = (path: string) => rmSync(path, { recursive: true, force: true });
   for (const campus of campuses) {

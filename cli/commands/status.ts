@@ -11,7 +11,7 @@ import { formatTable } from "../output/table.ts";
 
 const COUNT_TIMEOUT_MS = 1_500;
 
-export interface ProcessRow {
+interface ProcessRow {
   readonly campus: string;
   readonly process: string;
   readonly pid: number;

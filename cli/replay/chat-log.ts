@@ -3,7 +3,7 @@
  * text. Everything else (`===` for joins, parts and renames, empty texts, what has no known form) is
  * left out and counted. Bytes stay as people typed them, except that invalid UTF-8 is replaced.
  */
-export interface ChatLine {
+interface ChatLine {
   /** Position in the file, from 1. */
   readonly number: number;
   readonly nick: string;

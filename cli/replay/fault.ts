@@ -1,5 +1,5 @@
 /** The fault that a replay brings about on its way: which campus, how, when, and until when. */
-export type FaultKind = "kill" | "cut" | "freeze";
+type FaultKind = "kill" | "cut" | "freeze";
 
 export interface Fault {
   readonly kind: FaultKind;

@@ -24,7 +24,7 @@ export interface PlannedMessage {
   readonly text: string;
 }
 
-export interface PlannedGroup {
+interface PlannedGroup {
   readonly title: string;
   /** Indexes into `users`; the first one makes the group. */
   readonly members: readonly number[];

@@ -1,7 +1,7 @@
 /** What a replay comes to: the figures, and the words for people. */
 import type { LedgerCounts } from "./ledger.ts";
 
-export interface Latency {
+interface Latency {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
@@ -66,8 +66,9 @@ export function describeResult(result: ReplayResult): string {
   const { messages, deliveries, seconds } = result;
   const perSecond = seconds > 0 ? Math.round(messages / seconds) : 0;
   return [
-    `messages      ${number(messages)} in ${seconds} s (${number(perSecond)}/s); ${number(result.leftOut)} lines left out`,
-    `deliveries    ${number(deliveries)} (${number(result.deliveriesPerSecond)}/s): every (message, member, device)`,
+    `messages      ${number(messages)} in ${seconds} s (${number(perSecond)}/s)`,
+    `deliveries    ${number(deliveries)} (${number(result.deliveriesPerSecond)}/s)`,
+    `left out      ${number(result.leftOut)} lines that are no message`,
     `send to ack   ${latency(result.sendAckMs)}`,
     `send to read  ${latency(result.deliveryMs)}`,
     `failed sends  ${number(result.failedSends)}`,

@@ -10,7 +10,7 @@ import { start as startAccess } from "../../services/access/main.ts";
 import { start as startAccountData } from "../../services/data/account/main.ts";
 import { start as startAccount } from "../../services/logic/account/main.ts";
 import { start as startRouter } from "../../services/router/main.ts";
-import { Client, type ServiceAddress } from "../../services/svrkit/client.ts";
+import { type Callee, Client, type ServiceAddress } from "../../services/svrkit/client.ts";
 import type { ServiceContext, StartService } from "../../services/svrkit/context.ts";
 import { Lifecycle } from "../../services/svrkit/lifecycle.ts";
 import { silentLogger } from "../../services/svrkit/log.ts";
@@ -29,6 +29,8 @@ export interface SmallPlatform {
   readonly backend: SmallBackend;
   readonly signer: TicketSigner;
   readonly snapshots: SnapshotSealer;
+  /** How services reach the access processes. */
+  readonly access: Callee;
   stopCampus(index: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -53,6 +55,12 @@ export async function startSmallPlatform(
   const backend = new SmallBackend({ tickets, snapshots });
   const ports = await Promise.all(campuses.map(freePorts));
   const stops: (() => Promise<void>)[] = [];
+  const accessAddresses = campuses.map((campus, i) => ({
+    campus,
+    host: HOST,
+    port: ports[i]!.access,
+  }));
+  const outside = new Client({ process: "test", campus: "-" });
   for (const [index, campus] of campuses.entries()) {
     const shared = { campus, campuses, dc: 1, log: silentLogger(), tickets, snapshots };
     const addresses = (service: string): ServiceAddress[] =>
@@ -79,8 +87,10 @@ export async function startSmallPlatform(
     backend,
     signer: new TicketSigner(KEY_ID, keys.privateKey),
     snapshots,
+    access: outside.callee("access", accessAddresses, { caller: "fanout" }),
     stopCampus: (index) => stops[index]!(),
     stop: async () => {
+      outside.stop();
       await Promise.all(stops.map((stop) => stop()));
       rmSync(dir, { recursive: true });
     },

@@ -6,10 +6,10 @@ import { chmodSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { CampusState } from "./supervisor.ts";
 
-export const COMMANDS = ["status", "cut", "join", "stop"] as const;
+const COMMANDS = ["status", "cut", "join", "stop"] as const;
 export type Command = (typeof COMMANDS)[number];
 
-export type Answer =
+type Answer =
   | { readonly ok: true; readonly state: CampusState }
   | { readonly ok: false; readonly message: string };
 

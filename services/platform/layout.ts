@@ -12,7 +12,7 @@ import { join } from "node:path";
 import type { PlatformConfig } from "./config.ts";
 import { SERVICES, type ServiceName } from "./services.ts";
 
-export interface Door {
+interface Door {
   readonly port: number;
   readonly services: readonly ServiceName[];
 }

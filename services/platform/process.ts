@@ -12,7 +12,7 @@ import { Client } from "../svrkit/client.ts";
 import type { ServiceContext } from "../svrkit/context.ts";
 import { Lifecycle } from "../svrkit/lifecycle.ts";
 import { createLogger, type Logger } from "../svrkit/log.ts";
-import { readCounters } from "../svrkit/monitors/registry.ts";
+import { counter, readCounters } from "../svrkit/monitors/registry.ts";
 import { Server } from "../svrkit/server.ts";
 import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
@@ -107,7 +107,7 @@ function statusOf(config: ProcessConfig): StatusReply {
     pid: process.pid,
     uptimeMs: Math.round(process.uptime() * 1000),
     services: config.services.map((service) => service.name),
-    trouble: "",
+    trouble: counter("kvsvr.barred").value > 0 ? "does not vote; its log says why" : "",
     monitors: readCounters().map(([name, value]) => ({ name, value })),
   };
 }

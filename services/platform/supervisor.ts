@@ -16,7 +16,7 @@ import type { ProcessConfig } from "./process-config.ts";
 import { isProcess, signal, waitUntilGone } from "./process-facts.ts";
 import { planRestart } from "./restart-policy.ts";
 
-export interface ProcessState {
+interface ProcessState {
   readonly name: string;
   readonly state: "starting" | "ready" | "resting" | "stopped";
   /** 0 while there is none. */

@@ -193,7 +193,7 @@ export class Log {
   /** False when the disk refused; the group is tried again later. */
   async #commit(group: Group): Promise<boolean> {
     try {
-      await this.#file.write(group.bytes, this.#offset);
+      this.#file.write(group.bytes, this.#offset);
     } catch (error) {
       this.#refuse(group, asError(error));
       return false;
@@ -276,7 +276,7 @@ async function startSegment(options: LogOptions, file: LogFile, segment: number)
   header.writeUInt32LE(LOG_FORMAT, 4);
   header.writeBigUInt64LE(BigInt(segment), 8);
   await file.truncate(0);
-  await file.write(header, 0);
+  file.write(header, 0);
   await file.sync();
   await options.files.syncDir(options.dir);
   return HEADER_BYTES;

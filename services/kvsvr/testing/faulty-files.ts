@@ -21,11 +21,11 @@ export function faultyFiles(faults: Faults): Files {
 function withFaults(file: LogFile, faults: Faults): LogFile {
   return {
     readAll: () => file.readAll(),
-    async write(bytes, position) {
+    write(bytes, position) {
       if (faults.writeError !== undefined) {
         throw Object.assign(new Error(`${faults.writeError}: injected`), { code: faults.writeError });
       }
-      await file.write(bytes, position);
+      file.write(bytes, position);
     },
     async sync() {
       if (faults.syncDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, faults.syncDelayMs));

@@ -1,0 +1,176 @@
+/** The command line as people use it: a platform from `up` to `clean`, and every way to be wrong. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Platform } from "../services/platform/platform.ts";
+import {
+  CHEAP_PASSWORDS,
+  makePlatform,
+  removePlatform,
+  tricampus,
+} from "./testing/own-platform.ts";
+
+describe("tricampus without a platform", () => {
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), "tricampus-cli-"));
+    writeFileSync(join(dir, "twice.json"), '{"campuses": ["a", "b", "b"]}');
+    writeFileSync(join(dir, "broken.json"), "{");
+    mkdirSync(join(dir, "empty"));
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  const cases: [args: string, code: number, says: RegExp][] = [
+    ["dance", 2, /unknown command 'dance'/],
+    ["campus kill", 2, /missing required argument 'campus'/],
+    ["up --layuot split", 2, /unknown option '--layuot'/],
+    ["up --layout wide", 2, /layout: /],
+    ["up --base-port 80", 2, /basePort: /],
+    ["up --config DIR/twice.json", 2, /campuses\.2: "b" is there twice/],
+    ["up --config DIR/broken.json", 2, /--config .*broken\.json: /],
+    ["up --config DIR/nothing.json", 2, /--config .*nothing\.json: /],
+    ["status", 3, /no platform was started in .*run `tricampus up`/],
+    ["campus kill b", 3, /no platform was started/],
+    ["user register ann --password correct-horse", 3, /no platform was started/],
+    ["replay DIR/nothing.txt", 2, /nothing\.txt is no file/],
+    ["replay DIR/twice.json --at 30%", 2, /--at and --back-at go with/],
+    ["replay DIR/twice.json --kill-campus a --cut-campus b", 2, /one campus at a time/],
+    ["user register ann --password correct-horse --endpoints a=7100", 2, /--endpoints: "a=7100"/],
+    ["user register ann --password correct-horse --endpoints a=ws://127.0.0.1:9", 3, /./],
+  ];
+  test.each(cases)(
+    "%s: one line, exit code %i",
+    async (args, code, says) => {
+      const words = args.replaceAll("DIR", dir).split(" ");
+      const result = await tricampus(join(dir, "empty"), words);
+      expect(result.stderr).toMatch(says);
+      expect(result.stderr).toMatch(/^tricampus: [^\n]+\n$/);
+      expect(result.code).toBe(code);
+    },
+    60_000,
+  );
+
+  test("clean: a folder that is no platform's is not touched", async () => {
+    const result = await tricampus(dir, ["clean"]);
+    expect(result.code).toBe(2);
+    expect(result.stderr).toContain("is not the data folder of a platform");
+    expect(readFileSync(join(dir, "broken.json"), "utf8")).toBe("{");
+  });
+
+  test("--help names the exit codes", async () => {
+    const { code, stdout } = await tricampus(dir, ["--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("Exit codes: 0 done;");
+  });
+});
+
+describe("tricampus with a platform", () => {
+  let platform: Platform;
+  const run = (...words: string[]) => tricampus(platform.config.dataDir, words);
+  const json = async (...words: string[]) => {
+    const { stdout, stderr } = await run(...words, "--json");
+    expect(stderr).toBe("");
+    return JSON.parse(stdout);
+  };
+  beforeAll(async () => {
+    platform = await makePlatform("compact");
+    const { dataDir, basePort } = platform.config;
+    const file = `${dataDir}.json`;
+    writeFileSync(file, JSON.stringify({ basePort, options: CHEAP_PASSWORDS }));
+    const up = await tricampus(dataDir, ["up", "--config", file]);
+    rmSync(file);
+    expect(up).toMatchObject({ code: 0, stderr: "" });
+    expect(up.stdout).toContain("Tricampus is up: started campus a, b, c");
+    expect(up.stdout).toContain(`ws://127.0.0.1:${basePort}`);
+  }, 60_000);
+  afterAll(() => removePlatform(platform), 30_000);
+
+  test("up again says that it is running already, and changes nothing while it does", async () => {
+    expect((await run("up")).stdout).toContain("is running already");
+    const other = await run("up", "--layout", "split");
+    expect(other).toMatchObject({ code: 2 });
+    expect(other.stderr).toMatch(/layout: the platform is running with "compact"/);
+  }, 30_000);
+
+  test("status: every process, and who is there", async () => {
+    const status = await json("status");
+    expect(status.processes.map((row: { process: string }) => row.process)).toEqual(
+      ["a", "b", "c"].flatMap((c) => [`${c}/access`, `${c}/kvsvr`, `${c}/logic`]),
+    );
+    expect(status.processes.every((row: { health: string }) => row.health === "ok")).toBe(true);
+    expect((await run("status")).stdout).toMatch(/^campus +process +pid +health +behind +fsyncs/);
+  }, 30_000);
+
+  test("users talk: register, send, group, chat, sync", async () => {
+    for (const name of ["ann", "bob"]) {
+      const words = ["user", "register", name];
+      const made = await tricampus(platform.config.dataDir, words, "correct-horse\n");
+      expect(made).toMatchObject({ code: 0, stderr: "" });
+    }
+    expect(statSync(join(platform.config.dataDir, "cli", "ann.login.json")).mode & 0o077).toBe(0);
+    expect((await run("send", "ann", "hello", "you", "--to", "bob")).stdout).toMatch(
+      /^Accepted as/,
+    );
+    const { groupId } = await json("group", "create", "ann", "the two of us", "bob");
+    const { members } = await json("group", "members", "bob", groupId);
+    expect(members.length).toBe(2);
+    const typed = "one\n/to nobody\ntwo\n";
+    const chat = await tricampus(
+      platform.config.dataDir,
+      ["chat", "bob", "--group", groupId],
+      typed,
+    );
+    expect(chat.stdout).toContain("Not sent: ");
+    const { messages } = await json("sync", "ann");
+    const texts = messages.map((message: { text: string }) => message.text).filter(Boolean);
+    expect(texts).toEqual(["hello you", "one"]);
+    expect((await run("sync", "ann")).stdout).toBe("Nothing new.\n");
+  }, 60_000);
+
+  test("what a person got wrong is one line with a code", async () => {
+    const cases: [words: string[], says: RegExp][] = [
+      [["send", "cy", "hi", "--to", "bob"], /cy is not logged in here: run `tricampus user reg/],
+      [["send", "ann", "hi", "--to", "nobody"], /NOT_FOUND/],
+      [["user", "register", "ann", "--password", "another-one"], /ALREADY_EXISTS/],
+      [["user", "login", "ann", "--password", "another-one"], /UNAUTHENTICATED|PERMISSION_DENIED/],
+      [["user", "register", "bad name", "--password", "correct-horse"], /INVALID_ARGUMENT/],
+      [["group", "members", "ann", "01gx-0000000000000000000000000"], /NOT_FOUND|PERMISSION/],
+      [["campus", "start", "b"], /campus b is running: nothing to start/],
+      [["campus", "thaw", "d"], /there is no campus "d": there are a, b, c/],
+      [["clean"], /is running: run `tricampus down` first/],
+    ];
+    for (const [words, says] of cases) {
+      const result = await run(...words);
+      expect(result.stderr).toMatch(says);
+      expect(result.stderr).toMatch(/^tricampus: [^\n]+\n$/);
+      expect(result.code).toBeGreaterThan(0);
+    }
+  }, 60_000);
+
+  test("campus: every way to go, shown in status, and back", async () => {
+    const stateOf = async () =>
+      (await json("status")).campuses.find((c: { campus: string }) => c.campus === "b").state;
+    for (const [go, state, back] of [
+      ["kill", "down", "start"],
+      ["cut", "cut", "join"],
+      ["freeze", "frozen", "thaw"],
+    ] as const) {
+      expect(await json("campus", go, "b")).toEqual({ campus: "b", done: go });
+      expect(await stateOf()).toBe(state);
+      expect((await run("send", "ann", go, "--to", "bob")).stdout).toMatch(/^Accepted as/);
+      expect(await json("campus", back, "b")).toEqual({ campus: "b", done: back });
+      expect(await stateOf()).toBe("running");
+    }
+  }, 60_000);
+
+  test("down keeps data, up finds it, clean removes it", async () => {
+    expect((await run("down")).stdout).toContain("Stopped campus a, b, c; data stays.");
+    expect(await run("status")).toMatchObject({ code: 3, stdout: "" });
+    expect((await run("up")).stdout).toContain("Tricampus is up");
+    expect((await run("send", "ann", "still", "here", "--to", "bob")).stdout).toMatch(/^Accepted/);
+    await run("down");
+    expect((await run("clean")).stdout).toBe(`Removed ${platform.config.dataDir}.\n`);
+    expect(Platform.of(platform.config.dataDir)).toBeUndefined();
+  }, 60_000);
+});

@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import {
+  decodeServerFrame,
+  encodeClientFrame,
+} from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
+import { encodeSyncReply } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { fromBytes, toBytes } from "../svrkit/codec.ts";
+import { encodePushFrame, encodeRows, peekSyncReply, requestIdOf } from "./partial-codec.ts";
+
+const message = {
+  messageId: "m1",
+  conversationId: "g1",
+  sequence: 300,
+  senderId: "u1",
+  clientMessageId: "c1",
+  text: "grüße ".repeat(40),
+  acceptedAtMs: 1_700_000_000_000,
+  notice: undefined,
+};
+
+test("access: a push frame around encoded rows is what the generated codec reads", () => {
+  const snapshot = Buffer.from([1, 2, 3]);
+  const rows = encodeRows([message, { ...message, sequence: 301 }]);
+  const frame = fromBytes(
+    decodeServerFrame,
+    encodePushFrame({ version: 1000, follows: 999, rows, snapshot }),
+  );
+  const messages = [message, { ...message, sequence: 301 }];
+  expect(frame).toEqual({
+    id: 0,
+    kind: { case: "push", value: { version: 1000, follows: 999, messages, snapshot } },
+  });
+});
+
+test("access: the head of a sync's answer is read without its messages", () => {
+  const snapshot = Buffer.from([9, 8]);
+  const reply = { messages: [message, message], snapshot, more: true, version: 70_000 };
+  expect(peekSyncReply(toBytes(encodeSyncReply, reply))).toEqual({
+    snapshot,
+    more: true,
+    version: 70_000,
+  });
+});
+
+test("access: the id of a frame is found before the frame is known to be good", () => {
+  const ping = { case: "ping", value: {} } as const;
+  expect(requestIdOf(toBytes(encodeClientFrame, { id: 70_000, kind: ping }))).toBe(70_000);
+  expect(requestIdOf(Buffer.from([8, 5, 0xff, 0xff]))).toBe(5);
+  expect(requestIdOf(Buffer.from([0xff]))).toBe(0);
+});

@@ -1,0 +1,45 @@
+/** The queue's limits, together so that they can be related. */
+import assert from "node:assert/strict";
+import { FRAME_BYTES_MAX } from "../svrkit/limits.ts";
+
+export const ID_BYTES_MAX = 128;
+export const PAYLOAD_BYTES_MAX = 512 * 1024;
+/** One batch of a stream's writer: what is sent to the logs at once. */
+export const BATCH_ENTRIES_MAX = 512;
+export const BATCH_BYTES_MAX = 1024 * 1024;
+/** Settled entries that wait for their consumer, per stream; more are not accepted. */
+export const BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
+/** The same over all streams of a process. */
+export const BACKLOGS_BYTES_MAX = 256 * 1024 * 1024;
+/** One stream's part of a poll's answer, and the whole answer. */
+export const POLL_ENTRIES_MAX = 512;
+export const POLL_STREAM_BYTES_MAX = 512 * 1024;
+export const POLL_BYTES_MAX = 2 * 1024 * 1024;
+export const POLL_WAIT_MS_MAX = 1_000;
+export const POLLS_MAX = 64;
+/** Streams kept open without anything to do; one more closes the least recently used. */
+export const STREAMS_OPEN_MAX = 20_000;
+/** A log that does not grant for so long is counted as not there. */
+export const LOG_TIMEOUT_MS = 1_000;
+/** A log that failed is left out for so long, as long as the two others grant. */
+export const LOG_REST_MS = 500;
+export const STORE_TIMEOUT_MS = 3_000;
+/** Attempts to open a stream while others open it too. */
+export const OPEN_ATTEMPTS_MAX = 8;
+/** Trims are gathered for so long. */
+export const TRIM_DELAY_MS = 100;
+/** Streams whose entries nobody consumes are looked for so often ... */
+export const ADOPT_INTERVAL_MS = 400;
+/** ... and are those with an entry of this age. */
+export const ADOPT_AGE_MS = 700;
+export const ADOPT_TIMEOUT_MS = 1_000;
+export const ADOPT_STREAMS_MAX = 2_000;
+/** An older segment whose group does not answer is tried again so often. */
+export const OLDER_RETRY_MS = 300;
+
+assert(PAYLOAD_BYTES_MAX + ID_BYTES_MAX <= BATCH_BYTES_MAX);
+assert(BATCH_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
+assert(POLL_BYTES_MAX + POLL_STREAM_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
+assert(BACKLOG_BYTES_MAX <= BACKLOGS_BYTES_MAX);
+assert(LOG_REST_MS <= LOG_TIMEOUT_MS);
+assert(ADOPT_INTERVAL_MS + ADOPT_AGE_MS <= 1_500);

@@ -1,0 +1,326 @@
+/**
+ * A stream written by this process: callers' entries go to the logs of its last segment, one batch
+ * at a time, everything that comes meanwhile being the next batch; what two logs hold is settled,
+ * acknowledged, and kept for the consumer until it is consumed.
+ *
+ * A stream that is fenced, or whose logs and store do not let it go on, is closed for good: what
+ * becomes of the entries under way is unknown then, and the callers' next attempt, here or in
+ * another campus, opens the stream anew and finds them by their ids.
+ */
+import type { Segment, StreamRecord } from "../../protos/gen/tricampus/queue/v1/disk_codec.ts";
+import type { Epoch, LogEntry } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
+import { BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OLDER_RETRY_MS } from "./limits.ts";
+import {
+  batches,
+  fenceSegment,
+  groupOf,
+  type Opened,
+  type OpeningParts,
+  recoverOlder,
+  sealOlder,
+} from "./opening.ts";
+import { Backlog, type BacklogEntry, type NumberedEntry } from "./protocol/backlog.ts";
+import { campusOf } from "./protocol/epoch.ts";
+import { otherGroup } from "./protocol/placement.ts";
+import { dropFirst, lastSegment, logStreamOf, replaceLast } from "./protocol/segments.ts";
+import type { Tail } from "./protocol/tail.ts";
+
+const settledCount = counter("queue.entries_settled");
+const moves = counter("queue.streams_moved");
+
+export interface StreamEvents {
+  /** There are new entries for the consumer, or the old ones got their numbers. */
+  settled(stream: Stream): void;
+  closed(stream: Stream): void;
+  trim(group: number, logStream: string, through: number): void;
+}
+
+interface Waiting {
+  readonly entry: BacklogEntry;
+  readonly settled: Promise<number>;
+  resolve(slot: number): void;
+  reject(error: RpcError): void;
+}
+
+export class Stream {
+  readonly name: string;
+  readonly #parts: OpeningParts;
+  readonly #events: StreamEvents;
+  #epoch: Epoch;
+  #record: StreamRecord;
+  #version: number;
+  /** The last slot of the last segment that is settled, and the first that the backlog holds. */
+  #settledThrough: number;
+  #backlog: Backlog;
+  #waiting: Waiting[] = [];
+  readonly #waitingById = new Map<string, Waiting>();
+  #waitingBytes = 0;
+  #isWriting = false;
+  #closedBy: RpcError | undefined;
+  #olderTimer: NodeJS.Timeout | undefined;
+  /** Older segments whose entries are in the backlog: through which slot of the stream. */
+  #older: { readonly segment: Segment; readonly throughSlot: number }[] = [];
+
+  constructor(
+    parts: OpeningParts,
+    { name, opened, events }: { name: string; opened: Opened; events: StreamEvents },
+  ) {
+    this.#parts = parts;
+    this.name = name;
+    this.#events = events;
+    this.#epoch = opened.epoch;
+    this.#record = opened.record;
+    this.#version = opened.version;
+    this.#settledThrough = opened.tail.lastSlot;
+    const isNumbered = opened.record.segments.length === 1;
+    const { firstSlot } = lastSegment(opened.record);
+    this.#backlog = new Backlog(
+      isNumbered ? firstSlot - 1 + opened.tail.consumedThrough : undefined,
+    );
+    for (const entry of opened.tail.entries) this.#backlog.push(kept(entry));
+    if (!isNumbered) this.#bringInOlder([]);
+    else if (this.#backlog.length > 0) events.settled(this);
+  }
+
+  get isIdle(): boolean {
+    return !this.#isWriting && this.#waiting.length === 0 && this.#backlog.length === 0;
+  }
+
+  get bytes(): number {
+    return this.#backlog.bytes + this.#waitingBytes;
+  }
+
+  get epoch(): Epoch {
+    return this.#epoch;
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#record.segments;
+  }
+
+  /** Resolves to the slot when the entry is held by two logs; the bytes given are copied. */
+  append(id: Uint8Array, payload: Uint8Array): Promise<number> {
+    if (this.#closedBy !== undefined) return Promise.reject(this.#closedBy);
+    const key = Buffer.from(id).toString("latin1");
+    const slot = this.#backlog.slotOf(id);
+    if (slot !== undefined) return Promise.resolve(slot);
+    const known = this.#waitingById.get(key);
+    if (known !== undefined) return known.settled;
+    if (this.bytes + payload.length > BACKLOG_BYTES_MAX) {
+      const message = `${this.name}: its consumers are ${this.bytes} bytes behind; retry later`;
+      return Promise.reject(new RpcError("RESOURCE_EXHAUSTED", message));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const entry = { id: Uint8Array.from(id), payload: Uint8Array.from(payload), isVoid: false };
+    const waiting = { entry, settled: promise, resolve, reject };
+    this.#waiting.push(waiting);
+    this.#waitingById.set(key, waiting);
+    this.#waitingBytes += payload.length + id.length;
+    if (!this.#isWriting) this.#run(this.#writeAll());
+    return promise;
+  }
+
+  /** Settled entries above `after`; from the first unconsumed one when that is higher. */
+  above(
+    after: number,
+    limit: { readonly entries: number; readonly bytes: number },
+  ): { readonly after: number; readonly entries: readonly NumberedEntry[] } {
+    const start = Math.max(after, this.#backlog.consumedThrough ?? 0);
+    return { after: start, entries: this.#backlog.above(start, limit) };
+  }
+
+  consumed(through: number): void {
+    if (this.#backlog.consume(through) === 0) return;
+    const consumedThrough = this.#backlog.consumedThrough!;
+    const last = lastSegment(this.#record);
+    if (consumedThrough >= last.firstSlot) {
+      const slot = consumedThrough - last.firstSlot + 1;
+      this.#events.trim(last.group, logStreamOf(this.name, last.index), slot);
+    }
+    if (this.#older.length > 0) this.#run(this.#dropOlder(consumedThrough));
+  }
+
+  /** Takes no more part; callers still waiting are told why. */
+  close(reason: RpcError): void {
+    if (this.#closedBy !== undefined) return;
+    this.#closedBy = reason;
+    clearTimeout(this.#olderTimer);
+    for (const waiting of this.#waitingById.values()) waiting.reject(reason);
+    this.#waitingById.clear();
+    this.#waiting = [];
+    this.#events.closed(this);
+  }
+
+  /** A defect or a store that fails closes the stream: opening it again starts from what is durable. */
+  #run(work: Promise<void>): void {
+    work.catch((error: unknown) => this.close(RpcError.from(error)));
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
+    // One turn of the event loop: what arrived in the same read goes into the same batch.
+    await Promise.resolve();
+    while (this.#waiting.length > 0 && this.#closedBy === undefined) {
+      await this.#write(this.#takeBatch());
+    }
+    this.#isWriting = false;
+  }
+
+  async #write(batch: readonly Waiting[]): Promise<void> {
+    let isSettled = await this.#appendHere(batch.map((waiting) => waiting.entry));
+    if (!isSettled) {
+      await this.#moveOn();
+      isSettled = await this.#appendHere(batch.map((waiting) => waiting.entry));
+    }
+    if (!isSettled) throw this.#noQuorum();
+    if (this.#closedBy !== undefined) return;
+    for (const waiting of batch) {
+      const slot = this.#backlog.push(waiting.entry);
+      this.#waitingById.delete(Buffer.from(waiting.entry.id).toString("latin1"));
+      this.#waitingBytes -= waiting.entry.payload.length + waiting.entry.id.length;
+      waiting.resolve(slot);
+    }
+    settledCount.value += batch.length;
+    this.#events.settled(this);
+  }
+
+  #takeBatch(): readonly Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length && count < BATCH_ENTRIES_MAX) {
+      const { entry } = this.#waiting[count]!;
+      bytes += entry.payload.length + entry.id.length;
+      if (count > 0 && bytes > BATCH_BYTES_MAX) break;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  /** Appends to the last segment: false when its group does not answer; throws when fenced. */
+  async #appendHere(entries: readonly BacklogEntry[]): Promise<boolean> {
+    const { index, group } = lastSegment(this.#record);
+    const numbered = entries.map((entry, i) => logEntry(entry, this.#settledThrough + 1 + i));
+    for (const part of batches(numbered)) {
+      const decided = await groupOf(this.#parts, group).append({
+        stream: logStreamOf(this.name, index),
+        epoch: this.#epoch,
+        entries: part,
+        settledThrough: this.#settledThrough,
+      });
+      if (decided.state === "lost") return false;
+      if (decided.state === "fenced") throw this.#fenced(decided.promised);
+      this.#settledThrough = part.at(-1)!.slot;
+    }
+    return true;
+  }
+
+  /**
+   * The segment's group is gone: on to the other one, with everything that is not consumed. Nobody
+   * else can have acknowledged anything in the old segment, for the record would show it.
+   */
+  async #moveOn(): Promise<void> {
+    const last = lastSegment(this.#record);
+    const group = otherGroup(last.group);
+    const fenced = await fenceSegment(this.#parts, {
+      stream: this.name,
+      segment: { index: last.index + 1, group },
+      aboveRound: this.#epoch.round,
+    });
+    if (fenced.state !== "done") throw this.#noQuorum();
+    const { epoch } = fenced.value;
+    // From here to the list of what goes along nothing is awaited: both are of one moment.
+    const older = this.#olderEntries();
+    const carried = this.#backlog.from(older);
+    const consumed = last.firstSlot === 0 ? 0 : this.#consumedOf(last);
+    const record = replaceLast(this.#record, { owner: epoch, group, consumed });
+    await this.#setRecord(record);
+    this.#epoch = epoch;
+    this.#settledThrough = 0;
+    moves.value += 1;
+    if (!(await this.#appendHere(carried))) throw this.#noQuorum();
+  }
+
+  /** Entries at the front of the backlog that lie in older segments. */
+  #olderEntries(): number {
+    const throughSlot = this.#older.at(-1)?.throughSlot ?? 0;
+    return Math.max(0, throughSlot - (this.#backlog.consumedThrough ?? throughSlot));
+  }
+
+  #consumedOf(last: Segment): number {
+    return Math.max(0, (this.#backlog.consumedThrough ?? 0) - last.firstSlot + 1);
+  }
+
+  async #setRecord(record: StreamRecord): Promise<void> {
+    const version = await this.#parts.store.compareAndSet(this.name, record, this.#version);
+    if (version === undefined) {
+      throw new RpcError("FENCED", `${this.name} was taken over by another writer`);
+    }
+    this.#record = record;
+    this.#version = version;
+  }
+
+  /** Recovers the older segments one after another; `rest` is what came of those before. */
+  #bringInOlder(rest: readonly { readonly segment: Segment; readonly tail: Tail }[]): void {
+    const segment = this.#record.segments[rest.length]!;
+    if (segment.index === lastSegment(this.#record).index) {
+      this.#number(rest);
+      return;
+    }
+    const bringIn = async () => {
+      const recovered = await recoverOlder(this.#parts, this.name, segment);
+      if (this.#closedBy !== undefined) return;
+      if (recovered.state !== "done") {
+        this.#olderTimer = setTimeout(() => this.#bringInOlder(rest), OLDER_RETRY_MS);
+        return;
+      }
+      if (segment.length === undefined) {
+        await this.#setRecord(sealOlder(this.#record, segment, recovered.value));
+      }
+      this.#bringInOlder([...rest, { segment: this.#record.segments[rest.length]!, tail: recovered.value }]);
+    };
+    this.#run(bringIn());
+  }
+
+  #number(rest: readonly { readonly segment: Segment; readonly tail: Tail }[]): void {
+    const [first] = rest;
+    const consumedThrough = first!.segment.firstSlot - 1 + first!.tail.consumedThrough;
+    const entries = rest.flatMap(({ tail }) => tail.entries.map(kept));
+    this.#older = rest.map(({ segment, tail }) => {
+      return { segment, throughSlot: segment.firstSlot - 1 + tail.lastSlot };
+    });
+    this.#backlog.prepend(entries, consumedThrough);
+    this.#run(this.#dropOlder(consumedThrough));
+    this.#events.settled(this);
+  }
+
+  /** Older segments that were consumed to their end leave the record. */
+  async #dropOlder(consumedThrough: number): Promise<void> {
+    while (this.#older[0] !== undefined && this.#older[0].throughSlot <= consumedThrough) {
+      const { segment } = this.#older.shift()!;
+      this.#events.trim(segment.group, logStreamOf(this.name, segment.index), segment.length ?? 0);
+      await this.#setRecord(dropFirst(this.#record));
+    }
+  }
+
+  #fenced(promised: Epoch): RpcError {
+    return new RpcError("FENCED", `${this.name} is written by campus ${campusOf(promised)} now`);
+  }
+
+  #noQuorum(): RpcError {
+    return new RpcError("NO_QUORUM", `fewer than two of three logs take ${this.name}; retry`);
+  }
+}
+
+function kept(entry: LogEntry): BacklogEntry {
+  return {
+    id: Uint8Array.from(entry.id),
+    payload: Uint8Array.from(entry.payload),
+    isVoid: entry.void,
+  };
+}
+
+function logEntry({ id, payload, isVoid }: BacklogEntry, slot: number): LogEntry {
+  return { slot, epoch: undefined, void: isVoid, payload, id };
+}
