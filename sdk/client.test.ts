@@ -1,38 +1,56 @@
+/** The SDK against real access services: what a user of it is promised. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { TricampusClient } from "./client.ts";
+import { RpcError } from "../services/svrkit/errors.ts";
+import { type ClientOptions, TricampusClient } from "./client.ts";
+import { FileStore } from "./file-store.ts";
+import { MemoryStore } from "./store.ts";
+import { layCable } from "./testing/cable.ts";
 import { type SmallPlatform, startSmallPlatform } from "./testing/small-platform.ts";
 import { until } from "./testing/until.ts";
 
-describe("a platform of one campus", () => {
-  let platform: SmallPlatform;
-  const clients: TricampusClient[] = [];
+let platform: SmallPlatform;
+const clients: TricampusClient[] = [];
 
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
+  await platform.stop();
+});
+
+function makeClient(options: Partial<ClientOptions> = {}): TricampusClient {
+  const client = new TricampusClient({
+    endpoints: platform.endpoints,
+    device: "phone",
+    ...options,
+  });
+  clients.push(client);
+  return client;
+}
+
+async function register(
+  name: string,
+  options: Partial<ClientOptions> = {},
+): Promise<TricampusClient> {
+  const client = makeClient(options);
+  await client.register(name, "a password");
+  await client.connect();
+  return client;
+}
+
+async function texts(client: TricampusClient, conversationId: string): Promise<string[]> {
+  return (await client.store.messages(conversationId)).map((message) => message.text);
+}
+
+describe("sdk: one campus", () => {
   beforeEach(async () => {
     platform = await startSmallPlatform();
   });
 
-  afterEach(async () => {
-    await Promise.all(clients.splice(0).map((client) => client.close()));
-    await platform.stop();
-  });
-
-  async function newClient(
-    name: string,
-    options: Partial<ConstructorParameters<typeof TricampusClient>[0]> = {},
-  ) {
-    const client = new TricampusClient({
-      endpoints: platform.endpoints,
-      device: "phone",
-      ...options,
-    });
-    clients.push(client);
-    await client.register(name, "a password");
-    await client.connect();
-    return client;
-  }
-
-  test("sdk: a message arrives once, by push, in both stores", async () => {
-    const [ann, bob] = await Promise.all([newClient("ann"), newClient("bob")]);
+  test("a message arrives once, by push, in both stores", async () => {
+    const [ann, bob] = await Promise.all([register("ann"), register("bob")]);
+    await until(() => platform.backend.syncs === 2); // each once, when it came online
     const sent = await ann.send({ userId: bob.userId! }, "hello");
     await until(() => bob.store.counts.messages === 1);
     const [received] = await bob.store.messages(sent.conversationId);
@@ -50,5 +68,234 @@ describe("a platform of one campus", () => {
     });
     await ann.sync();
     expect(ann.store.counts).toMatchObject({ messages: 1, doubles: 0 });
+    const [record] = await ann.store.sends();
+    expect(record?.outcome).toMatchObject({ state: "acknowledged", messageId: sent.messageId });
+  });
+
+  test("a busy group: every device has every message, in one order, mostly without a sync", async () => {
+    const people = await Promise.all(["a1", "a2", "a3", "a4", "a5"].map((name) => register(name)));
+    const group = await people[0]!.createGroup(
+      "busy",
+      people.map((p) => p.userId!),
+    );
+    const talk = people.map(async (person, who) => {
+      for (let i = 0; i < 40; i++) await person.send({ groupId: group }, `${who}/${i}`);
+    });
+    await Promise.all(talk);
+    await until(() => people.every((person) => person.store.counts.messages === 200));
+    const expected = await texts(people[0]!, group);
+    expect(new Set(expected).size).toBe(200);
+    for (const person of people) expect(await texts(person, group)).toEqual(expected);
+    expect(platform.backend.syncs).toBeLessThan(40);
+  });
+
+  test("a second device gets everything, page by page", async () => {
+    const ann = await register("ann");
+    const bob = await register("bob", { wantPush: false, autoSync: false });
+    for (let i = 0; i < 20; i++) {
+      await Promise.all(
+        Array.from({ length: 60 }, (_, j) => ann.send({ userId: bob.userId! }, `${i}/${j}`)),
+      );
+    }
+    expect(bob.store.counts.messages).toBe(0);
+    await bob.sync();
+    expect(bob.store.counts.messages).toBe(1_200);
+    const desk = makeClient({ device: "desk" });
+    await desk.login("ANN", "a password");
+    await desk.connect();
+    await until(() => desk.store.counts.messages === 1_200);
+    const [conversation] = await desk.store.conversations();
+    expect(await texts(desk, conversation!)).toEqual(await texts(bob, conversation!));
+  });
+
+  test("a client that only sends hears nothing until it asks", async () => {
+    const quiet = await register("quiet", { wantPush: false, autoSync: false });
+    const ann = await register("ann");
+    await ann.send({ userId: quiet.userId! }, "hello?");
+    await quiet.send({ userId: ann.userId! }, "yes");
+    expect(quiet.store.counts.messages).toBe(1);
+    await quiet.sync();
+    expect(await texts(quiet, [quiet.userId!, ann.userId!].sort().join(":"))).toEqual([
+      "hello?",
+      "yes",
+    ]);
+  });
+
+  test("losing every push costs a sync, not a message", async () => {
+    const [ann, bob] = await Promise.all([register("ann"), register("bob")]);
+    await until(() => platform.backend.syncs === 2);
+    platform.backend.pushes = false;
+    await ann.send({ userId: bob.userId! }, "one");
+    platform.backend.pushes = true;
+    await ann.send({ userId: bob.userId! }, "two");
+    await until(() => bob.store.counts.messages === 2);
+    expect(await texts(bob, [bob.userId!, ann.userId!].sort().join(":"))).toEqual(["one", "two"]);
+  });
+
+  test("a snapshot that is not accepted: everything is read again, nothing is doubled", async () => {
+    const ann = await register("ann");
+    const store = new MemoryStore();
+    const bob = await register("bob", { store });
+    await ann.send({ userId: bob.userId! }, "one");
+    await until(() => store.counts.messages === 1);
+    store.add([], { bytes: Buffer.alloc(30, 1), version: 7 });
+    await ann.send({ userId: bob.userId! }, "two");
+    await bob.sync();
+    await bob.sync();
+    expect(store.counts).toMatchObject({ messages: 2, doubles: 0 });
+    expect(store.snapshot.version).toBe(2);
+  });
+
+  test("a failure that may pass is tried again under the same id, another one is told", async () => {
+    const ann = await register("ann");
+    const ids: string[] = [];
+    platform.backend.beforeSend = async (request) => {
+      ids.push(request.clientMessageId);
+      if (ids.length < 3) throw new RpcError("NO_QUORUM", "not now");
+    };
+    await ann.send({ userId: "u-x" }, "hello");
+    expect(new Set(ids).size).toBe(1);
+    expect(ids.length).toBeGreaterThanOrEqual(3);
+    expect(platform.backend.inbox("u-x")).toHaveLength(1);
+    const calls = ids.length;
+    await expect(ann.send({ userId: "u-x" }, "x".repeat(65_537))).rejects.toMatchObject({
+      code: "TOO_LARGE",
+    });
+    expect(ids.length).toBe(calls + 1);
+    const failed = (await ann.store.sends()).find((send) => send.outcome.state === "failed");
+    expect(failed?.outcome).toMatchObject({ code: "TOO_LARGE" });
+  });
+
+  test("a send that nobody answers fails in time; a slow one does not cost the connection", async () => {
+    const states: string[] = [];
+    const ann = await register("ann", {
+      sendTimeoutMs: 1_500,
+      onState: (state) => states.push(state),
+    });
+    const before = states.length;
+    const bob = ann.send({ userId: "u-x" }, "fine");
+    platform.backend.beforeSend = () => new Promise((resolve) => setTimeout(resolve, 1_200));
+    await Promise.all([bob, ann.send({ userId: "u-x" }, "slow")]);
+    platform.backend.beforeSend = () => new Promise((resolve) => setTimeout(resolve, 2_500));
+    const started = performance.now();
+    await expect(ann.send({ userId: "u-x" }, "late")).rejects.toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+    });
+    expect(performance.now() - started).toBeLessThan(2_500);
+    expect(states.slice(before)).toEqual([]);
+  });
+
+  test("a ticket that is refused: connect and requests say so", async () => {
+    const client = makeClient();
+    client.useLogin({ userId: "u-x", ticket: Buffer.from("nonsense"), expiresAtMs: 0 });
+    await expect(client.connect()).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+    await expect(client.send({ userId: "u-y" }, "hi")).rejects.toMatchObject({
+      code: "UNAUTHENTICATED",
+    });
+    const login = await client.register("late", "a password");
+    await client.connect();
+    await client.send({ userId: login.userId }, "hi");
+  });
+
+  test("the 65th open request is refused", async () => {
+    const ann = await register("ann");
+    const held = Promise.withResolvers<void>();
+    platform.backend.beforeSend = () => held.promise;
+    const open = Array.from({ length: 64 }, () => ann.send({ userId: "u-x" }, "hi"));
+    await expect(ann.send({ userId: "u-x" }, "hi")).rejects.toMatchObject({
+      code: "RESOURCE_EXHAUSTED",
+    });
+    held.resolve();
+    await Promise.all(open);
+  });
+
+  test("groups: create again with the same id, join, list, leave", async () => {
+    const [ann, bob] = await Promise.all([register("ann"), register("bob")]);
+    const group = await ann.createGroup("friends", [], "request-1");
+    expect(await ann.createGroup("friends", [], "request-1")).toBe(group);
+    await bob.joinGroup(group);
+    const { title, members } = await ann.listMembers(group);
+    expect([title, members.map((m) => m.userId)]).toEqual(["friends", [ann.userId, bob.userId]]);
+    await bob.leaveGroup(group);
+    expect((await ann.listMembers(group)).members).toHaveLength(1);
+    await expect(ann.joinGroup("nope")).rejects.toMatchObject({ code: "NOT_FOUND" });
+  });
+
+  test("what an earlier run sent and heard nothing of is sent again, once", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "tricampus-sdk-"));
+    const first = new FileStore(join(dir, "ann"));
+    const ann = await register("ann", { store: first });
+    const login = await ann.login("ann", "a password");
+    await ann.connect();
+    const held = Promise.withResolvers<void>();
+    platform.backend.beforeSend = () => held.promise;
+    const lost = ann.send({ userId: "u-x" }, "lost answer").catch((error: RpcError) => error.code);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await ann.close();
+    await first.close();
+    expect(await lost).toBe("UNAVAILABLE");
+    held.resolve();
+    await until(() => platform.backend.inbox("u-x").length === 1);
+    const second = new FileStore(join(dir, "ann"));
+    expect(second.openSends()).toHaveLength(1);
+    const again = makeClient({ store: second });
+    again.useLogin(login);
+    await again.connect();
+    await until(() => second.openSends().length === 0);
+    expect(platform.backend.inbox("u-x")).toHaveLength(1);
+    await again.close();
+    await second.close();
+    rmSync(dir, { recursive: true });
+  });
+});
+
+describe("sdk: three campuses", () => {
+  beforeEach(async () => {
+    platform = await startSmallPlatform({ campuses: ["a", "b", "c"] });
+  });
+
+  test("a campus that stops: sends go on elsewhere, each message once, the other side keeps hearing", async () => {
+    const [a, b, c] = platform.endpoints;
+    const ann = await register("ann", { endpoints: [a!, b!, c!] });
+    const bob = await register("bob", { endpoints: [b!, c!, a!] });
+    const sent: string[] = [];
+    let stopped: Promise<void> | undefined;
+    for (let i = 0; i < 60; i++) {
+      if (i === 20) stopped = platform.stopCampus(0);
+      await ann.send({ userId: bob.userId! }, `${i}`);
+      sent.push(`${i}`);
+    }
+    await stopped;
+    expect(ann.campus).not.toBe("a");
+    await until(() => bob.store.counts.messages === 60);
+    expect(await texts(bob, [ann.userId!, bob.userId!].sort().join(":"))).toEqual(sent);
+    expect(platform.backend.inbox(bob.userId!)).toHaveLength(60);
+  });
+
+  test("a campus that falls silent: the send under way is acknowledged elsewhere within 2 s", async () => {
+    const cable = await layCable(Number(new URL(platform.endpoints[0]!.url).port));
+    const endpoints = [
+      { campus: "a", url: `http://127.0.0.1:${cable.port}` },
+      ...platform.endpoints.slice(1),
+    ];
+    const ann = await register("ann", { endpoints });
+    await ann.send({ userId: "u-x" }, "before");
+    expect(ann.campus).toBe("a");
+    cable.cut();
+    const started = performance.now();
+    await ann.send({ userId: "u-x" }, "during");
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(ann.campus).not.toBe("a");
+    expect(platform.backend.inbox("u-x").map((m) => m.text)).toEqual(["before", "during"]);
+    cable.close();
+  });
+
+  test("with every campus gone the client keeps trying and says why it cannot", async () => {
+    const ann = await register("ann", { sendTimeoutMs: 1_000 });
+    await Promise.all([0, 1, 2].map((index) => platform.stopCampus(index)));
+    await expect(ann.send({ userId: "u-x" }, "hi")).rejects.toMatchObject({
+      code: "DEADLINE_EXCEEDED",
+    });
+    expect(["pausing", "connecting"]).toContain(ann.state);
   });
 });

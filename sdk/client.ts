@@ -49,6 +49,8 @@ export interface ClientOptions {
   readonly wantPush?: boolean;
   /** Default true; false: only `sync()` syncs. */
   readonly autoSync?: boolean;
+  /** Default 5 s: a send that is not acknowledged by then has failed for the caller. */
+  readonly sendTimeoutMs?: number;
   /** Called for each new message, in the order of the inbox. */
   readonly onMessage?: (message: StoredMessage) => void;
   readonly onState?: (state: LinkState, campus: string) => void;
@@ -245,7 +247,8 @@ export class TricampusClient {
     this.#underWay.add(clientMessageId);
     try {
       const request = { clientMessageId, text, to: recipientOf(send.to) };
-      const reply = await this.#link.request(Text.send, request, SEND_OPTIONS);
+      const timeoutMs = this.#options.sendTimeoutMs ?? SEND_TIMEOUT_MS;
+      const reply = await this.#link.request(Text.send, request, { timeoutMs });
       const ackedAtMs = preciseNow();
       this.store.recordSend({
         ...send,
@@ -290,7 +293,6 @@ export class TricampusClient {
   }
 }
 
-const SEND_OPTIONS = { timeoutMs: SEND_TIMEOUT_MS };
 const REQUEST_OPTIONS = { timeoutMs: REQUEST_TIMEOUT_MS };
 const LOGIN_OPTIONS = {
   timeoutMs: LOGIN_TIMEOUT_MS,

@@ -28,7 +28,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     done: "started",
     from: ["down"],
     carryOut: async (campus) => {
-      campus.start();
+      await campus.start();
       await waitReady(campus);
     },
   },

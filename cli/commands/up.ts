@@ -24,12 +24,23 @@ export const upCommand: CommandDefinition = {
     const config = readConfig(call);
     const platform = new Platform(config);
     const started = await platform.start();
+    await refuseDisturbed(platform);
     await bringUp(platform);
     if (call.json) printJson({ started, dataDir: config.dataDir, endpoints: endpoints(config) });
     else printWelcome(config, started);
     return EXIT.ok;
   },
 };
+
+/** What somebody did to a campus on purpose is not undone here. */
+async function refuseDisturbed(platform: Platform): Promise<void> {
+  const undo: Record<string, string> = { cut: "join", frozen: "thaw" };
+  for (const { campus, state } of await platform.reports()) {
+    if (undo[state] === undefined) continue;
+    const command = `tricampus campus ${undo[state]} ${campus}`;
+    throw new Failure(EXIT.failed, `campus ${campus} is ${state}: run \`${command}\``);
+  }
+}
 
 /** Resolves when every process is ready and a test write has gone through in every campus. */
 export async function bringUp(platform: Platform): Promise<void> {

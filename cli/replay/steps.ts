@@ -61,7 +61,7 @@ export function stepsOf(fault: Fault, platform: Platform): Step[] {
           at: backAt,
           text: `${name} started again`,
           act: async () => {
-            campus.start();
+            await campus.start();
             await platform.waitReady(READY_TIMEOUT_MS);
           },
         },

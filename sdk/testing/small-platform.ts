@@ -31,6 +31,8 @@ export interface SmallPlatform {
   readonly snapshots: SnapshotSealer;
   /** How services reach the access processes. */
   readonly access: Callee;
+  /** The services besides access, as the service `caller` reaches them. */
+  calleeAs(caller: string): Callee;
   stopCampus(index: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -60,6 +62,11 @@ export async function startSmallPlatform(
     host: HOST,
     port: ports[i]!.access,
   }));
+  const logicAddresses = campuses.map((campus, i) => ({
+    campus,
+    host: HOST,
+    port: ports[i]!.logic,
+  }));
   const outside = new Client({ process: "test", campus: "-" });
   for (const [index, campus] of campuses.entries()) {
     const shared = { campus, campuses, dc: 1, log: silentLogger(), tickets, snapshots };
@@ -88,6 +95,7 @@ export async function startSmallPlatform(
     signer: new TicketSigner(KEY_ID, keys.privateKey),
     snapshots,
     access: outside.callee("access", accessAddresses, { caller: "fanout" }),
+    calleeAs: (caller) => outside.callee("logic", logicAddresses, { caller }),
     stopCampus: (index) => stops[index]!(),
     stop: async () => {
       outside.stop();

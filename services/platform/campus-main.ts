@@ -30,7 +30,7 @@ if (control === undefined) {
 process.on("SIGHUP", () => say("SIGHUP: the terminal is gone, the campus stays"));
 process.once("SIGTERM", () => void stop());
 process.once("SIGINT", () => void stop());
-await supervisor.start(processConfigs(config, campus));
+supervisor.start(processConfigs(config, campus));
 say("started");
 
 async function carryOut(command: Command) {

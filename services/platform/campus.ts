@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { askCampus } from "./control.ts";
 import { paths, readJson } from "./paths.ts";
 import { isProcess, lookAtProcess, signal, waitUntilGone } from "./process-facts.ts";
-import type { CampusState } from "./supervisor.ts";
+import { type CampusState, PROCESS_MAIN } from "./supervisor.ts";
 
 const CAMPUS_MAIN = fileURLToPath(new URL("campus-main.ts", import.meta.url));
 const COMPILE_CACHE = fileURLToPath(
@@ -38,8 +38,9 @@ export class Campus {
   }
 
   /** Starts the campus in the background; one that runs already is left alone. */
-  start(): void {
+  async start(): Promise<void> {
     if (this.#supervisorPid() !== 0) return;
+    await this.endLeftovers();
     mkdirSync(paths.logs(this.#dataDir, this.name), { recursive: true });
     const words = openSync(paths.log(this.#dataDir, `${this.name}/supervisor-stderr`), "w", 0o600);
     const child = spawn(process.execPath, [CAMPUS_MAIN, this.#dataDir, this.name], {
@@ -81,9 +82,19 @@ export class Campus {
 
   /** kill -9 of the whole tree; resolves when it is gone. */
   async kill(): Promise<void> {
-    const pids = [this.#supervisorPid(), ...(this.#saved()?.processes ?? []).map((p) => p.pid)];
+    const pid = this.#supervisorPid();
     this.#signalTree("SIGKILL");
-    for (const pid of pids) await waitUntilGone(pid, KILL_TIMEOUT_MS);
+    await waitUntilGone(pid, KILL_TIMEOUT_MS);
+    await this.endLeftovers();
+  }
+
+  /** Kills the processes of a campus whose supervisor is gone: when it alone is killed, they drain. */
+  async endLeftovers(): Promise<void> {
+    for (const { name, pid } of this.#saved()?.processes ?? []) {
+      if (!isProcess(pid, PROCESS_MAIN, paths.processConfig(this.#dataDir, name))) continue;
+      signal(pid, "SIGKILL");
+      await waitUntilGone(pid, KILL_TIMEOUT_MS);
+    }
   }
 
   freeze(): void {

@@ -48,6 +48,7 @@ export class Platform {
     const reports = await (before ?? this).reports();
     const down = reports.filter((report) => report.state === "down").map((r) => r.campus);
     if (before !== undefined) this.#checkSame(before.config, down.length < reports.length);
+    for (const name of down) await this.campus(name)!.endLeftovers();
     const taken = await findTakenPort(this.config, down);
     if (taken !== undefined) {
       throw new ConfigError(
@@ -60,7 +61,7 @@ export class Platform {
     if (before === undefined) permitBootstrap(this.config);
     if (before === undefined) this.#permitBootstrap();
     writeJson(paths.platform(this.config.dataDir), this.config);
-    for (const name of down) this.campus(name)!.start();
+    for (const name of down) await this.campus(name)!.start();
     return down;
   }
 

@@ -11,9 +11,9 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LogFile } from "./log-file.ts";
-import { paths, readJson, writeJson } from "./paths.ts";
+import { paths, writeJson } from "./paths.ts";
 import type { ProcessConfig } from "./process-config.ts";
-import { isProcess, signal, waitUntilGone } from "./process-facts.ts";
+import { signal, waitUntilGone } from "./process-facts.ts";
 import { planRestart } from "./restart-policy.ts";
 
 interface ProcessState {
@@ -49,7 +49,8 @@ interface Supervised {
   timer: NodeJS.Timeout | undefined;
 }
 
-const PROCESS_MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
+/** Entry of every process; also by which one is recognised. */
+export const PROCESS_MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 /** Longer than a process gives itself to stop (svrkit/lifecycle.ts). */
 const STOP_TIMEOUT_MS = 9_000;
 const BORDER_TIMEOUT_MS = 1_000;
@@ -70,8 +71,7 @@ export class CampusSupervisor {
     this.#processes = [];
   }
 
-  async start(configs: readonly ProcessConfig[]): Promise<void> {
-    await this.#endLeftovers();
+  start(configs: readonly ProcessConfig[]): void {
     for (const config of configs) {
       const configPath = paths.processConfig(this.#dataDir, config.name);
       mkdirSync(dirname(configPath), { recursive: true, mode: 0o700 });
@@ -166,17 +166,6 @@ export class CampusSupervisor {
       this.#spawn(supervised);
       this.#save();
     }, pauseMs);
-  }
-
-  /** What a supervisor before this one left running: it was killed, and they are still draining. */
-  async #endLeftovers(): Promise<void> {
-    const before = readJson<CampusState>(paths.campusState(this.#dataDir, this.#campus));
-    for (const { name, pid } of before?.processes ?? []) {
-      if (!isProcess(pid, PROCESS_MAIN, paths.processConfig(this.#dataDir, name))) continue;
-      this.#say(`${name} of the supervisor before still runs as ${pid}; ending it`);
-      signal(pid, "SIGKILL");
-      await waitUntilGone(pid, STOP_TIMEOUT_MS);
-    }
   }
 
   /** A full disk makes the file older than the truth; the control socket knows better. */

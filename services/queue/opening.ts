@@ -106,11 +106,12 @@ async function openBehind(
 ): Promise<Attempt<Opened>> {
   const last = lastSegment(record);
   const group = otherGroup(last.group);
-  const segment = { index: last.index + 1, group, firstSlot: 0, length: undefined };
+  const id = newSegmentId(parts);
+  const segment = { id, group };
   const fenced = await fenceSegment(parts, { stream, segment, aboveRound: record.owner?.round ?? 0 });
   if (fenced.state !== "done") return fenced;
   const { epoch, tail } = fenced.value;
-  const added = addSegment(record, { owner: epoch, group });
+  const added = addSegment(record, { owner: epoch, group, id });
   const newVersion = await parts.store.compareAndSet(stream, added, version);
   if (newVersion === undefined) return { state: "again" };
   return { state: "done", value: { epoch, tail, record: added, version: newVersion } };
@@ -129,13 +130,18 @@ export async function recoverOlder(
 }
 
 export function sealOlder(record: StreamRecord, segment: Segment, tail: Tail): StreamRecord {
-  return seal(record, segment.index, tail.lastSlot);
+  return seal(record, segment.id, tail.lastSlot);
 }
 
 interface SegmentToFence {
   readonly stream: string;
-  readonly segment: Pick<Segment, "index" | "group">;
+  readonly segment: Pick<Segment, "id" | "group">;
   readonly aboveRound: number;
+}
+
+/** Used by nobody before, so nothing lies in the logs under it. */
+export function newSegmentId(parts: OpeningParts): string {
+  return `${parts.process}.${parts.nextOpening()}`;
 }
 
 /** Fences with rising rounds, as long as others turn out to have been there before. */
@@ -149,7 +155,7 @@ export async function fenceSegment(
   for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
     if (attempt > 1) await pause(attempt);
     const epoch = { round, writer };
-    const decided = await group.fence(logStreamOf(stream, segment.index), epoch);
+    const decided = await group.fence(logStreamOf(stream, segment.id), epoch);
     if (decided.state === "lost") return decided;
     if (decided.state === "settled") {
       const { answers } = decided;
@@ -166,14 +172,14 @@ async function settleTail(
     stream,
     segment,
     fenced,
-  }: { stream: string; segment: Pick<Segment, "index" | "group">; fenced: Fenced },
+  }: { stream: string; segment: Pick<Segment, "id" | "group">; fenced: Fenced },
 ): Promise<Attempt<undefined>> {
   const { epoch, tail } = fenced;
   const group = groupOf(parts, segment.group);
   for (const entries of batches(tail.unsettled)) {
     const settledThrough = entries[0]!.slot - 1;
     const decided = await group.append({
-      stream: logStreamOf(stream, segment.index),
+      stream: logStreamOf(stream, segment.id),
       epoch,
       entries: entries.map((entry) => ({ ...entry, epoch: undefined })),
       settledThrough,

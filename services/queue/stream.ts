@@ -217,29 +217,49 @@ export class Stream {
   }
 
   /**
-   * The segment's group is gone: on to the other one, with everything that is not consumed. Nobody
-   * else can have acknowledged anything in the old segment, for the record would show it.
+   * The segment's group is gone: on to the other one, with everything that is not consumed. The new
+   * segment holds it all before the record leads there. Nobody else can have acknowledged anything in
+   * the old one: they would have changed the record first, and the compare-and-set would fail.
    */
   async #moveOn(): Promise<void> {
-    const last = lastSegment(this.#record);
-    const group = otherGroup(last.group);
-    const fenced = await fenceSegment(this.#parts, {
-      stream: this.name,
-      segment: { index: last.index + 1, group },
-      aboveRound: this.#epoch.round,
-    });
+    const group = otherGroup(lastSegment(this.#record).group);
+    const id = newSegmentId(this.#parts);
+    const aboveRound = this.#epoch.round;
+    const segment = { id, group };
+    const fenced = await fenceSegment(this.#parts, { stream: this.name, segment, aboveRound });
     if (fenced.state !== "done") throw this.#noQuorum();
     const { epoch } = fenced.value;
-    // From here to the list of what goes along nothing is awaited: both are of one moment.
-    const older = this.#olderEntries();
-    const carried = this.#backlog.from(older);
-    const consumed = last.firstSlot === 0 ? 0 : this.#consumedOf(last);
-    const record = replaceLast(this.#record, { owner: epoch, group, consumed });
-    await this.#setRecord(record);
-    this.#epoch = epoch;
-    this.#settledThrough = 0;
+    await this.#changeRecord(async (record) => {
+      const last = lastSegment(record);
+      // Both of one moment: nothing is awaited between.
+      const carried = this.#backlog.from(this.#olderEntries());
+      const consumed = last.firstSlot === 0 ? 0 : this.#consumedOf(last);
+      const numbered = carried.map((entry, i) => logEntry(entry, 1 + i));
+      await this.#carry({ group, logStream: logStreamOf(this.name, id), epoch, entries: numbered });
+      this.#movedTo = { epoch, settledThrough: carried.length };
+      return replaceLast(record, { owner: epoch, group, id, consumed });
+    });
     moves.value += 1;
-    if (!(await this.#appendHere(carried))) throw this.#noQuorum();
+  }
+
+  async #carry({
+    group,
+    logStream,
+    epoch,
+    entries,
+  }: {
+    group: number;
+    logStream: string;
+    epoch: Epoch;
+    entries: readonly LogEntry[];
+  }): Promise<void> {
+    for (const part of batches(entries)) {
+      const settledThrough = part[0]!.slot - 1;
+      const request = { stream: logStream, epoch, entries: part, settledThrough };
+      const decided = await groupOf(this.#parts, group).append(request);
+      if (decided.state === "fenced") throw this.#fenced(decided.promised);
+      if (decided.state === "lost") throw this.#noQuorum();
+    }
   }
 
   /** Entries at the front of the backlog that lie in older segments. */

@@ -9,7 +9,7 @@
 import type { Server as NetServer } from "node:net";
 import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
 import { type Call, monotonicMs } from "./call.ts";
-import { CodecError, fromBytes, type Reader, toBytes } from "./codec.ts";
+import { CodecError, fromBytes, Reader, toBytes } from "./codec.ts";
 import { RpcError } from "./errors.ts";
 import { CALLS_IN_FLIGHT_MAX, DRAIN_MS } from "./limits.ts";
 import type { Logger } from "./log.ts";
@@ -52,7 +52,8 @@ export class Server {
 
   add<I, O>(method: Method<I, O>, handle: Handler<I, O>): void {
     const other = this.#methods.get(method.hash);
-    if (other !== undefined) throw new Error(`${method.name} and ${other.method.name} share a hash; rename one`);
+    if (other !== undefined)
+      throw new Error(`${method.name} and ${other.method.name} share a hash; rename one`);
     this.#methods.set(method.hash, {
       method: method as Method<unknown, unknown>,
       handle: handle as Handler<unknown, unknown>,
@@ -123,10 +124,14 @@ export class Server {
   }
 
   #admit(deadlineMs: number): void {
-    if (this.#draining) throw new RpcError("UNAVAILABLE", "this process is stopping; call another replica");
+    if (this.#draining)
+      throw new RpcError("UNAVAILABLE", "this process is stopping; call another replica");
     if (this.#inFlight >= CALLS_IN_FLIGHT_MAX) {
       refused.value += 1;
-      throw new RpcError("RESOURCE_EXHAUSTED", `${CALLS_IN_FLIGHT_MAX} calls are running here; slow down`);
+      throw new RpcError(
+        "RESOURCE_EXHAUSTED",
+        `${CALLS_IN_FLIGHT_MAX} calls are running here; slow down`,
+      );
     }
     if (deadlineMs <= monotonicMs()) {
       refused.value += 1;
@@ -140,7 +145,8 @@ export class Server {
       if (registered === undefined) throw unknownMethod(`with hash ${head.method}`);
       const call = callOf(head);
       this.#admit(call.deadlineMs);
-      const request = registered.method.decodeRequest(body, body.end);
+      const own = ownBytes(body);
+      const request = registered.method.decodeRequest(own, own.end);
       this.#run(session, head.callId, registered, registered.handle(request, call));
     } catch (error) {
       session.replyError(head.callId, this.#asRpcError(error, registered?.method.name ?? "?"));
@@ -170,15 +176,36 @@ export class Server {
     failed.value += 1;
     if (error instanceof RpcError) return error;
     if (error instanceof CodecError) {
-      return new RpcError("INVALID_ARGUMENT", `the request of ${method} cannot be read: ${error.message}`);
+      return new RpcError(
+        "INVALID_ARGUMENT",
+        `the request of ${method} cannot be read: ${error.message}`,
+      );
     }
     this.#log.error({ err: error, method }, "a handler failed unexpectedly");
-    return new RpcError("INTERNAL", `${method} failed unexpectedly in ${this.#identity.process}; see its log`);
+    return new RpcError(
+      "INTERNAL",
+      `${method} failed unexpectedly in ${this.#identity.process}; see its log`,
+    );
   }
 }
 
+/** Below this size a request gets bytes of its own before it is decoded. */
+const OWN_BYTES_MAX = 16 * 1024;
+
+/**
+ * Handlers may keep what they get. A small request would hold the whole 64 KiB chunk it arrived in,
+ * so it is copied once; a large one is most of its chunk anyway.
+ */
+function ownBytes(body: Reader): Reader {
+  if (body.end - body.pos > OWN_BYTES_MAX) return body;
+  return new Reader(Buffer.from(body.buffer.subarray(body.pos, body.end)));
+}
+
 function unknownMethod(name: string): RpcError {
-  return new RpcError("UNIMPLEMENTED", `this server has no method ${name}; is it an older version?`);
+  return new RpcError(
+    "UNIMPLEMENTED",
+    `this server has no method ${name}; is it an older version?`,
+  );
 }
 
 function callOf(head: RequestHead): Call {

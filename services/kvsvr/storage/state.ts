@@ -17,7 +17,7 @@ import { EMPTY_REGISTER, type Input, type Register, type Step, step } from "../p
 import { type EngineEntry, type EngineRow, RecordDamaged, type StateEngine } from "./engine.ts";
 import type { Files } from "./files.ts";
 import { Log } from "./log.ts";
-import { keyOfRegisterKey, latin1, registerKey } from "./record.ts";
+import { keyOfRegisterKey, latin1, nameOfKey, registerKey } from "./record.ts";
 import { decodeInput, decodeRegister, encodeInput, encodeRegister } from "./stored-register.ts";
 import { TableRows } from "./table-rows.ts";
 
@@ -94,20 +94,17 @@ export class State {
 
   /** The key's entry; throws DATA damage as RecordDamaged: "I do not know", never "absent". */
   entry(key: Key): Entry {
-    const keyBytes = registerKey(key);
-    const name = latin1(keyBytes);
+    const name = nameOfKey(key);
     const cached = this.#entries.get(name);
     if (cached !== undefined) {
       cached.used = true;
       return cached;
     }
-    return this.#load(name, keyBytes);
+    return this.#load(name, registerKey(key));
   }
 
-  #load(name: string, keyBytes: Buffer): Entry {
-    const stored = this.#guarded(() => this.#options.engine.register(keyBytes));
-    // Own copies: what came in belongs to a network buffer.
-    const own = Buffer.from(keyBytes);
+  #load(name: string, own: Buffer): Entry {
+    const stored = this.#guarded(() => this.#options.engine.register(own));
     const entry: Entry = {
       key: keyOfRegisterKey(own),
       name,
@@ -140,12 +137,10 @@ export class State {
     if (this.refusing !== undefined) {
       throw new RpcError("STORAGE_REFUSED", `the disk takes no writes (${this.refusing}): free space or make it writable`);
     }
-    const record = encodeInput(entry.key, input);
-    // Values in the input may be views into a network buffer; those decoded from the record are ours.
-    const owned = input.kind === "prepare" || input.kind === "notice" ? input : decodeInput(record).input;
-    const taken = step(entry.register, owned);
-    this.#apply(entry, taken, record.length);
-    if (taken.log) entry.logged = this.#openLog.append(record);
+    const taken = step(entry.register, input);
+    const record = taken.log ? encodeInput(entry.key, input) : undefined;
+    this.#apply(entry, taken, record?.length ?? ENTRY_BYTES);
+    if (record !== undefined) entry.logged = this.#openLog.append(record);
     return taken;
   }
 
@@ -231,14 +226,13 @@ export class State {
     const stored = this.#options.engine.keys(after, limit);
     const through = stored.length < limit ? undefined : latin1(stored.at(-1)!.registerKey);
     const found = new Map(stored.map((s) => [latin1(s.registerKey), decodeRegister(s.register)]));
-    for (const entry of this.#dirty) {
-      if (entry.name > floor && (through === undefined || entry.name <= through)) found.set(entry.name, entry.register);
+    for (const entry of this.#entries.values()) {
+      if (!entry.dirty && entry.pins === 0) continue;
+      const at = latin1(entry.registerKey);
+      if (at > floor && (through === undefined || at <= through)) found.set(at, entry.register);
     }
-    const names = [...found.keys()].sort().slice(0, limit);
-    return names.map((name) => {
-      const register = this.#entries.get(name)?.register ?? found.get(name)!;
-      return { entryKey: Buffer.from(name, "latin1"), register };
-    });
+    const inOrder = [...found.keys()].sort().slice(0, limit);
+    return inOrder.map((at) => ({ entryKey: Buffer.from(at, "latin1"), register: found.get(at)! }));
   }
 
   #checkpointSoon(): void {

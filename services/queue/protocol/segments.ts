@@ -1,17 +1,18 @@
 /**
  * A stream over changes of its group: a list of segments, each a stream of its own in the logs of
- * one group, numbered from 1 there. Slot n of a segment is the stream's slot firstSlot + n - 1.
+ * one group, counted from 1 there. Slot n of a segment is the stream's slot firstSlot + n - 1.
  *
  * Changes are made by compare-and-set on the stream's record, by the writer that owns it:
- *   replaceLast  the writer that knows its end moves: everything not consumed goes along, so the old
- *                segment holds nothing that matters any more and leaves the list
+ *   replaceLast  the writer that knows its end moves: everything not consumed lies in the new segment
+ *                already, so the old one holds nothing that matters and leaves the list
  *   addSegment   the end of the last segment is not known: a new one is put behind it, unnumbered
  *   seal         that end is known now: what follows can be numbered
  *   dropFirst    an older segment was consumed to its end
  */
 import assert from "node:assert";
 import type { Segment, StreamRecord } from "../../../protos/gen/tricampus/queue/v1/disk_codec.ts";
-import type { Epoch } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import type { Epoch, LogEntry } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import type { Tail } from "./tail.ts";
 
 export const STREAM_LENGTH_MAX = 200;
 const SEPARATOR = "#";
@@ -22,20 +23,20 @@ export function isStreamName(name: string): boolean {
 }
 
 /** What the segment is called in its logs. */
-export function logStreamOf(stream: string, index: number): string {
-  return index === 0 ? stream : `${stream}${SEPARATOR}${index}`;
+export function logStreamOf(stream: string, id: string): string {
+  return id === "" ? stream : `${stream}${SEPARATOR}${id}`;
 }
 
-export function parseLogStream(name: string): { readonly stream: string; readonly index: number } {
+export function parseLogStream(name: string): { readonly stream: string; readonly id: string } {
   const at = name.indexOf(SEPARATOR);
   return at < 0
-    ? { stream: name, index: 0 }
-    : { stream: name.slice(0, at), index: Number(name.slice(at + 1)) };
+    ? { stream: name, id: "" }
+    : { stream: name.slice(0, at), id: name.slice(at + SEPARATOR.length) };
 }
 
 /** The record of a stream that has none. */
 export function unmoved(group: number): StreamRecord {
-  return { owner: undefined, segments: [{ index: 0, group, firstSlot: 1, length: undefined }] };
+  return { owner: undefined, segments: [{ id: "", group, firstSlot: 1, length: undefined }] };
 }
 
 export function lastSegment(record: StreamRecord): Segment {
@@ -48,29 +49,31 @@ export function claim(record: StreamRecord, owner: Epoch): StreamRecord {
 
 interface Change {
   readonly owner: Epoch;
+  /** Where the new segment lies, and its id. */
   readonly group: number;
+  readonly id: string;
 }
 
 /** `consumed`: slots at the start of the last segment that need not go along. */
 export function replaceLast(
   record: StreamRecord,
-  { owner, group, consumed }: Change & { readonly consumed: number },
+  { owner, group, id, consumed }: Change & { readonly consumed: number },
 ): StreamRecord {
   const last = lastSegment(record);
   assert(last.firstSlot > 0 || consumed === 0, "an unnumbered segment cannot have been consumed");
   const firstSlot = last.firstSlot === 0 ? 0 : last.firstSlot + consumed;
-  const replaced = { index: last.index + 1, group, firstSlot, length: undefined };
+  const replaced = { id, group, firstSlot, length: undefined };
   return { owner, segments: [...record.segments.slice(0, -1), replaced] };
 }
 
-export function addSegment(record: StreamRecord, { owner, group }: Change): StreamRecord {
-  const added = { index: lastSegment(record).index + 1, group, firstSlot: 0, length: undefined };
+export function addSegment(record: StreamRecord, { owner, group, id }: Change): StreamRecord {
+  const added = { id, group, firstSlot: 0, length: undefined };
   return { owner, segments: [...record.segments, added] };
 }
 
-export function seal(record: StreamRecord, index: number, length: number): StreamRecord {
+export function seal(record: StreamRecord, id: string, length: number): StreamRecord {
   const segments = record.segments.map((segment) => {
-    if (segment.index !== index) return segment;
+    if (segment.id !== id) return segment;
     assert(segment.length === undefined || segment.length === length, "a segment is sealed once");
     return { ...segment, length };
   });
@@ -85,4 +88,39 @@ export function seal(record: StreamRecord, index: number, length: number): Strea
 export function dropFirst(record: StreamRecord): StreamRecord {
   assert(record.segments.length > 1, "the last segment stays");
   return { ...record, segments: record.segments.slice(1) };
+}
+
+/** An older segment as it was found. */
+export interface OlderSegment {
+  readonly segment: Segment;
+  readonly tail: Tail;
+}
+
+export interface Rest {
+  /** Slot of the stream through which everything was consumed. */
+  readonly consumedThrough: number;
+  /** Directly above it, in order, from the older segments. */
+  readonly entries: readonly LogEntry[];
+}
+
+/**
+ * What the older segments still hold for the consumer. Consuming goes in order, so where a later
+ * segment was begun the earlier ones are done, whatever their logs remember; and what lies behind a
+ * segment's length was never acknowledged and does not count.
+ */
+export function planRest(
+  older: readonly OlderSegment[],
+  last: { readonly firstSlot: number; readonly consumed: number },
+): Rest {
+  if (last.consumed > 0) return { consumedThrough: last.firstSlot - 1 + last.consumed, entries: [] };
+  const begun = Math.max(
+    0,
+    older.findLastIndex(({ tail }) => tail.consumedThrough > 0),
+  );
+  const { segment, tail } = older[begun]!;
+  const entries = older.slice(begun).flatMap(({ segment: { length }, tail: { entries: all } }) => {
+    assert(length !== undefined, "an older segment is sealed before its rest is planned");
+    return all.filter((entry) => entry.slot <= length);
+  });
+  return { consumedThrough: segment.firstSlot - 1 + tail.consumedThrough, entries };
 }

@@ -138,11 +138,12 @@ export function decodeStreamRecord(r: Reader, end: number): StreamRecord {
  */
 export interface Segment {
   /**
-   * Rises over the life of the stream; the first is 0.
+   * Empty for a stream's first segment; else unique per attempt to make one, so that what a failed
+   * attempt left in the logs is never taken for entries.
    *
-   * @generated from field: uint32 index = 1;
+   * @generated from field: string id = 1;
    */
-  index: number;
+  id: string;
   /**
    * @generated from field: uint32 group = 2;
    */
@@ -162,7 +163,7 @@ export interface Segment {
 }
 
 export function encodeSegment(w: Writer, m: Segment): void {
-  if (m.index !== 0) { w.tag(8); w.uint32(m.index); }
+  if (m.id.length > 0) { w.tag(10); w.string(m.id); }
   if (m.group !== 0) { w.tag(16); w.uint32(m.group); }
   if (m.firstSlot !== 0) { w.tag(24); w.uint64(m.firstSlot); }
   if (m.length !== undefined) { w.tag(32); w.uint64(m.length); }
@@ -170,7 +171,7 @@ export function encodeSegment(w: Writer, m: Segment): void {
 
 export function decodeSegment(r: Reader, end: number): Segment {
   const m: Segment = {
-    index: 0,
+    id: "",
     group: 0,
     firstSlot: 0,
     length: undefined,
@@ -178,8 +179,8 @@ export function decodeSegment(r: Reader, end: number): Segment {
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
-      case 8: {
-        m.index = r.uint32();
+      case 10: {
+        m.id = r.string();
         break;
       }
       case 16: {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/queue/v1/disk.proto.
  */
 export const file_tricampus_queue_v1_disk: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvcXVldWUvdjEvZGlzay5wcm90bxISdHJpY2FtcHVzLnF1ZXVlLnYxIqkBCglMb2dSZWNvcmQSDgoGc3RyZWFtGAEgASgJEisKCHByb21pc2VkGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEi0KB2VudHJpZXMYAyADKAsyHC50cmljYW1wdXMucXVldWUudjEuTG9nRW50cnkSFwoPc2V0dGxlZF90aHJvdWdoGAQgASgEEhcKD3RyaW1tZWRfdGhyb3VnaBgFIAEoBCJnCgxTdHJlYW1SZWNvcmQSKAoFb3duZXIYASABKAsyGS50cmljYW1wdXMucXVldWUudjEuRXBvY2gSLQoIc2VnbWVudHMYAiADKAsyGy50cmljYW1wdXMucXVldWUudjEuU2VnbWVudCJbCgdTZWdtZW50Eg0KBWluZGV4GAEgASgNEg0KBWdyb3VwGAIgASgNEhIKCmZpcnN0X3Nsb3QYAyABKAQSEwoGbGVuZ3RoGAQgASgESACIAQFCCQoHX2xlbmd0aGIGcHJvdG8z", [file_tricampus_queue_v1_log]);
+  fileDesc("Ch10cmljYW1wdXMvcXVldWUvdjEvZGlzay5wcm90bxISdHJpY2FtcHVzLnF1ZXVlLnYxIqkBCglMb2dSZWNvcmQSDgoGc3RyZWFtGAEgASgJEisKCHByb21pc2VkGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEi0KB2VudHJpZXMYAyADKAsyHC50cmljYW1wdXMucXVldWUudjEuTG9nRW50cnkSFwoPc2V0dGxlZF90aHJvdWdoGAQgASgEEhcKD3RyaW1tZWRfdGhyb3VnaBgFIAEoBCJnCgxTdHJlYW1SZWNvcmQSKAoFb3duZXIYASABKAsyGS50cmljYW1wdXMucXVldWUudjEuRXBvY2gSLQoIc2VnbWVudHMYAiADKAsyGy50cmljYW1wdXMucXVldWUudjEuU2VnbWVudCJYCgdTZWdtZW50EgoKAmlkGAEgASgJEg0KBWdyb3VwGAIgASgNEhIKCmZpcnN0X3Nsb3QYAyABKAQSEwoGbGVuZ3RoGAQgASgESACIAQFCCQoHX2xlbmd0aGIGcHJvdG8z", [file_tricampus_queue_v1_log]);
 
 /**
  * What changed in one stream of a log. Absent parts did not change.
@@ -89,11 +89,12 @@ export const StreamRecordSchema: GenMessage<StreamRecord> = /*@__PURE__*/
  */
 export type Segment = Message<"tricampus.queue.v1.Segment"> & {
   /**
-   * Rises over the life of the stream; the first is 0.
+   * Empty for a stream's first segment; else unique per attempt to make one, so that what a failed
+   * attempt left in the logs is never taken for entries.
    *
-   * @generated from field: uint32 index = 1;
+   * @generated from field: string id = 1;
    */
-  index: number;
+  id: string;
 
   /**
    * @generated from field: uint32 group = 2;

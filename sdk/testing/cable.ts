@@ -1,0 +1,42 @@
+/** A cable that can be cut: forwards TCP to a port until `cut`, then carries nothing and stays open. */
+import { connect, createServer, type Socket } from "node:net";
+
+export interface Cable {
+  readonly port: number;
+  cut(): void;
+  close(): void;
+}
+
+export async function layCable(toPort: number): Promise<Cable> {
+  const sockets = new Set<Socket>();
+  let isCut = false;
+  const server = createServer((near) => {
+    const far = connect(toPort, "127.0.0.1");
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on("data", (chunk) => {
+        if (!isCut) to.write(chunk);
+      });
+      from.on("close", () => {
+        sockets.delete(from);
+        if (!isCut) to.destroy();
+      });
+      from.on("error", () => {});
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : 0,
+    cut: () => {
+      isCut = true;
+    },
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}

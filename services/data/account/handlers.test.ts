@@ -1,0 +1,65 @@
+/** Account data over svrkit's own server and client, with the small backend's key-value store. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
+import { type SmallPlatform, startSmallPlatform } from "../../../sdk/testing/small-platform.ts";
+import type { Callee } from "../../svrkit/client.ts";
+import { CONFIRMATIONS_MAX } from "./handlers.ts";
+
+let platform: SmallPlatform;
+
+beforeEach(async () => {
+  platform = await startSmallPlatform();
+});
+
+afterEach(() => platform.stop());
+
+const as = (caller: string): Callee => platform.calleeAs(caller);
+const record = (name: string, userId: string) => {
+  return { name, userId, password: Buffer.from(`hash of ${userId}`), createdAtMs: 5 };
+};
+
+test("account data: the first claim of a name stands, in whatever letters it is written", async () => {
+  const first = await as("account").call(AccountData.claimName, { record: record("Ann", "u1") });
+  const second = await as("account").call(AccountData.claimName, { record: record("aNN", "u2") });
+  expect(first.userId).toBe("u1");
+  expect(second).toMatchObject(record("Ann", "u1"));
+  const found = await as("account").call(AccountData.getByName, { name: "ANN" });
+  expect(found).toMatchObject(record("Ann", "u1"));
+});
+
+test("account data: of many concurrent claims all callers get the same one", async () => {
+  const claims = Array.from({ length: 20 }, (_, i) =>
+    as("account").call(AccountData.claimName, { record: record("bob", `u${i}`) }),
+  );
+  const winners = new Set((await Promise.all(claims)).map((standing) => standing.userId));
+  expect(winners.size).toBe(1);
+});
+
+test("account data: text learns who a name is, and not the password", async () => {
+  await as("account").call(AccountData.claimName, { record: record("Ann", "u1") });
+  const found = await as("text").call(AccountData.getByName, { name: "ann" });
+  expect(found.userId).toBe("u1");
+  expect(found.password).toHaveLength(0);
+  const nobody = as("text").call(AccountData.getByName, { name: "nobody" });
+  await expect(nobody).rejects.toMatchObject({ code: "NOT_FOUND" });
+});
+
+test.each(["", "sync", "text", "access"])('account data: "%s" may not claim', async (caller) => {
+  const claim = as(caller).call(AccountData.claimName, { record: record("Ann", "u1") });
+  await expect(claim).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
+});
+
+test.each(["", "sync", "access"])('account data: "%s" may not look names up', async (caller) => {
+  const lookup = as(caller).call(AccountData.getByName, { name: "ann" });
+  await expect(lookup).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
+});
+
+test("account data: only sync confirms devices, and not too many at once", async () => {
+  const confirmation = { userId: "u1", device: "phone", messagesVersion: 7, atMs: 9 };
+  await as("sync").call(AccountData.confirmDevices, { confirmations: [confirmation] });
+  const denied = as("account").call(AccountData.confirmDevices, { confirmations: [confirmation] });
+  await expect(denied).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
+  const confirmations = Array.from({ length: CONFIRMATIONS_MAX + 1 }, () => confirmation);
+  const tooMany = as("sync").call(AccountData.confirmDevices, { confirmations });
+  await expect(tooMany).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+});

@@ -1,0 +1,60 @@
+/** Registration's races and a log-in's silence about what was wrong. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Account } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
+import { type SmallPlatform, startSmallPlatform } from "../../../sdk/testing/small-platform.ts";
+import type { RpcError } from "../../svrkit/errors.ts";
+
+let platform: SmallPlatform;
+
+beforeEach(async () => {
+  platform = await startSmallPlatform();
+});
+
+afterEach(() => platform.stop());
+
+const person = { name: "Ann", password: "correct horse", device: "phone" };
+const register = (facts: Partial<typeof person> = {}) =>
+  platform.calleeAs("access").call(Account.register, { ...person, ...facts });
+const login = (facts: Partial<typeof person> = {}) =>
+  platform.calleeAs("access").call(Account.login, { ...person, ...facts });
+
+test("account: one name registered many times at once is one user", async () => {
+  const replies = await Promise.all(Array.from({ length: 12 }, () => register()));
+  expect(new Set(replies.map((reply) => reply.userId)).size).toBe(1);
+});
+
+test("account: two people who want one name at once: one has it, the other is told", async () => {
+  const outcomes = await Promise.allSettled([register(), register({ password: "another horse" })]);
+  expect(outcomes.filter((o) => o.status === "fulfilled")).toHaveLength(1);
+  const refused = outcomes.find((o) => o.status === "rejected");
+  expect(refused?.reason).toMatchObject({ code: "ALREADY_EXISTS" });
+});
+
+test("account: a wrong name and a wrong password look the same", async () => {
+  await register();
+  const failures = [login({ password: "wrong horse" }), login({ name: "nobody" })].map((attempt) =>
+    attempt.then(
+      () => "let in",
+      (error: RpcError) => `${error.code}: ${error.message}`,
+    ),
+  );
+  expect(await Promise.all(failures)).toEqual(
+    new Array(2).fill("UNAUTHENTICATED: name or password is wrong"),
+  );
+});
+
+const bad: [string, Partial<typeof person>][] = [
+  ["no name", { name: "" }],
+  ["a name with a space", { name: "a b" }],
+  ["a name with a slash", { name: "a/b" }],
+  ["a long name", { name: "x".repeat(65) }],
+  ["a short password", { password: "1234567" }],
+  ["a long password", { password: "x".repeat(257) }],
+  ["no device", { device: "" }],
+  ["a long device", { device: "x".repeat(65) }],
+];
+
+test.each(bad)("account: %s is refused", async (_, facts) => {
+  await expect(register(facts)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  await expect(login(facts)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+});
