@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { RpcError } from "../services/svrkit/errors.ts";
 import { type ClientOptions, TricampusClient } from "./client.ts";
 import { FileStore } from "./file-store.ts";
-import { MemoryStore } from "./store.ts";
+import { EMPTY_SNAPSHOT, MemoryStore } from "./store.ts";
 import { layCable } from "./testing/cable.ts";
 import { type SmallPlatform, startSmallPlatform } from "./testing/small-platform.ts";
 import { until } from "./testing/until.ts";
@@ -130,6 +130,19 @@ describe("sdk: one campus", () => {
     await ann.send({ userId: bob.userId! }, "two");
     await until(() => bob.store.counts.messages === 2);
     expect(await texts(bob, [bob.userId!, ann.userId!].sort().join(":"))).toEqual(["one", "two"]);
+  });
+
+  test("pushed rows that do not follow what the device has are not taken: it syncs", async () => {
+    const store = new MemoryStore();
+    const [ann, bob] = await Promise.all([register("ann"), register("bob", { store })]);
+    await ann.send({ userId: bob.userId! }, "one");
+    await until(() => store.counts.messages === 1);
+    store.add([], EMPTY_SNAPSHOT); // the device lost its newest state, access does not know
+    const { syncs } = platform.backend;
+    await ann.send({ userId: bob.userId! }, "two");
+    await until(() => store.snapshot.version === 2);
+    expect(platform.backend.syncs).toBe(syncs + 1);
+    expect(store.counts).toMatchObject({ messages: 2, doubles: 0 });
   });
 
   test("a snapshot that is not accepted: everything is read again, nothing is doubled", async () => {

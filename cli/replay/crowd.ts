@@ -21,7 +21,7 @@ const SYNC_ATTEMPTS = 5;
 export interface CrowdOptions {
   readonly endpoints: readonly Endpoint[];
   readonly storesDir: string;
-  /** A message came in at one of the user's devices. */
+  /** A message came in at one of the user's devices that are online from the beginning. */
   readonly arrived: (user: number, clientMessageId: string) => void;
   /** So many devices are ready. */
   readonly progress: (devices: number) => void;
@@ -110,7 +110,8 @@ export class Crowd implements Sender {
       wantPush: !planned.onlySends,
       autoSync: !planned.onlySends,
       onMessage: (message: StoredMessage) => {
-        if (message.notice === undefined) arrived(user, message.clientMessageId);
+        if (message.notice === undefined && !planned.onlySends)
+          arrived(user, message.clientMessageId);
       },
     });
     return { client, store };

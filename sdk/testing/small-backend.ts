@@ -53,6 +53,8 @@ export class SmallBackend {
   beforeSend: (request: SendRequest) => Promise<void> = async () => {};
   /** Set by tests: false: nobody is told of new messages. */
   pushes = true;
+  /** Calls of Text/Send that came, and those with a good ticket. */
+  calls = 0;
   sends = 0;
   syncs = 0;
 
@@ -117,6 +119,7 @@ export class SmallBackend {
     call: Call,
     callees: { router: Callee; access: Callee },
   ): Promise<SendReply> {
+    this.calls += 1;
     const { userId } = this.#parts.tickets.userOf(call);
     await this.beforeSend(request);
     this.sends += 1;

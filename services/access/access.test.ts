@@ -350,6 +350,14 @@ describe("access: limits and life", () => {
     await Promise.all(all.map((socket) => socket.closed));
   });
 
+  test("a ticket that is not good goes no further than access", async () => {
+    const { calls } = platform.backend;
+    for (const ticket of [NONE, forged(), ticketOf(ANN, { ageMs: 60_001 })]) {
+      expect(await post(url, "Text/Send", "{}", ticket)).toMatchObject({ status: 401 });
+    }
+    expect(platform.backend.calls).toBe(calls);
+  });
+
   test("a push reaches only the connection of the user it is for", async () => {
     const socket = await RawSocket.open(url);
     await socket.attach(ticketOf({ userId: "u-push", device: "d" }), { wantPush: true });
@@ -368,6 +376,8 @@ describe("access: limits and life", () => {
     const socket = await RawSocket.open(url);
     await socket.attach(ticketOf(ANN));
     border.cut();
+    const { calls } = platform.backend;
+    socket.webSocket.send(toBytes(encodeClientFrame, { id: 500, kind }));
     const newSocket = RawSocket.open(url);
     const short = post(url, "Sync/Sync", "{}", ticketOf(ANN));
     const answered: string[] = [];
@@ -375,7 +385,10 @@ describe("access: limits and life", () => {
     short.then(() => answered.push("http"));
     await expect(socket.ping(300)).rejects.toThrow("no such frame");
     expect(answered).toEqual([]);
+    expect(platform.backend.calls).toBe(calls);
     border.join();
+    await socket.take((f) => f.id === 500);
+    expect(platform.backend.calls).toBe(calls + 1);
     await socket.take((f) => f.kind?.case === "pong");
     expect((await short).status).toBe(200);
     (await newSocket).close();

@@ -3,26 +3,22 @@ import {
   encodeGroupEntry,
   type GroupEntry,
 } from "../../protos/gen/tricampus/data/v1/group_codec.ts";
-import { Queue } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import { QueueClient } from "../queue/client.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { toBytes } from "../svrkit/codec.ts";
 
 export class GroupStreams {
-  readonly #queue: Callee;
+  readonly #queue: QueueClient;
 
   constructor(queue: Callee) {
-    this.#queue = queue;
+    this.#queue = new QueueClient(queue);
   }
 
   /** Resolves when the entry is durable in two campuses: it will be worked off, exactly once. */
   async append(groupId: string, entry: GroupEntry, options: CallOptions): Promise<void> {
     const payload = toBytes(encodeGroupEntry, entry);
     const id = Buffer.from(entry.id);
-    await this.#queue.call(
-      Queue.append,
-      { stream: groupId, id, payload, forwarded: false },
-      options,
-    );
+    await this.#queue.append({ stream: groupId, id, payload }, options);
   }
 }

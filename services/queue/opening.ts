@@ -19,7 +19,6 @@ import {
   claim,
   lastSegment,
   logStreamOf,
-  seal,
   unmoved,
 } from "./protocol/segments.ts";
 import { type FenceAnswer, mustClaim, planTail, type Tail } from "./protocol/tail.ts";
@@ -127,10 +126,6 @@ export async function recoverOlder(
   if (fenced.state !== "done") return fenced;
   const settled = await settleTail(parts, { stream, segment, fenced: fenced.value });
   return settled.state === "done" ? { state: "done", value: fenced.value.tail } : settled;
-}
-
-export function sealOlder(record: StreamRecord, segment: Segment, tail: Tail): StreamRecord {
-  return seal(record, segment.id, tail.lastSlot);
 }
 
 interface SegmentToFence {

@@ -18,14 +18,21 @@ import {
   groupOf,
   type Opened,
   type OpeningParts,
+  newSegmentId,
   recoverOlder,
-  sealOlder,
 } from "./opening.ts";
 import { Backlog, type BacklogEntry, type NumberedEntry } from "./protocol/backlog.ts";
 import { campusOf } from "./protocol/epoch.ts";
 import { otherGroup } from "./protocol/placement.ts";
-import { dropFirst, lastSegment, logStreamOf, replaceLast } from "./protocol/segments.ts";
-import type { Tail } from "./protocol/tail.ts";
+import {
+  dropFirst,
+  lastSegment,
+  logStreamOf,
+  type OlderSegment,
+  planRest,
+  replaceLast,
+  seal,
+} from "./protocol/segments.ts";
 
 const settledCount = counter("queue.entries_settled");
 const moves = counter("queue.streams_moved");
@@ -35,6 +42,15 @@ export interface StreamEvents {
   settled(stream: Stream): void;
   closed(stream: Stream): void;
   trim(group: number, logStream: string, through: number): void;
+  /** The bytes that the stream holds in memory changed by so many. */
+  held(bytes: number): void;
+}
+
+interface Carrying {
+  readonly group: number;
+  readonly id: string;
+  readonly epoch: Epoch;
+  readonly carried: readonly BacklogEntry[];
 }
 
 interface Waiting {
@@ -51,16 +67,20 @@ export class Stream {
   #epoch: Epoch;
   #record: StreamRecord;
   #version: number;
-  /** The last slot of the last segment that is settled, and the first that the backlog holds. */
+  #recordChanges: Promise<void> = Promise.resolve();
+  /** Of the last segment, in its own slots. */
   #settledThrough: number;
+  readonly #consumedAtOpen: number;
   #backlog: Backlog;
   #waiting: Waiting[] = [];
   readonly #waitingById = new Map<string, Waiting>();
   #waitingBytes = 0;
+  #accountedBytes = 0;
   #isWriting = false;
+  #isMoving = false;
   #closedBy: RpcError | undefined;
   #olderTimer: NodeJS.Timeout | undefined;
-  /** Older segments whose entries are in the backlog: through which slot of the stream. */
+  /** Older segments that are numbered and not consumed to their end, and where that is. */
   #older: { readonly segment: Segment; readonly throughSlot: number }[] = [];
 
   constructor(
@@ -74,6 +94,7 @@ export class Stream {
     this.#record = opened.record;
     this.#version = opened.version;
     this.#settledThrough = opened.tail.lastSlot;
+    this.#consumedAtOpen = opened.tail.consumedThrough;
     const isNumbered = opened.record.segments.length === 1;
     const { firstSlot } = lastSegment(opened.record);
     this.#backlog = new Backlog(
@@ -81,15 +102,16 @@ export class Stream {
     );
     for (const entry of opened.tail.entries) this.#backlog.push(kept(entry));
     if (!isNumbered) this.#bringInOlder([]);
-    else if (this.#backlog.length > 0) events.settled(this);
+    this.#account();
   }
 
   get isIdle(): boolean {
     return !this.#isWriting && this.#waiting.length === 0 && this.#backlog.length === 0;
   }
 
-  get bytes(): number {
-    return this.#backlog.bytes + this.#waitingBytes;
+  /** Settled entries wait for their consumer. */
+  get hasEntries(): boolean {
+    return this.#backlog.length > 0;
   }
 
   get epoch(): Epoch {
@@ -108,8 +130,8 @@ export class Stream {
     if (slot !== undefined) return Promise.resolve(slot);
     const known = this.#waitingById.get(key);
     if (known !== undefined) return known.settled;
-    if (this.bytes + payload.length > BACKLOG_BYTES_MAX) {
-      const message = `${this.name}: its consumers are ${this.bytes} bytes behind; retry later`;
+    if (this.#accountedBytes + payload.length > BACKLOG_BYTES_MAX) {
+      const message = `${this.name}: its consumer is ${this.#accountedBytes} bytes behind; retry`;
       return Promise.reject(new RpcError("RESOURCE_EXHAUSTED", message));
     }
     const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -118,6 +140,7 @@ export class Stream {
     this.#waiting.push(waiting);
     this.#waitingById.set(key, waiting);
     this.#waitingBytes += payload.length + id.length;
+    this.#account();
     if (!this.#isWriting) this.#run(this.#writeAll());
     return promise;
   }
@@ -133,13 +156,31 @@ export class Stream {
 
   consumed(through: number): void {
     if (this.#backlog.consume(through) === 0) return;
-    const consumedThrough = this.#backlog.consumedThrough!;
+    this.#account();
+    this.trim();
+    if (this.#older.length > 0) this.#run(this.#dropOlder(this.#backlog.consumedThrough!));
+  }
+
+  /** Tells the logs what was consumed; they may have missed it. */
+  trim(): void {
     const last = lastSegment(this.#record);
-    if (consumedThrough >= last.firstSlot) {
-      const slot = consumedThrough - last.firstSlot + 1;
-      this.#events.trim(last.group, logStreamOf(this.name, last.index), slot);
-    }
-    if (this.#older.length > 0) this.#run(this.#dropOlder(consumedThrough));
+    const consumed = this.#consumedOf(last);
+    if (consumed > 0) this.#events.trim(last.group, logStreamOf(this.name, last.id), consumed);
+  }
+
+  /**
+   * What the logs hold under the name of a segment that the record does not list was left by a move
+   * that failed, or moved away: it may go, if the record is still this writer's, for then nobody
+   * else's move can succeed any more.
+   */
+  async clearAway(group: number, id: string, lastSlot: number): Promise<void> {
+    await this.#recordChanges;
+    const isListed = () => this.#record.segments.some((segment) => segment.id === id);
+    if (isListed() || this.#isMoving) return;
+    const { version } = await this.#parts.store.read(this.name);
+    if (isListed() || this.#isMoving || this.#closedBy !== undefined) return;
+    if (version !== this.#version) this.close(this.#takenOver());
+    else this.#events.trim(group, logStreamOf(this.name, id), lastSlot);
   }
 
   /** Takes no more part; callers still waiting are told why. */
@@ -150,7 +191,15 @@ export class Stream {
     for (const waiting of this.#waitingById.values()) waiting.reject(reason);
     this.#waitingById.clear();
     this.#waiting = [];
+    this.#account();
     this.#events.closed(this);
+  }
+
+  #account(): void {
+    const isOpen = this.#closedBy === undefined;
+    const bytes = isOpen ? this.#backlog.bytes + this.#waitingBytes : 0;
+    this.#events.held(bytes - this.#accountedBytes);
+    this.#accountedBytes = bytes;
   }
 
   /** A defect or a store that fails closes the stream: opening it again starts from what is durable. */
@@ -171,7 +220,9 @@ export class Stream {
   async #write(batch: readonly Waiting[]): Promise<void> {
     let isSettled = await this.#appendHere(batch.map((waiting) => waiting.entry));
     if (!isSettled) {
+      this.#isMoving = true;
       await this.#moveOn();
+      this.#isMoving = false;
       isSettled = await this.#appendHere(batch.map((waiting) => waiting.entry));
     }
     if (!isSettled) throw this.#noQuorum();
@@ -183,6 +234,7 @@ export class Stream {
       waiting.resolve(slot);
     }
     settledCount.value += batch.length;
+    this.#account();
     this.#events.settled(this);
   }
 
@@ -200,11 +252,11 @@ export class Stream {
 
   /** Appends to the last segment: false when its group does not answer; throws when fenced. */
   async #appendHere(entries: readonly BacklogEntry[]): Promise<boolean> {
-    const { index, group } = lastSegment(this.#record);
+    const { id, group } = lastSegment(this.#record);
     const numbered = entries.map((entry, i) => logEntry(entry, this.#settledThrough + 1 + i));
     for (const part of batches(numbered)) {
       const decided = await groupOf(this.#parts, group).append({
-        stream: logStreamOf(this.name, index),
+        stream: logStreamOf(this.name, id),
         epoch: this.#epoch,
         entries: part,
         settledThrough: this.#settledThrough,
@@ -229,33 +281,24 @@ export class Stream {
     const fenced = await fenceSegment(this.#parts, { stream: this.name, segment, aboveRound });
     if (fenced.state !== "done") throw this.#noQuorum();
     const { epoch } = fenced.value;
+    let carried: readonly BacklogEntry[] = [];
     await this.#changeRecord(async (record) => {
-      const last = lastSegment(record);
-      // Both of one moment: nothing is awaited between.
-      const carried = this.#backlog.from(this.#olderEntries());
-      const consumed = last.firstSlot === 0 ? 0 : this.#consumedOf(last);
-      const numbered = carried.map((entry, i) => logEntry(entry, 1 + i));
-      await this.#carry({ group, logStream: logStreamOf(this.name, id), epoch, entries: numbered });
-      this.#movedTo = { epoch, settledThrough: carried.length };
+      // What goes along and what need not are of one moment: nothing is awaited between.
+      carried = this.#backlog.from(this.#olderEntries());
+      const consumed = this.#consumedOf(lastSegment(record));
+      await this.#carry({ group, id, epoch, carried });
       return replaceLast(record, { owner: epoch, group, id, consumed });
     });
+    this.#epoch = epoch;
+    this.#settledThrough = carried.length;
     moves.value += 1;
   }
 
-  async #carry({
-    group,
-    logStream,
-    epoch,
-    entries,
-  }: {
-    group: number;
-    logStream: string;
-    epoch: Epoch;
-    entries: readonly LogEntry[];
-  }): Promise<void> {
-    for (const part of batches(entries)) {
-      const settledThrough = part[0]!.slot - 1;
-      const request = { stream: logStream, epoch, entries: part, settledThrough };
+  async #carry({ group, id, epoch, carried }: Carrying): Promise<void> {
+    const stream = logStreamOf(this.name, id);
+    for (const entries of batches(carried.map((entry, i) => logEntry(entry, 1 + i)))) {
+      const settledThrough = entries[0]!.slot - 1;
+      const request = { stream, epoch, entries, settledThrough };
       const decided = await groupOf(this.#parts, group).append(request);
       if (decided.state === "fenced") throw this.#fenced(decided.promised);
       if (decided.state === "lost") throw this.#noQuorum();
@@ -269,49 +312,59 @@ export class Stream {
   }
 
   #consumedOf(last: Segment): number {
+    if (last.firstSlot === 0) return 0;
     return Math.max(0, (this.#backlog.consumedThrough ?? 0) - last.firstSlot + 1);
   }
 
-  async #setRecord(record: StreamRecord): Promise<void> {
-    const version = await this.#parts.store.compareAndSet(this.name, record, this.#version);
-    if (version === undefined) {
-      throw new RpcError("FENCED", `${this.name} was taken over by another writer`);
-    }
-    this.#record = record;
-    this.#version = version;
+  /** Changes of the record follow one another; one that another writer got ahead of fails. */
+  #changeRecord(
+    plan: (record: StreamRecord) => StreamRecord | Promise<StreamRecord>,
+  ): Promise<void> {
+    const change = this.#recordChanges.then(async () => {
+      const record = await plan(this.#record);
+      const version = await this.#parts.store.compareAndSet(this.name, record, this.#version);
+      if (version === undefined) {
+        throw this.#takenOver();
+      }
+      this.#record = record;
+      this.#version = version;
+    });
+    this.#recordChanges = change.catch(() => {}); // whoever asked for it hears
+    return change;
   }
 
-  /** Recovers the older segments one after another; `rest` is what came of those before. */
-  #bringInOlder(rest: readonly { readonly segment: Segment; readonly tail: Tail }[]): void {
-    const segment = this.#record.segments[rest.length]!;
-    if (segment.index === lastSegment(this.#record).index) {
-      this.#number(rest);
+  /** Recovers the older segments, from the oldest on; `found` is what came of those before. */
+  #bringInOlder(found: readonly OlderSegment[]): void {
+    const segment = this.#record.segments[found.length]!;
+    if (segment.id === lastSegment(this.#record).id) this.#number(found);
+    else this.#run(this.#bringIn(segment, found));
+  }
+
+  async #bringIn({ id }: Segment, found: readonly OlderSegment[]): Promise<void> {
+    const at = found.length;
+    const recovered = await recoverOlder(this.#parts, this.name, this.#record.segments[at]!);
+    if (this.#closedBy !== undefined) return;
+    if (recovered.state !== "done") {
+      this.#olderTimer = setTimeout(() => this.#bringInOlder(found), OLDER_RETRY_MS);
       return;
     }
-    const bringIn = async () => {
-      const recovered = await recoverOlder(this.#parts, this.name, segment);
-      if (this.#closedBy !== undefined) return;
-      if (recovered.state !== "done") {
-        this.#olderTimer = setTimeout(() => this.#bringInOlder(rest), OLDER_RETRY_MS);
-        return;
-      }
-      if (segment.length === undefined) {
-        await this.#setRecord(sealOlder(this.#record, segment, recovered.value));
-      }
-      this.#bringInOlder([...rest, { segment: this.#record.segments[rest.length]!, tail: recovered.value }]);
-    };
-    this.#run(bringIn());
+    const tail = recovered.value;
+    if (this.#record.segments[at]!.length === undefined) {
+      await this.#changeRecord((record) => seal(record, id, tail.lastSlot));
+    }
+    this.#bringInOlder([...found, { segment: this.#record.segments[at]!, tail }]);
   }
 
-  #number(rest: readonly { readonly segment: Segment; readonly tail: Tail }[]): void {
-    const [first] = rest;
-    const consumedThrough = first!.segment.firstSlot - 1 + first!.tail.consumedThrough;
-    const entries = rest.flatMap(({ tail }) => tail.entries.map(kept));
-    this.#older = rest.map(({ segment, tail }) => {
-      return { segment, throughSlot: segment.firstSlot - 1 + tail.lastSlot };
+  #number(found: readonly OlderSegment[]): void {
+    const last = lastSegment(this.#record);
+    const rest = planRest(found, { firstSlot: last.firstSlot, consumed: this.#consumedAtOpen });
+    this.#older = found.map(({ segment }) => {
+      return { segment, throughSlot: segment.firstSlot - 1 + segment.length! };
     });
-    this.#backlog.prepend(entries, consumedThrough);
-    this.#run(this.#dropOlder(consumedThrough));
+    this.#backlog.prepend(rest.entries.map(kept), rest.consumedThrough);
+    this.#run(this.#dropOlder(rest.consumedThrough));
+    if (this.#closedBy !== undefined) return;
+    this.#account();
     this.#events.settled(this);
   }
 
@@ -319,9 +372,13 @@ export class Stream {
   async #dropOlder(consumedThrough: number): Promise<void> {
     while (this.#older[0] !== undefined && this.#older[0].throughSlot <= consumedThrough) {
       const { segment } = this.#older.shift()!;
-      this.#events.trim(segment.group, logStreamOf(this.name, segment.index), segment.length ?? 0);
-      await this.#setRecord(dropFirst(this.#record));
+      this.#events.trim(segment.group, logStreamOf(this.name, segment.id), segment.length!);
+      await this.#changeRecord(dropFirst);
     }
+  }
+
+  #takenOver(): RpcError {
+    return new RpcError("FENCED", `${this.name} was taken over by another writer`);
   }
 
   #fenced(promised: Epoch): RpcError {

@@ -1,15 +1,15 @@
 /** Wires the service "fanout". It serves nothing: it takes its work from the queue. */
+import { QueueReader } from "../../queue/client.ts";
 import type { StartService } from "../../svrkit/context.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { fanoutOptions } from "./config.ts";
 import { Delivering } from "./delivering.ts";
 import { GroupWorker } from "./group-worker.ts";
-import { QueueSource } from "./queue-source.ts";
 import { Streams } from "./streams.ts";
 
 export const start: StartService = async (context) => {
   const options = fanoutOptions.parse(context.options ?? {});
-  const { log, campus, campuses, lifecycle } = context;
+  const { log, campus, lifecycle } = context;
   const groups = context.callee("group-data");
   const stop = new AbortController();
   const delivering = new Delivering({
@@ -20,7 +20,7 @@ export const start: StartService = async (context) => {
     stopped: stop.signal,
   });
   const streams = new Streams({
-    source: new QueueSource(context.callee("queue"), campuses.indexOf(campus)),
+    queue: new QueueReader(context.callee("queue"), campus),
     worker: new GroupWorker({ groups, delivering, log, options }),
     log,
     streamsMax: options.streamsMax,

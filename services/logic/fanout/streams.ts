@@ -9,28 +9,20 @@
  */
 import { decodeGroupEntry } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import type { StreamEntries } from "../../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import type { QueueReader } from "../../queue/client.ts";
 import { fromBytes } from "../../svrkit/codec.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import type { GroupWorker } from "./group-worker.ts";
 import type { SlotEntry } from "./plan/batch.ts";
 
-const ENTRIES_PER_STREAM_MAX = 500;
+const ENTRIES_PER_STREAM_MAX = 1_000;
+const POLL_WAIT_MS = 1_000;
 const PAUSE_FIRST_MS = 20;
 const PAUSE_LAST_MS = 1_000;
 
 const entriesTaken = counter("fanout.entries_taken");
 const failures = counter("fanout.step_failures");
-
-/** The queue as its consumers see it. */
-export interface EntrySource {
-  /**
-   * Settled entries of the streams worked on in this campus, above the slot given for a stream or
-   * above what was consumed of it. Waits a while when there are none.
-   */
-  poll(given: ReadonlyMap<string, number>): Promise<readonly StreamEntries[]>;
-  consumed(stream: string, through: number): Promise<void>;
-}
 
 interface Stream {
   entries: SlotEntry[];
@@ -40,7 +32,7 @@ interface Stream {
 }
 
 export interface StreamsParts {
-  readonly source: EntrySource;
+  readonly queue: Pick<QueueReader, "poll" | "consumed">;
   readonly worker: Pick<GroupWorker, "step">;
   readonly log: Logger;
   readonly streamsMax: number;
@@ -60,8 +52,15 @@ export class Streams {
   async run(): Promise<void> {
     for (let misses = 0; !this.#parts.stopped.aborted; ) {
       try {
-        const given = new Map([...this.#streams].map(([name, s]) => [name, s.position]));
-        for (const found of await this.#parts.source.poll(given)) this.#take(found);
+        const positions = [...this.#streams].map(([stream, s]) => ({
+          stream,
+          through: s.position,
+        }));
+        const found = await this.#parts.queue.poll({ positions, waitMs: POLL_WAIT_MS });
+        let taken = 0;
+        for (const entries of found) taken += this.#take(entries);
+        // Entries that found no room are given again at once.
+        if (found.length > 0 && taken === 0) await pause(PAUSE_FIRST_MS);
         misses = 0;
       } catch (error) {
         if (misses === 0) this.#parts.log.warn({ err: error }, "the queue gives no entries");
@@ -72,19 +71,23 @@ export class Streams {
     await Promise.allSettled(this.#running);
   }
 
-  #take({ stream: name, entries }: StreamEntries): void {
+  /** How many entries found room. */
+  #take({ stream: name, entries }: StreamEntries): number {
     let stream = this.#streams.get(name);
     if (stream === undefined) {
       stream = { entries: [], position: 0, isRunning: false };
       this.#streams.set(name, stream);
     }
+    let taken = 0;
     for (const { slot, void: isVoid, payload } of entries) {
-      if (stream.entries.length >= ENTRIES_PER_STREAM_MAX) return;
+      if (stream.entries.length >= ENTRIES_PER_STREAM_MAX) break;
       if (slot <= stream.position) continue;
       stream.entries.push({ slot, entry: isVoid ? undefined : this.#read(name, slot, payload) });
       stream.position = slot;
-      entriesTaken.value += 1;
+      taken += 1;
     }
+    entriesTaken.value += taken;
+    return taken;
   }
 
   #read(stream: string, slot: number, payload: Uint8Array): SlotEntry["entry"] {
@@ -97,6 +100,7 @@ export class Streams {
   }
 
   #startSteps(): void {
+    if (this.#parts.stopped.aborted) return;
     for (const [name, stream] of this.#streams) {
       if (this.#running.size >= this.#parts.streamsMax) return;
       if (stream.isRunning || stream.entries.length === 0) continue;
@@ -120,7 +124,7 @@ export class Streams {
         stream.entries = stream.entries.filter(({ slot }) => slot > through);
         if (through >= first) {
           misses = 0;
-          await this.#parts.source.consumed(name, through);
+          await this.#parts.queue.consumed([{ stream: name, through }]);
           continue;
         }
       } catch (error) {

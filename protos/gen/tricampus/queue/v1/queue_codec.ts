@@ -467,12 +467,17 @@ export interface Orphan {
    * @generated from field: uint64 last_slot = 3;
    */
   lastSlot: number;
+  /**
+   * @generated from field: uint32 group = 4;
+   */
+  group: number;
 }
 
 export function encodeOrphan(w: Writer, m: Orphan): void {
   if (m.logStream.length > 0) { w.tag(10); w.string(m.logStream); }
   if (m.promised !== undefined) { { w.tag(18); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
   if (m.lastSlot !== 0) { w.tag(24); w.uint64(m.lastSlot); }
+  if (m.group !== 0) { w.tag(32); w.uint32(m.group); }
 }
 
 export function decodeOrphan(r: Reader, end: number): Orphan {
@@ -480,6 +485,7 @@ export function decodeOrphan(r: Reader, end: number): Orphan {
     logStream: "",
     promised: undefined,
     lastSlot: 0,
+    group: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -494,6 +500,10 @@ export function decodeOrphan(r: Reader, end: number): Orphan {
       }
       case 24: {
         m.lastSlot = r.uint64();
+        break;
+      }
+      case 32: {
+        m.group = r.uint32();
         break;
       }
       default:

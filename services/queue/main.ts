@@ -1,0 +1,37 @@
+/** The quorum queue: wiring and start. */
+import { KvClient } from "../kvsvr/client.ts";
+import type { StartService } from "../svrkit/context.ts";
+import { raiseIncarnation } from "../svrkit/ids.ts";
+import { Adoption } from "./adoption.ts";
+import { checkQueueConfig } from "./config.ts";
+import { QueueHandlers } from "./handlers.ts";
+import { LogGroup } from "./log-group.ts";
+import { KvSegmentStore } from "./segment-store.ts";
+import { Streams } from "./streams.ts";
+
+export const start: StartService = async (context) => {
+  const { logServices } = checkQueueConfig(context.options);
+  const log = context.log.child({ service: context.service });
+  const groups = new Map(
+    logServices.map((service, i) => [i + 1, new LogGroup(i + 1, context.callee(service))]),
+  );
+  let openings = 0;
+  const streams = new Streams({
+    groups,
+    store: new KvSegmentStore(new KvClient(context.callee("kvsvr"))),
+    process: `${context.campus}.${raiseIncarnation(context.dataDir)}`,
+    nextOpening: () => {
+      openings += 1;
+      return openings;
+    },
+  });
+  const queues = context.callee("queue");
+  const own = context.campuses.indexOf(context.campus);
+  new QueueHandlers({ streams, queues, own, log }).register(context.server);
+  const adoption = new Adoption({ groups, queues, own, log });
+  adoption.start();
+  context.lifecycle.onStop(context.service, () => {
+    adoption.stop();
+    streams.stop();
+  });
+};

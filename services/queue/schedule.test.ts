@@ -1,0 +1,129 @@
+/**
+ * Random schedules: appends from everywhere while logs and whole campuses go away and come back.
+ * Checked: every acknowledged entry is read exactly once, in the order of slots, at the slot it was
+ * acknowledged at, and one producer's entries in the order in which they were acknowledged.
+ *
+ * QUEUE_SEED=n repeats a schedule (faults and appends; their interleaving is the machine's).
+ */
+import { expect, test } from "vitest";
+import { CAMPUSES, QueueCluster } from "./testing/cluster.ts";
+import { Ledger, Workers } from "./testing/consumer.ts";
+import { seeded } from "./testing/random.ts";
+
+const STREAMS = 6;
+const FAULTS = 14;
+const FAULT_PAUSE_MS = 350;
+
+interface Acknowledged {
+  readonly stream: string;
+  readonly id: string;
+  readonly slot: number;
+}
+
+/** One at a time: the next entry is sent when the last one was acknowledged, however often that takes. */
+async function produce(
+  cluster: QueueCluster,
+  { name, stream, isOver }: { name: string; stream: string; isOver: () => boolean },
+): Promise<Acknowledged[]> {
+  const acknowledged: Acknowledged[] = [];
+  const client = cluster.clientOutside();
+  for (let n = 1; !isOver(); n++) {
+    const id = `${name}-${n}`;
+    const entry = { stream, id: Buffer.from(id), payload: Buffer.alloc(100, n % 256) };
+    for (;;) {
+      try {
+        const { slot } = await client.append(entry, { timeoutMs: 5_000 });
+        acknowledged.push({ stream, id, slot });
+        break;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return acknowledged;
+}
+
+/** Takes something away or brings it back; never more than one campus is down. */
+async function fault(cluster: QueueCluster, random: () => number): Promise<string> {
+  const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)]!;
+  const down = CAMPUSES.filter((name) => !cluster.isUp(name));
+  const campus = pick(CAMPUSES);
+  const group = pick([1, 2]);
+  const kind = random();
+  if (kind < 0.35) {
+    if (down.length > 0) {
+      await cluster.startCampus(down[0]!);
+      return `start campus ${down[0]}`;
+    }
+    await cluster.stopCampus(campus);
+    return `stop campus ${campus}`;
+  }
+  if (kind < 0.7) {
+    await cluster.stopLog(campus, group);
+    return `stop log ${campus}${group}`;
+  }
+  await cluster.startLog(campus, group);
+  return `start log ${campus}${group}`;
+}
+
+async function heal(cluster: QueueCluster): Promise<void> {
+  for (const name of CAMPUSES) {
+    if (!cluster.isUp(name)) await cluster.startCampus(name);
+    for (const group of [1, 2]) await cluster.startLog(name, group);
+  }
+}
+
+async function runSchedule(seed: number): Promise<void> {
+  const random = seeded(seed);
+  const cluster = await QueueCluster.start();
+  const ledger = new Ledger();
+  const workers = new Workers(cluster, ledger);
+  let isOver = false;
+  const story: string[] = [];
+  try {
+    const producing = Array.from({ length: STREAMS * 2 }, (_, i) =>
+      produce(cluster, { name: `p${i}`, stream: `s${i % STREAMS}`, isOver: () => isOver }),
+    );
+    for (let n = 0; n < FAULTS; n++) {
+      await new Promise((resolve) => setTimeout(resolve, FAULT_PAUSE_MS * random()));
+      story.push(await fault(cluster, random));
+    }
+    isOver = true;
+    await heal(cluster);
+    const acknowledged = (await Promise.all(producing)).flat();
+    const giveUp = performance.now() + 6_000;
+    const isMissing = ({ stream, id }: Acknowledged) => !ledger.slots.has(`${stream}/${id}`);
+    while (acknowledged.some(isMissing) && performance.now() < giveUp) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const context = `seed ${seed}: ${story.join(", ")}`;
+    expect(acknowledged.filter(isMissing), context).toEqual([]);
+    expect(ledger.wrong, context).toEqual([]);
+    checkOrder(ledger, acknowledged, context);
+  } finally {
+    isOver = true;
+    await workers.stop();
+    await cluster.stop();
+  }
+}
+
+function checkOrder(ledger: Ledger, acknowledged: readonly Acknowledged[], context: string): void {
+  expect(acknowledged.length, context).toBeGreaterThan(100);
+  for (const { stream, id, slot } of acknowledged) {
+    if (slot !== 0) expect(ledger.slots.get(`${stream}/${id}`), `${id}, ${context}`).toBe(slot);
+  }
+  for (const [stream, ids] of ledger.read) {
+    expect(new Set(ids).size, `${stream} doubled, ${context}`).toBe(ids.length);
+    const lastOf = new Map<string, number>();
+    for (const id of ids) {
+      const [producer, n] = id.split("-");
+      expect(Number(n), `${stream} ${id}, ${context}`).toBe((lastOf.get(producer!) ?? 0) + 1);
+      lastOf.set(producer!, Number(n));
+    }
+  }
+}
+
+const seeds = process.env.QUEUE_SEED === undefined ? [1, 2, 3] : [Number(process.env.QUEUE_SEED)];
+
+test.each(seeds)("queue: nothing acknowledged is lost, doubled or reordered (seed %i)", runSchedule);

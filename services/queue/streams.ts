@@ -1,0 +1,217 @@
+/**
+ * The streams that this process writes: opened when first needed, shared by all callers, closed when
+ * another writer took them or when they are idle and room is needed. Also the consumer's side of
+ * them: polls wait here for settled entries, and trims are gathered here for the logs.
+ */
+import type { TrimPoint } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import type {
+  Orphan,
+  StreamEntries,
+  StreamPosition,
+} from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import {
+  BACKLOGS_BYTES_MAX,
+  POLL_BYTES_MAX,
+  POLL_ENTRIES_MAX,
+  POLL_STREAM_BYTES_MAX,
+  POLLS_MAX,
+  STREAMS_OPEN_MAX,
+  TRIM_DELAY_MS,
+} from "./limits.ts";
+import { groupOf, type OpeningParts, openStream } from "./opening.ts";
+import { compareEpochs, NO_EPOCH } from "./protocol/epoch.ts";
+import { parseLogStream } from "./protocol/segments.ts";
+import { Stream, type StreamEvents } from "./stream.ts";
+
+const LIMIT = { entries: POLL_ENTRIES_MAX, bytes: POLL_STREAM_BYTES_MAX };
+
+export class Streams {
+  readonly #parts: OpeningParts;
+  readonly #events: StreamEvents;
+  /** Least recently used first. */
+  readonly #open = new Map<string, Stream>();
+  readonly #opening = new Map<string, Promise<Stream>>();
+  /** Streams with settled entries that are not consumed. */
+  readonly #loaded = new Set<Stream>();
+  readonly #polls = new Set<() => void>();
+  #isWaking = false;
+  /** Over all streams. */
+  #heldBytes = 0;
+  readonly #trims = new Map<number, Map<string, number>>();
+  #trimTimer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+
+  constructor(parts: OpeningParts) {
+    this.#parts = parts;
+    this.#events = {
+      settled: (stream) => this.#settled(stream),
+      closed: (stream) => this.#forget(stream),
+      trim: (group, logStream, through) => this.#trim(group, logStream, through),
+      held: (bytes) => {
+        this.#heldBytes += bytes;
+      },
+    };
+  }
+
+  /** The stream, written by this process from here on. */
+  open(name: string): Promise<Stream> {
+    const open = this.#open.get(name);
+    if (open !== undefined) {
+      this.#open.delete(name);
+      this.#open.set(name, open);
+      return Promise.resolve(open);
+    }
+    if (this.#isStopped) return Promise.reject(stopped());
+    let opening = this.#opening.get(name);
+    if (opening === undefined) {
+      opening = this.#takeOver(name).finally(() => this.#opening.delete(name));
+      this.#opening.set(name, opening);
+    }
+    return opening;
+  }
+
+  async append(name: string, id: Uint8Array, payload: Uint8Array): Promise<number> {
+    const stream = this.#open.get(name) ?? (await this.open(name));
+    if (this.#heldBytes > BACKLOGS_BYTES_MAX) {
+      const message = `consumers are ${this.#heldBytes} bytes behind in this campus; retry later`;
+      throw new RpcError("RESOURCE_EXHAUSTED", message);
+    }
+    return stream.append(id, payload);
+  }
+
+  /** Settled entries that the asker was not given; waits for some until `waitMs` has passed. */
+  async poll(positions: readonly StreamPosition[], waitMs: number): Promise<StreamEntries[]> {
+    const given = new Map(positions.map(({ stream, through }) => [stream, through]));
+    const found = this.#collect(given);
+    if (found.length > 0 || waitMs === 0 || this.#isStopped) return found;
+    if (this.#polls.size >= POLLS_MAX) {
+      throw new RpcError("RESOURCE_EXHAUSTED", `${POLLS_MAX} polls wait here already`);
+    }
+    const { promise, resolve } = Promise.withResolvers<StreamEntries[]>();
+    const timer = setTimeout(() => resolve([]), waitMs);
+    const look = () => {
+      const news = this.#collect(given);
+      if (news.length > 0 || this.#isStopped) resolve(news);
+    };
+    this.#polls.add(look);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#polls.delete(look);
+    }
+  }
+
+  consumed(positions: readonly StreamPosition[]): void {
+    for (const { stream: name, through } of positions) {
+      const stream = this.#open.get(name);
+      if (stream === undefined) continue; // who writes it now finds out from its own consumer
+      stream.consumed(through);
+      if (!stream.hasEntries) this.#loaded.delete(stream);
+    }
+  }
+
+  /** Looks after a stream's entries that another campus, or this one, found lying in a log. */
+  async adopt(orphan: Orphan): Promise<void> {
+    const { stream: name, id } = parseLogStream(orphan.logStream);
+    let stream = await this.open(name);
+    const last = stream.segments.at(-1)!;
+    const isNewer = compareEpochs(orphan.promised ?? NO_EPOCH, stream.epoch) > 0;
+    if (id === last.id && isNewer) {
+      stream.close(new RpcError("FENCED", `${name} was taken over by another writer`));
+      stream = await this.open(name);
+    }
+    if (stream.segments.some((segment) => segment.id === id)) stream.trim();
+    else await stream.clearAway(orphan.group, id, orphan.lastSlot);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    for (const stream of [...this.#open.values()]) stream.close(stopped());
+    for (const look of [...this.#polls]) look();
+    clearTimeout(this.#trimTimer);
+    this.#sendTrims();
+  }
+
+  async #takeOver(name: string): Promise<Stream> {
+    const opened = await openStream(this.#parts, name);
+    if (this.#isStopped) throw stopped();
+    this.#makeRoom();
+    const stream = new Stream(this.#parts, { name, opened, events: this.#events });
+    this.#open.set(name, stream);
+    if (stream.hasEntries) this.#settled(stream);
+    return stream;
+  }
+
+  #makeRoom(): void {
+    if (this.#open.size < STREAMS_OPEN_MAX) return;
+    for (const stream of this.#open.values()) {
+      if (!stream.isIdle) continue;
+      stream.close(new RpcError("UNAVAILABLE", `${stream.name} was closed to make room; retry`));
+      return;
+    }
+    throw new RpcError("RESOURCE_EXHAUSTED", `${STREAMS_OPEN_MAX} streams are busy here; retry later`);
+  }
+
+  #settled(stream: Stream): void {
+    this.#loaded.add(stream);
+    if (this.#isWaking || this.#polls.size === 0) return;
+    this.#isWaking = true;
+    // What other streams settle in this turn goes along.
+    setImmediate(() => {
+      this.#isWaking = false;
+      for (const look of [...this.#polls]) look();
+    });
+  }
+
+  #collect(given: ReadonlyMap<string, number>): StreamEntries[] {
+    const found: StreamEntries[] = [];
+    let bytes = 0;
+    for (const stream of this.#loaded) {
+      const { after, entries } = stream.above(given.get(stream.name) ?? 0, LIMIT);
+      if (entries.length === 0) continue;
+      found.push({
+        stream: stream.name,
+        after,
+        entries: entries.map(({ slot, id, payload, isVoid }) => ({ slot, id, payload, void: isVoid })),
+      });
+      for (const entry of entries) bytes += entry.payload.length;
+      if (bytes >= POLL_BYTES_MAX) break;
+    }
+    // Who came late in this answer comes first in the next one.
+    for (const { stream } of found) {
+      const served = this.#open.get(stream);
+      if (served !== undefined && this.#loaded.delete(served)) this.#loaded.add(served);
+    }
+    return found;
+  }
+
+  #forget(stream: Stream): void {
+    if (this.#open.get(stream.name) === stream) this.#open.delete(stream.name);
+    this.#loaded.delete(stream);
+  }
+
+  #trim(group: number, logStream: string, through: number): void {
+    let points = this.#trims.get(group);
+    if (points === undefined) {
+      points = new Map();
+      this.#trims.set(group, points);
+    }
+    points.set(logStream, Math.max(through, points.get(logStream) ?? 0));
+    this.#trimTimer ??= setTimeout(() => this.#sendTrims(), TRIM_DELAY_MS);
+  }
+
+  #sendTrims(): void {
+    this.#trimTimer = undefined;
+    for (const [group, streams] of this.#trims) {
+      const points: TrimPoint[] = [...streams].map(([stream, through]) => ({ stream, through }));
+      groupOf(this.#parts, group).trim(points);
+    }
+    this.#trims.clear();
+  }
+}
+
+function stopped(): RpcError {
+  return new RpcError("UNAVAILABLE", "this process is stopping; call another replica");
+}

@@ -1,0 +1,223 @@
+/**
+ * Three campuses of queue logs and queue services in one process, joined by in-memory wires. A campus
+ * or a single log can be taken away and brought back; what a log had made durable stays in its files.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { EmbeddedLog } from "../../queuelog/storage/embedded.ts";
+import type { LogEngine } from "../../queuelog/storage/engine.ts";
+import { NodeFolder } from "../../queuelog/storage/files.ts";
+import { serveLog } from "../../queuelog/handlers.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
+import { type Callee, Client } from "../../svrkit/client.ts";
+import { RpcError } from "../../svrkit/errors.ts";
+import { silentLogger } from "../../svrkit/log.ts";
+import { Server } from "../../svrkit/server.ts";
+import { memoryWirePair } from "../../svrkit/transport/memory.ts";
+import type { Wire } from "../../svrkit/transport/wire.ts";
+import { Adoption } from "../adoption.ts";
+import { QueueClient, QueueReader } from "../client.ts";
+import { QueueHandlers } from "../handlers.ts";
+import { LogGroup } from "../log-group.ts";
+import type { SegmentStore } from "../segment-store.ts";
+import { Streams } from "../streams.ts";
+import { MemorySegmentStore } from "./memory-segment-store.ts";
+
+export const CAMPUSES = ["a", "b", "c"] as const;
+const GROUPS = [1, 2] as const;
+
+/** A log that can be taken away while its process goes on. */
+class SwitchedLog implements LogEngine {
+  engine: LogEngine | undefined;
+
+  #there(): LogEngine {
+    if (this.engine === undefined) throw new RpcError("UNAVAILABLE", "this log is down");
+    return this.engine;
+  }
+
+  async fence(...args: Parameters<LogEngine["fence"]>) {
+    return this.#there().fence(...args);
+  }
+
+  async append(...args: Parameters<LogEngine["append"]>) {
+    return this.#there().append(...args);
+  }
+
+  async read(...args: Parameters<LogEngine["read"]>) {
+    return this.#there().read(...args);
+  }
+
+  trim(...args: Parameters<LogEngine["trim"]>) {
+    this.engine?.trim(...args);
+  }
+
+  list() {
+    return this.#there().list();
+  }
+
+  async close() {
+    const { engine } = this;
+    this.engine = undefined;
+    await engine?.close();
+  }
+}
+
+class Campus {
+  readonly name: string;
+  readonly server: Server;
+  readonly client: Client;
+  readonly logs = new Map<number, SwitchedLog>();
+  readonly wires = new Set<Wire>();
+  stop: () => void = () => {};
+  streams: Streams | undefined;
+
+  constructor(name: string) {
+    this.name = name;
+    const identity = { process: `${name}/queue`, campus: name };
+    this.server = new Server(identity, silentLogger());
+    this.client = new Client(identity);
+  }
+}
+
+export class QueueCluster {
+  readonly dir = mkdtempSync(join(tmpdir(), "queue-cluster-"));
+  readonly store: SegmentStore = new MemorySegmentStore();
+  readonly #campuses = new Map<string, Campus>();
+  readonly #outside = new Client({ process: "test", campus: "" });
+  #incarnation = 0;
+
+  static async start(): Promise<QueueCluster> {
+    const cluster = new QueueCluster();
+    for (const name of CAMPUSES) await cluster.startCampus(name);
+    return cluster;
+  }
+
+  isUp(name: string): boolean {
+    return this.#campuses.has(name);
+  }
+
+  async startCampus(name: string): Promise<void> {
+    const campus = new Campus(name);
+    for (const group of GROUPS) {
+      const log = new SwitchedLog();
+      campus.logs.set(group, log);
+      serveLog(campus.server, group, log);
+      await this.#openLog(campus, group);
+    }
+    this.#campuses.set(name, campus);
+    this.#startQueue(campus);
+  }
+
+  #startQueue(campus: Campus): void {
+    const groups = new Map(
+      GROUPS.map((group) => [group, new LogGroup(group, this.#callee(campus, `log-${group}`))]),
+    );
+    this.#incarnation += 1;
+    let openings = 0;
+    const streams = new Streams({
+      groups,
+      store: this.store,
+      process: `${campus.name}.${this.#incarnation}`,
+      nextOpening: () => {
+        openings += 1;
+        return openings;
+      },
+    });
+    const log = silentLogger();
+    const own = CAMPUSES.findIndex((name) => name === campus.name);
+    const queues = this.#callee(campus, "queue");
+    new QueueHandlers({ streams, queues, own, log }).register(campus.server);
+    const adoption = new Adoption({ groups, queues, own, log });
+    adoption.start();
+    campus.streams = streams;
+    campus.stop = () => {
+      adoption.stop();
+      streams.stop();
+      campus.client.stop();
+    };
+  }
+
+  /** As kill -9 leaves it: connections end, memory is gone. */
+  async stopCampus(name: string): Promise<void> {
+    const campus = this.#campuses.get(name)!;
+    this.#campuses.delete(name);
+    for (const wire of campus.wires) wire.close();
+    campus.stop();
+    for (const log of campus.logs.values()) await log.close();
+  }
+
+  async stopLog(name: string, group: number): Promise<void> {
+    await this.#campuses.get(name)?.logs.get(group)!.close();
+  }
+
+  async startLog(name: string, group: number): Promise<void> {
+    const campus = this.#campuses.get(name);
+    if (campus !== undefined) await this.#openLog(campus, group);
+  }
+
+  /** Logs that are up, of a group. */
+  logsUp(group: number): string[] {
+    return [...this.#campuses.values()]
+      .filter((campus) => campus.logs.get(group)!.engine !== undefined)
+      .map((campus) => campus.name);
+  }
+
+  async #openLog(campus: Campus, group: number): Promise<void> {
+    campus.logs.get(group)!.engine ??= await EmbeddedLog.open({
+      folder: new NodeFolder(join(this.dir, campus.name, String(group))),
+      segmentBytes: 1024 * 1024,
+      cacheBytesMax: 256 * 1024,
+      nowMs: monotonicMs,
+      fatal: (error) => {
+        throw error;
+      },
+    });
+  }
+
+  #callee(from: Campus, service: string): Callee {
+    return from.client.calleeFrom(service, this.#addresses(from), {
+      caller: service,
+      local: from.server,
+    });
+  }
+
+  #addresses(from: Campus | undefined) {
+    return CAMPUSES.map((name) => ({
+      campus: name,
+      label: `campus ${name}`,
+      dial: async () => {
+        const to = this.#campuses.get(name);
+        if (to === undefined) throw new Error("connection refused");
+        const [near, far] = memoryWirePair();
+        to.server.accept(far);
+        for (const end of [to, from]) end?.wires.add(near);
+        return near;
+      },
+    }));
+  }
+
+  /** A client in no campus. */
+  clientOutside(): QueueClient {
+    const addresses = this.#addresses(undefined);
+    return new QueueClient(this.#outside.calleeFrom("queue", addresses, { caller: "test" }));
+  }
+
+  clientIn(name: string): QueueClient {
+    return new QueueClient(this.#callee(this.#campuses.get(name)!, "queue"));
+  }
+
+  calleeIn(name: string): Callee {
+    return this.#callee(this.#campuses.get(name)!, "queue");
+  }
+
+  reader(name: string): QueueReader {
+    return new QueueReader(this.calleeIn(name), name);
+  }
+
+  async stop(): Promise<void> {
+    for (const name of [...this.#campuses.keys()]) await this.stopCampus(name);
+    this.#outside.stop();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
