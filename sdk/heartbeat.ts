@@ -5,8 +5,8 @@
  * when it stays silent for DEAD_AFTER_MS more: a slow service does not kill a connection, because
  * the ping is answered by access itself. An idle connection is pinged now and then.
  */
-export const PING_AFTER_MS = 300;
-export const DEAD_AFTER_MS = 500;
+const PING_AFTER_MS = 300;
+const DEAD_AFTER_MS = 500;
 const IDLE_PING_MS = 20_000;
 const IDLE_DEAD_MS = 5_000;
 

@@ -2,7 +2,7 @@
  * One timer for everything in this process that looks at the clock now and then: thousands of
  * clients then cost one timer, and no message needs one of its own. It runs while anybody ticks.
  */
-export const TICK_MS = 50;
+const TICK_MS = 50;
 
 export interface Ticking {
   /** `nowMs`: monotonic. `lateMs`: how long this process could not listen (its loop was busy). */

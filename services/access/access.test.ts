@@ -255,7 +255,14 @@ const bodies: [string, string | Uint8Array<ArrayBuffer>, number, string][] = [
   ["another type", "[]", 400, "INVALID_ARGUMENT"],
   ["an unknown field", '{"nope":1}', 400, "INVALID_ARGUMENT"],
   ["a number as text", '{"text":1}', 400, "INVALID_ARGUMENT"],
-  ["bad UTF-8", Uint8Array.from(Buffer.from('{"text":"\xff"}', "latin1")), 400, "INVALID_ARGUMENT"],
+  [
+    "bad UTF-8",
+    Uint8Array.from(
+      Buffer.from('{"clientMessageId":"cb","userId":"u-bob","text":"\xff"}', "latin1"),
+    ),
+    400,
+    "INVALID_ARGUMENT",
+  ],
   [
     "half a surrogate pair",
     '{"clientMessageId":"c","userId":"u-bob","text":"\\ud800"}',
@@ -373,9 +380,16 @@ describe("access: limits and life", () => {
   });
 
   test("a campus that is cut off answers nobody, and goes on where it was when it joins", async () => {
+    const before = platform.backend.calls;
     const socket = await RawSocket.open(url);
     await socket.attach(ticketOf(ANN));
+    const underWay = Promise.withResolvers<void>();
+    platform.backend.beforeSend = () => underWay.promise;
+    socket.webSocket.send(toBytes(encodeClientFrame, { id: 499, kind }));
+    await until(() => platform.backend.calls > before);
     border.cut();
+    underWay.resolve();
+    platform.backend.beforeSend = async () => {};
     const { calls } = platform.backend;
     socket.webSocket.send(toBytes(encodeClientFrame, { id: 500, kind }));
     const newSocket = RawSocket.open(url);
@@ -385,8 +399,10 @@ describe("access: limits and life", () => {
     short.then(() => answered.push("http"));
     await expect(socket.ping(300)).rejects.toThrow("no such frame");
     expect(answered).toEqual([]);
+    expect(socket.frames).toEqual([]);
     expect(platform.backend.calls).toBe(calls);
     border.join();
+    await socket.take((f) => f.id === 499);
     await socket.take((f) => f.id === 500);
     expect(platform.backend.calls).toBe(calls + 1);
     await socket.take((f) => f.kind?.case === "pong");

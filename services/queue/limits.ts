@@ -26,8 +26,13 @@ export const LOG_REST_MS = 500;
 export const STORE_TIMEOUT_MS = 3_000;
 /** Attempts to open a stream while others open it too. */
 export const OPEN_ATTEMPTS_MAX = 8;
-/** Trims are gathered for so long. */
-export const TRIM_DELAY_MS = 100;
+/**
+ * The logs keep what was consumed for so long: a producer whose acknowledgement got lost with a campus
+ * repeats its append within this time, and its id is still found.
+ */
+export const TRIM_DELAY_MS = 2_000;
+/** Ids of consumed entries that a stream's writer remembers for the same reason. */
+export const CONSUMED_IDS_MAX = 4_096;
 /** Streams whose entries nobody consumes are looked for so often ... */
 export const ADOPT_INTERVAL_MS = 400;
 /** ... and are those with an entry of this age. */

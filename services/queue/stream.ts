@@ -11,7 +11,13 @@ import type { Segment, StreamRecord } from "../../protos/gen/tricampus/queue/v1/
 import type { Epoch, LogEntry } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
-import { BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OLDER_RETRY_MS } from "./limits.ts";
+import {
+  BACKLOG_BYTES_MAX,
+  BATCH_BYTES_MAX,
+  BATCH_ENTRIES_MAX,
+  CONSUMED_IDS_MAX,
+  OLDER_RETRY_MS,
+} from "./limits.ts";
 import {
   batches,
   fenceSegment,
@@ -99,6 +105,7 @@ export class Stream {
     const { firstSlot } = lastSegment(opened.record);
     this.#backlog = new Backlog(
       isNumbered ? firstSlot - 1 + opened.tail.consumedThrough : undefined,
+      { consumedIdsMax: CONSUMED_IDS_MAX },
     );
     for (const entry of opened.tail.entries) this.#backlog.push(kept(entry));
     if (!isNumbered) this.#bringInOlder([]);

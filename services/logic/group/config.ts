@@ -2,5 +2,3 @@ import { z } from "zod";
 import { membersMax } from "./size.ts";
 
 export const groupOptions = z.strictObject({ membersMax });
-
-export type GroupOptions = z.infer<typeof groupOptions>;

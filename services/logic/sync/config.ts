@@ -8,5 +8,3 @@ export const syncOptions = z.strictObject({
   /** Own messages that are checked and finished in the background at once. */
   finishesInFlightMax: z.int().min(1).max(1_000).default(32),
 });
-
-export type SyncOptions = z.infer<typeof syncOptions>;

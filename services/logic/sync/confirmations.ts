@@ -12,7 +12,7 @@ import type { Logger } from "../../svrkit/log.ts";
 import { RecentlyUsed } from "../recently-used.ts";
 
 const BATCH_MAX = 500;
-const TIMEOUT_MS = 2_000;
+const TIMEOUT_MS = 1_000;
 
 export interface ConfirmationOptions {
   readonly everyMs: number;

@@ -6,5 +6,3 @@ export const textOptions = z.strictObject({
   /** Conversations of which the recipient's mark is remembered. */
   marksRememberedMax: z.int().min(1).max(1_000_000).default(20_000),
 });
-
-export type TextOptions = z.infer<typeof textOptions>;

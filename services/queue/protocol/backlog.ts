@@ -25,13 +25,18 @@ export class Backlog {
   #head = 0;
   #consumedThrough: number | undefined;
   readonly #positions = new Map<string, number>();
+  /** Slots of the last consumed ids, the oldest first. */
+  readonly #consumedIds = new Map<string, number>();
   /** Positions count over the life of the backlog: the entry at #entries[i] has #first + i. */
   #first = 0;
   bytes = 0;
 
+  readonly #consumedIdsMax: number;
+
   /** `consumedThrough` undefined: not numbered yet. */
-  constructor(consumedThrough: number | undefined) {
+  constructor(consumedThrough: number | undefined, options: { readonly consumedIdsMax: number }) {
     this.#consumedThrough = consumedThrough;
+    this.#consumedIdsMax = options.consumedIdsMax;
   }
 
   get length(): number {
@@ -52,10 +57,11 @@ export class Backlog {
     return this.#slotAt(position);
   }
 
-  /** The slot of an entry that is here, 0 while it has none; undefined when the id is not here. */
+  /** The slot of an entry that is, or lately was, here; 0 while it has none; undefined: not known. */
   slotOf(id: Uint8Array): number | undefined {
-    const position = this.#positions.get(keyOf(id));
-    return position === undefined ? undefined : this.#slotAt(position);
+    const key = keyOf(id);
+    const position = this.#positions.get(key);
+    return position === undefined ? this.#consumedIds.get(key) : this.#slotAt(position);
   }
 
   /** The older part of the stream, and through which slot that was consumed. */
@@ -113,7 +119,13 @@ export class Backlog {
     const entry = this.#entries[i]!;
     this.bytes -= sizeOf(entry);
     const key = keyOf(entry.id);
-    if (this.#positions.get(key) === this.#first + i) this.#positions.delete(key);
+    const position = this.#first + i;
+    if (this.#positions.get(key) !== position) return;
+    this.#positions.delete(key);
+    this.#consumedIds.set(key, this.#slotAt(position));
+    if (this.#consumedIds.size <= this.#consumedIdsMax) return;
+    const [oldest] = this.#consumedIds.keys();
+    this.#consumedIds.delete(oldest!);
   }
 
   #compact(): void {

@@ -9,7 +9,8 @@ import { CAMPUSES } from "./cluster.ts";
 export class Ledger {
   /** Ids in the order of their slots, by stream; voids left out. */
   readonly read = new Map<string, string[]>();
-  readonly slots = new Map<string, number>();
+  /** Where each was read, by stream and id. */
+  readonly slots = new Map<string, number[]>();
   readonly wrong: string[] = [];
   readonly #offsets = new Map<string, number>();
 
@@ -27,7 +28,8 @@ export class Ledger {
       const ids = this.read.get(stream) ?? [];
       ids.push(id);
       this.read.set(stream, ids);
-      this.slots.set(`${stream}/${id}`, entry.slot);
+      const key = `${stream}/${id}`;
+      this.slots.set(key, [...(this.slots.get(key) ?? []), entry.slot]);
     }
     return this.#offsets.get(stream) ?? 0;
   }
