@@ -29,12 +29,15 @@ export const demoCommand: CommandDefinition = {
     const dataDir = mkdtempSync(join(tmpdir(), "tricampus-demo-"));
     const config = checkConfig({ dataDir });
     const platform = new Platform({ ...config, basePort: await findBasePort(config) });
+    let clean = false;
     const stop = async () => {
       await platform.kill();
-      rmSync(dataDir, { recursive: true, force: true });
+      if (clean) rmSync(dataDir, { recursive: true, force: true });
+      else say(`the platform's data and logs are kept in ${dataDir}`);
     };
-    process.once("SIGINT", () => void stop().finally(() => process.exit(EXIT.failed)));
-    process.once("SIGTERM", () => void stop().finally(() => process.exit(EXIT.failed)));
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => void stop().finally(() => process.exit(EXIT.failed)));
+    }
     try {
       say("Starting three campuses: a, b and c.");
       await platform.start();
@@ -53,7 +56,8 @@ export const demoCommand: CommandDefinition = {
       });
       printTimeline(outcome, call.json);
       printOutcome(outcome, call.json);
-      return isClean(outcome.result) ? EXIT.ok : EXIT.failed;
+      clean = isClean(outcome.result);
+      return clean ? EXIT.ok : EXIT.failed;
     } finally {
       await stop();
     }

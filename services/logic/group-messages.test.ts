@@ -179,6 +179,26 @@ test("M3: a worker that takes over delivers what was numbered, and nothing twice
   await expectInbox(cid, ["4 JOINED", "5 k3"]);
 });
 
+test("M2: an inbox that lacks messages noted as delivered gets them first", async () => {
+  const [ann, bob] = newUsers(2) as [string, string];
+  const groupId = await create(ann, [bob]);
+  await allConsumed(groupId);
+  await campuses.stopFanout();
+  const slots = campuses.queue.entries(groupId).length;
+  campuses.queue.put(groupId, { id: Buffer.from("x"), payload: Buffer.alloc(0) });
+  const message = {
+    ...{ messageId: `${groupId}-2`, conversationId: groupId, sequence: 2, senderId: ann },
+    ...{ clientMessageId: "k1", text: "x", acceptedAtMs: 1, notice: undefined },
+  };
+  await campuses.callee("group-data", "fanout").call(GroupData.apply, {
+    ...{ groupId, fromSlot: slots, throughSlot: slots + 1, lastSequence: 1, messages: [message] },
+    ...{ members: [], forgotten: [], refused: [], deliveredSequence: 2 },
+  });
+  await campuses.startFanout({ membersMax: MEMBERS_MAX });
+  await send(ann, groupId, "k2");
+  for (const user of [ann, bob]) await expectInbox(user, ["1 CREATED", "2 k1", "3 k2"]);
+});
+
 /** What a worker leaves that dies after numbering two entries and delivering one to one member. */
 async function leaveHalfway(groupId: string, users: { ann: string; bob: string; cid: string }) {
   const message = (sequence: number, clientMessageId: string) => ({
