@@ -1,0 +1,126 @@
+import { afterEach, expect, test } from "vitest";
+import type {
+  StreamEntries,
+  StreamPosition,
+} from "../../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import { RpcError } from "../../svrkit/errors.ts";
+import { silentLogger } from "../../svrkit/log.ts";
+import type { SlotEntry } from "./plan/batch.ts";
+import { Streams } from "./streams.ts";
+
+/** The queue's edge: gives what was not given, and notes what is consumed. */
+class QueueEdge {
+  readonly lengths = new Map<string, number>();
+  readonly consumedThrough = new Map<string, number>();
+  fails = 0;
+
+  async poll({ positions }: { positions: readonly StreamPosition[] }): Promise<StreamEntries[]> {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (this.fails-- > 0) throw new RpcError("UNAVAILABLE", "no queue");
+    const given = new Map(positions.map(({ stream, through }) => [stream, through]));
+    return [...this.lengths].flatMap(([stream, length]) => {
+      const after = Math.max(this.consumedThrough.get(stream) ?? 0, given.get(stream) ?? 0);
+      const entries = Array.from({ length: Math.max(0, length - after) }, (_, i) => {
+        const slot = after + i + 1;
+        return { slot, id: Buffer.from(`${slot}`), payload: Buffer.alloc(0), void: false };
+      });
+      return entries.length === 0 ? [] : [{ stream, after, entries }];
+    });
+  }
+
+  async consumed(positions: readonly StreamPosition[]): Promise<void> {
+    for (const { stream, through } of positions) this.consumedThrough.set(stream, through);
+  }
+}
+
+const stop = { now: async () => {} };
+afterEach(() => stop.now());
+
+function run(step: (stream: string, entries: readonly SlotEntry[]) => Promise<number>) {
+  const queue = new QueueEdge();
+  const stopping = new AbortController();
+  const parts = { queue, worker: { step }, log: silentLogger(), stopped: stopping.signal };
+  const running = new Streams({ ...parts, streamsMax: 2 }).run();
+  stop.now = async () => {
+    stopping.abort();
+    await running;
+  };
+  return { queue, stopping, running };
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test("streams: one step at a time a stream, streams side by side up to the limit", async () => {
+  const busy = new Set<string>();
+  let most = 0;
+  const { queue } = run(async (stream, entries) => {
+    expect(busy.has(stream)).toBe(false);
+    busy.add(stream);
+    most = Math.max(most, busy.size);
+    await pause(5);
+    busy.delete(stream);
+    return entries[0]!.slot;
+  });
+  for (const stream of ["g1", "g2", "g3"]) queue.lengths.set(stream, 3);
+  const done = { g1: 3, g2: 3, g3: 3 };
+  await expect.poll(() => Object.fromEntries(queue.consumedThrough)).toEqual(done);
+  expect(most).toBe(2);
+});
+
+test("streams: what comes during a step makes the next one", async () => {
+  const steps: number[][] = [];
+  const { queue } = run(async (_stream, entries) => {
+    steps.push(entries.map((entry) => entry.slot));
+    await pause(30);
+    return entries.at(-1)!.slot;
+  });
+  queue.lengths.set("g1", 1);
+  await expect.poll(() => steps.length).toBe(1);
+  queue.lengths.set("g1", 4);
+  await expect.poll(() => queue.consumedThrough.get("g1")).toBe(4);
+  expect(steps).toEqual([[1], [2, 3, 4]]);
+});
+
+test("streams: a step that fails is taken again, and nothing is consumed before it worked", async () => {
+  let attempts = 0;
+  const { queue } = run(async (_stream, entries) => {
+    attempts += 1;
+    expect(queue.consumedThrough.size).toBe(0);
+    if (attempts === 1) throw new RpcError("UNAVAILABLE", "no quorum");
+    return attempts === 2 ? 0 : entries.at(-1)!.slot;
+  });
+  queue.lengths.set("g1", 2);
+  await expect.poll(() => queue.consumedThrough.get("g1")).toBe(2);
+  expect(attempts).toBe(3);
+});
+
+test("streams: a queue that does not answer is asked again", async () => {
+  const { queue } = run(async (_stream, entries) => entries.at(-1)!.slot);
+  queue.fails = 2;
+  queue.lengths.set("g1", 1);
+  await expect.poll(() => queue.consumedThrough.get("g1")).toBe(1);
+});
+
+test("streams: a long stream goes through a bounded buffer", async () => {
+  let longest = 0;
+  const { queue } = run(async (_stream, entries) => {
+    longest = Math.max(longest, entries.length);
+    await pause(1);
+    return entries[Math.min(199, entries.length - 1)]!.slot;
+  });
+  queue.lengths.set("g1", 3_000);
+  await expect.poll(() => queue.consumedThrough.get("g1"), { timeout: 5_000 }).toBe(3_000);
+  expect(longest).toBe(1_000);
+});
+
+test("streams: the stop ends a step that fails for ever", async () => {
+  const { queue, stopping, running } = run(async () => {
+    await pause(1);
+    stopping.signal.throwIfAborted();
+    throw new RpcError("UNAVAILABLE", "no quorum");
+  });
+  queue.lengths.set("g1", 1);
+  await pause(20);
+  stopping.abort();
+  await running;
+});
