@@ -35,9 +35,13 @@ async function serve(): Promise<void> {
 
 async function measure(): Promise<void> {
   const child = fork(import.meta.filename, ["--serve"]);
-  const port = await new Promise<number>((resolve) => child.once("message", (p) => resolve(Number(p))));
+  const port = await new Promise<number>((resolve) =>
+    child.once("message", (p) => resolve(Number(p))),
+  );
   const client = new Client({ process: "bench/client", campus: "a" });
-  const echo = client.callee("echo", [{ campus: "b", host: "127.0.0.1", port }], { caller: "bench" });
+  const echo = client.callee("echo", [{ campus: "b", host: "127.0.0.1", port }], {
+    caller: "bench",
+  });
   const payload = Buffer.alloc(Number(values.bytes), 7);
   const latencies: number[] = [];
   const warmUpUntil = monotonicMs() + 1_000;

@@ -90,9 +90,16 @@ async function measure(): Promise<void> {
     const dir = join(root, campus);
     mkdirSync(dir, { recursive: true });
     writeFileSync(join(dir, BOOTSTRAP_FILE), "");
-    const profile = process.env["CPU_PROFILE"] === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${process.env["CPU_PROFILE"]}`];
-    const child = fork(import.meta.filename, ["--serve", String(number), "--dir", dir], { execArgv: profile });
-    const port = await new Promise<number>((resolve) => child.once("message", (p) => resolve(Number(p))));
+    const profile =
+      process.env["CPU_PROFILE"] === undefined
+        ? []
+        : ["--cpu-prof", `--cpu-prof-dir=${process.env["CPU_PROFILE"]}`];
+    const child = fork(import.meta.filename, ["--serve", String(number), "--dir", dir], {
+      execArgv: profile,
+    });
+    const port = await new Promise<number>((resolve) =>
+      child.once("message", (p) => resolve(Number(p))),
+    );
     children.push(child);
     addresses.push({ campus, host: "127.0.0.1", port });
   }
@@ -142,13 +149,20 @@ function put(i: number) {
   return { key: keyOf(i), write: { case: "put" as const, value }, expectedVersion: undefined };
 }
 
-async function run(name: string, children: readonly ChildProcess[], operate: (i: number) => Promise<void>) {
+async function run(
+  name: string,
+  children: readonly ChildProcess[],
+  operate: (i: number) => Promise<void>,
+) {
   const keys = Number(values.keys);
   const latencies: number[] = [];
   const from = monotonicMs() + WARM_UP_MS;
   const until = from + Number(values.seconds) * 1_000;
   let before: Facts[] = [];
-  setTimeout(() => Promise.all(children.map(factsOf)).then((facts) => (before = facts)), WARM_UP_MS);
+  setTimeout(
+    () => Promise.all(children.map(factsOf)).then((facts) => (before = facts)),
+    WARM_UP_MS,
+  );
   let failed = 0;
   const loop = async () => {
     for (let now = monotonicMs(); now < until; ) {
@@ -162,7 +176,10 @@ async function run(name: string, children: readonly ChildProcess[], operate: (i:
   const after = await Promise.all(children.map(factsOf));
   latencies.sort((a, b) => a - b);
   const sum = (counter: string) => total(after, counter) - total(before, counter);
-  const cpuUs = after.reduce((n, f, i) => n + f.cpu.user + f.cpu.system - before[i]!.cpu.user - before[i]!.cpu.system, 0);
+  const cpuUs = after.reduce(
+    (n, f, i) => n + f.cpu.user + f.cpu.system - before[i]!.cpu.user - before[i]!.cpu.system,
+    0,
+  );
   return {
     operation: name,
     perSecond: Math.round(latencies.length / Number(values.seconds)),
@@ -180,5 +197,8 @@ async function run(name: string, children: readonly ChildProcess[], operate: (i:
 }
 
 function total(facts: readonly Facts[], counter: string): number {
-  return facts.reduce((sum, f) => sum + (f.counters.find(([name]) => name === counter)?.[1] ?? 0), 0);
+  return facts.reduce(
+    (sum, f) => sum + (f.counters.find(([name]) => name === counter)?.[1] ?? 0),
+    0,
+  );
 }

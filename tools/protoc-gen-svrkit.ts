@@ -47,9 +47,10 @@ function generateFile(f: GeneratedFile, file: DescFile): void {
         throw new Error(`${method}: only unary methods are supported`);
       const input = messageName(method.input);
       const output = messageName(method.output);
-      f.print(
-        `  ${method.localName}: defineMethod<${input}, ${output}>("${service.typeName}/${method.name}", encode${input}, decode${input}, encode${output}, decode${output}),`,
-      );
+      const codecs = [input, output].map((name) => `encode${name}, decode${name}`).join(", ");
+      const types = `${input}, ${output}`;
+      const name = `"${service.typeName}/${method.name}"`;
+      f.print(`  ${method.localName}: defineMethod<${types}>(${name}, ${codecs}),`);
     }
     f.print(`} as const;`);
     f.print();
@@ -268,9 +269,9 @@ function encodeOne(field: DescField, value: string): string[] {
 function encodeField(field: DescField): string[] {
   const value = `m.${field.localName}`;
   if (isPacked(field)) {
-    return [
-      `if (${value}.length > 0) { w.tag(${tagOf(field)}); const at = w.fork(); for (const x of ${value}) w.${kindOf(field)}(x); w.join(at); }`,
-    ];
+    const elements = `for (const x of ${value}) w.${kindOf(field)}(x);`;
+    const part = `w.tag(${tagOf(field)}); const at = w.fork(); ${elements} w.join(at);`;
+    return [`if (${value}.length > 0) { ${part} }`];
   }
   if (field.fieldKind === "list")
     return [`for (const x of ${value}) ${block(encodeOne(field, "x"))}`];

@@ -101,7 +101,11 @@ export class KvClient {
     return outcomes;
   }
 
-  #call<I extends { key: Key | undefined }, O>(method: Method<I, O>, request: I, options: CallOptions): Promise<O> {
+  #call<I extends { key: Key | undefined }, O>(
+    method: Method<I, O>,
+    request: I,
+    options: CallOptions,
+  ): Promise<O> {
     return this.#callee.call(method, request, { ...options, order: this.#order(keyOf(request)) });
   }
 
@@ -116,7 +120,9 @@ function keyOf(request: { key: Key | undefined }): Key {
 }
 
 function identified(options: CallOptions): CallOptions {
-  return options.operationId === undefined ? { ...options, operationId: newOperationId() } : options;
+  return options.operationId === undefined
+    ? { ...options, operationId: newOperationId() }
+    : options;
 }
 
 function outcomeOf(outcome: ChangeOutcome | undefined): ChangeReply | RpcError {

@@ -53,7 +53,9 @@ test("full disks: writes are refused with a clear error, reads go on, writes go 
 
 test("one full disk: the others serve", async () => {
   const faults = noFaults();
-  cluster = await startCluster({ files: (replica) => faultyFiles(replica === 1 ? faults : noFaults()) });
+  cluster = await startCluster({
+    files: (replica) => faultyFiles(replica === 1 ? faults : noFaults()),
+  });
   faults.writeError = "EROFS";
   for (let i = 0; i < 20; i++) await cluster.kv.write(put(`k${i}`, `${i}`));
   for (let i = 0; i < 20; i++) expect(await read(`k${i}`)).toBe(`${i}`);
@@ -63,12 +65,15 @@ test("S3: a replica whose disk was lost does not vote", async () => {
   cluster = await startCluster();
   await cluster.kv.write(put("x", "one"));
   await cluster.stop(2);
-  for (const name of readdirSync(cluster.dirs[2]!)) rmSync(join(cluster.dirs[2]!, name), { recursive: true });
+  for (const name of readdirSync(cluster.dirs[2]!))
+    rmSync(join(cluster.dirs[2]!, name), { recursive: true });
   await cluster.start(2);
   expect(cluster.replica(2).replica).toBeUndefined();
   expect(await cluster.kv.write(put("x", "two"))).toMatchObject({ applied: true });
   await cluster.stop(1);
-  await expect(cluster.kv.write(put("x", "three"), { timeoutMs: 800 })).rejects.toThrow(/may not vote|no replica/);
+  await expect(cluster.kv.write(put("x", "three"), { timeoutMs: 800 })).rejects.toThrow(
+    /may not vote|no replica/,
+  );
 });
 
 test("S3: a replica whose log is damaged in the middle does not vote", async () => {
@@ -78,7 +83,11 @@ test("S3: a replica whose log is damaged in the middle does not vote", async () 
     await cluster.kv.write(put("x", `value-${i}`));
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const logOf = () => readdirSync(cluster!.dirs[0]!).filter((name) => name.startsWith("log-")).sort().at(-1)!;
+  const logOf = () =>
+    readdirSync(cluster!.dirs[0]!)
+      .filter((name) => name.startsWith("log-"))
+      .sort()
+      .at(-1)!;
   const name = logOf();
   // A stop writes a checkpoint and removes the log: the crash left this one.
   const bytes = readFileSync(join(cluster.dirs[0]!, name));

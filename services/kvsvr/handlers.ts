@@ -19,7 +19,10 @@ import {
   type WriteReply,
   type WriteRequest,
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { type Owner, Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import {
+  type Owner,
+  Replica as ReplicaService,
+} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { type Call, NO_BYTES, remainingMs } from "../svrkit/call.ts";
 import { codes, RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
@@ -81,7 +84,11 @@ export class Handlers {
   #view(entry: Entry): TableView {
     const { register } = entry;
     const lastNumber = register.held.model === "table" ? register.held.lastNumber : 0;
-    return { version: register.heldVersion, lastNumber, row: (inner) => this.#replica.state.row(entry, inner) };
+    return {
+      version: register.heldVersion,
+      lastNumber,
+      row: (inner) => this.#replica.state.row(entry, inner),
+    };
   }
 
   async get(request: GetRequest, call: Call): Promise<GetReply> {
@@ -89,7 +96,8 @@ export class Handlers {
     const { held, heldVersion } = entry.register;
     if (held.model === "table") throw wrongModel("table");
     const state = held.model === "key" ? held.state : undefined;
-    if (state === undefined || state.deleted) return { found: false, value: NO_BYTES, version: heldVersion };
+    if (state === undefined || state.deleted)
+      return { found: false, value: NO_BYTES, version: heldVersion };
     return { found: true, value: state.value, version: heldVersion };
   }
 
@@ -120,7 +128,9 @@ export class Handlers {
         (reply) => ({ outcome: { case: "reply" as const, value: reply } }),
         (error: unknown) => {
           const { code, message } = RpcError.from(error);
-          return { outcome: { case: "failure" as const, value: { code: codes[code].number, message } } };
+          return {
+            outcome: { case: "failure" as const, value: { code: codes[code].number, message } },
+          };
         },
       ),
     );
@@ -139,9 +149,19 @@ export class Handlers {
     );
     return new Promise<O>((resolve, reject) => {
       const forward =
-        call.caller === CALLER ? undefined : (owner: Owner) => write.forward(owner).then((reply) => resolve(reply));
+        call.caller === CALLER
+          ? undefined
+          : (owner: Owner) => write.forward(owner).then((reply) => resolve(reply));
       const { deadlineMs, operationId } = call;
-      this.#proposals.submit(entry, packing, { request, operationId, deadlineMs, bytes, forward, resolve, reject });
+      this.#proposals.submit(entry, packing, {
+        request,
+        operationId,
+        deadlineMs,
+        bytes,
+        forward,
+        resolve,
+        reject,
+      });
     });
   }
 
@@ -152,13 +172,17 @@ export class Handlers {
   }
 
   async getRows(request: GetRowsRequest, call: Call): Promise<GetRowsReply> {
-    requireArgument(request.rows.length <= PAGE_ROWS_MAX, `at most ${PAGE_ROWS_MAX} rows in one call`);
+    requireArgument(
+      request.rows.length <= PAGE_ROWS_MAX,
+      `at most ${PAGE_ROWS_MAX} rows in one call`,
+    );
     const entry = await this.#readTable(request, call);
     const view = this.#view(entry);
     const rows: VersionedRow[] = [];
     for (const row of request.rows) {
       const stored = view.row(innerKey(ROW_CLASS.row, row));
-      if (stored !== undefined) rows.push({ row, value: stored.value, version: stored.version, deleted: false });
+      if (stored !== undefined)
+        rows.push({ row, value: stored.value, version: stored.version, deleted: false });
     }
     const marks = request.marks.map((name) => {
       const stored = view.row(innerKey(ROW_CLASS.mark, name));
@@ -170,7 +194,10 @@ export class Handlers {
   async scanRows(request: ScanRowsRequest, call: Call): Promise<ScanRowsReply> {
     const entry = await this.#readTable(request, call);
     const first = innerKey(ROW_CLASS.row, request.first);
-    const end = request.end.length > 0 ? innerKey(ROW_CLASS.row, request.end) : Buffer.from([ROW_CLASS.row + 1]);
+    const end =
+      request.end.length > 0
+        ? innerKey(ROW_CLASS.row, request.end)
+        : Buffer.from([ROW_CLASS.row + 1]);
     const page = new Page(request.limit);
     for (const row of this.#replica.state.rows(entry, { first, end, reverse: request.reverse })) {
       if (page.isFull) {
@@ -216,7 +243,12 @@ export class Handlers {
 }
 
 /** Registers both services of a replica. */
-export function register(server: Server, handlers: Handlers, replica: Replica, membership: Membership): void {
+export function register(
+  server: Server,
+  handlers: Handlers,
+  replica: Replica,
+  membership: Membership,
+): void {
   server.add(Kv.get, (request, call) => handlers.get(request, call));
   server.add(Kv.write, (request, call) => handlers.write(request, call));
   server.add(Kv.change, (request, call) => handlers.change(request, call));
@@ -261,7 +293,12 @@ function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
       write.resolve(outcome.reply);
       return;
     case "unknown":
-      write.reject(new RpcError("OUTCOME_UNKNOWN", "this operation is too old to say whether it ran: read, then decide"));
+      write.reject(
+        new RpcError(
+          "OUTCOME_UNKNOWN",
+          "this operation is too old to say whether it ran: read, then decide",
+        ),
+      );
       return;
     case "wrongModel":
       write.reject(wrongModel(outcome.model));
@@ -295,7 +332,10 @@ function checkChange(change: TableChange): number {
     requireArgument(operation !== undefined, "an operation without a kind");
     if (operation.case === "delete") bytes += checkRowKey(operation.value);
     else if (operation.case === "append") {
-      bytes += checkRowKey(operation.value.id) + operation.value.prefix.length + operation.value.value.length;
+      bytes +=
+        checkRowKey(operation.value.id) +
+        operation.value.prefix.length +
+        operation.value.value.length;
       checkRowKey(Buffer.concat([operation.value.prefix, Buffer.alloc(8)]));
     } else bytes += checkRowKey(operation.value.row) + operation.value.value.length;
   }

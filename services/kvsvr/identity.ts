@@ -5,8 +5,18 @@
  * start. Each replica remembers both of the others: an empty disk shows as another disk id, an older
  * copy put back as an incarnation that does not rise. Neither may vote.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from "node:fs";
+
 import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { raiseIncarnation } from "../svrkit/ids.ts";
@@ -16,7 +26,10 @@ export const BOOTSTRAP_FILE = "bootstrap";
 const DISK_FILE = "disk-id";
 const MET_FILE = "replicas-met.json";
 
-const metSchema = z.record(z.string(), z.object({ diskId: z.string(), incarnation: z.number().int().min(1) }));
+const metSchema = z.record(
+  z.string(),
+  z.object({ diskId: z.string(), incarnation: z.number().int().min(1) }),
+);
 
 export interface Met {
   /** Hex. */
@@ -30,7 +43,10 @@ export type Introduction = { verdict: "welcome" } | { verdict: "refused"; reason
 export function judgeIntroduction(remembered: Met | undefined, claimed: Met): Introduction {
   if (remembered === undefined) return { verdict: "welcome" };
   if (remembered.diskId !== claimed.diskId) {
-    return { verdict: "refused", reason: "its disk is not the one this group knows: it has lost its memory" };
+    return {
+      verdict: "refused",
+      reason: "its disk is not the one this group knows: it has lost its memory",
+    };
   }
   if (claimed.incarnation < remembered.incarnation) {
     return { verdict: "refused", reason: "its disk is an older copy of the one this group knows" };

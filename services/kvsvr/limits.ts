@@ -40,7 +40,7 @@ export const PIPELINE_BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
 export const LOG_RECORD_BYTES_MAX = FRAME_BYTES_MAX;
 /** Dirty state is written to the state engine when it is this old or this large. */
 export const CHECKPOINT_INTERVAL_MS = 30_000;
-export const CHECKPOINT_DIRTY_BYTES = 64 * 1024 * 1024;
+export const CHECKPOINT_DIRTY_BYTES = 24 * 1024 * 1024;
 /** Entries written in one turn of the event loop, so that a checkpoint does not stop the replica. */
 export const CHECKPOINT_CHUNK = 250;
 

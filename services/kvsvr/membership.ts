@@ -2,7 +2,11 @@
  * Meeting the others (S3): at every start a replica introduces itself to both. Until one of them
  * welcomes it, it neither votes nor serves; when one refuses it, it stays barred and says why.
  */
-import { type IntroduceReply, type IntroduceRequest, Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import {
+  type IntroduceReply,
+  type IntroduceRequest,
+  Replica as ReplicaService,
+} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { type Identity, judgeIntroduction } from "./identity.ts";
 import type { Repair } from "./repair.ts";
@@ -28,14 +32,25 @@ export class Membership {
   }
 
   async #introduce(peer: number): Promise<void> {
-    for (let pauseMs = RETRY_FIRST_MS; !this.#stopped; pauseMs = Math.min(RETRY_LAST_MS, pauseMs * 2)) {
+    for (
+      let pauseMs = RETRY_FIRST_MS;
+      !this.#stopped;
+      pauseMs = Math.min(RETRY_LAST_MS, pauseMs * 2)
+    ) {
       try {
-        const reply = await this.#replica.peers.call(peer, ReplicaService.introduce, this.#ownIntroduction());
+        const reply = await this.#replica.peers.call(
+          peer,
+          ReplicaService.introduce,
+          this.#ownIntroduction(),
+        );
         if (reply.refused !== "") this.#bar(reply.refused);
         else if (this.#meet(reply)) this.#welcomed(peer);
         return;
       } catch (error) {
-        this.#replica.log.debug({ peer, reason: RpcError.from(error).message }, "not introduced yet");
+        this.#replica.log.debug(
+          { peer, reason: RpcError.from(error).message },
+          "not introduced yet",
+        );
         await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
       }
     }
@@ -62,7 +77,10 @@ export class Membership {
 
   /** Another replica introduces itself: judged by what is remembered of it. */
   introduced(request: IntroduceRequest): IntroduceReply {
-    const claimed = { diskId: Buffer.from(request.diskId).toString("hex"), incarnation: request.incarnation };
+    const claimed = {
+      diskId: Buffer.from(request.diskId).toString("hex"),
+      incarnation: request.incarnation,
+    };
     const remembered = this.#identity.met(request.replica);
     const judged = judgeIntroduction(remembered, claimed);
     const { self, epoch } = this.#replica;
@@ -72,7 +90,11 @@ export class Membership {
       if (remembered !== undefined && claimed.incarnation > remembered.incarnation) {
         this.#repair.compareLater(request.replica);
       }
-    } else this.#replica.log.warn({ replica: request.replica, reason: judged.reason }, "a replica was refused");
+    } else
+      this.#replica.log.warn(
+        { replica: request.replica, reason: judged.reason },
+        "a replica was refused",
+      );
     return {
       replica: self.replica,
       diskId: Buffer.from(this.#identity.diskId, "hex"),
@@ -85,10 +107,16 @@ export class Membership {
   }
 
   #meet(reply: IntroduceReply): boolean {
-    const claimed = { diskId: Buffer.from(reply.diskId).toString("hex"), incarnation: reply.incarnation };
+    const claimed = {
+      diskId: Buffer.from(reply.diskId).toString("hex"),
+      incarnation: reply.incarnation,
+    };
     const judged = judgeIntroduction(this.#identity.met(reply.replica), claimed);
     if (judged.verdict === "refused") {
-      this.#replica.log.warn({ replica: reply.replica, reason: judged.reason }, "a replica answered that is not the one known");
+      this.#replica.log.warn(
+        { replica: reply.replica, reason: judged.reason },
+        "a replica answered that is not the one known",
+      );
       return false;
     }
     this.#identity.remember(reply.replica, claimed);

@@ -44,7 +44,10 @@ export interface OpenReplica {
 export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
   const identity = Identity.open(edges.dir);
   if (identity === undefined) {
-    return refusing(edges, "its disk is empty and nobody allowed it to begin anew: it has lost its memory");
+    return refusing(
+      edges,
+      "its disk is empty and nobody allowed it to begin anew: it has lost its memory",
+    );
   }
   try {
     return assemble(edges, identity, await openState(edges));

@@ -31,7 +31,12 @@ export class Peers {
   }
 
   /** One attempt; rejects when the peer refuses, fails or stays silent. */
-  call<I, O>(replica: number, method: Method<I, O>, request: I, timeoutMs: number = PEER_TIMEOUT_MS): Promise<O> {
+  call<I, O>(
+    replica: number,
+    method: Method<I, O>,
+    request: I,
+    timeoutMs: number = PEER_TIMEOUT_MS,
+  ): Promise<O> {
     return this.#callee.callOne(replica, method, request, { timeoutMs });
   }
 

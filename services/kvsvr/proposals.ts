@@ -6,15 +6,35 @@
  * A write is answered when its version is durable at two replicas. The third learns it through the
  * pipeline. What this replica finds half done it finishes before it proposes anything of its own.
  */
-import { type Ballot, type Decision, type Owner, Replica as ReplicaService, type VoteReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import {
+  type Ballot,
+  type Decision,
+  type Owner,
+  Replica as ReplicaService,
+  type VoteReply,
+} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
-import { DUEL_PAUSE_MS, HEDGE_MS, HEDGE_MS_MAX, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
+import {
+  DUEL_PAUSE_MS,
+  HEDGE_MS,
+  HEDGE_MS_MAX,
+  PACK_BYTES_MAX,
+  PACK_CHANGES_MAX,
+  WAITING_PER_KEY_MAX,
+} from "./limits.ts";
 import { compareBallots, isSameOwner, NO_BALLOT, REPLICAS } from "./protocol/ballot.ts";
 import type { Composed } from "./protocol/compose.ts";
 import { withDigest } from "./protocol/digest.ts";
-import { type Answer, chooseWay, judge, readAnswer, type Verdict, valueToFinish } from "./protocol/proposer.ts";
+import {
+  type Answer,
+  chooseWay,
+  judge,
+  readAnswer,
+  type Verdict,
+  valueToFinish,
+} from "./protocol/proposer.ts";
 import type { Known } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
@@ -67,7 +87,12 @@ export class Proposals {
     const item = { write, packing: packing as unknown as Packing<Write> };
     if (queue !== undefined) {
       if (queue.waiting.length >= WAITING_PER_KEY_MAX) {
-        write.reject(new RpcError("RESOURCE_EXHAUSTED", `${WAITING_PER_KEY_MAX} writes wait for this key; slow down`));
+        write.reject(
+          new RpcError(
+            "RESOURCE_EXHAUSTED",
+            `${WAITING_PER_KEY_MAX} writes wait for this key; slow down`,
+          ),
+        );
         return;
       }
       queue.waiting.push(item);
@@ -100,10 +125,11 @@ export class Proposals {
     try {
       const outcomes = await this.#decide(entry, packing, writes);
       if (outcomes === undefined) return; // forwarded: answered by the one that is ahead
-      writes.forEach((write, index) => packing.answer(write, outcomes[index]!));
+      for (const [index, write] of writes.entries()) packing.answer(write, outcomes[index]!);
     } catch (error) {
       const failure = RpcError.from(error);
-      if (!(error instanceof RpcError)) this.#replica.log.error({ err: error }, "a proposal failed unexpectedly");
+      if (!(error instanceof RpcError))
+        this.#replica.log.error({ err: error }, "a proposal failed unexpectedly");
       for (const write of writes) write.reject(failure);
     }
   }
@@ -117,7 +143,8 @@ export class Proposals {
     let seen = NO_BALLOT;
     let mayForward = writes.every((write) => write.forward !== undefined);
     for (let attempt = 0; ; attempt++) {
-      if (monotonicMs() > deadlineMs) throw new RpcError("NO_QUORUM", "no two replicas agreed before the deadline");
+      if (monotonicMs() > deadlineMs)
+        throw new RpcError("NO_QUORUM", "no two replicas agreed before the deadline");
       const way = chooseWay(entry.register, this.#replica.self, seen);
       if (way.way === "fetch") {
         await this.#repair.fetch(entry);
@@ -153,7 +180,10 @@ export class Proposals {
   #requireDisk(): void {
     const { refusing } = this.#replica.state;
     if (refusing === undefined) return;
-    throw new RpcError("STORAGE_REFUSED", `the disk takes no writes (${refusing}): free space or make it writable`);
+    throw new RpcError(
+      "STORAGE_REFUSED",
+      `the disk takes no writes (${refusing}): free space or make it writable`,
+    );
   }
 
   /** Nothing is to be written: true once the base is known to be the newest version. */
@@ -168,16 +198,25 @@ export class Proposals {
   }
 
   /** Phase one, then phase two with what it found or, when it found nothing, with our own value. */
-  async #prepared(entry: Entry, attempt: { ballot: Ballot; base: Known; own: Decision | undefined }) {
+  async #prepared(
+    entry: Entry,
+    attempt: { ballot: Ballot; base: Known; own: Decision | undefined },
+  ) {
     const { ballot, base, own } = attempt;
     const { version, digest: baseDigest } = base;
     const { peers, epoch } = this.#replica;
     const request = { key: entry.key, version: version + 1, ballot, baseDigest, epoch };
-    const promise = this.#ownVote(entry, { kind: "prepare", version: version + 1, ballot, baseDigest });
+    const promise = this.#ownVote(entry, {
+      kind: "prepare",
+      version: version + 1,
+      ballot,
+      baseDigest,
+    });
     const { verdict, answers } = await this.#collect(entry, promise, 0, (peer) =>
       peers.call(peer, ReplicaService.prepare, request),
     );
-    if (verdict.verdict !== "majority") return verdict as Exclude<Verdict, { verdict: "wait" | "majority" }>;
+    if (verdict.verdict !== "majority")
+      return verdict as Exclude<Verdict, { verdict: "wait" | "majority" }>;
     const found = valueToFinish(answers);
     const value = found ?? own;
     if (value === undefined) return "foreign" as const;
@@ -195,7 +234,8 @@ export class Proposals {
     const { verdict, answers } = await this.#collect(entry, own, this.#hedgeMs(), (peer) =>
       peers.call(peer, ReplicaService.accept, request),
     );
-    if (verdict.verdict !== "majority") return verdict as Exclude<Verdict, { verdict: "wait" | "majority" }>;
+    if (verdict.verdict !== "majority")
+      return verdict as Exclude<Verdict, { verdict: "wait" | "majority" }>;
     decided.value += 1;
     if (ballot.round === 0) fastDecided.value += 1;
     this.#publish(entry, decision, baseDigest, answers);
@@ -275,7 +315,12 @@ export class Proposals {
   }
 
   /** Decided: said here, and to the others through the pipeline; the value to whom did not vote. */
-  #publish(entry: Entry, decision: Decision, baseDigest: number, answers: readonly (Answer | undefined)[]): void {
+  #publish(
+    entry: Entry,
+    decision: Decision,
+    baseDigest: number,
+    answers: readonly (Answer | undefined)[],
+  ): void {
     const { version, digest } = decision;
     // The copy that the log made outlives the caller's request buffer.
     const owned = entry.register.accepted?.decision;
@@ -284,9 +329,15 @@ export class Proposals {
     for (const peer of this.#replica.peers.others) {
       const outbox = this.#replica.outbox(peer);
       if (answers[peer]?.answer === "granted") {
-        outbox.push({ key: entry.key, item: { case: "notice", value: { version, digest } }, baseDigest }, 0);
+        outbox.push(
+          { key: entry.key, item: { case: "notice", value: { version, digest } }, baseDigest },
+          0,
+        );
       } else {
-        outbox.push({ key: entry.key, item: { case: "decision", value }, baseDigest }, sizeOf(decision));
+        outbox.push(
+          { key: entry.key, item: { case: "decision", value }, baseDigest },
+          sizeOf(decision),
+        );
       }
     }
   }
@@ -300,8 +351,10 @@ export class Proposals {
   /** S7: once, to the replica that decided the version we did not know. True when that answered. */
   async #forward(writes: readonly Write[], ahead: Ahead): Promise<boolean> {
     const { owner } = ahead;
-    if (owner === undefined || owner.incarnation === 0 || isSameOwner(owner, this.#replica.self)) return false;
-    if (owner.replica === this.#replica.self.replica || !this.#replica.peers.usable(owner.replica)) return false;
+    if (owner === undefined || owner.incarnation === 0 || isSameOwner(owner, this.#replica.self))
+      return false;
+    if (owner.replica === this.#replica.self.replica || !this.#replica.peers.usable(owner.replica))
+      return false;
     try {
       await Promise.all(writes.map((write) => write.forward!(owner)));
       return true;
@@ -315,7 +368,11 @@ export class Proposals {
     const way = chooseWay(entry.register, this.#replica.self, NO_BALLOT);
     if (way.way === "fetch") return this.#repair.fetch(entry);
     const ballot = way.way === "prepare" ? way.ballot : { round: 1, proposer: way.ballot.proposer };
-    const verdict = await this.#prepared(entry, { ballot, base: entry.register.known, own: undefined });
+    const verdict = await this.#prepared(entry, {
+      ballot,
+      base: entry.register.known,
+      own: undefined,
+    });
     if (typeof verdict === "string") return;
     if (verdict.verdict === "overtaken") this.#learnAhead(entry, verdict);
     await new Promise<void>((resolve) => setTimeout(resolve, Math.random() * DUEL_PAUSE_MS));

@@ -2,7 +2,10 @@
  * Linearizable reads (S6): a version query to one other replica, sent after the read arrived and
  * never shared with another read; then the local value, a fetch, or the end of what is half decided.
  */
-import { type QueryVersionReply, Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import {
+  type QueryVersionReply,
+  Replica as ReplicaService,
+} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
@@ -55,10 +58,16 @@ export class Reads {
           break;
       }
     }
-    throw new RpcError("NO_QUORUM", "the newest version could not be confirmed before the deadline");
+    throw new RpcError(
+      "NO_QUORUM",
+      "the newest version could not be confirmed before the deadline",
+    );
   }
 
-  async #catchUp(entry: Entry, answers: readonly { version: number; digest: number }[]): Promise<void> {
+  async #catchUp(
+    entry: Entry,
+    answers: readonly { version: number; digest: number }[],
+  ): Promise<void> {
     const ahead = answers.reduce((a, b) => (b.version > a.version ? b : a));
     if (ahead.version > entry.register.known.version) {
       this.#replica.take(entry, { kind: "notice", version: ahead.version, digest: ahead.digest });
@@ -94,7 +103,9 @@ export class Reads {
           clearTimeout(timer);
           resolve(answers);
         } else if (open === 0 && asked === 2) {
-          reject(new RpcError("NO_QUORUM", `no other replica confirmed the version (${lastReason})`));
+          reject(
+            new RpcError("NO_QUORUM", `no other replica confirmed the version (${lastReason})`),
+          );
         } else if (open === 0) askSecond();
       };
       const take = (reply: QueryVersionReply) => {

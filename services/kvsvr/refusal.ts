@@ -10,11 +10,17 @@ import type { Method } from "../svrkit/method.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
 import type { Server } from "../svrkit/server.ts";
 
-export function refuseEverything(server: Server, why: { campus: string; log: Logger; reason: string }): void {
+export function refuseEverything(
+  server: Server,
+  why: { campus: string; log: Logger; reason: string },
+): void {
   why.log.error({ reason: why.reason }, "this replica does not vote and does not serve");
   counter("kvsvr.barred").value = 1;
   const refuse = () => {
-    throw new RpcError("UNAVAILABLE", `the replica in campus ${why.campus} may not vote or serve: ${why.reason}`);
+    throw new RpcError(
+      "UNAVAILABLE",
+      `the replica in campus ${why.campus} may not vote or serve: ${why.reason}`,
+    );
   };
   for (const method of [...Object.values(Kv), ...Object.values(Replica)]) {
     server.add(method as Method<unknown, unknown>, refuse);

@@ -2,7 +2,10 @@
  * Repair: a replica that knows of a version it does not hold fetches it from one that does. At most
  * one fetch a key at a time; background repairs are bounded, the rest is found by comparing.
  */
-import { type ListedVersion, Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import {
+  type ListedVersion,
+  Replica as ReplicaService,
+} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
@@ -62,7 +65,10 @@ export class Repair {
         return;
       }
     }
-    throw new RpcError("UNAVAILABLE", `version ${entry.register.known.version} is not held here: ${lastReason}`);
+    throw new RpcError(
+      "UNAVAILABLE",
+      `version ${entry.register.known.version} is not held here: ${lastReason}`,
+    );
   }
 
   /** True when the peer's answer moved the register on. */
@@ -119,7 +125,10 @@ export class Repair {
         await this.#compare(peer);
         return;
       } catch (error) {
-        this.#replica.log.debug({ peer, reason: RpcError.from(error).message }, "comparing is tried again");
+        this.#replica.log.debug(
+          { peer, reason: RpcError.from(error).message },
+          "comparing is tried again",
+        );
         await new Promise<void>((resolve) => setTimeout(resolve, COMPARE_RETRY_MS));
       }
     }

@@ -20,7 +20,9 @@ const put = (name: string, value: string, expectedVersion?: number) => ({
 const get = (name: string) => ({ key: key(name), level: Level.STRONG });
 const insert = (row: string, value: string): TableChange => ({
   guards: [],
-  operations: [{ operation: { case: "insertIfAbsent", value: { row: bytes(row), value: bytes(value) } } }],
+  operations: [
+    { operation: { case: "insertIfAbsent", value: { row: bytes(row), value: bytes(value) } } },
+  ],
 });
 
 test("kv: put, get, compare-and-set, delete", async () => {
@@ -33,7 +35,11 @@ test("kv: put, get, compare-and-set, delete", async () => {
   expect([text(got.value), got.version]).toEqual(["two", 2]);
   expect(await kv.write(put("x", "three", 1))).toEqual({ applied: false, version: 2 });
   expect(await kv.write(put("x", "three", 2))).toEqual({ applied: true, version: 3 });
-  const erase = { key: key("x"), write: { case: "delete" as const, value: true }, expectedVersion: undefined };
+  const erase = {
+    key: key("x"),
+    write: { case: "delete" as const, value: true },
+    expectedVersion: undefined,
+  };
   expect(await kv.write(erase)).toEqual({ applied: true, version: 4 });
   expect(await kv.get(get("x"))).toMatchObject({ found: false, version: 4 });
 });
@@ -41,8 +47,14 @@ test("kv: put, get, compare-and-set, delete", async () => {
 test("S4: a retry under the same operation id gets the first outcome and runs once", async () => {
   cluster = await startCluster();
   const operationId = newOperationId();
-  expect(await cluster.kv.write(put("x", "one"), { operationId })).toEqual({ applied: true, version: 1 });
-  expect(await cluster.kv.write(put("x", "one"), { operationId })).toEqual({ applied: true, version: 1 });
+  expect(await cluster.kv.write(put("x", "one"), { operationId })).toEqual({
+    applied: true,
+    version: 1,
+  });
+  expect(await cluster.kv.write(put("x", "one"), { operationId })).toEqual({
+    applied: true,
+    version: 1,
+  });
   expect(await cluster.kv.get(get("x"))).toMatchObject({ version: 1 });
 });
 
@@ -56,16 +68,35 @@ test("S8: tables: insert-if-absent, marks, appends and changes since a version",
   expect(text(again.results[0]!.value)).toBe("one");
   const mark = (from: number, to: number): TableChange => ({
     guards: [{ guard: { case: "mark", value: { name: bytes("m"), from, to, allowSkip: false } } }],
-    operations: [{ operation: { case: "append", value: { id: bytes(`id${to}`), prefix: bytes("q/"), value: bytes("v") } } }],
+    operations: [
+      {
+        operation: {
+          case: "append",
+          value: { id: bytes(`id${to}`), prefix: bytes("q/"), value: bytes("v") },
+        },
+      },
+    ],
   });
   const append = await kv.change({ key: key("t"), change: mark(0, 3) });
   expect(append).toMatchObject({ applied: true, version: 2 });
   expect(append.results[0]).toMatchObject({ existed: false, number: 1 });
   const late = await kv.change({ key: key("t"), change: mark(0, 3) });
   expect(late).toMatchObject({ applied: false, failedGuard: { index: 0, actual: 3 } });
-  const changes = await kv.scanChanges({ key: key("t"), afterVersion: 1, limit: 10, level: Level.STRONG });
+  const changes = await kv.scanChanges({
+    key: key("t"),
+    afterVersion: 1,
+    limit: 10,
+    level: Level.STRONG,
+  });
   expect(changes.rows.map((row) => text(row.row).slice(0, 2))).toEqual(["q/"]);
-  const rows = await kv.scanRows({ key: key("t"), first: bytes(""), end: bytes(""), limit: 10, level: Level.STRONG, reverse: false });
+  const rows = await kv.scanRows({
+    key: key("t"),
+    first: bytes(""),
+    end: bytes(""),
+    limit: 10,
+    level: Level.STRONG,
+    reverse: false,
+  });
   expect(rows.rows.map((row) => text(row.row).slice(0, 2))).toEqual(["q/", "r1"]);
 });
 
@@ -73,11 +104,20 @@ test("S8: concurrent changes of one table are packed, each applied once", async 
   cluster = await startCluster();
   const { kv } = cluster;
   const replies = await Promise.all(
-    Array.from({ length: 200 }, (_, i) => kv.change({ key: key("t"), change: insert(`r${i}`, `${i}`) })),
+    Array.from({ length: 200 }, (_, i) =>
+      kv.change({ key: key("t"), change: insert(`r${i}`, `${i}`) }),
+    ),
   );
   expect(replies.every((reply) => reply.applied)).toBe(true);
   expect(Math.max(...replies.map((reply) => reply.version))).toBeLessThan(100);
-  const rows = await kv.scanRows({ key: key("t"), first: bytes(""), end: bytes(""), limit: 1000, level: Level.STRONG, reverse: true });
+  const rows = await kv.scanRows({
+    key: key("t"),
+    first: bytes(""),
+    end: bytes(""),
+    limit: 1000,
+    level: Level.STRONG,
+    reverse: true,
+  });
   expect(rows.rows).toHaveLength(200);
 });
 
@@ -86,10 +126,12 @@ test("promise 3: one replica gone: reads and writes go on, and it catches up whe
   const { kv } = cluster;
   for (let i = 0; i < 30; i++) await kv.write(put(`k${i}`, "before"));
   await cluster.stop(1);
-  for (let i = 0; i < 30; i++) expect(await kv.write(put(`k${i}`, "after"))).toMatchObject({ version: 2 });
+  for (let i = 0; i < 30; i++)
+    expect(await kv.write(put(`k${i}`, "after"))).toMatchObject({ version: 2 });
   for (let i = 0; i < 30; i++) expect(text((await kv.get(get(`k${i}`))).value)).toBe("after");
   await cluster.start(1);
   await cluster.stop(0);
   for (let i = 0; i < 30; i++) expect(text((await kv.get(get(`k${i}`))).value)).toBe("after");
-  for (let i = 0; i < 30; i++) expect(await kv.write(put(`k${i}`, "third"))).toMatchObject({ version: 3 });
+  for (let i = 0; i < 30; i++)
+    expect(await kv.write(put(`k${i}`, "third"))).toMatchObject({ version: 3 });
 });

@@ -5,22 +5,23 @@
  *   repair.ts     fetches what others have           pipeline/    streams decided versions
  *   storage/      registers, log, engine             protocol/    every decision, pure
  */
-import {
-  type AcceptRequest,
-  type FetchReply,
-  type FetchRequest,
-  type ListVersionsReply,
-  type ListVersionsRequest,
-  type Owner,
-  type PipelineReply,
-  type PipelineRequest,
-  type PrepareRequest,
-  type QueryVersionReply,
-  type QueryVersionRequest,
-  type VoteReply,
-} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { requireArgument, RpcError } from "../svrkit/errors.ts";
+import type {
+  AcceptRequest,
+  FetchReply,
+  FetchRequest,
+  ListVersionsReply,
+  ListVersionsRequest,
+  Owner,
+  PipelineReply,
+  PipelineRequest,
+  PrepareRequest,
+  QueryVersionReply,
+  QueryVersionRequest,
+  VoteReply,
+} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { FETCH_BYTES_MAX, KEY_BYTES_MAX } from "./limits.ts";
 import type { Peers } from "./peers.ts";
@@ -29,7 +30,6 @@ import { ProtocolViolation } from "./protocol/assert.ts";
 import { NO_BALLOT } from "./protocol/ballot.ts";
 import { type Input, isCurrent, type Step } from "./protocol/register.ts";
 import { RecordDamaged } from "./storage/engine.ts";
-import { latin1 } from "./storage/record.ts";
 import type { Entry, State } from "./storage/state.ts";
 
 export interface ReplicaParts {
@@ -64,11 +64,16 @@ export class Replica {
     this.peers = parts.peers;
     this.log = parts.log;
     this.#fatal = parts.fatal;
-    this.#outboxes = new Map(parts.peers.others.map((peer) => [peer, new Outbox(parts.peers, peer, parts.epoch)]));
+    this.#outboxes = new Map(
+      parts.peers.others.map((peer) => [peer, new Outbox(parts.peers, peer, parts.epoch)]),
+    );
   }
 
   entry(key: Key | undefined): Entry {
-    requireArgument(key !== undefined && key.keyspace !== 0, "the request names no key or keyspace");
+    requireArgument(
+      key !== undefined && key.keyspace !== 0,
+      "the request names no key or keyspace",
+    );
     requireArgument(
       key.key.length > 0 && key.key.length <= KEY_BYTES_MAX,
       `a key of ${key.key.length} bytes: 1 to ${KEY_BYTES_MAX} are allowed`,
@@ -76,7 +81,8 @@ export class Replica {
     try {
       return this.state.entry(key);
     } catch (error) {
-      if (error instanceof RecordDamaged) throw new RpcError("UNAVAILABLE", error.message, { cause: error });
+      if (error instanceof RecordDamaged)
+        throw new RpcError("UNAVAILABLE", error.message, { cause: error });
       throw error;
     }
   }
@@ -101,7 +107,12 @@ export class Replica {
     const bar = this.#bar(request.epoch);
     if (bar !== undefined) return barredVote(bar);
     const { version, baseDigest } = request;
-    const input: Input = { kind: "prepare", version, baseDigest, ballot: request.ballot ?? NO_BALLOT };
+    const input: Input = {
+      kind: "prepare",
+      version,
+      baseDigest,
+      ballot: request.ballot ?? NO_BALLOT,
+    };
     return this.#vote(this.entry(request.key), input);
   }
 
@@ -110,7 +121,12 @@ export class Replica {
     if (bar !== undefined) return barredVote(bar);
     const { decision, baseDigest } = request;
     requireArgument(decision !== undefined, "an Accept without a value");
-    const input: Input = { kind: "accept", ballot: request.ballot ?? NO_BALLOT, decision, baseDigest };
+    const input: Input = {
+      kind: "accept",
+      ballot: request.ballot ?? NO_BALLOT,
+      decision,
+      baseDigest,
+    };
     return this.#vote(this.entry(request.key), input);
   }
 
@@ -154,10 +170,15 @@ export class Replica {
     if (bar !== undefined || useless || held.model === "none") {
       return { ...base, body: undefined, unavailable: true };
     }
-    if (held.model === "key") return { ...base, body: { case: "key", value: held.state }, unavailable: false };
+    if (held.model === "key")
+      return { ...base, body: { case: "key", value: held.state }, unavailable: false };
     const { rows, throughVersion } = this.#diff(entry, request);
     const { lastNumber, operations } = held;
-    return { ...base, body: { case: "table", value: { rows, lastNumber, operations, throughVersion } }, unavailable: false };
+    return {
+      ...base,
+      body: { case: "table", value: { rows, lastNumber, operations, throughVersion } },
+      unavailable: false,
+    };
   }
 
   /** Rows above a version, whole versions only, up to about the size asked for. */
@@ -165,7 +186,10 @@ export class Replica {
     const limit = Math.min(request.bytesMax || FETCH_BYTES_MAX, FETCH_BYTES_MAX);
     const rows: { row: Uint8Array; value: Uint8Array; deleted: boolean; version: number }[] = [];
     let bytes = 0;
-    for (const { row, value, deleted, version } of this.state.changes(entry, request.aboveVersion)) {
+    for (const { row, value, deleted, version } of this.state.changes(
+      entry,
+      request.aboveVersion,
+    )) {
       const last = rows.at(-1)?.version ?? version;
       if (bytes > limit && version !== last) return { rows, throughVersion: last };
       rows.push({ row, value, deleted, version });
@@ -180,7 +204,8 @@ export class Replica {
     for (const { key, item, baseDigest } of request.items) {
       const entry = this.entry(key);
       if (item?.case === "notice") this.take(entry, { kind: "notice", ...item.value });
-      if (item?.case === "decision") this.take(entry, { kind: "learn", decision: item.value, baseDigest });
+      if (item?.case === "decision")
+        this.take(entry, { kind: "learn", decision: item.value, baseDigest });
     }
     if (request.gap) this.onGap(request.from);
     return { barred: "" };
@@ -207,13 +232,18 @@ export class Replica {
   /** Throws UNAVAILABLE while this replica may not serve clients: another one can. */
   requireServing(): void {
     if (this.barred !== undefined) {
-      throw new RpcError("UNAVAILABLE", `replica ${this.self.replica} may not serve: ${this.barred}`);
+      throw new RpcError(
+        "UNAVAILABLE",
+        `replica ${this.self.replica} may not serve: ${this.barred}`,
+      );
     }
   }
 
   #bar(epoch: number): string | undefined {
     if (this.barred !== undefined) return this.barred;
-    return epoch === this.epoch ? undefined : `its group epoch is ${this.epoch}, the caller's ${epoch}`;
+    return epoch === this.epoch
+      ? undefined
+      : `its group epoch is ${this.epoch}, the caller's ${epoch}`;
   }
 
   stop(): void {
@@ -232,12 +262,13 @@ function refusedVote(entry: Entry): VoteReply {
   return {
     vote: {
       case: "refused",
-      value: { knownVersion: version, knownDigest: digest, knownOwner: owner, promised, barred: "" },
+      value: {
+        knownVersion: version,
+        knownDigest: digest,
+        knownOwner: owner,
+        promised,
+        barred: "",
+      },
     },
   };
-}
-
-/** The key as text, for logs. */
-export function describeKey(key: Key): string {
-  return `${key.keyspace}/${latin1(key.key)}`;
 }

@@ -66,7 +66,8 @@ export class Adoption {
       const lastCampus = queues.peers.findIndex((peer) => peer.campus === lastWriter);
       const target = adoptingCampus(parseLogStream(logStream).stream, lastCampus, campuses);
       const orphans = orphansOf.get(target) ?? [];
-      if (orphans.length < ADOPT_STREAMS_MAX) orphans.push({ logStream, promised, lastSlot, group });
+      if (orphans.length < ADOPT_STREAMS_MAX)
+        orphans.push({ logStream, promised, lastSlot, group });
       orphansOf.set(target, orphans);
     }
     const asking = [...orphansOf].map(([target, orphans]) =>

@@ -8,7 +8,10 @@
  * keeps its own offset with its effects and skips what is not above it. Entries of a stream come in
  * the order of slots, without gaps; nothing that was acknowledged is missing.
  */
-import type { StreamEntries, StreamPosition } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import type {
+  StreamEntries,
+  StreamPosition,
+} from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import { Queue } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
@@ -31,7 +34,10 @@ export class QueueClient {
   }
 
   /** Resolves when the entry is durable in two campuses. `slot` is 0 when it is not known yet. */
-  append({ stream, id, payload }: QueueAppend, options: CallOptions = {}): Promise<{ slot: number }> {
+  append(
+    { stream, id, payload }: QueueAppend,
+    options: CallOptions = {},
+  ): Promise<{ slot: number }> {
     const request = { stream, id, payload, forwarded: false };
     return this.#callee.call(Queue.append, request, { ...options, order: campusOrder(stream) });
   }

@@ -90,7 +90,10 @@ export class QueueHandlers {
     const adopting = orphans.map((orphan) =>
       this.#parts.streams.adopt(orphan).catch((err: unknown) => {
         // The finder asks again as long as the entries lie there.
-        this.#parts.log.warn({ err, stream: orphan.logStream }, "a stream could not be adopted yet");
+        this.#parts.log.warn(
+          { err, stream: orphan.logStream },
+          "a stream could not be adopted yet",
+        );
       }),
     );
     await Promise.all(adopting);
@@ -110,6 +113,9 @@ function checkAppend({ stream, id, payload }: AppendRequest): void {
     `an entry's id has 1-${ID_BYTES_MAX} bytes`,
   );
   if (payload.length > PAYLOAD_BYTES_MAX) {
-    throw new RpcError("TOO_LARGE", `an entry of ${payload.length} bytes: ${PAYLOAD_BYTES_MAX} fit`);
+    throw new RpcError(
+      "TOO_LARGE",
+      `an entry of ${payload.length} bytes: ${PAYLOAD_BYTES_MAX} fit`,
+    );
   }
 }

@@ -21,6 +21,8 @@ export const POLLS_MAX = 64;
 export const STREAMS_OPEN_MAX = 20_000;
 /** A log that does not grant for so long is counted as not there. */
 export const LOG_TIMEOUT_MS = 1_000;
+/** A writer whose last grant is older asks the record, before it writes, whether the stream moved on. */
+export const OWNERSHIP_MS = 500;
 /** A log that failed is left out for so long, as long as the two others grant. */
 export const LOG_REST_MS = 500;
 export const STORE_TIMEOUT_MS = 3_000;
@@ -47,4 +49,8 @@ assert(BATCH_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
 assert(POLL_BYTES_MAX + POLL_STREAM_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
 assert(BACKLOG_BYTES_MAX <= BACKLOGS_BYTES_MAX);
 assert(LOG_REST_MS <= LOG_TIMEOUT_MS);
+assert(
+  OWNERSHIP_MS * 2 <= LOG_TIMEOUT_MS,
+  "a stream is moved only after LOG_TIMEOUT_MS without grants",
+);
 assert(ADOPT_INTERVAL_MS + ADOPT_AGE_MS <= 1_500);

@@ -77,7 +77,11 @@ export class LogGroup {
   /** What one log holds that nobody consumed; that of `own` when it answers. */
   async untrimmed(own: number, timeoutMs: number): Promise<readonly StreamState[]> {
     const order = [own, (own + 1) % LOGS, (own + 2) % LOGS];
-    const reply = await this.#callee.call(Log.listStreams, { group: this.group }, { order, timeoutMs });
+    const reply = await this.#callee.call(
+      Log.listStreams,
+      { group: this.group },
+      { order, timeoutMs },
+    );
     return reply.streams;
   }
 

@@ -10,17 +10,12 @@
  */
 import type { Segment, StreamRecord } from "../../protos/gen/tricampus/queue/v1/disk_codec.ts";
 import type { Epoch, LogEntry } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OPEN_ATTEMPTS_MAX } from "./limits.ts";
 import type { LogGroup } from "./log-group.ts";
 import { firstGroup, otherGroup } from "./protocol/placement.ts";
-import {
-  addSegment,
-  claim,
-  lastSegment,
-  logStreamOf,
-  unmoved,
-} from "./protocol/segments.ts";
+import { addSegment, claim, lastSegment, logStreamOf, unmoved } from "./protocol/segments.ts";
 import { type FenceAnswer, mustClaim, planTail, type Tail } from "./protocol/tail.ts";
 import type { SegmentStore } from "./segment-store.ts";
 
@@ -46,6 +41,8 @@ export interface Opened {
   readonly record: StreamRecord;
   readonly version: number;
   readonly tail: Tail;
+  /** Monotonic time before the record was read. */
+  readonly startedMs: number;
 }
 
 type Attempt<T> =
@@ -56,41 +53,47 @@ type Attempt<T> =
 export async function openStream(parts: OpeningParts, stream: string): Promise<Opened> {
   for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
     if (attempt > 0) await pause(attempt);
+    const startedMs = monotonicMs();
     const stored = await parts.store.read(stream);
     const record = stored.record ?? unmoved(firstGroup(stream));
-    const opened = await openLast(parts, stream, { record, version: stored.version });
+    const standing = { record, version: stored.version, startedMs };
+    const opened = await openLast(parts, stream, standing);
     if (opened.state === "done") return opened.value;
     if (opened.state === "lost") {
-      const added = await openBehind(parts, stream, { record, version: stored.version });
+      const added = await openBehind(parts, stream, standing);
       if (added.state === "done") return added.value;
       if (added.state === "lost") {
-        throw new RpcError("NO_QUORUM", `neither group of queue logs takes ${stream}: ${added.reason}`);
+        throw new RpcError(
+          "NO_QUORUM",
+          `neither group of queue logs takes ${stream}: ${added.reason}`,
+        );
       }
     }
   }
   throw new RpcError("UNAVAILABLE", `others open ${stream} at the same time; retry`);
 }
 
-interface Standing {
-  readonly record: StreamRecord;
-  readonly version: number;
-}
+type Standing = Pick<Opened, "record" | "version" | "startedMs">;
 
 async function openLast(
   parts: OpeningParts,
   stream: string,
-  { record, version }: Standing,
+  { record, version, startedMs }: Standing,
 ): Promise<Attempt<Opened>> {
   const segment = lastSegment(record);
-  const fenced = await fenceSegment(parts, { stream, segment, aboveRound: record.owner?.round ?? 0 });
+  const fenced = await fenceSegment(parts, {
+    stream,
+    segment,
+    aboveRound: record.owner?.round ?? 0,
+  });
   if (fenced.state !== "done") return fenced;
   const { epoch, tail, answers } = fenced.value;
-  let standing = { record, version };
+  let standing = { record, version, startedMs };
   if (version > 0 || mustClaim(answers, parts.process)) {
     const claimed = claim(record, epoch);
     const newVersion = await parts.store.compareAndSet(stream, claimed, version);
     if (newVersion === undefined) return { state: "again" };
-    standing = { record: claimed, version: newVersion };
+    standing = { record: claimed, version: newVersion, startedMs };
   }
   const settled = await settleTail(parts, { stream, segment, fenced: fenced.value });
   if (settled.state !== "done") return settled;
@@ -101,19 +104,23 @@ async function openLast(
 async function openBehind(
   parts: OpeningParts,
   stream: string,
-  { record, version }: Standing,
+  { record, version, startedMs }: Standing,
 ): Promise<Attempt<Opened>> {
   const last = lastSegment(record);
   const group = otherGroup(last.group);
   const id = newSegmentId(parts);
   const segment = { id, group };
-  const fenced = await fenceSegment(parts, { stream, segment, aboveRound: record.owner?.round ?? 0 });
+  const fenced = await fenceSegment(parts, {
+    stream,
+    segment,
+    aboveRound: record.owner?.round ?? 0,
+  });
   if (fenced.state !== "done") return fenced;
   const { epoch, tail } = fenced.value;
   const added = addSegment(record, { owner: epoch, group, id });
   const newVersion = await parts.store.compareAndSet(stream, added, version);
   if (newVersion === undefined) return { state: "again" };
-  return { state: "done", value: { epoch, tail, record: added, version: newVersion } };
+  return { state: "done", value: { epoch, tail, record: added, version: newVersion, startedMs } };
 }
 
 /** An older segment, fenced and settled: its end stands from here on. */
@@ -192,7 +199,11 @@ export function batches(entries: readonly LogEntry[]): LogEntry[][] {
   for (const entry of entries) {
     const size = entry.payload.length + entry.id.length;
     const batch = found.at(-1);
-    if (batch === undefined || batch.length >= BATCH_ENTRIES_MAX || bytes + size > BATCH_BYTES_MAX) {
+    if (
+      batch === undefined ||
+      batch.length >= BATCH_ENTRIES_MAX ||
+      bytes + size > BATCH_BYTES_MAX
+    ) {
       found.push([entry]);
       bytes = size;
     } else {

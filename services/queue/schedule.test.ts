@@ -119,7 +119,8 @@ function checkOrder(ledger: Ledger, acknowledged: readonly Acknowledged[], conte
   const slow = new Set<string>();
   for (const { stream, id, slot, tookMs } of acknowledged) {
     if (tookMs > TRIM_DELAY_MS / 2) slow.add(`${stream}/${id}`);
-    if (slot !== 0) expect(ledger.slots.get(`${stream}/${id}`), `${id}, ${context}`).toContain(slot);
+    if (slot !== 0)
+      expect(ledger.slots.get(`${stream}/${id}`), `${id}, ${context}`).toContain(slot);
   }
   for (const [stream, all] of ledger.read) {
     const ids = [...new Set(all)];
@@ -136,4 +137,7 @@ function checkOrder(ledger: Ledger, acknowledged: readonly Acknowledged[], conte
 
 const seeds = process.env.QUEUE_SEED === undefined ? [1, 2, 3] : [Number(process.env.QUEUE_SEED)];
 
-test.each(seeds)("queue: nothing acknowledged is lost, doubled or reordered (seed %i)", runSchedule);
+test.each(seeds)(
+  "queue: nothing acknowledged is lost, doubled or reordered (seed %i)",
+  runSchedule,
+);

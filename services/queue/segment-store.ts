@@ -1,10 +1,11 @@
 /** Where the records of moved and taken-over streams are kept; the engine in use is the KV store. */
+
+import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
   decodeStreamRecord,
   encodeStreamRecord,
   type StreamRecord,
 } from "../../protos/gen/tricampus/queue/v1/disk_codec.ts";
-import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../kvsvr/client.ts";
 import { fromBytes, toBytes } from "../svrkit/codec.ts";
 import { STORE_TIMEOUT_MS } from "./limits.ts";

@@ -9,6 +9,7 @@
  */
 import type { Segment, StreamRecord } from "../../protos/gen/tricampus/queue/v1/disk_codec.ts";
 import type { Epoch, LogEntry } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
 import {
@@ -17,14 +18,15 @@ import {
   BATCH_ENTRIES_MAX,
   CONSUMED_IDS_MAX,
   OLDER_RETRY_MS,
+  OWNERSHIP_MS,
 } from "./limits.ts";
 import {
   batches,
   fenceSegment,
   groupOf,
+  newSegmentId,
   type Opened,
   type OpeningParts,
-  newSegmentId,
   recoverOlder,
 } from "./opening.ts";
 import { Backlog, type BacklogEntry, type NumberedEntry } from "./protocol/backlog.ts";
@@ -77,6 +79,8 @@ export class Stream {
   /** Of the last segment, in its own slots. */
   #settledThrough: number;
   readonly #consumedAtOpen: number;
+  /** When the logs last granted something, or the record was last found to be this writer's. */
+  #grantedMs: number;
   #backlog: Backlog;
   #waiting: Waiting[] = [];
   readonly #waitingById = new Map<string, Waiting>();
@@ -100,6 +104,7 @@ export class Stream {
     this.#record = opened.record;
     this.#version = opened.version;
     this.#settledThrough = opened.tail.lastSlot;
+    this.#grantedMs = opened.startedMs;
     this.#consumedAtOpen = opened.tail.consumedThrough;
     const isNumbered = opened.record.segments.length === 1;
     const { firstSlot } = lastSegment(opened.record);
@@ -225,6 +230,7 @@ export class Stream {
   }
 
   async #write(batch: readonly Waiting[]): Promise<void> {
+    await this.#requireOwned();
     let isSettled = await this.#appendHere(batch.map((waiting) => waiting.entry));
     if (!isSettled) {
       this.#isMoving = true;
@@ -243,6 +249,19 @@ export class Stream {
     settledCount.value += batch.length;
     this.#account();
     this.#events.settled(this);
+  }
+
+  /**
+   * While a group is lost another campus may put a new segment behind this one without being able to
+   * fence it. Were the group to return, entries written here would come before those written there,
+   * although they were sent later. That takes a second without a grant, so a writer with fresh grants
+   * need not ask; the answer only has to be newer than the entries about to be written.
+   */
+  async #requireOwned(): Promise<void> {
+    if (monotonicMs() - this.#grantedMs < OWNERSHIP_MS) return;
+    await this.#recordChanges;
+    const { version } = await this.#parts.store.read(this.name);
+    if (version !== this.#version) throw this.#takenOver();
   }
 
   #takeBatch(): readonly Waiting[] {
@@ -271,6 +290,7 @@ export class Stream {
       if (decided.state === "lost") return false;
       if (decided.state === "fenced") throw this.#fenced(decided.promised);
       this.#settledThrough = part.at(-1)!.slot;
+      this.#grantedMs = monotonicMs();
     }
     return true;
   }
@@ -298,6 +318,7 @@ export class Stream {
     });
     this.#epoch = epoch;
     this.#settledThrough = carried.length;
+    this.#grantedMs = monotonicMs();
     moves.value += 1;
   }
 

@@ -151,7 +151,10 @@ export class Streams {
       stream.close(new RpcError("UNAVAILABLE", `${stream.name} was closed to make room; retry`));
       return;
     }
-    throw new RpcError("RESOURCE_EXHAUSTED", `${STREAMS_OPEN_MAX} streams are busy here; retry later`);
+    throw new RpcError(
+      "RESOURCE_EXHAUSTED",
+      `${STREAMS_OPEN_MAX} streams are busy here; retry later`,
+    );
   }
 
   #settled(stream: Stream): void {
@@ -174,7 +177,12 @@ export class Streams {
       found.push({
         stream: stream.name,
         after,
-        entries: entries.map(({ slot, id, payload, isVoid }) => ({ slot, id, payload, void: isVoid })),
+        entries: entries.map(({ slot, id, payload, isVoid }) => ({
+          slot,
+          id,
+          payload,
+          void: isVoid,
+        })),
       });
       for (const entry of entries) bytes += entry.payload.length;
       if (bytes >= POLL_BYTES_MAX) break;

@@ -8,9 +8,15 @@ const schema = z
     /** The group of three logs that this one is part of; from the service's name when left out. */
     group: z.int().min(1).max(2),
     /** A segment file of this size is followed by a new one. */
-    segmentBytes: z.int().min(MIB).default(16 * MIB),
+    segmentBytes: z
+      .int()
+      .min(MIB)
+      .default(16 * MIB),
     /** Payloads of untrimmed entries kept in memory. */
-    cacheBytes: z.int().min(0).default(16 * MIB),
+    cacheBytes: z
+      .int()
+      .min(0)
+      .default(16 * MIB),
   })
   .refine((config) => config.cacheBytes <= 16 * config.segmentBytes, {
     message: "cacheBytes is larger than what 16 segments hold; raise segmentBytes",

@@ -90,5 +90,8 @@ class LogHandlers {
 
 function requireStream(stream: string): void {
   const { length } = stream;
-  requireArgument(length > 0 && length <= STREAM_LENGTH_MAX, "a stream's name has 1-256 characters");
+  requireArgument(
+    length > 0 && length <= STREAM_LENGTH_MAX,
+    "a stream's name has 1-256 characters",
+  );
 }

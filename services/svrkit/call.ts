@@ -41,7 +41,12 @@ export const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** Options for a call made on behalf of `call`: same deadline, ticket, trace and priority. */
 export function forward(call: Call): CallOptions {
-  return { deadlineMs: call.deadlineMs, ticket: call.ticket, trace: call.trace, priority: call.priority };
+  return {
+    deadlineMs: call.deadlineMs,
+    ticket: call.ticket,
+    trace: call.trace,
+    priority: call.priority,
+  };
 }
 
 const TRACE_BYTES = 25;

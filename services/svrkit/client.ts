@@ -12,8 +12,8 @@ import {
   type CallOptions,
   DEFAULT_TIMEOUT_MS,
   monotonicMs,
-  newTrace,
   NO_BYTES,
+  newTrace,
 } from "./call.ts";
 import { CodecError, type Reader } from "./codec.ts";
 import { RpcError } from "./errors.ts";
@@ -146,12 +146,21 @@ export class Callee {
   }
 
   /** One attempt at one replica, by its index; no failover, no second try. */
-  async callOne<I, O>(index: number, method: Method<I, O>, request: I, options: CallOptions = {}): Promise<O> {
+  async callOne<I, O>(
+    index: number,
+    method: Method<I, O>,
+    request: I,
+    options: CallOptions = {},
+  ): Promise<O> {
     const call = this.#callOf(options);
     const peer = this.peers[index]!;
     if (!(peer instanceof Peer)) return peer.server.invoke(method, request, call);
-    return send(peer, headOf(method.hash, call), [method.encodeRequest, request], call.deadlineMs, (body) =>
-      method.decodeResponse(body, body.end),
+    return send(
+      peer,
+      headOf(method.hash, call),
+      [method.encodeRequest, request],
+      call.deadlineMs,
+      (body) => method.decodeResponse(body, body.end),
     );
   }
 
@@ -166,7 +175,10 @@ export class Callee {
     });
   }
 
-  async #try<O>(options: CallOptions, attempt: (index: number, call: Call) => Promise<O>): Promise<O> {
+  async #try<O>(
+    options: CallOptions,
+    attempt: (index: number, call: Call) => Promise<O>,
+  ): Promise<O> {
     const call = this.#callOf(options);
     const first = options.order === undefined ? this.#firstChoice() : undefined;
     let lastError: RpcError | undefined;
@@ -201,7 +213,8 @@ export class Callee {
           lastError = retryableOrThrow(error);
         }
       }
-      const pauseMs = Math.min(RETRY_PAUSE_LAST_MS, RETRY_PAUSE_FIRST_MS * 2 ** round) * (0.5 + Math.random());
+      const pauseMs =
+        Math.min(RETRY_PAUSE_LAST_MS, RETRY_PAUSE_FIRST_MS * 2 ** round) * (0.5 + Math.random());
       if (call.deadlineMs - monotonicMs() <= pauseMs) throw this.#outOfTime(lastError);
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }

@@ -2,7 +2,15 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeChangeRequest, encodeChangeRequest } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import {
+  decodeInboxMessage,
+  encodeInboxMessage,
+} from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { InboxMessageSchema } from "../../protos/gen/tricampus/client/v1/sync_pb.ts";
+import {
+  decodeChangeRequest,
+  encodeChangeRequest,
+} from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { ChangeRequestSchema } from "../../protos/gen/tricampus/kv/v1/kv_pb.ts";
 import {
   type AcceptRequest,
@@ -10,8 +18,6 @@ import {
   encodeAcceptRequest,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { AcceptRequestSchema } from "../../protos/gen/tricampus/kv/v1/replica_pb.ts";
-import { decodeInboxMessage, encodeInboxMessage } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { InboxMessageSchema } from "../../protos/gen/tricampus/client/v1/sync_pb.ts";
 import { CodecError, fromBytes, Reader, toBytes } from "./codec.ts";
 
 const bytes = fc.uint8Array({ maxLength: 300 }).map((b) => Buffer.from(b));
@@ -38,7 +44,9 @@ test("codec: what we encode protobuf-es reads and writes back identically", () =
       const ours = toBytes(encodeAcceptRequest, request);
       const theirs = toBinary(AcceptRequestSchema, fromBinary(AcceptRequestSchema, ours));
       expect(Buffer.from(theirs).equals(ours)).toBe(true);
-      expect(toBytes(encodeAcceptRequest, fromBytes(decodeAcceptRequest, theirs)).equals(ours)).toBe(true);
+      expect(
+        toBytes(encodeAcceptRequest, fromBytes(decodeAcceptRequest, theirs)).equals(ours),
+      ).toBe(true);
     }),
   );
 });
@@ -52,7 +60,9 @@ test("codec: strings, repeated and nested messages of any length survive the rou
     clientMessageId: fc.string(),
     text: fc.string({ unit: "grapheme", maxLength: 40_000 }),
     acceptedAtMs: number,
-    notice: fc.option(fc.record({ kind: fc.nat({ max: 3 }), userId: fc.string() }), { nil: undefined }),
+    notice: fc.option(fc.record({ kind: fc.nat({ max: 3 }), userId: fc.string() }), {
+      nil: undefined,
+    }),
   });
   fc.assert(
     fc.property(messages, (message) => {
@@ -83,10 +93,17 @@ test("codec: arbitrary bytes are a message or a CodecError, never anything else"
 test("codec: a cut message is refused at every length", () => {
   const change = {
     key: { keyspace: 1, key: Buffer.from("table") },
-    change: { guards: [], operations: [{ operation: { case: "delete" as const, value: Buffer.alloc(200, 1) } }] },
+    change: {
+      guards: [],
+      operations: [{ operation: { case: "delete" as const, value: Buffer.alloc(200, 1) } }],
+    },
   };
   const whole = toBytes(encodeChangeRequest, change);
-  expect(Buffer.from(toBinary(ChangeRequestSchema, fromBinary(ChangeRequestSchema, whole))).equals(whole)).toBe(true);
+  expect(
+    Buffer.from(toBinary(ChangeRequestSchema, fromBinary(ChangeRequestSchema, whole))).equals(
+      whole,
+    ),
+  ).toBe(true);
   for (let length = 1; length < whole.length; length++) {
     const cut = whole.subarray(0, length);
     const decoded = () => toBytes(encodeChangeRequest, fromBytes(decodeChangeRequest, cut));

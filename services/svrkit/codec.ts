@@ -57,7 +57,8 @@ export class Writer {
       this.uint32(value);
       return;
     }
-    if (!Number.isSafeInteger(value) || value < 0) throw new CodecError(`not an unsigned integer: ${value}`);
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new CodecError(`not an unsigned integer: ${value}`);
     this.ensure(10);
     let v = value;
     while (v > 127) {

@@ -8,7 +8,15 @@
  *    |     campus
  *    data centre, two hex digits: the home of what is named
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 
 /** Raises the counter in `dir`/incarnation by one, durably, and returns it; the first is 1. */
@@ -38,7 +46,9 @@ function readIncarnation(path: string): number {
   }
   const value = Number(text.trim());
   if (!Number.isSafeInteger(value) || value < 1) {
-    throw new Error(`${path} is damaged (it says "${text.trim()}"): ids made here could repeat; restore it`);
+    throw new Error(
+      `${path} is damaged (it says "${text.trim()}"): ids made here could repeat; restore it`,
+    );
   }
   return value;
 }

@@ -52,7 +52,10 @@ export class Lifecycle {
 
   async #stopAll(): Promise<void> {
     const giveUp = setTimeout(() => {
-      this.#log.error({ left: this.#stops.map((s) => s.name) }, "stopping took too long; exiting anyway");
+      this.#log.error(
+        { left: this.#stops.map((s) => s.name) },
+        "stopping took too long; exiting anyway",
+      );
       process.exit(1);
     }, STOP_TIMEOUT_MS);
     for (let next = this.#stops.pop(); next !== undefined; next = this.#stops.pop()) {

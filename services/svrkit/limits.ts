@@ -15,9 +15,9 @@ export const SESSION_BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
 /** A timer that looks after silence and deadlines runs this often while calls are open. */
 export const WATCH_INTERVAL_MS = 50;
 /** A peer with open calls that sent nothing for so long is asked with a PING ... */
-export const PING_AFTER_MS = 100;
+export const PING_AFTER_MS = 150;
 /** ... and given up, its calls going elsewhere, when it has sent nothing for so long. */
-export const SILENCE_MS = 300;
+export const SILENCE_MS = 450;
 /** Connecting, the Hello included. */
 export const CONNECT_TIMEOUT_MS = 300;
 /** Pause before a failed peer is tried again: doubled from first to last, jittered. */

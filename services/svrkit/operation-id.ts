@@ -10,7 +10,7 @@
  */
 import { randomBytes } from "node:crypto";
 
-export const OPERATION_ID_BYTES = 16;
+const OPERATION_ID_BYTES = 16;
 
 const processPart = randomBytes(6);
 let counter = randomBytes(4).readUInt32BE(0);

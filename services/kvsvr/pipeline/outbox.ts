@@ -83,7 +83,8 @@ export class Outbox {
   async #sendBatch(): Promise<boolean> {
     let count = 0;
     let bytes = 0;
-    while (count < this.#waiting.length && bytes < PIPELINE_BATCH_BYTES) bytes += this.#waiting[count++]!.bytes;
+    while (count < this.#waiting.length && bytes < PIPELINE_BATCH_BYTES)
+      bytes += this.#waiting[count++]!.bytes;
     const batch = this.#waiting.slice(0, count);
     const gap = this.#gap;
     const items = batch.map((waiting) => waiting.item);

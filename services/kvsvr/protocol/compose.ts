@@ -5,13 +5,17 @@
  */
 import {
   type ChangeReply,
+  decodeChangeReply,
   encodeChangeReply,
   type TableChange,
   type WriteReply,
   type WriteRequest,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import type { Decision, Operation, Operations } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-import { decodeChangeReply } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type {
+  Decision,
+  Operation,
+  Operations,
+} from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { fromBytes, toBytes } from "../../svrkit/codec.ts";
 import { lookUp, mergeOperations, NO_OPERATIONS } from "./operations.ts";
 import type { Register } from "./register.ts";
@@ -36,16 +40,23 @@ export interface KeyWrite {
 
 export function composeKey(register: Register, write: KeyWrite): Composed<WriteReply> {
   const { held, heldVersion } = register;
-  if (held.model === "table") return { body: undefined, outcomes: [{ outcome: "wrongModel", model: "table" }] };
+  if (held.model === "table")
+    return { body: undefined, outcomes: [{ outcome: "wrongModel", model: "table" }] };
   const operations = (held.model === "key" ? held.state.operations : undefined) ?? NO_OPERATIONS;
   const before = recall(operations, write.operationId);
   if (before !== undefined) {
     const outcome = before === "unknown" ? before : { applied: true, version: before.version };
-    return { body: undefined, outcomes: [outcome === "unknown" ? { outcome } : { outcome: "reply", reply: outcome }] };
+    return {
+      body: undefined,
+      outcomes: [outcome === "unknown" ? { outcome } : { outcome: "reply", reply: outcome }],
+    };
   }
   const { expectedVersion } = write.request;
   if (expectedVersion !== undefined && expectedVersion !== heldVersion) {
-    return { body: undefined, outcomes: [{ outcome: "reply", reply: { applied: false, version: heldVersion } }] };
+    return {
+      body: undefined,
+      outcomes: [{ outcome: "reply", reply: { applied: false, version: heldVersion } }],
+    };
   }
   const version = heldVersion + 1;
   const deleted = write.request.write?.case !== "put";
@@ -62,10 +73,17 @@ export interface TableWrite {
   readonly change: TableChange;
 }
 
-export function composeTable(register: Register, view: TableView, writes: readonly TableWrite[]): Composed<ChangeReply> {
+export function composeTable(
+  register: Register,
+  view: TableView,
+  writes: readonly TableWrite[],
+): Composed<ChangeReply> {
   const { held } = register;
   if (held.model === "key") {
-    return { body: undefined, outcomes: writes.map(() => ({ outcome: "wrongModel", model: "key" })) };
+    return {
+      body: undefined,
+      outcomes: writes.map(() => ({ outcome: "wrongModel", model: "key" })),
+    };
   }
   const operations = held.model === "table" ? held.operations : NO_OPERATIONS;
   const packer = new ChangePacker(view);
@@ -73,7 +91,8 @@ export function composeTable(register: Register, view: TableView, writes: readon
   const outcomes = writes.map((write, index): Outcome<ChangeReply> => {
     const before = recall(operations, write.operationId);
     if (before === "unknown") return { outcome: "unknown" };
-    if (before !== undefined) return { outcome: "reply", reply: fromBytes(decodeChangeReply, before.reply) };
+    if (before !== undefined)
+      return { outcome: "reply", reply: fromBytes(decodeChangeReply, before.reply) };
     fresh.add(index);
     return { outcome: "reply", reply: packer.add(write.change) };
   });
@@ -109,7 +128,11 @@ function rememberAll(
   writes.forEach((write, index) => {
     const outcome = outcomes[index]!;
     if (write.operationId.length === 0 || !fresh.has(index) || outcome.outcome !== "reply") return;
-    operations.push({ id: write.operationId, version, reply: toBytes(encodeChangeReply, outcome.reply) });
+    operations.push({
+      id: write.operationId,
+      version,
+      reply: toBytes(encodeChangeReply, outcome.reply),
+    });
   });
   return operations;
 }

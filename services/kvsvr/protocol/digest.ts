@@ -5,7 +5,10 @@
  *
  * Two murmur3 hashes: digests tell apart what honest replicas decided; they do not keep forgers out.
  */
-import { type Decision, encodeDecision } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import {
+  type Decision,
+  encodeDecision,
+} from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { Writer } from "../../svrkit/codec.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
 

@@ -7,9 +7,9 @@
 import type { Operation, Operations } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 
 /** Longer than any client retries one operation (svrkit deadlines are at most 30 s). */
-export const OPERATION_WINDOW_MS = 60_000;
+const OPERATION_WINDOW_MS = 60_000;
 /** A key changed more often than this within the window forgets the oldest first. */
-export const OPERATIONS_KEPT_MAX = 256;
+const OPERATIONS_KEPT_MAX = 256;
 
 export const NO_OPERATIONS: Operations = { kept: [], forgottenMs: 0 };
 
@@ -19,7 +19,7 @@ export type Lookup =
   | { found: "forgotten" };
 
 /** Creation time in an operation id, ms since 1970. */
-export function timeOfId(id: Uint8Array): number {
+function timeOfId(id: Uint8Array): number {
   let ms = 0;
   for (let i = 0; i < 6; i++) ms = ms * 256 + (id[i] ?? 0);
   return ms;

@@ -6,19 +6,23 @@
  * once. Everybody else, and the owner after a restart or after an attempt given up, asks first
  * (Prepare) and finishes what it finds before proposing its own.
  */
-import type { Ballot, Decision, Owner, VoteReply } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import type {
+  Ballot,
+  Decision,
+  Owner,
+  VoteReply,
+} from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { compareBallots, isSameOwner, NO_BALLOT, nextBallot, proposerOf } from "./ballot.ts";
 import { type Accepted, isCurrent, type Register } from "./register.ts";
 
 export type Way =
   /** The newest version known is not held: fetch it first. */
-  | { way: "fetch" }
-  | { way: "fast"; ballot: Ballot }
-  | { way: "prepare"; ballot: Ballot };
+  { way: "fetch" } | { way: "fast"; ballot: Ballot } | { way: "prepare"; ballot: Ballot };
 
 export function chooseWay(register: Register, self: Owner, seen: Ballot): Way {
   if (!isCurrent(register)) return { way: "fetch" };
-  const untouched = register.accepted === undefined && compareBallots(register.promised, NO_BALLOT) === 0;
+  const untouched =
+    register.accepted === undefined && compareBallots(register.promised, NO_BALLOT) === 0;
   if (untouched && register.known.version > 0 && isSameOwner(register.known.owner, self)) {
     return { way: "fast", ballot: { round: 0, proposer: proposerOf(self) } };
   }
@@ -29,14 +33,23 @@ export function chooseWay(register: Register, self: Owner, seen: Ballot): Way {
 /** What one replica answered, or that it did not. */
 export type Answer =
   | { answer: "granted"; accepted: Accepted | undefined }
-  | { answer: "refused"; version: number; digest: number; owner: Owner | undefined; promised: Ballot }
+  | {
+      answer: "refused";
+      version: number;
+      digest: number;
+      owner: Owner | undefined;
+      promised: Ballot;
+    }
   | { answer: "none"; reason: string };
 
 export function readAnswer(reply: VoteReply): Answer {
   switch (reply.vote?.case) {
     case "granted": {
       const { accepted, acceptedBallot } = reply.vote.value;
-      const value = accepted !== undefined ? { ballot: acceptedBallot ?? NO_BALLOT, decision: accepted } : undefined;
+      const value =
+        accepted !== undefined
+          ? { ballot: acceptedBallot ?? NO_BALLOT, decision: accepted }
+          : undefined;
       return { answer: "granted", accepted: value };
     }
     case "refused": {
@@ -59,7 +72,13 @@ export type Verdict =
   | { verdict: "wait" }
   | { verdict: "majority" }
   /** Another proposer is ahead: by version (`version` is decided) or by ballot. */
-  | { verdict: "overtaken"; version: number; digest: number; owner: Owner | undefined; promised: Ballot }
+  | {
+      verdict: "overtaken";
+      version: number;
+      digest: number;
+      owner: Owner | undefined;
+      promised: Ballot;
+    }
   /** Two of three cannot or may not answer. */
   | { verdict: "noQuorum"; reason: string };
 
@@ -86,7 +105,8 @@ export function valueToFinish(answers: readonly (Answer | undefined)[]): Decisio
   let best: Accepted | undefined;
   for (const answer of answers) {
     if (answer?.answer !== "granted" || answer.accepted === undefined) continue;
-    if (best === undefined || compareBallots(answer.accepted.ballot, best.ballot) > 0) best = answer.accepted;
+    if (best === undefined || compareBallots(answer.accepted.ballot, best.ballot) > 0)
+      best = answer.accepted;
   }
   return best?.decision;
 }

@@ -45,7 +45,9 @@ export function viewOfReply(reply: QueryVersionReply): VersionView {
 export function judgeRead(own: VersionView, others: readonly VersionView[]): ReadVerdict {
   const all = [own, ...others];
   const version = Math.max(...all.map((view) => view.version));
-  const pending = all.filter((view) => view.version === version && view.pending !== undefined).length;
+  const pending = all.filter(
+    (view) => view.version === version && view.pending !== undefined,
+  ).length;
   // A single vote among three answers is no majority: version + 1 is not decided.
   if (pending > 0 && !(all.length === 3 && pending === 1)) return { verdict: "pending", version };
   if (own.version === version && own.holds) return { verdict: "local" };

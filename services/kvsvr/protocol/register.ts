@@ -68,7 +68,7 @@ export const EMPTY_REGISTER: Register = {
 };
 
 /** More waiting changes than this and a replica relies on fetching. */
-export const LOOSE_MAX = 1_000;
+const LOOSE_MAX = 1_000;
 
 export type Input =
   | { kind: "prepare"; version: number; ballot: Ballot; baseDigest: number }
@@ -77,7 +77,7 @@ export type Input =
   | { kind: "learn"; decision: Decision; baseDigest: number }
   | { kind: "fetched"; reply: FetchReply };
 
-export interface Vote {
+interface Vote {
   readonly granted: boolean;
   /** With a granted prepare: what had been accepted before. */
   readonly accepted: Accepted | undefined;
@@ -112,7 +112,10 @@ export function step(register: Register, input: Input): Step {
 
 /** This replica has the value of the newest version it knows. */
 export function isCurrent(register: Register): boolean {
-  return register.heldVersion === register.known.version && (register.heldDigest !== 0 || register.heldVersion === 0);
+  return (
+    register.heldVersion === register.known.version &&
+    (register.heldDigest !== 0 || register.heldVersion === 0)
+  );
 }
 
 type Prepare = Extract<Input, { kind: "prepare" }>;
@@ -121,7 +124,8 @@ type Accept = Extract<Input, { kind: "accept" }>;
 function stepPrepare(register: Register, input: Prepare): Step {
   if (input.version <= register.known.version) return refuse(register);
   const base = proveBase(register, { version: input.version - 1, digest: input.baseDigest });
-  if (compareBallots(input.ballot, base.register.promised) < 0) return { ...refuse(base.register), ...base };
+  if (compareBallots(input.ballot, base.register.promised) < 0)
+    return { ...refuse(base.register), ...base };
   const promised = { ...base.register, promised: input.ballot };
   return {
     register: promised,
@@ -141,7 +145,12 @@ function stepAccept(register: Register, input: Accept): Step {
   const before = at.accepted;
   if (before !== undefined && compareBallots(before.ballot, ballot) === 0) {
     assertRule(before.decision.digest === decision.digest, "S2: two digests at one ballot", () =>
-      JSON.stringify({ version: decision.version, ballot, one: before.decision.digest, other: decision.digest }),
+      JSON.stringify({
+        version: decision.version,
+        ballot,
+        one: before.decision.digest,
+        other: decision.digest,
+      }),
     );
   }
   return {
@@ -155,7 +164,8 @@ function stepAccept(register: Register, input: Accept): Step {
 /** The version is decided already: the same value is as good as accepted, any other is refused. */
 function stepAcceptDecided(register: Register, decision: Decision): Step {
   const { known } = register;
-  if (decision.version !== known.version || decision.digest !== known.digest) return refuse(register);
+  if (decision.version !== known.version || decision.digest !== known.digest)
+    return refuse(register);
   const learned = stepLearn(register, decision);
   return { ...learned, vote: { granted: true, accepted: undefined } };
 }
@@ -164,8 +174,10 @@ function stepAcceptDecided(register: Register, decision: Decision): Step {
 function checkBallotZero(register: Register, input: Accept): void {
   const { owner } = register.known;
   if (input.ballot.round !== 0 || owner.incarnation === 0) return;
-  assertRule(input.ballot.proposer === proposerOf(owner), "S2: ballot 0 used by another than the owner", () =>
-    JSON.stringify({ version: input.decision.version, ballot: input.ballot, owner }),
+  assertRule(
+    input.ballot.proposer === proposerOf(owner),
+    "S2: ballot 0 used by another than the owner",
+    () => JSON.stringify({ version: input.decision.version, ballot: input.ballot, owner }),
   );
 }
 
@@ -200,8 +212,15 @@ function proveBase(
 function stepLearn(register: Register, decision: Decision): Step {
   if (decision.version <= register.heldVersion) return unchanged(register);
   if (decision.version === register.known.version) {
-    assertRule(decision.digest === register.known.digest, "S2: two digests of one decided version", () =>
-      JSON.stringify({ version: decision.version, known: register.known.digest, told: decision.digest }),
+    assertRule(
+      decision.digest === register.known.digest,
+      "S2: two digests of one decided version",
+      () =>
+        JSON.stringify({
+          version: decision.version,
+          known: register.known.digest,
+          told: decision.digest,
+        }),
     );
   }
   const held = hold(register, decision);
@@ -209,15 +228,25 @@ function stepLearn(register: Register, decision: Decision): Step {
 }
 
 /** Takes in a decided value: held at once, or, a table's change with a gap before it, kept loose. */
-function hold(register: Register, decision: Decision): { register: Register; rows: readonly StampedRow[] } {
-  const advanced = decision.version > register.known.version ? advance(register, decision) : register;
+function hold(
+  register: Register,
+  decision: Decision,
+): { register: Register; rows: readonly StampedRow[] } {
+  const advanced =
+    decision.version > register.known.version ? advance(register, decision) : register;
   const { body } = decision;
   if (body?.case !== "table") {
     const state = body?.value ?? { deleted: true, value: new Uint8Array(0), operations: undefined };
     const known = withOwner(advanced.known, decision);
     const held: Held = { model: "key", state };
     return {
-      register: { ...advanced, known, heldVersion: decision.version, heldDigest: decision.digest, held },
+      register: {
+        ...advanced,
+        known,
+        heldVersion: decision.version,
+        heldDigest: decision.digest,
+        held,
+      },
       rows: NO_ROWS,
     };
   }
@@ -260,18 +289,28 @@ function insertLoose(loose: readonly Decision[], decision: Decision): readonly D
 }
 
 /** Adds a decided change and applies everything that now follows without a gap. */
-function applyLoose(register: Register, added: Decision): { register: Register; rows: readonly StampedRow[] } {
+function applyLoose(
+  register: Register,
+  added: Decision,
+): { register: Register; rows: readonly StampedRow[] } {
   let loose = insertLoose(register.loose, added);
   let { heldVersion, heldDigest, held } = register;
   const rows: StampedRow[] = [];
-  for (let next = loose[0]; next !== undefined && next.version <= heldVersion + 1; next = loose[0]) {
+  for (
+    let next = loose[0];
+    next !== undefined && next.version <= heldVersion + 1;
+    next = loose[0]
+  ) {
     if (next.version === heldVersion + 1) {
       if (next.body?.case !== "table" || next.body.value.baseDigest !== heldDigest) break;
       if (!isProved(register.known, loose, added)) break;
       const delta = next.body.value;
       for (const row of delta.rows) rows.push(stamp(row, next.version));
       const before = held.model === "table" ? held.operations : NO_OPERATIONS;
-      const operations = mergeOperations(before, { kept: delta.operations, forgottenMs: delta.forgottenMs });
+      const operations = mergeOperations(before, {
+        kept: delta.operations,
+        forgottenMs: delta.forgottenMs,
+      });
       held = { model: "table", lastNumber: delta.lastNumber, operations };
       heldVersion = next.version;
       heldDigest = next.digest;
@@ -286,7 +325,11 @@ function isProved(known: Known, loose: readonly Decision[], added: Decision): bo
   const [first, second] = loose;
   if (first === undefined) return false;
   if (first.digest === added.digest || first.digest === known.digest) return true;
-  return second?.version === first.version + 1 && second.body?.case === "table" && second.body.value.baseDigest === first.digest;
+  return (
+    second?.version === first.version + 1 &&
+    second.body?.case === "table" &&
+    second.body.value.baseDigest === first.digest
+  );
 }
 
 function stamp(row: RowWrite, version: number): StampedRow {
@@ -296,7 +339,8 @@ function stamp(row: RowWrite, version: number): StampedRow {
 /** The state of a peer that is ahead: a whole key, or the rows of a table above what is held here. */
 function stepFetched(register: Register, reply: FetchReply): Step {
   const { version, digest, body } = reply;
-  if (version < register.known.version || version <= register.heldVersion) return unchanged(register);
+  if (version < register.known.version || version <= register.heldVersion)
+    return unchanged(register);
   const owner = reply.owner ?? NO_OWNER;
   if (body?.case === "key") {
     const decision: Decision = { version, digest, owner, body: { case: "key", value: body.value } };
@@ -304,7 +348,10 @@ function stepFetched(register: Register, reply: FetchReply): Step {
   }
   if (body?.case !== "table") return unchanged(register);
   const diff = body.value;
-  const moved = version > register.known.version ? { ...clearVotes(register), known: { version, digest, owner } } : register;
+  const moved =
+    version > register.known.version
+      ? { ...clearVotes(register), known: { version, digest, owner } }
+      : register;
   const whole = diff.throughVersion === version;
   const operations = diff.operations ?? NO_OPERATIONS;
   const next: Register = {

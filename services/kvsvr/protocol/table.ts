@@ -42,7 +42,7 @@ export function innerKey(rowClass: number, key: Uint8Array): Uint8Array {
 }
 
 /** Unsigned integers in row values and appended keys: 8 bytes, big-endian. */
-export function numberBytes(value: number): Buffer {
+function numberBytes(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeUInt32BE(Math.floor(value / 0x100000000), 0);
   bytes.writeUInt32BE(value >>> 0, 4);
@@ -104,7 +104,11 @@ export class ChangePacker {
     return this.#applied > 0 ? this.version : this.#base.version;
   }
 
-  #reply(applied: boolean, results: OperationResult[], failedGuard: FailedGuard | undefined): ChangeReply {
+  #reply(
+    applied: boolean,
+    results: OperationResult[],
+    failedGuard: FailedGuard | undefined,
+  ): ChangeReply {
     return { applied, version: this.#newest(), alone: false, results, failedGuard };
   }
 
@@ -182,11 +186,16 @@ export class ChangePacker {
   #append(append: { id: Uint8Array; prefix: Uint8Array; value: Uint8Array }): OperationResult {
     const idKey = innerKey(ROW_CLASS.appended, append.id);
     const there = this.#row(idKey);
-    if (there !== undefined) return { existed: true, value: EMPTY, number: bytesNumber(there.value) };
+    if (there !== undefined)
+      return { existed: true, value: EMPTY, number: bytesNumber(there.value) };
     this.#lastNumber += 1;
     const number = numberBytes(this.#lastNumber);
     this.#write(idKey, number, false);
-    this.#write(innerKey(ROW_CLASS.row, Buffer.concat([append.prefix, number])), append.value, false);
+    this.#write(
+      innerKey(ROW_CLASS.row, Buffer.concat([append.prefix, number])),
+      append.value,
+      false,
+    );
     return { existed: false, value: EMPTY, number: this.#lastNumber };
   }
 }

@@ -3,7 +3,10 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { EngineRow, StateEngine } from "./engine.ts";
 import { registerKey } from "./record.ts";
 
-export function engineSuite(name: string, open: () => { engine: StateEngine; cleanUp: () => void }): void {
+export function engineSuite(
+  name: string,
+  open: () => { engine: StateEngine; cleanUp: () => void },
+): void {
   let engine: StateEngine;
   let cleanUp: () => void;
   beforeEach(() => {
@@ -20,9 +23,12 @@ export function engineSuite(name: string, open: () => { engine: StateEngine; cle
     version,
     deleted,
   });
-  const names = (rows: Iterable<EngineRow>) => [...rows].map((r) => `${Buffer.from(r.row)}@${r.version}`);
+  const names = (rows: Iterable<EngineRow>) =>
+    [...rows].map((r) => `${Buffer.from(r.row)}@${r.version}`);
   const commit = (table: string, ...rows: EngineRow[]) =>
-    engine.commit([{ registerKey: key(table), register: Buffer.from(`register of ${table}`), rows }]);
+    engine.commit([
+      { registerKey: key(table), register: Buffer.from(`register of ${table}`), rows },
+    ]);
   const all = { first: Buffer.from(""), end: undefined, reverse: false };
 
   test(`${name}: registers and rows that were committed are there`, async () => {

@@ -5,8 +5,21 @@
  */
 import { mkdirSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
-import { type EngineEntry, type EngineRow, RecordDamaged, type RowRange, type StateEngine } from "./engine.ts";
-import { openRecord, openRow, sealRecord, sealRow, type StoredRow, versionBytes } from "./record.ts";
+import {
+  type EngineEntry,
+  type EngineRow,
+  RecordDamaged,
+  type RowRange,
+  type StateEngine,
+} from "./engine.ts";
+import {
+  openRecord,
+  openRow,
+  type StoredRow,
+  sealRecord,
+  sealRow,
+  versionBytes,
+} from "./record.ts";
 
 const PRESENT = Buffer.from([1]);
 const VERSION_BYTES = 6;
@@ -16,7 +29,12 @@ type Tree = Database<Buffer, Buffer>;
 export function openLmdb(path: string): StateEngine {
   mkdirSync(path, { recursive: true });
   // overlappingSync: false makes data visible only once it is durable.
-  const root = open({ path: `${path}/state.mdb`, maxDbs: 4, overlappingSync: false, encoding: "binary" });
+  const root = open({
+    path: `${path}/state.mdb`,
+    maxDbs: 4,
+    overlappingSync: false,
+    encoding: "binary",
+  });
   return new LmdbEngine(root);
 }
 
@@ -28,7 +46,8 @@ class LmdbEngine implements StateEngine {
 
   constructor(root: RootDatabase) {
     this.#root = root;
-    const tree = (name: string): Tree => root.openDB({ name, encoding: "binary", keyEncoding: "binary" });
+    const tree = (name: string): Tree =>
+      root.openDB({ name, encoding: "binary", keyEncoding: "binary" });
     this.#registers = tree("registers");
     this.#rows = tree("rows");
     this.#changes = tree("changes");
@@ -47,7 +66,8 @@ class LmdbEngine implements StateEngine {
 
   *rows(registerKey: Buffer, range: RowRange): Iterable<EngineRow> {
     const low = Buffer.concat([registerKey, range.first]);
-    const high = range.end === undefined ? after(registerKey) : Buffer.concat([registerKey, range.end]);
+    const high =
+      range.end === undefined ? after(registerKey) : Buffer.concat([registerKey, range.end]);
     // A reverse range of LMDB begins at its upper end, inclusive; ours excludes it.
     const bounds = range.reverse ? { start: high, reverse: true } : { start: low, end: high };
     for (const { key, value } of this.#rows.getRange(bounds)) {
@@ -70,11 +90,13 @@ class LmdbEngine implements StateEngine {
   }
 
   keys(afterKey: Buffer | undefined, limit: number): { registerKey: Buffer; register: Buffer }[] {
-    const start = afterKey === undefined ? Buffer.from([0]) : Buffer.concat([afterKey, Buffer.from([0])]);
+    const start =
+      afterKey === undefined ? Buffer.from([0]) : Buffer.concat([afterKey, Buffer.from([0])]);
     const found: { registerKey: Buffer; register: Buffer }[] = [];
     for (const { key, value } of this.#registers.getRange({ start, limit })) {
       const register = openRecord(value);
-      if (register !== undefined) found.push({ registerKey: Buffer.from(key), register: Buffer.from(register) });
+      if (register !== undefined)
+        found.push({ registerKey: Buffer.from(key), register: Buffer.from(register) });
     }
     return found;
   }
@@ -115,6 +137,7 @@ function after(registerKey: Buffer): Buffer {
 }
 
 function opened<T>(record: T | undefined, kind: string, key: Buffer): T {
-  if (record === undefined) throw new RecordDamaged(`a ${kind} is damaged (key ${key.toString("hex")})`);
+  if (record === undefined)
+    throw new RecordDamaged(`a ${kind} is damaged (key ${key.toString("hex")})`);
   return record;
 }

@@ -20,7 +20,7 @@ import { LOG_RECORD_BYTES_MAX } from "../limits.ts";
 import type { Files, LogFile } from "./files.ts";
 
 const MAGIC = 0x564b4354; // "TCKV"
-export const LOG_FORMAT = 1;
+const LOG_FORMAT = 1;
 const HEADER_BYTES = 16;
 const RECORD_HEAD_BYTES = 12;
 const RETRY_MS = 250;
@@ -84,7 +84,8 @@ export class Log {
       const bytes = await file.readAll();
       await file.close();
       const end = replaySegment(bytes, segment, options.replay);
-      if (end !== bytes.length) throw new LogDamaged(`log segment ${segment} is broken at byte ${end}`);
+      if (end !== bytes.length)
+        throw new LogDamaged(`log segment ${segment} is broken at byte ${end}`);
     }
     const last = segments.at(-1) ?? 1;
     const file = await options.files.open(segmentPath(options.dir, last));
@@ -161,7 +162,9 @@ export class Log {
 
   #reserve(size: number): void {
     if (this.#gatheredBytes + size <= this.#gathered.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#gathered.length * 2, this.#gatheredBytes + size));
+    const larger = Buffer.allocUnsafeSlow(
+      Math.max(this.#gathered.length * 2, this.#gatheredBytes + size),
+    );
     this.#gathered.copy(larger, 0, 0, this.#gatheredBytes);
     this.#gathered = larger;
   }
@@ -251,7 +254,10 @@ export class Log {
 }
 
 function refused(why: string): RpcError {
-  return new RpcError("STORAGE_REFUSED", `the disk takes no writes (${why}): free space or make it writable`);
+  return new RpcError(
+    "STORAGE_REFUSED",
+    `the disk takes no writes (${why}): free space or make it writable`,
+  );
 }
 
 function asError(thrown: unknown): Error {
@@ -289,7 +295,9 @@ function replaySegment(bytes: Buffer, segment: number, replay: (payload: Buffer)
   }
   const format = bytes.readUInt32LE(4);
   if (format !== LOG_FORMAT) {
-    throw new LogDamaged(`log segment ${segment} has format ${format}; this version reads ${LOG_FORMAT}`);
+    throw new LogDamaged(
+      `log segment ${segment} has format ${format}; this version reads ${LOG_FORMAT}`,
+    );
   }
   let at = HEADER_BYTES;
   for (let end = recordEnd(bytes, at); end !== undefined; end = recordEnd(bytes, at)) {

@@ -25,7 +25,8 @@ export class MemoryEngine implements StateEngine {
   }
 
   *changes(registerKey: Buffer, after: number): Iterable<EngineRow> {
-    const byVersion = (a: EngineRow, b: EngineRow) => a.version - b.version || Buffer.compare(a.row, b.row);
+    const byVersion = (a: EngineRow, b: EngineRow) =>
+      a.version - b.version || Buffer.compare(a.row, b.row);
     for (const row of this.#sorted(registerKey, byVersion)) if (row.version > after) yield row;
   }
 

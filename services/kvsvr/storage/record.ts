@@ -11,9 +11,9 @@ import { crc32 } from "node:zlib";
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
 
-export const SLOTS = 4096;
+const SLOTS = 4096;
 
-export function slotOf(key: Uint8Array): number {
+function slotOf(key: Uint8Array): number {
   return murmur3(key) % SLOTS;
 }
 
@@ -82,5 +82,9 @@ export function sealRow(row: StoredRow): Buffer {
 export function openRow(bytes: Buffer): StoredRow | undefined {
   const payload = openRecord(bytes);
   if (payload === undefined || payload.length < 7) return undefined;
-  return { version: payload.readUIntBE(0, 6), deleted: payload[6] === 1, value: payload.subarray(7) };
+  return {
+    version: payload.readUIntBE(0, 6),
+    deleted: payload[6] === 1,
+    value: payload.subarray(7),
+  };
 }

@@ -13,7 +13,13 @@ import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { CHECKPOINT_CHUNK, CHECKPOINT_DIRTY_BYTES, CHECKPOINT_INTERVAL_MS } from "../limits.ts";
-import { EMPTY_REGISTER, type Input, type Register, type Step, step } from "../protocol/register.ts";
+import {
+  EMPTY_REGISTER,
+  type Input,
+  type Register,
+  type Step,
+  step,
+} from "../protocol/register.ts";
 import { type EngineEntry, type EngineRow, RecordDamaged, type StateEngine } from "./engine.ts";
 import type { Files } from "./files.ts";
 import { Log } from "./log.ts";
@@ -135,7 +141,10 @@ export class State {
   /** Steps the register; the outcome may be spoken of once `durable(entry)` has resolved. */
   take(entry: Entry, input: Input): Step {
     if (this.refusing !== undefined) {
-      throw new RpcError("STORAGE_REFUSED", `the disk takes no writes (${this.refusing}): free space or make it writable`);
+      throw new RpcError(
+        "STORAGE_REFUSED",
+        `the disk takes no writes (${this.refusing}): free space or make it writable`,
+      );
     }
     const taken = step(entry.register, input);
     const record = taken.log ? encodeInput(entry.key, input) : undefined;
@@ -204,7 +213,10 @@ export class State {
   }
 
   /** Present rows first <= key < end in key order, or reversed. */
-  *rows(entry: Entry, range: { first: Uint8Array; end: Uint8Array | undefined; reverse: boolean }): Iterable<EngineRow> {
+  *rows(
+    entry: Entry,
+    range: { first: Uint8Array; end: Uint8Array | undefined; reverse: boolean },
+  ): Iterable<EngineRow> {
     const waiting = entry.rows.range(range.first, range.end);
     if (range.reverse) waiting.reverse();
     const sign = range.reverse ? -1 : 1;
@@ -214,7 +226,8 @@ export class State {
         if (!waiting[next]!.deleted) yield waiting[next]!;
         next += 1;
       }
-      const overwritten = next < waiting.length && Buffer.compare(waiting[next]!.row, row.row) === 0;
+      const overwritten =
+        next < waiting.length && Buffer.compare(waiting[next]!.row, row.row) === 0;
       if (!overwritten && !row.deleted) yield row;
     }
     for (; next < waiting.length; next++) if (!waiting[next]!.deleted) yield waiting[next]!;
@@ -238,7 +251,9 @@ export class State {
   #checkpointSoon(): void {
     if (this.#checkpoint !== undefined || this.#dirty.size === 0) return;
     this.#checkpoint = this.#writeCheckpoint()
-      .catch((error: unknown) => this.#options.log.error({ err: error }, "a checkpoint failed; it is tried again"))
+      .catch((error: unknown) =>
+        this.#options.log.error({ err: error }, "a checkpoint failed; it is tried again"),
+      )
       .finally(() => {
         this.#checkpoint = undefined;
       });
@@ -273,7 +288,7 @@ export class State {
     });
     try {
       await this.#options.engine.commit(batch);
-      entries.forEach((entry, i) => entry.rows.forget(batch[i]!.rows));
+      for (const [i, entry] of entries.entries()) entry.rows.forget(batch[i]!.rows);
     } finally {
       for (const entry of entries) entry.pins -= 1;
     }

@@ -1,4 +1,6 @@
 /** Registers to bytes and back (protos/tricampus/kv/v1/storage.proto). */
+
+import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
   decodeLogRecord,
   decodeStoredRegister,
@@ -6,7 +8,6 @@ import {
   encodeStoredRegister,
   type LogRecord,
 } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
-import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { fromBytes, toBytes } from "../../svrkit/codec.ts";
 import { NO_BALLOT, NO_OWNER } from "../protocol/ballot.ts";
 import { NO_OPERATIONS } from "../protocol/operations.ts";
@@ -35,7 +36,10 @@ function storedHeld(held: Held) {
     case "key":
       return { case: "key" as const, value: held.state };
     case "table":
-      return { case: "table" as const, value: { lastNumber: held.lastNumber, operations: held.operations } };
+      return {
+        case: "table" as const,
+        value: { lastNumber: held.lastNumber, operations: held.operations },
+      };
   }
 }
 
@@ -48,7 +52,9 @@ export function decodeRegister(bytes: Uint8Array): Register {
     held: heldOf(s.held),
     promised: s.promised ?? NO_BALLOT,
     accepted:
-      s.accepted === undefined ? undefined : { ballot: s.acceptedBallot ?? NO_BALLOT, decision: s.accepted },
+      s.accepted === undefined
+        ? undefined
+        : { ballot: s.acceptedBallot ?? NO_BALLOT, decision: s.accepted },
     loose: s.loose,
   };
 }
@@ -95,7 +101,8 @@ function loggedInput(input: Input): LogRecord["input"] {
 /** The logged input; its values are views into `bytes`. */
 export function decodeInput(bytes: Uint8Array): { key: Key; input: Input } {
   const record = fromBytes(decodeLogRecord, bytes);
-  if (record.key === undefined || record.input === undefined) throw new Error("a log record names no key or input");
+  if (record.key === undefined || record.input === undefined)
+    throw new Error("a log record names no key or input");
   return { key: record.key, input: inputOf(record.input) };
 }
 
@@ -105,12 +112,21 @@ function inputOf(logged: NonNullable<LogRecord["input"]>): Input {
       return { kind: "prepare", ...logged.value, ballot: logged.value.ballot ?? NO_BALLOT };
     case "acceptance": {
       const { ballot, decision, baseDigest } = logged.value;
-      return { kind: "accept", ballot: ballot ?? NO_BALLOT, decision: present(decision), baseDigest };
+      return {
+        kind: "accept",
+        ballot: ballot ?? NO_BALLOT,
+        decision: present(decision),
+        baseDigest,
+      };
     }
     case "notice":
       return { kind: "notice", ...logged.value };
     case "learned":
-      return { kind: "learn", decision: present(logged.value.decision), baseDigest: logged.value.baseDigest };
+      return {
+        kind: "learn",
+        decision: present(logged.value.decision),
+        baseDigest: logged.value.baseDigest,
+      };
     case "fetched":
       return { kind: "fetched", reply: logged.value };
   }

@@ -16,7 +16,12 @@ export class TableRows {
   }
 
   put(row: StampedRow): void {
-    const kept: EngineRow = { row: row.row, value: row.value, version: row.version, deleted: row.deleted };
+    const kept: EngineRow = {
+      row: row.row,
+      value: row.value,
+      version: row.version,
+      deleted: row.deleted,
+    };
     this.#byKey.set(latin1(row.row), kept);
     this.#byVersion.push(kept);
   }

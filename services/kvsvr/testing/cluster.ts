@@ -32,7 +32,9 @@ export interface TestCluster {
   close(): Promise<void>;
 }
 
-export async function startCluster(options: { files?: (replica: number) => Files } = {}): Promise<TestCluster> {
+export async function startCluster(
+  options: { files?: (replica: number) => Files } = {},
+): Promise<TestCluster> {
   const root = mkdtempSync(join(tmpdir(), "tricampus-kv-"));
   const dirs = CAMPUSES.map((campus) => join(root, campus));
   for (const dir of dirs) {

@@ -23,12 +23,15 @@ function withFaults(file: LogFile, faults: Faults): LogFile {
     readAll: () => file.readAll(),
     write(bytes, position) {
       if (faults.writeError !== undefined) {
-        throw Object.assign(new Error(`${faults.writeError}: injected`), { code: faults.writeError });
+        throw Object.assign(new Error(`${faults.writeError}: injected`), {
+          code: faults.writeError,
+        });
       }
       file.write(bytes, position);
     },
     async sync() {
-      if (faults.syncDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, faults.syncDelayMs));
+      if (faults.syncDelayMs > 0)
+        await new Promise((resolve) => setTimeout(resolve, faults.syncDelayMs));
       await file.sync();
     },
     truncate: (length) => file.truncate(length),

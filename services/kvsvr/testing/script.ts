@@ -53,7 +53,11 @@ export class ScriptedKey {
       case "notice":
         return this.#take(p, this.#notice(r));
       case "learn":
-        return this.#take(p, { kind: "learn", decision: this.#attempt(r).decision!, baseDigest: 0 });
+        return this.#take(p, {
+          kind: "learn",
+          decision: this.#attempt(r).decision!,
+          baseDigest: 0,
+        });
       case "fetch":
         return this.#fetch(r, p);
       case "read":
@@ -82,7 +86,13 @@ export class ScriptedKey {
   #begin(r: number, ballot: Ballot): Attempt {
     const { version, digest } = this.#registers[r]!.known;
     const answers: (Answer | undefined)[] = [undefined, undefined, undefined];
-    const attempt = { ballot, version: version + 1, baseDigest: digest, answers, decision: undefined };
+    const attempt = {
+      ballot,
+      version: version + 1,
+      baseDigest: digest,
+      answers,
+      decision: undefined,
+    };
     this.#attempts[r] = attempt;
     return attempt;
   }
@@ -103,13 +113,19 @@ export class ScriptedKey {
   #accept(r: number, value: string): string {
     const way = chooseWay(this.#registers[r]!, this.#self(r), NO_BALLOT);
     const { known } = this.#registers[r]!;
-    const prepared = this.#attempts[r]?.version === known.version + 1 ? this.#attempts[r] : undefined;
+    const prepared =
+      this.#attempts[r]?.version === known.version + 1 ? this.#attempts[r] : undefined;
     const attempt = prepared ?? (way.way === "fast" ? this.#begin(r, way.ballot) : undefined);
     if (attempt === undefined) return `not allowed: must ${way.way} first`;
     const found = valueToFinish(attempt.answers);
     const state = { deleted: false, value: Buffer.from(value), operations: undefined };
     const { version } = attempt;
-    const own = withDigest({ version, owner: this.#self(r), digest: 0, body: { case: "key", value: state } });
+    const own = withDigest({
+      version,
+      owner: this.#self(r),
+      digest: 0,
+      body: { case: "key", value: state },
+    });
     attempt.decision = found ?? own;
     attempt.answers = [undefined, undefined, undefined];
     return `accept version ${version} ballot ${show(attempt.ballot)} ${describe(attempt.decision)}`;
@@ -126,7 +142,10 @@ export class ScriptedKey {
     const attempt = this.#attempt(r);
     attempt.answers[p] = this.#asAnswer(p, taken.vote);
     const accepted = taken.vote?.accepted;
-    const found = accepted === undefined ? "" : ` had ${describe(accepted.decision)} at ${show(accepted.ballot)}`;
+    const found =
+      accepted === undefined
+        ? ""
+        : ` had ${describe(accepted.decision)} at ${show(accepted.ballot)}`;
     const text = taken.vote?.granted === true ? `granted${found}` : `refused: ${this.#show(p)}`;
     return `${text}\n=> ${judge(attempt.answers).verdict}`;
   }
@@ -134,7 +153,13 @@ export class ScriptedKey {
   #asAnswer(p: number, vote: ReturnType<typeof step>["vote"]): Answer {
     if (vote?.granted === true) return { answer: "granted", accepted: vote.accepted };
     const { known, promised } = this.#registers[p]!;
-    return { answer: "refused", version: known.version, digest: known.digest, owner: known.owner, promised };
+    return {
+      answer: "refused",
+      version: known.version,
+      digest: known.digest,
+      owner: known.owner,
+      promised,
+    };
   }
 
   #notice(r: number): Input {
@@ -151,7 +176,14 @@ export class ScriptedKey {
     const { known, held, heldVersion, heldDigest } = this.#registers[p]!;
     if (held.model !== "key") return "nothing to fetch";
     const body = { case: "key" as const, value: held.state };
-    const reply = { version: heldVersion, digest: heldDigest, owner: known.owner, body, unavailable: false, barred: "" };
+    const reply = {
+      version: heldVersion,
+      digest: heldDigest,
+      owner: known.owner,
+      body,
+      unavailable: false,
+      barred: "",
+    };
     return this.#take(r, { kind: "fetched", reply });
   }
 
@@ -163,10 +195,12 @@ export class ScriptedKey {
 
   #show(replica: number): string {
     const { known, heldVersion, held, promised, accepted } = this.#registers[replica]!;
-    const value = held.model === "key" ? `"${Buffer.from(held.state.value).toString()}"` : "nothing";
+    const value =
+      held.model === "key" ? `"${Buffer.from(held.state.value).toString()}"` : "nothing";
     const parts = [`replica ${replica}: knows ${known.version}, holds ${heldVersion} ${value}`];
     if (promised.proposer !== 0) parts.push(`promised ${show(promised)}`);
-    if (accepted !== undefined) parts.push(`accepted ${describe(accepted.decision)} at ${show(accepted.ballot)}`);
+    if (accepted !== undefined)
+      parts.push(`accepted ${describe(accepted.decision)} at ${show(accepted.ballot)}`);
     return parts.join(", ");
   }
 }
@@ -177,6 +211,7 @@ function show(ballot: Ballot): string {
 }
 
 function describe(decision: Decision): string {
-  const value = decision.body?.case === "key" ? Buffer.from(decision.body.value.value).toString() : "?";
+  const value =
+    decision.body?.case === "key" ? Buffer.from(decision.body.value.value).toString() : "?";
   return `"${value}" of ${decision.owner?.replica}/${decision.owner?.incarnation}`;
 }

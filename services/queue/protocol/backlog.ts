@@ -66,9 +66,14 @@ export class Backlog {
 
   /** The older part of the stream, and through which slot that was consumed. */
   prepend(older: readonly BacklogEntry[], consumedThrough: number): void {
-    assert(this.#head === 0 && this.#consumedThrough === undefined, "numbered entries stay in place");
+    assert(
+      this.#head === 0 && this.#consumedThrough === undefined,
+      "numbered entries stay in place",
+    );
     const before = new Set(older.filter((entry) => !entry.isVoid).map((entry) => keyOf(entry.id)));
-    const newer = this.#entries.map((entry) => (before.has(keyOf(entry.id)) ? asVoid(entry) : entry));
+    const newer = this.#entries.map((entry) =>
+      before.has(keyOf(entry.id)) ? asVoid(entry) : entry,
+    );
     this.#entries = [];
     this.#first = 0;
     this.#positions.clear();
@@ -91,7 +96,10 @@ export class Backlog {
   }
 
   /** Consecutive entries above `after`, at most so many. */
-  above(after: number, limit: { readonly entries: number; readonly bytes: number }): NumberedEntry[] {
+  above(
+    after: number,
+    limit: { readonly entries: number; readonly bytes: number },
+  ): NumberedEntry[] {
     if (this.#consumedThrough === undefined) return [];
     const found: NumberedEntry[] = [];
     let bytes = 0;

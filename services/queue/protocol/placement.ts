@@ -44,7 +44,11 @@ export function writingCampus(stream: string, { own, usable }: Campuses): number
  * The campus to ask to look after a stream whose entries nobody consumes: the one that wrote last
  * (`lastWriter`, -1: unknown), for it may be just busy, then the usual order.
  */
-export function adoptingCampus(stream: string, lastWriter: number, { own, usable }: Campuses): number {
+export function adoptingCampus(
+  stream: string,
+  lastWriter: number,
+  { own, usable }: Campuses,
+): number {
   const isThere = (campus: number) => campus === own || usable[campus] === true;
   return isThere(lastWriter) ? lastWriter : writingCampus(stream, { own, usable });
 }

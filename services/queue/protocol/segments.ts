@@ -112,7 +112,8 @@ export function planRest(
   older: readonly OlderSegment[],
   last: { readonly firstSlot: number; readonly consumed: number },
 ): Rest {
-  if (last.consumed > 0) return { consumedThrough: last.firstSlot - 1 + last.consumed, entries: [] };
+  if (last.consumed > 0)
+    return { consumedThrough: last.firstSlot - 1 + last.consumed, entries: [] };
   const begun = Math.max(
     0,
     older.findLastIndex(({ tail }) => tail.consumedThrough > 0),

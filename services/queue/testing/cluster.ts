@@ -5,10 +5,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { serveLog } from "../../queuelog/handlers.ts";
 import { EmbeddedLog } from "../../queuelog/storage/embedded.ts";
 import type { LogEngine } from "../../queuelog/storage/engine.ts";
 import { NodeFolder } from "../../queuelog/storage/files.ts";
-import { serveLog } from "../../queuelog/handlers.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { type Callee, Client } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
@@ -148,7 +148,7 @@ export class QueueCluster {
   }
 
   async stopLog(name: string, group: number): Promise<void> {
-    await this.#campuses.get(name)?.logs.get(group)!.close();
+    await this.#campuses.get(name)?.logs.get(group)?.close();
   }
 
   async startLog(name: string, group: number): Promise<void> {

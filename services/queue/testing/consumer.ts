@@ -18,7 +18,8 @@ export class Ledger {
     let expected = after;
     for (const entry of entries) {
       expected += 1;
-      if (entry.slot !== expected) this.wrong.push(`${stream}: ${entry.slot}, not ${expected}, was given`);
+      if (entry.slot !== expected)
+        this.wrong.push(`${stream}: ${entry.slot}, not ${expected}, was given`);
       const offset = this.#offsets.get(stream) ?? 0;
       if (entry.slot <= offset) continue;
       if (entry.slot !== offset + 1) this.wrong.push(`${stream}: ${entry.slot} follows ${offset}`);

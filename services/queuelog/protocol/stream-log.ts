@@ -15,6 +15,7 @@
 import assert from "node:assert";
 import type { LogRecord } from "../../../protos/gen/tricampus/queue/v1/disk_codec.ts";
 import type { Epoch, LogEntry } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import { murmur3 } from "../../svrkit/murmur3.ts";
 import { compareEpochs, NO_EPOCH } from "./epoch.ts";
 
 /** Where an entry's record stands on disk. */
@@ -30,6 +31,8 @@ export interface Held {
   readonly id: Uint8Array;
   readonly place: Place;
   readonly arrivedMs: number;
+  readonly payloadBytes: number;
+  readonly payloadDigest: number;
   /** Undefined when only the disk has it. */
   payload: Uint8Array | undefined;
 }
@@ -72,7 +75,10 @@ export interface Appending {
   readonly settledThrough: number;
 }
 
-export function judgeAppend(log: StreamLog, { epoch, entries, settledThrough }: Appending): Judgement {
+export function judgeAppend(
+  log: StreamLog,
+  { epoch, entries, settledThrough }: Appending,
+): Judgement {
   if (compareEpochs(epoch, log.promised) < 0) return { verdict: "refused", promised: log.promised };
   for (const entry of entries) assertSameContent(log, epoch, entry);
   const fresh = entries.filter((entry) => {
@@ -90,7 +96,8 @@ function assertSameContent(log: StreamLog, epoch: Epoch, entry: LogEntry): void 
   const isSame =
     held.isVoid === entry.void &&
     Buffer.compare(held.id, entry.id) === 0 &&
-    (held.payload === undefined || Buffer.compare(held.payload, entry.payload) === 0);
+    held.payloadBytes === entry.payload.length &&
+    held.payloadDigest === murmur3(entry.payload);
   assert(
     isSame,
     `slot ${entry.slot} of ${log.stream} holds another entry of the same epoch ` +
@@ -159,6 +166,8 @@ function heldOf(
     isVoid: entry.void,
     id: entry.id,
     payload: entry.payload,
+    payloadBytes: entry.payload.length,
+    payloadDigest: murmur3(entry.payload),
     place,
     arrivedMs: nowMs,
   };

@@ -1,11 +1,25 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { FaultyFolder } from "../testing/faulty-folder.ts";
 import { EmbeddedLog } from "./embedded.ts";
-import { appending, type EngineUnderTest, entry, epoch, testLogEngine, texts } from "./engine.suite.ts";
+import {
+  appending,
+  type EngineUnderTest,
+  entry,
+  epoch,
+  testLogEngine,
+  texts,
+} from "./engine.suite.ts";
 import { NodeFolder } from "./files.ts";
 
 let dir: string;
@@ -20,7 +34,9 @@ beforeEach(() => {
 
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-function open(options: { segmentBytes?: number; cacheBytesMax?: number } = {}): Promise<EmbeddedLog> {
+function open(
+  options: { segmentBytes?: number; cacheBytesMax?: number } = {},
+): Promise<EmbeddedLog> {
   return EmbeddedLog.open({
     folder,
     segmentBytes: 1024 * 1024,
@@ -88,7 +104,7 @@ test("embedded log: a flipped byte, anywhere, takes the vote away", async () => 
     damaged[at]! ^= 0x20;
     writeFileSync(segmentPath(), damaged);
     const engine = await open();
-    expect(engine.refusal, `byte ${at}`).toContain("damaged");
+    expect(engine.refusal ?? "", `byte ${at}`).toContain("damaged");
     await expect(engine.fence("s", epoch(9))).rejects.toMatchObject({ code: "STORAGE_REFUSED" });
     await expect(engine.read("s", 0)).rejects.toMatchObject({ code: "STORAGE_REFUSED" });
     await engine.close();
@@ -117,7 +133,10 @@ test("embedded log: segments without untrimmed entries are deleted, promises sta
   expect(readdirSync(dir).length).toBeLessThan(7);
   await engine.close();
   const reopened = await open({ segmentBytes: 1 });
-  expect(await reopened.fence("old", epoch(6))).toMatchObject({ granted: false, promised: epoch(7) });
+  expect(await reopened.fence("old", epoch(6))).toMatchObject({
+    granted: false,
+    promised: epoch(7),
+  });
   expect((await reopened.read("s", 0)).entries.map((e) => e.slot)).toEqual([19, 20]);
   await reopened.close();
 });
@@ -140,23 +159,26 @@ test("embedded log: calls that wait share one sync", async () => {
   await engine.close();
 });
 
-test.each(["ENOSPC", "EROFS"])("embedded log: %s refuses writes, reads go on, and it recovers", async (code) => {
-  const engine = await open();
-  await engine.append(appending(1, [entry(1)]));
-  folder.refusal = { code, partial: code === "ENOSPC" ? 17 : 0 };
-  for (const attempt of [engine.append(appending(2, [entry(2)])), engine.fence("s", epoch(5))]) {
-    await expect(attempt).rejects.toMatchObject({ code: "STORAGE_REFUSED" });
-  }
-  expect(texts((await engine.read("s", 0)).entries)).toEqual(["1@1: entry 1"]);
-  folder.refusal = undefined;
-  // What was refused left nothing behind: neither the promise of epoch 5 nor the entry.
-  expect((await engine.append(appending(1, [entry(2, "after")]))).granted).toBe(true);
-  await engine.close();
-  const reopened = await open();
-  expect(texts((await reopened.read("s", 0)).entries)).toEqual(["1@1: entry 1", "2@1: after"]);
-  await reopened.close();
-  expect(fatal).toEqual([]);
-});
+test.each(["ENOSPC", "EROFS"])(
+  "embedded log: %s refuses writes, reads go on, and it recovers",
+  async (code) => {
+    const engine = await open();
+    await engine.append(appending(1, [entry(1)]));
+    folder.refusal = { code, partial: code === "ENOSPC" ? 17 : 0 };
+    for (const attempt of [engine.append(appending(2, [entry(2)])), engine.fence("s", epoch(5))]) {
+      await expect(attempt).rejects.toMatchObject({ code: "STORAGE_REFUSED" });
+    }
+    expect(texts((await engine.read("s", 0)).entries)).toEqual(["1@1: entry 1"]);
+    folder.refusal = undefined;
+    // What was refused left nothing behind: neither the promise of epoch 5 nor the entry.
+    expect((await engine.append(appending(1, [entry(2, "after")]))).granted).toBe(true);
+    await engine.close();
+    const reopened = await open();
+    expect(texts((await reopened.read("s", 0)).entries)).toEqual(["1@1: entry 1", "2@1: after"]);
+    await reopened.close();
+    expect(fatal).toEqual([]);
+  },
+);
 
 test("embedded log: a new segment that the disk refuses is made later, with every promise", async () => {
   const engine = await open({ segmentBytes: 1 });
@@ -180,10 +202,16 @@ test("embedded log: a failed sync ends it, and nothing is answered", async () =>
   const engine = await open();
   await engine.append(appending(1, [entry(1)]));
   folder.syncError = new Error("EIO");
-  const attempts = [engine.append(appending(1, [entry(2)])), engine.append(appending(1, [entry(3)]))];
-  for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  const attempts = [
+    engine.append(appending(1, [entry(2)])),
+    engine.append(appending(1, [entry(3)])),
+  ];
+  for (const attempt of attempts)
+    await expect(attempt).rejects.toMatchObject({ code: "UNAVAILABLE" });
   folder.syncError = undefined;
-  await expect(engine.append(appending(1, [entry(4)]))).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  await expect(engine.append(appending(1, [entry(4)]))).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+  });
   expect(fatal).toHaveLength(1);
 });
 

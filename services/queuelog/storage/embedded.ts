@@ -280,7 +280,7 @@ export class EmbeddedLog implements LogEngine {
         break;
       }
       chosen.push(held);
-      bytes += held.id.length + (held.payload?.length ?? PAGE_BYTES_MAX / 16);
+      bytes += held.id.length + held.payloadBytes;
     }
     // Payloads in memory are taken at once: a page is the state of one moment.
     const entries = chosen.map((held) => {

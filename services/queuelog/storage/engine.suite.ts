@@ -37,16 +37,22 @@ export function testLogEngine(name: string, start: () => Promise<EngineUnderTest
       }
     });
 
-  testWith("L1 a fence holds, over a crash too, and tells what was promised before", async (under) => {
-    expect(await under.engine.fence("s", epoch(2))).toMatchObject({ granted: true, previous: undefined });
-    await under.crash();
-    const lower = await under.engine.fence("s", epoch(1));
-    expect(lower).toMatchObject({ granted: false, promised: epoch(2) });
-    expect(await under.engine.fence("s", epoch(2))).toMatchObject({ granted: true });
-    const higher = await under.engine.fence("s", epoch(2, "b.1.1"));
-    expect(higher).toMatchObject({ granted: true, previous: epoch(2) });
-    expect(await under.engine.fence("other", epoch(1))).toMatchObject({ granted: true });
-  });
+  testWith(
+    "L1 a fence holds, over a crash too, and tells what was promised before",
+    async (under) => {
+      expect(await under.engine.fence("s", epoch(2))).toMatchObject({
+        granted: true,
+        previous: undefined,
+      });
+      await under.crash();
+      const lower = await under.engine.fence("s", epoch(1));
+      expect(lower).toMatchObject({ granted: false, promised: epoch(2) });
+      expect(await under.engine.fence("s", epoch(2))).toMatchObject({ granted: true });
+      const higher = await under.engine.fence("s", epoch(2, "b.1.1"));
+      expect(higher).toMatchObject({ granted: true, previous: epoch(2) });
+      expect(await under.engine.fence("other", epoch(1))).toMatchObject({ granted: true });
+    },
+  );
 
   testWith("L2 an append below the promise is refused, one above raises it", async (under) => {
     await under.engine.fence("s", epoch(2));
@@ -88,7 +94,10 @@ export function testLogEngine(name: string, start: () => Promise<EngineUnderTest
     await under.engine.append(appending(1, [entry(1), entry(2)]));
     under.engine.trim("s", 1);
     expect((await under.engine.append(appending(1, [entry(1), entry(3)]))).granted).toBe(true);
-    expect(texts((await under.engine.read("s", 0)).entries)).toEqual(["2@1: entry 2", "3@1: entry 3"]);
+    expect(texts((await under.engine.read("s", 0)).entries)).toEqual([
+      "2@1: entry 2",
+      "3@1: entry 3",
+    ]);
     await under.crash();
     expect(await under.engine.fence("s", epoch(2))).toMatchObject({ trimmedThrough: 1 });
   });
@@ -98,7 +107,12 @@ export function testLogEngine(name: string, start: () => Promise<EngineUnderTest
     await under.engine.fence("empty", epoch(1));
     const [listed, ...others] = under.engine.list();
     expect(others).toEqual([]);
-    expect(listed).toMatchObject({ stream: "s", lastSlot: 2, trimmedThrough: 0, promised: epoch(1) });
+    expect(listed).toMatchObject({
+      stream: "s",
+      lastSlot: 2,
+      trimmedThrough: 0,
+      promised: epoch(1),
+    });
     expect(listed!.oldestAgeMs).toBeLessThan(5_000);
     await under.crash();
     expect(under.engine.list()[0]!.oldestAgeMs).toBeGreaterThan(60_000);

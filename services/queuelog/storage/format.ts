@@ -1,7 +1,8 @@
 /**
  * A segment file, format 1. All numbers little-endian, all checksums CRC-32.
  *
- *   head    "TQL1"  bytes:u32  numbers of the older segments that still count:u32[]  crc:u32
+ *   head    "TQL1"  bytes:u32  crc of these 8:u32  then numbers of that many bytes in all, u32 each, of
+ *           the older segments that still count  crc of the numbers:u32
  *   batch   "TQB1"  bytes:u32  crc of these 8:u32  then records of that many bytes in all
  *   record  bytes:u32  crc of the body:u32  body (LogRecord of disk.proto)
  *
@@ -20,33 +21,53 @@ import { fromBytes, type Writer } from "../../svrkit/codec.ts";
 
 const HEAD_MAGIC = Buffer.from("TQL1");
 const BATCH_MAGIC = Buffer.from("TQB1");
-const HEAD_FIXED_BYTES = 12;
-const BATCH_HEAD_BYTES = 12;
-const RECORD_HEAD_BYTES = 8;
+/** A magic, a length, and their checksum. */
+const PREFIX_BYTES = 12;
+const CRC_BYTES = 4;
+/** Length and checksum of a record. */
+export const RECORD_HEAD_BYTES = 8;
 
 export function encodeHead(olderSegments: readonly number[]): Buffer {
-  const head = Buffer.alloc(HEAD_FIXED_BYTES + olderSegments.length * 4);
-  HEAD_MAGIC.copy(head, 0);
-  head.writeUInt32LE(olderSegments.length * 4, 4);
+  const listBytes = olderSegments.length * 4;
+  const head = Buffer.alloc(PREFIX_BYTES + listBytes + CRC_BYTES);
+  writePrefix(head, { at: 0, magic: HEAD_MAGIC, length: listBytes });
   olderSegments.forEach((segment, i) => {
-    head.writeUInt32LE(segment, 8 + i * 4);
+    head.writeUInt32LE(segment, PREFIX_BYTES + i * 4);
   });
-  head.writeUInt32LE(crc32(head.subarray(0, -4)), head.length - 4);
+  const list = head.subarray(PREFIX_BYTES, PREFIX_BYTES + listBytes);
+  head.writeUInt32LE(crc32(list), PREFIX_BYTES + listBytes);
   return head;
+}
+
+interface Prefix {
+  readonly at: number;
+  readonly magic: Buffer;
+  readonly length: number;
+}
+
+function writePrefix(bytes: Buffer, { at, magic, length }: Prefix): void {
+  magic.copy(bytes, at);
+  bytes.writeUInt32LE(length, at + 4);
+  bytes.writeUInt32LE(crc32(bytes.subarray(at, at + 8)), at + 8);
+}
+
+/** The length in the prefix at `at`; undefined when there is no such prefix. */
+function readPrefix(bytes: Buffer, at: number, magic: Buffer): number | undefined {
+  if (!bytes.subarray(at, at + 4).equals(magic)) return undefined;
+  if (crc32(bytes.subarray(at, at + 8)) !== bytes.readUInt32LE(at + 8)) return undefined;
+  return bytes.readUInt32LE(at + 4);
 }
 
 /** Starts a batch in `w`; `endBatch` fills in its head. */
 export function beginBatch(w: Writer): number {
   const at = w.pos;
-  w.ensure(BATCH_HEAD_BYTES);
-  w.pos += BATCH_HEAD_BYTES;
+  w.ensure(PREFIX_BYTES);
+  w.pos += PREFIX_BYTES;
   return at;
 }
 
 export function endBatch(w: Writer, at: number): void {
-  BATCH_MAGIC.copy(w.buffer, at);
-  w.buffer.writeUInt32LE(w.pos - at - BATCH_HEAD_BYTES, at + 4);
-  w.buffer.writeUInt32LE(crc32(w.buffer.subarray(at, at + 8)), at + 8);
+  writePrefix(w.buffer, { at, magic: BATCH_MAGIC, length: w.pos - at - PREFIX_BYTES });
 }
 
 /** Writes one record; returns its position in `w`. */
@@ -79,8 +100,6 @@ export function recordBytes(head: Buffer): number {
   return RECORD_HEAD_BYTES + head.readUInt32LE(0);
 }
 
-export { RECORD_HEAD_BYTES };
-
 export type Scanned =
   | {
       readonly state: "whole" | "torn";
@@ -99,12 +118,13 @@ export function scanSegment(
   if (head.state !== "whole") return head;
   let at = head.size;
   while (at < bytes.length) {
-    const isShort = bytes.length - at < BATCH_HEAD_BYTES;
+    const isShort = bytes.length - at < PREFIX_BYTES;
     if (isShort || isZero(bytes, at)) return { ...head, state: "torn", size: at };
-    if (!isBatchHead(bytes, at)) return damaged("no batch starts", at);
-    const end = at + BATCH_HEAD_BYTES + bytes.readUInt32LE(at + 4);
+    const length = readPrefix(bytes, at, BATCH_MAGIC);
+    if (length === undefined) return damaged("no batch starts", at);
+    const end = at + PREFIX_BYTES + length;
     if (end > bytes.length) return { ...head, state: "torn", size: at };
-    const broken = scanBatch(bytes, { at: at + BATCH_HEAD_BYTES, end }, take);
+    const broken = scanBatch(bytes, { at: at + PREFIX_BYTES, end }, take);
     if (broken !== undefined) {
       return isZero(bytes, broken)
         ? { ...head, state: "torn", size: at }
@@ -134,26 +154,18 @@ function scanBatch(
 }
 
 function scanHead(bytes: Buffer): Scanned {
-  if (bytes.length < HEAD_FIXED_BYTES || isZero(bytes, 0)) {
-    return { state: "torn", size: 0, olderSegments: [] };
-  }
-  if (!bytes.subarray(0, 4).equals(HEAD_MAGIC)) return damaged("this is no segment of format 1", 0);
-  const listBytes = bytes.readUInt32LE(4);
-  const size = HEAD_FIXED_BYTES + listBytes;
-  if (size > bytes.length) return { state: "torn", size: 0, olderSegments: [] };
-  if (crc32(bytes.subarray(0, size - 4)) !== bytes.readUInt32LE(size - 4)) {
-    return damaged("the head does not check", 0);
+  const nothing = { state: "torn", size: 0, olderSegments: [] } as const;
+  if (bytes.length < PREFIX_BYTES || isZero(bytes, 0)) return nothing;
+  const listBytes = readPrefix(bytes, 0, HEAD_MAGIC);
+  if (listBytes === undefined) return damaged("no head of format 1", 0);
+  const listEnd = PREFIX_BYTES + listBytes;
+  if (listEnd + CRC_BYTES > bytes.length) return nothing;
+  if (crc32(bytes.subarray(PREFIX_BYTES, listEnd)) !== bytes.readUInt32LE(listEnd)) {
+    return damaged("the head does not check", PREFIX_BYTES);
   }
   const olderSegments: number[] = [];
-  for (let at = 8; at < 8 + listBytes; at += 4) olderSegments.push(bytes.readUInt32LE(at));
-  return { state: "whole", size, olderSegments };
-}
-
-function isBatchHead(bytes: Buffer, at: number): boolean {
-  return (
-    bytes.subarray(at, at + 4).equals(BATCH_MAGIC) &&
-    crc32(bytes.subarray(at, at + 8)) === bytes.readUInt32LE(at + 8)
-  );
+  for (let at = PREFIX_BYTES; at < listEnd; at += 4) olderSegments.push(bytes.readUInt32LE(at));
+  return { state: "whole", size: listEnd + CRC_BYTES, olderSegments };
 }
 
 function isZero(bytes: Buffer, from: number): boolean {

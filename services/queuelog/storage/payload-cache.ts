@@ -12,9 +12,9 @@ export class PayloadCache {
   }
 
   add(held: Held): void {
-    if (held.payload === undefined || held.payload.length === 0) return;
+    if (held.payload === undefined || held.payloadBytes === 0) return;
     this.#held.add(held);
-    this.#bytes += held.payload.length;
+    this.#bytes += held.payloadBytes;
     for (const oldest of this.#held) {
       if (this.#bytes <= this.#bytesMax) return;
       this.remove(oldest);
@@ -23,6 +23,6 @@ export class PayloadCache {
   }
 
   remove(held: Held): void {
-    if (this.#held.delete(held)) this.#bytes -= held.payload?.length ?? 0;
+    if (this.#held.delete(held)) this.#bytes -= held.payloadBytes;
   }
 }

@@ -65,7 +65,10 @@ export class Segments {
       const name = fileName(segment);
       if (scanned.state === "damaged") return { ...scanned, reason: `${name}: ${scanned.reason}` };
       if (scanned.state === "torn" && segment !== last) {
-        return { state: "damaged", reason: `${name} ends inside a batch, and is not the last file` };
+        return {
+          state: "damaged",
+          reason: `${name} ends inside a batch, and is not the last file`,
+        };
       }
       if (scanned.size > 0) listed = scanned.olderSegments;
       this.#current = segment;
@@ -156,7 +159,9 @@ export class Segments {
 
   /** A new file whose first batch holds what older, deletable ones said of the streams. */
   async #startSegment(): Promise<void> {
-    const older = [...this.#live].filter(([segment]) => segment !== this.#current || this.#size > 0);
+    const older = [...this.#live].filter(
+      ([segment]) => segment !== this.#current || this.#size > 0,
+    );
     const dead = older.filter(([, live]) => live === 0).map(([segment]) => segment);
     const kept = older.filter(([, live]) => live > 0).map(([segment]) => segment);
     const next = this.#size === 0 && this.#current > 0 ? this.#current : this.#current + 1;

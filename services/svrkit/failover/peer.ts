@@ -10,7 +10,13 @@
  */
 import { monotonicMs } from "../call.ts";
 import { RpcError } from "../errors.ts";
-import { CONNECT_TIMEOUT_MS, PING_AFTER_MS, RECONNECT_FIRST_MS, RECONNECT_LAST_MS, SILENCE_MS } from "../limits.ts";
+import {
+  CONNECT_TIMEOUT_MS,
+  PING_AFTER_MS,
+  RECONNECT_FIRST_MS,
+  RECONNECT_LAST_MS,
+  SILENCE_MS,
+} from "../limits.ts";
 import type { ServerIdentity } from "../server.ts";
 import { Session } from "../transport/session.ts";
 import type { Wire } from "../transport/wire.ts";

@@ -9,7 +9,11 @@ export interface Candidate {
 }
 
 /** Indexes into `candidates`; `turn` counts the caller's calls and rotates the others. */
-export function pickOrder(candidates: readonly Candidate[], ownCampus: string, turn: number): number[] {
+export function pickOrder(
+  candidates: readonly Candidate[],
+  ownCampus: string,
+  turn: number,
+): number[] {
   const own: number[] = [];
   const others: number[] = [];
   candidates.forEach((candidate, index) => {
@@ -21,7 +25,10 @@ export function pickOrder(candidates: readonly Candidate[], ownCampus: string, t
 
 /** The same order with the usable ones first. */
 export function usableFirst(candidates: readonly Candidate[], order: readonly number[]): number[] {
-  return [...order.filter((i) => candidates[i]!.usable), ...order.filter((i) => !candidates[i]!.usable)];
+  return [
+    ...order.filter((i) => candidates[i]!.usable),
+    ...order.filter((i) => !candidates[i]!.usable),
+  ];
 }
 
 function rotate(indexes: number[], turn: number): number[] {

@@ -21,5 +21,7 @@ export function counter(name: string): Counter {
 
 /** Every counter of this process by name, sorted. */
 export function readCounters(): [name: string, value: number][] {
-  return [...counters].map(([name, c]): [string, number] => [name, c.value]).sort(([a], [b]) => (a < b ? -1 : 1));
+  return [...counters]
+    .map(([name, c]): [string, number] => [name, c.value])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -5,7 +5,7 @@
  *
  * Wire form: 1 byte format, 16 bytes HMAC-SHA-256 (cut), then the encoded SnapshotPayload.
  */
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 import {
   decodeSnapshotPayload,
   encodeSnapshotPayload,
@@ -24,10 +24,10 @@ export interface DeviceIdentity {
 }
 
 export class SnapshotSealer {
-  readonly #secret: Buffer;
+  readonly #secret: KeyObject;
 
   constructor(secret: Uint8Array) {
-    this.#secret = Buffer.from(secret);
+    this.#secret = createSecretKey(secret);
   }
 
   seal(who: DeviceIdentity, versions: SnapshotPayload): Buffer {
@@ -40,7 +40,8 @@ export class SnapshotSealer {
     if (snapshot.length === 0) return { accountVersion: 0, contactsVersion: 0, messagesVersion: 0 };
     const payload = snapshot.subarray(1 + MAC_BYTES);
     const mac = snapshot.subarray(1, 1 + MAC_BYTES);
-    const whole = snapshot.length <= SNAPSHOT_BYTES_MAX && mac.length === MAC_BYTES && snapshot[0] === FORMAT;
+    const whole =
+      snapshot.length <= SNAPSHOT_BYTES_MAX && mac.length === MAC_BYTES && snapshot[0] === FORMAT;
     if (!whole || !timingSafeEqual(mac, this.#mac(who, payload))) {
       throw new RpcError(
         "INVALID_ARGUMENT",

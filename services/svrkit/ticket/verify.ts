@@ -6,14 +6,17 @@
  * what is remembered is the whole ticket, so a changed byte is never taken for a known one.
  */
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
-import { decodeTicketPayload, type TicketPayload } from "../../../protos/gen/tricampus/client/v1/ticket_codec.ts";
+import {
+  decodeTicketPayload,
+  type TicketPayload,
+} from "../../../protos/gen/tricampus/client/v1/ticket_codec.ts";
 import type { Call } from "../call.ts";
 import { fromBytes } from "../codec.ts";
 import { RpcError } from "../errors.ts";
 
 export const TICKET_FORMAT = 1;
-export const SIGNATURE_BYTES = 64;
-export const TICKET_BYTES_MAX = 512;
+const SIGNATURE_BYTES = 64;
+const TICKET_BYTES_MAX = 512;
 
 export interface VerifiedTicket {
   readonly userId: string;
@@ -28,7 +31,10 @@ export class TicketVerifier {
   readonly #now: () => number;
 
   /** `publicKeys`: PEM by key id. `now`: milliseconds since 1970. */
-  constructor(publicKeys: Readonly<Record<string, string>>, options: { remember?: number; now?: () => number } = {}) {
+  constructor(
+    publicKeys: Readonly<Record<string, string>>,
+    options: { remember?: number; now?: () => number } = {},
+  ) {
     for (const [id, pem] of Object.entries(publicKeys)) this.#keys.set(id, createPublicKey(pem));
     this.#remember = options.remember ?? 10_000;
     this.#now = options.now ?? Date.now;
@@ -36,8 +42,11 @@ export class TicketVerifier {
 
   /** Who the ticket is for; throws UNAUTHENTICATED when it is missing, forged or expired. */
   verify(ticket: Uint8Array): VerifiedTicket {
-    if (ticket.length === 0) throw new RpcError("UNAUTHENTICATED", "no ticket was sent: log in first");
-    const name = Buffer.from(ticket.buffer, ticket.byteOffset, ticket.byteLength).toString("latin1");
+    if (ticket.length === 0)
+      throw new RpcError("UNAUTHENTICATED", "no ticket was sent: log in first");
+    const name = Buffer.from(ticket.buffer, ticket.byteOffset, ticket.byteLength).toString(
+      "latin1",
+    );
     const known = this.#verified.get(name) ?? this.#check(ticket, name);
     if (known.expiresAtMs <= this.#now()) {
       this.#verified.delete(name);
@@ -68,7 +77,11 @@ export class TicketVerifier {
   }
 
   #payload(ticket: Uint8Array): TicketPayload {
-    if (ticket.length > TICKET_BYTES_MAX || ticket.length <= 1 + SIGNATURE_BYTES || ticket[0] !== TICKET_FORMAT) {
+    if (
+      ticket.length > TICKET_BYTES_MAX ||
+      ticket.length <= 1 + SIGNATURE_BYTES ||
+      ticket[0] !== TICKET_FORMAT
+    ) {
       throw forged();
     }
     try {

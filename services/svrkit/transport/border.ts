@@ -7,12 +7,12 @@
  * Drills block a campus in the control table instead; the border exists to prove, on one machine
  * and without root, that silence is survived.
  */
-export interface Crossing {
+interface Crossing {
   hold(): void;
   release(): void;
 }
 
-export class Border {
+class Border {
   #cut = false;
   readonly #crossings = new Set<Crossing>();
 

@@ -78,7 +78,11 @@ export class FrameWriter {
   }
 
   /** Appends one frame; a body that cannot be encoded leaves nothing behind and throws. */
-  frame<H, B>(kind: number, head: [Encode<H>, H] | undefined, body: [Encode<B>, B] | Uint8Array | undefined): void {
+  frame<H, B>(
+    kind: number,
+    head: [Encode<H>, H] | undefined,
+    body: [Encode<B>, B] | Uint8Array | undefined,
+  ): void {
     const w = this.#writer;
     const at = w.pos;
     w.ensure(PREFIX_BYTES);

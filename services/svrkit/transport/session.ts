@@ -24,7 +24,7 @@ import { FIRST_FRAME_BYTES_MAX, FRAME_BYTES_MAX, SESSION_BUFFERED_BYTES_MAX } fr
 import { type Frame, FrameReader, FrameWriter } from "./framing.ts";
 import type { Wire } from "./wire.ts";
 
-export const WIRE_VERSION = 1;
+const WIRE_VERSION = 1;
 
 /** Where an answered or failed call goes; `body` is a view, valid during the call only. */
 export interface Waiter {
@@ -60,8 +60,15 @@ export class Session {
   constructor(wire: Wire, self: { process: string; campus: string }, events: SessionEvents) {
     this.#wire = wire;
     this.#events = events;
-    wire.bind({ data: (chunk) => this.#receive(chunk, self.campus), closed: (reason) => this.#closed(reason) });
-    this.#writer.frame(FrameKind.HELLO, [encodeHello, { wireVersion: WIRE_VERSION, ...self }], undefined);
+    wire.bind({
+      data: (chunk) => this.#receive(chunk, self.campus),
+      closed: (reason) => this.#closed(reason),
+    });
+    this.#writer.frame(
+      FrameKind.HELLO,
+      [encodeHello, { wireVersion: WIRE_VERSION, ...self }],
+      undefined,
+    );
     this.#scheduleFlush();
   }
 
@@ -79,9 +86,13 @@ export class Session {
 
   /** Sends a request; the waiter hears exactly once, unless the call throws. */
   request<T>(head: Omit<RequestHead, "callId">, body: Body<T> | Uint8Array, waiter: Waiter): void {
-    if (this.#state === "closed") throw new RpcError("UNAVAILABLE", `the connection to ${this.remote} is closed`);
+    if (this.#state === "closed")
+      throw new RpcError("UNAVAILABLE", `the connection to ${this.remote} is closed`);
     if (this.#wire.bufferedBytes() > SESSION_BUFFERED_BYTES_MAX) {
-      throw new RpcError("UNAVAILABLE", `${this.remote} takes no more data: ${SESSION_BUFFERED_BYTES_MAX} bytes wait`);
+      throw new RpcError(
+        "UNAVAILABLE",
+        `${this.remote} takes no more data: ${SESSION_BUFFERED_BYTES_MAX} bytes wait`,
+      );
     }
     const callId = this.#nextCallId;
     this.#writer.frame(FrameKind.REQUEST, [encodeRequestHead, { ...head, callId }], asBody(body));
@@ -93,7 +104,11 @@ export class Session {
 
   reply<T>(callId: number, body: Body<T> | Uint8Array): void {
     if (this.#state === "closed") return;
-    this.#writer.frame(FrameKind.REPLY, [encodeReplyHead, { callId, code: 0, message: "" }], asBody(body));
+    this.#writer.frame(
+      FrameKind.REPLY,
+      [encodeReplyHead, { callId, code: 0, message: "" }],
+      asBody(body),
+    );
     this.#scheduleFlush();
   }
 
@@ -142,7 +157,9 @@ export class Session {
       this.#reader.push(chunk, (frame) => this.#take(frame, ownCampus));
     } catch (error) {
       // The stream can no longer be trusted to be in step: this connection ends, no other is hurt.
-      this.close(error instanceof CodecError || error instanceof RpcError ? error.message : String(error));
+      this.close(
+        error instanceof CodecError || error instanceof RpcError ? error.message : String(error),
+      );
       if (!(error instanceof CodecError || error instanceof RpcError)) throw error;
     }
   }
@@ -179,7 +196,10 @@ export class Session {
 
   #open(frame: Frame, ownCampus: string): void {
     if (frame.kind !== FrameKind.HELLO) throw new CodecError("the first frame is not a Hello");
-    const hello = decodeHello(new Reader(frame.buffer, frame.headStart, frame.headEnd), frame.headEnd);
+    const hello = decodeHello(
+      new Reader(frame.buffer, frame.headStart, frame.headEnd),
+      frame.headEnd,
+    );
     if (hello.wireVersion !== WIRE_VERSION) {
       throw new CodecError(`wire version ${hello.wireVersion}, here it is ${WIRE_VERSION}`);
     }
