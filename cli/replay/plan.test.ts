@@ -45,10 +45,17 @@ test("plan: any two nicks become two names that the platform accepts", () => {
   fc.assert(
     fc.property(fc.uniqueArray(nick, { maxLength: 20 }), (nicks) => {
       const names = planReplay("r1", [logOf("x", nicks)]).users.map((user) => user.name);
-      expect(new Set(names).size).toBe(nicks.length);
+      const distinct = new Set(names.map((name) => name.toLowerCase()));
+      expect(distinct.size).toBe(nicks.length);
       for (const name of names) expect(name).toMatch(/^[A-Za-z0-9_.-]{1,64}$/);
     }),
   );
+});
+
+test("plan: nicks that differ in case are two people, and names know no case", () => {
+  const plan = planReplay("r1", [logOf("x", ["kev0r", "Kev0r", "KEV0R"])]);
+  const names = plan.users.map((user) => user.name);
+  expect(names).toEqual(["r1-kev0r", "r1-Kev0r..1", "r1-KEV0R..2"]);
 });
 
 test("plan: the same files and run give the same plan", () => {

@@ -45,12 +45,13 @@ const NAME_CHARACTERS_MAX = 64;
 /** `limit`: messages taken from each log. */
 export function planReplay(run: string, logs: readonly ChatLog[], limit = Infinity): ReplayPlan {
   const indexes = new Map<string, number>();
+  const taken = new Set<string>();
   const users: PlannedUser[] = [];
   const userOf = (nick: string) => {
     const known = indexes.get(nick);
     if (known !== undefined) return known;
     indexes.set(nick, users.length);
-    return users.push(planUser(run, nick, users.length)) - 1;
+    return users.push(planUser(run, nick, { index: users.length, taken })) - 1;
   };
   const groups = logs.map((log, index): PlannedGroup => {
     const messages = log.lines.slice(0, limit).map((line) => ({
@@ -64,10 +65,18 @@ export function planReplay(run: string, logs: readonly ChatLog[], limit = Infini
   return { run, users, groups: groups.filter((g) => g.messages.length > 0), leftOut };
 }
 
-function planUser(run: string, nick: string, index: number): PlannedUser {
+function planUser(
+  run: string,
+  nick: string,
+  { index, taken }: { index: number; taken: Set<string> },
+): PlannedUser {
+  const plain = userName(run, nick);
+  // To the platform ann and Ann are one name; here they are two people.
+  const name = taken.has(plain.toLowerCase()) ? withSuffix(plain, String(index)) : plain;
+  taken.add(name.toLowerCase());
   return {
     nick,
-    name: userName(run, nick),
+    name,
     devices: index % SECOND_DEVICE_ONE_IN === 0 ? ["phone", "laptop"] : ["phone"],
     onlySends: index % ONLY_SENDS_ONE_IN === ONLY_SENDS_ONE_IN - 1,
   };
@@ -81,8 +90,12 @@ function userName(run: string, nick: string): string {
   });
   const name = `${run}-${plain.join("")}`;
   if (name.length <= NAME_CHARACTERS_MAX) return name;
-  const digest = createHash("sha256").update(nick).digest("hex").slice(0, 16);
-  return `${name.slice(0, NAME_CHARACTERS_MAX - 18)}..${digest}`;
+  return withSuffix(name, createHash("sha256").update(nick).digest("hex").slice(0, 16));
+}
+
+/** Two dots stand in no name without a suffix. */
+function withSuffix(name: string, suffix: string): string {
+  return `${name.slice(0, NAME_CHARACTERS_MAX - suffix.length - 2)}..${suffix}`;
 }
 
 /** Messages times the devices of the members that are to have them. */

@@ -21,7 +21,7 @@ import { Timeline } from "./timeline.ts";
 
 const LEDGER_MAIN = fileURLToPath(new URL("ledger-main.ts", import.meta.url));
 const GROUP_MEMBERS_MAX = 500;
-/** Arrivals are given up when nothing moves for so long. */
+/** Arrivals are given up when nothing moves for so long: twice what a lost push may cost. */
 const STILL_MS = 60_000;
 const POLL_MS = 50;
 
@@ -37,6 +37,8 @@ export interface ReplaySettings {
   readonly progress: (line: string) => void;
   /** The ledger asks only for messages that were acknowledged (when the whole platform dies). */
   readonly onlyAcknowledged?: boolean;
+  /** Waiting for arrivals ends when nothing moves for so long, and everybody asks; default 60 s. */
+  readonly stillMs?: number;
 }
 
 export interface ReplayOutcome {
@@ -121,7 +123,7 @@ async function play(plan: ReplayPlan, workDir: string, settings: ReplaySettings)
     });
     await conversations.run();
     await steps.finish();
-    await waitForArrivals(watching, (open) => {
+    await waitForArrivals(watching, settings.stillMs ?? STILL_MS, (open) => {
       line = `all messages are sent, ${open} deliveries to come`;
     });
     await crowd.syncSilent();
@@ -154,12 +156,16 @@ function measure(
   };
 }
 
-/** Until every online device has everything, or nothing has moved for a minute. */
-async function waitForArrivals(watch: DeliveryWatch, tell: (open: number) => void): Promise<void> {
+/** Until every online device has everything, or nothing has moved for too long. */
+async function waitForArrivals(
+  watch: DeliveryWatch,
+  stillMsMax: number,
+  tell: (open: number) => void,
+): Promise<void> {
   const sinceMs = performance.now();
   while (watch.open > 0) {
     const stillMs = performance.now() - Math.max(sinceMs, watch.lastArrivalMs);
-    if (stillMs > STILL_MS) return;
+    if (stillMs > stillMsMax) return;
     tell(watch.open);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

@@ -58,6 +58,8 @@ export function replayDemo(
     overSeconds: 0,
     steps: [],
     progress: () => {},
+    // A lost push costs up to 30 s until the device asks; the ledger does not need to wait for it.
+    stillMs: 5_000,
     ...settings,
   });
 }

@@ -35,7 +35,7 @@ export function lookUp(operations: Operations, id: Uint8Array): Lookup {
 
 /** Adds operations and forgets what is outside the window or over the limit. */
 export function mergeOperations(before: Operations, added: Operations): Operations {
-  const kept = before.kept.concat(added.kept);
+  const kept = before.kept.concat(added.kept.map(compact));
   let forgottenMs = Math.max(before.forgottenMs, added.forgottenMs);
   let newestMs = 0;
   for (const operation of kept) newestMs = Math.max(newestMs, timeOfId(operation.id));
@@ -48,6 +48,12 @@ export function mergeOperations(before: Operations, added: Operations): Operatio
     return false;
   });
   return { kept: left, forgottenMs };
+}
+
+/** A copy of its own: 16 bytes that are kept for long must not hold the request they came in. */
+function compact(operation: Operation): Operation {
+  const { id, version, reply } = operation;
+  return { id: new Uint8Array(id), version, reply: new Uint8Array(reply) };
 }
 
 function isSameId(a: Uint8Array, b: Uint8Array): boolean {

@@ -184,7 +184,10 @@ function checkBallotZero(register: Register, input: Accept): void {
 function stepNotice(register: Register, input: { version: number; digest: number }): Step {
   if (input.version < register.known.version) return unchanged(register);
   const proved = proveBase(register, input);
-  return { ...proved, log: proved.register !== register, vote: undefined };
+  // That an accepted value is decided is proved again by the next Accept, a comparison or a read: it
+  // need not be on the disk. That a version passed without its value being here must be.
+  const moved = proved.register !== register && proved.register.heldVersion < input.version;
+  return { ...proved, log: moved, vote: undefined };
 }
 
 /**

@@ -29,6 +29,8 @@ import { TableRows } from "./table-rows.ts";
 
 /** Memory of an entry besides its value, estimated. */
 const ENTRY_BYTES = 600;
+/** What a step that is not logged counts for in the next checkpoint. */
+const NOTICE_BYTES = 40;
 /** With the engine failing, dirty state may grow this far before writes are refused. */
 const DIRTY_BYTES_MAX = 8 * CHECKPOINT_DIRTY_BYTES;
 
@@ -148,7 +150,7 @@ export class State {
     }
     const taken = step(entry.register, input);
     const record = taken.log ? encodeInput(entry.key, input) : undefined;
-    this.#apply(entry, taken, record?.length ?? ENTRY_BYTES);
+    this.#apply(entry, taken, record?.length ?? NOTICE_BYTES);
     if (record !== undefined) entry.logged = this.#openLog.append(record);
     return taken;
   }

@@ -16,9 +16,10 @@ export class TableRows {
   }
 
   put(row: StampedRow): void {
+    // Copies: rows wait here for seconds and must not hold the network buffers they came in.
     const kept: EngineRow = {
-      row: row.row,
-      value: row.value,
+      row: Buffer.from(row.row),
+      value: Buffer.from(row.value),
       version: row.version,
       deleted: row.deleted,
     };

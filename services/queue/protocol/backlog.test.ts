@@ -45,6 +45,8 @@ test("backlog: without numbers nothing is given; the older part brings them and 
   backlog.prepend([entry("a"), entry("b")], 4);
   expect(seen(backlog)).toEqual(["5a", "6b", "7c", "8-"]);
   expect(backlog.slotOf(Buffer.from("b"))).toBe(6);
+  expect(backlog.push(entry("a"))).toBe(5);
+  expect(seen(backlog, 8)).toEqual(["9-"]);
   expect(() => backlog.prepend([], 0)).toThrow("stay in place");
 });
 

@@ -2,8 +2,8 @@
  * The settled entries of a stream that are not consumed yet, in the order of slots.
  *
  * While an older segment's end is unknown the entries have no slot numbers and nobody is given any;
- * `prepend` brings the older part, and with it the numbers. An id that stands twice, once in each
- * part, counts where it stands first.
+ * `prepend` brings the older part, and with it the numbers. An id that stands twice, because its
+ * producer could not see the older part when it repeated itself, counts where it stands first.
  */
 import assert from "node:assert";
 
@@ -48,13 +48,15 @@ export class Backlog {
     return this.#consumedThrough;
   }
 
-  /** Returns the entry's slot, 0 while it has none. */
+  /** Returns the slot in which the id stands, 0 while there are no numbers. */
   push(entry: BacklogEntry): number {
-    this.#entries.push(entry);
-    this.bytes += sizeOf(entry);
+    const known = entry.isVoid ? undefined : this.slotOf(entry.id);
+    const added = known === undefined ? entry : asVoid(entry);
+    this.#entries.push(added);
+    this.bytes += sizeOf(added);
     const position = this.#first + this.#entries.length - 1;
-    if (!entry.isVoid) this.#positions.set(keyOf(entry.id), position);
-    return this.#slotAt(position);
+    if (!added.isVoid) this.#positions.set(keyOf(entry.id), position);
+    return known ?? this.#slotAt(position);
   }
 
   /** The slot of an entry that is, or lately was, here; 0 while it has none; undefined: not known. */

@@ -26,8 +26,3 @@ export function highestEpoch(epochs: readonly (Epoch | undefined)[]): Epoch {
 export function campusOf(epoch: Epoch): string {
   return epoch.writer.split(".")[0]!;
 }
-
-/** "b.12": the process that wrote under this epoch. */
-export function processOf(epoch: Epoch): string {
-  return epoch.writer.slice(0, epoch.writer.lastIndexOf("."));
-}

@@ -2,7 +2,7 @@
 export type Vote = "unasked" | "pending" | "granted" | "refused" | "failed";
 
 export const LOGS = 3;
-export const QUORUM = 2;
+const QUORUM = 2;
 
 /**
  * open: answers that may still decide are on their way, or can be asked for.

@@ -14,7 +14,7 @@ import type { Segment, StreamRecord } from "../../../protos/gen/tricampus/queue/
 import type { Epoch, LogEntry } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import type { Tail } from "./tail.ts";
 
-export const STREAM_LENGTH_MAX = 200;
+const STREAM_LENGTH_MAX = 200;
 const SEPARATOR = "#";
 
 /** A stream's name must leave room for, and not look like, a segment's. */

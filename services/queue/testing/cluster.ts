@@ -125,7 +125,7 @@ export class QueueCluster {
       },
     });
     const log = silentLogger();
-    const own = CAMPUSES.findIndex((name) => name === campus.name);
+    const own = (CAMPUSES as readonly string[]).indexOf(campus.name);
     const queues = this.#callee(campus, "queue");
     new QueueHandlers({ streams, queues, own, log }).register(campus.server);
     const adoption = new Adoption({ groups, queues, own, log });
