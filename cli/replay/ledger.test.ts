@@ -107,6 +107,16 @@ test("ledger: a device nobody speaks of misses everything", () => {
   expect(ledger.counts).toMatchObject({ deliveries: 3, missing: 10 });
 });
 
+test("ledger: what was never acknowledged may come after the next line, the same everywhere", () => {
+  const acknowledged = new Set(["r-0-1", "r-0-4", "r-1-1", "r-1-2"]);
+  const late = [x[0], row("r-0-4", 3, "three"), row("r-0-2", 4, "two")] as const;
+  const stores = { ...good(), phone: [...late], laptop: [...late], bob: [...y, ...late] };
+  expect(judge(stores, acknowledged).clean).toBe(true);
+  expect(judge(stores).counts.outOfOrder).toBe(3);
+  stores.phone = [late[0], row("r-0-2", 3, "two"), row("r-0-4", 4, "three")];
+  expect(judge(stores, acknowledged).clean).toBe(false);
+});
+
 test("ledger: what was never acknowledged may be missing, and still not doubled", () => {
   const acknowledged = new Set(["r-0-1", "r-0-4", "r-1-1", "r-1-2"]);
   const without = good();

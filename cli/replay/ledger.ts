@@ -33,7 +33,7 @@ interface Expected {
   readonly group: number;
   readonly position: number;
   readonly text: string;
-  /** false: its sender was never told that it was accepted; it may be missing. */
+  /** false: its sender was never told that it was accepted; it may be missing, or come late. */
   readonly required: boolean;
 }
 
@@ -124,7 +124,7 @@ export class Ledger {
     if (row.text !== expected.text) this.#find("altered", where, row);
     if (!this.#inOrder(expected, group, row)) this.#find("outOfOrder", where, row);
     group.conversationId = row.conversationId;
-    group.lastPosition = expected.position;
+    if (expected.required) group.lastPosition = expected.position;
     group.lastSequence = row.sequence;
   }
 
@@ -134,8 +134,9 @@ export class Ledger {
     if (elsewhere === 0) sequences[expected.position] = row.sequence;
     const oneSequence = elsewhere === 0 || elsewhere === row.sequence;
     const oneGroup = group.conversationId === "" || group.conversationId === row.conversationId;
-    const rises = row.sequence > group.lastSequence && expected.position > group.lastPosition;
-    return oneSequence && oneGroup && rises;
+    // What was never acknowledged did not hold up the next line: it may come after it.
+    const rises = !expected.required || expected.position > group.lastPosition;
+    return oneSequence && oneGroup && rises && row.sequence > group.lastSequence;
   }
 
   #countMissing(where: string, group: number, seen: Uint8Array): void {

@@ -80,18 +80,20 @@ export class Campus {
     if (!(await waitUntilGone(pid, STOP_TIMEOUT_MS))) await this.kill();
   }
 
-  /** kill -9 of the whole tree; resolves when it is gone. */
+  /** kill -9 of the whole tree; resolves when it is gone, its ports included. */
   async kill(): Promise<void> {
-    const pid = this.#supervisorPid();
+    // Looked up before: a process that is dying has no command line any more.
+    const pids = [this.#supervisorPid(), ...this.#processPids()];
     this.#signalTree("SIGKILL");
-    await waitUntilGone(pid, KILL_TIMEOUT_MS);
-    await this.endLeftovers();
+    for (const pid of pids.filter((pid) => pid !== 0)) {
+      signal(pid, "SIGKILL");
+      await waitUntilGone(pid, KILL_TIMEOUT_MS);
+    }
   }
 
   /** Kills the processes of a campus whose supervisor is gone: when it alone is killed, they drain. */
   async endLeftovers(): Promise<void> {
-    for (const { name, pid } of this.#saved()?.processes ?? []) {
-      if (!isProcess(pid, PROCESS_MAIN, paths.processConfig(this.#dataDir, name))) continue;
+    for (const pid of this.#processPids()) {
       signal(pid, "SIGKILL");
       await waitUntilGone(pid, KILL_TIMEOUT_MS);
     }
@@ -125,6 +127,15 @@ export class Campus {
   #supervisorPid(): number {
     const pid = this.#saved()?.pid ?? 0;
     return isProcess(pid, CAMPUS_MAIN, `${this.#dataDir} ${this.name}`) ? pid : 0;
+  }
+
+  #processPids(): number[] {
+    const processes = this.#saved()?.processes ?? [];
+    return processes
+      .filter(({ name, pid }) =>
+        isProcess(pid, PROCESS_MAIN, paths.processConfig(this.#dataDir, name)),
+      )
+      .map(({ pid }) => pid);
   }
 
   #signalTree(name: NodeJS.Signals): void {

@@ -7,17 +7,31 @@ import { planLayout } from "./layout.ts";
 const LOWEST_BASE = 10_000;
 const HIGHEST_BASE = 30_000;
 const ATTEMPTS = 50;
+/** How long a process that was killed may take to let go of its ports. */
+const LETTING_GO_MS = 2_000;
 
 type PortFacts = Pick<PlatformConfig, "campuses" | "basePort" | "ports" | "layout" | "host">;
 
-export interface TakenPort {
+interface TakenPort {
   readonly port: number;
   /** "a/logic" */
   readonly process: string;
 }
 
-/** The first port of the given campuses that cannot be had. */
+/** The first port of the given campuses that cannot be had, now and a little later. */
 export async function findTakenPort(
+  config: PortFacts,
+  campuses: readonly string[],
+): Promise<TakenPort | undefined> {
+  const giveUp = performance.now() + LETTING_GO_MS;
+  for (;;) {
+    const taken = await findPortTakenNow(config, campuses);
+    if (taken === undefined || performance.now() >= giveUp) return taken;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function findPortTakenNow(
   config: PortFacts,
   campuses: readonly string[],
 ): Promise<TakenPort | undefined> {
@@ -39,7 +53,7 @@ export async function findBasePort(config: Omit<PortFacts, "basePort">): Promise
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const span = (HIGHEST_BASE - LOWEST_BASE) / 100;
     const basePort = LOWEST_BASE + 100 * Math.floor(Math.random() * span);
-    const taken = await findTakenPort({ ...config, basePort }, config.campuses);
+    const taken = await findPortTakenNow({ ...config, basePort }, config.campuses);
     if (taken === undefined) return basePort;
   }
   throw new Error(`no room for a platform between the ports ${LOWEST_BASE} and ${HIGHEST_BASE}`);

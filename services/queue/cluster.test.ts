@@ -1,5 +1,6 @@
 /** The queue's promises on three campuses: M3, and promise 1 of the design. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { Queue } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import { firstGroup } from "./protocol/placement.ts";
 import { CAMPUSES, QueueCluster } from "./testing/cluster.ts";
 import { Ledger, Workers } from "./testing/consumer.ts";
@@ -24,6 +25,26 @@ const bytes = (text: string) => Buffer.from(text);
 function append(stream: string, id: string) {
   const request = { stream, id: bytes(id), payload: bytes(`payload of ${id}`) };
   return cluster.clientOutside().append(request, { timeoutMs: 8_000 });
+}
+
+/** As if the campus had been chosen to write the stream, whatever its usual order. */
+function appendIn(campus: string, stream: string, id: string) {
+  const request = { stream, id: bytes(id), payload: bytes(id), forwarded: true };
+  const index = (CAMPUSES as readonly string[]).indexOf(campus);
+  return cluster.calleeIn(campus).callOne(index, Queue.append, request, { timeoutMs: 8_000 });
+}
+
+async function stopLogs(group: number, names: readonly string[]): Promise<void> {
+  for (const name of names) await cluster.stopLog(name, group);
+}
+
+/** kill -9 of everything; what comes back lacks the logs of one group. */
+async function killAll({ without }: { without: number }): Promise<void> {
+  for (const name of CAMPUSES) {
+    await cluster.stopCampus(name);
+    await cluster.startCampus(name);
+    await cluster.stopLog(name, without);
+  }
 }
 
 async function until(holds: () => boolean, withinMs: number): Promise<number> {
@@ -81,29 +102,79 @@ test("queue: a dead campus's streams are adopted without a new append", async ()
   expect(ledger.wrong).toEqual([]);
 });
 
-test("queue: a lost group of three is left, entries and all, and order is kept", async () => {
+test("queue: Q7 a lost group is left with everything, and not needed any more", async () => {
   const group = firstGroup("s");
   for (const id of numbers(5)) await append("s", id);
-  await cluster.stopLog("a", group);
-  await cluster.stopLog("b", group);
+  await stopLogs(group, ["a", "b"]);
   expect((await append("s", "6")).slot).toBe(6);
-  await cluster.stopLog("c", group);
+  await stopLogs(group, ["c"]);
   expect((await append("s", "7")).slot).toBe(7);
+  await killAll({ without: group });
   workers = new Workers(cluster, ledger);
-  await until(() => ledger.count === 7, 1_000);
+  await until(() => ledger.count === 7, 3_000);
   expect(ledger.read.get("s")).toEqual(numbers(7));
+  expect((await append("s", "8")).slot).toBe(8);
 });
 
-test("queue: a writer that does not know the lost group's end goes on, and that end comes first", async () => {
+test("queue: Q6 a writer that was taken over cannot move the stream away from its new one", async () => {
+  const group = firstGroup("s");
+  await appendIn("a", "s", "1");
+  // The fence of the second writer misses one log: the first writer cannot learn of it there.
+  await stopLogs(group, ["c"]);
+  await appendIn("b", "s", "2");
+  await cluster.startLog("c", group);
+  await stopLogs(group, ["a", "b"]);
+  await appendIn("a", "s", "3");
+  for (const name of ["a", "b"]) await cluster.startLog(name, group);
+  workers = new Workers(cluster, ledger);
+  await until(() => ledger.count === 3, 3_000);
+  expect(ledger.read.get("s")).toEqual(numbers(3));
+});
+
+test("queue: Q9 an old writer takes nothing that was sent after the stream went on elsewhere", async () => {
+  const group = firstGroup("s");
+  await appendIn("a", "s", "1");
+  await stopLogs(group, CAMPUSES);
+  expect((await appendIn("b", "s", "2")).slot).toBe(0);
+  for (const name of CAMPUSES) await cluster.startLog(name, group);
+  await appendIn("a", "s", "3");
+  workers = new Workers(cluster, ledger);
+  await until(() => ledger.count === 3, 3_000);
+  expect(ledger.read.get("s")).toEqual(numbers(3));
+});
+
+test("queue: what the old group kept is cleared away when it is back", async () => {
+  const group = firstGroup("s");
+  for (const id of numbers(3)) await append("s", id);
+  workers = new Workers(cluster, ledger);
+  await until(() => ledger.count === 3, 1_000);
+  await stopLogs(group, ["a", "b"]);
+  await append("s", "4");
+  for (const name of ["a", "b"]) await cluster.startLog(name, group);
+  const held = () => CAMPUSES.flatMap((name) => cluster.untrimmed(name));
+  await until(() => ledger.count === 4 && held().length === 0, 8_000);
+});
+
+test("queue: a bad request is refused, and says why", async () => {
+  const good = { stream: "s", id: bytes("id"), payload: bytes("payload") };
+  for (const [part, code] of [
+    [{ stream: "" }, "INVALID_ARGUMENT"],
+    [{ stream: "a#b" }, "INVALID_ARGUMENT"],
+    [{ stream: "s".repeat(201) }, "INVALID_ARGUMENT"],
+    [{ id: bytes("") }, "INVALID_ARGUMENT"],
+    [{ id: Buffer.alloc(129) }, "INVALID_ARGUMENT"],
+    [{ payload: Buffer.alloc(512 * 1024 + 1) }, "TOO_LARGE"],
+  ] as const) {
+    const appending = cluster.clientOutside().append({ ...good, ...part });
+    await expect(appending).rejects.toMatchObject({ code });
+  }
+});
+
+test("queue: Q8 a writer that does not know the lost group's end goes on, and that end comes first", async () => {
   const group = firstGroup("s");
   for (const id of numbers(5)) await append("s", id);
-  await cluster.stopLog("a", group);
-  await cluster.stopLog("b", group);
-  for (const name of CAMPUSES) {
-    await cluster.stopCampus(name);
-    await cluster.startCampus(name);
-    await cluster.stopLog(name, group);
-  }
+  await stopLogs(group, ["a", "b"]);
+  await killAll({ without: group });
   expect((await append("s", "6")).slot).toBe(0);
   expect((await append("s", "5")).slot).toBe(0);
   workers = new Workers(cluster, ledger);

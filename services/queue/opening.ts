@@ -41,8 +41,8 @@ export interface Opened {
   readonly record: StreamRecord;
   readonly version: number;
   readonly tail: Tail;
-  /** Monotonic time before the record was read. */
-  readonly startedMs: number;
+  /** Monotonic time at which the record was surely this writer's. */
+  readonly ownedMs: number;
 }
 
 type Attempt<T> =
@@ -53,10 +53,9 @@ type Attempt<T> =
 export async function openStream(parts: OpeningParts, stream: string): Promise<Opened> {
   for (let attempt = 0; attempt < OPEN_ATTEMPTS_MAX; attempt++) {
     if (attempt > 0) await pause(attempt);
-    const startedMs = monotonicMs();
     const stored = await parts.store.read(stream);
     const record = stored.record ?? unmoved(firstGroup(stream));
-    const standing = { record, version: stored.version, startedMs };
+    const standing = { record, version: stored.version };
     const opened = await openLast(parts, stream, standing);
     if (opened.state === "done") return opened.value;
     if (opened.state === "lost") {
@@ -73,12 +72,12 @@ export async function openStream(parts: OpeningParts, stream: string): Promise<O
   throw new RpcError("UNAVAILABLE", `others open ${stream} at the same time; retry`);
 }
 
-type Standing = Pick<Opened, "record" | "version" | "startedMs">;
+type Standing = Pick<Opened, "record" | "version">;
 
 async function openLast(
   parts: OpeningParts,
   stream: string,
-  { record, version, startedMs }: Standing,
+  { record, version }: Standing,
 ): Promise<Attempt<Opened>> {
   const segment = lastSegment(record);
   const fenced = await fenceSegment(parts, {
@@ -88,23 +87,41 @@ async function openLast(
   });
   if (fenced.state !== "done") return fenced;
   const { epoch, tail, answers } = fenced.value;
-  let standing = { record, version, startedMs };
-  if (version > 0 || mustClaim(answers, parts.process)) {
-    const claimed = claim(record, epoch);
-    const newVersion = await parts.store.compareAndSet(stream, claimed, version);
-    if (newVersion === undefined) return { state: "again" };
-    standing = { record: claimed, version: newVersion, startedMs };
-  }
+  const ownedMs = monotonicMs();
+  const isFirst = version === 0 && !mustClaim(answers, parts.process);
+  const owned = isFirst
+    ? await recheck(parts, stream, { record, version })
+    : await claimRecord(parts, stream, { record: claim(record, epoch), version });
+  if (owned === undefined) return { state: "again" };
   const settled = await settleTail(parts, { stream, segment, fenced: fenced.value });
   if (settled.state !== "done") return settled;
-  return { state: "done", value: { epoch, tail, ...standing } };
+  return { state: "done", value: { epoch, tail, ...owned, ownedMs } };
+}
+
+async function claimRecord(
+  parts: OpeningParts,
+  stream: string,
+  { record, version }: Standing,
+): Promise<Standing | undefined> {
+  const newVersion = await parts.store.compareAndSet(stream, record, version);
+  return newVersion === undefined ? undefined : { record, version: newVersion };
+}
+
+/** A first writer writes no record; but while it fenced, another may have moved the stream on. */
+async function recheck(
+  parts: OpeningParts,
+  stream: string,
+  standing: Standing,
+): Promise<Standing | undefined> {
+  const { version } = await parts.store.read(stream);
+  return version === standing.version ? standing : undefined;
 }
 
 /** The last segment's group does not answer: a new segment behind it, in the other group. */
 async function openBehind(
   parts: OpeningParts,
   stream: string,
-  { record, version, startedMs }: Standing,
+  { record, version }: Standing,
 ): Promise<Attempt<Opened>> {
   const last = lastSegment(record);
   const group = otherGroup(last.group);
@@ -117,10 +134,11 @@ async function openBehind(
   });
   if (fenced.state !== "done") return fenced;
   const { epoch, tail } = fenced.value;
+  const ownedMs = monotonicMs();
   const added = addSegment(record, { owner: epoch, group, id });
-  const newVersion = await parts.store.compareAndSet(stream, added, version);
-  if (newVersion === undefined) return { state: "again" };
-  return { state: "done", value: { epoch, tail, record: added, version: newVersion, startedMs } };
+  const owned = await claimRecord(parts, stream, { record: added, version });
+  if (owned === undefined) return { state: "again" };
+  return { state: "done", value: { epoch, tail, ...owned, ownedMs } };
 }
 
 /** An older segment, fenced and settled: its end stands from here on. */

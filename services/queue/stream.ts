@@ -104,7 +104,7 @@ export class Stream {
     this.#record = opened.record;
     this.#version = opened.version;
     this.#settledThrough = opened.tail.lastSlot;
-    this.#grantedMs = opened.startedMs;
+    this.#grantedMs = opened.ownedMs;
     this.#consumedAtOpen = opened.tail.consumedThrough;
     const isNumbered = opened.record.segments.length === 1;
     const { firstSlot } = lastSegment(opened.record);

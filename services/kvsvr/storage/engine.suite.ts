@@ -65,4 +65,22 @@ export function engineSuite(
     expect(listed.sort()).toEqual(["k1", "k2", "k3"]);
     expect(second).toHaveLength(1);
   });
+
+  test(`${name}: what a commit wrote is visible the moment it resolves, with readers at work`, async () => {
+    for (let round = 1; round <= 200; round++) {
+      let resolved = false;
+      const committed = commit("t", row("a", round)).then(() => {
+        resolved = true;
+        expect(engine.row(key("t"), Buffer.from("a"))?.version).toBe(round);
+        expect(names(engine.changes(key("t"), round - 1))).toEqual([`a@${round}`]);
+      });
+      while (!resolved) {
+        engine.row(key("t"), Buffer.from("a"));
+        await Promise.resolve();
+        engine.row(key("t"), Buffer.from("a"));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await committed;
+    }
+  });
 }

@@ -105,6 +105,9 @@ class LmdbEngine implements StateEngine {
     await this.#root.batch(() => {
       for (const entry of entries) this.#put(entry);
     });
+    // A reader of this turn may still hold the snapshot from before the commit, and whoever waits for
+    // the commit forgets its own copy now: the next read must see the new one.
+    this.#root.resetReadTxn();
   }
 
   #put(entry: EngineEntry): void {

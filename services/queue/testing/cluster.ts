@@ -156,11 +156,10 @@ export class QueueCluster {
     if (campus !== undefined) await this.#openLog(campus, group);
   }
 
-  /** Logs that are up, of a group. */
-  logsUp(group: number): string[] {
-    return [...this.#campuses.values()]
-      .filter((campus) => campus.logs.get(group)!.engine !== undefined)
-      .map((campus) => campus.name);
+  /** Streams with untrimmed entries in a campus's logs. */
+  untrimmed(name: string): string[] {
+    const logs = [...(this.#campuses.get(name)?.logs.values() ?? [])];
+    return logs.flatMap((log) => log.list().map(({ stream }) => stream));
   }
 
   async #openLog(campus: Campus, group: number): Promise<void> {
@@ -201,10 +200,6 @@ export class QueueCluster {
   clientOutside(): QueueClient {
     const addresses = this.#addresses(undefined);
     return new QueueClient(this.#outside.calleeFrom("queue", addresses, { caller: "test" }));
-  }
-
-  clientIn(name: string): QueueClient {
-    return new QueueClient(this.#callee(this.#campuses.get(name)!, "queue"));
   }
 
   calleeIn(name: string): Callee {
