@@ -20,7 +20,7 @@ import type {
   WriteRequest,
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { Kv } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import type { CallOptions } from "../svrkit/call.ts";
+import { type CallOptions, DEFAULT_TIMEOUT_MS, monotonicMs } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
@@ -36,6 +36,9 @@ const ORDERS = [
   [1, 0, 2],
   [2, 1, 0],
 ] as const;
+
+/** A write is tried no longer than this; operation ids are remembered for twice as long (S4). */
+const WRITE_DEADLINE_MS_MAX = 10_000;
 
 export class KvClient {
   readonly #callee: Callee;
@@ -119,10 +122,12 @@ function keyOf(request: { key: Key | undefined }): Key {
   return request.key;
 }
 
+/** A write with its operation id, for a time in which the store is sure to remember that id. */
 function identified(options: CallOptions): CallOptions {
-  return options.operationId === undefined
-    ? { ...options, operationId: newOperationId() }
-    : options;
+  const latestMs = monotonicMs() + WRITE_DEADLINE_MS_MAX;
+  const wantedMs = options.deadlineMs ?? monotonicMs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const operationId = options.operationId ?? newOperationId();
+  return { ...options, operationId, deadlineMs: Math.min(wantedMs, latestMs) };
 }
 
 function outcomeOf(outcome: ChangeOutcome | undefined): ChangeReply | RpcError {

@@ -6,8 +6,8 @@
  */
 import type { Operation, Operations } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 
-/** Longer than any client retries one operation (svrkit deadlines are at most 30 s). */
-const OPERATION_WINDOW_MS = 60_000;
+/** Longer than any client retries one operation: WRITE_DEADLINE_MS_MAX of client.ts. */
+const OPERATION_WINDOW_MS = 20_000;
 /** A key changed more often than this within the window forgets the oldest first. */
 const OPERATIONS_KEPT_MAX = 256;
 

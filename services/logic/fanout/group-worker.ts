@@ -85,7 +85,8 @@ export class GroupWorker {
       membersMax,
     } = this.#parts.options;
     const planned = planBatch(state, entries, { entriesMax, bytesMax, membersMax, worked });
-    if (planned === undefined) return state;
+    // A gap: this worker's memory is older than the group's table. Read again.
+    if (planned === undefined) return undefined;
     const { request, after } = planned;
     const options = { timeoutMs: TIMEOUT_MS };
     const { applied } = await this.#parts.groups.call(GroupData.apply, request, options);
