@@ -216,15 +216,18 @@ export class TricampusClient {
 
   #syncSoon(): void {
     if (!(this.#options.autoSync ?? true)) return;
-    this.#nextSyncMs = performance.now() + FALLBACK_SYNC_MS * (0.85 + Math.random() * 0.3);
+    this.#nextSyncMs = nextFallbackMs();
     this.#syncs.poke();
   }
 
   #pushed(push: Push): void {
     const { version, messages, snapshot, follows } = push;
     const has = this.store.snapshot.version;
-    if (messages.length > 0 && follows === has) this.#take(messages, { bytes: snapshot, version });
-    else if (messages.length === 0 || version > has) this.#syncSoon();
+    if (messages.length > 0 && follows === has) {
+      this.#take(messages, { bytes: snapshot, version });
+      // A push lost before this one would have shown as a gap.
+      this.#nextSyncMs = nextFallbackMs();
+    } else if (messages.length === 0 || version > has) this.#syncSoon();
   }
 
   /** Keeps messages with the snapshot after them, and tells the application of the new ones. */
@@ -309,4 +312,9 @@ function recipientOf(to: Recipient): NonNullable<SendRequest["to"]> {
 /** Milliseconds since 1970, with fractions. */
 function preciseNow(): number {
   return performance.timeOrigin + performance.now();
+}
+
+/** Spread widely: clients that came online together must not sync together for ever. */
+function nextFallbackMs(): number {
+  return performance.now() + FALLBACK_SYNC_MS * (0.5 + Math.random() * 0.5);
 }

@@ -256,9 +256,8 @@ export function register(
   server.add(Kv.getRows, (request, call) => handlers.getRows(request, call));
   server.add(Kv.scanRows, (request, call) => handlers.scanRows(request, call));
   server.add(Kv.scanChanges, (request, call) => handlers.scanChanges(request, call));
-  server.add(ReplicaService.prepare, (request) => replica.prepare(request));
-  server.add(ReplicaService.accept, (request) => replica.accept(request));
-  server.add(ReplicaService.queryVersion, (request) => replica.queryVersion(request));
+  server.add(ReplicaService.vote, (request) => replica.vote(request));
+  server.add(ReplicaService.queryVersions, (request) => replica.queryVersions(request));
   server.add(ReplicaService.fetch, (request) => replica.fetch(request));
   server.add(ReplicaService.pipeline, (request) => replica.pipeline(request));
   server.add(ReplicaService.listVersions, (request) => replica.listVersions(request));

@@ -32,6 +32,10 @@ export const PEER_TIMEOUT_MS = 1_000;
 /** Pause of an overtaken proposer, random up to this much (S7). */
 export const DUEL_PAUSE_MS = 20;
 
+/** Proposals or queries to one peer that one call carries. */
+export const TURN_ITEMS_MAX = 500;
+export const TURN_BYTES_MAX = 512 * 1024;
+
 /** Pipeline: gathered so long, sent in parts of this size, dropped (and compared later) beyond. */
 export const PIPELINE_GATHER_MS = 4;
 export const PIPELINE_BATCH_BYTES = 512 * 1024;
@@ -48,4 +52,5 @@ assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
 assert(PAGE_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
 assert(PIPELINE_BATCH_BYTES + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
+assert(TURN_BYTES_MAX + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(HEDGE_MS < PEER_TIMEOUT_MS);

@@ -14,6 +14,7 @@ import type { Replica } from "./replica.ts";
 
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 1_000;
+const CATCH_UP_MS_MAX = 60_000;
 
 export class Membership {
   readonly #replica: Replica;
@@ -44,7 +45,7 @@ export class Membership {
           this.#ownIntroduction(),
         );
         if (reply.refused !== "") this.#bar(reply.refused);
-        else if (this.#meet(reply)) this.#welcomed(peer);
+        else if (this.#meet(reply)) await this.#welcomed(peer, reply.serving);
         return;
       } catch (error) {
         this.#replica.log.debug(
@@ -70,9 +71,16 @@ export class Membership {
     this.#replica.log.error({ reason }, "this replica may not vote: rebuild it as a new member");
   }
 
-  #welcomed(peer: number): void {
+  /**
+   * From now on this replica votes. Clients it serves at once in a group that starts as a whole;
+   * when another one serves already, only after it has caught up, or after CATCH_UP_MS_MAX: until
+   * then each of their calls would wait for a fetch.
+   */
+  async #welcomed(peer: number, othersServe: boolean): Promise<void> {
+    if (othersServe && this.#replica.barred !== undefined) this.#replica.catchUp(CATCH_UP_MS_MAX);
     if (this.#refused === undefined) this.#replica.barred = undefined;
-    this.#repair.compareLater(peer);
+    await this.#repair.compareLater(peer);
+    this.#replica.caughtUp();
   }
 
   /** Another replica introduces itself: judged by what is remembered of it. */
@@ -88,7 +96,7 @@ export class Membership {
       this.#identity.remember(request.replica, claimed);
       // It restarted: its pipeline to us began anew, what it had not sent is found by comparing.
       if (remembered !== undefined && claimed.incarnation > remembered.incarnation) {
-        this.#repair.compareLater(request.replica);
+        void this.#repair.compareLater(request.replica);
       }
     } else
       this.#replica.log.warn(
@@ -103,6 +111,7 @@ export class Membership {
       rememberedDiskId: Buffer.from(remembered?.diskId ?? "", "hex"),
       rememberedIncarnation: remembered?.incarnation ?? 0,
       refused: judged.verdict === "refused" ? judged.reason : "",
+      serving: this.#replica.isServing,
     };
   }
 

@@ -6,12 +6,11 @@
  * A write is answered when its version is durable at two replicas. The third learns it through the
  * pipeline. What this replica finds half done it finishes before it proposes anything of its own.
  */
-import {
-  type Ballot,
-  type Decision,
-  type Owner,
-  Replica as ReplicaService,
-  type VoteReply,
+import type {
+  Ballot,
+  Decision,
+  Owner,
+  VoteReply,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
@@ -213,7 +212,7 @@ export class Proposals {
       baseDigest,
     });
     const { verdict, answers } = await this.#collect(entry, promise, 0, (peer) =>
-      peers.call(peer, ReplicaService.prepare, request),
+      peers.vote(peer, { proposal: { case: "prepare", value: request } }, 0),
     );
     if (verdict.verdict !== "majority")
       return verdict as Exclude<Verdict, { verdict: "wait" | "majority" }>;
@@ -230,9 +229,10 @@ export class Proposals {
     const baseDigest = attempt.base.digest;
     const { peers, epoch } = this.#replica;
     const request = { key: entry.key, ballot, decision, baseDigest, epoch };
+    const bytes = sizeOf(decision);
     const own = this.#ownVote(entry, { kind: "accept", ballot, decision, baseDigest });
     const { verdict, answers } = await this.#collect(entry, own, this.#hedgeMs(), (peer) =>
-      peers.call(peer, ReplicaService.accept, request),
+      peers.vote(peer, { proposal: { case: "accept", value: request } }, bytes),
     );
     if (verdict.verdict !== "majority")
       return verdict as Exclude<Verdict, { verdict: "wait" | "majority" }>;

@@ -2,10 +2,7 @@
  * Linearizable reads (S6): a version query to one other replica, sent after the read arrived and
  * never shared with another read; then the local value, a fetch, or the end of what is half decided.
  */
-import {
-  type QueryVersionReply,
-  Replica as ReplicaService,
-} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import type { QueryVersionReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
@@ -115,7 +112,7 @@ export class Reads {
         done();
       };
       const send = (peer: number) =>
-        peers.call(peer, ReplicaService.queryVersion, request).then(take, (error: unknown) => {
+        peers.queryVersion(peer, request).then(take, (error: unknown) => {
           open -= 1;
           lastReason = RpcError.from(error).message;
           done();

@@ -6,6 +6,7 @@ import {
   type ListedVersion,
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
@@ -13,12 +14,13 @@ import { isCurrent } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
 import type { Entry } from "./storage/state.ts";
 
-const BACKGROUND_MAX = 32;
+const BACKGROUND_MAX = 4;
 const BACKGROUND_WAITING_MAX = 10_000;
 /** A notice often overtakes the value that follows in the pipeline: give it this long first. */
 const BACKGROUND_DELAY_MS = 50;
 const PAGE = 1_000;
 const COMPARE_RETRY_MS = 500;
+const COMPARE_SIDE_BY_SIDE = 8;
 
 const behind = counter("kvsvr.behind");
 const repaired = counter("kvsvr.repaired");
@@ -35,7 +37,7 @@ export class Repair {
   constructor(replica: Replica) {
     this.#replica = replica;
     replica.onBehind = (entry) => this.#later(entry);
-    replica.onGap = (peer) => this.compareLater(peer);
+    replica.onGap = (peer) => void this.compareLater(peer);
   }
 
   /** Resolves when the newest version known here is held; throws UNAVAILABLE when nobody has it. */
@@ -86,6 +88,13 @@ export class Repair {
     return entry.register !== before;
   }
 
+  /** Rests as long as the fetch took: catching up takes no more than its half of a busy machine. */
+  async #fetchAndRest(entry: Entry): Promise<void> {
+    const startedMs = monotonicMs();
+    await this.fetch(entry);
+    await new Promise<void>((resolve) => setTimeout(resolve, monotonicMs() - startedMs));
+  }
+
   #later(entry: Entry): void {
     if (this.#stopped || this.#waiting.size >= BACKGROUND_WAITING_MAX) return;
     this.#waiting.set(entry.name, entry);
@@ -102,7 +111,7 @@ export class Repair {
       this.#waiting.delete(name);
       if (isCurrent(entry.register)) continue;
       this.#active += 1;
-      this.fetch(entry)
+      this.#fetchAndRest(entry)
         .catch(() => {}) // the next read, write or comparison tries again
         .finally(() => {
           this.#active -= 1;
@@ -113,10 +122,12 @@ export class Repair {
   }
 
   /** Compares every key with a peer's and fetches what is newer there, again until it succeeds. */
-  compareLater(peer: number): void {
-    if (this.#comparing.has(peer) || this.#stopped) return;
+  compareLater(peer: number): Promise<void> {
+    const running = this.#comparing.get(peer);
+    if (running !== undefined) return running;
     const comparing = this.#compareUntilDone(peer).finally(() => this.#comparing.delete(peer));
     this.#comparing.set(peer, comparing);
+    return comparing;
   }
 
   async #compareUntilDone(peer: number): Promise<void> {
@@ -140,10 +151,21 @@ export class Repair {
       const request = { cursor, limit: PAGE, epoch: this.#replica.epoch };
       const page = await this.#replica.peers.call(peer, ReplicaService.listVersions, request);
       if (page.barred !== "") throw new RpcError("UNAVAILABLE", page.barred);
-      for (const listed of page.versions) await this.#compareOne(listed);
+      await this.#comparePage(page.versions);
       cursor = page.cursor;
     } while (cursor.length > 0 && !this.#stopped);
     this.#replica.log.info({ peer }, "compared with another replica: caught up");
+  }
+
+  /** Several keys at a time: a fetch is mostly waiting. */
+  async #comparePage(versions: readonly ListedVersion[]): Promise<void> {
+    let next = 0;
+    const worker = async () => {
+      for (let listed = versions[next++]; listed !== undefined; listed = versions[next++]) {
+        await this.#compareOne(listed);
+      }
+    };
+    await Promise.all(Array.from({ length: COMPARE_SIDE_BY_SIDE }, worker));
   }
 
   async #compareOne(listed: ListedVersion): Promise<void> {
@@ -151,7 +173,7 @@ export class Repair {
     if (listed.version > entry.register.known.version) {
       this.#replica.take(entry, { kind: "notice", version: listed.version, digest: listed.digest });
     }
-    if (!isCurrent(entry.register)) await this.fetch(entry).catch(() => {});
+    if (!isCurrent(entry.register)) await this.#fetchAndRest(entry).catch(() => {});
   }
 
   stop(): void {

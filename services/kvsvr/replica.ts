@@ -19,8 +19,13 @@ import type {
   PrepareRequest,
   QueryVersionReply,
   QueryVersionRequest,
+  QueryVersionsReply,
+  QueryVersionsRequest,
   VoteReply,
+  VoteRequest,
+  VotesReply,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { FETCH_BYTES_MAX, KEY_BYTES_MAX } from "./limits.ts";
@@ -103,7 +108,17 @@ export class Replica {
     return this.#outboxes.get(peer)!;
   }
 
-  async prepare(request: PrepareRequest): Promise<VoteReply> {
+  /** Votes on many keys; one that fails is a vote that is missing, and hurts no other. */
+  async vote(request: VoteRequest): Promise<VotesReply> {
+    const votes = request.proposals.map(({ proposal }) => {
+      if (proposal?.case === "prepare") return this.#prepare(proposal.value).catch(missingVote);
+      if (proposal?.case === "accept") return this.#accept(proposal.value).catch(missingVote);
+      return barredVote("an empty proposal");
+    });
+    return { votes: await Promise.all(votes) };
+  }
+
+  async #prepare(request: PrepareRequest): Promise<VoteReply> {
     const bar = this.#bar(request.epoch);
     if (bar !== undefined) return barredVote(bar);
     const { version, baseDigest } = request;
@@ -113,10 +128,10 @@ export class Replica {
       baseDigest,
       ballot: request.ballot ?? NO_BALLOT,
     };
-    return this.#vote(this.entry(request.key), input);
+    return this.#voteOn(this.entry(request.key), input);
   }
 
-  async accept(request: AcceptRequest): Promise<VoteReply> {
+  async #accept(request: AcceptRequest): Promise<VoteReply> {
     const bar = this.#bar(request.epoch);
     if (bar !== undefined) return barredVote(bar);
     const { decision, baseDigest } = request;
@@ -127,10 +142,10 @@ export class Replica {
       decision,
       baseDigest,
     };
-    return this.#vote(this.entry(request.key), input);
+    return this.#voteOn(this.entry(request.key), input);
   }
 
-  async #vote(entry: Entry, input: Input): Promise<VoteReply> {
+  async #voteOn(entry: Entry, input: Input): Promise<VoteReply> {
     const { vote } = this.take(entry, input);
     if (vote?.granted !== true) return refusedVote(entry);
     await this.state.durable(entry);
@@ -142,7 +157,14 @@ export class Replica {
     };
   }
 
-  async queryVersion(request: QueryVersionRequest): Promise<QueryVersionReply> {
+  async queryVersions(request: QueryVersionsRequest): Promise<QueryVersionsReply> {
+    const replies = request.queries.map((query) =>
+      this.#queryVersion(query).catch((error: unknown) => unknownVersion(RpcError.from(error))),
+    );
+    return { replies: await Promise.all(replies) };
+  }
+
+  async #queryVersion(request: QueryVersionRequest): Promise<QueryVersionReply> {
     const bar = this.#bar(request.epoch);
     const entry = this.entry(request.key);
     // Answered from durable state: what is not yet on the disk could be forgotten again.
@@ -229,14 +251,26 @@ export class Replica {
     };
   }
 
+  #catchUpUntilMs = 0;
+
+  /** Votes, but leaves clients to the others for at most so long. */
+  catchUp(forMs: number): void {
+    this.#catchUpUntilMs = monotonicMs() + forMs;
+  }
+
+  caughtUp(): void {
+    this.#catchUpUntilMs = 0;
+  }
+
+  get isServing(): boolean {
+    return this.barred === undefined && monotonicMs() >= this.#catchUpUntilMs;
+  }
+
   /** Throws UNAVAILABLE while this replica may not serve clients: another one can. */
   requireServing(): void {
-    if (this.barred !== undefined) {
-      throw new RpcError(
-        "UNAVAILABLE",
-        `replica ${this.self.replica} may not serve: ${this.barred}`,
-      );
-    }
+    if (this.isServing) return;
+    const why = this.barred ?? "it catches up with the others";
+    throw new RpcError("UNAVAILABLE", `replica ${this.self.replica} may not serve: ${why}`);
   }
 
   #bar(epoch: number): string | undefined {
@@ -249,6 +283,16 @@ export class Replica {
   stop(): void {
     for (const outbox of this.#outboxes.values()) outbox.stop();
   }
+}
+
+function missingVote(error: unknown): VoteReply {
+  return barredVote(RpcError.from(error).message);
+}
+
+/** "I do not know" (S3): counts for nothing. */
+function unknownVersion(error: RpcError): QueryVersionReply {
+  const nothing = { knownVersion: 0, knownDigest: 0, knownOwner: undefined };
+  return { ...nothing, pending: false, pendingDigest: 0, holds: false, barred: error.message };
 }
 
 function barredVote(reason: string): VoteReply {

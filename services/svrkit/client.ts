@@ -55,6 +55,7 @@ export class Client {
   readonly #peers = new Map<string, Peer>();
   #timer: NodeJS.Timeout | undefined;
   #expectedMs = 0;
+  #stopped = false;
 
   constructor(identity: ServerIdentity) {
     this.#identity = identity;
@@ -81,36 +82,46 @@ export class Client {
         ? ({ campus: address.campus, usable: true, server: options.local } as const)
         : this.#peer(address),
     );
-    this.#startWatch();
     return new Callee(service, peers, { campus: this.#identity.campus, caller: options.caller });
   }
 
   #peer(address: PeerAddress): Peer {
     let peer = this.#peers.get(address.label);
     if (peer === undefined) {
-      peer = new Peer(address, this.#identity);
+      peer = new Peer(address, this.#identity, () => this.#startWatch());
       this.#peers.set(address.label, peer);
     }
     return peer;
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#stopped = true;
+    clearInterval(this.#timer);
     this.#timer = undefined;
     for (const peer of this.#peers.values()) peer.stop();
   }
 
+  /** Looks after silence and deadlines while there is something to look after, and only then. */
   #startWatch(): void {
-    if (this.#timer !== undefined) return;
+    if (this.#timer !== undefined || this.#stopped) return;
     this.#expectedMs = monotonicMs() + WATCH_INTERVAL_MS;
-    this.#timer = setInterval(() => {
-      const nowMs = monotonicMs();
-      const lateMs = nowMs - this.#expectedMs;
-      this.#expectedMs = nowMs + WATCH_INTERVAL_MS;
-      const loopLateMs = lateMs > WATCH_INTERVAL_MS ? lateMs : 0;
-      for (const peer of this.#peers.values()) peer.watch(nowMs, loopLateMs);
-    }, WATCH_INTERVAL_MS);
+    this.#timer = setInterval(() => this.#watch(), WATCH_INTERVAL_MS);
     this.#timer.unref();
+  }
+
+  #watch(): void {
+    const nowMs = monotonicMs();
+    const lateMs = nowMs - this.#expectedMs;
+    this.#expectedMs = nowMs + WATCH_INTERVAL_MS;
+    const loopLateMs = lateMs > WATCH_INTERVAL_MS ? lateMs : 0;
+    let busy = false;
+    for (const peer of this.#peers.values()) {
+      peer.watch(nowMs, loopLateMs);
+      busy = peer.needsWatch || busy;
+    }
+    if (busy) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 }
 
@@ -264,6 +275,7 @@ function send<O, B>(
   decode: (body: Reader) => O,
 ): Promise<O> {
   const ready = peer.ready;
+  peer.onBusy();
   if (ready === undefined) {
     return peer.session().then((session) => request(session));
   }

@@ -280,6 +280,7 @@ export class State {
   }
 
   async #writeChunk(entries: readonly Entry[]): Promise<void> {
+    const through = entries.map((entry) => entry.register.heldVersion);
     const batch = entries.map((entry): EngineEntry => {
       entry.dirty = false;
       entry.pins += 1;
@@ -290,7 +291,7 @@ export class State {
     });
     try {
       await this.#options.engine.commit(batch);
-      for (const [i, entry] of entries.entries()) entry.rows.forget(batch[i]!.rows);
+      for (const [i, entry] of entries.entries()) entry.rows.forgetThrough(through[i]!);
     } finally {
       for (const entry of entries) entry.pins -= 1;
     }

@@ -6,10 +6,17 @@ import type { StampedRow } from "../../../protos/gen/tricampus/kv/v1/replica_cod
 import type { EngineRow } from "./engine.ts";
 import { latin1 } from "./record.ts";
 
+interface WaitingRow extends EngineRow {
+  /** The row key as a map's key. */
+  readonly name: string;
+  /** A newer state of the row is here. */
+  overwritten: boolean;
+}
+
 export class TableRows {
-  readonly #byKey = new Map<string, EngineRow>();
+  readonly #byKey = new Map<string, WaitingRow>();
   /** Ascending versions; rows overwritten since are passed over. */
-  #byVersion: EngineRow[] = [];
+  #byVersion: WaitingRow[] = [];
 
   get isEmpty(): boolean {
     return this.#byVersion.length === 0;
@@ -17,13 +24,17 @@ export class TableRows {
 
   put(row: StampedRow): void {
     // Copies: rows wait here for seconds and must not hold the network buffers they came in.
-    const kept: EngineRow = {
+    const kept: WaitingRow = {
+      name: latin1(row.row),
       row: Buffer.from(row.row),
       value: Buffer.from(row.value),
       version: row.version,
       deleted: row.deleted,
+      overwritten: false,
     };
-    this.#byKey.set(latin1(row.row), kept);
+    const before = this.#byKey.get(kept.name);
+    if (before !== undefined) before.overwritten = true;
+    this.#byKey.set(kept.name, kept);
     this.#byVersion.push(kept);
   }
 
@@ -40,7 +51,7 @@ export class TableRows {
   *changes(after: number): Iterable<EngineRow> {
     for (let i = this.#firstAbove(after); i < this.#byVersion.length; i++) {
       const row = this.#byVersion[i]!;
-      if (this.#byKey.get(latin1(row.row)) === row) yield row;
+      if (!row.overwritten) yield row;
     }
   }
 
@@ -65,12 +76,13 @@ export class TableRows {
     return found.sort((a, b) => Buffer.compare(a.row, b.row));
   }
 
-  /** The engine has these now: forget those that were not overwritten meanwhile. */
-  forget(rows: readonly EngineRow[]): void {
-    for (const row of rows) {
-      const name = latin1(row.row);
-      if (this.#byKey.get(name) === row) this.#byKey.delete(name);
+  /** The engine has everything up to this version now: only what is newer still waits here. */
+  forgetThrough(version: number): void {
+    const kept = this.#firstAbove(version);
+    for (let i = 0; i < kept; i++) {
+      const row = this.#byVersion[i]!;
+      if (!row.overwritten) this.#byKey.delete(row.name);
     }
-    this.#byVersion = this.#byVersion.filter((row) => this.#byKey.get(latin1(row.row)) === row);
+    this.#byVersion = this.#byVersion.slice(kept);
   }
 }

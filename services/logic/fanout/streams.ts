@@ -10,6 +10,7 @@
 import { decodeGroupEntry } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import type { StreamEntries } from "../../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import type { QueueReader } from "../../queue/client.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
 import { fromBytes } from "../../svrkit/codec.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
@@ -20,6 +21,11 @@ const ENTRIES_PER_STREAM_MAX = 1_000;
 const POLL_WAIT_MS = 1_000;
 const PAUSE_FIRST_MS = 20;
 const PAUSE_LAST_MS = 1_000;
+/**
+ * After a step a stream rests as long as the step took, at most so long. A quick step costs no
+ * delay; under load entries pile up meanwhile, and one change of an inbox carries many of them.
+ */
+const GATHER_MS_MAX = 150;
 
 const entriesTaken = counter("fanout.entries_taken");
 const failures = counter("fanout.step_failures");
@@ -119,12 +125,14 @@ export class Streams {
   async #workOff(name: string, stream: Stream): Promise<void> {
     for (let misses = 0; stream.entries.length > 0 && !this.#parts.stopped.aborted; ) {
       const first = stream.entries[0]!.slot;
+      const startedMs = monotonicMs();
       try {
         const through = await this.#parts.worker.step(name, stream.entries);
         stream.entries = stream.entries.filter(({ slot }) => slot > through);
         if (through >= first) {
           misses = 0;
           await this.#parts.queue.consumed([{ stream: name, through }]);
+          await pause(Math.min(GATHER_MS_MAX, monotonicMs() - startedMs));
           continue;
         }
       } catch (error) {

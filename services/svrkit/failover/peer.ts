@@ -42,9 +42,19 @@ export class Peer {
   #failures = 0;
   #stopped = false;
 
-  constructor(address: PeerAddress, identity: ServerIdentity) {
+  /** Told before a call is made: from now on the peer must be watched. */
+  readonly onBusy: () => void;
+
+  constructor(address: PeerAddress, identity: ServerIdentity, onBusy: () => void) {
     this.address = address;
     this.#identity = identity;
+    this.onBusy = onBusy;
+  }
+
+  /** Calls are open, or the peer is looked for: `watch` has something to do. */
+  get needsWatch(): boolean {
+    const session = this.ready;
+    return session === undefined ? this.#state.state !== "idle" : session.unanswered > 0;
   }
 
   get campus(): string {
@@ -121,6 +131,7 @@ export class Peer {
     this.#failures = Math.min(this.#failures + 1, 16);
     const untilMs = monotonicMs() + pauseMs * (0.5 + Math.random() / 2);
     this.#state = { state: "resting", untilMs, reason };
+    if (!this.#stopped) this.onBusy();
   }
 
   /** Called every WATCH_INTERVAL_MS; `loopLateMs` is how late this process itself is. */

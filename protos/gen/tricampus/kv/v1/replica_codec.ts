@@ -474,6 +474,182 @@ export function decodeOperation(r: Reader, end: number): Operation {
 }
 
 /**
+ * @generated from message tricampus.kv.v1.VoteRequest
+ */
+export interface VoteRequest {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.Proposal proposals = 1;
+   */
+  proposals: Proposal[];
+}
+
+export function encodeVoteRequest(w: Writer, m: VoteRequest): void {
+  for (const x of m.proposals) { { w.tag(10); const at = w.fork(); encodeProposal(w, x); w.join(at); } }
+}
+
+export function decodeVoteRequest(r: Reader, end: number): VoteRequest {
+  const m: VoteRequest = {
+    proposals: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.proposals.push(decodeProposal(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.Proposal
+ */
+export interface Proposal {
+  /**
+   * @generated from oneof tricampus.kv.v1.Proposal.proposal
+   */
+  proposal: { case: "prepare"; value: PrepareRequest } | { case: "accept"; value: AcceptRequest } | undefined;
+}
+
+export function encodeProposal(w: Writer, m: Proposal): void {
+  switch (m.proposal?.case) {
+    case "prepare":
+      { w.tag(10); const at = w.fork(); encodePrepareRequest(w, m.proposal.value); w.join(at); }
+      break;
+    case "accept":
+      { w.tag(18); const at = w.fork(); encodeAcceptRequest(w, m.proposal.value); w.join(at); }
+      break;
+  }
+}
+
+export function decodeProposal(r: Reader, end: number): Proposal {
+  const m: Proposal = {
+    proposal: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.proposal = { case: "prepare", value: decodePrepareRequest(r, r.message()) };
+        break;
+      }
+      case 18: {
+        m.proposal = { case: "accept", value: decodeAcceptRequest(r, r.message()) };
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.VotesReply
+ */
+export interface VotesReply {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.VoteReply votes = 1;
+   */
+  votes: VoteReply[];
+}
+
+export function encodeVotesReply(w: Writer, m: VotesReply): void {
+  for (const x of m.votes) { { w.tag(10); const at = w.fork(); encodeVoteReply(w, x); w.join(at); } }
+}
+
+export function decodeVotesReply(r: Reader, end: number): VotesReply {
+  const m: VotesReply = {
+    votes: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.votes.push(decodeVoteReply(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.QueryVersionsRequest
+ */
+export interface QueryVersionsRequest {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.QueryVersionRequest queries = 1;
+   */
+  queries: QueryVersionRequest[];
+}
+
+export function encodeQueryVersionsRequest(w: Writer, m: QueryVersionsRequest): void {
+  for (const x of m.queries) { { w.tag(10); const at = w.fork(); encodeQueryVersionRequest(w, x); w.join(at); } }
+}
+
+export function decodeQueryVersionsRequest(r: Reader, end: number): QueryVersionsRequest {
+  const m: QueryVersionsRequest = {
+    queries: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.queries.push(decodeQueryVersionRequest(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.QueryVersionsReply
+ */
+export interface QueryVersionsReply {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.QueryVersionReply replies = 1;
+   */
+  replies: QueryVersionReply[];
+}
+
+export function encodeQueryVersionsReply(w: Writer, m: QueryVersionsReply): void {
+  for (const x of m.replies) { { w.tag(10); const at = w.fork(); encodeQueryVersionReply(w, x); w.join(at); } }
+}
+
+export function decodeQueryVersionsReply(r: Reader, end: number): QueryVersionsReply {
+  const m: QueryVersionsReply = {
+    replies: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.replies.push(decodeQueryVersionReply(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.kv.v1.PrepareRequest
  */
 export interface PrepareRequest {
@@ -1699,6 +1875,12 @@ export interface IntroduceReply {
    * @generated from field: string refused = 7;
    */
   refused: string;
+  /**
+   * This replica serves clients.
+   *
+   * @generated from field: bool serving = 8;
+   */
+  serving: boolean;
 }
 
 export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
@@ -1709,6 +1891,7 @@ export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
   if (m.rememberedDiskId.length > 0) { w.tag(42); w.bytes(m.rememberedDiskId); }
   if (m.rememberedIncarnation !== 0) { w.tag(48); w.uint32(m.rememberedIncarnation); }
   if (m.refused.length > 0) { w.tag(58); w.string(m.refused); }
+  if (m.serving) { w.tag(64); w.bool(m.serving); }
 }
 
 export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
@@ -1720,6 +1903,7 @@ export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
     rememberedDiskId: new Uint8Array(0),
     rememberedIncarnation: 0,
     refused: "",
+    serving: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1752,6 +1936,10 @@ export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
         m.refused = r.string();
         break;
       }
+      case 64: {
+        m.serving = r.bool();
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -1762,9 +1950,8 @@ export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
 
 /** tricampus.kv.v1.Replica */
 export const Replica = {
-  prepare: defineMethod<PrepareRequest, VoteReply>("tricampus.kv.v1.Replica/Prepare", encodePrepareRequest, decodePrepareRequest, encodeVoteReply, decodeVoteReply),
-  accept: defineMethod<AcceptRequest, VoteReply>("tricampus.kv.v1.Replica/Accept", encodeAcceptRequest, decodeAcceptRequest, encodeVoteReply, decodeVoteReply),
-  queryVersion: defineMethod<QueryVersionRequest, QueryVersionReply>("tricampus.kv.v1.Replica/QueryVersion", encodeQueryVersionRequest, decodeQueryVersionRequest, encodeQueryVersionReply, decodeQueryVersionReply),
+  vote: defineMethod<VoteRequest, VotesReply>("tricampus.kv.v1.Replica/Vote", encodeVoteRequest, decodeVoteRequest, encodeVotesReply, decodeVotesReply),
+  queryVersions: defineMethod<QueryVersionsRequest, QueryVersionsReply>("tricampus.kv.v1.Replica/QueryVersions", encodeQueryVersionsRequest, decodeQueryVersionsRequest, encodeQueryVersionsReply, decodeQueryVersionsReply),
   fetch: defineMethod<FetchRequest, FetchReply>("tricampus.kv.v1.Replica/Fetch", encodeFetchRequest, decodeFetchRequest, encodeFetchReply, decodeFetchReply),
   pipeline: defineMethod<PipelineRequest, PipelineReply>("tricampus.kv.v1.Replica/Pipeline", encodePipelineRequest, decodePipelineRequest, encodePipelineReply, decodePipelineReply),
   listVersions: defineMethod<ListVersionsRequest, ListVersionsReply>("tricampus.kv.v1.Replica/ListVersions", encodeListVersionsRequest, decodeListVersionsRequest, encodeListVersionsReply, decodeListVersionsReply),

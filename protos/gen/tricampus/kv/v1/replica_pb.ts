@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/replica.proto.
  */
 export const file_tricampus_kv_v1_replica: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEg4KBmRpZ2VzdBgDIAEoBBIoCgNrZXkYBCABKAsyGS50cmljYW1wdXMua3YudjEuS2V5U3RhdGVIABIsCgV0YWJsZRgFIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5UYWJsZURlbHRhSABCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyKlAQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi4KCm9wZXJhdGlvbnMYAyADKAsyGi50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uEhMKC2Jhc2VfZGlnZXN0GAQgASgEEhQKDGZvcmdvdHRlbl9tcxgFIAEoBCI3CghSb3dXcml0ZRILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCCJMCgpPcGVyYXRpb25zEigKBGtlcHQYASADKAsyGi50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uEhQKDGZvcmdvdHRlbl9tcxgCIAEoBCI3CglPcGVyYXRpb24SCgoCaWQYASABKAwSDwoHdmVyc2lvbhgCIAEoBBINCgVyZXBseRgDIAEoDCKRAQoOUHJlcGFyZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIPCgd2ZXJzaW9uGAIgASgEEicKBmJhbGxvdBgDIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEwoLYmFzZV9kaWdlc3QYBCABKAQSDQoFZXBvY2gYBSABKA0irAEKDUFjY2VwdFJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRInCgZiYWxsb3QYAiABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EisKCGRlY2lzaW9uGAMgASgLMhkudHJpY2FtcHVzLmt2LnYxLkRlY2lzaW9uEhMKC2Jhc2VfZGlnZXN0GAQgASgEEg0KBWVwb2NoGAUgASgNIm0KCVZvdGVSZXBseRIrCgdncmFudGVkGAEgASgLMhgudHJpY2FtcHVzLmt2LnYxLkdyYW50ZWRIABIrCgdyZWZ1c2VkGAIgASgLMhgudHJpY2FtcHVzLmt2LnYxLlJlZnVzZWRIAEIGCgR2b3RlImgKB0dyYW50ZWQSMAoPYWNjZXB0ZWRfYmFsbG90GAEgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIrCghhY2NlcHRlZBgCIAEoCzIZLnRyaWNhbXB1cy5rdi52MS5EZWNpc2lvbiKeAQoHUmVmdXNlZBIVCg1rbm93bl92ZXJzaW9uGAEgASgEEhQKDGtub3duX2RpZ2VzdBgCIAEoBBIrCgtrbm93bl9vd25lchgDIAEoCzIWLnRyaWNhbXB1cy5rdi52MS5Pd25lchIpCghwcm9taXNlZBgEIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSDgoGYmFycmVkGAUgASgJIkcKE1F1ZXJ5VmVyc2lvblJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVlcG9jaBgCIAEoDSK1AQoRUXVlcnlWZXJzaW9uUmVwbHkSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISDwoHcGVuZGluZxgEIAEoCBIWCg5wZW5kaW5nX2RpZ2VzdBgFIAEoBBINCgVob2xkcxgGIAEoCBIOCgZiYXJyZWQYByABKAkiagoMRmV0Y2hSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDRIRCglieXRlc19tYXgYBCABKA0i2AEKCkZldGNoUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQSJQoFb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISKAoDa2V5GAQgASgLMhkudHJpY2FtcHVzLmt2LnYxLktleVN0YXRlSAASKwoFdGFibGUYBSABKAsyGi50cmljYW1wdXMua3YudjEuVGFibGVEaWZmSAASEwoLdW5hdmFpbGFibGUYBiABKAgSDgoGYmFycmVkGAcgASgJQgYKBGJvZHkilQEKCVRhYmxlRGlmZhIpCgRyb3dzGAEgAygLMhsudHJpY2FtcHVzLmt2LnYxLlN0YW1wZWRSb3cSEwoLbGFzdF9udW1iZXIYAiABKAQSLwoKb3BlcmF0aW9ucxgDIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5PcGVyYXRpb25zEhcKD3Rocm91Z2hfdmVyc2lvbhgEIAEoBCJKCgpTdGFtcGVkUm93EgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDBIPCgdkZWxldGVkGAMgASgIEg8KB3ZlcnNpb24YBCABKAQiaQoPUGlwZWxpbmVSZXF1ZXN0EiwKBWl0ZW1zGAEgAygLMh0udHJpY2FtcHVzLmt2LnYxLlBpcGVsaW5lSXRlbRINCgVlcG9jaBgCIAEoDRIMCgRmcm9tGAMgASgNEgsKA2dhcBgEIAEoCCKoAQoMUGlwZWxpbmVJdGVtEiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSKQoGbm90aWNlGAIgASgLMhcudHJpY2FtcHVzLmt2LnYxLk5vdGljZUgAEi0KCGRlY2lzaW9uGAMgASgLMhkudHJpY2FtcHVzLmt2LnYxLkRlY2lzaW9uSAASEwoLYmFzZV9kaWdlc3QYBCABKARCBgoEaXRlbSIpCgZOb3RpY2USDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQiHwoNUGlwZWxpbmVSZXBseRIOCgZiYXJyZWQYASABKAkiQwoTTGlzdFZlcnNpb25zUmVxdWVzdBIOCgZjdXJzb3IYASABKAwSDQoFbGltaXQYAiABKA0SDQoFZXBvY2gYAyABKA0iZQoRTGlzdFZlcnNpb25zUmVwbHkSMAoIdmVyc2lvbnMYASADKAsyHi50cmljYW1wdXMua3YudjEuTGlzdGVkVmVyc2lvbhIOCgZjdXJzb3IYAiABKAwSDgoGYmFycmVkGAMgASgJImIKDUxpc3RlZFZlcnNpb24SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIPCgd2ZXJzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBBINCgV0YWJsZRgEIAEoCCJYChBJbnRyb2R1Y2VSZXF1ZXN0Eg8KB3JlcGxpY2EYASABKA0SDwoHZGlza19pZBgCIAEoDBITCgtpbmNhcm5hdGlvbhgDIAEoDRINCgVlcG9jaBgEIAEoDSKjAQoOSW50cm9kdWNlUmVwbHkSDwoHcmVwbGljYRgBIAEoDRIPCgdkaXNrX2lkGAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgNEg0KBWVwb2NoGAQgASgNEhoKEnJlbWVtYmVyZWRfZGlza19pZBgFIAEoDBIeChZyZW1lbWJlcmVkX2luY2FybmF0aW9uGAYgASgNEg8KB3JlZnVzZWQYByABKAkyrwQKB1JlcGxpY2ESRgoHUHJlcGFyZRIfLnRyaWNhbXB1cy5rdi52MS5QcmVwYXJlUmVxdWVzdBoaLnRyaWNhbXB1cy5rdi52MS5Wb3RlUmVwbHkSRAoGQWNjZXB0Eh4udHJpY2FtcHVzLmt2LnYxLkFjY2VwdFJlcXVlc3QaGi50cmljYW1wdXMua3YudjEuVm90ZVJlcGx5ElgKDFF1ZXJ5VmVyc2lvbhIkLnRyaWNhbXB1cy5rdi52MS5RdWVyeVZlcnNpb25SZXF1ZXN0GiIudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvblJlcGx5EkMKBUZldGNoEh0udHJpY2FtcHVzLmt2LnYxLkZldGNoUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcGx5EkwKCFBpcGVsaW5lEiAudHJpY2FtcHVzLmt2LnYxLlBpcGVsaW5lUmVxdWVzdBoeLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcGx5ElgKDExpc3RWZXJzaW9ucxIkLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXF1ZXN0GiIudHJpY2FtcHVzLmt2LnYxLkxpc3RWZXJzaW9uc1JlcGx5Ek8KCUludHJvZHVjZRIhLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXF1ZXN0Gh8udHJpY2FtcHVzLmt2LnYxLkludHJvZHVjZVJlcGx5YgZwcm90bzM", [file_tricampus_kv_v1_kv]);
+  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEg4KBmRpZ2VzdBgDIAEoBBIoCgNrZXkYBCABKAsyGS50cmljYW1wdXMua3YudjEuS2V5U3RhdGVIABIsCgV0YWJsZRgFIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5UYWJsZURlbHRhSABCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyKlAQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi4KCm9wZXJhdGlvbnMYAyADKAsyGi50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uEhMKC2Jhc2VfZGlnZXN0GAQgASgEEhQKDGZvcmdvdHRlbl9tcxgFIAEoBCI3CghSb3dXcml0ZRILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCCJMCgpPcGVyYXRpb25zEigKBGtlcHQYASADKAsyGi50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uEhQKDGZvcmdvdHRlbl9tcxgCIAEoBCI3CglPcGVyYXRpb24SCgoCaWQYASABKAwSDwoHdmVyc2lvbhgCIAEoBBINCgVyZXBseRgDIAEoDCI7CgtWb3RlUmVxdWVzdBIsCglwcm9wb3NhbHMYASADKAsyGS50cmljYW1wdXMua3YudjEuUHJvcG9zYWwifAoIUHJvcG9zYWwSMgoHcHJlcGFyZRgBIAEoCzIfLnRyaWNhbXB1cy5rdi52MS5QcmVwYXJlUmVxdWVzdEgAEjAKBmFjY2VwdBgCIAEoCzIeLnRyaWNhbXB1cy5rdi52MS5BY2NlcHRSZXF1ZXN0SABCCgoIcHJvcG9zYWwiNwoKVm90ZXNSZXBseRIpCgV2b3RlcxgBIAMoCzIaLnRyaWNhbXB1cy5rdi52MS5Wb3RlUmVwbHkiTQoUUXVlcnlWZXJzaW9uc1JlcXVlc3QSNQoHcXVlcmllcxgBIAMoCzIkLnRyaWNhbXB1cy5rdi52MS5RdWVyeVZlcnNpb25SZXF1ZXN0IkkKElF1ZXJ5VmVyc2lvbnNSZXBseRIzCgdyZXBsaWVzGAEgAygLMiIudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvblJlcGx5IpEBCg5QcmVwYXJlUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSJwoGYmFsbG90GAMgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBITCgtiYXNlX2RpZ2VzdBgEIAEoBBINCgVlcG9jaBgFIAEoDSKsAQoNQWNjZXB0UmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EicKBmJhbGxvdBgCIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSKwoIZGVjaXNpb24YAyABKAsyGS50cmljYW1wdXMua3YudjEuRGVjaXNpb24SEwoLYmFzZV9kaWdlc3QYBCABKAQSDQoFZXBvY2gYBSABKA0ibQoJVm90ZVJlcGx5EisKB2dyYW50ZWQYASABKAsyGC50cmljYW1wdXMua3YudjEuR3JhbnRlZEgAEisKB3JlZnVzZWQYAiABKAsyGC50cmljYW1wdXMua3YudjEuUmVmdXNlZEgAQgYKBHZvdGUiaAoHR3JhbnRlZBIwCg9hY2NlcHRlZF9iYWxsb3QYASABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EisKCGFjY2VwdGVkGAIgASgLMhkudHJpY2FtcHVzLmt2LnYxLkRlY2lzaW9uIp4BCgdSZWZ1c2VkEhUKDWtub3duX3ZlcnNpb24YASABKAQSFAoMa25vd25fZGlnZXN0GAIgASgEEisKC2tub3duX293bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEikKCHByb21pc2VkGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIOCgZiYXJyZWQYBSABKAkiRwoTUXVlcnlWZXJzaW9uUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg0KBWVwb2NoGAIgASgNIrUBChFRdWVyeVZlcnNpb25SZXBseRIVCg1rbm93bl92ZXJzaW9uGAEgASgEEhQKDGtub3duX2RpZ2VzdBgCIAEoBBIrCgtrbm93bl9vd25lchgDIAEoCzIWLnRyaWNhbXB1cy5rdi52MS5Pd25lchIPCgdwZW5kaW5nGAQgASgIEhYKDnBlbmRpbmdfZGlnZXN0GAUgASgEEg0KBWhvbGRzGAYgASgIEg4KBmJhcnJlZBgHIAEoCSJqCgxGZXRjaFJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIVCg1hYm92ZV92ZXJzaW9uGAIgASgEEg0KBWVwb2NoGAMgASgNEhEKCWJ5dGVzX21heBgEIAEoDSLYAQoKRmV0Y2hSZXBseRIPCgd2ZXJzaW9uGAEgASgEEg4KBmRpZ2VzdBgCIAEoBBIlCgVvd25lchgDIAEoCzIWLnRyaWNhbXB1cy5rdi52MS5Pd25lchIoCgNrZXkYBCABKAsyGS50cmljYW1wdXMua3YudjEuS2V5U3RhdGVIABIrCgV0YWJsZRgFIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZURpZmZIABITCgt1bmF2YWlsYWJsZRgGIAEoCBIOCgZiYXJyZWQYByABKAlCBgoEYm9keSKVAQoJVGFibGVEaWZmEikKBHJvd3MYASADKAsyGy50cmljYW1wdXMua3YudjEuU3RhbXBlZFJvdxITCgtsYXN0X251bWJlchgCIAEoBBIvCgpvcGVyYXRpb25zGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvbnMSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEIkoKClN0YW1wZWRSb3cSCwoDcm93GAEgASgMEg0KBXZhbHVlGAIgASgMEg8KB2RlbGV0ZWQYAyABKAgSDwoHdmVyc2lvbhgEIAEoBCJpCg9QaXBlbGluZVJlcXVlc3QSLAoFaXRlbXMYASADKAsyHS50cmljYW1wdXMua3YudjEuUGlwZWxpbmVJdGVtEg0KBWVwb2NoGAIgASgNEgwKBGZyb20YAyABKA0SCwoDZ2FwGAQgASgIIqgBCgxQaXBlbGluZUl0ZW0SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIpCgZub3RpY2UYAiABKAsyFy50cmljYW1wdXMua3YudjEuTm90aWNlSAASLQoIZGVjaXNpb24YAyABKAsyGS50cmljYW1wdXMua3YudjEuRGVjaXNpb25IABITCgtiYXNlX2RpZ2VzdBgEIAEoBEIGCgRpdGVtIikKBk5vdGljZRIPCgd2ZXJzaW9uGAEgASgEEg4KBmRpZ2VzdBgCIAEoBCIfCg1QaXBlbGluZVJlcGx5Eg4KBmJhcnJlZBgBIAEoCSJDChNMaXN0VmVyc2lvbnNSZXF1ZXN0Eg4KBmN1cnNvchgBIAEoDBINCgVsaW1pdBgCIAEoDRINCgVlcG9jaBgDIAEoDSJlChFMaXN0VmVyc2lvbnNSZXBseRIwCgh2ZXJzaW9ucxgBIAMoCzIeLnRyaWNhbXB1cy5rdi52MS5MaXN0ZWRWZXJzaW9uEg4KBmN1cnNvchgCIAEoDBIOCgZiYXJyZWQYAyABKAkiYgoNTGlzdGVkVmVyc2lvbhIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSDgoGZGlnZXN0GAMgASgEEg0KBXRhYmxlGAQgASgIIlgKEEludHJvZHVjZVJlcXVlc3QSDwoHcmVwbGljYRgBIAEoDRIPCgdkaXNrX2lkGAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgNEg0KBWVwb2NoGAQgASgNIrQBCg5JbnRyb2R1Y2VSZXBseRIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SGgoScmVtZW1iZXJlZF9kaXNrX2lkGAUgASgMEh4KFnJlbWVtYmVyZWRfaW5jYXJuYXRpb24YBiABKA0SDwoHcmVmdXNlZBgHIAEoCRIPCgdzZXJ2aW5nGAggASgIMucDCgdSZXBsaWNhEkEKBFZvdGUSHC50cmljYW1wdXMua3YudjEuVm90ZVJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuVm90ZXNSZXBseRJbCg1RdWVyeVZlcnNpb25zEiUudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXF1ZXN0GiMudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXBseRJDCgVGZXRjaBIdLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseRJMCghQaXBlbGluZRIgLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcXVlc3QaHi50cmljYW1wdXMua3YudjEuUGlwZWxpbmVSZXBseRJYCgxMaXN0VmVyc2lvbnMSJC50cmljYW1wdXMua3YudjEuTGlzdFZlcnNpb25zUmVxdWVzdBoiLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXBseRJPCglJbnRyb2R1Y2USIS50cmljYW1wdXMua3YudjEuSW50cm9kdWNlUmVxdWVzdBofLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXBseWIGcHJvdG8z", [file_tricampus_kv_v1_kv]);
 
 /**
  * Ordered by round, then by proposer. Round 0 belongs to the owner of the version before.
@@ -274,6 +274,103 @@ export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_replica, 7);
 
 /**
+ * @generated from message tricampus.kv.v1.VoteRequest
+ */
+export type VoteRequest = Message<"tricampus.kv.v1.VoteRequest"> & {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.Proposal proposals = 1;
+   */
+  proposals: Proposal[];
+};
+
+/**
+ * Describes the message tricampus.kv.v1.VoteRequest.
+ * Use `create(VoteRequestSchema)` to create a new message.
+ */
+export const VoteRequestSchema: GenMessage<VoteRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 8);
+
+/**
+ * @generated from message tricampus.kv.v1.Proposal
+ */
+export type Proposal = Message<"tricampus.kv.v1.Proposal"> & {
+  /**
+   * @generated from oneof tricampus.kv.v1.Proposal.proposal
+   */
+  proposal: {
+    /**
+     * @generated from field: tricampus.kv.v1.PrepareRequest prepare = 1;
+     */
+    value: PrepareRequest;
+    case: "prepare";
+  } | {
+    /**
+     * @generated from field: tricampus.kv.v1.AcceptRequest accept = 2;
+     */
+    value: AcceptRequest;
+    case: "accept";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tricampus.kv.v1.Proposal.
+ * Use `create(ProposalSchema)` to create a new message.
+ */
+export const ProposalSchema: GenMessage<Proposal> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 9);
+
+/**
+ * @generated from message tricampus.kv.v1.VotesReply
+ */
+export type VotesReply = Message<"tricampus.kv.v1.VotesReply"> & {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.VoteReply votes = 1;
+   */
+  votes: VoteReply[];
+};
+
+/**
+ * Describes the message tricampus.kv.v1.VotesReply.
+ * Use `create(VotesReplySchema)` to create a new message.
+ */
+export const VotesReplySchema: GenMessage<VotesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 10);
+
+/**
+ * @generated from message tricampus.kv.v1.QueryVersionsRequest
+ */
+export type QueryVersionsRequest = Message<"tricampus.kv.v1.QueryVersionsRequest"> & {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.QueryVersionRequest queries = 1;
+   */
+  queries: QueryVersionRequest[];
+};
+
+/**
+ * Describes the message tricampus.kv.v1.QueryVersionsRequest.
+ * Use `create(QueryVersionsRequestSchema)` to create a new message.
+ */
+export const QueryVersionsRequestSchema: GenMessage<QueryVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 11);
+
+/**
+ * @generated from message tricampus.kv.v1.QueryVersionsReply
+ */
+export type QueryVersionsReply = Message<"tricampus.kv.v1.QueryVersionsReply"> & {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.QueryVersionReply replies = 1;
+   */
+  replies: QueryVersionReply[];
+};
+
+/**
+ * Describes the message tricampus.kv.v1.QueryVersionsReply.
+ * Use `create(QueryVersionsReplySchema)` to create a new message.
+ */
+export const QueryVersionsReplySchema: GenMessage<QueryVersionsReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 12);
+
+/**
  * @generated from message tricampus.kv.v1.PrepareRequest
  */
 export type PrepareRequest = Message<"tricampus.kv.v1.PrepareRequest"> & {
@@ -310,7 +407,7 @@ export type PrepareRequest = Message<"tricampus.kv.v1.PrepareRequest"> & {
  * Use `create(PrepareRequestSchema)` to create a new message.
  */
 export const PrepareRequestSchema: GenMessage<PrepareRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 8);
+  messageDesc(file_tricampus_kv_v1_replica, 13);
 
 /**
  * @generated from message tricampus.kv.v1.AcceptRequest
@@ -347,7 +444,7 @@ export type AcceptRequest = Message<"tricampus.kv.v1.AcceptRequest"> & {
  * Use `create(AcceptRequestSchema)` to create a new message.
  */
 export const AcceptRequestSchema: GenMessage<AcceptRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 9);
+  messageDesc(file_tricampus_kv_v1_replica, 14);
 
 /**
  * @generated from message tricampus.kv.v1.VoteReply
@@ -378,7 +475,7 @@ export type VoteReply = Message<"tricampus.kv.v1.VoteReply"> & {
  * Use `create(VoteReplySchema)` to create a new message.
  */
 export const VoteReplySchema: GenMessage<VoteReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 10);
+  messageDesc(file_tricampus_kv_v1_replica, 15);
 
 /**
  * @generated from message tricampus.kv.v1.Granted
@@ -400,7 +497,7 @@ export type Granted = Message<"tricampus.kv.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 11);
+  messageDesc(file_tricampus_kv_v1_replica, 16);
 
 /**
  * @generated from message tricampus.kv.v1.Refused
@@ -443,7 +540,7 @@ export type Refused = Message<"tricampus.kv.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 12);
+  messageDesc(file_tricampus_kv_v1_replica, 17);
 
 /**
  * @generated from message tricampus.kv.v1.QueryVersionRequest
@@ -465,7 +562,7 @@ export type QueryVersionRequest = Message<"tricampus.kv.v1.QueryVersionRequest">
  * Use `create(QueryVersionRequestSchema)` to create a new message.
  */
 export const QueryVersionRequestSchema: GenMessage<QueryVersionRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 13);
+  messageDesc(file_tricampus_kv_v1_replica, 18);
 
 /**
  * @generated from message tricampus.kv.v1.QueryVersionReply
@@ -516,7 +613,7 @@ export type QueryVersionReply = Message<"tricampus.kv.v1.QueryVersionReply"> & {
  * Use `create(QueryVersionReplySchema)` to create a new message.
  */
 export const QueryVersionReplySchema: GenMessage<QueryVersionReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 14);
+  messageDesc(file_tricampus_kv_v1_replica, 19);
 
 /**
  * @generated from message tricampus.kv.v1.FetchRequest
@@ -552,7 +649,7 @@ export type FetchRequest = Message<"tricampus.kv.v1.FetchRequest"> & {
  * Use `create(FetchRequestSchema)` to create a new message.
  */
 export const FetchRequestSchema: GenMessage<FetchRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 15);
+  messageDesc(file_tricampus_kv_v1_replica, 20);
 
 /**
  * @generated from message tricampus.kv.v1.FetchReply
@@ -608,7 +705,7 @@ export type FetchReply = Message<"tricampus.kv.v1.FetchReply"> & {
  * Use `create(FetchReplySchema)` to create a new message.
  */
 export const FetchReplySchema: GenMessage<FetchReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 16);
+  messageDesc(file_tricampus_kv_v1_replica, 21);
 
 /**
  * Rows of a table whose version is above the one asked for, in the order of versions.
@@ -644,7 +741,7 @@ export type TableDiff = Message<"tricampus.kv.v1.TableDiff"> & {
  * Use `create(TableDiffSchema)` to create a new message.
  */
 export const TableDiffSchema: GenMessage<TableDiff> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 17);
+  messageDesc(file_tricampus_kv_v1_replica, 22);
 
 /**
  * @generated from message tricampus.kv.v1.StampedRow
@@ -676,7 +773,7 @@ export type StampedRow = Message<"tricampus.kv.v1.StampedRow"> & {
  * Use `create(StampedRowSchema)` to create a new message.
  */
 export const StampedRowSchema: GenMessage<StampedRow> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 18);
+  messageDesc(file_tricampus_kv_v1_replica, 23);
 
 /**
  * @generated from message tricampus.kv.v1.PipelineRequest
@@ -712,7 +809,7 @@ export type PipelineRequest = Message<"tricampus.kv.v1.PipelineRequest"> & {
  * Use `create(PipelineRequestSchema)` to create a new message.
  */
 export const PipelineRequestSchema: GenMessage<PipelineRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 19);
+  messageDesc(file_tricampus_kv_v1_replica, 24);
 
 /**
  * @generated from message tricampus.kv.v1.PipelineItem
@@ -755,7 +852,7 @@ export type PipelineItem = Message<"tricampus.kv.v1.PipelineItem"> & {
  * Use `create(PipelineItemSchema)` to create a new message.
  */
 export const PipelineItemSchema: GenMessage<PipelineItem> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 20);
+  messageDesc(file_tricampus_kv_v1_replica, 25);
 
 /**
  * @generated from message tricampus.kv.v1.Notice
@@ -777,7 +874,7 @@ export type Notice = Message<"tricampus.kv.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 21);
+  messageDesc(file_tricampus_kv_v1_replica, 26);
 
 /**
  * @generated from message tricampus.kv.v1.PipelineReply
@@ -794,7 +891,7 @@ export type PipelineReply = Message<"tricampus.kv.v1.PipelineReply"> & {
  * Use `create(PipelineReplySchema)` to create a new message.
  */
 export const PipelineReplySchema: GenMessage<PipelineReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 22);
+  messageDesc(file_tricampus_kv_v1_replica, 27);
 
 /**
  * @generated from message tricampus.kv.v1.ListVersionsRequest
@@ -823,7 +920,7 @@ export type ListVersionsRequest = Message<"tricampus.kv.v1.ListVersionsRequest">
  * Use `create(ListVersionsRequestSchema)` to create a new message.
  */
 export const ListVersionsRequestSchema: GenMessage<ListVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 23);
+  messageDesc(file_tricampus_kv_v1_replica, 28);
 
 /**
  * @generated from message tricampus.kv.v1.ListVersionsReply
@@ -852,7 +949,7 @@ export type ListVersionsReply = Message<"tricampus.kv.v1.ListVersionsReply"> & {
  * Use `create(ListVersionsReplySchema)` to create a new message.
  */
 export const ListVersionsReplySchema: GenMessage<ListVersionsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 24);
+  messageDesc(file_tricampus_kv_v1_replica, 29);
 
 /**
  * @generated from message tricampus.kv.v1.ListedVersion
@@ -884,7 +981,7 @@ export type ListedVersion = Message<"tricampus.kv.v1.ListedVersion"> & {
  * Use `create(ListedVersionSchema)` to create a new message.
  */
 export const ListedVersionSchema: GenMessage<ListedVersion> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 25);
+  messageDesc(file_tricampus_kv_v1_replica, 30);
 
 /**
  * @generated from message tricampus.kv.v1.IntroduceRequest
@@ -916,7 +1013,7 @@ export type IntroduceRequest = Message<"tricampus.kv.v1.IntroduceRequest"> & {
  * Use `create(IntroduceRequestSchema)` to create a new message.
  */
 export const IntroduceRequestSchema: GenMessage<IntroduceRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 26);
+  messageDesc(file_tricampus_kv_v1_replica, 31);
 
 /**
  * @generated from message tricampus.kv.v1.IntroduceReply
@@ -960,6 +1057,13 @@ export type IntroduceReply = Message<"tricampus.kv.v1.IntroduceReply"> & {
    * @generated from field: string refused = 7;
    */
   refused: string;
+
+  /**
+   * This replica serves clients.
+   *
+   * @generated from field: bool serving = 8;
+   */
+  serving: boolean;
 };
 
 /**
@@ -967,35 +1071,31 @@ export type IntroduceReply = Message<"tricampus.kv.v1.IntroduceReply"> & {
  * Use `create(IntroduceReplySchema)` to create a new message.
  */
 export const IntroduceReplySchema: GenMessage<IntroduceReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 27);
+  messageDesc(file_tricampus_kv_v1_replica, 32);
 
 /**
  * @generated from service tricampus.kv.v1.Replica
  */
 export const Replica: GenService<{
   /**
-   * @generated from rpc tricampus.kv.v1.Replica.Prepare
+   * Prepares and Accepts of many keys, gathered over one turn of the proposer; one answer each.
+   *
+   * @generated from rpc tricampus.kv.v1.Replica.Vote
    */
-  prepare: {
+  vote: {
     methodKind: "unary";
-    input: typeof PrepareRequestSchema;
-    output: typeof VoteReplySchema;
+    input: typeof VoteRequestSchema;
+    output: typeof VotesReplySchema;
   },
   /**
-   * @generated from rpc tricampus.kv.v1.Replica.Accept
+   * Newest versions of many keys, for reads that arrived in one turn.
+   *
+   * @generated from rpc tricampus.kv.v1.Replica.QueryVersions
    */
-  accept: {
+  queryVersions: {
     methodKind: "unary";
-    input: typeof AcceptRequestSchema;
-    output: typeof VoteReplySchema;
-  },
-  /**
-   * @generated from rpc tricampus.kv.v1.Replica.QueryVersion
-   */
-  queryVersion: {
-    methodKind: "unary";
-    input: typeof QueryVersionRequestSchema;
-    output: typeof QueryVersionReplySchema;
+    input: typeof QueryVersionsRequestSchema;
+    output: typeof QueryVersionsReplySchema;
   },
   /**
    * State of one key above a version, values included.

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import type { EngineRow } from "./engine.ts";
+import { TableRows } from "./table-rows.ts";
+
+const row = (name: string, version: number) => ({
+  row: Buffer.from(name),
+  value: Buffer.from(`${name}${version}`),
+  deleted: false,
+  version,
+});
+const names = (rows: Iterable<EngineRow>) =>
+  [...rows].map((r) => `${Buffer.from(r.row)}@${r.version}`);
+
+test("waiting rows: by key, by range, and in the order of versions, each once", () => {
+  const rows = new TableRows();
+  for (const r of [row("b", 1), row("a", 2), row("b", 3), row("c", 3)]) rows.put(r);
+  expect(rows.get(Buffer.from("b"))?.version).toBe(3);
+  expect(names(rows.changes(0))).toEqual(["a@2", "b@3", "c@3"]);
+  expect(names(rows.changes(2))).toEqual(["b@3", "c@3"]);
+  expect(names(rows.range(Buffer.from("b"), undefined))).toEqual(["b@3", "c@3"]);
+});
+
+test("waiting rows: what the engine has is forgotten, what came meanwhile stays", () => {
+  const rows = new TableRows();
+  for (const r of [row("a", 1), row("b", 2)]) rows.put(r);
+  rows.put(row("a", 3));
+  rows.forgetThrough(2);
+  expect(names(rows.all())).toEqual(["a@3"]);
+  expect(names(rows.changes(0))).toEqual(["a@3"]);
+  rows.forgetThrough(3);
+  expect(rows.isEmpty).toBe(true);
+  expect(rows.get(Buffer.from("a"))).toBeUndefined();
+});
