@@ -45,8 +45,8 @@ export const LOG_RECORD_BYTES_MAX = FRAME_BYTES_MAX;
 /** Dirty state is written to the state engine when it is this old or this large. */
 export const CHECKPOINT_INTERVAL_MS = 30_000;
 export const CHECKPOINT_DIRTY_BYTES = 24 * 1024 * 1024;
-/** Entries written in one turn of the event loop, so that a checkpoint does not stop the replica. */
-export const CHECKPOINT_CHUNK = 250;
+/** Registers and rows written in one turn of the event loop, so that a checkpoint stops nobody. */
+export const CHECKPOINT_CHUNK = 400;
 
 assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);

@@ -266,13 +266,15 @@ export class State {
     const entries = [...this.#dirty];
     this.#dirty = new Set();
     this.#dirtyBytes = 0;
-    for (let at = 0; at < entries.length; at += CHECKPOINT_CHUNK) {
+    for (let at = 0; at < entries.length; ) {
+      const chunk = takeChunk(entries, at);
       try {
-        await this.#writeChunk(entries.slice(at, at + CHECKPOINT_CHUNK));
+        await this.#writeChunk(chunk);
       } catch (error) {
         for (const entry of entries.slice(at)) this.#keepDirty(entry);
         throw error;
       }
+      at += chunk.length;
     }
     await this.#openLog.removeThrough(closed);
     checkpoints.value += 1;
@@ -310,4 +312,15 @@ export class State {
     await this.#openLog.close();
     await this.#options.engine.close();
   }
+}
+
+/** Entries from `at` on, as many as the engine takes in one short turn; at least one. */
+function takeChunk(entries: readonly Entry[], at: number): Entry[] {
+  let records = 0;
+  let end = at;
+  while (end < entries.length && records < CHECKPOINT_CHUNK) {
+    records += 1 + entries[end]!.rows.size;
+    end += 1;
+  }
+  return entries.slice(at, end);
 }

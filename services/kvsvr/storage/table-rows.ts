@@ -18,6 +18,10 @@ export class TableRows {
   /** Ascending versions; rows overwritten since are passed over. */
   #byVersion: WaitingRow[] = [];
 
+  get size(): number {
+    return this.#byKey.size;
+  }
+
   get isEmpty(): boolean {
     return this.#byVersion.length === 0;
   }
