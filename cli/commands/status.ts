@@ -1,8 +1,11 @@
 /** `tricampus status`: every process, its health, and what the platform holds. */
+import { Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Replica } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import type { CampusReport } from "../../services/platform/campus.ts";
 import type { Platform } from "../../services/platform/platform.ts";
+import type { Callee } from "../../services/svrkit/client.ts";
 import type { CommandDefinition } from "../command.ts";
 import { Inspector, requirePlatform } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
@@ -10,6 +13,8 @@ import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 
 const COUNT_TIMEOUT_MS = 1_500;
+const REGISTERED_PAGE = 5_000;
+const REGISTERED_PAGES_MAX = 100;
 
 interface ProcessRow {
   readonly campus: string;
@@ -52,8 +57,9 @@ export async function readStatus(platform: Platform): Promise<PlatformStatus> {
   const names = new Set(reachable.flatMap((report) => report.processes.map((p) => p.name)));
   const inspector = new Inspector(platform);
   try {
-    const [statuses, online] = await Promise.all([
+    const [statuses, registered, online] = await Promise.all([
       inspector.statuses(names),
+      countRegistered(inspector.callee("kvsvr")).catch(() => null),
       inspector
         .callee("router")
         .call(Router.count, {}, { timeoutMs: COUNT_TIMEOUT_MS })
@@ -63,7 +69,7 @@ export async function readStatus(platform: Platform): Promise<PlatformStatus> {
     return {
       campuses: reports.map(({ campus, state }) => ({ campus, state })),
       processes: reports.flatMap((report) => rowsOf(report, statuses)),
-      users: { registered: registeredOf([...statuses.values()]), online },
+      users: { registered, online },
     };
   } finally {
     inspector.stop();
@@ -107,12 +113,24 @@ function sumOf(one: number | null, other: number | null): number | null {
   return one === null && other === null ? null : (one ?? 0) + (other ?? 0);
 }
 
-/** Every store replica counts the accounts it holds; one that is behind counts fewer. */
-function registeredOf(statuses: readonly StatusReply[]): number | null {
-  const counts = statuses
-    .map((status) => monitorOf(status, "kvsvr.keys.account"))
-    .filter((count) => count !== null);
-  return counts.length === 0 ? null : Math.max(...counts);
+/** Counts the names in the account keyspace of one replica, page by page, up to a bound. */
+async function countRegistered(kvsvr: Callee): Promise<number | null> {
+  let cursor: Uint8Array = Buffer.from([Keyspace.ACCOUNT]);
+  let names = 0;
+  for (let page = 0; page < REGISTERED_PAGES_MAX; page++) {
+    const request = { cursor, limit: REGISTERED_PAGE, epoch: 1 };
+    const reply = await kvsvr.call(Replica.listVersions, request, { timeoutMs: COUNT_TIMEOUT_MS });
+    if (reply.barred !== "") return null;
+    const accounts = reply.versions.filter(({ key }) => key?.keyspace === Keyspace.ACCOUNT);
+    names += accounts.filter(({ key }) => isName(key?.key)).length;
+    if (reply.cursor.length === 0 || accounts.length < reply.versions.length) break;
+    cursor = reply.cursor;
+  }
+  return names;
+}
+
+function isName(key: Uint8Array | undefined): boolean {
+  return key !== undefined && Buffer.from(key).toString("latin1").startsWith("name/");
 }
 
 function printStatus({ campuses, processes, users }: PlatformStatus): void {

@@ -8,6 +8,7 @@ import {
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
+import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import { type Identity, judgeIntroduction } from "./identity.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
@@ -68,6 +69,7 @@ export class Membership {
   #bar(reason: string): void {
     this.#refused = reason;
     this.#replica.barred = reason;
+    setTrouble("kvsvr", `does not vote: ${reason}`);
     this.#replica.log.error({ reason }, "this replica may not vote: rebuild it as a new member");
   }
 

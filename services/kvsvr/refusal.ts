@@ -7,7 +7,7 @@ import { Replica } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import type { Method } from "../svrkit/method.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import type { Server } from "../svrkit/server.ts";
 
 export function refuseEverything(
@@ -15,7 +15,7 @@ export function refuseEverything(
   why: { campus: string; log: Logger; reason: string },
 ): void {
   why.log.error({ reason: why.reason }, "this replica does not vote and does not serve");
-  counter("kvsvr.barred").value = 1;
+  setTrouble("kvsvr", `does not vote: ${why.reason}`);
   const refuse = () => {
     throw new RpcError(
       "UNAVAILABLE",

@@ -13,6 +13,7 @@ import type { ServiceContext } from "../svrkit/context.ts";
 import { Lifecycle } from "../svrkit/lifecycle.ts";
 import { createLogger, type Logger } from "../svrkit/log.ts";
 import { readCounters } from "../svrkit/monitors/registry.ts";
+import { readTrouble } from "../svrkit/monitors/trouble.ts";
 import { Server } from "../svrkit/server.ts";
 import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
@@ -101,22 +102,15 @@ function contextOf(parts: Parts, service: ProcessConfig["services"][number]): Se
 }
 
 function statusOf(config: ProcessConfig): StatusReply {
-  const counters = readCounters();
   return {
     process: config.name,
     campus: config.campus,
     pid: process.pid,
     uptimeMs: Math.round(process.uptime() * 1000),
     services: config.services.map((service) => service.name),
-    trouble: troubleOf(counters),
-    monitors: counters.map(([name, value]) => ({ name, value })),
+    trouble: readTrouble(),
+    monitors: readCounters().map(([name, value]) => ({ name, value })),
   };
-}
-
-/** What people should know, in words. */
-function troubleOf(counters: readonly [name: string, value: number][]): string {
-  const isBarred = counters.some(([name, value]) => name === "kvsvr.barred" && value > 0);
-  return isBarred ? "does not vote: its log says why" : "";
 }
 
 /** A state nobody foresaw is not worked on in: the supervisor starts a clean process at once. */

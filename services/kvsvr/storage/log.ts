@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { RpcError } from "../../svrkit/errors.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
+import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { LOG_RECORD_BYTES_MAX } from "../limits.ts";
 import type { Files, LogFile } from "./files.ts";
 
@@ -204,6 +205,7 @@ export class Log {
     await this.#file.sync();
     fsyncs.value += 1;
     logBytes.value += group.bytes.length;
+    if (this.#refusing !== undefined) setTrouble("kvsvr", undefined);
     this.#refusing = undefined;
     this.#offset += group.bytes.length;
     this.#syncedOffset = this.#offset;
@@ -222,6 +224,7 @@ export class Log {
 
   #refuse(group: Group, error: Error): void {
     this.#refusing = error.message;
+    setTrouble("kvsvr", `the disk takes no writes (${error.message})`);
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter.reject(refused(error.message));
