@@ -33,6 +33,11 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const LOGIN_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const FALLBACK_SYNC_MS = 30_000;
+/**
+ * A third of all clients come back at once when a campus dies. Their sends go first; their syncs are
+ * spread over this time.
+ */
+const REUNION_MS = 1_500;
 /** Access pushes a hint once the connection is registered; should it be lost, the device syncs anyway. */
 const FIRST_HINT_MS = 250;
 /** Sends left open by an earlier run of this device are repeated for so long. */
@@ -82,6 +87,9 @@ export class TricampusClient {
   readonly #underWay = new Set<string>();
   #login: Login | undefined;
   #nextSyncMs = Number.POSITIVE_INFINITY;
+  #wasAttached = false;
+  /** Not before this does a device that came back sync by itself. */
+  #syncFromMs = 0;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -205,6 +213,8 @@ export class TricampusClient {
   #changed(state: LinkState, campus: string): void {
     if (state === "attached" && (this.#options.autoSync ?? true)) {
       const expectsHint = this.#options.wantPush ?? true;
+      if (this.#wasAttached) this.#syncFromMs = performance.now() + Math.random() * REUNION_MS;
+      this.#wasAttached = true;
       this.#nextSyncMs = performance.now() + (expectsHint ? FIRST_HINT_MS : 0);
     }
     this.#options.onState?.(state, campus);
@@ -216,6 +226,10 @@ export class TricampusClient {
 
   #syncSoon(): void {
     if (!(this.#options.autoSync ?? true)) return;
+    if (performance.now() < this.#syncFromMs) {
+      this.#nextSyncMs = this.#syncFromMs;
+      return;
+    }
     this.#nextSyncMs = nextFallbackMs();
     this.#syncs.poke();
   }

@@ -42,11 +42,14 @@ export const PIPELINE_BATCH_BYTES = 512 * 1024;
 export const PIPELINE_BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
 
 export const LOG_RECORD_BYTES_MAX = FRAME_BYTES_MAX;
-/** Dirty state is written to the state engine when it is this old or this large. */
-export const CHECKPOINT_INTERVAL_MS = 30_000;
-export const CHECKPOINT_DIRTY_BYTES = 24 * 1024 * 1024;
+/**
+ * Dirty state is written to the state engine when it is this old or this large. Late is cheap: the
+ * engine rewrites whole pages, and more rows of one table then share a page.
+ */
+export const CHECKPOINT_INTERVAL_MS = 60_000;
+export const CHECKPOINT_DIRTY_BYTES = 64 * 1024 * 1024;
 /** Registers and rows written in one turn of the event loop, so that a checkpoint stops nobody. */
-export const CHECKPOINT_CHUNK = 400;
+export const CHECKPOINT_CHUNK = 2_000;
 
 assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);

@@ -23,9 +23,10 @@ const PAUSE_FIRST_MS = 20;
 const PAUSE_LAST_MS = 1_000;
 /**
  * After a step a stream rests as long as the step took, at most so long. A quick step costs no
- * delay; under load entries pile up meanwhile, and one change of an inbox carries many of them.
+ * delay; under load entries pile up meanwhile, one change of an inbox carries many of them, and
+ * fan-out leaves half of the store to those who send.
  */
-const GATHER_MS_MAX = 150;
+const GATHER_MS_MAX = 1_000;
 
 const entriesTaken = counter("fanout.entries_taken");
 const failures = counter("fanout.step_failures");
