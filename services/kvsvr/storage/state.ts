@@ -9,6 +9,7 @@
  * only after `durable(entry)`.
  */
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
@@ -72,6 +73,7 @@ export class State {
   #log: Log | undefined;
   #timer: NodeJS.Timeout | undefined;
   #checkpoint: Promise<void> | undefined;
+  #closing = false;
 
   private constructor(options: StateOptions) {
     this.#options = options;
@@ -268,6 +270,7 @@ export class State {
     this.#dirtyBytes = 0;
     for (let at = 0; at < entries.length; ) {
       const chunk = takeChunk(entries, at);
+      const startedMs = monotonicMs();
       try {
         await this.#writeChunk(chunk);
       } catch (error) {
@@ -275,6 +278,8 @@ export class State {
         throw error;
       }
       at += chunk.length;
+      // Half of the disk's time is left to the log: somebody waits for every sync of it.
+      if (!this.#closing) await rest(monotonicMs() - startedMs);
     }
     await this.#openLog.removeThrough(closed);
     checkpoints.value += 1;
@@ -306,6 +311,7 @@ export class State {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     clearInterval(this.#timer);
     await this.#checkpoint;
     if (this.#dirty.size > 0) await this.#writeCheckpoint().catch(() => {});
@@ -323,4 +329,8 @@ function takeChunk(entries: readonly Entry[], at: number): Entry[] {
     end += 1;
   }
   return entries.slice(at, end);
+}
+
+function rest(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
