@@ -15,7 +15,7 @@ import type { ChangeReply, ChangeRequest } from "../../../protos/gen/tricampus/k
 import type { KvClient } from "../../kvsvr/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
-import type { InboxDataOptions } from "./config.ts";
+import type { Gate } from "./gate.ts";
 import { type DeliveryChange, deliveryChange, encodeRows, inboxKey } from "./rows.ts";
 
 export interface SizedChange {
@@ -68,21 +68,17 @@ export function intoBatches(changes: readonly SizedChange[], bytesMax: number): 
 export async function deliver(
   kv: KvClient,
   deliveries: readonly Delivery[],
-  limits: InboxDataOptions & { call: CallOptions },
+  limits: { batchBytesMax: number; gate: Gate | undefined; call: CallOptions },
 ): Promise<DeliveryOutcome[]> {
   const batches = intoBatches(planChanges(deliveries), limits.batchBytesMax);
-  const outcomes: DeliveryOutcome[][] = [];
-  let next = 0;
-  const work = async () => {
-    while (next < batches.length) {
-      const index = next++;
-      const requests = batches[index]!.map((change) => change.request);
-      outcomes[index] = (await kv.changeBatch(requests, limits.call)).map(outcomeOf);
-    }
-  };
-  const workers = Math.min(limits.batchesInFlightMax, batches.length);
-  await Promise.all(Array.from({ length: workers }, work));
-  return outcomes.flat();
+  const outcomes = await Promise.all(
+    batches.map((batch) => {
+      const requests = batch.map((change) => change.request);
+      const change = () => kv.changeBatch(requests, limits.call);
+      return limits.gate === undefined ? change() : limits.gate.run(change);
+    }),
+  );
+  return outcomes.flat().map(outcomeOf);
 }
 
 export function outcomeOf(result: ChangeReply | RpcError): DeliveryOutcome {

@@ -17,6 +17,7 @@ import { requireCaller, requireTicketOf } from "../authority.ts";
 import { readChanges } from "./changes.ts";
 import type { InboxDataOptions } from "./config.ts";
 import { deliver } from "./deliver.ts";
+import { Gate } from "./gate.ts";
 import { commitChange, committedRowKey, inboxKey, readCommitted } from "./rows.ts";
 
 /** Delivery is append-only and theirs: they checked the sender's ticket, or cite an entry that did. */
@@ -26,11 +27,13 @@ export class InboxHandlers {
   readonly #kv: KvClient;
   readonly #tickets: TicketVerifier;
   readonly #options: InboxDataOptions;
+  readonly #fanoutGate: Gate;
 
   constructor(kv: KvClient, tickets: TicketVerifier, options: InboxDataOptions) {
     this.#kv = kv;
     this.#tickets = tickets;
     this.#options = options;
+    this.#fanoutGate = new Gate(options.batchesInFlightMax);
   }
 
   async commit({ message }: CommitRequest, call: Call): Promise<CommitReply> {
@@ -62,7 +65,10 @@ export class InboxHandlers {
 
   async deliver({ deliveries }: DeliverRequest, call: Call): Promise<DeliverReply> {
     requireCaller(call, DELIVERERS, "delivering into inboxes");
-    const limits = { ...this.#options, call: forward(call) };
+    // A 1:1 message is one row that its sender waits for: it does not queue behind fan-out.
+    const gate = call.caller === "fanout" ? this.#fanoutGate : undefined;
+    const { batchBytesMax } = this.#options;
+    const limits = { batchBytesMax, gate, call: forward(call) };
     return { outcomes: await deliver(this.#kv, deliveries, limits) };
   }
 

@@ -17,7 +17,7 @@ import { counter } from "../../svrkit/monitors/registry.ts";
 import type { Notifier } from "../notify/notifier.ts";
 import { type Arrival, nextTargets } from "./plan/delivery.ts";
 
-const TIMEOUT_MS = 5_000;
+const TIMEOUT_MS = 15_000;
 const PAUSE_FIRST_MS = 20;
 const PAUSE_LAST_MS = 1_000;
 const PAGE_MESSAGES_MAX = 100;
