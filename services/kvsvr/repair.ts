@@ -21,6 +21,7 @@ const BACKGROUND_DELAY_MS = 50;
 const PAGE = 1_000;
 const COMPARE_RETRY_MS = 500;
 const COMPARE_SIDE_BY_SIDE = 8;
+const GAP_CATCH_UP_MS_MAX = 15_000;
 
 const behind = counter("kvsvr.behind");
 const repaired = counter("kvsvr.repaired");
@@ -37,7 +38,11 @@ export class Repair {
   constructor(replica: Replica) {
     this.#replica = replica;
     replica.onBehind = (entry) => this.#later(entry);
-    replica.onGap = (peer) => void this.compareLater(peer);
+    replica.onGap = (peer) => {
+      // Cut off for long: as after a start, others serve better until the worst is fetched.
+      replica.catchUp(GAP_CATCH_UP_MS_MAX);
+      void this.compareLater(peer).then(() => replica.caughtUp());
+    };
   }
 
   /** Resolves when the newest version known here is held; throws UNAVAILABLE when nobody has it. */
