@@ -4,8 +4,9 @@
  *
  * A Writer owns a growing buffer into which many messages, and whole frames, are written one after
  * another; nested messages reserve one length byte and move up only when they turn out longer than
- * 127 bytes. A Reader hands out views, never copies: who keeps a `bytes` value longer than the call
- * copies it.
+ * 127 bytes. A Reader hands out views, never copies.
+ * What a handler gets it may keep (server.ts gives small requests bytes of their own); who keeps part
+ * of a response copies it.
  */
 import { isUtf8 } from "node:buffer";
 

@@ -105,8 +105,8 @@ class LmdbEngine implements StateEngine {
     await this.#root.batch(() => {
       for (const entry of entries) this.#put(entry);
     });
-    // A reader of this turn may still hold the snapshot from before the commit, and whoever waits for
-    // the commit forgets its own copy now: the next read must see the new one.
+    // LMDB's reader keeps its snapshot for a turn. Who waits for the commit forgets its own copy now,
+    // so the next read must not be answered from before it, whenever the reader would renew itself.
     this.#root.resetReadTxn();
   }
 
