@@ -95,7 +95,10 @@ async function measure(): Promise<void> {
         ? []
         : ["--cpu-prof", `--cpu-prof-dir=${process.env["CPU_PROFILE"]}`];
     const child = fork(import.meta.filename, ["--serve", String(number), "--dir", dir], {
-      execArgv: profile,
+      execArgv: [
+        ...profile,
+        ...(process.env["NODE_ARGS"] ?? "").split(" ").filter((a) => a !== ""),
+      ],
     });
     const port = await new Promise<number>((resolve) =>
       child.once("message", (p) => resolve(Number(p))),

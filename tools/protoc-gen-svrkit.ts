@@ -28,7 +28,8 @@ function generateFile(f: GeneratedFile, file: DescFile): void {
   if (messages.length > 0) {
     const codec = importPath(file, "services/svrkit/codec.ts", true);
     f.print(`import type { Reader, Writer } from "${codec}";`);
-    f.print(`import { skipField } from "${codec}";`);
+    const bytes = messages.some((m) => m.fields.some((x) => zeroValueIsBytes(x)));
+    f.print(`import { ${bytes ? "NO_BYTES, " : ""}skipField } from "${codec}";`);
   }
   if (file.services.length > 0) {
     f.print(
@@ -244,6 +245,10 @@ function oneofType(oneof: DescOneof): string {
   ].join(" | ");
 }
 
+function zeroValueIsBytes(field: DescField): boolean {
+  return field.oneof === undefined && zeroValue(field) === "NO_BYTES";
+}
+
 function zeroValue(field: DescField): string {
   if (field.fieldKind === "list") return "[]";
   if (isOptional(field)) return "undefined";
@@ -253,7 +258,7 @@ function zeroValue(field: DescField): string {
     case "string":
       return '""';
     case "bytes":
-      return "EMPTY_BYTES".replace("EMPTY_BYTES", "new Uint8Array(0)");
+      return "NO_BYTES";
     default:
       return "0";
   }

@@ -16,12 +16,6 @@ import {
   type SendRequest,
   Text,
 } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
-import {
-  type GetReply,
-  Kv,
-  type WriteReply,
-  type WriteRequest,
-} from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { Call } from "../../services/svrkit/call.ts";
 import type { Callee } from "../../services/svrkit/client.ts";
@@ -43,7 +37,6 @@ interface Inbox {
 
 export class SmallBackend {
   readonly #parts: BackendParts;
-  readonly #values = new Map<string, { value: Uint8Array; version: number }>();
   readonly #inboxes = new Map<string, Inbox>();
   readonly #sent = new Map<string, SendReply>();
   readonly #sequences = new Map<string, number>();
@@ -63,8 +56,6 @@ export class SmallBackend {
   }
 
   serve(server: Server, callees: { router: Callee; access: Callee }): void {
-    server.add(Kv.get, (request) => this.#get(request.key!.key));
-    server.add(Kv.write, (request) => this.#write(request));
     server.add(Text.send, (request, call) => this.#send(request, call, callees));
     server.add(Sync.sync, (request, call) => this.#sync(request, call));
     server.add(Group.create, (request, call) => {
@@ -94,24 +85,6 @@ export class SmallBackend {
 
   inbox(userId: string): InboxMessage[] {
     return this.#inbox(userId).rows;
-  }
-
-  #get(key: Uint8Array): GetReply {
-    const found = this.#values.get(Buffer.from(key).toString());
-    return found === undefined
-      ? { found: false, value: new Uint8Array(0), version: 0 }
-      : { found: true, ...found };
-  }
-
-  #write(request: WriteRequest): WriteReply {
-    const name = Buffer.from(request.key!.key).toString();
-    const version = this.#values.get(name)?.version ?? 0;
-    const { expectedVersion, write } = request;
-    if (expectedVersion !== undefined && expectedVersion !== version)
-      return { applied: false, version };
-    if (write?.case !== "put") throw new RpcError("UNIMPLEMENTED", "put only");
-    this.#values.set(name, { value: Buffer.from(write.value), version: version + 1 });
-    return { applied: true, version: version + 1 };
   }
 
   async #send(

@@ -1,6 +1,6 @@
 /**
  * A platform for tests: campuses that share one SmallBackend, each with a real access service, a
- * real router, real account services and real sockets on free ports.
+ * real router and real account services, over one real store, with real sockets on free ports.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { start as startAccess } from "../../services/access/main.ts";
 import { start as startAccountData } from "../../services/data/account/main.ts";
+import { startCluster } from "../../services/kvsvr/testing/cluster.ts";
 import { start as startAccount } from "../../services/logic/account/main.ts";
 import { start as startRouter } from "../../services/router/main.ts";
 import { type Callee, Client, type ServiceAddress } from "../../services/svrkit/client.ts";
@@ -56,6 +57,7 @@ export async function startSmallPlatform(
   const snapshots = new SnapshotSealer(Buffer.alloc(32, 7));
   const backend = new SmallBackend({ tickets, snapshots });
   const ports = await Promise.all(campuses.map(freePorts));
+  const store = await startCluster();
   const stops: (() => Promise<void>)[] = [];
   const accessAddresses = campuses.map((campus, i) => ({
     campus,
@@ -70,11 +72,13 @@ export async function startSmallPlatform(
   const outside = new Client({ process: "test", campus: "-" });
   for (const [index, campus] of campuses.entries()) {
     const shared = { campus, campuses, dc: 1, log: silentLogger(), tickets, snapshots };
-    const addresses = (service: string): ServiceAddress[] =>
-      campuses.map((name, i) => {
+    const addresses = (service: string): readonly ServiceAddress[] => {
+      if (service === "kvsvr") return store.addresses;
+      return campuses.map((name, i) => {
         const port = service === "access" ? ports[i]!.access : ports[i]!.logic;
         return { campus: name, host: HOST, port };
       });
+    };
     const process = new SmallProcess(shared, join(dir, campus), addresses);
     const callee = (service: string) =>
       process.client.callee(service, addresses(service), { caller: "text" });
@@ -100,6 +104,7 @@ export async function startSmallPlatform(
     stop: async () => {
       outside.stop();
       await Promise.all(stops.map((stop) => stop()));
+      await store.close();
       rmSync(dir, { recursive: true });
     },
   };
@@ -111,14 +116,18 @@ type Shared = Pick<ServiceContext, "campus" | "campuses" | "dc" | "log" | "ticke
 class SmallProcess {
   readonly #shared: Shared;
   readonly #dir: string;
-  readonly #addresses: (service: string) => ServiceAddress[];
+  readonly #addresses: (service: string) => readonly ServiceAddress[];
   readonly #lifecycle = new Lifecycle(silentLogger());
   readonly client: Client;
   readonly logic: Server;
   readonly access: Server;
   #stopped = false;
 
-  constructor(shared: Shared, dir: string, addresses: (service: string) => ServiceAddress[]) {
+  constructor(
+    shared: Shared,
+    dir: string,
+    addresses: (service: string) => readonly ServiceAddress[],
+  ) {
     this.#shared = shared;
     this.#dir = dir;
     this.#addresses = addresses;
@@ -137,13 +146,7 @@ class SmallProcess {
       dataDir: join(this.#dir, service),
       server: service === "access" ? this.access : this.logic,
       lifecycle: this.#lifecycle,
-      callee: (name) => {
-        const addresses = this.#addresses(name);
-        // The store has three replicas whatever the number of campuses.
-        const all =
-          name === "kvsvr" ? [0, 1, 2].map((i) => addresses[i % addresses.length]!) : addresses;
-        return this.client.callee(name, all, { caller: service });
-      },
+      callee: (name) => this.client.callee(name, this.#addresses(name), { caller: service }),
     });
   }
 

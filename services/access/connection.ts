@@ -16,8 +16,7 @@ import {
   type ServerFrame,
 } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
 import type { SnapshotPayload } from "../../protos/gen/tricampus/client/v1/ticket_codec.ts";
-import { NO_BYTES } from "../svrkit/call.ts";
-import { CodecError, fromBytes, toBytes } from "../svrkit/codec.ts";
+import { CodecError, fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import type { TicketVerifier, VerifiedTicket } from "../svrkit/ticket/verify.ts";

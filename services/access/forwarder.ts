@@ -3,9 +3,10 @@
  * the same request has the same result and the same error on both. Bodies pass as bytes; only the
  * service that serves them reads them.
  */
+
 import type { CallOptions } from "../svrkit/call.ts";
-import { NO_BYTES } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { REQUEST_TIMEOUT_MS } from "./limits.ts";

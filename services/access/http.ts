@@ -13,7 +13,7 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { NO_BYTES } from "../svrkit/call.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import type { Forwarder } from "./forwarder.ts";

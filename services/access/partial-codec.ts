@@ -6,8 +6,7 @@
  */
 import { encodePush } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
 import type { InboxMessage, SyncReply } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { NO_BYTES } from "../svrkit/call.ts";
-import { Reader, skipField, toBytes, Writer } from "../svrkit/codec.ts";
+import { NO_BYTES, Reader, skipField, toBytes, Writer } from "../svrkit/codec.ts";
 
 const tag = (field: number, wireType: 0 | 2) => (field << 3) | wireType;
 

@@ -4,7 +4,8 @@
  * fails, the next in the key's own order takes over inside the same call, under the same operation id.
  */
 import type {
-  ChangeOutcome,
+  BatchItem,
+  BatchOutcome,
   ChangeReply,
   ChangeRequest,
   GetReply,
@@ -12,6 +13,7 @@ import type {
   GetRowsReply,
   GetRowsRequest,
   Key,
+  RowOperation,
   ScanChangesReply,
   ScanChangesRequest,
   ScanRowsReply,
@@ -22,10 +24,12 @@ import type {
 import { Kv } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { type CallOptions, DEFAULT_TIMEOUT_MS, monotonicMs } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import { murmur3 } from "../svrkit/murmur3.ts";
 import { newOperationId } from "../svrkit/operation-id.ts";
+import { type Asker, TurnBatch } from "./turn-batch.ts";
 
 /** The six orders in which three replicas can be tried. */
 const ORDERS = [
@@ -42,22 +46,34 @@ const WRITE_DEADLINE_MS_MAX = 10_000;
 
 export class KvClient {
   readonly #callee: Callee;
+  readonly #batches: readonly TurnBatch<Gathered, BatchOutcome>[];
 
   /** `callee`: the group's three replicas in the order of their numbers. */
   constructor(callee: Callee) {
     this.#callee = callee;
+    this.#batches = callee.peers.map(
+      (_, replica) => new TurnBatch(replica, (operations) => this.#send(replica, operations)),
+    );
   }
 
   get(request: GetRequest, options: CallOptions = {}): Promise<GetReply> {
-    return this.#call(Kv.get, request, options);
+    return this.#gather(
+      Kv.get,
+      { case: "get", value: request },
+      { ...options, operationId: NO_BYTES },
+    );
   }
 
   write(request: WriteRequest, options: CallOptions = {}): Promise<WriteReply> {
-    return this.#call(Kv.write, request, identified(options));
+    return this.#gather(Kv.write, { case: "write", value: request }, options);
   }
 
+  /**
+   * With an empty operation id the change must be safe to repeat by its own guards or
+   * insert-if-absent; else it is given one.
+   */
   change(request: ChangeRequest, options: CallOptions = {}): Promise<ChangeReply> {
-    return this.#call(Kv.change, request, identified(options));
+    return this.#gather(Kv.change, { case: "change", value: request }, options);
   }
 
   getRows(request: GetRowsRequest, options: CallOptions = {}): Promise<GetRowsReply> {
@@ -72,36 +88,32 @@ export class KvClient {
     return this.#call(Kv.scanChanges, request, options);
   }
 
-  /**
-   * Changes many tables, each on its own: one call a preferred replica. The outcomes come in the
-   * order of the requests; a change without an outcome of its own failed with the error given.
-   * Changes of a batch carry no operation ids: each must be safe to repeat by its own guards or
-   * insert-if-absent.
-   */
-  async changeBatch(
-    requests: readonly ChangeRequest[],
-    options: CallOptions = {},
-  ): Promise<(ChangeReply | RpcError)[]> {
-    const parts = new Map<string, number[]>();
-    requests.forEach((request, index) => {
-      const name = this.#order(keyOf(request)).join("");
-      const part = parts.get(name);
-      if (part === undefined) parts.set(name, [index]);
-      else part.push(index);
+  /** Sends an operation with everything else that goes to its replica in this turn. */
+  #gather<I extends { key: Key | undefined }, O>(
+    method: Method<I, O>,
+    item: Item & { value: I },
+    options: CallOptions,
+  ): Promise<O> {
+    const order = this.#order(keyOf(item.value));
+    const call = identified(options);
+    const { peers } = this.#callee;
+    const replica = order.find((index) => peers[index]!.usable) ?? order[0]!;
+    return new Promise<O>((resolve, reject) => {
+      const alone = () => this.#callee.call(method, item.value as I, { ...call, order });
+      const done = resolve as (reply: unknown) => void;
+      const operation = new Gathered({ item, call, alone, resolve: done, reject });
+      this.#batches[replica]!.add(operation, operation.bytes, operation);
     });
-    const outcomes: (ChangeReply | RpcError)[] = new Array(requests.length);
-    const calls = [...parts].map(async ([name, indexes]) => {
-      const order = [...name].map(Number);
-      const changes = indexes.map((i) => requests[i]!);
-      const reply = await this.#callee
-        .call(Kv.changeBatch, { changes }, { ...options, order })
-        .catch((error: unknown) => RpcError.from(error));
-      indexes.forEach((index, i) => {
-        outcomes[index] = reply instanceof RpcError ? reply : outcomeOf(reply.outcomes[i]);
-      });
-    });
-    await Promise.all(calls);
-    return outcomes;
+  }
+
+  /** One call for what was gathered, for as long as the most hurried part of it may take. */
+  async #send(replica: number, operations: readonly Gathered[]): Promise<readonly BatchOutcome[]> {
+    const items = operations.map((operation) => operation.request);
+    const deadlineMs = Math.min(...operations.map((operation) => operation.deadlineMs));
+    const priority = Math.min(...operations.map((operation) => operation.priority));
+    const options = { deadlineMs, priority };
+    const reply = await this.#callee.callOne(replica, Kv.batch, { items }, options);
+    return reply.outcomes;
   }
 
   #call<I extends { key: Key | undefined }, O>(
@@ -123,20 +135,81 @@ function keyOf(request: { key: Key | undefined }): Key {
 }
 
 /** A write with its operation id, for a time in which the store is sure to remember that id. */
-function identified(options: CallOptions): CallOptions {
+function identified(options: CallOptions) {
   const latestMs = monotonicMs() + WRITE_DEADLINE_MS_MAX;
   const wantedMs = options.deadlineMs ?? monotonicMs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const operationId = options.operationId ?? newOperationId();
   return { ...options, operationId, deadlineMs: Math.min(wantedMs, latestMs) };
 }
 
-function outcomeOf(outcome: ChangeOutcome | undefined): ChangeReply | RpcError {
-  switch (outcome?.outcome?.case) {
-    case "reply":
-      return outcome.outcome.value;
-    case "failure":
-      return RpcError.fromWire(outcome.outcome.value.code, outcome.outcome.value.message);
-    default:
-      return new RpcError("INTERNAL", "the store left a change of the batch unanswered");
+type Item = NonNullable<BatchItem["item"]>;
+
+interface Parts {
+  readonly item: Item;
+  readonly call: ReturnType<typeof identified>;
+  /** Sends the operation by itself, with failover. */
+  readonly alone: () => Promise<unknown>;
+  readonly resolve: (reply: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** About what an operation takes in a batch beside its value. */
+const ITEM_BYTES = 64;
+
+/** One operation of a batch. What the batch cannot say about it is asked again alone. */
+class Gathered implements Asker<BatchOutcome> {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
   }
+
+  get request(): BatchItem {
+    const { item, call } = this.#parts;
+    return { operationId: call.operationId, item };
+  }
+
+  get bytes(): number {
+    const { item } = this.#parts;
+    if (item.case === "write" && item.value.write?.case === "put")
+      return ITEM_BYTES + item.value.write.value.length;
+    if (item.case !== "change") return ITEM_BYTES;
+    const operations = item.value.change?.operations ?? [];
+    return operations.reduce((sum, operation) => sum + sizeOf(operation), ITEM_BYTES);
+  }
+
+  get deadlineMs(): number {
+    return this.#parts.call.deadlineMs;
+  }
+
+  get priority(): number {
+    return this.#parts.call.priority ?? 0;
+  }
+
+  answered(replica: number, { outcome }: BatchOutcome): void {
+    if (outcome === undefined)
+      this.#parts.reject(new RpcError("INTERNAL", "the store left an operation unanswered"));
+    else if (outcome.case === "underWay") this.#alone();
+    else if (outcome.case === "failure")
+      this.failed(replica, RpcError.fromWire(outcome.value.code, outcome.value.message));
+    else this.#parts.resolve(outcome.value);
+  }
+
+  failed(_replica: number, thrown: unknown): void {
+    const error = RpcError.from(thrown);
+    const { deadlineMs } = this.#parts.call;
+    const isOthersDeadline = error.code === "DEADLINE_EXCEEDED" && monotonicMs() < deadlineMs;
+    if (error.retryable || isOthersDeadline) this.#alone();
+    else this.#parts.reject(error);
+  }
+
+  #alone(): void {
+    this.#parts.alone().then(this.#parts.resolve, this.#parts.reject);
+  }
+}
+
+function sizeOf({ operation }: RowOperation): number {
+  if (operation?.case === "upsert" || operation?.case === "insertIfAbsent")
+    return operation.value.row.length + operation.value.value.length;
+  return operation?.case === "append" ? operation.value.value.length : 0;
 }

@@ -1,7 +1,8 @@
 /** RPC to store operations and back: checks what comes from outside, then hands it to its part. */
 import {
-  type ChangeBatchReply,
-  type ChangeBatchRequest,
+  type BatchItem,
+  type BatchReply,
+  type BatchRequest,
   type ChangeReply,
   type ChangeRequest,
   type GetReply,
@@ -23,15 +24,18 @@ import {
   type Owner,
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-import { type Call, NO_BYTES, remainingMs } from "../svrkit/call.ts";
-import { codes, RpcError, requireArgument } from "../svrkit/errors.ts";
+import { type Call, remainingMs } from "../svrkit/call.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
+import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import type { Server } from "../svrkit/server.ts";
+import { RunningBatch } from "./batch.ts";
 import {
   OPERATIONS_PER_CHANGE_MAX,
   PAGE_BYTES_MAX,
   PAGE_ROWS_MAX,
   ROW_KEY_BYTES_MAX,
+  TURN_ITEMS_MAX,
   VALUE_BYTES_MAX,
 } from "./limits.ts";
 import type { Membership } from "./membership.ts";
@@ -52,6 +56,9 @@ interface Pending<I, O> extends Write {
   readonly operationId: Uint8Array;
   readonly resolve: (reply: O) => void;
 }
+
+/** Hears the outcome of one operation, once. */
+type Done<O> = (outcome: O | RpcError) => void;
 
 export class Handlers {
   readonly #replica: Replica;
@@ -91,77 +98,111 @@ export class Handlers {
     };
   }
 
-  async get(request: GetRequest, call: Call): Promise<GetReply> {
-    const entry = await this.#read(request, call);
-    const { held, heldVersion } = entry.register;
-    if (held.model === "table") throw wrongModel("table");
-    const state = held.model === "key" ? held.state : undefined;
-    if (state === undefined || state.deleted)
-      return { found: false, value: NO_BYTES, version: heldVersion };
-    return { found: true, value: state.value, version: heldVersion };
+  get(request: GetRequest, call: Call): Promise<GetReply> {
+    return asPromise((done) => this.#get(request, call, done));
   }
 
   write(request: WriteRequest, call: Call): Promise<WriteReply> {
+    return asPromise((done) => this.#write(request, call, done));
+  }
+
+  change(request: ChangeRequest, call: Call): Promise<ChangeReply> {
+    return asPromise((done) => this.#change(request, call, done));
+  }
+
+  /** Carries out items side by side; what is much slower than the rest is answered as under way. */
+  batch(request: BatchRequest, call: Call): Promise<BatchReply> {
+    const { items } = request;
+    requireArgument(items.length <= TURN_ITEMS_MAX, `at most ${TURN_ITEMS_MAX} items in a batch`);
+    return new Promise((resolve) => {
+      const batch = new RunningBatch(items.length, (outcomes) => resolve({ outcomes }));
+      for (const [index, item] of items.entries()) {
+        try {
+          this.#item(item, call, batch, index);
+        } catch (error) {
+          batch.settle(index, RpcError.from(error));
+        }
+      }
+    });
+  }
+
+  #item({ operationId, item }: BatchItem, call: Call, batch: RunningBatch, index: number): void {
+    const own: Call = { ...call, operationId };
+    switch (item?.case) {
+      case "get":
+        this.#get(item.value, own, (reply) =>
+          batch.settle(index, reply instanceof RpcError ? reply : { case: "get", value: reply }),
+        );
+        return;
+      case "write":
+        this.#write(item.value, own, (reply) =>
+          batch.settle(index, reply instanceof RpcError ? reply : { case: "write", value: reply }),
+        );
+        return;
+      case "change":
+        this.#change(item.value, own, (reply) =>
+          batch.settle(index, reply instanceof RpcError ? reply : { case: "change", value: reply }),
+        );
+        return;
+      default:
+        throw new RpcError("INVALID_ARGUMENT", "an item of a batch that asks for nothing");
+    }
+  }
+
+  #get(request: GetRequest, call: Call, done: Done<GetReply>): void {
+    this.#replica.requireServing();
+    const entry = this.#replica.entry(request.key);
+    if (request.level === Level.ANY) done(getReply(entry));
+    else this.#reads.newest(entry, call.deadlineMs, (error) => done(error ?? getReply(entry)));
+  }
+
+  #write(request: WriteRequest, call: Call, done: Done<WriteReply>): void {
     this.#replica.requireServing();
     const bytes = request.write?.case === "put" ? request.write.value.length : 0;
     requireArgument(request.write !== undefined, "a write that neither puts nor deletes");
     requireSize(bytes, "a value");
     const entry = this.#replica.entry(request.key);
     const forward = (owner: Owner) => this.#forward(owner, Kv.write, request, call);
-    return this.#submit(entry, this.#keyPacking, { request, call, bytes, forward });
+    this.#submit(entry, this.#keyPacking, { request, call, bytes, forward, done });
   }
 
-  change(request: ChangeRequest, call: Call): Promise<ChangeReply> {
+  #change(request: ChangeRequest, call: Call, done: Done<ChangeReply>): void {
     this.#replica.requireServing();
     const { change } = request;
     requireArgument(change !== undefined, "a change that changes nothing");
     const bytes = checkChange(change);
     const entry = this.#replica.entry(request.key);
     const forward = (owner: Owner) => this.#forward(owner, Kv.change, request, call);
-    return this.#submit(entry, this.#tablePacking, { request: change, call, bytes, forward });
-  }
-
-  async changeBatch(request: ChangeBatchRequest, call: Call): Promise<ChangeBatchReply> {
-    const unidentified: Call = { ...call, operationId: NO_BYTES };
-    const outcomes = request.changes.map((change) =>
-      attempt(() => this.change(change, unidentified)).then(
-        (reply) => ({ outcome: { case: "reply" as const, value: reply } }),
-        (error: unknown) => {
-          const { code, message } = RpcError.from(error);
-          return {
-            outcome: { case: "failure" as const, value: { code: codes[code].number, message } },
-          };
-        },
-      ),
-    );
-    return { outcomes: await Promise.all(outcomes) };
+    this.#submit(entry, this.#tablePacking, { request: change, call, bytes, forward, done });
   }
 
   #submit<I, O>(
     entry: Entry,
     packing: Packing<Pending<I, O>>,
-    write: { request: I; call: Call; bytes: number; forward: (owner: Owner) => Promise<O> },
-  ): Promise<O> {
-    const { request, call, bytes } = write;
+    write: {
+      request: I;
+      call: Call;
+      bytes: number;
+      forward: (owner: Owner) => Promise<O>;
+      done: Done<O>;
+    },
+  ): void {
+    const { request, call, bytes, done } = write;
+    const { deadlineMs, operationId } = call;
     requireArgument(
-      call.operationId.length === 0 || call.operationId.length === OPERATION_ID_BYTES,
+      operationId.length === 0 || operationId.length === OPERATION_ID_BYTES,
       `an operation id has ${OPERATION_ID_BYTES} bytes`,
     );
-    return new Promise<O>((resolve, reject) => {
-      const forward =
-        call.caller === CALLER
-          ? undefined
-          : (owner: Owner) => write.forward(owner).then((reply) => resolve(reply));
-      const { deadlineMs, operationId } = call;
-      this.#proposals.submit(entry, packing, {
-        request,
-        operationId,
-        deadlineMs,
-        bytes,
-        forward,
-        resolve,
-        reject,
-      });
+    const forward =
+      call.caller === CALLER ? undefined : (owner: Owner) => write.forward(owner).then(done);
+    this.#proposals.submit(entry, packing, {
+      request,
+      operationId,
+      deadlineMs,
+      bytes,
+      forward,
+      resolve: done,
+      reject: done,
     });
   }
 
@@ -237,7 +278,9 @@ export class Handlers {
   async #read(request: GetRequest, call: Call): Promise<Entry> {
     this.#replica.requireServing();
     const entry = this.#replica.entry(request.key);
-    if (request.level !== Level.ANY) await this.#reads.newest(entry, call.deadlineMs);
+    if (request.level !== Level.ANY) {
+      await asPromise<void>((done) => this.#reads.newest(entry, call.deadlineMs, done));
+    }
     return entry;
   }
 }
@@ -249,10 +292,10 @@ export function register(
   replica: Replica,
   membership: Membership,
 ): void {
+  server.add(Kv.batch, (request, call) => handlers.batch(request, call));
   server.add(Kv.get, (request, call) => handlers.get(request, call));
   server.add(Kv.write, (request, call) => handlers.write(request, call));
   server.add(Kv.change, (request, call) => handlers.change(request, call));
-  server.add(Kv.changeBatch, (request, call) => handlers.changeBatch(request, call));
   server.add(Kv.getRows, (request, call) => handlers.getRows(request, call));
   server.add(Kv.scanRows, (request, call) => handlers.scanRows(request, call));
   server.add(Kv.scanChanges, (request, call) => handlers.scanChanges(request, call));
@@ -350,7 +393,22 @@ function checkRowKey(row: Uint8Array): number {
   return row.length;
 }
 
-/** A synchronous throw as a rejection. */
-async function attempt<T>(run: () => Promise<T>): Promise<T> {
-  return run();
+/** An operation told by callback as a promise; what it throws at once rejects too. */
+function asPromise<O>(run: (done: (outcome: O | RpcError) => void) => void): Promise<O> {
+  return new Promise((resolve, reject) => {
+    run((outcome) => {
+      if (outcome instanceof RpcError) reject(outcome);
+      else resolve(outcome);
+    });
+  });
+}
+
+const NO_STATE = { deleted: true, value: NO_BYTES };
+
+/** What is held of a key; an error when it is a table. */
+function getReply(entry: Entry): GetReply | RpcError {
+  const { held, heldVersion: version } = entry.register;
+  if (held.model === "table") return wrongModel("table");
+  const { deleted, value } = held.model === "none" ? NO_STATE : held.decision.key;
+  return deleted ? { found: false, value: NO_BYTES, version } : { found: true, value, version };
 }

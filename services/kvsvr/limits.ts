@@ -32,7 +32,10 @@ export const PEER_TIMEOUT_MS = 1_000;
 /** Pause of an overtaken proposer, random up to this much (S7). */
 export const DUEL_PAUSE_MS = 20;
 
-/** Proposals or queries to one peer that one call carries. */
+/** How long the first outcome of a batch waits for the others. */
+export const BATCH_PATIENCE_MS = 30;
+
+/** Proposals or queries to one peer, or a client's operations at one replica, that one call carries. */
 export const TURN_ITEMS_MAX = 500;
 export const TURN_BYTES_MAX = 512 * 1024;
 
@@ -41,13 +44,12 @@ export const PIPELINE_GATHER_MS = 4;
 export const PIPELINE_BATCH_BYTES = 512 * 1024;
 export const PIPELINE_BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
 
-export const LOG_RECORD_BYTES_MAX = FRAME_BYTES_MAX;
 /**
  * Dirty state is written to the state engine when it is this old or this large. Late is cheap: the
  * engine rewrites whole pages, and more rows of one table then share a page.
  */
 export const CHECKPOINT_INTERVAL_MS = 60_000;
-export const CHECKPOINT_DIRTY_BYTES = 64 * 1024 * 1024;
+export const CHECKPOINT_DIRTY_BYTES = 128 * 1024 * 1024;
 /** Registers and rows written in one turn of the event loop, so that a checkpoint stops nobody. */
 export const CHECKPOINT_CHUNK = 2_000;
 

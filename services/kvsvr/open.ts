@@ -64,7 +64,7 @@ function openState(edges: ReplicaEdges): Promise<State> {
 }
 
 function assemble(edges: ReplicaEdges, identity: Identity, state: State): OpenReplica {
-  const peers = new Peers(edges.callee, edges.number);
+  const peers = new Peers(edges.callee, edges.number, edges.config.epoch);
   const self = { replica: edges.number, incarnation: identity.incarnation };
   const { log, fatal, config } = edges;
   const replica = new Replica({ self, epoch: config.epoch, state, peers, log, fatal });
@@ -80,6 +80,8 @@ function assemble(edges: ReplicaEdges, identity: Identity, state: State): OpenRe
     async stop() {
       membership.stop();
       repair.stop();
+      proposals.stop();
+      reads.stop();
       replica.stop();
       await state.close();
     },

@@ -1,8 +1,8 @@
 /** The other two replicas of the group, as this one calls them. */
+import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
   type Proposal,
   type QueryVersionReply,
-  type QueryVersionRequest,
   Replica,
   type VoteReply,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
@@ -11,43 +11,43 @@ import type { Callee } from "../svrkit/client.ts";
 import type { Method } from "../svrkit/method.ts";
 import { PEER_TIMEOUT_MS } from "./limits.ts";
 import { REPLICAS } from "./protocol/ballot.ts";
-import { TurnBatch } from "./turn-batch.ts";
+import { type Asker, TurnBatch } from "./turn-batch.ts";
 
 export class Peers {
   readonly #callee: Callee;
   readonly #self: number;
   readonly others: readonly [number, number];
   readonly #votes: readonly TurnBatch<Proposal, VoteReply>[];
-  readonly #queries: readonly TurnBatch<QueryVersionRequest, QueryVersionReply>[];
+  readonly #queries: readonly TurnBatch<Key, QueryVersionReply>[];
 
   /** `callee`: the group's replicas in the order of their numbers; `self`: this one's number. */
-  constructor(callee: Callee, self: number) {
+  constructor(callee: Callee, self: number, epoch: number) {
     this.#callee = callee;
     this.#self = self;
     this.others = [(self + 1) % REPLICAS, (self + 2) % REPLICAS];
     const replicas = Array.from({ length: REPLICAS }, (_, replica) => replica);
     this.#votes = replicas.map(
       (replica) =>
-        new TurnBatch((proposals) =>
-          this.call(replica, Replica.vote, { proposals }).then((reply) => reply.votes),
+        new TurnBatch(replica, (proposals) =>
+          this.call(replica, Replica.vote, { proposals, epoch }).then((reply) => reply.votes),
         ),
     );
     this.#queries = replicas.map(
       (replica) =>
-        new TurnBatch((queries) =>
-          this.call(replica, Replica.queryVersions, { queries }).then((reply) => reply.replies),
+        new TurnBatch(replica, (keys) =>
+          this.call(replica, Replica.queryVersions, { keys, epoch }).then((reply) => reply.replies),
         ),
     );
   }
 
   /** Asks for a vote, together with everything else of this turn. */
-  vote(replica: number, proposal: Proposal, bytes: number): Promise<VoteReply> {
-    return this.#votes[replica]!.add(proposal, bytes);
+  vote(replica: number, proposal: Proposal, bytes: number, asker: Asker<VoteReply>): void {
+    this.#votes[replica]!.add(proposal, bytes, asker);
   }
 
   /** Asks for a key's newest version: sent after this call, never answered by an earlier question. */
-  queryVersion(replica: number, query: QueryVersionRequest): Promise<QueryVersionReply> {
-    return this.#queries[replica]!.add(query, query.key?.key.length ?? 0);
+  queryVersion(replica: number, key: Key, asker: Asker<QueryVersionReply>): void {
+    this.#queries[replica]!.add(key, key.key.length, asker);
   }
 
   usable(replica: number): boolean {

@@ -5,43 +5,29 @@
  *
  * A write is answered when its version is durable at two replicas. The third learns it through the
  * pipeline. What this replica finds half done it finishes before it proposes anything of its own.
+ *
+ * The usual case, a fast ballot that gets its majority, runs on callbacks alone; everything else is
+ * one loop of attempts (`#decide`).
  */
-import type {
-  Ballot,
-  Decision,
-  Owner,
-  VoteReply,
-} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import type { Ballot, Owner } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
-import {
-  DUEL_PAUSE_MS,
-  HEDGE_MS,
-  HEDGE_MS_MAX,
-  PACK_BYTES_MAX,
-  PACK_CHANGES_MAX,
-  WAITING_PER_KEY_MAX,
-} from "./limits.ts";
-import { compareBallots, isSameOwner, NO_BALLOT, REPLICAS } from "./protocol/ballot.ts";
+import { Hedges } from "./hedges.ts";
+import { DUEL_PAUSE_MS, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
+import { compareBallots, isSameOwner, NO_BALLOT } from "./protocol/ballot.ts";
 import type { Composed } from "./protocol/compose.ts";
-import { withDigest } from "./protocol/digest.ts";
-import {
-  type Answer,
-  chooseWay,
-  judge,
-  readAnswer,
-  type Verdict,
-  valueToFinish,
-} from "./protocol/proposer.ts";
+import { type Decision, sealDecision } from "./protocol/decision.ts";
+import { chooseWay, valueToFinish } from "./protocol/proposer.ts";
 import type { Known } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
+import { type Answers, Round, Rounds, type Settled } from "./round.ts";
 import type { Entry } from "./storage/state.ts";
 
 const decided = counter("kvsvr.versions_decided");
 const fastDecided = counter("kvsvr.fast_path");
-const hedges = counter("kvsvr.accept_hedges");
 
 /** One waiting write, of a kind that `compose` knows how to pack. */
 export interface Write {
@@ -60,29 +46,39 @@ export interface Packing<W extends Write> {
   answer(write: W, outcome: Composed<unknown>["outcomes"][number]): void;
 }
 
-interface Queue {
+export interface Queue {
   readonly entry: Entry;
   readonly waiting: { write: Write; packing: Packing<Write> }[];
-  /** Resolves when the version under way is settled. */
-  turn: Promise<void>;
+  /** Told when the version under way is settled. */
+  onSettled: (() => void)[];
 }
 
-type Ahead = Extract<Verdict, { verdict: "overtaken" }>;
+/** One pack of writes on its way into a version. */
+interface Pack {
+  readonly packing: Packing<Write>;
+  readonly writes: readonly Write[];
+}
+
+type Outcomes = Composed<unknown>["outcomes"];
+type Ahead = Extract<Settled, { verdict: "overtaken" }>;
+type Missed = Exclude<Settled, { verdict: "majority" }>;
 
 export class Proposals {
   readonly #replica: Replica;
   readonly #repair: Repair;
-  readonly #queues = new Map<string, Queue>();
+  readonly #hedges = new Hedges();
+  readonly #rounds: Rounds;
   /** Set by reads.ts: resolves when what is held here is the newest version. */
   confirmNewest: (entry: Entry, deadlineMs: number) => Promise<void> = () => Promise.resolve();
 
   constructor(replica: Replica, repair: Repair) {
     this.#replica = replica;
     this.#repair = repair;
+    this.#rounds = new Rounds(replica, this.#hedges);
   }
 
   submit<W extends Write>(entry: Entry, packing: Packing<W>, write: W): void {
-    const queue = this.#queues.get(entry.name);
+    const { queue } = entry;
     const item = { write, packing: packing as unknown as Packing<Write> };
     if (queue !== undefined) {
       if (queue.waiting.length >= WAITING_PER_KEY_MAX) {
@@ -97,51 +93,100 @@ export class Proposals {
       queue.waiting.push(item);
       return;
     }
-    const fresh: Queue = { entry, waiting: [item], turn: Promise.resolve() };
-    this.#queues.set(entry.name, fresh);
+    const fresh: Queue = { entry, waiting: [item], onSettled: [] };
+    entry.queue = fresh;
     entry.pins += 1;
-    void this.#run(fresh);
+    this.#next(fresh);
   }
 
   /** The version that this replica is deciding for the key right now, if any. */
   underWay(entry: Entry): Promise<void> | undefined {
-    return this.#queues.get(entry.name)?.turn;
+    const { queue } = entry;
+    return queue && new Promise((resolve) => queue.onSettled.push(resolve));
   }
 
-  async #run(queue: Queue): Promise<void> {
-    while (queue.waiting.length > 0) {
-      const packing = queue.waiting[0]!.packing;
-      const writes = takePack(queue, packing);
-      queue.turn = this.#settle(queue.entry, packing, writes);
-      await queue.turn;
+  #next(queue: Queue): void {
+    const settled = queue.onSettled;
+    if (settled.length > 0) {
+      queue.onSettled = [];
+      for (const tell of settled) tell();
     }
-    queue.entry.pins -= 1;
-    this.#queues.delete(queue.entry.name);
-  }
-
-  /** Decides one pack of writes and answers each; never rejects. */
-  async #settle(entry: Entry, packing: Packing<Write>, writes: readonly Write[]): Promise<void> {
+    const first = queue.waiting[0];
+    if (first === undefined) {
+      queue.entry.pins -= 1;
+      queue.entry.queue = undefined;
+      return;
+    }
+    const pack: Pack = { packing: first.packing, writes: takePack(queue, first.packing) };
     try {
-      const outcomes = await this.#decide(entry, packing, writes);
-      if (outcomes === undefined) return; // forwarded: answered by the one that is ahead
-      for (const [index, write] of writes.entries()) packing.answer(write, outcomes[index]!);
+      if (this.#startFast(queue, pack)) return;
     } catch (error) {
-      const failure = RpcError.from(error);
-      if (!(error instanceof RpcError))
-        this.#replica.log.error({ err: error }, "a proposal failed unexpectedly");
-      for (const write of writes) write.reject(failure);
+      this.#fail(pack, error);
+      setImmediate(() => this.#next(queue));
+      return;
     }
+    void this.#decideSlowly(queue, pack, undefined);
   }
 
+  /** The usual case: this replica owns the newest version. False when it is another one. */
+  #startFast(queue: Queue, pack: Pack): boolean {
+    const { entry } = queue;
+    const way = chooseWay(entry.register, this.#replica.self, NO_BALLOT);
+    if (way.way !== "fast") return false;
+    const composed = pack.packing.compose(entry, pack.writes);
+    if (composed.body === undefined) return false;
+    const base = entry.register.known;
+    const own = sealDecision(base.version + 1, this.#replica.self, composed.body);
+    this.#propose(entry, { ballot: way.ballot, base, decision: own }, (verdict) => {
+      if (verdict.verdict === "majority") {
+        answerAll(pack, composed.outcomes);
+        this.#next(queue);
+      } else void this.#decideSlowly(queue, pack, verdict);
+    });
+    return true;
+  }
+
+  /** Decides one pack of writes and answers each, then goes on with the queue; never rejects. */
+  async #decideSlowly(queue: Queue, pack: Pack, missed: Missed | undefined): Promise<void> {
+    try {
+      const outcomes = await this.#decide(queue.entry, pack, missed);
+      // undefined: forwarded, and answered by the one that is ahead.
+      if (outcomes !== undefined) answerAll(pack, outcomes);
+    } catch (error) {
+      this.#fail(pack, error);
+    }
+    this.#next(queue);
+  }
+
+  #fail(pack: Pack, error: unknown): void {
+    if (!(error instanceof RpcError))
+      this.#replica.log.error({ err: error }, "a proposal failed unexpectedly");
+    const failure = RpcError.from(error);
+    for (const write of pack.writes) write.reject(failure);
+  }
+
+  /** `missed`: how an attempt on the fast path has ended already. */
   async #decide(
     entry: Entry,
-    packing: Packing<Write>,
-    writes: readonly Write[],
-  ): Promise<Composed<unknown>["outcomes"] | undefined> {
+    { packing, writes }: Pack,
+    missed: Missed | undefined,
+  ): Promise<Outcomes | undefined> {
     const deadlineMs = Math.max(...writes.map((write) => write.deadlineMs));
     let seen = NO_BALLOT;
     let mayForward = writes.every((write) => write.forward !== undefined);
+    let verdict = missed;
     for (let attempt = 0; ; attempt++) {
+      if (verdict?.verdict === "noQuorum") {
+        this.#requireDisk();
+        await pause(attempt, deadlineMs, `fewer than two replicas could vote (${verdict.reason})`);
+      } else if (verdict !== undefined) {
+        if (compareBallots(verdict.promised, seen) > 0) seen = verdict.promised;
+        this.#learnAhead(entry, verdict);
+        if (mayForward && (await this.#forward(writes, verdict))) return undefined;
+        mayForward = false;
+        await pause(attempt, deadlineMs, "other proposers kept being faster");
+      }
+      verdict = undefined;
       if (monotonicMs() > deadlineMs)
         throw new RpcError("NO_QUORUM", "no two replicas agreed before the deadline");
       const way = chooseWay(entry.register, this.#replica.self, seen);
@@ -155,23 +200,14 @@ export class Proposals {
         continue;
       }
       const base = entry.register.known;
-      const own = this.#ownDecision(base, composed.body);
-      const verdict =
+      const own = sealDecision(base.version + 1, this.#replica.self, composed.body);
+      const { ballot } = way;
+      const ended =
         way.way === "fast"
-          ? await this.#accept(entry, { ballot: way.ballot, base, decision: own })
-          : await this.#prepared(entry, { ballot: way.ballot, base, own });
-      if (verdict === "own") return composed.outcomes;
-      if (verdict === "foreign") continue;
-      if (verdict.verdict === "noQuorum") {
-        this.#requireDisk();
-        await pause(attempt, deadlineMs, `fewer than two replicas could vote (${verdict.reason})`);
-        continue;
-      }
-      if (compareBallots(verdict.promised, seen) > 0) seen = verdict.promised;
-      this.#learnAhead(entry, verdict);
-      if (mayForward && (await this.#forward(writes, verdict))) return undefined;
-      mayForward = false;
-      await pause(attempt, deadlineMs, "other proposers kept being faster");
+          ? await this.#accept(entry, { ballot, base, decision: own })
+          : await this.#prepared(entry, { ballot, base, own });
+      if (ended === "own") return composed.outcomes;
+      if (ended !== "foreign") verdict = ended;
     }
   }
 
@@ -192,153 +228,75 @@ export class Proposals {
     return entry.register.known.version === version || composed.outcomes.length === 0;
   }
 
-  #ownDecision(base: Known, body: Decision["body"]): Decision {
-    return withDigest({ version: base.version + 1, owner: this.#replica.self, digest: 0, body });
-  }
-
   /** Phase one, then phase two with what it found or, when it found nothing, with our own value. */
   async #prepared(
     entry: Entry,
     attempt: { ballot: Ballot; base: Known; own: Decision | undefined },
-  ) {
+  ): Promise<"own" | "foreign" | Missed> {
     const { ballot, base, own } = attempt;
-    const { version, digest: baseDigest } = base;
-    const { peers, epoch } = this.#replica;
-    const request = { key: entry.key, version: version + 1, ballot, baseDigest, epoch };
-    const promise = this.#ownVote(entry, {
-      kind: "prepare",
-      version: version + 1,
-      ballot,
-      baseDigest,
-    });
-    const { verdict, answers } = await this.#collect(entry, promise, 0, (peer) =>
-      peers.vote(peer, { proposal: { case: "prepare", value: request } }, 0),
+    const { digest: baseDigest } = base;
+    const version = base.version + 1;
+    const proposal = { key: entry.key, version, ballot, baseDigest, decision: NO_BYTES };
+    const { verdict, answers } = await new Promise<{ verdict: Settled; answers: Answers }>(
+      (resolve) => {
+        const round = new Round(this.#rounds, entry, proposal, (verdict, answers) =>
+          resolve({ verdict, answers }),
+        );
+        round.start({ kind: "prepare", version, ballot, baseDigest }, false);
+      },
     );
-    if (verdict.verdict !== "majority")
-      return verdict as Exclude<Verdict, { verdict: "wait" | "majority" }>;
-    const found = valueToFinish(answers);
-    const value = found ?? own;
-    if (value === undefined) return "foreign" as const;
-    const verdictOfAccept = await this.#accept(entry, { ballot, base, decision: value });
-    return verdictOfAccept === "own" && value !== own ? ("foreign" as const) : verdictOfAccept;
+    if (verdict.verdict !== "majority") return verdict;
+    const decision = valueToFinish(answers) ?? own;
+    if (decision === undefined) return "foreign";
+    const ended = await this.#accept(entry, { ballot, base, decision });
+    return ended === "own" && decision !== own ? "foreign" : ended;
   }
 
   /** Phase two. "own": the value is decided here and on its way to the third. */
-  async #accept(entry: Entry, attempt: { ballot: Ballot; base: Known; decision: Decision }) {
-    const { ballot, decision } = attempt;
-    const baseDigest = attempt.base.digest;
-    const { peers, epoch } = this.#replica;
-    const request = { key: entry.key, ballot, decision, baseDigest, epoch };
-    const bytes = sizeOf(decision);
-    const own = this.#ownVote(entry, { kind: "accept", ballot, decision, baseDigest });
-    const { verdict, answers } = await this.#collect(entry, own, this.#hedgeMs(), (peer) =>
-      peers.vote(peer, { proposal: { case: "accept", value: request } }, bytes),
-    );
-    if (verdict.verdict !== "majority")
-      return verdict as Exclude<Verdict, { verdict: "wait" | "majority" }>;
-    decided.value += 1;
-    if (ballot.round === 0) fastDecided.value += 1;
-    this.#publish(entry, decision, baseDigest, answers);
-    return "own" as const;
-  }
-
-  #hedgeMs(): number {
-    return Math.min(HEDGE_MS_MAX, Math.max(HEDGE_MS, this.#voteMs * 3));
-  }
-
-  /** Moving average of how long a peer's vote takes. */
-  #voteMs = 0;
-
-  /**
-   * This replica's own vote, durable like any other. It is taken before anything is sent, or throws:
-   * the register is what keeps this start of the replica from using one ballot for two values.
-   */
-  #ownVote(entry: Entry, input: Parameters<Replica["take"]>[1]): Promise<Answer> {
-    const { vote } = this.#replica.take(entry, input);
-    if (vote?.granted !== true) {
-      const { known, promised } = entry.register;
-      const { version, digest, owner } = known;
-      return Promise.resolve({ answer: "refused", version, digest, owner, promised });
-    }
-    return this.#replica.state.durable(entry).then(
-      () => ({ answer: "granted", accepted: vote.accepted }),
-      (error: unknown) => ({ answer: "none", reason: RpcError.from(error).message }),
-    );
-  }
-
-  /**
-   * Collects votes until they decide. `hedgeMs` 0 asks both others at once; otherwise the preferred
-   * one, and the third when that one refuses, fails or has not answered for so long.
-   */
-  #collect(
+  #accept(
     entry: Entry,
-    own: Promise<Answer>,
-    hedgeMs: number,
-    ask: (peer: number) => Promise<VoteReply>,
-  ): Promise<{ verdict: Verdict; answers: (Answer | undefined)[] }> {
-    const answers: (Answer | undefined)[] = new Array(REPLICAS).fill(undefined);
-    const [first, second] = this.#replica.peers.preference(entry.registerKey);
-    return new Promise((resolve) => {
-      let settled = false;
-      let asked = 1;
-      let timer: NodeJS.Timeout | undefined;
-      const take = (replica: number, answer: Answer) => {
-        answers[replica] = answer;
-        if (settled) return;
-        const verdict = judge(answers);
-        if (verdict.verdict !== "wait") {
-          settled = true;
-          clearTimeout(timer);
-          resolve({ verdict, answers });
-        } else if (answer.answer === "none") askSecond();
-      };
-      const startedMs = monotonicMs();
-      const send = (peer: number) =>
-        ask(peer).then(
-          (reply) => {
-            if (peer === first) this.#voteMs += (monotonicMs() - startedMs - this.#voteMs) / 32;
-            take(peer, readAnswer(reply));
-          },
-          (error: unknown) => take(peer, { answer: "none", reason: RpcError.from(error).message }),
-        );
-      const askSecond = () => {
-        if (asked > 1 || settled) return;
-        asked = 2;
-        if (hedgeMs > 0) hedges.value += 1;
-        void send(second);
-      };
-      void own.then((answer) => take(this.#replica.self.replica, answer));
-      void send(first);
-      if (hedgeMs === 0) askSecond();
-      else timer = setTimeout(askSecond, hedgeMs);
+    attempt: { ballot: Ballot; base: Known; decision: Decision },
+  ): Promise<"own" | Missed> {
+    return new Promise((resolve) =>
+      this.#propose(entry, attempt, (verdict) =>
+        resolve(verdict.verdict === "majority" ? "own" : verdict),
+      ),
+    );
+  }
+
+  /** Sends Accepts for a value and tells how that ended; a decided value is published first. */
+  #propose(
+    entry: Entry,
+    attempt: { ballot: Ballot; base: Known; decision: Decision },
+    done: (verdict: Settled) => void,
+  ): void {
+    const { ballot, decision } = attempt;
+    const { version, bytes } = decision;
+    const { digest: baseDigest } = attempt.base;
+    const proposal = { key: entry.key, version, ballot, baseDigest, decision: bytes };
+    const round = new Round(this.#rounds, entry, proposal, (verdict, answers) => {
+      if (verdict.verdict === "majority") {
+        decided.value += 1;
+        if (ballot.round === 0) fastDecided.value += 1;
+        this.#publish(entry, decision, answers);
+      }
+      done(verdict);
     });
+    round.start({ kind: "accept", ballot, decision, baseDigest }, true);
   }
 
   /** Decided: said here, and to the others through the pipeline; the value to whom did not vote. */
-  #publish(
-    entry: Entry,
-    decision: Decision,
-    baseDigest: number,
-    answers: readonly (Answer | undefined)[],
-  ): void {
-    const { version, digest } = decision;
-    // The copy that the log made outlives the caller's request buffer.
-    const owned = entry.register.accepted?.decision;
-    const value = owned?.digest === digest ? owned : decision;
-    this.#replica.take(entry, { kind: "notice", version, digest });
+  #publish(entry: Entry, decision: Decision, answers: Answers): void {
+    const { version, digest, bytes } = decision;
+    const { key } = entry;
+    // A disk that refuses keeps this replica where it is; the others have it, and it fetches it later.
+    if (this.#replica.state.refusing === undefined)
+      this.#replica.take(entry, { kind: "notice", version, digest });
     for (const peer of this.#replica.peers.others) {
       const outbox = this.#replica.outbox(peer);
-      if (answers[peer]?.answer === "granted") {
-        outbox.push(
-          { key: entry.key, item: { case: "notice", value: { version, digest } }, baseDigest },
-          0,
-        );
-      } else {
-        outbox.push(
-          { key: entry.key, item: { case: "decision", value }, baseDigest },
-          sizeOf(decision),
-        );
-      }
+      if (answers[peer]?.answer === "granted")
+        outbox.push({ key, item: { case: "notice", value: { version, digest } } }, 0);
+      else outbox.push({ key, item: { case: "decision", value: bytes } }, bytes.length);
     }
   }
 
@@ -377,6 +335,15 @@ export class Proposals {
     if (verdict.verdict === "overtaken") this.#learnAhead(entry, verdict);
     await new Promise<void>((resolve) => setTimeout(resolve, Math.random() * DUEL_PAUSE_MS));
   }
+
+  stop(): void {
+    this.#hedges.stop();
+  }
+}
+
+function answerAll(pack: Pack, outcomes: Outcomes): void {
+  const { packing, writes } = pack;
+  for (let i = 0; i < writes.length; i++) packing.answer(writes[i]!, outcomes[i]!);
 }
 
 function takePack(queue: Queue, packing: Packing<Write>): Write[] {
@@ -391,13 +358,6 @@ function takePack(queue: Queue, packing: Packing<Write>): Write[] {
     bytes += next.write.bytes;
   }
   return writes;
-}
-
-function sizeOf(decision: Decision): number {
-  if (decision.body?.case === "key") return decision.body.value.value.length;
-  let bytes = 0;
-  for (const row of decision.body?.value.rows ?? []) bytes += row.row.length + row.value.length;
-  return bytes;
 }
 
 /** A jittered, growing pause; throws NO_QUORUM when the deadline would pass in it. */

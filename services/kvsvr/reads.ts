@@ -6,13 +6,16 @@ import type { QueryVersionReply } from "../../protos/gen/tricampus/kv/v1/replica
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
+import { type Hedged, Hedges } from "./hedges.ts";
 import { HEDGE_MS, PENDING_WAIT_MS } from "./limits.ts";
+import type { Peers } from "./peers.ts";
 import type { Proposals } from "./proposals.ts";
 import { judgeRead, type VersionView, viewOf, viewOfReply } from "./protocol/read.ts";
 import { isCurrent } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 import type { Entry } from "./storage/state.ts";
+import type { Asker } from "./turn-batch.ts";
 
 const queries = counter("kvsvr.version_queries");
 const finished = counter("kvsvr.reads_that_finished");
@@ -21,6 +24,7 @@ export class Reads {
   readonly #replica: Replica;
   readonly #repair: Repair;
   readonly #proposals: Proposals;
+  readonly #hedges = new Hedges();
 
   constructor(replica: Replica, repair: Repair, proposals: Proposals) {
     this.#replica = replica;
@@ -29,20 +33,43 @@ export class Reads {
     proposals.confirmNewest = (entry, deadlineMs) => this.#newest(entry, deadlineMs);
   }
 
-  /** Resolves when the value held here is at least as new as every write acknowledged before the call. */
-  async newest(entry: Entry, deadlineMs: number): Promise<void> {
+  /**
+   * Tells when the value held here is at least as new as every write acknowledged before the call.
+   * Usually one answer says so, on callbacks alone; else `#newest` goes on.
+   */
+  newest(entry: Entry, deadlineMs: number, done: (error: RpcError | undefined) => void): void {
     entry.pins += 1;
-    try {
-      await this.#newest(entry, deadlineMs, this.#proposals);
-    } finally {
+    const settle = (error: RpcError | undefined) => {
       entry.pins -= 1;
-    }
+      done(error);
+    };
+    this.#ask(entry, false, (answers) => {
+      const isLocal =
+        !(answers instanceof RpcError) &&
+        judgeRead(viewOf(entry.register), answers).verdict === "local";
+      if (isLocal) settle(undefined);
+      else
+        this.#newest(entry, deadlineMs, this.#proposals, answers).then(
+          () => settle(undefined),
+          (error: unknown) => settle(RpcError.from(error)),
+        );
+    });
   }
 
-  /** `queue`: waits for the version under way here; a proposer that asks for itself must not. */
-  async #newest(entry: Entry, deadlineMs: number, queue?: Proposals): Promise<void> {
+  /**
+   * `queue`: waits for the version under way here; a proposer that asks for itself must not.
+   * `heard`: what a first round has brought.
+   */
+  async #newest(
+    entry: Entry,
+    deadlineMs: number,
+    queue?: Proposals,
+    heard?: readonly Version[] | RpcError,
+  ): Promise<void> {
     for (let round = 0; monotonicMs() < deadlineMs; round++) {
-      const answers = await this.#ask(entry, round > 0);
+      const answers =
+        round === 0 && heard !== undefined ? heard : await this.#hear(entry, round > 0);
+      if (answers instanceof RpcError) throw answers;
       const verdict = judgeRead(viewOf(entry.register), answers);
       switch (verdict.verdict) {
         case "local":
@@ -61,10 +88,16 @@ export class Reads {
     );
   }
 
-  async #catchUp(
-    entry: Entry,
-    answers: readonly { version: number; digest: number }[],
-  ): Promise<void> {
+  #hear(entry: Entry, both: boolean): Promise<readonly Version[] | RpcError> {
+    return new Promise((resolve) => this.#ask(entry, both, resolve));
+  }
+
+  #ask(entry: Entry, both: boolean, done: (answers: readonly Version[] | RpcError) => void): void {
+    queries.value += 1;
+    new VersionRound({ peers: this.#replica.peers, entry, both, hedges: this.#hedges }, done);
+  }
+
+  async #catchUp(entry: Entry, answers: readonly Version[]): Promise<void> {
     const ahead = answers.reduce((a, b) => (b.version > a.version ? b : a));
     if (ahead.version > entry.register.known.version) {
       this.#replica.take(entry, { kind: "notice", version: ahead.version, digest: ahead.digest });
@@ -84,49 +117,78 @@ export class Reads {
     await this.#proposals.finish(entry);
   }
 
-  /** Version answers of one other replica, or of both; rejects when none comes. */
-  #ask(entry: Entry, both: boolean): Promise<(VersionView & { digest: number })[]> {
-    const { peers, epoch } = this.#replica;
+  stop(): void {
+    this.#hedges.stop();
+  }
+}
+
+interface Version extends VersionView {
+  readonly digest: number;
+}
+
+/** Versions known to one other replica, or with `both` to both; the third is asked by hedge. */
+class VersionRound implements Asker<QueryVersionReply>, Hedged {
+  readonly #peers: Peers;
+  readonly #entry: Entry;
+  readonly #second: number;
+  readonly #both: boolean;
+  readonly #done: (answers: readonly Version[] | RpcError) => void;
+  readonly #answers: Version[] = [];
+  #open = 1;
+  #askedSecond = false;
+  #lastReason = "";
+  settled = false;
+
+  constructor(
+    parts: { peers: Peers; entry: Entry; both: boolean; hedges: Hedges },
+    done: (answers: readonly Version[] | RpcError) => void,
+  ) {
+    const { peers, entry, both, hedges } = parts;
+    this.#peers = peers;
+    this.#entry = entry;
+    this.#both = both;
+    this.#done = done;
     const [first, second] = peers.preference(entry.registerKey);
-    const request = { key: entry.key, epoch };
-    queries.value += 1;
-    return new Promise((resolve, reject) => {
-      const answers: (VersionView & { digest: number })[] = [];
-      let open = 1;
-      let timer: NodeJS.Timeout | undefined;
-      let lastReason = "";
-      const done = () => {
-        if (answers.length > 0 && (open === 0 || !both)) {
-          clearTimeout(timer);
-          resolve(answers);
-        } else if (open === 0 && asked === 2) {
-          reject(
-            new RpcError("NO_QUORUM", `no other replica confirmed the version (${lastReason})`),
-          );
-        } else if (open === 0) askSecond();
-      };
-      const take = (reply: QueryVersionReply) => {
-        open -= 1;
-        if (reply.barred === "") answers.push({ ...viewOfReply(reply), digest: reply.knownDigest });
-        else lastReason = reply.barred;
-        done();
-      };
-      const send = (peer: number) =>
-        peers.queryVersion(peer, request).then(take, (error: unknown) => {
-          open -= 1;
-          lastReason = RpcError.from(error).message;
-          done();
-        });
-      let asked = 1;
-      const askSecond = () => {
-        if (asked === 2) return;
-        asked = 2;
-        open += 1;
-        void send(second);
-      };
-      void send(first);
-      if (both) askSecond();
-      else timer = setTimeout(askSecond, HEDGE_MS);
-    });
+    this.#second = second;
+    peers.queryVersion(first, entry.key, this);
+    if (both) this.hedge();
+    else hedges.add(this, monotonicMs(), HEDGE_MS);
+  }
+
+  answered(_peer: number, reply: QueryVersionReply): void {
+    this.#open -= 1;
+    if (reply.barred === "")
+      this.#answers.push({ ...viewOfReply(reply), digest: reply.knownDigest });
+    else this.#lastReason = reply.barred;
+    this.#judge();
+  }
+
+  failed(_peer: number, error: unknown): void {
+    this.#open -= 1;
+    this.#lastReason = RpcError.from(error).message;
+    this.#judge();
+  }
+
+  hedge(): void {
+    if (this.#askedSecond) return;
+    this.#askedSecond = true;
+    this.#open += 1;
+    this.#peers.queryVersion(this.#second, this.#entry.key, this);
+  }
+
+  #judge(): void {
+    if (this.settled) return;
+    if (this.#answers.length > 0 && (this.#open === 0 || !this.#both)) this.#settle(this.#answers);
+    else if (this.#open > 0) return;
+    else if (!this.#askedSecond) this.hedge();
+    else
+      this.#settle(
+        new RpcError("NO_QUORUM", `no other replica confirmed the version (${this.#lastReason})`),
+      );
+  }
+
+  #settle(outcome: readonly Version[] | RpcError): void {
+    this.settled = true;
+    this.#done(outcome);
   }
 }

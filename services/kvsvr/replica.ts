@@ -8,7 +8,6 @@
 
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type {
-  AcceptRequest,
   FetchReply,
   FetchRequest,
   ListVersionsReply,
@@ -16,9 +15,8 @@ import type {
   Owner,
   PipelineReply,
   PipelineRequest,
-  PrepareRequest,
+  Proposal,
   QueryVersionReply,
-  QueryVersionRequest,
   QueryVersionsReply,
   QueryVersionsRequest,
   VoteReply,
@@ -26,6 +24,7 @@ import type {
   VotesReply,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { FETCH_BYTES_MAX, KEY_BYTES_MAX } from "./limits.ts";
@@ -33,7 +32,14 @@ import type { Peers } from "./peers.ts";
 import { Outbox } from "./pipeline/outbox.ts";
 import { ProtocolViolation } from "./protocol/assert.ts";
 import { NO_BALLOT } from "./protocol/ballot.ts";
-import { type Input, isCurrent, type Step } from "./protocol/register.ts";
+import { openDecision } from "./protocol/decision.ts";
+import {
+  type Accepted,
+  type Input,
+  isCurrent,
+  type Register,
+  type Step,
+} from "./protocol/register.ts";
 import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry, State } from "./storage/state.ts";
 
@@ -108,77 +114,69 @@ export class Replica {
     return this.#outboxes.get(peer)!;
   }
 
-  /** Votes on many keys; one that fails is a vote that is missing, and hurts no other. */
+  /**
+   * Votes on many keys, answered when all that was granted is durable. One that fails is a vote that
+   * is missing, and hurts no other.
+   */
   async vote(request: VoteRequest): Promise<VotesReply> {
-    const votes = request.proposals.map(({ proposal }) => {
-      if (proposal?.case === "prepare") return this.#prepare(proposal.value).catch(missingVote);
-      if (proposal?.case === "accept") return this.#accept(proposal.value).catch(missingVote);
-      return barredVote("an empty proposal");
+    const bar = this.#bar(request.epoch);
+    if (bar !== undefined) return { votes: request.proposals.map(() => barredVote(bar)) };
+    const marks: number[] = [];
+    const votes = request.proposals.map((proposal, i) => {
+      try {
+        const entry = this.entry(proposal.key);
+        const vote = this.#voteOn(entry, proposal);
+        marks[i] = entry.logged;
+        return vote;
+      } catch (error) {
+        marks[i] = 0;
+        return barredVote(RpcError.from(error).message);
+      }
     });
-    return { votes: await Promise.all(votes) };
+    return { votes: await this.#whenDurable(votes, marks, barredVote) };
   }
 
-  async #prepare(request: PrepareRequest): Promise<VoteReply> {
-    const bar = this.#bar(request.epoch);
-    if (bar !== undefined) return barredVote(bar);
-    const { version, baseDigest } = request;
-    const input: Input = {
-      kind: "prepare",
-      version,
-      baseDigest,
-      ballot: request.ballot ?? NO_BALLOT,
-    };
-    return this.#voteOn(this.entry(request.key), input);
+  /** The answers once what they rest on is durable; when the disk refuses, `failed` for the others. */
+  async #whenDurable<T>(
+    answers: T[],
+    marks: readonly number[],
+    failed: (reason: string) => T,
+  ): Promise<T[]> {
+    try {
+      await this.state.durable(Math.max(0, ...marks));
+      return answers;
+    } catch (error) {
+      const reason = RpcError.from(error).message;
+      return answers.map((a, i) => (this.state.isDurable(marks[i]!) ? a : failed(reason)));
+    }
   }
 
-  async #accept(request: AcceptRequest): Promise<VoteReply> {
-    const bar = this.#bar(request.epoch);
-    if (bar !== undefined) return barredVote(bar);
-    const { decision, baseDigest } = request;
-    requireArgument(decision !== undefined, "an Accept without a value");
-    const input: Input = {
-      kind: "accept",
-      ballot: request.ballot ?? NO_BALLOT,
-      decision,
-      baseDigest,
-    };
-    return this.#voteOn(this.entry(request.key), input);
+  #voteOn(entry: Entry, proposal: Proposal): VoteReply {
+    const { version, baseDigest, decision: encoded, ballot = NO_BALLOT } = proposal;
+    if (encoded.length === 0) {
+      const taken = this.take(entry, { kind: "prepare", version, ballot, baseDigest });
+      return taken.vote?.granted === true ? promiseOf(taken.vote.accepted) : refusedVote(entry);
+    }
+    const decision = openDecision(encoded);
+    const taken = this.take(entry, { kind: "accept", ballot, decision, baseDigest });
+    return taken.vote?.granted === true ? ACCEPTED : refusedVote(entry);
   }
 
-  async #voteOn(entry: Entry, input: Input): Promise<VoteReply> {
-    const { vote } = this.take(entry, input);
-    if (vote?.granted !== true) return refusedVote(entry);
-    await this.state.durable(entry);
-    return {
-      vote: {
-        case: "granted",
-        value: { acceptedBallot: vote.accepted?.ballot, accepted: vote.accepted?.decision },
-      },
-    };
-  }
-
+  /** Answered from durable state: what is not yet on the disk could be forgotten again (S6). */
   async queryVersions(request: QueryVersionsRequest): Promise<QueryVersionsReply> {
-    const replies = request.queries.map((query) =>
-      this.#queryVersion(query).catch((error: unknown) => unknownVersion(RpcError.from(error))),
-    );
-    return { replies: await Promise.all(replies) };
-  }
-
-  async #queryVersion(request: QueryVersionRequest): Promise<QueryVersionReply> {
-    const bar = this.#bar(request.epoch);
-    const entry = this.entry(request.key);
-    // Answered from durable state: what is not yet on the disk could be forgotten again.
-    if (!this.state.isDurable(entry)) await this.state.durable(entry);
-    const { known, accepted } = entry.register;
-    return {
-      knownVersion: known.version,
-      knownDigest: known.digest,
-      knownOwner: known.owner,
-      pending: accepted !== undefined,
-      pendingDigest: accepted?.decision.digest ?? 0,
-      holds: isCurrent(entry.register),
-      barred: bar ?? "",
-    };
+    const bar = this.#bar(request.epoch) ?? "";
+    const marks: number[] = [];
+    const replies = request.keys.map((key, i) => {
+      try {
+        const entry = this.entry(key);
+        marks[i] = entry.logged;
+        return versionReply(entry.register, bar);
+      } catch (error) {
+        marks[i] = 0;
+        return unknownVersion(RpcError.from(error).message);
+      }
+    });
+    return { replies: await this.#whenDurable(replies, marks, unknownVersion) };
   }
 
   /** The state held here, above the version the asker has; `unavailable` when it is not newer. */
@@ -193,7 +191,11 @@ export class Replica {
       return { ...base, body: undefined, unavailable: true };
     }
     if (held.model === "key")
-      return { ...base, body: { case: "key", value: held.state }, unavailable: false };
+      return {
+        ...base,
+        body: { case: "decision", value: held.decision.bytes },
+        unavailable: false,
+      };
     const { rows, throughVersion } = this.#diff(entry, request);
     const { lastNumber, operations } = held;
     return {
@@ -223,11 +225,11 @@ export class Replica {
   pipeline(request: PipelineRequest): PipelineReply {
     const bar = this.#bar(request.epoch);
     if (bar !== undefined) return { barred: bar };
-    for (const { key, item, baseDigest } of request.items) {
+    for (const { key, item } of request.items) {
       const entry = this.entry(key);
       if (item?.case === "notice") this.take(entry, { kind: "notice", ...item.value });
       if (item?.case === "decision")
-        this.take(entry, { kind: "learn", decision: item.value, baseDigest });
+        this.take(entry, { kind: "learn", decision: openDecision(item.value) });
     }
     if (request.gap) this.onGap(request.from);
     return { barred: "" };
@@ -235,7 +237,7 @@ export class Replica {
 
   listVersions(request: ListVersionsRequest): ListVersionsReply {
     const bar = this.#bar(request.epoch);
-    if (bar !== undefined) return { versions: [], cursor: new Uint8Array(0), barred: bar };
+    if (bar !== undefined) return { versions: [], cursor: NO_BYTES, barred: bar };
     const limit = Math.min(request.limit || 1_000, 10_000);
     const after = request.cursor.length === 0 ? undefined : Buffer.from(request.cursor);
     const listed = this.state.list(after, limit);
@@ -246,7 +248,7 @@ export class Replica {
         digest: register.known.digest,
         table: register.held.model === "table",
       })),
-      cursor: listed.length < limit ? new Uint8Array(0) : listed.at(-1)!.entryKey,
+      cursor: listed.length < limit ? NO_BYTES : listed.at(-1)!.entryKey,
       barred: "",
     };
   }
@@ -285,14 +287,32 @@ export class Replica {
   }
 }
 
-function missingVote(error: unknown): VoteReply {
-  return barredVote(RpcError.from(error).message);
+const ACCEPTED: VoteReply = {
+  vote: { case: "granted", value: { acceptedBallot: undefined, accepted: NO_BYTES } },
+};
+
+function promiseOf(before: Accepted | undefined): VoteReply {
+  const accepted = before?.decision.bytes ?? NO_BYTES;
+  return { vote: { case: "granted", value: { acceptedBallot: before?.ballot, accepted } } };
+}
+
+function versionReply(register: Register, barred: string): QueryVersionReply {
+  const { known, accepted } = register;
+  return {
+    knownVersion: known.version,
+    knownDigest: known.digest,
+    knownOwner: known.owner,
+    pending: accepted !== undefined,
+    pendingDigest: accepted?.decision.digest ?? 0,
+    holds: isCurrent(register),
+    barred,
+  };
 }
 
 /** "I do not know" (S3): counts for nothing. */
-function unknownVersion(error: RpcError): QueryVersionReply {
+function unknownVersion(reason: string): QueryVersionReply {
   const nothing = { knownVersion: 0, knownDigest: 0, knownOwner: undefined };
-  return { ...nothing, pending: false, pendingDigest: 0, holds: false, barred: error.message };
+  return { ...nothing, pending: false, pendingDigest: 0, holds: false, barred: reason };
 }
 
 function barredVote(reason: string): VoteReply {

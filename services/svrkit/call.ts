@@ -37,7 +37,6 @@ export interface CallOptions {
 }
 
 export const DEFAULT_TIMEOUT_MS = 5_000;
-export const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** Options for a call made on behalf of `call`: same deadline, ticket, trace and priority. */
 export function forward(call: Call): CallOptions {

@@ -7,15 +7,8 @@
  * repeat under one operation id.
  */
 import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
-import {
-  type Call,
-  type CallOptions,
-  DEFAULT_TIMEOUT_MS,
-  monotonicMs,
-  NO_BYTES,
-  newTrace,
-} from "./call.ts";
-import { CodecError, type Reader } from "./codec.ts";
+import { type Call, type CallOptions, DEFAULT_TIMEOUT_MS, monotonicMs, newTrace } from "./call.ts";
+import { CodecError, NO_BYTES, type Reader } from "./codec.ts";
 import { RpcError } from "./errors.ts";
 import { Peer, type PeerAddress } from "./failover/peer.ts";
 import { pickOrder, usableFirst } from "./failover/pick.ts";

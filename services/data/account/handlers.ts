@@ -23,8 +23,8 @@ import {
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type Key, Keyspace, Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
-import { type Call, forward, NO_BYTES } from "../../svrkit/call.ts";
-import { fromBytes, toBytes } from "../../svrkit/codec.ts";
+import { type Call, forward } from "../../svrkit/call.ts";
+import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import { requireCaller } from "../authority.ts";
 

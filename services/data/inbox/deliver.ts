@@ -14,6 +14,7 @@ import {
 import type { ChangeReply, ChangeRequest } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { Gate } from "./gate.ts";
 import { type DeliveryChange, deliveryChange, encodeRows, inboxKey } from "./rows.ts";
@@ -73,8 +74,14 @@ export async function deliver(
   const batches = intoBatches(planChanges(deliveries), limits.batchBytesMax);
   const outcomes = await Promise.all(
     batches.map((batch) => {
-      const requests = batch.map((change) => change.request);
-      const change = () => kv.changeBatch(requests, limits.call);
+      // Guarded by their marks, so they need no operation ids.
+      const call = { ...limits.call, operationId: NO_BYTES };
+      const change = () =>
+        Promise.all(
+          batch.map(({ request }) =>
+            kv.change(request, call).catch((error: unknown) => RpcError.from(error)),
+          ),
+        );
       return limits.gate === undefined ? change() : limits.gate.run(change);
     }),
   );

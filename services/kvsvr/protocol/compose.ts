@@ -11,13 +11,16 @@ import {
   type WriteReply,
   type WriteRequest,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import type {
-  Decision,
-  Operation,
-  Operations,
-} from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-import { fromBytes, toBytes } from "../../svrkit/codec.ts";
-import { lookUp, mergeOperations, NO_OPERATIONS } from "./operations.ts";
+import type { Operations } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
+import type { Body } from "./decision.ts";
+import {
+  lookUp,
+  mergeOperations,
+  NO_OPERATIONS,
+  type Operation,
+  packOperations,
+} from "./operations.ts";
 import type { Register } from "./register.ts";
 import { ChangePacker, type TableView } from "./table.ts";
 
@@ -29,7 +32,7 @@ export type Outcome<T> =
 
 export interface Composed<T> {
   /** undefined: nothing to write. */
-  readonly body: Decision["body"];
+  readonly body: Body | undefined;
   readonly outcomes: readonly Outcome<T>[];
 }
 
@@ -42,7 +45,8 @@ export function composeKey(register: Register, write: KeyWrite): Composed<WriteR
   const { held, heldVersion } = register;
   if (held.model === "table")
     return { body: undefined, outcomes: [{ outcome: "wrongModel", model: "table" }] };
-  const operations = (held.model === "key" ? held.state.operations : undefined) ?? NO_OPERATIONS;
+  const operations =
+    (held.model === "key" ? held.decision.key.operations : undefined) ?? NO_OPERATIONS;
   const before = recall(operations, write.operationId);
   if (before !== undefined) {
     const outcome = before === "unknown" ? before : { applied: true, version: before.version };
@@ -60,8 +64,12 @@ export function composeKey(register: Register, write: KeyWrite): Composed<WriteR
   }
   const version = heldVersion + 1;
   const deleted = write.request.write?.case !== "put";
-  const value = write.request.write?.case === "put" ? write.request.write.value : new Uint8Array(0);
-  const kept = mergeOperations(operations, added(write.operationId, version, new Uint8Array(0)));
+  const value = write.request.write?.case === "put" ? write.request.write.value : NO_BYTES;
+  const added =
+    write.operationId.length === 0
+      ? NO_OPERATIONS
+      : packOperations([{ id: write.operationId, version, reply: NO_BYTES }]);
+  const kept = mergeOperations(operations, added);
   return {
     body: { case: "key", value: { deleted, value, operations: kept } },
     outcomes: [{ outcome: "reply", reply: { applied: true, version } }],
@@ -109,9 +117,8 @@ export function composeTable(
       value: {
         rows: packer.writes,
         lastNumber: packer.lastNumber,
-        operations: rememberAll(writes, settled, fresh, version),
+        operations: packOperations(rememberAll(writes, settled, fresh, version)),
         baseDigest: register.heldDigest,
-        forgottenMs: 0,
       },
     },
     outcomes: settled,
@@ -142,8 +149,4 @@ function recall(operations: Operations, id: Uint8Array): Operation | "unknown" |
   const found = lookUp(operations, id);
   if (found.found === "outcome") return found.operation;
   return found.found === "forgotten" ? "unknown" : undefined;
-}
-
-function added(id: Uint8Array, version: number, reply: Uint8Array): Operations {
-  return id.length === 0 ? NO_OPERATIONS : { kept: [{ id, version, reply }], forgottenMs: 0 };
 }

@@ -8,11 +8,11 @@
  */
 import type {
   Ballot,
-  Decision,
   Owner,
   VoteReply,
 } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { compareBallots, isSameOwner, NO_BALLOT, nextBallot, proposerOf } from "./ballot.ts";
+import { type Decision, openDecision } from "./decision.ts";
 import { type Accepted, isCurrent, type Register } from "./register.ts";
 
 export type Way =
@@ -47,8 +47,8 @@ export function readAnswer(reply: VoteReply): Answer {
     case "granted": {
       const { accepted, acceptedBallot } = reply.vote.value;
       const value =
-        accepted !== undefined
-          ? { ballot: acceptedBallot ?? NO_BALLOT, decision: accepted }
+        accepted.length > 0
+          ? { ballot: acceptedBallot ?? NO_BALLOT, decision: openDecision(accepted) }
           : undefined;
       return { answer: "granted", accepted: value };
     }

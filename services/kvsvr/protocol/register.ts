@@ -17,9 +17,7 @@
  */
 import type {
   Ballot,
-  Decision,
   FetchReply,
-  KeyState,
   Operations,
   Owner,
   RowWrite,
@@ -27,6 +25,7 @@ import type {
 } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { assertRule } from "./assert.ts";
 import { compareBallots, NO_BALLOT, NO_OWNER, proposerOf } from "./ballot.ts";
+import { type Decision, openDecision } from "./decision.ts";
 import { mergeOperations, NO_OPERATIONS } from "./operations.ts";
 
 export interface Known {
@@ -38,7 +37,7 @@ export interface Known {
 
 export type Held =
   | { readonly model: "none" }
-  | { readonly model: "key"; readonly state: KeyState }
+  | { readonly model: "key"; readonly decision: Decision }
   | { readonly model: "table"; readonly lastNumber: number; readonly operations: Operations };
 
 export interface Accepted {
@@ -74,7 +73,7 @@ export type Input =
   | { kind: "prepare"; version: number; ballot: Ballot; baseDigest: number }
   | { kind: "accept"; ballot: Ballot; decision: Decision; baseDigest: number }
   | { kind: "notice"; version: number; digest: number }
-  | { kind: "learn"; decision: Decision; baseDigest: number }
+  | { kind: "learn"; decision: Decision }
   | { kind: "fetched"; reply: FetchReply };
 
 interface Vote {
@@ -237,11 +236,9 @@ function hold(
 ): { register: Register; rows: readonly StampedRow[] } {
   const advanced =
     decision.version > register.known.version ? advance(register, decision) : register;
-  const { body } = decision;
-  if (body?.case !== "table") {
-    const state = body?.value ?? { deleted: true, value: new Uint8Array(0), operations: undefined };
+  if (decision.model === "key") {
     const known = withOwner(advanced.known, decision);
-    const held: Held = { model: "key", state };
+    const held: Held = { model: "key", decision };
     return {
       register: {
         ...advanced,
@@ -259,16 +256,12 @@ function hold(
 function advance(register: Register, decision: Decision): Register {
   const { version, digest } = decision;
   const lost = register.accepted?.decision;
-  const moved = { ...clearVotes(register), known: { version, digest, owner: ownerOf(decision) } };
+  const moved = { ...clearVotes(register), known: { version, digest, owner: decision.owner } };
   return lost !== undefined && lost.digest !== digest ? keepForLater(moved, lost) : moved;
 }
 
 function withOwner(known: Known, decision: Decision): Known {
-  return known.version === decision.version ? { ...known, owner: ownerOf(decision) } : known;
-}
-
-function ownerOf(decision: Decision): Owner {
-  return decision.owner ?? NO_OWNER;
+  return known.version === decision.version ? { ...known, owner: decision.owner } : known;
 }
 
 function clearVotes(register: Register): Register {
@@ -281,7 +274,7 @@ function clearVotes(register: Register): Register {
  * only when the change after it names its digest as base.
  */
 function keepForLater(register: Register, decision: Decision | undefined): Register {
-  if (decision?.body?.case !== "table" || decision.version <= register.heldVersion) return register;
+  if (decision?.model !== "table" || decision.version <= register.heldVersion) return register;
   return { ...register, loose: insertLoose(register.loose, decision) };
 }
 
@@ -305,15 +298,12 @@ function applyLoose(
     next = loose[0]
   ) {
     if (next.version === heldVersion + 1) {
-      if (next.body?.case !== "table" || next.body.value.baseDigest !== heldDigest) break;
-      if (!isProved(register.known, loose, added)) break;
-      const delta = next.body.value;
+      if (next.model !== "table") break;
+      const { delta } = next;
+      if (delta.baseDigest !== heldDigest || !isProved(register.known, loose, added)) break;
       for (const row of delta.rows) rows.push(stamp(row, next.version));
       const before = held.model === "table" ? held.operations : NO_OPERATIONS;
-      const operations = mergeOperations(before, {
-        kept: delta.operations,
-        forgottenMs: delta.forgottenMs,
-      });
+      const operations = mergeOperations(before, delta.operations ?? NO_OPERATIONS);
       held = { model: "table", lastNumber: delta.lastNumber, operations };
       heldVersion = next.version;
       heldDigest = next.digest;
@@ -330,8 +320,8 @@ function isProved(known: Known, loose: readonly Decision[], added: Decision): bo
   if (first.digest === added.digest || first.digest === known.digest) return true;
   return (
     second?.version === first.version + 1 &&
-    second.body?.case === "table" &&
-    second.body.value.baseDigest === first.digest
+    second.model === "table" &&
+    second.delta.baseDigest === first.digest
   );
 }
 
@@ -344,19 +334,18 @@ function stepFetched(register: Register, reply: FetchReply): Step {
   const { version, digest, body } = reply;
   if (version < register.known.version || version <= register.heldVersion)
     return unchanged(register);
-  const owner = reply.owner ?? NO_OWNER;
-  if (body?.case === "key") {
-    const decision: Decision = { version, digest, owner, body: { case: "key", value: body.value } };
-    return stepLearn(register, decision);
-  }
+  if (body?.case === "decision") return stepLearn(register, openDecision(body.value));
   if (body?.case !== "table") return unchanged(register);
   const diff = body.value;
+  const owner = reply.owner ?? NO_OWNER;
   const moved =
     version > register.known.version
       ? { ...clearVotes(register), known: { version, digest, owner } }
       : register;
   const whole = diff.throughVersion === version;
-  const operations = diff.operations ?? NO_OPERATIONS;
+  const { kept, forgottenMs } = diff.operations ?? NO_OPERATIONS;
+  // The reply's buffer also holds the rows: not to be kept for the sake of the ids.
+  const operations = { kept: Uint8Array.from(kept), forgottenMs };
   const next: Register = {
     ...moved,
     known: { ...moved.known, owner },

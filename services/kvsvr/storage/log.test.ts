@@ -33,7 +33,10 @@ async function open(): Promise<{ log: Log; replayed: string[] }> {
 }
 
 async function write(log: Log, ...texts: string[]): Promise<void> {
-  for (const text of texts) await log.durable(log.append(Buffer.from(text)));
+  for (const text of texts) {
+    log.append((w, t) => w.raw(Buffer.from(t)), text);
+    await log.durable(log.appended);
+  }
 }
 
 const segment = () => join(dir, readdirSync(dir).sort().at(-1)!);

@@ -1,11 +1,11 @@
 /**
- * The write-ahead log: append, fdatasync, then answer. All records that wait are written with one
- * write and made durable with one fdatasync (group commit); while that runs, the next group gathers.
+ * The write-ahead log: append, fdatasync, then answer. All records that wait form one group: one
+ * write, one checksum, one fdatasync (group commit); while that runs, the next group gathers.
  *
- * Segment file: 16 bytes header (magic, format version, segment number), then records:
- *   u32 length of the payload | u32 crc32 of the rest | u32 synced | payload
- * `synced` is the file offset known durable when the record was written. It tells the two kinds of
- * broken record apart: beyond every such offset it is the torn end of a write that nobody was
+ * Segment file: 16 bytes header (magic, format version, segment number), then groups:
+ *   u32 magic | u32 length | u32 crc32 of the rest | u32 synced | records, each u32 length, payload
+ * `synced` is the file offset known durable when the group was written. It tells the two kinds of
+ * broken group apart: beyond every such offset it is the torn end of a write that nobody was
  * answered for, and is cut off; before one it is damage, and the replica must not vote (S3).
  *
  * A write that fails (disk full, read-only) fails the waiting answers at once with STORAGE_REFUSED;
@@ -14,32 +14,48 @@
  */
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { type Encode, Writer } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
-import { LOG_RECORD_BYTES_MAX } from "../limits.ts";
 import type { Files, LogFile } from "./files.ts";
 
 const MAGIC = 0x564b4354; // "TCKV"
-const LOG_FORMAT = 1;
+const LOG_FORMAT = 2;
 const HEADER_BYTES = 16;
-const RECORD_HEAD_BYTES = 12;
+const GROUP_MAGIC = Buffer.from([0x7c, 0xc7, 0x1e, 0xe1]);
+const GROUP_HEAD_BYTES = 16;
+const CRC_FROM = 12;
+const LENGTH_BYTES = 4;
 const RETRY_MS = 250;
+/**
+ * After a group of so many records the next one gathers for a while: when many wait, fewer and
+ * larger groups answer all of them sooner.
+ */
+const BUSY_RECORDS = 16;
+const BUSY_REST_MS = 1;
 const FIRST_GROUP_BYTES = 64 * 1024;
+/** A buffer that one large group made larger than this is not kept for the next ones. */
+const KEPT_GROUP_BYTES = 4 * 1024 * 1024;
 
 const fsyncs = counter("kvsvr.fsyncs");
 const logBytes = counter("kvsvr.log_bytes");
 
 export class LogDamaged extends Error {}
 
-interface Waiter {
+/** Hears once: what it waited for is on the disk, or the disk refused it. */
+export interface Waiter {
+  durable(): void;
+  refused(error: RpcError): void;
+}
+
+interface Waiting {
   readonly sequence: number;
-  readonly resolve: () => void;
-  readonly reject: (error: RpcError) => void;
+  readonly waiter: Waiter;
 }
 
 interface Group {
-  readonly bytes: Buffer;
+  readonly writer: Writer;
   readonly last: number;
 }
 
@@ -58,11 +74,12 @@ export class Log {
   #segment: number;
   #offset: number;
   #syncedOffset: number;
-  #gathered = Buffer.allocUnsafeSlow(FIRST_GROUP_BYTES);
-  #gatheredBytes = 0;
+  #gathered = emptyGroup();
+  /** The buffer of the group before, when it is no longer being written. */
+  #spare: Writer | undefined;
   #appended = 0;
   #durable = 0;
-  #waiters: Waiter[] = [];
+  #waiters: Waiting[] = [];
   #running = false;
   #refusing: string | undefined;
   #rotations: { resolve: (closed: number) => void; reject: (error: unknown) => void }[] = [];
@@ -114,28 +131,36 @@ export class Log {
     return this.#durable;
   }
 
-  /** Adds a record to the gathering group; returns its sequence number. */
-  append(payload: Uint8Array): number {
+  /** Adds a record to the gathering group, under the number `appended`; returns its bytes. */
+  append<T>(encode: Encode<T>, record: T): number {
     if (this.#refusing !== undefined) throw refused(this.#refusing);
-    const size = RECORD_HEAD_BYTES + payload.length;
-    this.#reserve(size);
-    const at = this.#gatheredBytes;
-    const b = this.#gathered;
-    b.writeUInt32LE(payload.length, at);
-    b.writeUInt32LE(this.#syncedOffset, at + 8);
-    b.set(payload, at + RECORD_HEAD_BYTES);
-    b.writeUInt32LE(crc32(b.subarray(at + 8, at + size)), at + 4);
-    this.#gatheredBytes += size;
+    const w = this.#gathered;
+    const at = w.pos;
+    w.ensure(LENGTH_BYTES);
+    w.pos += LENGTH_BYTES;
+    try {
+      encode(w, record);
+    } catch (error) {
+      w.pos = at;
+      throw error;
+    }
+    w.buffer.writeUInt32LE(w.pos - at - LENGTH_BYTES, at);
     this.#appended += 1;
     this.#start();
-    return this.#appended;
+    return w.pos - at;
   }
 
-  /** Resolves when the record of that number, and all before it, are on the disk. */
+  /** Tells the waiter when the record of that number, and all before it, are on the disk. */
+  wait(sequence: number, waiter: Waiter): void {
+    if (sequence <= this.#durable) waiter.durable();
+    else if (this.#refusing !== undefined) waiter.refused(refused(this.#refusing));
+    else this.#waiters.push({ sequence, waiter });
+  }
+
   durable(sequence: number): Promise<void> {
-    if (sequence <= this.#durable) return Promise.resolve();
-    if (this.#refusing !== undefined) return Promise.reject(refused(this.#refusing));
-    return new Promise((resolve, reject) => this.#waiters.push({ sequence, resolve, reject }));
+    return new Promise((resolve, reject) =>
+      this.wait(sequence, { durable: resolve, refused: reject }),
+    );
   }
 
   /** Starts a new segment after what is appended so far; resolves to the number of the closed one. */
@@ -161,15 +186,6 @@ export class Log {
     await this.#file.close();
   }
 
-  #reserve(size: number): void {
-    if (this.#gatheredBytes + size <= this.#gathered.length) return;
-    const larger = Buffer.allocUnsafeSlow(
-      Math.max(this.#gathered.length * 2, this.#gatheredBytes + size),
-    );
-    this.#gathered.copy(larger, 0, 0, this.#gatheredBytes);
-    this.#gathered = larger;
-  }
-
   #start(): void {
     if (this.#running || this.#closed) return;
     this.#running = true;
@@ -180,36 +196,51 @@ export class Log {
   }
 
   async #run(): Promise<void> {
-    while (this.#gatheredBytes > 0 || this.#rotations.length > 0) {
-      if (this.#gatheredBytes > 0 && !(await this.#commit(this.#takeGroup()))) return;
-      if (this.#rotations.length > 0 && this.#gatheredBytes === 0) await this.#rotateNow();
+    while (this.#hasGathered || this.#rotations.length > 0) {
+      const before = this.#durable;
+      if (this.#hasGathered && !(await this.#commit(this.#takeGroup()))) return;
+      if (this.#durable - before >= BUSY_RECORDS) await rest(BUSY_REST_MS);
+      if (this.#rotations.length > 0 && !this.#hasGathered) await this.#rotateNow();
     }
     this.#running = false;
   }
 
+  get #hasGathered(): boolean {
+    return this.#gathered.pos > GROUP_HEAD_BYTES;
+  }
+
   #takeGroup(): Group {
-    const bytes = this.#gathered.subarray(0, this.#gatheredBytes);
-    this.#gathered = Buffer.allocUnsafeSlow(Math.max(FIRST_GROUP_BYTES, bytes.length));
-    this.#gatheredBytes = 0;
-    return { bytes, last: this.#appended };
+    const writer = this.#gathered;
+    const { buffer, pos } = writer;
+    GROUP_MAGIC.copy(buffer, 0);
+    buffer.writeUInt32LE(pos - GROUP_HEAD_BYTES, 4);
+    buffer.writeUInt32LE(this.#syncedOffset, 12);
+    buffer.writeUInt32LE(crc32(buffer.subarray(CRC_FROM, pos)), 8);
+    this.#gathered = this.#spare ?? emptyGroup();
+    this.#spare = undefined;
+    return { writer, last: this.#appended };
   }
 
   /** False when the disk refused; the group is tried again later. */
   async #commit(group: Group): Promise<boolean> {
+    const { writer, last } = group;
+    const bytes = writer.buffer.subarray(0, writer.pos);
     try {
-      this.#file.write(group.bytes, this.#offset);
+      this.#file.write(bytes, this.#offset);
     } catch (error) {
       this.#refuse(group, asError(error));
       return false;
     }
     await this.#file.sync();
     fsyncs.value += 1;
-    logBytes.value += group.bytes.length;
+    logBytes.value += bytes.length;
     if (this.#refusing !== undefined) setTrouble("kvsvr", undefined);
     this.#refusing = undefined;
-    this.#offset += group.bytes.length;
+    this.#offset += bytes.length;
     this.#syncedOffset = this.#offset;
-    this.#durable = group.last;
+    this.#durable = last;
+    writer.pos = GROUP_HEAD_BYTES;
+    if (writer.buffer.length <= KEPT_GROUP_BYTES) this.#spare = writer;
     this.#answer();
     return true;
   }
@@ -219,7 +250,7 @@ export class Log {
     const waiters = this.#waiters;
     while (count < waiters.length && waiters[count]!.sequence <= this.#durable) count += 1;
     this.#waiters = waiters.slice(count);
-    for (let i = 0; i < count; i++) waiters[i]!.resolve();
+    for (let i = 0; i < count; i++) waiters[i]!.waiter.durable();
   }
 
   #refuse(group: Group, error: Error): void {
@@ -227,7 +258,7 @@ export class Log {
     setTrouble("kvsvr", `the disk takes no writes (${error.message})`);
     const waiters = this.#waiters;
     this.#waiters = [];
-    for (const waiter of waiters) waiter.reject(refused(error.message));
+    for (const { waiter } of waiters) waiter.refused(refused(error.message));
     for (const rotation of this.#rotations.splice(0)) rotation.reject(refused(error.message));
     this.#retry = setTimeout(() => {
       this.#commit(group).then(
@@ -254,6 +285,10 @@ export class Log {
       for (const rotation of rotations) rotation.reject(error);
     }
   }
+}
+
+function rest(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function refused(why: string): RpcError {
@@ -303,8 +338,8 @@ function replaySegment(bytes: Buffer, segment: number, replay: (payload: Buffer)
     );
   }
   let at = HEADER_BYTES;
-  for (let end = recordEnd(bytes, at); end !== undefined; end = recordEnd(bytes, at)) {
-    replay(bytes.subarray(at + RECORD_HEAD_BYTES, end));
+  for (let end = groupEnd(bytes, at); end !== undefined; end = groupEnd(bytes, at)) {
+    replayGroup(bytes.subarray(at + GROUP_HEAD_BYTES, end), replay);
     at = end;
   }
   if (at < bytes.length && syncedAfter(bytes, at) > at) {
@@ -313,25 +348,36 @@ function replaySegment(bytes: Buffer, segment: number, replay: (payload: Buffer)
   return at;
 }
 
-/** End of the record at `at`; undefined when there is no whole one. */
-function recordEnd(bytes: Buffer, at: number): number | undefined {
-  if (at + RECORD_HEAD_BYTES > bytes.length) return undefined;
-  const length = bytes.readUInt32LE(at);
-  const end = at + RECORD_HEAD_BYTES + length;
-  if (length > LOG_RECORD_BYTES_MAX || end > bytes.length) return undefined;
-  return crc32(bytes.subarray(at + 8, end)) === bytes.readUInt32LE(at + 4) ? end : undefined;
+function replayGroup(records: Buffer, replay: (payload: Buffer) => void): void {
+  for (let at = 0; at < records.length; ) {
+    const start = at + LENGTH_BYTES;
+    at = start + records.readUInt32LE(at);
+    replay(records.subarray(start, at));
+  }
 }
 
-/** The highest durable offset that any whole record after the broken place names. */
+/** End of the group at `at`; undefined when there is no whole one. */
+function groupEnd(bytes: Buffer, at: number): number | undefined {
+  if (at + GROUP_HEAD_BYTES > bytes.length) return undefined;
+  if (GROUP_MAGIC.compare(bytes, at, at + GROUP_MAGIC.length) !== 0) return undefined;
+  const end = at + GROUP_HEAD_BYTES + bytes.readUInt32LE(at + 4);
+  if (end > bytes.length) return undefined;
+  return crc32(bytes.subarray(at + CRC_FROM, end)) === bytes.readUInt32LE(at + 8) ? end : undefined;
+}
+
+/** The highest durable offset that any whole group after the broken place names. */
 function syncedAfter(bytes: Buffer, broken: number): number {
   let synced = 0;
-  for (let at = broken + 1; at + RECORD_HEAD_BYTES <= bytes.length; at++) {
-    let end = recordEnd(bytes, at);
-    while (end !== undefined) {
-      synced = Math.max(synced, bytes.readUInt32LE(at + 8));
-      at = end;
-      end = recordEnd(bytes, at);
-    }
+  for (let at = bytes.indexOf(GROUP_MAGIC, broken + 1); at >= 0; ) {
+    const end = groupEnd(bytes, at);
+    if (end !== undefined) synced = Math.max(synced, bytes.readUInt32LE(at + 12));
+    at = bytes.indexOf(GROUP_MAGIC, end ?? at + 1);
   }
   return synced;
+}
+
+function emptyGroup(): Writer {
+  const writer = new Writer(FIRST_GROUP_BYTES);
+  writer.pos = GROUP_HEAD_BYTES;
+  return writer;
 }

@@ -9,11 +9,13 @@
  * only after `durable(entry)`.
  */
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { encodeLogRecord } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { CHECKPOINT_CHUNK, CHECKPOINT_DIRTY_BYTES, CHECKPOINT_INTERVAL_MS } from "../limits.ts";
+import type { Queue } from "../proposals.ts";
 import {
   EMPTY_REGISTER,
   type Input,
@@ -21,11 +23,12 @@ import {
   type Step,
   step,
 } from "../protocol/register.ts";
+import { Dirty } from "./dirty.ts";
 import { type EngineEntry, type EngineRow, RecordDamaged, type StateEngine } from "./engine.ts";
 import type { Files } from "./files.ts";
-import { Log } from "./log.ts";
-import { keyOfRegisterKey, latin1, nameOfKey, registerKey } from "./record.ts";
-import { decodeInput, decodeRegister, encodeInput, encodeRegister } from "./stored-register.ts";
+import { Log, type Waiter } from "./log.ts";
+import { keyOfRegisterKey, latin1, nameOfKey, registerKey, slotGroup } from "./record.ts";
+import { decodeInput, decodeRegister, encodeRegister, logRecord } from "./stored-register.ts";
 import { TableRows } from "./table-rows.ts";
 
 /** Memory of an entry besides its value, estimated. */
@@ -43,15 +46,17 @@ export interface Entry {
   readonly name: string;
   readonly registerKey: Buffer;
   register: Register;
-  /** Rows newer than the engine's. */
-  readonly rows: TableRows;
+  /** Rows newer than the engine's; undefined when there never were any. */
+  rows: TableRows | undefined;
   /** Log sequence of the newest record about this key. */
   logged: number;
   dirty: boolean;
   /** Looked at since the last sweep of the cache. */
   used: boolean;
-  /** Users that need this very object to stay: proposals, checkpoints. */
+  /** Users that need this very object to stay: proposals, reads, checkpoints. */
   pins: number;
+  /** Writes that wait for this key, while there are any: proposals.ts's own. */
+  queue: Queue | undefined;
   bytes: number;
 }
 
@@ -67,8 +72,10 @@ export interface StateOptions {
 export class State {
   readonly #options: StateOptions;
   readonly #entries = new Map<string, Entry>();
-  #dirty = new Set<Entry>();
+  #dirty = new Dirty();
   #dirtyBytes = 0;
+  /** What the checkpoint under way has taken out of `#dirty`: newer than the engine's until it ends. */
+  #leaving: Dirty | undefined;
   #cachedBytes = 0;
   #log: Log | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -120,11 +127,12 @@ export class State {
       name,
       registerKey: own,
       register: stored === undefined ? EMPTY_REGISTER : decodeRegister(stored),
-      rows: new TableRows(),
+      rows: undefined,
       logged: 0,
       dirty: false,
       used: true,
       pins: 0,
+      queue: undefined,
       bytes: ENTRY_BYTES + (stored?.length ?? 0),
     };
     this.#entries.set(name, entry);
@@ -151,36 +159,43 @@ export class State {
       );
     }
     const taken = step(entry.register, input);
-    const record = taken.log ? encodeInput(entry.key, input) : undefined;
-    this.#apply(entry, taken, record?.length ?? NOTICE_BYTES);
-    if (record !== undefined) entry.logged = this.#openLog.append(record);
+    const log = this.#openLog;
+    let bytes = NOTICE_BYTES;
+    if (taken.log) {
+      bytes = log.append(encodeLogRecord, logRecord(entry.key, input));
+      entry.logged = log.appended;
+    }
+    this.#apply(entry, taken, bytes);
     return taken;
   }
 
-  /** Resolves when everything taken for this entry is on the disk. */
-  durable(entry: Entry): Promise<void> {
-    return this.#openLog.durable(entry.logged);
+  /** Tells the waiter when everything logged up to this sequence number is on the disk. */
+  whenDurable(logged: number, waiter: Waiter): void {
+    this.#openLog.wait(logged, waiter);
   }
 
-  isDurable(entry: Entry): boolean {
-    return entry.logged <= this.#openLog.durableThrough;
+  durable(logged: number): Promise<void> {
+    return this.#openLog.durable(logged);
+  }
+
+  isDurable(logged: number): boolean {
+    return logged <= this.#openLog.durableThrough;
   }
 
   #apply(entry: Entry, taken: Step, bytes: number): void {
     if (taken.register === entry.register) return;
     entry.register = taken.register;
-    for (const row of taken.rows) entry.rows.put(row);
-    if (!entry.dirty) {
-      entry.dirty = true;
-      this.#dirty.add(entry);
+    for (const row of taken.rows) {
+      entry.rows ??= new TableRows();
+      entry.rows.put(row);
     }
+    this.#dirty.add(entry);
     this.#dirtyBytes += bytes;
     if (this.#dirtyBytes > CHECKPOINT_DIRTY_BYTES) this.#checkpointSoon();
   }
 
   #replay(payload: Buffer): void {
-    // The segment's buffer must not stay in memory for the sake of one value.
-    const { key, input } = decodeInput(Buffer.from(payload));
+    const { key, input } = decodeInput(payload);
     const entry = this.entry(key);
     this.#apply(entry, step(entry.register, input), payload.length);
   }
@@ -188,7 +203,7 @@ export class State {
   #evict(): void {
     for (const [name, entry] of this.#entries) {
       if (this.#cachedBytes <= this.#options.cacheBytes * 0.9) return;
-      if (entry.dirty || entry.pins > 0 || !entry.rows.isEmpty) continue;
+      if (entry.dirty || entry.pins > 0 || entry.rows?.isEmpty === false) continue;
       if (entry.used) {
         entry.used = false;
         this.#entries.delete(name);
@@ -201,7 +216,7 @@ export class State {
   }
 
   row(entry: Entry, inner: Uint8Array): EngineRow | undefined {
-    const waiting = entry.rows.get(inner);
+    const waiting = entry.rows?.get(inner);
     if (waiting !== undefined) return waiting.deleted ? undefined : waiting;
     if (entry.register.heldVersion === 0) return undefined;
     const stored = this.#guarded(() => this.#options.engine.row(entry.registerKey, inner));
@@ -211,9 +226,9 @@ export class State {
   /** Rows above a version in the order of versions, deleted ones included. */
   *changes(entry: Entry, after: number): Iterable<EngineRow> {
     for (const row of this.#options.engine.changes(entry.registerKey, after)) {
-      if (entry.rows.get(row.row) === undefined) yield row;
+      if (entry.rows?.get(row.row) === undefined) yield row;
     }
-    yield* entry.rows.changes(after);
+    if (entry.rows !== undefined) yield* entry.rows.changes(after);
   }
 
   /** Present rows first <= key < end in key order, or reversed. */
@@ -221,7 +236,7 @@ export class State {
     entry: Entry,
     range: { first: Uint8Array; end: Uint8Array | undefined; reverse: boolean },
   ): Iterable<EngineRow> {
-    const waiting = entry.rows.range(range.first, range.end);
+    const waiting = entry.rows?.range(range.first, range.end) ?? [];
     if (range.reverse) waiting.reverse();
     const sign = range.reverse ? -1 : 1;
     let next = 0;
@@ -239,14 +254,20 @@ export class State {
 
   /** Keys above the cursor, in order, with their registers: from memory where newer. */
   list(after: Buffer | undefined, limit: number): { entryKey: Buffer; register: Register }[] {
-    const floor = after === undefined ? "" : latin1(after);
     const stored = this.#options.engine.keys(after, limit);
-    const through = stored.length < limit ? undefined : latin1(stored.at(-1)!.registerKey);
+    const last = stored.length < limit ? undefined : stored.at(-1)!.registerKey;
+    const floor = after === undefined ? "" : latin1(after);
+    const ceiling = last === undefined ? undefined : latin1(last);
     const found = new Map(stored.map((s) => [latin1(s.registerKey), decodeRegister(s.register)]));
-    for (const entry of this.#entries.values()) {
-      if (!entry.dirty && entry.pins === 0) continue;
-      const at = latin1(entry.registerKey);
-      if (at > floor && (through === undefined || at <= through)) found.set(at, entry.register);
+    const groups = {
+      first: after === undefined ? 0 : slotGroup(after),
+      last: last === undefined ? Number.POSITIVE_INFINITY : slotGroup(last),
+    };
+    for (const newer of [this.#leaving, this.#dirty]) {
+      for (const entry of newer?.within(groups.first, groups.last) ?? []) {
+        const at = latin1(entry.registerKey);
+        if (at > floor && (ceiling === undefined || at <= ceiling)) found.set(at, entry.register);
+      }
     }
     const inOrder = [...found.keys()].sort().slice(0, limit);
     return inOrder.map((at) => ({ entryKey: Buffer.from(at, "latin1"), register: found.get(at)! }));
@@ -260,13 +281,16 @@ export class State {
       )
       .finally(() => {
         this.#checkpoint = undefined;
+        this.#leaving = undefined;
       });
   }
 
   async #writeCheckpoint(): Promise<void> {
     const closed = await this.#openLog.rotate();
-    const entries = [...this.#dirty];
-    this.#dirty = new Set();
+    // By slot: neighbours in the engine share its pages, and each page is rewritten once.
+    this.#leaving = this.#dirty;
+    const entries = this.#leaving.inOrder();
+    this.#dirty = new Dirty();
     this.#dirtyBytes = 0;
     for (let at = 0; at < entries.length; ) {
       const chunk = takeChunk(entries, at);
@@ -294,18 +318,17 @@ export class State {
       const register = encodeRegister(entry.register);
       this.#cachedBytes += ENTRY_BYTES + register.length - entry.bytes;
       entry.bytes = ENTRY_BYTES + register.length;
-      return { registerKey: entry.registerKey, register, rows: entry.rows.all() };
+      return { registerKey: entry.registerKey, register, rows: entry.rows?.all() ?? [] };
     });
     try {
       await this.#options.engine.commit(batch);
-      for (const [i, entry] of entries.entries()) entry.rows.forgetThrough(through[i]!);
+      for (const [i, entry] of entries.entries()) entry.rows?.forgetThrough(through[i]!);
     } finally {
       for (const entry of entries) entry.pins -= 1;
     }
   }
 
   #keepDirty(entry: Entry): void {
-    entry.dirty = true;
     this.#dirty.add(entry);
     this.#dirtyBytes += entry.bytes;
   }
@@ -325,7 +348,7 @@ function takeChunk(entries: readonly Entry[], at: number): Entry[] {
   let records = 0;
   let end = at;
   while (end < entries.length && records < CHECKPOINT_CHUNK) {
-    records += 1 + entries[end]!.rows.size;
+    records += 1 + (entries[end]!.rows?.size ?? 0);
     end += 1;
   }
   return entries.slice(at, end);

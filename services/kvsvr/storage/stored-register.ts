@@ -1,15 +1,15 @@
-/** Registers to bytes and back (protos/tricampus/kv/v1/storage.proto). */
+/** Registers and inputs to bytes and back (protos/tricampus/kv/v1/storage.proto). */
 
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
   decodeLogRecord,
   decodeStoredRegister,
-  encodeLogRecord,
   encodeStoredRegister,
   type LogRecord,
 } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
-import { fromBytes, toBytes } from "../../svrkit/codec.ts";
+import { CodecError, fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
 import { NO_BALLOT, NO_OWNER } from "../protocol/ballot.ts";
+import { openDecision } from "../protocol/decision.ts";
 import { NO_OPERATIONS } from "../protocol/operations.ts";
 import type { Held, Input, Register } from "../protocol/register.ts";
 
@@ -23,9 +23,9 @@ export function encodeRegister(register: Register): Buffer {
     heldDigest: register.heldDigest,
     promised: register.promised,
     acceptedBallot: accepted?.ballot,
-    accepted: accepted?.decision,
+    accepted: accepted?.decision.bytes ?? NO_BYTES,
     held: storedHeld(held),
-    loose: [...register.loose],
+    loose: register.loose.map((decision) => decision.bytes),
   });
 }
 
@@ -34,7 +34,7 @@ function storedHeld(held: Held) {
     case "none":
       return undefined;
     case "key":
-      return { case: "key" as const, value: held.state };
+      return { case: "key" as const, value: held.decision.bytes };
     case "table":
       return {
         case: "table" as const,
@@ -52,58 +52,60 @@ export function decodeRegister(bytes: Uint8Array): Register {
     held: heldOf(s.held),
     promised: s.promised ?? NO_BALLOT,
     accepted:
-      s.accepted === undefined
+      s.accepted.length === 0
         ? undefined
-        : { ballot: s.acceptedBallot ?? NO_BALLOT, decision: s.accepted },
-    loose: s.loose,
+        : { ballot: s.acceptedBallot ?? NO_BALLOT, decision: openDecision(s.accepted) },
+    loose: s.loose.map(openDecision),
   };
 }
 
 function heldOf(held: ReturnType<typeof decodeStoredRegister>["held"]): Held {
   switch (held?.case) {
-    case "key":
-      return { model: "key", state: held.value };
-    case "table":
-      return {
-        model: "table",
-        lastNumber: held.value.lastNumber,
-        operations: held.value.operations ?? NO_OPERATIONS,
-      };
+    case "key": {
+      const decision = openDecision(held.value);
+      if (decision.model !== "key") throw new CodecError("a key's register holds a table's change");
+      return { model: "key", decision };
+    }
+    case "table": {
+      const { kept, forgottenMs } = held.value.operations ?? NO_OPERATIONS;
+      const operations = { kept: Uint8Array.from(kept), forgottenMs };
+      return { model: "table", lastNumber: held.value.lastNumber, operations };
+    }
     default:
       return { model: "none" };
   }
 }
 
 /** An input as the log keeps it. */
-export function encodeInput(key: Key, input: Input): Buffer {
-  return toBytes(encodeLogRecord, { key, input: loggedInput(input) });
-}
-
-function loggedInput(input: Input): LogRecord["input"] {
+export function logRecord(key: Key, input: Input): LogRecord {
   switch (input.kind) {
     case "prepare": {
       const { version, ballot, baseDigest } = input;
-      return { case: "promise", value: { version, ballot, baseDigest } };
+      return { key, input: { case: "promise", value: { version, ballot, baseDigest } } };
     }
     case "accept": {
       const { ballot, decision, baseDigest } = input;
-      return { case: "acceptance", value: { ballot, decision, baseDigest } };
+      const value = { ballot, decision: decision.bytes, baseDigest };
+      return { key, input: { case: "acceptance", value } };
     }
     case "notice":
-      return { case: "notice", value: { version: input.version, digest: input.digest } };
+      return {
+        key,
+        input: { case: "notice", value: { version: input.version, digest: input.digest } },
+      };
     case "learn":
-      return { case: "learned", value: { decision: input.decision, baseDigest: input.baseDigest } };
+      return { key, input: { case: "learned", value: input.decision.bytes } };
     case "fetched":
-      return { case: "fetched", value: input.reply };
+      return { key, input: { case: "fetched", value: input.reply } };
   }
 }
 
-/** The logged input; its values are views into `bytes`. */
+/** The logged input; keys and rows are views into `bytes`. */
 export function decodeInput(bytes: Uint8Array): { key: Key; input: Input } {
-  const record = fromBytes(decodeLogRecord, bytes);
-  if (record.key === undefined || record.input === undefined)
-    throw new Error("a log record names no key or input");
-  return { key: record.key, input: inputOf(record.input) };
+  const { key, input } = fromBytes(decodeLogRecord, bytes);
+  if (key === undefined || input === undefined)
+    throw new CodecError("a log record names no key or input");
+  return { key, input: inputOf(input) };
 }
 
 function inputOf(logged: NonNullable<LogRecord["input"]>): Input {
@@ -111,28 +113,14 @@ function inputOf(logged: NonNullable<LogRecord["input"]>): Input {
     case "promise":
       return { kind: "prepare", ...logged.value, ballot: logged.value.ballot ?? NO_BALLOT };
     case "acceptance": {
-      const { ballot, decision, baseDigest } = logged.value;
-      return {
-        kind: "accept",
-        ballot: ballot ?? NO_BALLOT,
-        decision: present(decision),
-        baseDigest,
-      };
+      const { ballot = NO_BALLOT, decision, baseDigest } = logged.value;
+      return { kind: "accept", ballot, decision: openDecision(decision), baseDigest };
     }
     case "notice":
       return { kind: "notice", ...logged.value };
     case "learned":
-      return {
-        kind: "learn",
-        decision: present(logged.value.decision),
-        baseDigest: logged.value.baseDigest,
-      };
+      return { kind: "learn", decision: openDecision(logged.value) };
     case "fetched":
       return { kind: "fetched", reply: logged.value };
   }
-}
-
-function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("a log record has no decision");
-  return value;
 }

@@ -25,6 +25,8 @@ interface Running {
 
 export interface TestCluster {
   readonly kv: KvClient;
+  /** The replicas in the order of their numbers. */
+  readonly addresses: readonly ServiceAddress[];
   readonly dirs: readonly string[];
   replica(number: number): OpenReplica;
   stop(number: number): Promise<void>;
@@ -58,6 +60,7 @@ export async function startCluster(
   const kv = new KvClient(client.callee("kvsvr", addresses, { caller: "test" }));
   return {
     kv,
+    addresses,
     dirs,
     replica: (number) => running[number]!.opened,
     stop,

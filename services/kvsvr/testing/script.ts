@@ -15,9 +15,9 @@
  *   restart R           R starts again: same disk, higher incarnation
  *   show                all three registers
  */
-import type { Ballot, Decision, Owner } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import type { Ballot, Owner } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { NO_BALLOT } from "../protocol/ballot.ts";
-import { withDigest } from "../protocol/digest.ts";
+import { type Decision, sealDecision } from "../protocol/decision.ts";
 import { type Answer, chooseWay, judge, valueToFinish } from "../protocol/proposer.ts";
 import { judgeRead, viewOf } from "../protocol/read.ts";
 import { EMPTY_REGISTER, type Input, type Register, step } from "../protocol/register.ts";
@@ -53,11 +53,7 @@ export class ScriptedKey {
       case "notice":
         return this.#take(p, this.#notice(r));
       case "learn":
-        return this.#take(p, {
-          kind: "learn",
-          decision: this.#attempt(r).decision!,
-          baseDigest: 0,
-        });
+        return this.#take(p, { kind: "learn", decision: this.#attempt(r).decision! });
       case "fetch":
         return this.#fetch(r, p);
       case "read":
@@ -120,12 +116,7 @@ export class ScriptedKey {
     const found = valueToFinish(attempt.answers);
     const state = { deleted: false, value: Buffer.from(value), operations: undefined };
     const { version } = attempt;
-    const own = withDigest({
-      version,
-      owner: this.#self(r),
-      digest: 0,
-      body: { case: "key", value: state },
-    });
+    const own = sealDecision(version, this.#self(r), { case: "key", value: state });
     attempt.decision = found ?? own;
     attempt.answers = [undefined, undefined, undefined];
     return `accept version ${version} ballot ${show(attempt.ballot)} ${describe(attempt.decision)}`;
@@ -175,7 +166,7 @@ export class ScriptedKey {
   #fetch(r: number, p: number): string {
     const { known, held, heldVersion, heldDigest } = this.#registers[p]!;
     if (held.model !== "key") return "nothing to fetch";
-    const body = { case: "key" as const, value: held.state };
+    const body = { case: "decision" as const, value: held.decision.bytes };
     const reply = {
       version: heldVersion,
       digest: heldDigest,
@@ -196,7 +187,7 @@ export class ScriptedKey {
   #show(replica: number): string {
     const { known, heldVersion, held, promised, accepted } = this.#registers[replica]!;
     const value =
-      held.model === "key" ? `"${Buffer.from(held.state.value).toString()}"` : "nothing";
+      held.model === "key" ? `"${Buffer.from(held.decision.key.value).toString()}"` : "nothing";
     const parts = [`replica ${replica}: knows ${known.version}, holds ${heldVersion} ${value}`];
     if (promised.proposer !== 0) parts.push(`promised ${show(promised)}`);
     if (accepted !== undefined)
@@ -211,7 +202,6 @@ function show(ballot: Ballot): string {
 }
 
 function describe(decision: Decision): string {
-  const value =
-    decision.body?.case === "key" ? Buffer.from(decision.body.value.value).toString() : "?";
-  return `"${value}" of ${decision.owner?.replica}/${decision.owner?.incarnation}`;
+  const value = decision.model === "key" ? Buffer.from(decision.key.value).toString() : "?";
+  return `"${value}" of ${decision.owner.replica}/${decision.owner.incarnation}`;
 }

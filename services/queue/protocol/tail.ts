@@ -9,6 +9,7 @@
  */
 import assert from "node:assert";
 import type { Epoch, LogEntry } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import { compareEpochs, NO_EPOCH } from "./epoch.ts";
 
 export interface FenceAnswer {
@@ -54,8 +55,6 @@ export function planTail(answers: readonly FenceAnswer[]): Tail {
 function isNewer(a: LogEntry, b: LogEntry): boolean {
   return compareEpochs(a.epoch ?? NO_EPOCH, b.epoch ?? NO_EPOCH) > 0;
 }
-
-const NO_BYTES = new Uint8Array(0);
 
 function voidEntry(slot: number): LogEntry {
   return { slot, epoch: undefined, void: true, payload: NO_BYTES, id: NO_BYTES };

@@ -6,7 +6,7 @@
 // WebSocket (ClientFrame) and over HTTP: POST /v1/<Service>/<Method> with the request as JSON.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 
 /**
@@ -148,7 +148,7 @@ export function encodeLoginReply(w: Writer, m: LoginReply): void {
 export function decodeLoginReply(r: Reader, end: number): LoginReply {
   const m: LoginReply = {
     userId: "",
-    ticket: new Uint8Array(0),
+    ticket: NO_BYTES,
     expiresAtMs: 0,
   };
   while (r.pos < end) {

@@ -5,7 +5,7 @@
 // Frames of the long connection: one WebSocket message is one frame, binary.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
 
 /**
@@ -103,8 +103,8 @@ export function encodeAttach(w: Writer, m: Attach): void {
 
 export function decodeAttach(r: Reader, end: number): Attach {
   const m: Attach = {
-    ticket: new Uint8Array(0),
-    snapshot: new Uint8Array(0),
+    ticket: NO_BYTES,
+    snapshot: NO_BYTES,
     wantPush: false,
   };
   while (r.pos < end) {
@@ -156,7 +156,7 @@ export function encodeRequest(w: Writer, m: Request): void {
 export function decodeRequest(r: Reader, end: number): Request {
   const m: Request = {
     method: "",
-    body: new Uint8Array(0),
+    body: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -483,7 +483,7 @@ export function decodePush(r: Reader, end: number): Push {
   const m: Push = {
     version: 0,
     messages: [],
-    snapshot: new Uint8Array(0),
+    snapshot: NO_BYTES,
     follows: 0,
   };
   while (r.pos < end) {

@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 
 /**
@@ -42,7 +42,7 @@ export function encodeSyncRequest(w: Writer, m: SyncRequest): void {
 
 export function decodeSyncRequest(r: Reader, end: number): SyncRequest {
   const m: SyncRequest = {
-    snapshot: new Uint8Array(0),
+    snapshot: NO_BYTES,
     limit: 0,
   };
   while (r.pos < end) {
@@ -102,7 +102,7 @@ export function encodeSyncReply(w: Writer, m: SyncReply): void {
 export function decodeSyncReply(r: Reader, end: number): SyncReply {
   const m: SyncReply = {
     messages: [],
-    snapshot: new Uint8Array(0),
+    snapshot: NO_BYTES,
     more: false,
     version: 0,
   };

@@ -5,7 +5,7 @@
 // Data access for accounts: the only door to the account keyspace.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 
 /**
@@ -109,7 +109,7 @@ export function decodeAccountRecord(r: Reader, end: number): AccountRecord {
   const m: AccountRecord = {
     name: "",
     userId: "",
-    password: new Uint8Array(0),
+    password: NO_BYTES,
     createdAtMs: 0,
   };
   while (r.pos < end) {

@@ -5,7 +5,7 @@
 // KVSvr's client side: two models over keys, both linearizable at any replica.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 
 /**
@@ -59,7 +59,7 @@ export function encodeKey(w: Writer, m: Key): void {
 export function decodeKey(r: Reader, end: number): Key {
   const m: Key = {
     keyspace: 0,
-    key: new Uint8Array(0),
+    key: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -152,7 +152,7 @@ export function encodeGetReply(w: Writer, m: GetReply): void {
 export function decodeGetReply(r: Reader, end: number): GetReply {
   const m: GetReply = {
     found: false,
-    value: new Uint8Array(0),
+    value: NO_BYTES,
     version: 0,
   };
   while (r.pos < end) {
@@ -416,7 +416,7 @@ export function encodeMarkGuard(w: Writer, m: MarkGuard): void {
 
 export function decodeMarkGuard(r: Reader, end: number): MarkGuard {
   const m: MarkGuard = {
-    name: new Uint8Array(0),
+    name: NO_BYTES,
     from: 0,
     to: 0,
     allowSkip: false,
@@ -471,7 +471,7 @@ export function encodeRowGuard(w: Writer, m: RowGuard): void {
 
 export function decodeRowGuard(r: Reader, end: number): RowGuard {
   const m: RowGuard = {
-    row: new Uint8Array(0),
+    row: NO_BYTES,
     version: 0,
   };
   while (r.pos < end) {
@@ -572,8 +572,8 @@ export function encodeRow(w: Writer, m: Row): void {
 
 export function decodeRow(r: Reader, end: number): Row {
   const m: Row = {
-    row: new Uint8Array(0),
-    value: new Uint8Array(0),
+    row: NO_BYTES,
+    value: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -623,9 +623,9 @@ export function encodeAppend(w: Writer, m: Append): void {
 
 export function decodeAppend(r: Reader, end: number): Append {
   const m: Append = {
-    id: new Uint8Array(0),
-    prefix: new Uint8Array(0),
-    value: new Uint8Array(0),
+    id: NO_BYTES,
+    prefix: NO_BYTES,
+    value: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -809,7 +809,7 @@ export function encodeOperationResult(w: Writer, m: OperationResult): void {
 export function decodeOperationResult(r: Reader, end: number): OperationResult {
   const m: OperationResult = {
     existed: false,
-    value: new Uint8Array(0),
+    value: NO_BYTES,
     number: 0,
   };
   while (r.pos < end) {
@@ -881,30 +881,28 @@ export function decodeFailedGuard(r: Reader, end: number): FailedGuard {
 }
 
 /**
- * Changes of several tables, each on its own: one reply a change, in order.
- *
- * @generated from message tricampus.kv.v1.ChangeBatchRequest
+ * @generated from message tricampus.kv.v1.BatchRequest
  */
-export interface ChangeBatchRequest {
+export interface BatchRequest {
   /**
-   * @generated from field: repeated tricampus.kv.v1.ChangeRequest changes = 1;
+   * @generated from field: repeated tricampus.kv.v1.BatchItem items = 1;
    */
-  changes: ChangeRequest[];
+  items: BatchItem[];
 }
 
-export function encodeChangeBatchRequest(w: Writer, m: ChangeBatchRequest): void {
-  for (const x of m.changes) { { w.tag(10); const at = w.fork(); encodeChangeRequest(w, x); w.join(at); } }
+export function encodeBatchRequest(w: Writer, m: BatchRequest): void {
+  for (const x of m.items) { { w.tag(10); const at = w.fork(); encodeBatchItem(w, x); w.join(at); } }
 }
 
-export function decodeChangeBatchRequest(r: Reader, end: number): ChangeBatchRequest {
-  const m: ChangeBatchRequest = {
-    changes: [],
+export function decodeBatchRequest(r: Reader, end: number): BatchRequest {
+  const m: BatchRequest = {
+    items: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
-        m.changes.push(decodeChangeRequest(r, r.message()));
+        m.items.push(decodeBatchItem(r, r.message()));
         break;
       }
       default:
@@ -916,28 +914,93 @@ export function decodeChangeBatchRequest(r: Reader, end: number): ChangeBatchReq
 }
 
 /**
- * @generated from message tricampus.kv.v1.ChangeBatchReply
+ * Each item stands for a call of its own.
+ *
+ * @generated from message tricampus.kv.v1.BatchItem
  */
-export interface ChangeBatchReply {
+export interface BatchItem {
   /**
-   * @generated from field: repeated tricampus.kv.v1.ChangeOutcome outcomes = 1;
+   * @generated from field: bytes operation_id = 1;
    */
-  outcomes: ChangeOutcome[];
+  operationId: Uint8Array;
+  /**
+   * @generated from oneof tricampus.kv.v1.BatchItem.item
+   */
+  item: { case: "get"; value: GetRequest } | { case: "write"; value: WriteRequest } | { case: "change"; value: ChangeRequest } | undefined;
 }
 
-export function encodeChangeBatchReply(w: Writer, m: ChangeBatchReply): void {
-  for (const x of m.outcomes) { { w.tag(10); const at = w.fork(); encodeChangeOutcome(w, x); w.join(at); } }
+export function encodeBatchItem(w: Writer, m: BatchItem): void {
+  if (m.operationId.length > 0) { w.tag(10); w.bytes(m.operationId); }
+  switch (m.item?.case) {
+    case "get":
+      { w.tag(18); const at = w.fork(); encodeGetRequest(w, m.item.value); w.join(at); }
+      break;
+    case "write":
+      { w.tag(26); const at = w.fork(); encodeWriteRequest(w, m.item.value); w.join(at); }
+      break;
+    case "change":
+      { w.tag(34); const at = w.fork(); encodeChangeRequest(w, m.item.value); w.join(at); }
+      break;
+  }
 }
 
-export function decodeChangeBatchReply(r: Reader, end: number): ChangeBatchReply {
-  const m: ChangeBatchReply = {
+export function decodeBatchItem(r: Reader, end: number): BatchItem {
+  const m: BatchItem = {
+    operationId: NO_BYTES,
+    item: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.operationId = r.bytes();
+        break;
+      }
+      case 18: {
+        m.item = { case: "get", value: decodeGetRequest(r, r.message()) };
+        break;
+      }
+      case 26: {
+        m.item = { case: "write", value: decodeWriteRequest(r, r.message()) };
+        break;
+      }
+      case 34: {
+        m.item = { case: "change", value: decodeChangeRequest(r, r.message()) };
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * One outcome an item, in order.
+ *
+ * @generated from message tricampus.kv.v1.BatchReply
+ */
+export interface BatchReply {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.BatchOutcome outcomes = 1;
+   */
+  outcomes: BatchOutcome[];
+}
+
+export function encodeBatchReply(w: Writer, m: BatchReply): void {
+  for (const x of m.outcomes) { { w.tag(10); const at = w.fork(); encodeBatchOutcome(w, x); w.join(at); } }
+}
+
+export function decodeBatchReply(r: Reader, end: number): BatchReply {
+  const m: BatchReply = {
     outcomes: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
-        m.outcomes.push(decodeChangeOutcome(r, r.message()));
+        m.outcomes.push(decodeBatchOutcome(r, r.message()));
         break;
       }
       default:
@@ -949,39 +1012,60 @@ export function decodeChangeBatchReply(r: Reader, end: number): ChangeBatchReply
 }
 
 /**
- * @generated from message tricampus.kv.v1.ChangeOutcome
+ * @generated from message tricampus.kv.v1.BatchOutcome
  */
-export interface ChangeOutcome {
+export interface BatchOutcome {
   /**
-   * @generated from oneof tricampus.kv.v1.ChangeOutcome.outcome
+   * @generated from oneof tricampus.kv.v1.BatchOutcome.outcome
    */
-  outcome: { case: "reply"; value: ChangeReply } | { case: "failure"; value: ChangeFailure } | undefined;
+  outcome: { case: "get"; value: GetReply } | { case: "write"; value: WriteReply } | { case: "change"; value: ChangeReply } | { case: "failure"; value: BatchFailure } | { case: "underWay"; value: boolean } | undefined;
 }
 
-export function encodeChangeOutcome(w: Writer, m: ChangeOutcome): void {
+export function encodeBatchOutcome(w: Writer, m: BatchOutcome): void {
   switch (m.outcome?.case) {
-    case "reply":
-      { w.tag(10); const at = w.fork(); encodeChangeReply(w, m.outcome.value); w.join(at); }
+    case "get":
+      { w.tag(10); const at = w.fork(); encodeGetReply(w, m.outcome.value); w.join(at); }
+      break;
+    case "write":
+      { w.tag(18); const at = w.fork(); encodeWriteReply(w, m.outcome.value); w.join(at); }
+      break;
+    case "change":
+      { w.tag(26); const at = w.fork(); encodeChangeReply(w, m.outcome.value); w.join(at); }
       break;
     case "failure":
-      { w.tag(18); const at = w.fork(); encodeChangeFailure(w, m.outcome.value); w.join(at); }
+      { w.tag(34); const at = w.fork(); encodeBatchFailure(w, m.outcome.value); w.join(at); }
+      break;
+    case "underWay":
+      w.tag(40); w.bool(m.outcome.value);
       break;
   }
 }
 
-export function decodeChangeOutcome(r: Reader, end: number): ChangeOutcome {
-  const m: ChangeOutcome = {
+export function decodeBatchOutcome(r: Reader, end: number): BatchOutcome {
+  const m: BatchOutcome = {
     outcome: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
-        m.outcome = { case: "reply", value: decodeChangeReply(r, r.message()) };
+        m.outcome = { case: "get", value: decodeGetReply(r, r.message()) };
         break;
       }
       case 18: {
-        m.outcome = { case: "failure", value: decodeChangeFailure(r, r.message()) };
+        m.outcome = { case: "write", value: decodeWriteReply(r, r.message()) };
+        break;
+      }
+      case 26: {
+        m.outcome = { case: "change", value: decodeChangeReply(r, r.message()) };
+        break;
+      }
+      case 34: {
+        m.outcome = { case: "failure", value: decodeBatchFailure(r, r.message()) };
+        break;
+      }
+      case 40: {
+        m.outcome = { case: "underWay", value: r.bool() };
         break;
       }
       default:
@@ -993,10 +1077,12 @@ export function decodeChangeOutcome(r: Reader, end: number): ChangeOutcome {
 }
 
 /**
- * @generated from message tricampus.kv.v1.ChangeFailure
+ * @generated from message tricampus.kv.v1.BatchFailure
  */
-export interface ChangeFailure {
+export interface BatchFailure {
   /**
+   * A code of services/svrkit/errors.ts.
+   *
    * @generated from field: uint32 code = 1;
    */
   code: number;
@@ -1006,13 +1092,13 @@ export interface ChangeFailure {
   message: string;
 }
 
-export function encodeChangeFailure(w: Writer, m: ChangeFailure): void {
+export function encodeBatchFailure(w: Writer, m: BatchFailure): void {
   if (m.code !== 0) { w.tag(8); w.uint32(m.code); }
   if (m.message.length > 0) { w.tag(18); w.string(m.message); }
 }
 
-export function decodeChangeFailure(r: Reader, end: number): ChangeFailure {
-  const m: ChangeFailure = {
+export function decodeBatchFailure(r: Reader, end: number): BatchFailure {
+  const m: BatchFailure = {
     code: 0,
     message: "",
   };
@@ -1202,8 +1288,8 @@ export function encodeVersionedRow(w: Writer, m: VersionedRow): void {
 
 export function decodeVersionedRow(r: Reader, end: number): VersionedRow {
   const m: VersionedRow = {
-    row: new Uint8Array(0),
-    value: new Uint8Array(0),
+    row: NO_BYTES,
+    value: NO_BYTES,
     version: 0,
     deleted: false,
   };
@@ -1280,8 +1366,8 @@ export function encodeScanRowsRequest(w: Writer, m: ScanRowsRequest): void {
 export function decodeScanRowsRequest(r: Reader, end: number): ScanRowsRequest {
   const m: ScanRowsRequest = {
     key: undefined,
-    first: new Uint8Array(0),
-    end: new Uint8Array(0),
+    first: NO_BYTES,
+    end: NO_BYTES,
     limit: 0,
     level: 0,
     reverse: false,
@@ -1520,10 +1606,10 @@ export function decodeScanChangesReply(r: Reader, end: number): ScanChangesReply
 
 /** tricampus.kv.v1.Kv */
 export const Kv = {
+  batch: defineMethod<BatchRequest, BatchReply>("tricampus.kv.v1.Kv/Batch", encodeBatchRequest, decodeBatchRequest, encodeBatchReply, decodeBatchReply),
   get: defineMethod<GetRequest, GetReply>("tricampus.kv.v1.Kv/Get", encodeGetRequest, decodeGetRequest, encodeGetReply, decodeGetReply),
   write: defineMethod<WriteRequest, WriteReply>("tricampus.kv.v1.Kv/Write", encodeWriteRequest, decodeWriteRequest, encodeWriteReply, decodeWriteReply),
   change: defineMethod<ChangeRequest, ChangeReply>("tricampus.kv.v1.Kv/Change", encodeChangeRequest, decodeChangeRequest, encodeChangeReply, decodeChangeReply),
-  changeBatch: defineMethod<ChangeBatchRequest, ChangeBatchReply>("tricampus.kv.v1.Kv/ChangeBatch", encodeChangeBatchRequest, decodeChangeBatchRequest, encodeChangeBatchReply, decodeChangeBatchReply),
   getRows: defineMethod<GetRowsRequest, GetRowsReply>("tricampus.kv.v1.Kv/GetRows", encodeGetRowsRequest, decodeGetRowsRequest, encodeGetRowsReply, decodeGetRowsReply),
   scanRows: defineMethod<ScanRowsRequest, ScanRowsReply>("tricampus.kv.v1.Kv/ScanRows", encodeScanRowsRequest, decodeScanRowsRequest, encodeScanRowsReply, decodeScanRowsReply),
   scanChanges: defineMethod<ScanChangesRequest, ScanChangesReply>("tricampus.kv.v1.Kv/ScanChanges", encodeScanChangesRequest, decodeScanChangesRequest, encodeScanChangesReply, decodeScanChangesReply),

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/kv.proto.
  */
 export const file_tricampus_kv_v1_kv: GenFile = /*@__PURE__*/
-  fileDesc("Chh0cmljYW1wdXMva3YvdjEva3YucHJvdG8SD3RyaWNhbXB1cy5rdi52MSI/CgNLZXkSKwoIa2V5c3BhY2UYASABKA4yGS50cmljYW1wdXMua3YudjEuS2V5c3BhY2USCwoDa2V5GAIgASgMIlYKCkdldFJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIlCgVsZXZlbBgCIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCI5CghHZXRSZXBseRINCgVmb3VuZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIPCgd2ZXJzaW9uGAMgASgEIo8BCgxXcml0ZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgNwdXQYAiABKAxIABIQCgZkZWxldGUYAyABKAhIABIdChBleHBlY3RlZF92ZXJzaW9uGAQgASgESAGIAQFCBwoFd3JpdGVCEwoRX2V4cGVjdGVkX3ZlcnNpb24iLgoKV3JpdGVSZXBseRIPCgdhcHBsaWVkGAEgASgIEg8KB3ZlcnNpb24YAiABKAQiaAoLVGFibGVDaGFuZ2USJgoGZ3VhcmRzGAEgAygLMhYudHJpY2FtcHVzLmt2LnYxLkd1YXJkEjEKCm9wZXJhdGlvbnMYAiADKAsyHS50cmljYW1wdXMua3YudjEuUm93T3BlcmF0aW9uImYKBUd1YXJkEioKBG1hcmsYASABKAsyGi50cmljYW1wdXMua3YudjEuTWFya0d1YXJkSAASKAoDcm93GAIgASgLMhkudHJpY2FtcHVzLmt2LnYxLlJvd0d1YXJkSABCBwoFZ3VhcmQiRwoJTWFya0d1YXJkEgwKBG5hbWUYASABKAwSDAoEZnJvbRgCIAEoBBIKCgJ0bxgDIAEoBBISCgphbGxvd19za2lwGAQgASgIIigKCFJvd0d1YXJkEgsKA3JvdxgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEIrIBCgxSb3dPcGVyYXRpb24SJgoGdXBzZXJ0GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLlJvd0gAEjAKEGluc2VydF9pZl9hYnNlbnQYAiABKAsyFC50cmljYW1wdXMua3YudjEuUm93SAASEAoGZGVsZXRlGAMgASgMSAASKQoGYXBwZW5kGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkFwcGVuZEgAQgsKCW9wZXJhdGlvbiIhCgNSb3cSCwoDcm93GAEgASgMEg0KBXZhbHVlGAIgASgMIjMKBkFwcGVuZBIKCgJpZBgBIAEoDBIOCgZwcmVmaXgYAiABKAwSDQoFdmFsdWUYAyABKAwiYAoNQ2hhbmdlUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EiwKBmNoYW5nZRgCIAEoCzIcLnRyaWNhbXB1cy5rdi52MS5UYWJsZUNoYW5nZSKlAQoLQ2hhbmdlUmVwbHkSDwoHYXBwbGllZBgBIAEoCBIPCgd2ZXJzaW9uGAIgASgEEg0KBWFsb25lGAMgASgIEjEKB3Jlc3VsdHMYBCADKAsyIC50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uUmVzdWx0EjIKDGZhaWxlZF9ndWFyZBgFIAEoCzIcLnRyaWNhbXB1cy5rdi52MS5GYWlsZWRHdWFyZCJBCg9PcGVyYXRpb25SZXN1bHQSDwoHZXhpc3RlZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIOCgZudW1iZXIYAyABKAQiLAoLRmFpbGVkR3VhcmQSDQoFaW5kZXgYASABKA0SDgoGYWN0dWFsGAIgASgEIkUKEkNoYW5nZUJhdGNoUmVxdWVzdBIvCgdjaGFuZ2VzGAEgAygLMh4udHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcXVlc3QiRAoQQ2hhbmdlQmF0Y2hSZXBseRIwCghvdXRjb21lcxgBIAMoCzIeLnRyaWNhbXB1cy5rdi52MS5DaGFuZ2VPdXRjb21lInwKDUNoYW5nZU91dGNvbWUSLQoFcmVwbHkYASABKAsyHC50cmljYW1wdXMua3YudjEuQ2hhbmdlUmVwbHlIABIxCgdmYWlsdXJlGAIgASgLMh4udHJpY2FtcHVzLmt2LnYxLkNoYW5nZUZhaWx1cmVIAEIJCgdvdXRjb21lIi4KDUNoYW5nZUZhaWx1cmUSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJIncKDkdldFJvd3NSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSDAoEcm93cxgCIAMoDBINCgVtYXJrcxgDIAMoDBIlCgVsZXZlbBgEIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCJwCgxHZXRSb3dzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIrCgRyb3dzGAIgAygLMh0udHJpY2FtcHVzLmt2LnYxLlZlcnNpb25lZFJvdxINCgVtYXJrcxgDIAMoBBITCgtsYXN0X251bWJlchgEIAEoBCJMCgxWZXJzaW9uZWRSb3cSCwoDcm93GAEgASgMEg0KBXZhbHVlGAIgASgMEg8KB3ZlcnNpb24YAyABKAQSDwoHZGVsZXRlZBgEIAEoCCKXAQoPU2NhblJvd3NSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSDQoFZmlyc3QYAiABKAwSCwoDZW5kGAMgASgMEg0KBWxpbWl0GAQgASgNEiUKBWxldmVsGAUgASgOMhYudHJpY2FtcHVzLmt2LnYxLkxldmVsEg8KB3JldmVyc2UYBiABKAgicAoNU2NhblJvd3NSZXBseRIPCgd2ZXJzaW9uGAEgASgEEisKBHJvd3MYAiADKAsyHS50cmljYW1wdXMua3YudjEuVmVyc2lvbmVkUm93EgwKBG1vcmUYAyABKAgSEwoLbGFzdF9udW1iZXIYBCABKAQihAEKElNjYW5DaGFuZ2VzUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SJQoFbGV2ZWwYBCABKA4yFi50cmljYW1wdXMua3YudjEuTGV2ZWwidwoQU2NhbkNoYW5nZXNSZXBseRIPCgd2ZXJzaW9uGAEgASgEEisKBHJvd3MYAiADKAsyHS50cmljYW1wdXMua3YudjEuVmVyc2lvbmVkUm93EgwKBG1vcmUYAyABKAgSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEKroBCghLZXlzcGFjZRIYChRLRVlTUEFDRV9VTlNQRUNJRklFRBAAEhQKEEtFWVNQQUNFX0FDQ09VTlQQARIUChBLRVlTUEFDRV9DT05UQUNUEAISEgoOS0VZU1BBQ0VfSU5CT1gQAxIUChBLRVlTUEFDRV9NRVNTQUdFEAQSEgoOS0VZU1BBQ0VfR1JPVVAQBRIUChBLRVlTUEFDRV9NT01FTlRTEAYSFAoQS0VZU1BBQ0VfQ09OVFJPTBAHKj8KBUxldmVsEhUKEUxFVkVMX1VOU1BFQ0lGSUVEEAASEAoMTEVWRUxfU1RST05HEAESDQoJTEVWRUxfQU5ZEAIylwQKAkt2Ej0KA0dldBIbLnRyaWNhbXB1cy5rdi52MS5HZXRSZXF1ZXN0GhkudHJpY2FtcHVzLmt2LnYxLkdldFJlcGx5EkMKBVdyaXRlEh0udHJpY2FtcHVzLmt2LnYxLldyaXRlUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5Xcml0ZVJlcGx5EkYKBkNoYW5nZRIeLnRyaWNhbXB1cy5rdi52MS5DaGFuZ2VSZXF1ZXN0GhwudHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcGx5ElUKC0NoYW5nZUJhdGNoEiMudHJpY2FtcHVzLmt2LnYxLkNoYW5nZUJhdGNoUmVxdWVzdBohLnRyaWNhbXB1cy5rdi52MS5DaGFuZ2VCYXRjaFJlcGx5EkkKB0dldFJvd3MSHy50cmljYW1wdXMua3YudjEuR2V0Um93c1JlcXVlc3QaHS50cmljYW1wdXMua3YudjEuR2V0Um93c1JlcGx5EkwKCFNjYW5Sb3dzEiAudHJpY2FtcHVzLmt2LnYxLlNjYW5Sb3dzUmVxdWVzdBoeLnRyaWNhbXB1cy5rdi52MS5TY2FuUm93c1JlcGx5ElUKC1NjYW5DaGFuZ2VzEiMudHJpY2FtcHVzLmt2LnYxLlNjYW5DaGFuZ2VzUmVxdWVzdBohLnRyaWNhbXB1cy5rdi52MS5TY2FuQ2hhbmdlc1JlcGx5YgZwcm90bzM");
+  fileDesc("Chh0cmljYW1wdXMva3YvdjEva3YucHJvdG8SD3RyaWNhbXB1cy5rdi52MSI/CgNLZXkSKwoIa2V5c3BhY2UYASABKA4yGS50cmljYW1wdXMua3YudjEuS2V5c3BhY2USCwoDa2V5GAIgASgMIlYKCkdldFJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIlCgVsZXZlbBgCIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCI5CghHZXRSZXBseRINCgVmb3VuZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIPCgd2ZXJzaW9uGAMgASgEIo8BCgxXcml0ZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgNwdXQYAiABKAxIABIQCgZkZWxldGUYAyABKAhIABIdChBleHBlY3RlZF92ZXJzaW9uGAQgASgESAGIAQFCBwoFd3JpdGVCEwoRX2V4cGVjdGVkX3ZlcnNpb24iLgoKV3JpdGVSZXBseRIPCgdhcHBsaWVkGAEgASgIEg8KB3ZlcnNpb24YAiABKAQiaAoLVGFibGVDaGFuZ2USJgoGZ3VhcmRzGAEgAygLMhYudHJpY2FtcHVzLmt2LnYxLkd1YXJkEjEKCm9wZXJhdGlvbnMYAiADKAsyHS50cmljYW1wdXMua3YudjEuUm93T3BlcmF0aW9uImYKBUd1YXJkEioKBG1hcmsYASABKAsyGi50cmljYW1wdXMua3YudjEuTWFya0d1YXJkSAASKAoDcm93GAIgASgLMhkudHJpY2FtcHVzLmt2LnYxLlJvd0d1YXJkSABCBwoFZ3VhcmQiRwoJTWFya0d1YXJkEgwKBG5hbWUYASABKAwSDAoEZnJvbRgCIAEoBBIKCgJ0bxgDIAEoBBISCgphbGxvd19za2lwGAQgASgIIigKCFJvd0d1YXJkEgsKA3JvdxgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEIrIBCgxSb3dPcGVyYXRpb24SJgoGdXBzZXJ0GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLlJvd0gAEjAKEGluc2VydF9pZl9hYnNlbnQYAiABKAsyFC50cmljYW1wdXMua3YudjEuUm93SAASEAoGZGVsZXRlGAMgASgMSAASKQoGYXBwZW5kGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkFwcGVuZEgAQgsKCW9wZXJhdGlvbiIhCgNSb3cSCwoDcm93GAEgASgMEg0KBXZhbHVlGAIgASgMIjMKBkFwcGVuZBIKCgJpZBgBIAEoDBIOCgZwcmVmaXgYAiABKAwSDQoFdmFsdWUYAyABKAwiYAoNQ2hhbmdlUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EiwKBmNoYW5nZRgCIAEoCzIcLnRyaWNhbXB1cy5rdi52MS5UYWJsZUNoYW5nZSKlAQoLQ2hhbmdlUmVwbHkSDwoHYXBwbGllZBgBIAEoCBIPCgd2ZXJzaW9uGAIgASgEEg0KBWFsb25lGAMgASgIEjEKB3Jlc3VsdHMYBCADKAsyIC50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uUmVzdWx0EjIKDGZhaWxlZF9ndWFyZBgFIAEoCzIcLnRyaWNhbXB1cy5rdi52MS5GYWlsZWRHdWFyZCJBCg9PcGVyYXRpb25SZXN1bHQSDwoHZXhpc3RlZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIOCgZudW1iZXIYAyABKAQiLAoLRmFpbGVkR3VhcmQSDQoFaW5kZXgYASABKA0SDgoGYWN0dWFsGAIgASgEIjkKDEJhdGNoUmVxdWVzdBIpCgVpdGVtcxgBIAMoCzIaLnRyaWNhbXB1cy5rdi52MS5CYXRjaEl0ZW0itwEKCUJhdGNoSXRlbRIUCgxvcGVyYXRpb25faWQYASABKAwSKgoDZ2V0GAIgASgLMhsudHJpY2FtcHVzLmt2LnYxLkdldFJlcXVlc3RIABIuCgV3cml0ZRgDIAEoCzIdLnRyaWNhbXB1cy5rdi52MS5Xcml0ZVJlcXVlc3RIABIwCgZjaGFuZ2UYBCABKAsyHi50cmljYW1wdXMua3YudjEuQ2hhbmdlUmVxdWVzdEgAQgYKBGl0ZW0iPQoKQmF0Y2hSZXBseRIvCghvdXRjb21lcxgBIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5CYXRjaE91dGNvbWUi6AEKDEJhdGNoT3V0Y29tZRIoCgNnZXQYASABKAsyGS50cmljYW1wdXMua3YudjEuR2V0UmVwbHlIABIsCgV3cml0ZRgCIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5Xcml0ZVJlcGx5SAASLgoGY2hhbmdlGAMgASgLMhwudHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcGx5SAASMAoHZmFpbHVyZRgEIAEoCzIdLnRyaWNhbXB1cy5rdi52MS5CYXRjaEZhaWx1cmVIABITCgl1bmRlcl93YXkYBSABKAhIAEIJCgdvdXRjb21lIi0KDEJhdGNoRmFpbHVyZRIMCgRjb2RlGAEgASgNEg8KB21lc3NhZ2UYAiABKAkidwoOR2V0Um93c1JlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIMCgRyb3dzGAIgAygMEg0KBW1hcmtzGAMgAygMEiUKBWxldmVsGAQgASgOMhYudHJpY2FtcHVzLmt2LnYxLkxldmVsInAKDEdldFJvd3NSZXBseRIPCgd2ZXJzaW9uGAEgASgEEisKBHJvd3MYAiADKAsyHS50cmljYW1wdXMua3YudjEuVmVyc2lvbmVkUm93Eg0KBW1hcmtzGAMgAygEEhMKC2xhc3RfbnVtYmVyGAQgASgEIkwKDFZlcnNpb25lZFJvdxILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoBBIPCgdkZWxldGVkGAQgASgIIpcBCg9TY2FuUm93c1JlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVmaXJzdBgCIAEoDBILCgNlbmQYAyABKAwSDQoFbGltaXQYBCABKA0SJQoFbGV2ZWwYBSABKA4yFi50cmljYW1wdXMua3YudjEuTGV2ZWwSDwoHcmV2ZXJzZRgGIAEoCCJwCg1TY2FuUm93c1JlcGx5Eg8KB3ZlcnNpb24YASABKAQSKwoEcm93cxgCIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5WZXJzaW9uZWRSb3cSDAoEbW9yZRgDIAEoCBITCgtsYXN0X251bWJlchgEIAEoBCKEAQoSU2NhbkNoYW5nZXNSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWZ0ZXJfdmVyc2lvbhgCIAEoBBINCgVsaW1pdBgDIAEoDRIlCgVsZXZlbBgEIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCJ3ChBTY2FuQ2hhbmdlc1JlcGx5Eg8KB3ZlcnNpb24YASABKAQSKwoEcm93cxgCIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5WZXJzaW9uZWRSb3cSDAoEbW9yZRgDIAEoCBIXCg90aHJvdWdoX3ZlcnNpb24YBCABKAQqugEKCEtleXNwYWNlEhgKFEtFWVNQQUNFX1VOU1BFQ0lGSUVEEAASFAoQS0VZU1BBQ0VfQUNDT1VOVBABEhQKEEtFWVNQQUNFX0NPTlRBQ1QQAhISCg5LRVlTUEFDRV9JTkJPWBADEhQKEEtFWVNQQUNFX01FU1NBR0UQBBISCg5LRVlTUEFDRV9HUk9VUBAFEhQKEEtFWVNQQUNFX01PTUVOVFMQBhIUChBLRVlTUEFDRV9DT05UUk9MEAcqPwoFTGV2ZWwSFQoRTEVWRUxfVU5TUEVDSUZJRUQQABIQCgxMRVZFTF9TVFJPTkcQARINCglMRVZFTF9BTlkQAjKFBAoCS3YSQwoFQmF0Y2gSHS50cmljYW1wdXMua3YudjEuQmF0Y2hSZXF1ZXN0GhsudHJpY2FtcHVzLmt2LnYxLkJhdGNoUmVwbHkSPQoDR2V0EhsudHJpY2FtcHVzLmt2LnYxLkdldFJlcXVlc3QaGS50cmljYW1wdXMua3YudjEuR2V0UmVwbHkSQwoFV3JpdGUSHS50cmljYW1wdXMua3YudjEuV3JpdGVSZXF1ZXN0GhsudHJpY2FtcHVzLmt2LnYxLldyaXRlUmVwbHkSRgoGQ2hhbmdlEh4udHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcXVlc3QaHC50cmljYW1wdXMua3YudjEuQ2hhbmdlUmVwbHkSSQoHR2V0Um93cxIfLnRyaWNhbXB1cy5rdi52MS5HZXRSb3dzUmVxdWVzdBodLnRyaWNhbXB1cy5rdi52MS5HZXRSb3dzUmVwbHkSTAoIU2NhblJvd3MSIC50cmljYW1wdXMua3YudjEuU2NhblJvd3NSZXF1ZXN0Gh4udHJpY2FtcHVzLmt2LnYxLlNjYW5Sb3dzUmVwbHkSVQoLU2NhbkNoYW5nZXMSIy50cmljYW1wdXMua3YudjEuU2NhbkNoYW5nZXNSZXF1ZXN0GiEudHJpY2FtcHVzLmt2LnYxLlNjYW5DaGFuZ2VzUmVwbHliBnByb3RvMw");
 
 /**
  * Names a key or a table. A key is 1-255 bytes, a row key 1-512.
@@ -496,75 +496,139 @@ export const FailedGuardSchema: GenMessage<FailedGuard> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_kv, 15);
 
 /**
- * Changes of several tables, each on its own: one reply a change, in order.
- *
- * @generated from message tricampus.kv.v1.ChangeBatchRequest
+ * @generated from message tricampus.kv.v1.BatchRequest
  */
-export type ChangeBatchRequest = Message<"tricampus.kv.v1.ChangeBatchRequest"> & {
+export type BatchRequest = Message<"tricampus.kv.v1.BatchRequest"> & {
   /**
-   * @generated from field: repeated tricampus.kv.v1.ChangeRequest changes = 1;
+   * @generated from field: repeated tricampus.kv.v1.BatchItem items = 1;
    */
-  changes: ChangeRequest[];
+  items: BatchItem[];
 };
 
 /**
- * Describes the message tricampus.kv.v1.ChangeBatchRequest.
- * Use `create(ChangeBatchRequestSchema)` to create a new message.
+ * Describes the message tricampus.kv.v1.BatchRequest.
+ * Use `create(BatchRequestSchema)` to create a new message.
  */
-export const ChangeBatchRequestSchema: GenMessage<ChangeBatchRequest> = /*@__PURE__*/
+export const BatchRequestSchema: GenMessage<BatchRequest> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_kv, 16);
 
 /**
- * @generated from message tricampus.kv.v1.ChangeBatchReply
+ * Each item stands for a call of its own.
+ *
+ * @generated from message tricampus.kv.v1.BatchItem
  */
-export type ChangeBatchReply = Message<"tricampus.kv.v1.ChangeBatchReply"> & {
+export type BatchItem = Message<"tricampus.kv.v1.BatchItem"> & {
   /**
-   * @generated from field: repeated tricampus.kv.v1.ChangeOutcome outcomes = 1;
+   * @generated from field: bytes operation_id = 1;
    */
-  outcomes: ChangeOutcome[];
-};
+  operationId: Uint8Array;
 
-/**
- * Describes the message tricampus.kv.v1.ChangeBatchReply.
- * Use `create(ChangeBatchReplySchema)` to create a new message.
- */
-export const ChangeBatchReplySchema: GenMessage<ChangeBatchReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 17);
-
-/**
- * @generated from message tricampus.kv.v1.ChangeOutcome
- */
-export type ChangeOutcome = Message<"tricampus.kv.v1.ChangeOutcome"> & {
   /**
-   * @generated from oneof tricampus.kv.v1.ChangeOutcome.outcome
+   * @generated from oneof tricampus.kv.v1.BatchItem.item
    */
-  outcome: {
+  item: {
     /**
-     * @generated from field: tricampus.kv.v1.ChangeReply reply = 1;
+     * @generated from field: tricampus.kv.v1.GetRequest get = 2;
      */
-    value: ChangeReply;
-    case: "reply";
+    value: GetRequest;
+    case: "get";
   } | {
     /**
-     * @generated from field: tricampus.kv.v1.ChangeFailure failure = 2;
+     * @generated from field: tricampus.kv.v1.WriteRequest write = 3;
      */
-    value: ChangeFailure;
-    case: "failure";
+    value: WriteRequest;
+    case: "write";
+  } | {
+    /**
+     * @generated from field: tricampus.kv.v1.ChangeRequest change = 4;
+     */
+    value: ChangeRequest;
+    case: "change";
   } | { case: undefined; value?: undefined };
 };
 
 /**
- * Describes the message tricampus.kv.v1.ChangeOutcome.
- * Use `create(ChangeOutcomeSchema)` to create a new message.
+ * Describes the message tricampus.kv.v1.BatchItem.
+ * Use `create(BatchItemSchema)` to create a new message.
  */
-export const ChangeOutcomeSchema: GenMessage<ChangeOutcome> = /*@__PURE__*/
+export const BatchItemSchema: GenMessage<BatchItem> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_kv, 17);
+
+/**
+ * One outcome an item, in order.
+ *
+ * @generated from message tricampus.kv.v1.BatchReply
+ */
+export type BatchReply = Message<"tricampus.kv.v1.BatchReply"> & {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.BatchOutcome outcomes = 1;
+   */
+  outcomes: BatchOutcome[];
+};
+
+/**
+ * Describes the message tricampus.kv.v1.BatchReply.
+ * Use `create(BatchReplySchema)` to create a new message.
+ */
+export const BatchReplySchema: GenMessage<BatchReply> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_kv, 18);
 
 /**
- * @generated from message tricampus.kv.v1.ChangeFailure
+ * @generated from message tricampus.kv.v1.BatchOutcome
  */
-export type ChangeFailure = Message<"tricampus.kv.v1.ChangeFailure"> & {
+export type BatchOutcome = Message<"tricampus.kv.v1.BatchOutcome"> & {
   /**
+   * @generated from oneof tricampus.kv.v1.BatchOutcome.outcome
+   */
+  outcome: {
+    /**
+     * @generated from field: tricampus.kv.v1.GetReply get = 1;
+     */
+    value: GetReply;
+    case: "get";
+  } | {
+    /**
+     * @generated from field: tricampus.kv.v1.WriteReply write = 2;
+     */
+    value: WriteReply;
+    case: "write";
+  } | {
+    /**
+     * @generated from field: tricampus.kv.v1.ChangeReply change = 3;
+     */
+    value: ChangeReply;
+    case: "change";
+  } | {
+    /**
+     * @generated from field: tricampus.kv.v1.BatchFailure failure = 4;
+     */
+    value: BatchFailure;
+    case: "failure";
+  } | {
+    /**
+     * true: slower than the rest and still under way. Ask alone, under the same operation id.
+     *
+     * @generated from field: bool under_way = 5;
+     */
+    value: boolean;
+    case: "underWay";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tricampus.kv.v1.BatchOutcome.
+ * Use `create(BatchOutcomeSchema)` to create a new message.
+ */
+export const BatchOutcomeSchema: GenMessage<BatchOutcome> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_kv, 19);
+
+/**
+ * @generated from message tricampus.kv.v1.BatchFailure
+ */
+export type BatchFailure = Message<"tricampus.kv.v1.BatchFailure"> & {
+  /**
+   * A code of services/svrkit/errors.ts.
+   *
    * @generated from field: uint32 code = 1;
    */
   code: number;
@@ -576,11 +640,11 @@ export type ChangeFailure = Message<"tricampus.kv.v1.ChangeFailure"> & {
 };
 
 /**
- * Describes the message tricampus.kv.v1.ChangeFailure.
- * Use `create(ChangeFailureSchema)` to create a new message.
+ * Describes the message tricampus.kv.v1.BatchFailure.
+ * Use `create(BatchFailureSchema)` to create a new message.
  */
-export const ChangeFailureSchema: GenMessage<ChangeFailure> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 19);
+export const BatchFailureSchema: GenMessage<BatchFailure> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_kv, 20);
 
 /**
  * @generated from message tricampus.kv.v1.GetRowsRequest
@@ -614,7 +678,7 @@ export type GetRowsRequest = Message<"tricampus.kv.v1.GetRowsRequest"> & {
  * Use `create(GetRowsRequestSchema)` to create a new message.
  */
 export const GetRowsRequestSchema: GenMessage<GetRowsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 20);
+  messageDesc(file_tricampus_kv_v1_kv, 21);
 
 /**
  * @generated from message tricampus.kv.v1.GetRowsReply
@@ -652,7 +716,7 @@ export type GetRowsReply = Message<"tricampus.kv.v1.GetRowsReply"> & {
  * Use `create(GetRowsReplySchema)` to create a new message.
  */
 export const GetRowsReplySchema: GenMessage<GetRowsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 21);
+  messageDesc(file_tricampus_kv_v1_kv, 22);
 
 /**
  * @generated from message tricampus.kv.v1.VersionedRow
@@ -686,7 +750,7 @@ export type VersionedRow = Message<"tricampus.kv.v1.VersionedRow"> & {
  * Use `create(VersionedRowSchema)` to create a new message.
  */
 export const VersionedRowSchema: GenMessage<VersionedRow> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 22);
+  messageDesc(file_tricampus_kv_v1_kv, 23);
 
 /**
  * Rows with first <= row key < end, in key order. A page is a snapshot, a scan over pages is not.
@@ -732,7 +796,7 @@ export type ScanRowsRequest = Message<"tricampus.kv.v1.ScanRowsRequest"> & {
  * Use `create(ScanRowsRequestSchema)` to create a new message.
  */
 export const ScanRowsRequestSchema: GenMessage<ScanRowsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 23);
+  messageDesc(file_tricampus_kv_v1_kv, 24);
 
 /**
  * @generated from message tricampus.kv.v1.ScanRowsReply
@@ -764,7 +828,7 @@ export type ScanRowsReply = Message<"tricampus.kv.v1.ScanRowsReply"> & {
  * Use `create(ScanRowsReplySchema)` to create a new message.
  */
 export const ScanRowsReplySchema: GenMessage<ScanRowsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 24);
+  messageDesc(file_tricampus_kv_v1_kv, 25);
 
 /**
  * Rows whose version is above after_version, deletions included, in the order of versions.
@@ -798,7 +862,7 @@ export type ScanChangesRequest = Message<"tricampus.kv.v1.ScanChangesRequest"> &
  * Use `create(ScanChangesRequestSchema)` to create a new message.
  */
 export const ScanChangesRequestSchema: GenMessage<ScanChangesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 25);
+  messageDesc(file_tricampus_kv_v1_kv, 26);
 
 /**
  * @generated from message tricampus.kv.v1.ScanChangesReply
@@ -836,7 +900,7 @@ export type ScanChangesReply = Message<"tricampus.kv.v1.ScanChangesReply"> & {
  * Use `create(ScanChangesReplySchema)` to create a new message.
  */
 export const ScanChangesReplySchema: GenMessage<ScanChangesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 26);
+  messageDesc(file_tricampus_kv_v1_kv, 27);
 
 /**
  * One kind of data with its own slot map. Numbers are on disk: never reuse one.
@@ -940,6 +1004,16 @@ export const LevelSchema: GenEnum<Level> = /*@__PURE__*/
  */
 export const Kv: GenService<{
   /**
+   * What a client asked of one replica within one turn of its event loop.
+   *
+   * @generated from rpc tricampus.kv.v1.Kv.Batch
+   */
+  batch: {
+    methodKind: "unary";
+    input: typeof BatchRequestSchema;
+    output: typeof BatchReplySchema;
+  },
+  /**
    * @generated from rpc tricampus.kv.v1.Kv.Get
    */
   get: {
@@ -962,14 +1036,6 @@ export const Kv: GenService<{
     methodKind: "unary";
     input: typeof ChangeRequestSchema;
     output: typeof ChangeReplySchema;
-  },
-  /**
-   * @generated from rpc tricampus.kv.v1.Kv.ChangeBatch
-   */
-  changeBatch: {
-    methodKind: "unary";
-    input: typeof ChangeBatchRequestSchema;
-    output: typeof ChangeBatchReplySchema;
   },
   /**
    * @generated from rpc tricampus.kv.v1.Kv.GetRows

@@ -6,7 +6,7 @@
 // services/kvsvr/protocol.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 import { decodeKey, encodeKey, type Key } from "../../../tricampus/kv/v1/kv_codec.ts";
 
@@ -101,7 +101,9 @@ export function decodeOwner(r: Reader, end: number): Owner {
 }
 
 /**
- * What one version of a key or table decides: everything a replica needs to hold it.
+ * What one version of a key or table decides: everything a replica needs to hold it. Encoded once, by
+ * its proposer: what is hashed, voted on, logged, sent and stored are the same bytes, so the other
+ * messages carry it as `bytes`.
  *
  * @generated from message tricampus.kv.v1.Decision
  */
@@ -115,37 +117,37 @@ export interface Decision {
    */
   owner: Owner | undefined;
   /**
-   * 48 bits over everything else here and, for tables, the digest of the version before.
-   *
-   * @generated from field: uint64 digest = 3;
-   */
-  digest: number;
-  /**
    * @generated from oneof tricampus.kv.v1.Decision.body
    */
   body: { case: "key"; value: KeyState } | { case: "table"; value: TableDelta } | undefined;
+  /**
+   * 53 bits over the bytes before it: the last field.
+   *
+   * @generated from field: uint64 digest = 5;
+   */
+  digest: number;
 }
 
 export function encodeDecision(w: Writer, m: Decision): void {
   if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
   if (m.owner !== undefined) { { w.tag(18); const at = w.fork(); encodeOwner(w, m.owner); w.join(at); } }
-  if (m.digest !== 0) { w.tag(24); w.uint64(m.digest); }
   switch (m.body?.case) {
     case "key":
-      { w.tag(34); const at = w.fork(); encodeKeyState(w, m.body.value); w.join(at); }
+      { w.tag(26); const at = w.fork(); encodeKeyState(w, m.body.value); w.join(at); }
       break;
     case "table":
-      { w.tag(42); const at = w.fork(); encodeTableDelta(w, m.body.value); w.join(at); }
+      { w.tag(34); const at = w.fork(); encodeTableDelta(w, m.body.value); w.join(at); }
       break;
   }
+  if (m.digest !== 0) { w.tag(40); w.uint64(m.digest); }
 }
 
 export function decodeDecision(r: Reader, end: number): Decision {
   const m: Decision = {
     version: 0,
     owner: undefined,
-    digest: 0,
     body: undefined,
+    digest: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -158,16 +160,16 @@ export function decodeDecision(r: Reader, end: number): Decision {
         m.owner = decodeOwner(r, r.message());
         break;
       }
-      case 24: {
-        m.digest = r.uint64();
-        break;
-      }
-      case 34: {
+      case 26: {
         m.body = { case: "key", value: decodeKeyState(r, r.message()) };
         break;
       }
-      case 42: {
+      case 34: {
         m.body = { case: "table", value: decodeTableDelta(r, r.message()) };
+        break;
+      }
+      case 40: {
+        m.digest = r.uint64();
         break;
       }
       default:
@@ -207,7 +209,7 @@ export function encodeKeyState(w: Writer, m: KeyState): void {
 export function decodeKeyState(r: Reader, end: number): KeyState {
   const m: KeyState = {
     deleted: false,
-    value: new Uint8Array(0),
+    value: NO_BYTES,
     operations: undefined,
   };
   while (r.pos < end) {
@@ -252,38 +254,30 @@ export interface TableDelta {
   /**
    * Operations added by this version.
    *
-   * @generated from field: repeated tricampus.kv.v1.Operation operations = 3;
+   * @generated from field: tricampus.kv.v1.Operations operations = 3;
    */
-  operations: Operation[];
+  operations: Operations | undefined;
   /**
    * Digest of the version before.
    *
    * @generated from field: uint64 base_digest = 4;
    */
   baseDigest: number;
-  /**
-   * Operation ids up to this time were forgotten.
-   *
-   * @generated from field: uint64 forgotten_ms = 5;
-   */
-  forgottenMs: number;
 }
 
 export function encodeTableDelta(w: Writer, m: TableDelta): void {
   for (const x of m.rows) { { w.tag(10); const at = w.fork(); encodeRowWrite(w, x); w.join(at); } }
   if (m.lastNumber !== 0) { w.tag(16); w.uint64(m.lastNumber); }
-  for (const x of m.operations) { { w.tag(26); const at = w.fork(); encodeOperation(w, x); w.join(at); } }
+  if (m.operations !== undefined) { { w.tag(26); const at = w.fork(); encodeOperations(w, m.operations); w.join(at); } }
   if (m.baseDigest !== 0) { w.tag(32); w.uint64(m.baseDigest); }
-  if (m.forgottenMs !== 0) { w.tag(40); w.uint64(m.forgottenMs); }
 }
 
 export function decodeTableDelta(r: Reader, end: number): TableDelta {
   const m: TableDelta = {
     rows: [],
     lastNumber: 0,
-    operations: [],
+    operations: undefined,
     baseDigest: 0,
-    forgottenMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -297,15 +291,11 @@ export function decodeTableDelta(r: Reader, end: number): TableDelta {
         break;
       }
       case 26: {
-        m.operations.push(decodeOperation(r, r.message()));
+        m.operations = decodeOperations(r, r.message());
         break;
       }
       case 32: {
         m.baseDigest = r.uint64();
-        break;
-      }
-      case 40: {
-        m.forgottenMs = r.uint64();
         break;
       }
       default:
@@ -344,8 +334,8 @@ export function encodeRowWrite(w: Writer, m: RowWrite): void {
 
 export function decodeRowWrite(r: Reader, end: number): RowWrite {
   const m: RowWrite = {
-    row: new Uint8Array(0),
-    value: new Uint8Array(0),
+    row: NO_BYTES,
+    value: NO_BYTES,
     deleted: false,
   };
   while (r.pos < end) {
@@ -376,9 +366,13 @@ export function decodeRowWrite(r: Reader, end: number): RowWrite {
  */
 export interface Operations {
   /**
-   * @generated from field: repeated tricampus.kv.v1.Operation kept = 1;
+   * Oldest first, each: id (16 bytes), version in which it took effect (6, big-endian), length of the
+   * reply (4, big-endian), reply (an encoded ChangeReply; empty for keys). Packed, because every write
+   * copies the list and few look inside.
+   *
+   * @generated from field: bytes kept = 1;
    */
-  kept: Operation[];
+  kept: Uint8Array;
   /**
    * Ids made at or before this time (ms since 1970) may have been forgotten.
    *
@@ -388,81 +382,24 @@ export interface Operations {
 }
 
 export function encodeOperations(w: Writer, m: Operations): void {
-  for (const x of m.kept) { { w.tag(10); const at = w.fork(); encodeOperation(w, x); w.join(at); } }
+  if (m.kept.length > 0) { w.tag(10); w.bytes(m.kept); }
   if (m.forgottenMs !== 0) { w.tag(16); w.uint64(m.forgottenMs); }
 }
 
 export function decodeOperations(r: Reader, end: number): Operations {
   const m: Operations = {
-    kept: [],
+    kept: NO_BYTES,
     forgottenMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
-        m.kept.push(decodeOperation(r, r.message()));
+        m.kept = r.bytes();
         break;
       }
       case 16: {
         m.forgottenMs = r.uint64();
-        break;
-      }
-      default:
-        skipField(r, tag);
-    }
-  }
-  r.finish(end);
-  return m;
-}
-
-/**
- * @generated from message tricampus.kv.v1.Operation
- */
-export interface Operation {
-  /**
-   * @generated from field: bytes id = 1;
-   */
-  id: Uint8Array;
-  /**
-   * Version in which it took effect.
-   *
-   * @generated from field: uint64 version = 2;
-   */
-  version: number;
-  /**
-   * Encoded ChangeReply of a table change; empty for keys.
-   *
-   * @generated from field: bytes reply = 3;
-   */
-  reply: Uint8Array;
-}
-
-export function encodeOperation(w: Writer, m: Operation): void {
-  if (m.id.length > 0) { w.tag(10); w.bytes(m.id); }
-  if (m.version !== 0) { w.tag(16); w.uint64(m.version); }
-  if (m.reply.length > 0) { w.tag(26); w.bytes(m.reply); }
-}
-
-export function decodeOperation(r: Reader, end: number): Operation {
-  const m: Operation = {
-    id: new Uint8Array(0),
-    version: 0,
-    reply: new Uint8Array(0),
-  };
-  while (r.pos < end) {
-    const tag = r.uint32();
-    switch (tag) {
-      case 10: {
-        m.id = r.bytes();
-        break;
-      }
-      case 16: {
-        m.version = r.uint64();
-        break;
-      }
-      case 26: {
-        m.reply = r.bytes();
         break;
       }
       default:
@@ -481,15 +418,21 @@ export interface VoteRequest {
    * @generated from field: repeated tricampus.kv.v1.Proposal proposals = 1;
    */
   proposals: Proposal[];
+  /**
+   * @generated from field: uint32 epoch = 2;
+   */
+  epoch: number;
 }
 
 export function encodeVoteRequest(w: Writer, m: VoteRequest): void {
   for (const x of m.proposals) { { w.tag(10); const at = w.fork(); encodeProposal(w, x); w.join(at); } }
+  if (m.epoch !== 0) { w.tag(16); w.uint32(m.epoch); }
 }
 
 export function decodeVoteRequest(r: Reader, end: number): VoteRequest {
   const m: VoteRequest = {
     proposals: [],
+    epoch: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -498,6 +441,10 @@ export function decodeVoteRequest(r: Reader, end: number): VoteRequest {
         m.proposals.push(decodeProposal(r, r.message()));
         break;
       }
+      case 16: {
+        m.epoch = r.uint32();
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -507,39 +454,76 @@ export function decodeVoteRequest(r: Reader, end: number): VoteRequest {
 }
 
 /**
+ * A Prepare, or with a decision an Accept.
+ *
  * @generated from message tricampus.kv.v1.Proposal
  */
 export interface Proposal {
   /**
-   * @generated from oneof tricampus.kv.v1.Proposal.proposal
+   * @generated from field: tricampus.kv.v1.Key key = 1;
    */
-  proposal: { case: "prepare"; value: PrepareRequest } | { case: "accept"; value: AcceptRequest } | undefined;
+  key: Key | undefined;
+  /**
+   * The version to be decided.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: number;
+  /**
+   * @generated from field: tricampus.kv.v1.Ballot ballot = 3;
+   */
+  ballot: Ballot | undefined;
+  /**
+   * Digest of version - 1, which the proposer holds: proves that version - 1 is decided.
+   *
+   * @generated from field: uint64 base_digest = 4;
+   */
+  baseDigest: number;
+  /**
+   * An encoded Decision; empty in a Prepare.
+   *
+   * @generated from field: bytes decision = 5;
+   */
+  decision: Uint8Array;
 }
 
 export function encodeProposal(w: Writer, m: Proposal): void {
-  switch (m.proposal?.case) {
-    case "prepare":
-      { w.tag(10); const at = w.fork(); encodePrepareRequest(w, m.proposal.value); w.join(at); }
-      break;
-    case "accept":
-      { w.tag(18); const at = w.fork(); encodeAcceptRequest(w, m.proposal.value); w.join(at); }
-      break;
-  }
+  if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
+  if (m.version !== 0) { w.tag(16); w.uint64(m.version); }
+  if (m.ballot !== undefined) { { w.tag(26); const at = w.fork(); encodeBallot(w, m.ballot); w.join(at); } }
+  if (m.baseDigest !== 0) { w.tag(32); w.uint64(m.baseDigest); }
+  if (m.decision.length > 0) { w.tag(42); w.bytes(m.decision); }
 }
 
 export function decodeProposal(r: Reader, end: number): Proposal {
   const m: Proposal = {
-    proposal: undefined,
+    key: undefined,
+    version: 0,
+    ballot: undefined,
+    baseDigest: 0,
+    decision: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
-        m.proposal = { case: "prepare", value: decodePrepareRequest(r, r.message()) };
+        m.key = decodeKey(r, r.message());
         break;
       }
-      case 18: {
-        m.proposal = { case: "accept", value: decodeAcceptRequest(r, r.message()) };
+      case 16: {
+        m.version = r.uint64();
+        break;
+      }
+      case 26: {
+        m.ballot = decodeBallot(r, r.message());
+        break;
+      }
+      case 32: {
+        m.baseDigest = r.uint64();
+        break;
+      }
+      case 42: {
+        m.decision = r.bytes();
         break;
       }
       default:
@@ -551,6 +535,8 @@ export function decodeProposal(r: Reader, end: number): Proposal {
 }
 
 /**
+ * One answer a proposal, in order.
+ *
  * @generated from message tricampus.kv.v1.VotesReply
  */
 export interface VotesReply {
@@ -573,220 +559,6 @@ export function decodeVotesReply(r: Reader, end: number): VotesReply {
     switch (tag) {
       case 10: {
         m.votes.push(decodeVoteReply(r, r.message()));
-        break;
-      }
-      default:
-        skipField(r, tag);
-    }
-  }
-  r.finish(end);
-  return m;
-}
-
-/**
- * @generated from message tricampus.kv.v1.QueryVersionsRequest
- */
-export interface QueryVersionsRequest {
-  /**
-   * @generated from field: repeated tricampus.kv.v1.QueryVersionRequest queries = 1;
-   */
-  queries: QueryVersionRequest[];
-}
-
-export function encodeQueryVersionsRequest(w: Writer, m: QueryVersionsRequest): void {
-  for (const x of m.queries) { { w.tag(10); const at = w.fork(); encodeQueryVersionRequest(w, x); w.join(at); } }
-}
-
-export function decodeQueryVersionsRequest(r: Reader, end: number): QueryVersionsRequest {
-  const m: QueryVersionsRequest = {
-    queries: [],
-  };
-  while (r.pos < end) {
-    const tag = r.uint32();
-    switch (tag) {
-      case 10: {
-        m.queries.push(decodeQueryVersionRequest(r, r.message()));
-        break;
-      }
-      default:
-        skipField(r, tag);
-    }
-  }
-  r.finish(end);
-  return m;
-}
-
-/**
- * @generated from message tricampus.kv.v1.QueryVersionsReply
- */
-export interface QueryVersionsReply {
-  /**
-   * @generated from field: repeated tricampus.kv.v1.QueryVersionReply replies = 1;
-   */
-  replies: QueryVersionReply[];
-}
-
-export function encodeQueryVersionsReply(w: Writer, m: QueryVersionsReply): void {
-  for (const x of m.replies) { { w.tag(10); const at = w.fork(); encodeQueryVersionReply(w, x); w.join(at); } }
-}
-
-export function decodeQueryVersionsReply(r: Reader, end: number): QueryVersionsReply {
-  const m: QueryVersionsReply = {
-    replies: [],
-  };
-  while (r.pos < end) {
-    const tag = r.uint32();
-    switch (tag) {
-      case 10: {
-        m.replies.push(decodeQueryVersionReply(r, r.message()));
-        break;
-      }
-      default:
-        skipField(r, tag);
-    }
-  }
-  r.finish(end);
-  return m;
-}
-
-/**
- * @generated from message tricampus.kv.v1.PrepareRequest
- */
-export interface PrepareRequest {
-  /**
-   * @generated from field: tricampus.kv.v1.Key key = 1;
-   */
-  key: Key | undefined;
-  /**
-   * @generated from field: uint64 version = 2;
-   */
-  version: number;
-  /**
-   * @generated from field: tricampus.kv.v1.Ballot ballot = 3;
-   */
-  ballot: Ballot | undefined;
-  /**
-   * Digest of version - 1, which the proposer holds: proves that version - 1 is decided.
-   *
-   * @generated from field: uint64 base_digest = 4;
-   */
-  baseDigest: number;
-  /**
-   * @generated from field: uint32 epoch = 5;
-   */
-  epoch: number;
-}
-
-export function encodePrepareRequest(w: Writer, m: PrepareRequest): void {
-  if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
-  if (m.version !== 0) { w.tag(16); w.uint64(m.version); }
-  if (m.ballot !== undefined) { { w.tag(26); const at = w.fork(); encodeBallot(w, m.ballot); w.join(at); } }
-  if (m.baseDigest !== 0) { w.tag(32); w.uint64(m.baseDigest); }
-  if (m.epoch !== 0) { w.tag(40); w.uint32(m.epoch); }
-}
-
-export function decodePrepareRequest(r: Reader, end: number): PrepareRequest {
-  const m: PrepareRequest = {
-    key: undefined,
-    version: 0,
-    ballot: undefined,
-    baseDigest: 0,
-    epoch: 0,
-  };
-  while (r.pos < end) {
-    const tag = r.uint32();
-    switch (tag) {
-      case 10: {
-        m.key = decodeKey(r, r.message());
-        break;
-      }
-      case 16: {
-        m.version = r.uint64();
-        break;
-      }
-      case 26: {
-        m.ballot = decodeBallot(r, r.message());
-        break;
-      }
-      case 32: {
-        m.baseDigest = r.uint64();
-        break;
-      }
-      case 40: {
-        m.epoch = r.uint32();
-        break;
-      }
-      default:
-        skipField(r, tag);
-    }
-  }
-  r.finish(end);
-  return m;
-}
-
-/**
- * @generated from message tricampus.kv.v1.AcceptRequest
- */
-export interface AcceptRequest {
-  /**
-   * @generated from field: tricampus.kv.v1.Key key = 1;
-   */
-  key: Key | undefined;
-  /**
-   * @generated from field: tricampus.kv.v1.Ballot ballot = 2;
-   */
-  ballot: Ballot | undefined;
-  /**
-   * @generated from field: tricampus.kv.v1.Decision decision = 3;
-   */
-  decision: Decision | undefined;
-  /**
-   * @generated from field: uint64 base_digest = 4;
-   */
-  baseDigest: number;
-  /**
-   * @generated from field: uint32 epoch = 5;
-   */
-  epoch: number;
-}
-
-export function encodeAcceptRequest(w: Writer, m: AcceptRequest): void {
-  if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
-  if (m.ballot !== undefined) { { w.tag(18); const at = w.fork(); encodeBallot(w, m.ballot); w.join(at); } }
-  if (m.decision !== undefined) { { w.tag(26); const at = w.fork(); encodeDecision(w, m.decision); w.join(at); } }
-  if (m.baseDigest !== 0) { w.tag(32); w.uint64(m.baseDigest); }
-  if (m.epoch !== 0) { w.tag(40); w.uint32(m.epoch); }
-}
-
-export function decodeAcceptRequest(r: Reader, end: number): AcceptRequest {
-  const m: AcceptRequest = {
-    key: undefined,
-    ballot: undefined,
-    decision: undefined,
-    baseDigest: 0,
-    epoch: 0,
-  };
-  while (r.pos < end) {
-    const tag = r.uint32();
-    switch (tag) {
-      case 10: {
-        m.key = decodeKey(r, r.message());
-        break;
-      }
-      case 18: {
-        m.ballot = decodeBallot(r, r.message());
-        break;
-      }
-      case 26: {
-        m.decision = decodeDecision(r, r.message());
-        break;
-      }
-      case 32: {
-        m.baseDigest = r.uint64();
-        break;
-      }
-      case 40: {
-        m.epoch = r.uint32();
         break;
       }
       default:
@@ -850,20 +622,22 @@ export interface Granted {
    */
   acceptedBallot: Ballot | undefined;
   /**
-   * @generated from field: tricampus.kv.v1.Decision accepted = 2;
+   * An encoded Decision, or empty.
+   *
+   * @generated from field: bytes accepted = 2;
    */
-  accepted: Decision | undefined;
+  accepted: Uint8Array;
 }
 
 export function encodeGranted(w: Writer, m: Granted): void {
   if (m.acceptedBallot !== undefined) { { w.tag(10); const at = w.fork(); encodeBallot(w, m.acceptedBallot); w.join(at); } }
-  if (m.accepted !== undefined) { { w.tag(18); const at = w.fork(); encodeDecision(w, m.accepted); w.join(at); } }
+  if (m.accepted.length > 0) { w.tag(18); w.bytes(m.accepted); }
 }
 
 export function decodeGranted(r: Reader, end: number): Granted {
   const m: Granted = {
     acceptedBallot: undefined,
-    accepted: undefined,
+    accepted: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -873,7 +647,7 @@ export function decodeGranted(r: Reader, end: number): Granted {
         break;
       }
       case 18: {
-        m.accepted = decodeDecision(r, r.message());
+        m.accepted = r.bytes();
         break;
       }
       default:
@@ -964,38 +738,73 @@ export function decodeRefused(r: Reader, end: number): Refused {
 }
 
 /**
- * @generated from message tricampus.kv.v1.QueryVersionRequest
+ * @generated from message tricampus.kv.v1.QueryVersionsRequest
  */
-export interface QueryVersionRequest {
+export interface QueryVersionsRequest {
   /**
-   * @generated from field: tricampus.kv.v1.Key key = 1;
+   * @generated from field: repeated tricampus.kv.v1.Key keys = 1;
    */
-  key: Key | undefined;
+  keys: Key[];
   /**
    * @generated from field: uint32 epoch = 2;
    */
   epoch: number;
 }
 
-export function encodeQueryVersionRequest(w: Writer, m: QueryVersionRequest): void {
-  if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
+export function encodeQueryVersionsRequest(w: Writer, m: QueryVersionsRequest): void {
+  for (const x of m.keys) { { w.tag(10); const at = w.fork(); encodeKey(w, x); w.join(at); } }
   if (m.epoch !== 0) { w.tag(16); w.uint32(m.epoch); }
 }
 
-export function decodeQueryVersionRequest(r: Reader, end: number): QueryVersionRequest {
-  const m: QueryVersionRequest = {
-    key: undefined,
+export function decodeQueryVersionsRequest(r: Reader, end: number): QueryVersionsRequest {
+  const m: QueryVersionsRequest = {
+    keys: [],
     epoch: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
-        m.key = decodeKey(r, r.message());
+        m.keys.push(decodeKey(r, r.message()));
         break;
       }
       case 16: {
         m.epoch = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * One answer a key, in order.
+ *
+ * @generated from message tricampus.kv.v1.QueryVersionsReply
+ */
+export interface QueryVersionsReply {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.QueryVersionReply replies = 1;
+   */
+  replies: QueryVersionReply[];
+}
+
+export function encodeQueryVersionsReply(w: Writer, m: QueryVersionsReply): void {
+  for (const x of m.replies) { { w.tag(10); const at = w.fork(); encodeQueryVersionReply(w, x); w.join(at); } }
+}
+
+export function decodeQueryVersionsReply(r: Reader, end: number): QueryVersionsReply {
+  const m: QueryVersionsReply = {
+    replies: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.replies.push(decodeQueryVersionReply(r, r.message()));
         break;
       }
       default:
@@ -1189,7 +998,7 @@ export interface FetchReply {
   /**
    * @generated from oneof tricampus.kv.v1.FetchReply.body
    */
-  body: { case: "key"; value: KeyState } | { case: "table"; value: TableDiff } | undefined;
+  body: { case: "decision"; value: Uint8Array } | { case: "table"; value: TableDiff } | undefined;
   /**
    * The replica does not hold what was asked for.
    *
@@ -1207,8 +1016,8 @@ export function encodeFetchReply(w: Writer, m: FetchReply): void {
   if (m.digest !== 0) { w.tag(16); w.uint64(m.digest); }
   if (m.owner !== undefined) { { w.tag(26); const at = w.fork(); encodeOwner(w, m.owner); w.join(at); } }
   switch (m.body?.case) {
-    case "key":
-      { w.tag(34); const at = w.fork(); encodeKeyState(w, m.body.value); w.join(at); }
+    case "decision":
+      w.tag(34); w.bytes(m.body.value);
       break;
     case "table":
       { w.tag(42); const at = w.fork(); encodeTableDiff(w, m.body.value); w.join(at); }
@@ -1243,7 +1052,7 @@ export function decodeFetchReply(r: Reader, end: number): FetchReply {
         break;
       }
       case 34: {
-        m.body = { case: "key", value: decodeKeyState(r, r.message()) };
+        m.body = { case: "decision", value: r.bytes() };
         break;
       }
       case 42: {
@@ -1364,8 +1173,8 @@ export function encodeStampedRow(w: Writer, m: StampedRow): void {
 
 export function decodeStampedRow(r: Reader, end: number): StampedRow {
   const m: StampedRow = {
-    row: new Uint8Array(0),
-    value: new Uint8Array(0),
+    row: NO_BYTES,
+    value: NO_BYTES,
     deleted: false,
     version: 0,
   };
@@ -1474,11 +1283,7 @@ export interface PipelineItem {
   /**
    * @generated from oneof tricampus.kv.v1.PipelineItem.item
    */
-  item: { case: "notice"; value: Notice } | { case: "decision"; value: Decision } | undefined;
-  /**
-   * @generated from field: uint64 base_digest = 4;
-   */
-  baseDigest: number;
+  item: { case: "notice"; value: Notice } | { case: "decision"; value: Uint8Array } | undefined;
 }
 
 export function encodePipelineItem(w: Writer, m: PipelineItem): void {
@@ -1488,17 +1293,15 @@ export function encodePipelineItem(w: Writer, m: PipelineItem): void {
       { w.tag(18); const at = w.fork(); encodeNotice(w, m.item.value); w.join(at); }
       break;
     case "decision":
-      { w.tag(26); const at = w.fork(); encodeDecision(w, m.item.value); w.join(at); }
+      w.tag(26); w.bytes(m.item.value);
       break;
   }
-  if (m.baseDigest !== 0) { w.tag(32); w.uint64(m.baseDigest); }
 }
 
 export function decodePipelineItem(r: Reader, end: number): PipelineItem {
   const m: PipelineItem = {
     key: undefined,
     item: undefined,
-    baseDigest: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1512,11 +1315,7 @@ export function decodePipelineItem(r: Reader, end: number): PipelineItem {
         break;
       }
       case 26: {
-        m.item = { case: "decision", value: decodeDecision(r, r.message()) };
-        break;
-      }
-      case 32: {
-        m.baseDigest = r.uint64();
+        m.item = { case: "decision", value: r.bytes() };
         break;
       }
       default:
@@ -1631,7 +1430,7 @@ export function encodeListVersionsRequest(w: Writer, m: ListVersionsRequest): vo
 
 export function decodeListVersionsRequest(r: Reader, end: number): ListVersionsRequest {
   const m: ListVersionsRequest = {
-    cursor: new Uint8Array(0),
+    cursor: NO_BYTES,
     limit: 0,
     epoch: 0,
   };
@@ -1687,7 +1486,7 @@ export function encodeListVersionsReply(w: Writer, m: ListVersionsReply): void {
 export function decodeListVersionsReply(r: Reader, end: number): ListVersionsReply {
   const m: ListVersionsReply = {
     versions: [],
-    cursor: new Uint8Array(0),
+    cursor: NO_BYTES,
     barred: "",
   };
   while (r.pos < end) {
@@ -1808,7 +1607,7 @@ export function encodeIntroduceRequest(w: Writer, m: IntroduceRequest): void {
 export function decodeIntroduceRequest(r: Reader, end: number): IntroduceRequest {
   const m: IntroduceRequest = {
     replica: 0,
-    diskId: new Uint8Array(0),
+    diskId: NO_BYTES,
     incarnation: 0,
     epoch: 0,
   };
@@ -1897,10 +1696,10 @@ export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
 export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
   const m: IntroduceReply = {
     replica: 0,
-    diskId: new Uint8Array(0),
+    diskId: NO_BYTES,
     incarnation: 0,
     epoch: 0,
-    rememberedDiskId: new Uint8Array(0),
+    rememberedDiskId: NO_BYTES,
     rememberedIncarnation: 0,
     refused: "",
     serving: false,

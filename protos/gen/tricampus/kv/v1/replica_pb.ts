@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/replica.proto.
  */
 export const file_tricampus_kv_v1_replica: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEg4KBmRpZ2VzdBgDIAEoBBIoCgNrZXkYBCABKAsyGS50cmljYW1wdXMua3YudjEuS2V5U3RhdGVIABIsCgV0YWJsZRgFIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5UYWJsZURlbHRhSABCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyKlAQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi4KCm9wZXJhdGlvbnMYAyADKAsyGi50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uEhMKC2Jhc2VfZGlnZXN0GAQgASgEEhQKDGZvcmdvdHRlbl9tcxgFIAEoBCI3CghSb3dXcml0ZRILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCCJMCgpPcGVyYXRpb25zEigKBGtlcHQYASADKAsyGi50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uEhQKDGZvcmdvdHRlbl9tcxgCIAEoBCI3CglPcGVyYXRpb24SCgoCaWQYASABKAwSDwoHdmVyc2lvbhgCIAEoBBINCgVyZXBseRgDIAEoDCI7CgtWb3RlUmVxdWVzdBIsCglwcm9wb3NhbHMYASADKAsyGS50cmljYW1wdXMua3YudjEuUHJvcG9zYWwifAoIUHJvcG9zYWwSMgoHcHJlcGFyZRgBIAEoCzIfLnRyaWNhbXB1cy5rdi52MS5QcmVwYXJlUmVxdWVzdEgAEjAKBmFjY2VwdBgCIAEoCzIeLnRyaWNhbXB1cy5rdi52MS5BY2NlcHRSZXF1ZXN0SABCCgoIcHJvcG9zYWwiNwoKVm90ZXNSZXBseRIpCgV2b3RlcxgBIAMoCzIaLnRyaWNhbXB1cy5rdi52MS5Wb3RlUmVwbHkiTQoUUXVlcnlWZXJzaW9uc1JlcXVlc3QSNQoHcXVlcmllcxgBIAMoCzIkLnRyaWNhbXB1cy5rdi52MS5RdWVyeVZlcnNpb25SZXF1ZXN0IkkKElF1ZXJ5VmVyc2lvbnNSZXBseRIzCgdyZXBsaWVzGAEgAygLMiIudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvblJlcGx5IpEBCg5QcmVwYXJlUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSJwoGYmFsbG90GAMgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBITCgtiYXNlX2RpZ2VzdBgEIAEoBBINCgVlcG9jaBgFIAEoDSKsAQoNQWNjZXB0UmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EicKBmJhbGxvdBgCIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSKwoIZGVjaXNpb24YAyABKAsyGS50cmljYW1wdXMua3YudjEuRGVjaXNpb24SEwoLYmFzZV9kaWdlc3QYBCABKAQSDQoFZXBvY2gYBSABKA0ibQoJVm90ZVJlcGx5EisKB2dyYW50ZWQYASABKAsyGC50cmljYW1wdXMua3YudjEuR3JhbnRlZEgAEisKB3JlZnVzZWQYAiABKAsyGC50cmljYW1wdXMua3YudjEuUmVmdXNlZEgAQgYKBHZvdGUiaAoHR3JhbnRlZBIwCg9hY2NlcHRlZF9iYWxsb3QYASABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EisKCGFjY2VwdGVkGAIgASgLMhkudHJpY2FtcHVzLmt2LnYxLkRlY2lzaW9uIp4BCgdSZWZ1c2VkEhUKDWtub3duX3ZlcnNpb24YASABKAQSFAoMa25vd25fZGlnZXN0GAIgASgEEisKC2tub3duX293bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEikKCHByb21pc2VkGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIOCgZiYXJyZWQYBSABKAkiRwoTUXVlcnlWZXJzaW9uUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg0KBWVwb2NoGAIgASgNIrUBChFRdWVyeVZlcnNpb25SZXBseRIVCg1rbm93bl92ZXJzaW9uGAEgASgEEhQKDGtub3duX2RpZ2VzdBgCIAEoBBIrCgtrbm93bl9vd25lchgDIAEoCzIWLnRyaWNhbXB1cy5rdi52MS5Pd25lchIPCgdwZW5kaW5nGAQgASgIEhYKDnBlbmRpbmdfZGlnZXN0GAUgASgEEg0KBWhvbGRzGAYgASgIEg4KBmJhcnJlZBgHIAEoCSJqCgxGZXRjaFJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIVCg1hYm92ZV92ZXJzaW9uGAIgASgEEg0KBWVwb2NoGAMgASgNEhEKCWJ5dGVzX21heBgEIAEoDSLYAQoKRmV0Y2hSZXBseRIPCgd2ZXJzaW9uGAEgASgEEg4KBmRpZ2VzdBgCIAEoBBIlCgVvd25lchgDIAEoCzIWLnRyaWNhbXB1cy5rdi52MS5Pd25lchIoCgNrZXkYBCABKAsyGS50cmljYW1wdXMua3YudjEuS2V5U3RhdGVIABIrCgV0YWJsZRgFIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZURpZmZIABITCgt1bmF2YWlsYWJsZRgGIAEoCBIOCgZiYXJyZWQYByABKAlCBgoEYm9keSKVAQoJVGFibGVEaWZmEikKBHJvd3MYASADKAsyGy50cmljYW1wdXMua3YudjEuU3RhbXBlZFJvdxITCgtsYXN0X251bWJlchgCIAEoBBIvCgpvcGVyYXRpb25zGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvbnMSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEIkoKClN0YW1wZWRSb3cSCwoDcm93GAEgASgMEg0KBXZhbHVlGAIgASgMEg8KB2RlbGV0ZWQYAyABKAgSDwoHdmVyc2lvbhgEIAEoBCJpCg9QaXBlbGluZVJlcXVlc3QSLAoFaXRlbXMYASADKAsyHS50cmljYW1wdXMua3YudjEuUGlwZWxpbmVJdGVtEg0KBWVwb2NoGAIgASgNEgwKBGZyb20YAyABKA0SCwoDZ2FwGAQgASgIIqgBCgxQaXBlbGluZUl0ZW0SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIpCgZub3RpY2UYAiABKAsyFy50cmljYW1wdXMua3YudjEuTm90aWNlSAASLQoIZGVjaXNpb24YAyABKAsyGS50cmljYW1wdXMua3YudjEuRGVjaXNpb25IABITCgtiYXNlX2RpZ2VzdBgEIAEoBEIGCgRpdGVtIikKBk5vdGljZRIPCgd2ZXJzaW9uGAEgASgEEg4KBmRpZ2VzdBgCIAEoBCIfCg1QaXBlbGluZVJlcGx5Eg4KBmJhcnJlZBgBIAEoCSJDChNMaXN0VmVyc2lvbnNSZXF1ZXN0Eg4KBmN1cnNvchgBIAEoDBINCgVsaW1pdBgCIAEoDRINCgVlcG9jaBgDIAEoDSJlChFMaXN0VmVyc2lvbnNSZXBseRIwCgh2ZXJzaW9ucxgBIAMoCzIeLnRyaWNhbXB1cy5rdi52MS5MaXN0ZWRWZXJzaW9uEg4KBmN1cnNvchgCIAEoDBIOCgZiYXJyZWQYAyABKAkiYgoNTGlzdGVkVmVyc2lvbhIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSDgoGZGlnZXN0GAMgASgEEg0KBXRhYmxlGAQgASgIIlgKEEludHJvZHVjZVJlcXVlc3QSDwoHcmVwbGljYRgBIAEoDRIPCgdkaXNrX2lkGAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgNEg0KBWVwb2NoGAQgASgNIrQBCg5JbnRyb2R1Y2VSZXBseRIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SGgoScmVtZW1iZXJlZF9kaXNrX2lkGAUgASgMEh4KFnJlbWVtYmVyZWRfaW5jYXJuYXRpb24YBiABKA0SDwoHcmVmdXNlZBgHIAEoCRIPCgdzZXJ2aW5nGAggASgIMucDCgdSZXBsaWNhEkEKBFZvdGUSHC50cmljYW1wdXMua3YudjEuVm90ZVJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuVm90ZXNSZXBseRJbCg1RdWVyeVZlcnNpb25zEiUudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXF1ZXN0GiMudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXBseRJDCgVGZXRjaBIdLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseRJMCghQaXBlbGluZRIgLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcXVlc3QaHi50cmljYW1wdXMua3YudjEuUGlwZWxpbmVSZXBseRJYCgxMaXN0VmVyc2lvbnMSJC50cmljYW1wdXMua3YudjEuTGlzdFZlcnNpb25zUmVxdWVzdBoiLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXBseRJPCglJbnRyb2R1Y2USIS50cmljYW1wdXMua3YudjEuSW50cm9kdWNlUmVxdWVzdBofLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXBseWIGcHJvdG8z", [file_tricampus_kv_v1_kv]);
+  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEigKA2tleRgDIAEoCzIZLnRyaWNhbXB1cy5rdi52MS5LZXlTdGF0ZUgAEiwKBXRhYmxlGAQgASgLMhsudHJpY2FtcHVzLmt2LnYxLlRhYmxlRGVsdGFIABIOCgZkaWdlc3QYBSABKARCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyKQAQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucxITCgtiYXNlX2RpZ2VzdBgEIAEoBCI3CghSb3dXcml0ZRILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCCIwCgpPcGVyYXRpb25zEgwKBGtlcHQYASABKAwSFAoMZm9yZ290dGVuX21zGAIgASgEIkoKC1ZvdGVSZXF1ZXN0EiwKCXByb3Bvc2FscxgBIAMoCzIZLnRyaWNhbXB1cy5rdi52MS5Qcm9wb3NhbBINCgVlcG9jaBgCIAEoDSKOAQoIUHJvcG9zYWwSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIPCgd2ZXJzaW9uGAIgASgEEicKBmJhbGxvdBgDIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEwoLYmFzZV9kaWdlc3QYBCABKAQSEAoIZGVjaXNpb24YBSABKAwiNwoKVm90ZXNSZXBseRIpCgV2b3RlcxgBIAMoCzIaLnRyaWNhbXB1cy5rdi52MS5Wb3RlUmVwbHkibQoJVm90ZVJlcGx5EisKB2dyYW50ZWQYASABKAsyGC50cmljYW1wdXMua3YudjEuR3JhbnRlZEgAEisKB3JlZnVzZWQYAiABKAsyGC50cmljYW1wdXMua3YudjEuUmVmdXNlZEgAQgYKBHZvdGUiTQoHR3JhbnRlZBIwCg9hY2NlcHRlZF9iYWxsb3QYASABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhAKCGFjY2VwdGVkGAIgASgMIp4BCgdSZWZ1c2VkEhUKDWtub3duX3ZlcnNpb24YASABKAQSFAoMa25vd25fZGlnZXN0GAIgASgEEisKC2tub3duX293bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEikKCHByb21pc2VkGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIOCgZiYXJyZWQYBSABKAkiSQoUUXVlcnlWZXJzaW9uc1JlcXVlc3QSIgoEa2V5cxgBIAMoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSDQoFZXBvY2gYAiABKA0iSQoSUXVlcnlWZXJzaW9uc1JlcGx5EjMKB3JlcGxpZXMYASADKAsyIi50cmljYW1wdXMua3YudjEuUXVlcnlWZXJzaW9uUmVwbHkitQEKEVF1ZXJ5VmVyc2lvblJlcGx5EhUKDWtub3duX3ZlcnNpb24YASABKAQSFAoMa25vd25fZGlnZXN0GAIgASgEEisKC2tub3duX293bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEg8KB3BlbmRpbmcYBCABKAgSFgoOcGVuZGluZ19kaWdlc3QYBSABKAQSDQoFaG9sZHMYBiABKAgSDgoGYmFycmVkGAcgASgJImoKDEZldGNoUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EhUKDWFib3ZlX3ZlcnNpb24YAiABKAQSDQoFZXBvY2gYAyABKA0SEQoJYnl0ZXNfbWF4GAQgASgNIsIBCgpGZXRjaFJlcGx5Eg8KB3ZlcnNpb24YASABKAQSDgoGZGlnZXN0GAIgASgEEiUKBW93bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEhIKCGRlY2lzaW9uGAQgASgMSAASKwoFdGFibGUYBSABKAsyGi50cmljYW1wdXMua3YudjEuVGFibGVEaWZmSAASEwoLdW5hdmFpbGFibGUYBiABKAgSDgoGYmFycmVkGAcgASgJQgYKBGJvZHkilQEKCVRhYmxlRGlmZhIpCgRyb3dzGAEgAygLMhsudHJpY2FtcHVzLmt2LnYxLlN0YW1wZWRSb3cSEwoLbGFzdF9udW1iZXIYAiABKAQSLwoKb3BlcmF0aW9ucxgDIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5PcGVyYXRpb25zEhcKD3Rocm91Z2hfdmVyc2lvbhgEIAEoBCJKCgpTdGFtcGVkUm93EgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDBIPCgdkZWxldGVkGAMgASgIEg8KB3ZlcnNpb24YBCABKAQiaQoPUGlwZWxpbmVSZXF1ZXN0EiwKBWl0ZW1zGAEgAygLMh0udHJpY2FtcHVzLmt2LnYxLlBpcGVsaW5lSXRlbRINCgVlcG9jaBgCIAEoDRIMCgRmcm9tGAMgASgNEgsKA2dhcBgEIAEoCCJ4CgxQaXBlbGluZUl0ZW0SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIpCgZub3RpY2UYAiABKAsyFy50cmljYW1wdXMua3YudjEuTm90aWNlSAASEgoIZGVjaXNpb24YAyABKAxIAEIGCgRpdGVtIikKBk5vdGljZRIPCgd2ZXJzaW9uGAEgASgEEg4KBmRpZ2VzdBgCIAEoBCIfCg1QaXBlbGluZVJlcGx5Eg4KBmJhcnJlZBgBIAEoCSJDChNMaXN0VmVyc2lvbnNSZXF1ZXN0Eg4KBmN1cnNvchgBIAEoDBINCgVsaW1pdBgCIAEoDRINCgVlcG9jaBgDIAEoDSJlChFMaXN0VmVyc2lvbnNSZXBseRIwCgh2ZXJzaW9ucxgBIAMoCzIeLnRyaWNhbXB1cy5rdi52MS5MaXN0ZWRWZXJzaW9uEg4KBmN1cnNvchgCIAEoDBIOCgZiYXJyZWQYAyABKAkiYgoNTGlzdGVkVmVyc2lvbhIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSDgoGZGlnZXN0GAMgASgEEg0KBXRhYmxlGAQgASgIIlgKEEludHJvZHVjZVJlcXVlc3QSDwoHcmVwbGljYRgBIAEoDRIPCgdkaXNrX2lkGAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgNEg0KBWVwb2NoGAQgASgNIrQBCg5JbnRyb2R1Y2VSZXBseRIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SGgoScmVtZW1iZXJlZF9kaXNrX2lkGAUgASgMEh4KFnJlbWVtYmVyZWRfaW5jYXJuYXRpb24YBiABKA0SDwoHcmVmdXNlZBgHIAEoCRIPCgdzZXJ2aW5nGAggASgIMucDCgdSZXBsaWNhEkEKBFZvdGUSHC50cmljYW1wdXMua3YudjEuVm90ZVJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuVm90ZXNSZXBseRJbCg1RdWVyeVZlcnNpb25zEiUudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXF1ZXN0GiMudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXBseRJDCgVGZXRjaBIdLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseRJMCghQaXBlbGluZRIgLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcXVlc3QaHi50cmljYW1wdXMua3YudjEuUGlwZWxpbmVSZXBseRJYCgxMaXN0VmVyc2lvbnMSJC50cmljYW1wdXMua3YudjEuTGlzdFZlcnNpb25zUmVxdWVzdBoiLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXBseRJPCglJbnRyb2R1Y2USIS50cmljYW1wdXMua3YudjEuSW50cm9kdWNlUmVxdWVzdBofLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXBseWIGcHJvdG8z", [file_tricampus_kv_v1_kv]);
 
 /**
  * Ordered by round, then by proposer. Round 0 belongs to the owner of the version before.
@@ -66,7 +66,9 @@ export const OwnerSchema: GenMessage<Owner> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_replica, 1);
 
 /**
- * What one version of a key or table decides: everything a replica needs to hold it.
+ * What one version of a key or table decides: everything a replica needs to hold it. Encoded once, by
+ * its proposer: what is hashed, voted on, logged, sent and stored are the same bytes, so the other
+ * messages carry it as `bytes`.
  *
  * @generated from message tricampus.kv.v1.Decision
  */
@@ -82,28 +84,28 @@ export type Decision = Message<"tricampus.kv.v1.Decision"> & {
   owner?: Owner | undefined;
 
   /**
-   * 48 bits over everything else here and, for tables, the digest of the version before.
-   *
-   * @generated from field: uint64 digest = 3;
-   */
-  digest: bigint;
-
-  /**
    * @generated from oneof tricampus.kv.v1.Decision.body
    */
   body: {
     /**
-     * @generated from field: tricampus.kv.v1.KeyState key = 4;
+     * @generated from field: tricampus.kv.v1.KeyState key = 3;
      */
     value: KeyState;
     case: "key";
   } | {
     /**
-     * @generated from field: tricampus.kv.v1.TableDelta table = 5;
+     * @generated from field: tricampus.kv.v1.TableDelta table = 4;
      */
     value: TableDelta;
     case: "table";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * 53 bits over the bytes before it: the last field.
+   *
+   * @generated from field: uint64 digest = 5;
+   */
+  digest: bigint;
 };
 
 /**
@@ -163,9 +165,9 @@ export type TableDelta = Message<"tricampus.kv.v1.TableDelta"> & {
   /**
    * Operations added by this version.
    *
-   * @generated from field: repeated tricampus.kv.v1.Operation operations = 3;
+   * @generated from field: tricampus.kv.v1.Operations operations = 3;
    */
-  operations: Operation[];
+  operations?: Operations | undefined;
 
   /**
    * Digest of the version before.
@@ -173,13 +175,6 @@ export type TableDelta = Message<"tricampus.kv.v1.TableDelta"> & {
    * @generated from field: uint64 base_digest = 4;
    */
   baseDigest: bigint;
-
-  /**
-   * Operation ids up to this time were forgotten.
-   *
-   * @generated from field: uint64 forgotten_ms = 5;
-   */
-  forgottenMs: bigint;
 };
 
 /**
@@ -223,9 +218,13 @@ export const RowWriteSchema: GenMessage<RowWrite> = /*@__PURE__*/
  */
 export type Operations = Message<"tricampus.kv.v1.Operations"> & {
   /**
-   * @generated from field: repeated tricampus.kv.v1.Operation kept = 1;
+   * Oldest first, each: id (16 bytes), version in which it took effect (6, big-endian), length of the
+   * reply (4, big-endian), reply (an encoded ChangeReply; empty for keys). Packed, because every write
+   * copies the list and few look inside.
+   *
+   * @generated from field: bytes kept = 1;
    */
-  kept: Operation[];
+  kept: Uint8Array;
 
   /**
    * Ids made at or before this time (ms since 1970) may have been forgotten.
@@ -243,37 +242,6 @@ export const OperationsSchema: GenMessage<Operations> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_replica, 6);
 
 /**
- * @generated from message tricampus.kv.v1.Operation
- */
-export type Operation = Message<"tricampus.kv.v1.Operation"> & {
-  /**
-   * @generated from field: bytes id = 1;
-   */
-  id: Uint8Array;
-
-  /**
-   * Version in which it took effect.
-   *
-   * @generated from field: uint64 version = 2;
-   */
-  version: bigint;
-
-  /**
-   * Encoded ChangeReply of a table change; empty for keys.
-   *
-   * @generated from field: bytes reply = 3;
-   */
-  reply: Uint8Array;
-};
-
-/**
- * Describes the message tricampus.kv.v1.Operation.
- * Use `create(OperationSchema)` to create a new message.
- */
-export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 7);
-
-/**
  * @generated from message tricampus.kv.v1.VoteRequest
  */
 export type VoteRequest = Message<"tricampus.kv.v1.VoteRequest"> & {
@@ -281,6 +249,11 @@ export type VoteRequest = Message<"tricampus.kv.v1.VoteRequest"> & {
    * @generated from field: repeated tricampus.kv.v1.Proposal proposals = 1;
    */
   proposals: Proposal[];
+
+  /**
+   * @generated from field: uint32 epoch = 2;
+   */
+  epoch: number;
 };
 
 /**
@@ -288,98 +261,22 @@ export type VoteRequest = Message<"tricampus.kv.v1.VoteRequest"> & {
  * Use `create(VoteRequestSchema)` to create a new message.
  */
 export const VoteRequestSchema: GenMessage<VoteRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 8);
+  messageDesc(file_tricampus_kv_v1_replica, 7);
 
 /**
+ * A Prepare, or with a decision an Accept.
+ *
  * @generated from message tricampus.kv.v1.Proposal
  */
 export type Proposal = Message<"tricampus.kv.v1.Proposal"> & {
-  /**
-   * @generated from oneof tricampus.kv.v1.Proposal.proposal
-   */
-  proposal: {
-    /**
-     * @generated from field: tricampus.kv.v1.PrepareRequest prepare = 1;
-     */
-    value: PrepareRequest;
-    case: "prepare";
-  } | {
-    /**
-     * @generated from field: tricampus.kv.v1.AcceptRequest accept = 2;
-     */
-    value: AcceptRequest;
-    case: "accept";
-  } | { case: undefined; value?: undefined };
-};
-
-/**
- * Describes the message tricampus.kv.v1.Proposal.
- * Use `create(ProposalSchema)` to create a new message.
- */
-export const ProposalSchema: GenMessage<Proposal> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 9);
-
-/**
- * @generated from message tricampus.kv.v1.VotesReply
- */
-export type VotesReply = Message<"tricampus.kv.v1.VotesReply"> & {
-  /**
-   * @generated from field: repeated tricampus.kv.v1.VoteReply votes = 1;
-   */
-  votes: VoteReply[];
-};
-
-/**
- * Describes the message tricampus.kv.v1.VotesReply.
- * Use `create(VotesReplySchema)` to create a new message.
- */
-export const VotesReplySchema: GenMessage<VotesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 10);
-
-/**
- * @generated from message tricampus.kv.v1.QueryVersionsRequest
- */
-export type QueryVersionsRequest = Message<"tricampus.kv.v1.QueryVersionsRequest"> & {
-  /**
-   * @generated from field: repeated tricampus.kv.v1.QueryVersionRequest queries = 1;
-   */
-  queries: QueryVersionRequest[];
-};
-
-/**
- * Describes the message tricampus.kv.v1.QueryVersionsRequest.
- * Use `create(QueryVersionsRequestSchema)` to create a new message.
- */
-export const QueryVersionsRequestSchema: GenMessage<QueryVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 11);
-
-/**
- * @generated from message tricampus.kv.v1.QueryVersionsReply
- */
-export type QueryVersionsReply = Message<"tricampus.kv.v1.QueryVersionsReply"> & {
-  /**
-   * @generated from field: repeated tricampus.kv.v1.QueryVersionReply replies = 1;
-   */
-  replies: QueryVersionReply[];
-};
-
-/**
- * Describes the message tricampus.kv.v1.QueryVersionsReply.
- * Use `create(QueryVersionsReplySchema)` to create a new message.
- */
-export const QueryVersionsReplySchema: GenMessage<QueryVersionsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 12);
-
-/**
- * @generated from message tricampus.kv.v1.PrepareRequest
- */
-export type PrepareRequest = Message<"tricampus.kv.v1.PrepareRequest"> & {
   /**
    * @generated from field: tricampus.kv.v1.Key key = 1;
    */
   key?: Key | undefined;
 
   /**
+   * The version to be decided.
+   *
    * @generated from field: uint64 version = 2;
    */
   version: bigint;
@@ -397,54 +294,38 @@ export type PrepareRequest = Message<"tricampus.kv.v1.PrepareRequest"> & {
   baseDigest: bigint;
 
   /**
-   * @generated from field: uint32 epoch = 5;
+   * An encoded Decision; empty in a Prepare.
+   *
+   * @generated from field: bytes decision = 5;
    */
-  epoch: number;
+  decision: Uint8Array;
 };
 
 /**
- * Describes the message tricampus.kv.v1.PrepareRequest.
- * Use `create(PrepareRequestSchema)` to create a new message.
+ * Describes the message tricampus.kv.v1.Proposal.
+ * Use `create(ProposalSchema)` to create a new message.
  */
-export const PrepareRequestSchema: GenMessage<PrepareRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 13);
+export const ProposalSchema: GenMessage<Proposal> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 8);
 
 /**
- * @generated from message tricampus.kv.v1.AcceptRequest
+ * One answer a proposal, in order.
+ *
+ * @generated from message tricampus.kv.v1.VotesReply
  */
-export type AcceptRequest = Message<"tricampus.kv.v1.AcceptRequest"> & {
+export type VotesReply = Message<"tricampus.kv.v1.VotesReply"> & {
   /**
-   * @generated from field: tricampus.kv.v1.Key key = 1;
+   * @generated from field: repeated tricampus.kv.v1.VoteReply votes = 1;
    */
-  key?: Key | undefined;
-
-  /**
-   * @generated from field: tricampus.kv.v1.Ballot ballot = 2;
-   */
-  ballot?: Ballot | undefined;
-
-  /**
-   * @generated from field: tricampus.kv.v1.Decision decision = 3;
-   */
-  decision?: Decision | undefined;
-
-  /**
-   * @generated from field: uint64 base_digest = 4;
-   */
-  baseDigest: bigint;
-
-  /**
-   * @generated from field: uint32 epoch = 5;
-   */
-  epoch: number;
+  votes: VoteReply[];
 };
 
 /**
- * Describes the message tricampus.kv.v1.AcceptRequest.
- * Use `create(AcceptRequestSchema)` to create a new message.
+ * Describes the message tricampus.kv.v1.VotesReply.
+ * Use `create(VotesReplySchema)` to create a new message.
  */
-export const AcceptRequestSchema: GenMessage<AcceptRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 14);
+export const VotesReplySchema: GenMessage<VotesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 9);
 
 /**
  * @generated from message tricampus.kv.v1.VoteReply
@@ -475,7 +356,7 @@ export type VoteReply = Message<"tricampus.kv.v1.VoteReply"> & {
  * Use `create(VoteReplySchema)` to create a new message.
  */
 export const VoteReplySchema: GenMessage<VoteReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 15);
+  messageDesc(file_tricampus_kv_v1_replica, 10);
 
 /**
  * @generated from message tricampus.kv.v1.Granted
@@ -487,9 +368,11 @@ export type Granted = Message<"tricampus.kv.v1.Granted"> & {
   acceptedBallot?: Ballot | undefined;
 
   /**
-   * @generated from field: tricampus.kv.v1.Decision accepted = 2;
+   * An encoded Decision, or empty.
+   *
+   * @generated from field: bytes accepted = 2;
    */
-  accepted?: Decision | undefined;
+  accepted: Uint8Array;
 };
 
 /**
@@ -497,7 +380,7 @@ export type Granted = Message<"tricampus.kv.v1.Granted"> & {
  * Use `create(GrantedSchema)` to create a new message.
  */
 export const GrantedSchema: GenMessage<Granted> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 16);
+  messageDesc(file_tricampus_kv_v1_replica, 11);
 
 /**
  * @generated from message tricampus.kv.v1.Refused
@@ -540,16 +423,16 @@ export type Refused = Message<"tricampus.kv.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 17);
+  messageDesc(file_tricampus_kv_v1_replica, 12);
 
 /**
- * @generated from message tricampus.kv.v1.QueryVersionRequest
+ * @generated from message tricampus.kv.v1.QueryVersionsRequest
  */
-export type QueryVersionRequest = Message<"tricampus.kv.v1.QueryVersionRequest"> & {
+export type QueryVersionsRequest = Message<"tricampus.kv.v1.QueryVersionsRequest"> & {
   /**
-   * @generated from field: tricampus.kv.v1.Key key = 1;
+   * @generated from field: repeated tricampus.kv.v1.Key keys = 1;
    */
-  key?: Key | undefined;
+  keys: Key[];
 
   /**
    * @generated from field: uint32 epoch = 2;
@@ -558,11 +441,30 @@ export type QueryVersionRequest = Message<"tricampus.kv.v1.QueryVersionRequest">
 };
 
 /**
- * Describes the message tricampus.kv.v1.QueryVersionRequest.
- * Use `create(QueryVersionRequestSchema)` to create a new message.
+ * Describes the message tricampus.kv.v1.QueryVersionsRequest.
+ * Use `create(QueryVersionsRequestSchema)` to create a new message.
  */
-export const QueryVersionRequestSchema: GenMessage<QueryVersionRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 18);
+export const QueryVersionsRequestSchema: GenMessage<QueryVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 13);
+
+/**
+ * One answer a key, in order.
+ *
+ * @generated from message tricampus.kv.v1.QueryVersionsReply
+ */
+export type QueryVersionsReply = Message<"tricampus.kv.v1.QueryVersionsReply"> & {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.QueryVersionReply replies = 1;
+   */
+  replies: QueryVersionReply[];
+};
+
+/**
+ * Describes the message tricampus.kv.v1.QueryVersionsReply.
+ * Use `create(QueryVersionsReplySchema)` to create a new message.
+ */
+export const QueryVersionsReplySchema: GenMessage<QueryVersionsReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 14);
 
 /**
  * @generated from message tricampus.kv.v1.QueryVersionReply
@@ -613,7 +515,7 @@ export type QueryVersionReply = Message<"tricampus.kv.v1.QueryVersionReply"> & {
  * Use `create(QueryVersionReplySchema)` to create a new message.
  */
 export const QueryVersionReplySchema: GenMessage<QueryVersionReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 19);
+  messageDesc(file_tricampus_kv_v1_replica, 15);
 
 /**
  * @generated from message tricampus.kv.v1.FetchRequest
@@ -649,7 +551,7 @@ export type FetchRequest = Message<"tricampus.kv.v1.FetchRequest"> & {
  * Use `create(FetchRequestSchema)` to create a new message.
  */
 export const FetchRequestSchema: GenMessage<FetchRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 20);
+  messageDesc(file_tricampus_kv_v1_replica, 16);
 
 /**
  * @generated from message tricampus.kv.v1.FetchReply
@@ -675,10 +577,12 @@ export type FetchReply = Message<"tricampus.kv.v1.FetchReply"> & {
    */
   body: {
     /**
-     * @generated from field: tricampus.kv.v1.KeyState key = 4;
+     * A key's encoded Decision.
+     *
+     * @generated from field: bytes decision = 4;
      */
-    value: KeyState;
-    case: "key";
+    value: Uint8Array;
+    case: "decision";
   } | {
     /**
      * @generated from field: tricampus.kv.v1.TableDiff table = 5;
@@ -705,7 +609,7 @@ export type FetchReply = Message<"tricampus.kv.v1.FetchReply"> & {
  * Use `create(FetchReplySchema)` to create a new message.
  */
 export const FetchReplySchema: GenMessage<FetchReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 21);
+  messageDesc(file_tricampus_kv_v1_replica, 17);
 
 /**
  * Rows of a table whose version is above the one asked for, in the order of versions.
@@ -741,7 +645,7 @@ export type TableDiff = Message<"tricampus.kv.v1.TableDiff"> & {
  * Use `create(TableDiffSchema)` to create a new message.
  */
 export const TableDiffSchema: GenMessage<TableDiff> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 22);
+  messageDesc(file_tricampus_kv_v1_replica, 18);
 
 /**
  * @generated from message tricampus.kv.v1.StampedRow
@@ -773,7 +677,7 @@ export type StampedRow = Message<"tricampus.kv.v1.StampedRow"> & {
  * Use `create(StampedRowSchema)` to create a new message.
  */
 export const StampedRowSchema: GenMessage<StampedRow> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 23);
+  messageDesc(file_tricampus_kv_v1_replica, 19);
 
 /**
  * @generated from message tricampus.kv.v1.PipelineRequest
@@ -809,7 +713,7 @@ export type PipelineRequest = Message<"tricampus.kv.v1.PipelineRequest"> & {
  * Use `create(PipelineRequestSchema)` to create a new message.
  */
 export const PipelineRequestSchema: GenMessage<PipelineRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 24);
+  messageDesc(file_tricampus_kv_v1_replica, 20);
 
 /**
  * @generated from message tricampus.kv.v1.PipelineItem
@@ -833,18 +737,13 @@ export type PipelineItem = Message<"tricampus.kv.v1.PipelineItem"> & {
     case: "notice";
   } | {
     /**
-     * The receiver was not asked to vote: the decided value itself.
+     * The receiver was not asked to vote: the encoded Decision itself.
      *
-     * @generated from field: tricampus.kv.v1.Decision decision = 3;
+     * @generated from field: bytes decision = 3;
      */
-    value: Decision;
+    value: Uint8Array;
     case: "decision";
   } | { case: undefined; value?: undefined };
-
-  /**
-   * @generated from field: uint64 base_digest = 4;
-   */
-  baseDigest: bigint;
 };
 
 /**
@@ -852,7 +751,7 @@ export type PipelineItem = Message<"tricampus.kv.v1.PipelineItem"> & {
  * Use `create(PipelineItemSchema)` to create a new message.
  */
 export const PipelineItemSchema: GenMessage<PipelineItem> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 25);
+  messageDesc(file_tricampus_kv_v1_replica, 21);
 
 /**
  * @generated from message tricampus.kv.v1.Notice
@@ -874,7 +773,7 @@ export type Notice = Message<"tricampus.kv.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 26);
+  messageDesc(file_tricampus_kv_v1_replica, 22);
 
 /**
  * @generated from message tricampus.kv.v1.PipelineReply
@@ -891,7 +790,7 @@ export type PipelineReply = Message<"tricampus.kv.v1.PipelineReply"> & {
  * Use `create(PipelineReplySchema)` to create a new message.
  */
 export const PipelineReplySchema: GenMessage<PipelineReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 27);
+  messageDesc(file_tricampus_kv_v1_replica, 23);
 
 /**
  * @generated from message tricampus.kv.v1.ListVersionsRequest
@@ -920,7 +819,7 @@ export type ListVersionsRequest = Message<"tricampus.kv.v1.ListVersionsRequest">
  * Use `create(ListVersionsRequestSchema)` to create a new message.
  */
 export const ListVersionsRequestSchema: GenMessage<ListVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 28);
+  messageDesc(file_tricampus_kv_v1_replica, 24);
 
 /**
  * @generated from message tricampus.kv.v1.ListVersionsReply
@@ -949,7 +848,7 @@ export type ListVersionsReply = Message<"tricampus.kv.v1.ListVersionsReply"> & {
  * Use `create(ListVersionsReplySchema)` to create a new message.
  */
 export const ListVersionsReplySchema: GenMessage<ListVersionsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 29);
+  messageDesc(file_tricampus_kv_v1_replica, 25);
 
 /**
  * @generated from message tricampus.kv.v1.ListedVersion
@@ -981,7 +880,7 @@ export type ListedVersion = Message<"tricampus.kv.v1.ListedVersion"> & {
  * Use `create(ListedVersionSchema)` to create a new message.
  */
 export const ListedVersionSchema: GenMessage<ListedVersion> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 30);
+  messageDesc(file_tricampus_kv_v1_replica, 26);
 
 /**
  * @generated from message tricampus.kv.v1.IntroduceRequest
@@ -1013,7 +912,7 @@ export type IntroduceRequest = Message<"tricampus.kv.v1.IntroduceRequest"> & {
  * Use `create(IntroduceRequestSchema)` to create a new message.
  */
 export const IntroduceRequestSchema: GenMessage<IntroduceRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 31);
+  messageDesc(file_tricampus_kv_v1_replica, 27);
 
 /**
  * @generated from message tricampus.kv.v1.IntroduceReply
@@ -1071,7 +970,7 @@ export type IntroduceReply = Message<"tricampus.kv.v1.IntroduceReply"> & {
  * Use `create(IntroduceReplySchema)` to create a new message.
  */
 export const IntroduceReplySchema: GenMessage<IntroduceReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 32);
+  messageDesc(file_tricampus_kv_v1_replica, 28);
 
 /**
  * @generated from service tricampus.kv.v1.Replica

@@ -5,9 +5,9 @@
 // What a replica writes to disk. The log's segment header carries the format version.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { decodeKey, encodeKey, type Key } from "../../../tricampus/kv/v1/kv_codec.ts";
-import { decodeBallot, decodeDecision, decodeFetchReply, decodeKeyState, decodeNotice, decodeOperations, decodeOwner, encodeBallot, encodeDecision, encodeFetchReply, encodeKeyState, encodeNotice, encodeOperations, encodeOwner, type Ballot, type Decision, type FetchReply, type KeyState, type Notice, type Operations, type Owner } from "../../../tricampus/kv/v1/replica_codec.ts";
+import { decodeBallot, decodeFetchReply, decodeNotice, decodeOperations, decodeOwner, encodeBallot, encodeFetchReply, encodeNotice, encodeOperations, encodeOwner, type Ballot, type FetchReply, type Notice, type Operations, type Owner } from "../../../tricampus/kv/v1/replica_codec.ts";
 
 /**
  * One entry of the write-ahead log: an input of the register's step function. Replaying the inputs
@@ -23,7 +23,7 @@ export interface LogRecord {
   /**
    * @generated from oneof tricampus.kv.v1.LogRecord.input
    */
-  input: { case: "promise"; value: Promise } | { case: "acceptance"; value: Acceptance } | { case: "notice"; value: Notice } | { case: "learned"; value: Learned } | { case: "fetched"; value: FetchReply } | undefined;
+  input: { case: "promise"; value: Promise } | { case: "acceptance"; value: Acceptance } | { case: "notice"; value: Notice } | { case: "learned"; value: Uint8Array } | { case: "fetched"; value: FetchReply } | undefined;
 }
 
 export function encodeLogRecord(w: Writer, m: LogRecord): void {
@@ -39,7 +39,7 @@ export function encodeLogRecord(w: Writer, m: LogRecord): void {
       { w.tag(34); const at = w.fork(); encodeNotice(w, m.input.value); w.join(at); }
       break;
     case "learned":
-      { w.tag(42); const at = w.fork(); encodeLearned(w, m.input.value); w.join(at); }
+      w.tag(42); w.bytes(m.input.value);
       break;
     case "fetched":
       { w.tag(50); const at = w.fork(); encodeFetchReply(w, m.input.value); w.join(at); }
@@ -72,7 +72,7 @@ export function decodeLogRecord(r: Reader, end: number): LogRecord {
         break;
       }
       case 42: {
-        m.input = { case: "learned", value: decodeLearned(r, r.message()) };
+        m.input = { case: "learned", value: r.bytes() };
         break;
       }
       case 50: {
@@ -149,9 +149,11 @@ export interface Acceptance {
    */
   ballot: Ballot | undefined;
   /**
-   * @generated from field: tricampus.kv.v1.Decision decision = 2;
+   * An encoded Decision.
+   *
+   * @generated from field: bytes decision = 2;
    */
-  decision: Decision | undefined;
+  decision: Uint8Array;
   /**
    * @generated from field: uint64 base_digest = 3;
    */
@@ -160,14 +162,14 @@ export interface Acceptance {
 
 export function encodeAcceptance(w: Writer, m: Acceptance): void {
   if (m.ballot !== undefined) { { w.tag(10); const at = w.fork(); encodeBallot(w, m.ballot); w.join(at); } }
-  if (m.decision !== undefined) { { w.tag(18); const at = w.fork(); encodeDecision(w, m.decision); w.join(at); } }
+  if (m.decision.length > 0) { w.tag(18); w.bytes(m.decision); }
   if (m.baseDigest !== 0) { w.tag(24); w.uint64(m.baseDigest); }
 }
 
 export function decodeAcceptance(r: Reader, end: number): Acceptance {
   const m: Acceptance = {
     ballot: undefined,
-    decision: undefined,
+    decision: NO_BYTES,
     baseDigest: 0,
   };
   while (r.pos < end) {
@@ -178,53 +180,10 @@ export function decodeAcceptance(r: Reader, end: number): Acceptance {
         break;
       }
       case 18: {
-        m.decision = decodeDecision(r, r.message());
+        m.decision = r.bytes();
         break;
       }
       case 24: {
-        m.baseDigest = r.uint64();
-        break;
-      }
-      default:
-        skipField(r, tag);
-    }
-  }
-  r.finish(end);
-  return m;
-}
-
-/**
- * @generated from message tricampus.kv.v1.Learned
- */
-export interface Learned {
-  /**
-   * @generated from field: tricampus.kv.v1.Decision decision = 1;
-   */
-  decision: Decision | undefined;
-  /**
-   * @generated from field: uint64 base_digest = 2;
-   */
-  baseDigest: number;
-}
-
-export function encodeLearned(w: Writer, m: Learned): void {
-  if (m.decision !== undefined) { { w.tag(10); const at = w.fork(); encodeDecision(w, m.decision); w.join(at); } }
-  if (m.baseDigest !== 0) { w.tag(16); w.uint64(m.baseDigest); }
-}
-
-export function decodeLearned(r: Reader, end: number): Learned {
-  const m: Learned = {
-    decision: undefined,
-    baseDigest: 0,
-  };
-  while (r.pos < end) {
-    const tag = r.uint32();
-    switch (tag) {
-      case 10: {
-        m.decision = decodeDecision(r, r.message());
-        break;
-      }
-      case 16: {
         m.baseDigest = r.uint64();
         break;
       }
@@ -271,19 +230,21 @@ export interface StoredRegister {
    */
   acceptedBallot: Ballot | undefined;
   /**
-   * @generated from field: tricampus.kv.v1.Decision accepted = 8;
+   * An encoded Decision, or empty.
+   *
+   * @generated from field: bytes accepted = 8;
    */
-  accepted: Decision | undefined;
+  accepted: Uint8Array;
   /**
    * @generated from oneof tricampus.kv.v1.StoredRegister.held
    */
-  held: { case: "key"; value: KeyState } | { case: "table"; value: TableMeta } | undefined;
+  held: { case: "key"; value: Uint8Array } | { case: "table"; value: TableMeta } | undefined;
   /**
-   * Decided table versions that wait for the one before them, and their acceptance if undecided.
+   * Encoded Decisions of a table that wait for the one before them, and its acceptance if undecided.
    *
-   * @generated from field: repeated tricampus.kv.v1.Decision loose = 11;
+   * @generated from field: repeated bytes loose = 11;
    */
-  loose: Decision[];
+  loose: Uint8Array[];
 }
 
 export function encodeStoredRegister(w: Writer, m: StoredRegister): void {
@@ -294,16 +255,16 @@ export function encodeStoredRegister(w: Writer, m: StoredRegister): void {
   if (m.heldDigest !== 0) { w.tag(40); w.uint64(m.heldDigest); }
   if (m.promised !== undefined) { { w.tag(50); const at = w.fork(); encodeBallot(w, m.promised); w.join(at); } }
   if (m.acceptedBallot !== undefined) { { w.tag(58); const at = w.fork(); encodeBallot(w, m.acceptedBallot); w.join(at); } }
-  if (m.accepted !== undefined) { { w.tag(66); const at = w.fork(); encodeDecision(w, m.accepted); w.join(at); } }
+  if (m.accepted.length > 0) { w.tag(66); w.bytes(m.accepted); }
   switch (m.held?.case) {
     case "key":
-      { w.tag(74); const at = w.fork(); encodeKeyState(w, m.held.value); w.join(at); }
+      w.tag(74); w.bytes(m.held.value);
       break;
     case "table":
       { w.tag(82); const at = w.fork(); encodeTableMeta(w, m.held.value); w.join(at); }
       break;
   }
-  for (const x of m.loose) { { w.tag(90); const at = w.fork(); encodeDecision(w, x); w.join(at); } }
+  for (const x of m.loose) { w.tag(90); w.bytes(x); }
 }
 
 export function decodeStoredRegister(r: Reader, end: number): StoredRegister {
@@ -315,7 +276,7 @@ export function decodeStoredRegister(r: Reader, end: number): StoredRegister {
     heldDigest: 0,
     promised: undefined,
     acceptedBallot: undefined,
-    accepted: undefined,
+    accepted: NO_BYTES,
     held: undefined,
     loose: [],
   };
@@ -351,11 +312,11 @@ export function decodeStoredRegister(r: Reader, end: number): StoredRegister {
         break;
       }
       case 66: {
-        m.accepted = decodeDecision(r, r.message());
+        m.accepted = r.bytes();
         break;
       }
       case 74: {
-        m.held = { case: "key", value: decodeKeyState(r, r.message()) };
+        m.held = { case: "key", value: r.bytes() };
         break;
       }
       case 82: {
@@ -363,7 +324,7 @@ export function decodeStoredRegister(r: Reader, end: number): StoredRegister {
         break;
       }
       case 90: {
-        m.loose.push(decodeDecision(r, r.message()));
+        m.loose.push(r.bytes());
         break;
       }
       default:

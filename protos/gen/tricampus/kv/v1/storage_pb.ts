@@ -8,7 +8,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Key } from "./kv_pb.ts";
 import { file_tricampus_kv_v1_kv } from "./kv_pb.ts";
-import type { Ballot, Decision, FetchReply, KeyState, Notice, Operations, Owner } from "./replica_pb.ts";
+import type { Ballot, FetchReply, Notice, Operations, Owner } from "./replica_pb.ts";
 import { file_tricampus_kv_v1_replica } from "./replica_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/storage.proto.
  */
 export const file_tricampus_kv_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMva3YvdjEvc3RvcmFnZS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIp8CCglMb2dSZWNvcmQSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIrCgdwcm9taXNlGAIgASgLMhgudHJpY2FtcHVzLmt2LnYxLlByb21pc2VIABIxCgphY2NlcHRhbmNlGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLkFjY2VwdGFuY2VIABIpCgZub3RpY2UYBCABKAsyFy50cmljYW1wdXMua3YudjEuTm90aWNlSAASKwoHbGVhcm5lZBgFIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5MZWFybmVkSAASLgoHZmV0Y2hlZBgGIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcGx5SABCBwoFaW5wdXQiWAoHUHJvbWlzZRIPCgd2ZXJzaW9uGAEgASgEEicKBmJhbGxvdBgCIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEwoLYmFzZV9kaWdlc3QYAyABKAQidwoKQWNjZXB0YW5jZRInCgZiYWxsb3QYASABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EisKCGRlY2lzaW9uGAIgASgLMhkudHJpY2FtcHVzLmt2LnYxLkRlY2lzaW9uEhMKC2Jhc2VfZGlnZXN0GAMgASgEIksKB0xlYXJuZWQSKwoIZGVjaXNpb24YASABKAsyGS50cmljYW1wdXMua3YudjEuRGVjaXNpb24SEwoLYmFzZV9kaWdlc3QYAiABKAQiqAMKDlN0b3JlZFJlZ2lzdGVyEhUKDWtub3duX3ZlcnNpb24YASABKAQSFAoMa25vd25fZGlnZXN0GAIgASgEEisKC2tub3duX293bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEhQKDGhlbGRfdmVyc2lvbhgEIAEoBBITCgtoZWxkX2RpZ2VzdBgFIAEoBBIpCghwcm9taXNlZBgGIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSMAoPYWNjZXB0ZWRfYmFsbG90GAcgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIrCghhY2NlcHRlZBgIIAEoCzIZLnRyaWNhbXB1cy5rdi52MS5EZWNpc2lvbhIoCgNrZXkYCSABKAsyGS50cmljYW1wdXMua3YudjEuS2V5U3RhdGVIABIrCgV0YWJsZRgKIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZU1ldGFIABIoCgVsb29zZRgLIAMoCzIZLnRyaWNhbXB1cy5rdi52MS5EZWNpc2lvbkIGCgRoZWxkIlEKCVRhYmxlTWV0YRITCgtsYXN0X251bWJlchgBIAEoBBIvCgpvcGVyYXRpb25zGAIgASgLMhsudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvbnNiBnByb3RvMw", [file_tricampus_kv_v1_kv, file_tricampus_kv_v1_replica]);
+  fileDesc("Ch10cmljYW1wdXMva3YvdjEvc3RvcmFnZS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIoUCCglMb2dSZWNvcmQSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIrCgdwcm9taXNlGAIgASgLMhgudHJpY2FtcHVzLmt2LnYxLlByb21pc2VIABIxCgphY2NlcHRhbmNlGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLkFjY2VwdGFuY2VIABIpCgZub3RpY2UYBCABKAsyFy50cmljYW1wdXMua3YudjEuTm90aWNlSAASEQoHbGVhcm5lZBgFIAEoDEgAEi4KB2ZldGNoZWQYBiABKAsyGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseUgAQgcKBWlucHV0IlgKB1Byb21pc2USDwoHdmVyc2lvbhgBIAEoBBInCgZiYWxsb3QYAiABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhMKC2Jhc2VfZGlnZXN0GAMgASgEIlwKCkFjY2VwdGFuY2USJwoGYmFsbG90GAEgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIQCghkZWNpc2lvbhgCIAEoDBITCgtiYXNlX2RpZ2VzdBgDIAEoBCLXAgoOU3RvcmVkUmVnaXN0ZXISFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISFAoMaGVsZF92ZXJzaW9uGAQgASgEEhMKC2hlbGRfZGlnZXN0GAUgASgEEikKCHByb21pc2VkGAYgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIwCg9hY2NlcHRlZF9iYWxsb3QYByABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhAKCGFjY2VwdGVkGAggASgMEg0KA2tleRgJIAEoDEgAEisKBXRhYmxlGAogASgLMhoudHJpY2FtcHVzLmt2LnYxLlRhYmxlTWV0YUgAEg0KBWxvb3NlGAsgAygMQgYKBGhlbGQiUQoJVGFibGVNZXRhEhMKC2xhc3RfbnVtYmVyGAEgASgEEi8KCm9wZXJhdGlvbnMYAiABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uc2IGcHJvdG8z", [file_tricampus_kv_v1_kv, file_tricampus_kv_v1_replica]);
 
 /**
  * One entry of the write-ahead log: an input of the register's step function. Replaying the inputs
@@ -53,9 +53,11 @@ export type LogRecord = Message<"tricampus.kv.v1.LogRecord"> & {
     case: "notice";
   } | {
     /**
-     * @generated from field: tricampus.kv.v1.Learned learned = 5;
+     * An encoded Decision.
+     *
+     * @generated from field: bytes learned = 5;
      */
-    value: Learned;
+    value: Uint8Array;
     case: "learned";
   } | {
     /**
@@ -110,9 +112,11 @@ export type Acceptance = Message<"tricampus.kv.v1.Acceptance"> & {
   ballot?: Ballot | undefined;
 
   /**
-   * @generated from field: tricampus.kv.v1.Decision decision = 2;
+   * An encoded Decision.
+   *
+   * @generated from field: bytes decision = 2;
    */
-  decision?: Decision | undefined;
+  decision: Uint8Array;
 
   /**
    * @generated from field: uint64 base_digest = 3;
@@ -126,28 +130,6 @@ export type Acceptance = Message<"tricampus.kv.v1.Acceptance"> & {
  */
 export const AcceptanceSchema: GenMessage<Acceptance> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_storage, 2);
-
-/**
- * @generated from message tricampus.kv.v1.Learned
- */
-export type Learned = Message<"tricampus.kv.v1.Learned"> & {
-  /**
-   * @generated from field: tricampus.kv.v1.Decision decision = 1;
-   */
-  decision?: Decision | undefined;
-
-  /**
-   * @generated from field: uint64 base_digest = 2;
-   */
-  baseDigest: bigint;
-};
-
-/**
- * Describes the message tricampus.kv.v1.Learned.
- * Use `create(LearnedSchema)` to create a new message.
- */
-export const LearnedSchema: GenMessage<Learned> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_storage, 3);
 
 /**
  * A register as it lies in the state engine.
@@ -191,18 +173,22 @@ export type StoredRegister = Message<"tricampus.kv.v1.StoredRegister"> & {
   acceptedBallot?: Ballot | undefined;
 
   /**
-   * @generated from field: tricampus.kv.v1.Decision accepted = 8;
+   * An encoded Decision, or empty.
+   *
+   * @generated from field: bytes accepted = 8;
    */
-  accepted?: Decision | undefined;
+  accepted: Uint8Array;
 
   /**
    * @generated from oneof tricampus.kv.v1.StoredRegister.held
    */
   held: {
     /**
-     * @generated from field: tricampus.kv.v1.KeyState key = 9;
+     * The encoded Decision of a key's held version.
+     *
+     * @generated from field: bytes key = 9;
      */
-    value: KeyState;
+    value: Uint8Array;
     case: "key";
   } | {
     /**
@@ -213,11 +199,11 @@ export type StoredRegister = Message<"tricampus.kv.v1.StoredRegister"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Decided table versions that wait for the one before them, and their acceptance if undecided.
+   * Encoded Decisions of a table that wait for the one before them, and its acceptance if undecided.
    *
-   * @generated from field: repeated tricampus.kv.v1.Decision loose = 11;
+   * @generated from field: repeated bytes loose = 11;
    */
-  loose: Decision[];
+  loose: Uint8Array[];
 };
 
 /**
@@ -225,7 +211,7 @@ export type StoredRegister = Message<"tricampus.kv.v1.StoredRegister"> & {
  * Use `create(StoredRegisterSchema)` to create a new message.
  */
 export const StoredRegisterSchema: GenMessage<StoredRegister> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_storage, 4);
+  messageDesc(file_tricampus_kv_v1_storage, 3);
 
 /**
  * @generated from message tricampus.kv.v1.TableMeta
@@ -247,5 +233,5 @@ export type TableMeta = Message<"tricampus.kv.v1.TableMeta"> & {
  * Use `create(TableMetaSchema)` to create a new message.
  */
 export const TableMetaSchema: GenMessage<TableMeta> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_storage, 5);
+  messageDesc(file_tricampus_kv_v1_storage, 4);
 

@@ -6,7 +6,7 @@
 // they are answered. The quorum over three of them is the caller's business (services/queue).
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 
 /**
@@ -255,8 +255,8 @@ export function decodeLogEntry(r: Reader, end: number): LogEntry {
     slot: 0,
     epoch: undefined,
     void: false,
-    payload: new Uint8Array(0),
-    id: new Uint8Array(0),
+    payload: NO_BYTES,
+    id: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();

@@ -5,7 +5,7 @@
 // The quorum queue: ordered streams, each in one group of three logs at a time.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 import { decodeEpoch, encodeEpoch, type Epoch } from "../../../tricampus/queue/v1/log_codec.ts";
 
@@ -47,8 +47,8 @@ export function encodeAppendRequest(w: Writer, m: AppendRequest): void {
 export function decodeAppendRequest(r: Reader, end: number): AppendRequest {
   const m: AppendRequest = {
     stream: "",
-    id: new Uint8Array(0),
-    payload: new Uint8Array(0),
+    id: NO_BYTES,
+    payload: NO_BYTES,
     forwarded: false,
   };
   while (r.pos < end) {
@@ -327,8 +327,8 @@ export function encodeEntry(w: Writer, m: Entry): void {
 export function decodeEntry(r: Reader, end: number): Entry {
   const m: Entry = {
     slot: 0,
-    id: new Uint8Array(0),
-    payload: new Uint8Array(0),
+    id: NO_BYTES,
+    payload: NO_BYTES,
     void: false,
   };
   while (r.pos < end) {

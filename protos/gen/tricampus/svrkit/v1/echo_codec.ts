@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 
 /**
@@ -22,7 +22,7 @@ export function encodeEchoMessage(w: Writer, m: EchoMessage): void {
 
 export function decodeEchoMessage(r: Reader, end: number): EchoMessage {
   const m: EchoMessage = {
-    payload: new Uint8Array(0),
+    payload: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();

@@ -13,7 +13,7 @@
 // so that the body of a call is neither copied nor decoded by anybody who only forwards it.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 
 /**
  * @generated from enum tricampus.svrkit.v1.FrameKind
@@ -160,10 +160,10 @@ export function decodeRequestHead(r: Reader, end: number): RequestHead {
     callId: 0,
     method: 0,
     timeoutMs: 0,
-    operationId: new Uint8Array(0),
-    ticket: new Uint8Array(0),
+    operationId: NO_BYTES,
+    ticket: NO_BYTES,
     caller: "",
-    trace: new Uint8Array(0),
+    trace: NO_BYTES,
     priority: 0,
   };
   while (r.pos < end) {
