@@ -9,6 +9,7 @@ import {
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
+import { rest } from "../svrkit/rest.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
 import { isCurrent } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
@@ -21,7 +22,7 @@ const BACKGROUND_DELAY_MS = 50;
 const PAGE = 1_000;
 const COMPARE_RETRY_MS = 500;
 const COMPARE_SIDE_BY_SIDE = 8;
-const GAP_CATCH_UP_MS_MAX = 15_000;
+const GAP_CATCH_UP_MS_MAX = 60_000;
 
 const behind = counter("kvsvr.behind");
 const repaired = counter("kvsvr.repaired");
@@ -31,6 +32,7 @@ export class Repair {
   readonly #running = new Map<string, Promise<void>>();
   readonly #waiting = new Map<string, Entry>();
   readonly #comparing = new Map<number, Promise<void>>();
+  #lastComparison: Promise<void> = Promise.resolve();
   #active = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -93,11 +95,16 @@ export class Repair {
     return entry.register !== before;
   }
 
-  /** Rests as long as the fetch took: catching up takes no more than its half of a busy machine. */
-  async #fetchAndRest(entry: Entry): Promise<void> {
+  /**
+   * Fetches keys side by side, waits until they are durable, and rests as long as that took: catching
+   * up takes no more than its half of a busy machine and disk.
+   */
+  async #fetchAndRest(entries: readonly Entry[]): Promise<void> {
     const startedMs = monotonicMs();
-    await this.fetch(entry);
-    await new Promise<void>((resolve) => setTimeout(resolve, monotonicMs() - startedMs));
+    // A key that cannot be had now: the next read, write or comparison tries again.
+    await Promise.allSettled(entries.map((entry) => this.fetch(entry)));
+    await this.#replica.state.durable(Math.max(0, ...entries.map((entry) => entry.logged)));
+    await rest(monotonicMs() - startedMs);
   }
 
   #later(entry: Entry): void {
@@ -116,8 +123,8 @@ export class Repair {
       this.#waiting.delete(name);
       if (isCurrent(entry.register)) continue;
       this.#active += 1;
-      this.#fetchAndRest(entry)
-        .catch(() => {}) // the next read, write or comparison tries again
+      this.#fetchAndRest([entry])
+        .catch(() => {}) // the disk refuses: as above
         .finally(() => {
           this.#active -= 1;
           this.#drain();
@@ -130,8 +137,12 @@ export class Repair {
   compareLater(peer: number): Promise<void> {
     const running = this.#comparing.get(peer);
     if (running !== undefined) return running;
-    const comparing = this.#compareUntilDone(peer).finally(() => this.#comparing.delete(peer));
+    // One peer after the other: what the first has fetched need not be fetched from the second.
+    const comparing = this.#lastComparison
+      .then(() => this.#compareUntilDone(peer))
+      .finally(() => this.#comparing.delete(peer));
     this.#comparing.set(peer, comparing);
+    this.#lastComparison = comparing;
     return comparing;
   }
 
@@ -145,7 +156,7 @@ export class Repair {
           { peer, reason: RpcError.from(error).message },
           "comparing is tried again",
         );
-        await new Promise<void>((resolve) => setTimeout(resolve, COMPARE_RETRY_MS));
+        await rest(COMPARE_RETRY_MS);
       }
     }
   }
@@ -162,23 +173,21 @@ export class Repair {
     this.#replica.log.info({ peer }, "compared with another replica: caught up");
   }
 
-  /** Several keys at a time: a fetch is mostly waiting. */
   async #comparePage(versions: readonly ListedVersion[]): Promise<void> {
-    let next = 0;
-    const worker = async () => {
-      for (let listed = versions[next++]; listed !== undefined; listed = versions[next++]) {
-        await this.#compareOne(listed);
+    let behind: Entry[] = [];
+    for (const listed of versions) {
+      const entry = this.#replica.entry(listed.key);
+      if (listed.version > entry.register.known.version) {
+        const { version, digest } = listed;
+        this.#replica.take(entry, { kind: "notice", version, digest });
       }
-    };
-    await Promise.all(Array.from({ length: COMPARE_SIDE_BY_SIDE }, worker));
-  }
-
-  async #compareOne(listed: ListedVersion): Promise<void> {
-    const entry = this.#replica.entry(listed.key);
-    if (listed.version > entry.register.known.version) {
-      this.#replica.take(entry, { kind: "notice", version: listed.version, digest: listed.digest });
+      if (isCurrent(entry.register)) continue;
+      behind.push(entry);
+      if (behind.length < COMPARE_SIDE_BY_SIDE) continue;
+      await this.#fetchAndRest(behind);
+      behind = [];
     }
-    if (!isCurrent(entry.register)) await this.#fetchAndRest(entry).catch(() => {});
+    if (behind.length > 0) await this.#fetchAndRest(behind);
   }
 
   stop(): void {

@@ -222,15 +222,19 @@ export class Replica {
     return { rows, throughVersion: entry.register.heldVersion };
   }
 
-  pipeline(request: PipelineRequest): PipelineReply {
+  /** Answered when it is durable, so that a sender never gives more than the disk takes. */
+  async pipeline(request: PipelineRequest): Promise<PipelineReply> {
     const bar = this.#bar(request.epoch);
     if (bar !== undefined) return { barred: bar };
+    let logged = 0;
     for (const { key, item } of request.items) {
       const entry = this.entry(key);
       if (item?.case === "notice") this.take(entry, { kind: "notice", ...item.value });
       if (item?.case === "decision")
         this.take(entry, { kind: "learn", decision: openDecision(item.value) });
+      logged = Math.max(logged, entry.logged);
     }
+    await this.state.durable(logged);
     if (request.gap) this.onGap(request.from);
     return { barred: "" };
   }
@@ -265,7 +269,10 @@ export class Replica {
   }
 
   get isServing(): boolean {
-    return this.barred === undefined && monotonicMs() >= this.#catchUpUntilMs;
+    if (this.barred !== undefined) return false;
+    // With only one other left, two that are slow are better than one that is alone.
+    const bothOthers = this.peers.others.every((peer) => this.peers.usable(peer));
+    return monotonicMs() >= this.#catchUpUntilMs || !bothOthers;
   }
 
   /** Throws UNAVAILABLE while this replica may not serve clients: another one can. */

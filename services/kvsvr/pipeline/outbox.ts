@@ -6,7 +6,9 @@
  * costs a bounded backlog, then everything is dropped and the peer is told to compare (`gap`).
  */
 import { type PipelineItem, Replica } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
+import { rest } from "../../svrkit/rest.ts";
 import { PIPELINE_BACKLOG_BYTES_MAX, PIPELINE_BATCH_BYTES, PIPELINE_GATHER_MS } from "../limits.ts";
 import type { Peers } from "../peers.ts";
 
@@ -70,11 +72,15 @@ export class Outbox {
     this.#sending = true;
     let pauseMs = RETRY_FIRST_MS;
     while ((this.#waiting.length > 0 || this.#gap) && !this.#stopped) {
-      if (await this.#sendBatch()) {
+      const startedMs = monotonicMs();
+      const delivered = await this.#sendBatch();
+      if (delivered) {
         pauseMs = RETRY_FIRST_MS;
+        // A peer that catches up gets half of the time, its disk's other half is for who waits.
+        if (this.#bytes > PIPELINE_BATCH_BYTES) await rest(monotonicMs() - startedMs);
         continue;
       }
-      await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+      await rest(pauseMs);
       pauseMs = Math.min(RETRY_LAST_MS, pauseMs * 2);
     }
     this.#sending = false;

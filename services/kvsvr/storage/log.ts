@@ -18,6 +18,7 @@ import { type Encode, Writer } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
+import { rest } from "../../svrkit/rest.ts";
 import type { Files, LogFile } from "./files.ts";
 
 const MAGIC = 0x564b4354; // "TCKV"
@@ -285,10 +286,6 @@ export class Log {
       for (const rotation of rotations) rotation.reject(error);
     }
   }
-}
-
-function rest(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function refused(why: string): RpcError {

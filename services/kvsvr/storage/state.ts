@@ -14,6 +14,7 @@ import { monotonicMs } from "../../svrkit/call.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
+import { rest } from "../../svrkit/rest.ts";
 import { CHECKPOINT_CHUNK, CHECKPOINT_DIRTY_BYTES, CHECKPOINT_INTERVAL_MS } from "../limits.ts";
 import type { Queue } from "../proposals.ts";
 import {
@@ -352,8 +353,4 @@ function takeChunk(entries: readonly Entry[], at: number): Entry[] {
     end += 1;
   }
   return entries.slice(at, end);
-}
-
-function rest(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
