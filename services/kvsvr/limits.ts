@@ -39,6 +39,11 @@ export const BATCH_PATIENCE_MS = 30;
 export const TURN_ITEMS_MAX = 500;
 export const TURN_BYTES_MAX = 512 * 1024;
 
+/** How long a replica that missed much leaves clients to the others while it catches up. */
+export const CATCH_UP_MS_MAX = 60_000;
+/** Alone, or stopped, for longer than this, a replica asks the others what it has missed. */
+export const ALONE_MS_MAX = 1_000;
+
 /** Pipeline: gathered so long, sent in parts of this size, dropped (and compared later) beyond. */
 export const PIPELINE_GATHER_MS = 4;
 export const PIPELINE_BATCH_BYTES = 512 * 1024;

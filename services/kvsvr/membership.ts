@@ -1,27 +1,40 @@
 /**
  * Meeting the others (S3): at every start a replica introduces itself to both. Until one of them
  * welcomes it, it neither votes nor serves; when one refuses it, it stays barred and says why.
+ *
+ * Being alone: a replica that reaches neither of the others refuses clients at once, so that they go
+ * elsewhere. When it was alone or stopped for longer than a moment, it has missed changes: it votes
+ * again at once, and serves clients when it has caught up.
  */
 import {
   type IntroduceReply,
   type IntroduceRequest,
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-import { RpcError } from "../svrkit/errors.ts";
+import { monotonicMs } from "../svrkit/call.ts";
+import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import { setTrouble } from "../svrkit/monitors/trouble.ts";
+import { rest } from "../svrkit/rest.ts";
 import { type Identity, judgeIntroduction } from "./identity.ts";
+import { ALONE_MS_MAX } from "./limits.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 1_000;
-const CATCH_UP_MS_MAX = 60_000;
+const WATCH_MS = 100;
+/** A backlog that is delivered within a moment. */
+const SMALL_BACKLOG = 1_000;
+const BACKLOG_POLL_MS = 200;
 
 export class Membership {
   readonly #replica: Replica;
   readonly #identity: Identity;
   readonly #repair: Repair;
   #stopped = false;
+  #timer: NodeJS.Timeout | undefined;
+  #watchedMs = 0;
+  #aloneSinceMs: number | undefined;
 
   constructor(replica: Replica, identity: Identity, repair: Repair) {
     this.#replica = replica;
@@ -31,6 +44,39 @@ export class Membership {
 
   start(): void {
     for (const peer of this.#replica.peers.others) void this.#introduce(peer);
+    this.#watchedMs = monotonicMs();
+    this.#timer = setInterval(() => this.#watch(), WATCH_MS);
+  }
+
+  #watch(): void {
+    const nowMs = monotonicMs();
+    const stoppedMs = nowMs - this.#watchedMs;
+    this.#watchedMs = nowMs;
+    const { peers } = this.#replica;
+    const isAlone = !peers.others.some((peer) => peers.usable(peer));
+    this.#replica.isolated = isAlone;
+    const sinceMs = this.#aloneSinceMs;
+    this.#aloneSinceMs = isAlone ? (sinceMs ?? nowMs) : undefined;
+    if (isAlone || this.#replica.barred !== undefined) return;
+    const wasAloneMs = sinceMs === undefined ? 0 : nowMs - sinceMs;
+    if (Math.max(stoppedMs, wasAloneMs) < ALONE_MS_MAX) return;
+    const missed = peers.others.map((peer) => this.#fetchMissed(peer));
+    this.#replica.catchUpUntil(Promise.all(missed).then(() => {}));
+  }
+
+  /** Resolves when what the peer's pipeline held back has come, or has been found by comparing. */
+  async #fetchMissed(peer: number): Promise<void> {
+    while (!this.#stopped) {
+      const reply = await this.#ask(peer).catch(() => undefined);
+      if (reply === undefined) return; // gone again: this replica is no better informed than it
+      if (reply.pipelineGap) return this.#repair.compareLater(peer);
+      if (reply.pipelineBacklog <= SMALL_BACKLOG) return;
+      await rest(BACKLOG_POLL_MS);
+    }
+  }
+
+  #ask(peer: number): Promise<IntroduceReply> {
+    return this.#replica.peers.call(peer, ReplicaService.introduce, this.#ownIntroduction());
   }
 
   async #introduce(peer: number): Promise<void> {
@@ -40,20 +86,16 @@ export class Membership {
       pauseMs = Math.min(RETRY_LAST_MS, pauseMs * 2)
     ) {
       try {
-        const reply = await this.#replica.peers.call(
-          peer,
-          ReplicaService.introduce,
-          this.#ownIntroduction(),
-        );
+        const reply = await this.#ask(peer);
         if (reply.refused !== "") this.#bar(reply.refused);
-        else if (this.#meet(reply)) await this.#welcomed(peer, reply.serving);
+        else if (this.#meet(reply)) this.#welcomed(peer, reply.serving);
         return;
       } catch (error) {
         this.#replica.log.debug(
           { peer, reason: RpcError.from(error).message },
           "not introduced yet",
         );
-        await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+        await rest(pauseMs);
       }
     }
   }
@@ -75,18 +117,22 @@ export class Membership {
 
   /**
    * From now on this replica votes. Clients it serves at once in a group that starts as a whole;
-   * when another one serves already, only after it has caught up, or after CATCH_UP_MS_MAX: until
-   * then each of their calls would wait for a fetch.
+   * when another one serves already, only after it has caught up: until then each of their calls
+   * would wait for a fetch.
    */
-  async #welcomed(peer: number, othersServe: boolean): Promise<void> {
-    if (othersServe && this.#replica.barred !== undefined) this.#replica.catchUp(CATCH_UP_MS_MAX);
+  #welcomed(peer: number, othersServe: boolean): void {
+    const isFirst = this.#replica.barred !== undefined;
     if (this.#refused === undefined) this.#replica.barred = undefined;
-    await this.#repair.compareLater(peer);
-    this.#replica.caughtUp();
+    const compared = this.#repair.compareLater(peer);
+    if (othersServe && isFirst) this.#replica.catchUpUntil(compared);
   }
 
   /** Another replica introduces itself: judged by what is remembered of it. */
   introduced(request: IntroduceRequest): IntroduceReply {
+    requireArgument(
+      this.#replica.peers.others.includes(request.replica),
+      `replica ${request.replica} is none of the two others of this group`,
+    );
     const claimed = {
       diskId: Buffer.from(request.diskId).toString("hex"),
       incarnation: request.incarnation,
@@ -105,6 +151,7 @@ export class Membership {
         { replica: request.replica, reason: judged.reason },
         "a replica was refused",
       );
+    const outbox = this.#replica.outbox(request.replica);
     return {
       replica: self.replica,
       diskId: Buffer.from(this.#identity.diskId, "hex"),
@@ -114,6 +161,8 @@ export class Membership {
       rememberedIncarnation: remembered?.incarnation ?? 0,
       refused: judged.verdict === "refused" ? judged.reason : "",
       serving: this.#replica.isServing,
+      pipelineBacklog: outbox.backlog,
+      pipelineGap: outbox.hasGap,
     };
   }
 
@@ -136,5 +185,6 @@ export class Membership {
 
   stop(): void {
     this.#stopped = true;
+    clearInterval(this.#timer);
   }
 }

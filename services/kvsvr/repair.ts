@@ -22,7 +22,6 @@ const BACKGROUND_DELAY_MS = 50;
 const PAGE = 1_000;
 const COMPARE_RETRY_MS = 500;
 const COMPARE_SIDE_BY_SIDE = 8;
-const GAP_CATCH_UP_MS_MAX = 60_000;
 
 const behind = counter("kvsvr.behind");
 const repaired = counter("kvsvr.repaired");
@@ -42,8 +41,7 @@ export class Repair {
     replica.onBehind = (entry) => this.#later(entry);
     replica.onGap = (peer) => {
       // Cut off for long: as after a start, others serve better until the worst is fetched.
-      replica.catchUp(GAP_CATCH_UP_MS_MAX);
-      void this.compareLater(peer).then(() => replica.caughtUp());
+      replica.catchUpUntil(this.compareLater(peer));
     };
   }
 

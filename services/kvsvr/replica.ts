@@ -23,11 +23,10 @@ import type {
   VoteRequest,
   VotesReply,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-import { monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
-import { FETCH_BYTES_MAX, KEY_BYTES_MAX } from "./limits.ts";
+import { CATCH_UP_MS_MAX, FETCH_BYTES_MAX, KEY_BYTES_MAX } from "./limits.ts";
 import type { Peers } from "./peers.ts";
 import { Outbox } from "./pipeline/outbox.ts";
 import { ProtocolViolation } from "./protocol/assert.ts";
@@ -257,28 +256,33 @@ export class Replica {
     };
   }
 
-  #catchUpUntilMs = 0;
+  #catchingUp = 0;
+  /** No other replica can be reached: nothing can be confirmed or decided here. */
+  isolated = false;
 
-  /** Votes, but leaves clients to the others for at most so long. */
-  catchUp(forMs: number): void {
-    this.#catchUpUntilMs = monotonicMs() + forMs;
-  }
-
-  caughtUp(): void {
-    this.#catchUpUntilMs = 0;
+  /** Votes, but leaves clients to the others until `done`, at most for CATCH_UP_MS_MAX. */
+  catchUpUntil(done: Promise<void>): void {
+    this.#catchingUp += 1;
+    let isOver = false;
+    const end = () => {
+      clearTimeout(limit);
+      if (!isOver) this.#catchingUp -= 1;
+      isOver = true;
+    };
+    const limit = setTimeout(end, CATCH_UP_MS_MAX).unref();
+    void done.finally(end);
   }
 
   get isServing(): boolean {
-    if (this.barred !== undefined) return false;
-    // With only one other left, two that are slow are better than one that is alone.
-    const bothOthers = this.peers.others.every((peer) => this.peers.usable(peer));
-    return monotonicMs() >= this.#catchUpUntilMs || !bothOthers;
+    return this.barred === undefined && !this.isolated && this.#catchingUp === 0;
   }
 
   /** Throws UNAVAILABLE while this replica may not serve clients: another one can. */
   requireServing(): void {
     if (this.isServing) return;
-    const why = this.barred ?? "it catches up with the others";
+    const why =
+      this.barred ??
+      (this.isolated ? "it reaches no other replica" : "it catches up with the others");
     throw new RpcError("UNAVAILABLE", `replica ${this.self.replica} may not serve: ${why}`);
   }
 

@@ -44,6 +44,11 @@ export class Outbox {
     return this.#waiting.length;
   }
 
+  /** Part of it was dropped, and the peer does not know yet. */
+  get hasGap(): boolean {
+    return this.#gap;
+  }
+
   push(item: PipelineItem, valueBytes: number): void {
     if (this.#stopped) return;
     const bytes = ITEM_BYTES + valueBytes;

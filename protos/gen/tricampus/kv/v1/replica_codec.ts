@@ -1680,6 +1680,16 @@ export interface IntroduceReply {
    * @generated from field: bool serving = 8;
    */
   serving: boolean;
+  /**
+   * Items that wait in this replica's pipeline to the asker, and whether others were dropped.
+   *
+   * @generated from field: uint32 pipeline_backlog = 9;
+   */
+  pipelineBacklog: number;
+  /**
+   * @generated from field: bool pipeline_gap = 10;
+   */
+  pipelineGap: boolean;
 }
 
 export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
@@ -1691,6 +1701,8 @@ export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
   if (m.rememberedIncarnation !== 0) { w.tag(48); w.uint32(m.rememberedIncarnation); }
   if (m.refused.length > 0) { w.tag(58); w.string(m.refused); }
   if (m.serving) { w.tag(64); w.bool(m.serving); }
+  if (m.pipelineBacklog !== 0) { w.tag(72); w.uint32(m.pipelineBacklog); }
+  if (m.pipelineGap) { w.tag(80); w.bool(m.pipelineGap); }
 }
 
 export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
@@ -1703,6 +1715,8 @@ export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
     rememberedIncarnation: 0,
     refused: "",
     serving: false,
+    pipelineBacklog: 0,
+    pipelineGap: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1737,6 +1751,14 @@ export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
       }
       case 64: {
         m.serving = r.bool();
+        break;
+      }
+      case 72: {
+        m.pipelineBacklog = r.uint32();
+        break;
+      }
+      case 80: {
+        m.pipelineGap = r.bool();
         break;
       }
       default:
