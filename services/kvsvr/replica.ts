@@ -243,7 +243,7 @@ export class Replica {
     if (bar !== undefined) return { versions: [], cursor: NO_BYTES, barred: bar };
     const limit = Math.min(request.limit || 1_000, 10_000);
     const after = request.cursor.length === 0 ? undefined : Buffer.from(request.cursor);
-    const listed = this.state.list(after, limit);
+    const { listed, more } = this.state.list(after, limit);
     return {
       versions: listed.map(({ entryKey, register }) => ({
         key: { keyspace: entryKey[0]!, key: entryKey.subarray(4) },
@@ -251,7 +251,7 @@ export class Replica {
         digest: register.known.digest,
         table: register.held.model === "table",
       })),
-      cursor: listed.length < limit ? NO_BYTES : listed.at(-1)!.entryKey,
+      cursor: more ? listed.at(-1)!.entryKey : NO_BYTES,
       barred: "",
     };
   }

@@ -2,6 +2,8 @@
 import { slotGroup } from "./record.ts";
 import type { Entry } from "./state.ts";
 
+export const NO_LIMIT = Number.POSITIVE_INFINITY;
+
 export class Dirty {
   readonly #bySlot = new Map<number, Entry[]>();
   #size = 0;
@@ -26,10 +28,23 @@ export class Dirty {
   }
 
   /** Entries of the slots from `first` to `last`. */
-  *within(first: number, last: number): Iterable<Entry> {
-    for (const [group, entries] of this.#bySlot) {
-      if (group >= first && group <= last) yield* entries;
+  within(first: number, last: number): Entry[] {
+    const entries: Entry[] = [];
+    for (const [group, those] of this.#bySlot) {
+      if (group >= first && group <= last) entries.push(...those);
     }
+    return entries;
+  }
+
+  /** The slot with which those above `first` have about `limit` entries; NO_LIMIT: all have fewer. */
+  through(first: number, limit: number): number {
+    let count = 0;
+    for (const group of this.#groups()) {
+      // Of the first slot some were listed before.
+      if (group > first) count += this.#bySlot.get(group)!.length;
+      if (count >= limit) return group;
+    }
+    return NO_LIMIT;
   }
 
   #groups(): number[] {

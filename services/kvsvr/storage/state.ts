@@ -24,7 +24,7 @@ import {
   type Step,
   step,
 } from "../protocol/register.ts";
-import { Dirty } from "./dirty.ts";
+import { Dirty, NO_LIMIT } from "./dirty.ts";
 import { type EngineEntry, type EngineRow, RecordDamaged, type StateEngine } from "./engine.ts";
 import type { Files } from "./files.ts";
 import { Log, type Waiter } from "./log.ts";
@@ -41,6 +41,11 @@ const DIRTY_BYTES_MAX = 8 * CHECKPOINT_DIRTY_BYTES;
 
 const damagedRecords = counter("kvsvr.damaged_records");
 const checkpoints = counter("kvsvr.checkpoints");
+
+export interface Listed {
+  readonly entryKey: Buffer;
+  readonly register: Register;
+}
 
 export interface Entry {
   readonly key: Key;
@@ -253,25 +258,33 @@ export class State {
     for (; next < waiting.length; next++) if (!waiting[next]!.deleted) yield waiting[next]!;
   }
 
-  /** Keys above the cursor, in order, with their registers: from memory where newer. */
-  list(after: Buffer | undefined, limit: number): { entryKey: Buffer; register: Register }[] {
+  /**
+   * About `limit` keys above the cursor, in order, with their registers: from memory where newer.
+   * `more`: others follow the last one.
+   */
+  list(after: Buffer | undefined, limit: number): { listed: Listed[]; more: boolean } {
     const stored = this.#options.engine.keys(after, limit);
     const last = stored.length < limit ? undefined : stored.at(-1)!.registerKey;
     const floor = after === undefined ? "" : latin1(after);
-    const ceiling = last === undefined ? undefined : latin1(last);
-    const found = new Map(stored.map((s) => [latin1(s.registerKey), decodeRegister(s.register)]));
-    const groups = {
-      first: after === undefined ? 0 : slotGroup(after),
-      last: last === undefined ? Number.POSITIVE_INFINITY : slotGroup(last),
-    };
-    for (const newer of [this.#leaving, this.#dirty]) {
-      for (const entry of newer?.within(groups.first, groups.last) ?? []) {
-        const at = latin1(entry.registerKey);
-        if (at > floor && (ceiling === undefined || at <= ceiling)) found.set(at, entry.register);
-      }
+    const firstGroup = after === undefined ? 0 : slotGroup(after);
+    // What is only in memory is cut off by slots: a page must not walk through all of it.
+    const newer = [this.#leaving, this.#dirty].filter((dirty) => dirty !== undefined);
+    const groups = newer.map((dirty) => dirty.through(firstGroup, limit));
+    const lastGroup = Math.min(last === undefined ? NO_LIMIT : slotGroup(last), ...groups);
+    const ceiling = last !== undefined && slotGroup(last) === lastGroup ? latin1(last) : undefined;
+    const found = new Map<string, Register>();
+    for (const { registerKey, register } of stored) {
+      if (slotGroup(registerKey) <= lastGroup)
+        found.set(latin1(registerKey), decodeRegister(register));
     }
-    const inOrder = [...found.keys()].sort().slice(0, limit);
-    return inOrder.map((at) => ({ entryKey: Buffer.from(at, "latin1"), register: found.get(at)! }));
+    for (const entry of newer.flatMap((dirty) => dirty.within(firstGroup, lastGroup))) {
+      const at = latin1(entry.registerKey);
+      if (at > floor && (ceiling === undefined || at <= ceiling)) found.set(at, entry.register);
+    }
+    const listed = [...found.keys()].sort().map((at) => {
+      return { entryKey: Buffer.from(at, "latin1"), register: found.get(at)! };
+    });
+    return { listed, more: lastGroup !== NO_LIMIT };
   }
 
   #checkpointSoon(): void {
