@@ -195,7 +195,7 @@ export class TricampusClient {
 
   #loggedIn(reply: LoginReply): Login {
     const { userId, expiresAtMs } = reply;
-    const login = { userId, expiresAtMs, ticket: Uint8Array.from(reply.ticket) };
+    const login = { userId, expiresAtMs, ticket: new Uint8Array(reply.ticket) };
     this.useLogin(login);
     return login;
   }

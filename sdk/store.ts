@@ -131,7 +131,7 @@ export class MemoryStore implements DeviceStore {
       else conversation.push(message);
     }
     if (snapshot !== undefined)
-      this.snapshot = { ...snapshot, bytes: Uint8Array.from(snapshot.bytes) };
+      this.snapshot = { ...snapshot, bytes: new Uint8Array(snapshot.bytes) };
     return fresh;
   }
 

@@ -17,7 +17,7 @@ export const WAITING_PER_KEY_MAX = 4_096;
 export const PAGE_ROWS_MAX = 1_000;
 export const PAGE_BYTES_MAX = 1024 * 1024;
 /** Largest part of a table in one Fetch. */
-export const FETCH_BYTES_MAX = 4 * 1024 * 1024;
+export const FETCH_BYTES_MAX = 256 * 1024;
 
 /**
  * Time after which the third replica is asked when the preferred one has not answered: at least the

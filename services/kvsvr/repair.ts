@@ -19,7 +19,7 @@ const BACKGROUND_MAX = 4;
 const BACKGROUND_WAITING_MAX = 10_000;
 /** A notice often overtakes the value that follows in the pipeline: give it this long first. */
 const BACKGROUND_DELAY_MS = 50;
-const PAGE = 1_000;
+const PAGE = 250;
 const COMPARE_RETRY_MS = 500;
 const COMPARE_SIDE_BY_SIDE = 8;
 

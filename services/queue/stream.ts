@@ -147,7 +147,7 @@ export class Stream {
       return Promise.reject(new RpcError("RESOURCE_EXHAUSTED", message));
     }
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const entry = { id: Uint8Array.from(id), payload: Uint8Array.from(payload), isVoid: false };
+    const entry = { id: new Uint8Array(id), payload: new Uint8Array(payload), isVoid: false };
     const waiting = { entry, settled: promise, resolve, reject };
     this.#waiting.push(waiting);
     this.#waitingById.set(key, waiting);
@@ -420,8 +420,8 @@ export class Stream {
 
 function kept(entry: LogEntry): BacklogEntry {
   return {
-    id: Uint8Array.from(entry.id),
-    payload: Uint8Array.from(entry.payload),
+    id: new Uint8Array(entry.id),
+    payload: new Uint8Array(entry.payload),
     isVoid: entry.void,
   };
 }

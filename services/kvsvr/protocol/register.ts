@@ -345,7 +345,7 @@ function stepFetched(register: Register, reply: FetchReply): Step {
   const whole = diff.throughVersion === version;
   const { kept, forgottenMs } = diff.operations ?? NO_OPERATIONS;
   // The reply's buffer also holds the rows: not to be kept for the sake of the ids.
-  const operations = { kept: Uint8Array.from(kept), forgottenMs };
+  const operations = { kept: new Uint8Array(kept), forgottenMs };
   const next: Register = {
     ...moved,
     known: { ...moved.known, owner },

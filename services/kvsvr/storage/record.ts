@@ -33,7 +33,7 @@ export function slotGroup(registerKey: Buffer): number {
 }
 
 export function keyOfRegisterKey(bytes: Uint8Array): Key {
-  return { keyspace: bytes[0]!, key: Uint8Array.from(bytes.subarray(4)) };
+  return { keyspace: bytes[0]!, key: new Uint8Array(bytes.subarray(4)) };
 }
 
 /** A name for maps, cheaper than the register key and in another order. */

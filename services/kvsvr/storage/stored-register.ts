@@ -68,7 +68,7 @@ function heldOf(held: ReturnType<typeof decodeStoredRegister>["held"]): Held {
     }
     case "table": {
       const { kept, forgottenMs } = held.value.operations ?? NO_OPERATIONS;
-      const operations = { kept: Uint8Array.from(kept), forgottenMs };
+      const operations = { kept: new Uint8Array(kept), forgottenMs };
       return { model: "table", lastNumber: held.value.lastNumber, operations };
     }
     default:

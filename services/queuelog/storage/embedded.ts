@@ -338,8 +338,8 @@ function entryOf(held: Held, payload: Uint8Array): LogEntry {
 function ownedBytes(record: LogRecord): LogRecord {
   const entries = record.entries.map((entry) => ({
     ...entry,
-    id: Uint8Array.from(entry.id),
-    payload: Uint8Array.from(entry.payload),
+    id: new Uint8Array(entry.id),
+    payload: new Uint8Array(entry.payload),
   }));
   return { ...record, entries };
 }
