@@ -17,7 +17,7 @@ export const WAITING_PER_KEY_MAX = 4_096;
 export const PAGE_ROWS_MAX = 1_000;
 export const PAGE_BYTES_MAX = 1024 * 1024;
 /** Largest part of a table in one Fetch. */
-export const FETCH_BYTES_MAX = 256 * 1024;
+export const FETCH_BYTES_MAX = 128 * 1024;
 
 /**
  * Time after which the third replica is asked when the preferred one has not answered: at least the
@@ -56,7 +56,7 @@ export const PIPELINE_BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
 export const CHECKPOINT_INTERVAL_MS = 60_000;
 export const CHECKPOINT_DIRTY_BYTES = 128 * 1024 * 1024;
 /** Registers and rows written in one turn of the event loop, so that a checkpoint stops nobody. */
-export const CHECKPOINT_CHUNK = 2_000;
+export const CHECKPOINT_CHUNK = 500;
 
 assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);

@@ -21,7 +21,7 @@ const BACKGROUND_WAITING_MAX = 10_000;
 const BACKGROUND_DELAY_MS = 50;
 const PAGE = 250;
 const COMPARE_RETRY_MS = 500;
-const COMPARE_SIDE_BY_SIDE = 8;
+const COMPARE_SIDE_BY_SIDE = 4;
 
 const behind = counter("kvsvr.behind");
 const repaired = counter("kvsvr.repaired");

@@ -178,8 +178,20 @@ export class Replica {
     return { replies: await this.#whenDurable(replies, marks, unknownVersion) };
   }
 
-  /** The state held here, above the version the asker has; `unavailable` when it is not newer. */
-  fetch(request: FetchRequest): FetchReply {
+  #lastFetch: Promise<void> = Promise.resolve();
+
+  /**
+   * The state held here, above the version the asker has; `unavailable` when it is not newer. One
+   * fetch a turn of the event loop: many at once would keep everybody else waiting.
+   */
+  async fetch(request: FetchRequest): Promise<FetchReply> {
+    const turn = this.#lastFetch.then(() => new Promise<void>((resolve) => setImmediate(resolve)));
+    this.#lastFetch = turn;
+    await turn;
+    return this.#fetchNow(request);
+  }
+
+  #fetchNow(request: FetchRequest): FetchReply {
     const bar = this.#bar(request.epoch);
     const entry = this.entry(request.key);
     const { known, held, heldVersion, heldDigest } = entry.register;
