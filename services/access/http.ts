@@ -26,8 +26,12 @@ export function createHttp(forwarder: Forwarder, log: Logger): FastifyInstance {
   const http = fastify({ logger: false, bodyLimit: FRAME_BYTES_MAX, requestTimeout: 30_000 });
   http.removeAllContentTypeParsers();
   http.addContentTypeParser("*", { parseAs: "buffer" }, (_, body, done) => done(null, body));
-  http.addHook("onRequest", async () => whenJoined());
-  http.addHook("onSend", async () => whenJoined());
+  http.addHook("onRequest", async (request) => {
+    if (await whenJoined()) request.raw.destroy();
+  });
+  http.addHook("onSend", async (request) => {
+    if (await whenJoined()) request.raw.destroy();
+  });
   http.post("/v1/:service/:method", (request, reply) => answer(forwarder, request, reply));
   http.setNotFoundHandler((request, reply) => {
     const message = `there is nothing at ${request.method} ${request.url.slice(0, 64)}: POST to /v1/<Service>/<Method>`;

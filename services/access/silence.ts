@@ -7,15 +7,15 @@ import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 import { border } from "../svrkit/transport/border.ts";
 
-/** Resolves at once, or when the campus joins again. */
-export function whenJoined(): Promise<void> {
-  if (!border.isCut) return Promise.resolve();
+/** Resolves at once, or when the campus joins again; true: nobody waits for an answer any more. */
+export function whenJoined(): Promise<boolean> {
+  if (!border.isCut) return Promise.resolve(false);
   return new Promise((resolve) => {
     const leave = border.admit({
       hold: () => {},
-      release: () => {
+      release: (isStale) => {
         leave();
-        resolve();
+        resolve(isStale);
       },
     });
   });
@@ -28,7 +28,11 @@ export function silenceWhenCut(webSocket: WebSocket, socket: Socket): void {
       webSocket.pause();
       socket.cork();
     },
-    release: () => {
+    release: (isStale) => {
+      if (isStale) {
+        webSocket.terminate();
+        return;
+      }
       socket.uncork();
       webSocket.resume();
     },

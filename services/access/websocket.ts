@@ -17,7 +17,7 @@ export function acceptWebSockets(server: Server, connections: Connections): void
     clientTracking: false,
   });
   const upgrade = async (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    await whenJoined();
+    if (await whenJoined()) socket.destroy();
     if (socket.destroyed) return;
     const refusal = refuse(request, connections);
     if (refusal !== undefined) {

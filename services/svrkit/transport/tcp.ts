@@ -27,7 +27,12 @@ class TcpWire implements Wire {
         socket.pause();
         socket.cork();
       },
-      release: () => {
+      release: (isStale) => {
+        if (isStale) {
+          this.#reason = "the campus was cut off";
+          socket.destroy();
+          return;
+        }
         socket.uncork();
         socket.resume();
       },
