@@ -36,6 +36,8 @@ import { TableRows } from "./table-rows.ts";
 const ENTRY_BYTES = 600;
 /** What a step that is not logged counts for in the next checkpoint. */
 const NOTICE_BYTES = 40;
+/** Memory of a row that waits for the next checkpoint besides its bytes, estimated. */
+const ROW_BYTES = 400;
 /** With the engine failing, dirty state may grow this far before writes are refused. */
 const DIRTY_BYTES_MAX = 8 * CHECKPOINT_DIRTY_BYTES;
 
@@ -196,7 +198,7 @@ export class State {
       entry.rows.put(row);
     }
     this.#dirty.add(entry);
-    this.#dirtyBytes += bytes;
+    this.#dirtyBytes += bytes + taken.rows.length * ROW_BYTES;
     if (this.#dirtyBytes > CHECKPOINT_DIRTY_BYTES) this.#checkpointSoon();
   }
 
