@@ -14,7 +14,7 @@ import { BOOTSTRAP_FILE } from "../../kvsvr/identity.ts";
 import { start as startKvsvr } from "../../kvsvr/main.ts";
 import { start as startRouter } from "../../router/main.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
-import { type Callee, Client } from "../../svrkit/client.ts";
+import { type Callee, Client, type ServiceAddress } from "../../svrkit/client.ts";
 import type { StartService } from "../../svrkit/context.ts";
 import type { PeerAddress } from "../../svrkit/failover/peer.ts";
 import { Lifecycle } from "../../svrkit/lifecycle.ts";
@@ -53,6 +53,10 @@ export interface Campuses {
   callee(service: string, caller?: string, campus?: string): Callee;
   ticket(userId: string, device?: string, expiresAtMs?: number): CallOptions & { ticket: Buffer };
   readonly snapshots: SnapshotSealer;
+  /** PEM; the key's name is "k1". */
+  readonly ticketPublicKey: string;
+  /** Opens a TCP door a campus, for processes of their own. */
+  listen(): Promise<ServiceAddress[]>;
   /** Stops the fan-out worker; `startFanout` starts a new one that remembers nothing. */
   stopFanout(): Promise<void>;
   startFanout(options?: unknown): Promise<void>;
@@ -109,6 +113,8 @@ export async function startCampuses(options: Record<string, unknown> = {}): Prom
     queue,
     pushes,
     snapshots,
+    ticketPublicKey: keys.publicKey,
+    listen: () => Promise.all(campuses.map(listenOn)),
     callee: (service, caller = "test", campus = "a") =>
       calleeOf(campuses[CAMPUSES.indexOf(campus)]!, service, caller),
     ticket(userId, device = "phone", expiresAtMs = Date.now() + HOUR_MS) {
@@ -129,6 +135,11 @@ export async function startCampuses(options: Record<string, unknown> = {}): Prom
       rmSync(root, { recursive: true, force: true });
     },
   };
+}
+
+async function listenOn({ name, server }: Campus): Promise<ServiceAddress> {
+  const port = await server.listen({ host: "127.0.0.1", port: 0 });
+  return { campus: name, host: "127.0.0.1", port };
 }
 
 function addressOf({ name, server }: Campus): PeerAddress {

@@ -11,6 +11,7 @@ import {
 import type {
   FinishReply,
   FinishRequest,
+  OpenSend,
 } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
 import { conversationOf } from "../../data/message/client.ts";
 import { type Call, forward, monotonicMs } from "../../svrkit/call.ts";
@@ -22,11 +23,20 @@ import type { NotifyTarget } from "../notify/notifier.ts";
 import { RecentlyUsed } from "../recently-used.ts";
 import { checkSend, type Recipient, requireSameMessage } from "./accept.ts";
 import type { Carrier, CarryOptions } from "./carrier.ts";
-import { Unfinished, type UnfinishedSend } from "./unfinished.ts";
+import type { OpenSends } from "./open-sends.ts";
+import { Unfinished } from "./unfinished.ts";
 
 const NAMES_REMEMBERED_MAX = 10_000;
 const CARRIED_REMEMBERED_MAX = 20_000;
 const BACKGROUND_TIMEOUT_MS = 5_000;
+const BACKGROUND_PAUSE_FIRST_MS = 1_000;
+
+interface FailedSend {
+  /** The message id. */
+  readonly id: string;
+  readonly message: CommittedMessage;
+  readonly ticket: Uint8Array;
+}
 
 export interface TextParts {
   readonly tickets: TicketVerifier;
@@ -35,12 +45,13 @@ export interface TextParts {
   readonly groups: Callee;
   readonly inboxes: Callee;
   readonly carrier: Pick<Carrier, "carry">;
+  readonly openSends: Pick<OpenSends, "open" | "close" | "stop">;
   readonly unfinishedMax: number;
 }
 
 export class TextHandlers {
   readonly #parts: TextParts;
-  readonly #unfinished: Unfinished;
+  readonly #unfinished: Unfinished<FailedSend>;
   /** Names never change hands, so what was found once stays true. */
   readonly #userIds = new RecentlyUsed<string, string>(NAMES_REMEMBERED_MAX);
   /** By sender and client message id: the sequence number of what reached its recipients. */
@@ -50,18 +61,43 @@ export class TextHandlers {
     this.#parts = parts;
     this.#unfinished = new Unfinished({
       sizeMax: parts.unfinishedMax,
+      pauseFirstMs: BACKGROUND_PAUSE_FIRST_MS,
       now: monotonicMs,
       finish: (send) => this.#finishInBackground(send),
     });
   }
 
-  stop(): Promise<void> {
-    return this.#unfinished.stop();
+  async stop(): Promise<void> {
+    await this.#unfinished.stop();
+    this.#parts.openSends.stop();
   }
 
   async send(request: SendRequest, call: Call): Promise<SendReply> {
     const { userId, device } = this.#parts.tickets.userOf(call);
     const sent = await this.#messageOf(request, checkSend(request), { senderId: userId, call });
+    return this.#witnessed(sent, call, () => this.#commitAndCarry(sent, call, { userId, device }));
+  }
+
+  /** Another campus knows of the send before it is committed, and until it can end in nothing more. */
+  async #witnessed<T>(sent: CommittedMessage, call: Call, run: () => Promise<T>): Promise<T> {
+    const { messageId: id, clientMessageId, acceptedAtMs: openedAtMs } = sent;
+    const { openSends } = this.#parts;
+    openSends.open({ id, clientMessageId, ticket: call.ticket, openedAtMs });
+    try {
+      const result = await run();
+      openSends.close(id);
+      return result;
+    } catch (error) {
+      if (!RpcError.from(error).retryable) openSends.close(id);
+      throw error;
+    }
+  }
+
+  async #commitAndCarry(
+    sent: CommittedMessage,
+    call: Call,
+    { userId, device }: { userId: string; device: string },
+  ): Promise<SendReply> {
     const committed = await this.#commit(sent, call);
     const message = committed.message!;
     requireSameMessage(message, sent);
@@ -74,19 +110,27 @@ export class TextHandlers {
 
   /** For sync, which found a committed message of its user that seems to have stopped on its way. */
   async finish({ clientMessageId }: FinishRequest, call: Call): Promise<FinishReply> {
-    if (call.caller !== "sync") {
-      throw new RpcError("PERMISSION_DENIED", "finishing messages is for the service sync");
-    }
-    const { userId } = this.#parts.tickets.userOf(call);
+    requireService(call, "sync", "finishing messages");
+    const sequence = await this.#finishCommitted(clientMessageId, forwardedWithTicket(call));
+    return { sequence };
+  }
+
+  /** For the witness, whose process died or lost sight of the send. */
+  async finishWitnessed({ clientMessageId, ticket }: OpenSend): Promise<void> {
+    const deadlineMs = monotonicMs() + BACKGROUND_TIMEOUT_MS;
+    await this.#finishCommitted(clientMessageId, { ticket, deadlineMs });
+  }
+
+  async #finishCommitted(clientMessageId: string, options: CarryOptions): Promise<number> {
+    const { userId } = this.#parts.tickets.verify(options.ticket);
     const known = this.#carried.get(nameOf(userId, clientMessageId));
-    if (known !== undefined) return { sequence: known };
+    if (known !== undefined) return known;
     const request = { clientMessageId };
-    const found = await this.#parts.inboxes.call(InboxData.committed, request, forward(call));
+    const found = await this.#parts.inboxes.call(InboxData.committed, request, options);
     if (found.message === undefined) {
       throw new RpcError("NOT_FOUND", `no message was committed as "${clientMessageId}"`);
     }
-    const sequence = await this.#carry(found.message, undefined, forwardedWithTicket(call));
-    return { sequence };
+    return this.#carry(found.message, undefined, options);
   }
 
   async #messageOf(
@@ -152,16 +196,23 @@ export class TextHandlers {
       return sequence;
     } catch (error) {
       if (RpcError.from(error).retryable) {
-        this.#unfinished.add({ message, ticket: options.ticket });
+        // A view into a frame otherwise, which must not be kept.
+        const ticket = Buffer.from(options.ticket);
+        this.#unfinished.add({ id: message.messageId, message, ticket });
       }
       throw error;
     }
   }
 
-  async #finishInBackground({ message, ticket }: UnfinishedSend): Promise<void> {
+  async #finishInBackground({ message, ticket }: FailedSend): Promise<void> {
     const deadlineMs = monotonicMs() + BACKGROUND_TIMEOUT_MS;
     await this.#carry(message, undefined, { ticket, deadlineMs });
   }
+}
+
+export function requireService({ caller }: Call, service: string, what: string): void {
+  if (caller === service) return;
+  throw new RpcError("PERMISSION_DENIED", `${what} is for the service ${service}`);
 }
 
 function nameOf(senderId: string, clientMessageId: string): string {

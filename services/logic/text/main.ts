@@ -1,17 +1,22 @@
 /** Wires the service "text". */
+import { join } from "node:path";
 import { Text } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { Finishing } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
 import type { StartService } from "../../svrkit/context.ts";
 import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
+import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { GroupStreams } from "../group-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { Carrier } from "./carrier.ts";
 import { textOptions } from "./config.ts";
-import { TextHandlers } from "./handlers.ts";
+import { requireService, TextHandlers } from "./handlers.ts";
+import { OpenSends, witnessOrder } from "./open-sends.ts";
+import { Witness } from "./witness.ts";
 
 export const start: StartService = async (context) => {
   const options = textOptions.parse(context.options ?? {});
-  const { dc, campus, tickets, server, lifecycle } = context;
+  const { dc, campus, campuses, tickets, server, lifecycle } = context;
   const inboxes = context.callee("inbox-data");
   const incarnation = raiseIncarnation(context.dataDir);
   const handlers = new TextHandlers({
@@ -27,9 +32,27 @@ export const start: StartService = async (context) => {
       notifier: new Notifier(context),
       marksRememberedMax: options.marksRememberedMax,
     }),
+    openSends: new OpenSends({
+      witnesses: context.callee("text"),
+      order: witnessOrder(campuses, campus),
+    }),
     unfinishedMax: options.unfinishedMax,
+  });
+  const witness = new Witness({
+    path: join(context.dataDir, "open-sends"),
+    sizeMax: options.witnessedMax,
+    sweepAfterMs: options.sweepAfterMs,
+    now: monotonicMs,
+    finish: (send) => handlers.finishWitnessed(send),
+    onTrouble: (why) => setTrouble("text", why && `the file of open sends: ${why}`),
   });
   server.add(Text.send, (request, call) => handlers.send(request, call));
   server.add(Finishing.finish, (request, call) => handlers.finish(request, call));
+  server.add(Finishing.witness, (request, call) => {
+    requireService(call, "text", "witnessing sends");
+    witness.take(request);
+    return {};
+  });
+  lifecycle.onStop("text: witnessed sends", () => witness.stop());
   lifecycle.onStop("text: unfinished sends", () => handlers.stop());
 };

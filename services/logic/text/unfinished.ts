@@ -1,49 +1,48 @@
 /**
- * Sends that were committed here and failed on the way (M1): carried on in the background, so that a
- * message does not wait for its sender to come back.
+ * Sends that may have stopped on their way (M1), carried on in the background: those that failed in
+ * this process, and those of other processes that this one witnesses (open-sends.ts).
  *
- * Only a convenience, therefore bounded and in memory: the commit row is the truth, and what this
- * process forgets, or takes with it when it dies, is finished by the sender's retry or by a sync of
- * one of the sender's devices.
+ * In memory and bounded. What is forgotten here is finished by the sender's retry or by a sync of one
+ * of the sender's devices: the commit row is the truth.
  */
-import type { CommittedMessage } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 
 const ROUND_PAUSE_MS = 500;
-const PAUSE_FIRST_MS = 1_000;
 const PAUSE_LAST_MS = 60_000;
 const ATTEMPTS_MAX = 100;
 const PER_ROUND_MAX = 32;
 
 const finished = counter("text.unfinished_finished");
 const givenUp = counter("text.unfinished_given_up");
+const noRoom = counter("text.unfinished_no_room");
 
-export interface UnfinishedSend {
-  readonly message: CommittedMessage;
-  readonly ticket: Uint8Array;
+export interface UnfinishedOptions<S> {
+  readonly sizeMax: number;
+  /** From `add` to the first attempt; every further pause is twice as long, up to a minute. */
+  readonly pauseFirstMs: number;
+  /** Milliseconds that only rise. */
+  readonly now: () => number;
+  /** `attempts`: how many failed before. A failure that is not retryable is the last. */
+  readonly finish: (send: S, attempts: number) => Promise<void>;
+  /** It was finished or given up; not called for what was removed. */
+  readonly onLeft?: (send: S) => void;
 }
 
-interface Waiting extends UnfinishedSend {
+interface Waiting<S> {
+  readonly send: S;
   attempts: number;
   notBeforeMs: number;
 }
 
-export interface UnfinishedOptions {
-  readonly sizeMax: number;
-  /** Milliseconds that only rise. */
-  readonly now: () => number;
-  readonly finish: (send: UnfinishedSend) => Promise<void>;
-}
-
-export class Unfinished {
-  readonly #options: UnfinishedOptions;
-  readonly #waiting = new Map<string, Waiting>();
+export class Unfinished<S extends { readonly id: string }> {
+  readonly #options: UnfinishedOptions<S>;
+  readonly #waiting = new Map<string, Waiting<S>>();
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(options: UnfinishedOptions) {
+  constructor(options: UnfinishedOptions<S>) {
     this.#options = options;
   }
 
@@ -51,29 +50,31 @@ export class Unfinished {
     return this.#waiting.size;
   }
 
-  add({ message, ticket }: UnfinishedSend): void {
-    const isFull = this.#waiting.size >= this.#options.sizeMax;
-    if (this.#stopped || isFull || this.#waiting.has(message.messageId)) return;
-    this.#waiting.set(message.messageId, {
-      message,
-      // A view into a frame otherwise, which must not be kept.
-      ticket: Buffer.from(ticket),
-      attempts: 0,
-      notBeforeMs: this.#options.now() + PAUSE_FIRST_MS,
-    });
+  *sends(): Iterable<S> {
+    for (const { send } of this.#waiting.values()) yield send;
+  }
+
+  add(send: S): void {
+    if (this.#stopped || this.#waiting.has(send.id)) return;
+    if (this.#waiting.size >= this.#options.sizeMax) {
+      noRoom.value += 1;
+      return;
+    }
+    const notBeforeMs = this.#options.now() + this.#options.pauseFirstMs;
+    this.#waiting.set(send.id, { send, attempts: 0, notBeforeMs });
     this.#schedule();
   }
 
-  /** The message reached its recipients by another way. */
-  remove(messageId: string): void {
-    this.#waiting.delete(messageId);
+  /** It needs nobody any more. */
+  remove(id: string): void {
+    this.#waiting.delete(id);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#waiting.clear();
     await this.#round;
+    this.#waiting.clear();
   }
 
   #schedule(): void {
@@ -88,24 +89,33 @@ export class Unfinished {
 
   async #runRound(): Promise<void> {
     const nowMs = this.#options.now();
-    const due = [...this.#waiting.values()].filter((send) => send.notBeforeMs <= nowMs);
-    await Promise.all(due.slice(0, PER_ROUND_MAX).map((send) => this.#try(send)));
+    const due: Waiting<S>[] = [];
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.notBeforeMs <= nowMs) due.push(waiting);
+      if (due.length === PER_ROUND_MAX) break;
+    }
+    await Promise.all(due.map((waiting) => this.#try(waiting)));
   }
 
-  async #try(send: Waiting): Promise<void> {
-    const { messageId } = send.message;
+  async #try(waiting: Waiting<S>): Promise<void> {
     try {
-      await this.#options.finish(send);
+      await this.#options.finish(waiting.send, waiting.attempts);
       finished.value += 1;
-      this.#waiting.delete(messageId);
+      this.#leave(waiting);
     } catch (error) {
-      send.attempts += 1;
-      if (!RpcError.from(error).retryable || send.attempts >= ATTEMPTS_MAX) {
+      waiting.attempts += 1;
+      if (!RpcError.from(error).retryable || waiting.attempts >= ATTEMPTS_MAX) {
         givenUp.value += 1;
-        this.#waiting.delete(messageId);
+        this.#leave(waiting);
       }
-      const pauseMs = Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** Math.min(send.attempts, 10));
-      send.notBeforeMs = this.#options.now() + pauseMs;
+      const { pauseFirstMs, now } = this.#options;
+      const pauseMs = Math.min(PAUSE_LAST_MS, pauseFirstMs * 2 ** Math.min(waiting.attempts, 10));
+      waiting.notBeforeMs = now() + pauseMs;
     }
+  }
+
+  #leave({ send }: Waiting<S>): void {
+    this.#waiting.delete(send.id);
+    this.#options.onLeft?.(send);
   }
 }

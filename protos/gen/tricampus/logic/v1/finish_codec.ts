@@ -5,7 +5,7 @@
 // Between the logic services.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 
 /**
@@ -76,8 +76,148 @@ export function decodeFinishReply(r: Reader, end: number): FinishReply {
   return m;
 }
 
+/**
+ * Applied in the order of the fields; repeating one changes nothing. Also a record of the witness's file.
+ *
+ * @generated from message tricampus.logic.v1.WitnessRequest
+ */
+export interface WitnessRequest {
+  /**
+   * @generated from field: repeated tricampus.logic.v1.OpenSend opened = 1;
+   */
+  opened: OpenSend[];
+  /**
+   * Ids of sends that need nobody any more.
+   *
+   * @generated from field: repeated string closed = 2;
+   */
+  closed: string[];
+}
+
+export function encodeWitnessRequest(w: Writer, m: WitnessRequest): void {
+  for (const x of m.opened) { { w.tag(10); const at = w.fork(); encodeOpenSend(w, x); w.join(at); } }
+  for (const x of m.closed) { w.tag(18); w.string(x); }
+}
+
+export function decodeWitnessRequest(r: Reader, end: number): WitnessRequest {
+  const m: WitnessRequest = {
+    opened: [],
+    closed: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.opened.push(decodeOpenSend(r, r.message()));
+        break;
+      }
+      case 18: {
+        m.closed.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.logic.v1.WitnessReply
+ */
+export interface WitnessReply {
+}
+
+export function encodeWitnessReply(_w: Writer, _m: WitnessReply): void {
+}
+
+export function decodeWitnessReply(r: Reader, end: number): WitnessReply {
+  const m: WitnessReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.logic.v1.OpenSend
+ */
+export interface OpenSend {
+  /**
+   * The message id that this attempt was given.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+  /**
+   * @generated from field: string client_message_id = 2;
+   */
+  clientMessageId: string;
+  /**
+   * The sender's, under which it is finished.
+   *
+   * @generated from field: bytes ticket = 3;
+   */
+  ticket: Uint8Array;
+  /**
+   * Milliseconds since 1970, by the sender's process.
+   *
+   * @generated from field: uint64 opened_at_ms = 4;
+   */
+  openedAtMs: number;
+}
+
+export function encodeOpenSend(w: Writer, m: OpenSend): void {
+  if (m.id.length > 0) { w.tag(10); w.string(m.id); }
+  if (m.clientMessageId.length > 0) { w.tag(18); w.string(m.clientMessageId); }
+  if (m.ticket.length > 0) { w.tag(26); w.bytes(m.ticket); }
+  if (m.openedAtMs !== 0) { w.tag(32); w.uint64(m.openedAtMs); }
+}
+
+export function decodeOpenSend(r: Reader, end: number): OpenSend {
+  const m: OpenSend = {
+    id: "",
+    clientMessageId: "",
+    ticket: NO_BYTES,
+    openedAtMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.id = r.string();
+        break;
+      }
+      case 18: {
+        m.clientMessageId = r.string();
+        break;
+      }
+      case 26: {
+        m.ticket = r.bytes();
+        break;
+      }
+      case 32: {
+        m.openedAtMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.logic.v1.Finishing */
 export const Finishing = {
   finish: defineMethod<FinishRequest, FinishReply>("tricampus.logic.v1.Finishing/Finish", encodeFinishRequest, decodeFinishRequest, encodeFinishReply, decodeFinishReply),
+  witness: defineMethod<WitnessRequest, WitnessReply>("tricampus.logic.v1.Finishing/Witness", encodeWitnessRequest, decodeWitnessRequest, encodeWitnessReply, decodeWitnessReply),
 } as const;
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/logic/v1/finish.proto.
  */
 export const file_tricampus_logic_v1_finish: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvbG9naWMvdjEvZmluaXNoLnByb3RvEhJ0cmljYW1wdXMubG9naWMudjEiKgoNRmluaXNoUmVxdWVzdBIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoCSIfCgtGaW5pc2hSZXBseRIQCghzZXF1ZW5jZRgBIAEoBDJZCglGaW5pc2hpbmcSTAoGRmluaXNoEiEudHJpY2FtcHVzLmxvZ2ljLnYxLkZpbmlzaFJlcXVlc3QaHy50cmljYW1wdXMubG9naWMudjEuRmluaXNoUmVwbHliBnByb3RvMw");
+  fileDesc("Ch90cmljYW1wdXMvbG9naWMvdjEvZmluaXNoLnByb3RvEhJ0cmljYW1wdXMubG9naWMudjEiKgoNRmluaXNoUmVxdWVzdBIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoCSIfCgtGaW5pc2hSZXBseRIQCghzZXF1ZW5jZRgBIAEoBCJOCg5XaXRuZXNzUmVxdWVzdBIsCgZvcGVuZWQYASADKAsyHC50cmljYW1wdXMubG9naWMudjEuT3BlblNlbmQSDgoGY2xvc2VkGAIgAygJIg4KDFdpdG5lc3NSZXBseSJXCghPcGVuU2VuZBIKCgJpZBgBIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgCIAEoCRIOCgZ0aWNrZXQYAyABKAwSFAoMb3BlbmVkX2F0X21zGAQgASgEMqoBCglGaW5pc2hpbmcSTAoGRmluaXNoEiEudHJpY2FtcHVzLmxvZ2ljLnYxLkZpbmlzaFJlcXVlc3QaHy50cmljYW1wdXMubG9naWMudjEuRmluaXNoUmVwbHkSTwoHV2l0bmVzcxIiLnRyaWNhbXB1cy5sb2dpYy52MS5XaXRuZXNzUmVxdWVzdBogLnRyaWNhbXB1cy5sb2dpYy52MS5XaXRuZXNzUmVwbHliBnByb3RvMw");
 
 /**
  * @generated from message tricampus.logic.v1.FinishRequest
@@ -51,6 +51,83 @@ export const FinishReplySchema: GenMessage<FinishReply> = /*@__PURE__*/
   messageDesc(file_tricampus_logic_v1_finish, 1);
 
 /**
+ * Applied in the order of the fields; repeating one changes nothing. Also a record of the witness's file.
+ *
+ * @generated from message tricampus.logic.v1.WitnessRequest
+ */
+export type WitnessRequest = Message<"tricampus.logic.v1.WitnessRequest"> & {
+  /**
+   * @generated from field: repeated tricampus.logic.v1.OpenSend opened = 1;
+   */
+  opened: OpenSend[];
+
+  /**
+   * Ids of sends that need nobody any more.
+   *
+   * @generated from field: repeated string closed = 2;
+   */
+  closed: string[];
+};
+
+/**
+ * Describes the message tricampus.logic.v1.WitnessRequest.
+ * Use `create(WitnessRequestSchema)` to create a new message.
+ */
+export const WitnessRequestSchema: GenMessage<WitnessRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_logic_v1_finish, 2);
+
+/**
+ * @generated from message tricampus.logic.v1.WitnessReply
+ */
+export type WitnessReply = Message<"tricampus.logic.v1.WitnessReply"> & {
+};
+
+/**
+ * Describes the message tricampus.logic.v1.WitnessReply.
+ * Use `create(WitnessReplySchema)` to create a new message.
+ */
+export const WitnessReplySchema: GenMessage<WitnessReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_logic_v1_finish, 3);
+
+/**
+ * @generated from message tricampus.logic.v1.OpenSend
+ */
+export type OpenSend = Message<"tricampus.logic.v1.OpenSend"> & {
+  /**
+   * The message id that this attempt was given.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string client_message_id = 2;
+   */
+  clientMessageId: string;
+
+  /**
+   * The sender's, under which it is finished.
+   *
+   * @generated from field: bytes ticket = 3;
+   */
+  ticket: Uint8Array;
+
+  /**
+   * Milliseconds since 1970, by the sender's process.
+   *
+   * @generated from field: uint64 opened_at_ms = 4;
+   */
+  openedAtMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.logic.v1.OpenSend.
+ * Use `create(OpenSendSchema)` to create a new message.
+ */
+export const OpenSendSchema: GenMessage<OpenSend> = /*@__PURE__*/
+  messageDesc(file_tricampus_logic_v1_finish, 4);
+
+/**
  * Served by text.
  *
  * @generated from service tricampus.logic.v1.Finishing
@@ -66,6 +143,17 @@ export const Finishing: GenService<{
     methodKind: "unary";
     input: typeof FinishRequestSchema;
     output: typeof FinishReplySchema;
+  },
+  /**
+   * A text process tells one in another campus which sends it has under way, before it commits them,
+   * so that somebody finishes them when it dies. For text alone.
+   *
+   * @generated from rpc tricampus.logic.v1.Finishing.Witness
+   */
+  witness: {
+    methodKind: "unary";
+    input: typeof WitnessRequestSchema;
+    output: typeof WitnessReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_logic_v1_finish, 0);
