@@ -1,18 +1,28 @@
 /**
- * The explicit first bootstrap of the store (S3): a permit in each replica's empty folder, given once,
- * when the platform's data folder is made. A replica that finds its folder empty later has lost its
- * memory, and does not vote.
+ * The explicit first bootstrap of the store (S3) and of the queue's logs: a permit in the empty folder
+ * of each, given once, when the platform's data folder is made. Whoever finds its folder empty later
+ * has lost its memory, and does not vote.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BOOTSTRAP_FILE } from "../kvsvr/identity.ts";
+import { LOG_BOOTSTRAP_FILE } from "../queuelog/identity.ts";
 import type { PlatformConfig } from "./config.ts";
 import { serviceDataDir } from "./layout.ts";
+import type { ServiceName } from "./services.ts";
+
+const PERMITS: readonly [ServiceName, string][] = [
+  ["kvsvr", BOOTSTRAP_FILE],
+  ["queuelog-1", LOG_BOOTSTRAP_FILE],
+  ["queuelog-2", LOG_BOOTSTRAP_FILE],
+];
 
 export function permitBootstrap(config: PlatformConfig): void {
   for (const campus of config.campuses) {
-    const dir = serviceDataDir(config.dataDir, campus, "kvsvr");
-    mkdirSync(dir, { recursive: true });
-    writeFileSync(join(dir, BOOTSTRAP_FILE), "");
+    for (const [service, file] of PERMITS) {
+      const dir = serviceDataDir(config.dataDir, campus, service);
+      mkdirSync(dir, { recursive: true });
+      writeFileSync(join(dir, file), "");
+    }
   }
 }

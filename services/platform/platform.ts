@@ -2,21 +2,17 @@
  * The platform from outside: all campuses of one data folder. What runs is told by the data folder
  * (platform.json: the configuration it was started with), so every command needs only that.
  */
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync } from "node:fs";
 import { permitBootstrap } from "./bootstrap.ts";
 import { Campus, type CampusReport } from "./campus.ts";
 import { ConfigError, type PlatformConfig } from "./config.ts";
 import { findTakenPort } from "./free-ports.ts";
-import { serviceDataDir } from "./layout.ts";
 import { paths, readJson, writeJson } from "./paths.ts";
 import { ensureSecrets } from "./secrets.ts";
 
 /** What cannot change while data of an earlier start is there. */
 const BORN_WITH = ["dc", "campuses"] as const;
 const POLL_MS = 50;
-/** Read by services/kvsvr/identity.ts. */
-const BOOTSTRAP_FILE = "bootstrap";
 
 export class Platform {
   readonly config: PlatformConfig;
@@ -59,7 +55,6 @@ export class Platform {
     chmodSync(this.config.dataDir, 0o700);
     ensureSecrets(this.config.dataDir);
     if (before === undefined) permitBootstrap(this.config);
-    if (before === undefined) this.#permitBootstrap();
     writeJson(paths.platform(this.config.dataDir), this.config);
     for (const name of down) await this.campus(name)!.start();
     return down;
@@ -85,18 +80,6 @@ export class Platform {
   /** kill -9 of everything, as a power cut does it. */
   async kill(): Promise<void> {
     await Promise.all(this.campuses.map((campus) => campus.kill()));
-  }
-
-  /**
-   * The one moment in which empty disks may become the store's replicas: nothing was ever started in
-   * this data folder. A disk that is found empty later has lost its memory (S3).
-   */
-  #permitBootstrap(): void {
-    for (const campus of this.config.campuses) {
-      const dir = serviceDataDir(this.config.dataDir, campus, "kvsvr");
-      mkdirSync(dir, { recursive: true });
-      writeFileSync(join(dir, BOOTSTRAP_FILE), "");
-    }
   }
 
   #notReady({ campus, state, processes }: CampusReport): string[] {

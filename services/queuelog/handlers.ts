@@ -5,6 +5,8 @@
 import {
   type FenceReply,
   type FenceRequest,
+  type IntroduceLogReply,
+  type IntroduceLogRequest,
   type ListStreamsReply,
   type ListStreamsRequest,
   Log,
@@ -17,29 +19,36 @@ import {
 } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Server } from "../svrkit/server.ts";
+import type { Membership } from "./membership.ts";
 import type { LogEngine } from "./storage/engine.ts";
 
 const STREAM_LENGTH_MAX = 256;
 
 const handlersOf = new WeakMap<Server, LogHandlers>();
 
+/** A log that takes part in its group as far as the others know its disk. */
+export interface ServedLog {
+  readonly engine: LogEngine;
+  readonly membership: Pick<Membership, "barred" | "introduced">;
+}
+
 /** Serves a group's log through `server`, beside the other groups' logs. */
-export function serveLog(server: Server, group: number, engine: LogEngine): void {
+export function serveLog(server: Server, group: number, log: ServedLog): void {
   let handlers = handlersOf.get(server);
   if (handlers === undefined) {
     handlers = new LogHandlers();
     handlersOf.set(server, handlers);
     handlers.register(server);
   }
-  handlers.addGroup(group, engine);
+  handlers.addGroup(group, log);
 }
 
 class LogHandlers {
-  readonly #engines = new Map<number, LogEngine>();
+  readonly #logs = new Map<number, ServedLog>();
 
-  addGroup(group: number, engine: LogEngine): void {
-    if (this.#engines.has(group)) throw new Error(`two logs of group ${group} in one process`);
-    this.#engines.set(group, engine);
+  addGroup(group: number, log: ServedLog): void {
+    if (this.#logs.has(group)) throw new Error(`two logs of group ${group} in one process`);
+    this.#logs.set(group, log);
   }
 
   register(server: Server): void {
@@ -48,6 +57,7 @@ class LogHandlers {
     server.add(Log.read, (request) => this.#read(request));
     server.add(Log.trim, (request) => this.#trim(request));
     server.add(Log.listStreams, (request) => this.#list(request));
+    server.add(Log.introduce, (request) => this.#introduce(request));
   }
 
   #fence({ group, stream, epoch }: FenceRequest): Promise<FenceReply> {
@@ -81,9 +91,22 @@ class LogHandlers {
     return { streams: this.#engine(group).list() };
   }
 
+  #introduce(request: IntroduceLogRequest): IntroduceLogReply {
+    return this.#log(request.group).membership.introduced(request);
+  }
+
+  /** A log that lost its memory has no part in anything, and what it holds is no answer. */
   #engine(group: number): LogEngine {
-    const engine = this.#engines.get(group);
-    if (engine !== undefined) return engine;
+    const { engine, membership } = this.#log(group);
+    const { barred } = membership;
+    if (barred !== undefined)
+      throw new RpcError("UNAVAILABLE", `this log does not vote: ${barred}`);
+    return engine;
+  }
+
+  #log(group: number): ServedLog {
+    const log = this.#logs.get(group);
+    if (log !== undefined) return log;
     throw new RpcError("UNAVAILABLE", `no log of group ${group} runs in this process`);
   }
 }

@@ -1,16 +1,19 @@
 /** One log of a queue group: wiring and start. */
 import { monotonicMs } from "../svrkit/call.ts";
 import type { StartService } from "../svrkit/context.ts";
+import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import { checkQueueLogConfig } from "./config.ts";
 import { serveLog } from "./handlers.ts";
+import { Membership } from "./membership.ts";
 import { EmbeddedLog } from "./storage/embedded.ts";
 import { NodeFolder } from "./storage/files.ts";
 
 export const start: StartService = async (context) => {
   const { group, segmentBytes, cacheBytes } = checkQueueLogConfig(context.options, context.service);
   const log = context.log.child({ service: context.service });
+  const folder = new NodeFolder(context.dataDir);
   const engine = await EmbeddedLog.open({
-    folder: new NodeFolder(context.dataDir),
+    folder,
     segmentBytes,
     cacheBytesMax: cacheBytes,
     nowMs: monotonicMs,
@@ -21,6 +24,18 @@ export const start: StartService = async (context) => {
     },
   });
   if (engine.refusal !== undefined) log.error({ group }, engine.refusal);
-  serveLog(context.server, group, engine);
-  context.lifecycle.onStop(context.service, () => engine.close());
+  const logs = context.callee(context.service);
+  const own = context.campuses.indexOf(context.campus);
+  const membership = new Membership(context.dataDir, {
+    ...{ group, campus: context.campus, logs, log },
+    others: context.campuses.map((_, index) => index).filter((index) => index !== own),
+    durable: () => engine.durable,
+    onBarred: (reason) => setTrouble(context.service, `does not vote: ${reason}`),
+  });
+  serveLog(context.server, group, { engine, membership });
+  membership.start();
+  context.lifecycle.onStop(context.service, async () => {
+    membership.stop();
+    await engine.close();
+  });
 };

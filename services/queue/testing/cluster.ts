@@ -2,10 +2,13 @@
  * Three campuses of queue logs and queue services in one process, joined by in-memory wires. A campus
  * or a single log can be taken away and brought back; what a log had made durable stays in its files.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { IntroduceLogRequest } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { serveLog } from "../../queuelog/handlers.ts";
+import { LOG_BOOTSTRAP_FILE } from "../../queuelog/identity.ts";
+import { Membership } from "../../queuelog/membership.ts";
 import { EmbeddedLog } from "../../queuelog/storage/embedded.ts";
 import type { LogEngine } from "../../queuelog/storage/engine.ts";
 import { NodeFolder } from "../../queuelog/storage/files.ts";
@@ -30,6 +33,16 @@ const GROUPS = [1, 2] as const;
 /** A log that can be taken away while its process goes on. */
 class SwitchedLog implements LogEngine {
   engine: LogEngine | undefined;
+  met: Membership | undefined;
+
+  get barred(): string | undefined {
+    return this.met?.barred;
+  }
+
+  introduced(request: IntroduceLogRequest) {
+    this.#there();
+    return this.met!.introduced(request);
+  }
 
   #there(): LogEngine {
     if (this.engine === undefined) throw new RpcError("UNAVAILABLE", "this log is down");
@@ -59,6 +72,7 @@ class SwitchedLog implements LogEngine {
   async close() {
     const { engine } = this;
     this.engine = undefined;
+    this.met?.stop();
     await engine?.close();
   }
 }
@@ -89,6 +103,12 @@ export class QueueCluster {
 
   static async start(): Promise<QueueCluster> {
     const cluster = new QueueCluster();
+    for (const name of CAMPUSES) {
+      for (const group of GROUPS) {
+        mkdirSync(cluster.folder(name, group), { recursive: true });
+        writeFileSync(join(cluster.folder(name, group), LOG_BOOTSTRAP_FILE), "");
+      }
+    }
     for (const name of CAMPUSES) await cluster.startCampus(name);
     return cluster;
   }
@@ -102,10 +122,10 @@ export class QueueCluster {
     for (const group of GROUPS) {
       const log = new SwitchedLog();
       campus.logs.set(group, log);
-      serveLog(campus.server, group, log);
-      await this.#openLog(campus, group);
+      serveLog(campus.server, group, { engine: log, membership: log });
     }
     this.#campuses.set(name, campus);
+    for (const group of GROUPS) await this.#openLog(campus, group);
     this.#startQueue(campus);
   }
 
@@ -162,9 +182,22 @@ export class QueueCluster {
     return logs.flatMap((log) => log.list().map(({ stream }) => stream));
   }
 
+  /** The folder of a log's disk. */
+  folder(name: string, group: number): string {
+    return join(this.dir, name, String(group));
+  }
+
+  /** Why a log does not vote; undefined when it does. */
+  barred(name: string, group: number): string | undefined {
+    return this.#campuses.get(name)?.logs.get(group)?.barred;
+  }
+
   async #openLog(campus: Campus, group: number): Promise<void> {
-    campus.logs.get(group)!.engine ??= await EmbeddedLog.open({
-      folder: new NodeFolder(join(this.dir, campus.name, String(group))),
+    const log = campus.logs.get(group)!;
+    if (log.engine !== undefined) return;
+    const dir = this.folder(campus.name, group);
+    const engine = await EmbeddedLog.open({
+      folder: new NodeFolder(dir),
       segmentBytes: 1024 * 1024,
       cacheBytesMax: 256 * 1024,
       nowMs: monotonicMs,
@@ -172,6 +205,15 @@ export class QueueCluster {
         throw error;
       },
     });
+    log.engine = engine;
+    log.met = new Membership(dir, {
+      ...{ group, campus: campus.name, log: silentLogger(), tellIntervalMs: 50 },
+      logs: this.#callee(campus, `log-${group}`),
+      others: CAMPUSES.flatMap((name, index) => (name === campus.name ? [] : [index])),
+      durable: () => engine.durable,
+      onBarred: () => {},
+    });
+    log.met.start();
   }
 
   #callee(from: Campus, service: string): Callee {

@@ -21,6 +21,7 @@ import type {
 } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import { type Counter, counter } from "../../svrkit/monitors/registry.ts";
+import type { Position } from "../protocol/introduction.ts";
 import {
   applyRecord,
   type Held,
@@ -95,6 +96,11 @@ export class EmbeddedLog implements LogEngine {
   /** Why this log takes no part in anything; undefined when it does. */
   get refusal(): string | undefined {
     return this.#refusal;
+  }
+
+  /** How far the disk surely goes; it only rises. */
+  get durable(): Position {
+    return this.#segments.durable;
   }
 
   async fence(stream: string, epoch: Epoch): Promise<FenceReply> {

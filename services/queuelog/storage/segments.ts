@@ -6,6 +6,7 @@
  */
 import type { LogRecord } from "../../../protos/gen/tricampus/queue/v1/disk_codec.ts";
 import { Writer } from "../../svrkit/codec.ts";
+import type { Position } from "../protocol/introduction.ts";
 import { type Place, type StreamLog, standingOf } from "../protocol/stream-log.ts";
 import type { SegmentFile, SegmentFolder } from "./files.ts";
 import {
@@ -38,6 +39,7 @@ export class Segments {
   #current = 0;
   /** Of the current segment: bytes that are durable or being made so. 0: there is no such file yet. */
   #size = 0;
+  #durable: Position = { segment: 0, bytes: 0 };
   #file: SegmentFile | undefined;
   /** Behind #size may stand what a refused write left. */
   #isTailDirty = false;
@@ -75,6 +77,7 @@ export class Segments {
       this.#size = scanned.size;
       this.#isTailDirty = scanned.state === "torn";
     }
+    this.#durable = { segment: this.#current, bytes: this.#size };
     const missing = listed.find((segment) => !found.has(segment));
     if (missing === undefined) return { state: "whole" };
     return { state: "damaged", reason: `${fileName(missing)} is missing` };
@@ -121,8 +124,14 @@ export class Segments {
     if (this.#batch.buffer.length > 4 * 1024 * 1024) this.#batch = new Writer(64 * 1024);
   }
 
-  sync(): Promise<void> {
-    return this.#file!.datasync();
+  async sync(): Promise<void> {
+    await this.#file!.datasync();
+    this.#durable = { segment: this.#current, bytes: this.#size };
+  }
+
+  /** How far the disk surely goes; it only rises. */
+  get durable(): Position {
+    return this.#durable;
   }
 
   /** The batch is durable: deletes what it made superfluous. */

@@ -755,6 +755,118 @@ export function decodeStreamState(r: Reader, end: number): StreamState {
   return m;
 }
 
+/**
+ * @generated from message tricampus.queue.v1.IntroduceLogRequest
+ */
+export interface IntroduceLogRequest {
+  /**
+   * @generated from field: uint32 group = 1;
+   */
+  group: number;
+  /**
+   * @generated from field: string campus = 2;
+   */
+  campus: string;
+  /**
+   * Hex; made with the disk.
+   *
+   * @generated from field: string disk_id = 3;
+   */
+  diskId: string;
+  /**
+   * What is durable: so many bytes of this segment file, and all before it. It only rises.
+   *
+   * @generated from field: uint32 segment = 4;
+   */
+  segment: number;
+  /**
+   * @generated from field: uint64 bytes = 5;
+   */
+  bytes: number;
+}
+
+export function encodeIntroduceLogRequest(w: Writer, m: IntroduceLogRequest): void {
+  if (m.group !== 0) { w.tag(8); w.uint32(m.group); }
+  if (m.campus.length > 0) { w.tag(18); w.string(m.campus); }
+  if (m.diskId.length > 0) { w.tag(26); w.string(m.diskId); }
+  if (m.segment !== 0) { w.tag(32); w.uint32(m.segment); }
+  if (m.bytes !== 0) { w.tag(40); w.uint64(m.bytes); }
+}
+
+export function decodeIntroduceLogRequest(r: Reader, end: number): IntroduceLogRequest {
+  const m: IntroduceLogRequest = {
+    group: 0,
+    campus: "",
+    diskId: "",
+    segment: 0,
+    bytes: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.group = r.uint32();
+        break;
+      }
+      case 18: {
+        m.campus = r.string();
+        break;
+      }
+      case 26: {
+        m.diskId = r.string();
+        break;
+      }
+      case 32: {
+        m.segment = r.uint32();
+        break;
+      }
+      case 40: {
+        m.bytes = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.IntroduceLogReply
+ */
+export interface IntroduceLogReply {
+  /**
+   * Why it may not vote; empty: welcome.
+   *
+   * @generated from field: string refused = 1;
+   */
+  refused: string;
+}
+
+export function encodeIntroduceLogReply(w: Writer, m: IntroduceLogReply): void {
+  if (m.refused.length > 0) { w.tag(10); w.string(m.refused); }
+}
+
+export function decodeIntroduceLogReply(r: Reader, end: number): IntroduceLogReply {
+  const m: IntroduceLogReply = {
+    refused: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.refused = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.queue.v1.Log */
 export const Log = {
   fence: defineMethod<FenceRequest, FenceReply>("tricampus.queue.v1.Log/Fence", encodeFenceRequest, decodeFenceRequest, encodeFenceReply, decodeFenceReply),
@@ -762,5 +874,6 @@ export const Log = {
   read: defineMethod<LogReadRequest, LogReadReply>("tricampus.queue.v1.Log/Read", encodeLogReadRequest, decodeLogReadRequest, encodeLogReadReply, decodeLogReadReply),
   trim: defineMethod<TrimRequest, TrimReply>("tricampus.queue.v1.Log/Trim", encodeTrimRequest, decodeTrimRequest, encodeTrimReply, decodeTrimReply),
   listStreams: defineMethod<ListStreamsRequest, ListStreamsReply>("tricampus.queue.v1.Log/ListStreams", encodeListStreamsRequest, decodeListStreamsRequest, encodeListStreamsReply, decodeListStreamsReply),
+  introduce: defineMethod<IntroduceLogRequest, IntroduceLogReply>("tricampus.queue.v1.Log/Introduce", encodeIntroduceLogRequest, decodeIntroduceLogRequest, encodeIntroduceLogReply, decodeIntroduceLogReply),
 } as const;
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/queue/v1/log.proto.
  */
 export const file_tricampus_queue_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("Chx0cmljYW1wdXMvcXVldWUvdjEvbG9nLnByb3RvEhJ0cmljYW1wdXMucXVldWUudjEiVwoMRmVuY2VSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNEg4KBnN0cmVhbRgCIAEoCRIoCgVlcG9jaBgDIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCImCgVFcG9jaBINCgVyb3VuZBgBIAEoDRIOCgZ3cml0ZXIYAiABKAki5gEKCkZlbmNlUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaBItCgdlbnRyaWVzGAMgAygLMhwudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0VudHJ5EhcKD3RyaW1tZWRfdGhyb3VnaBgEIAEoBBIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQSDAoEbW9yZRgGIAEoCBIrCghwcmV2aW91cxgHIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCJtCghMb2dFbnRyeRIMCgRzbG90GAEgASgEEigKBWVwb2NoGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEgwKBHZvaWQYAyABKAgSDwoHcGF5bG9hZBgEIAEoDBIKCgJpZBgFIAEoDCKjAQoQTG9nQXBwZW5kUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSKAoFZXBvY2gYAyABKAsyGS50cmljYW1wdXMucXVldWUudjEuRXBvY2gSLQoHZW50cmllcxgEIAMoCzIcLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dFbnRyeRIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQiTgoOTG9nQXBwZW5kUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCI+Cg5Mb2dSZWFkUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSDQoFYWZ0ZXIYAyABKAQiSwoMTG9nUmVhZFJlcGx5Ei0KB2VudHJpZXMYASADKAsyHC50cmljYW1wdXMucXVldWUudjEuTG9nRW50cnkSDAoEbW9yZRgCIAEoCCJLCgtUcmltUmVxdWVzdBINCgVncm91cBgBIAEoDRItCgZwb2ludHMYAiADKAsyHS50cmljYW1wdXMucXVldWUudjEuVHJpbVBvaW50IiwKCVRyaW1Qb2ludBIOCgZzdHJlYW0YASABKAkSDwoHdGhyb3VnaBgCIAEoBCILCglUcmltUmVwbHkiIwoSTGlzdFN0cmVhbXNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNIkQKEExpc3RTdHJlYW1zUmVwbHkSMAoHc3RyZWFtcxgBIAMoCzIfLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1TdGF0ZSKNAQoLU3RyZWFtU3RhdGUSDgoGc3RyZWFtGAEgASgJEhEKCWxhc3Rfc2xvdBgCIAEoBBIXCg90cmltbWVkX3Rocm91Z2gYAyABKAQSFQoNb2xkZXN0X2FnZV9tcxgEIAEoBBIrCghwcm9taXNlZBgFIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaDKXAwoDTG9nEkkKBUZlbmNlEiAudHJpY2FtcHVzLnF1ZXVlLnYxLkZlbmNlUmVxdWVzdBoeLnRyaWNhbXB1cy5xdWV1ZS52MS5GZW5jZVJlcGx5ElIKBkFwcGVuZBIkLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dBcHBlbmRSZXF1ZXN0GiIudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0FwcGVuZFJlcGx5EkwKBFJlYWQSIi50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcXVlc3QaIC50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcGx5EkYKBFRyaW0SHy50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcXVlc3QaHS50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcGx5ElsKC0xpc3RTdHJlYW1zEiYudHJpY2FtcHVzLnF1ZXVlLnYxLkxpc3RTdHJlYW1zUmVxdWVzdBokLnRyaWNhbXB1cy5xdWV1ZS52MS5MaXN0U3RyZWFtc1JlcGx5YgZwcm90bzM");
+  fileDesc("Chx0cmljYW1wdXMvcXVldWUvdjEvbG9nLnByb3RvEhJ0cmljYW1wdXMucXVldWUudjEiVwoMRmVuY2VSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNEg4KBnN0cmVhbRgCIAEoCRIoCgVlcG9jaBgDIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCImCgVFcG9jaBINCgVyb3VuZBgBIAEoDRIOCgZ3cml0ZXIYAiABKAki5gEKCkZlbmNlUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaBItCgdlbnRyaWVzGAMgAygLMhwudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0VudHJ5EhcKD3RyaW1tZWRfdGhyb3VnaBgEIAEoBBIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQSDAoEbW9yZRgGIAEoCBIrCghwcmV2aW91cxgHIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCJtCghMb2dFbnRyeRIMCgRzbG90GAEgASgEEigKBWVwb2NoGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEgwKBHZvaWQYAyABKAgSDwoHcGF5bG9hZBgEIAEoDBIKCgJpZBgFIAEoDCKjAQoQTG9nQXBwZW5kUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSKAoFZXBvY2gYAyABKAsyGS50cmljYW1wdXMucXVldWUudjEuRXBvY2gSLQoHZW50cmllcxgEIAMoCzIcLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dFbnRyeRIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQiTgoOTG9nQXBwZW5kUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCI+Cg5Mb2dSZWFkUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSDQoFYWZ0ZXIYAyABKAQiSwoMTG9nUmVhZFJlcGx5Ei0KB2VudHJpZXMYASADKAsyHC50cmljYW1wdXMucXVldWUudjEuTG9nRW50cnkSDAoEbW9yZRgCIAEoCCJLCgtUcmltUmVxdWVzdBINCgVncm91cBgBIAEoDRItCgZwb2ludHMYAiADKAsyHS50cmljYW1wdXMucXVldWUudjEuVHJpbVBvaW50IiwKCVRyaW1Qb2ludBIOCgZzdHJlYW0YASABKAkSDwoHdGhyb3VnaBgCIAEoBCILCglUcmltUmVwbHkiIwoSTGlzdFN0cmVhbXNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNIkQKEExpc3RTdHJlYW1zUmVwbHkSMAoHc3RyZWFtcxgBIAMoCzIfLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1TdGF0ZSKNAQoLU3RyZWFtU3RhdGUSDgoGc3RyZWFtGAEgASgJEhEKCWxhc3Rfc2xvdBgCIAEoBBIXCg90cmltbWVkX3Rocm91Z2gYAyABKAQSFQoNb2xkZXN0X2FnZV9tcxgEIAEoBBIrCghwcm9taXNlZBgFIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCJlChNJbnRyb2R1Y2VMb2dSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNEg4KBmNhbXB1cxgCIAEoCRIPCgdkaXNrX2lkGAMgASgJEg8KB3NlZ21lbnQYBCABKA0SDQoFYnl0ZXMYBSABKAQiJAoRSW50cm9kdWNlTG9nUmVwbHkSDwoHcmVmdXNlZBgBIAEoCTL0AwoDTG9nEkkKBUZlbmNlEiAudHJpY2FtcHVzLnF1ZXVlLnYxLkZlbmNlUmVxdWVzdBoeLnRyaWNhbXB1cy5xdWV1ZS52MS5GZW5jZVJlcGx5ElIKBkFwcGVuZBIkLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dBcHBlbmRSZXF1ZXN0GiIudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0FwcGVuZFJlcGx5EkwKBFJlYWQSIi50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcXVlc3QaIC50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcGx5EkYKBFRyaW0SHy50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcXVlc3QaHS50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcGx5ElsKC0xpc3RTdHJlYW1zEiYudHJpY2FtcHVzLnF1ZXVlLnYxLkxpc3RTdHJlYW1zUmVxdWVzdBokLnRyaWNhbXB1cy5xdWV1ZS52MS5MaXN0U3RyZWFtc1JlcGx5ElsKCUludHJvZHVjZRInLnRyaWNhbXB1cy5xdWV1ZS52MS5JbnRyb2R1Y2VMb2dSZXF1ZXN0GiUudHJpY2FtcHVzLnF1ZXVlLnYxLkludHJvZHVjZUxvZ1JlcGx5YgZwcm90bzM");
 
 /**
  * @generated from message tricampus.queue.v1.FenceRequest
@@ -409,6 +409,66 @@ export const StreamStateSchema: GenMessage<StreamState> = /*@__PURE__*/
   messageDesc(file_tricampus_queue_v1_log, 13);
 
 /**
+ * @generated from message tricampus.queue.v1.IntroduceLogRequest
+ */
+export type IntroduceLogRequest = Message<"tricampus.queue.v1.IntroduceLogRequest"> & {
+  /**
+   * @generated from field: uint32 group = 1;
+   */
+  group: number;
+
+  /**
+   * @generated from field: string campus = 2;
+   */
+  campus: string;
+
+  /**
+   * Hex; made with the disk.
+   *
+   * @generated from field: string disk_id = 3;
+   */
+  diskId: string;
+
+  /**
+   * What is durable: so many bytes of this segment file, and all before it. It only rises.
+   *
+   * @generated from field: uint32 segment = 4;
+   */
+  segment: number;
+
+  /**
+   * @generated from field: uint64 bytes = 5;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.IntroduceLogRequest.
+ * Use `create(IntroduceLogRequestSchema)` to create a new message.
+ */
+export const IntroduceLogRequestSchema: GenMessage<IntroduceLogRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_log, 14);
+
+/**
+ * @generated from message tricampus.queue.v1.IntroduceLogReply
+ */
+export type IntroduceLogReply = Message<"tricampus.queue.v1.IntroduceLogReply"> & {
+  /**
+   * Why it may not vote; empty: welcome.
+   *
+   * @generated from field: string refused = 1;
+   */
+  refused: string;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.IntroduceLogReply.
+ * Use `create(IntroduceLogReplySchema)` to create a new message.
+ */
+export const IntroduceLogReplySchema: GenMessage<IntroduceLogReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_log, 15);
+
+/**
  * @generated from service tricampus.queue.v1.Log
  */
 export const Log: GenService<{
@@ -459,6 +519,17 @@ export const Log: GenService<{
     methodKind: "unary";
     input: typeof ListStreamsRequestSchema;
     output: typeof ListStreamsReplySchema;
+  },
+  /**
+   * From one log of a group to another: who it is and how far its disk goes. Answered from what is
+   * remembered of it, which is raised durably first.
+   *
+   * @generated from rpc tricampus.queue.v1.Log.Introduce
+   */
+  introduce: {
+    methodKind: "unary";
+    input: typeof IntroduceLogRequestSchema;
+    output: typeof IntroduceLogReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_queue_v1_log, 0);

@@ -1,0 +1,135 @@
+/**
+ * Meeting the two other logs of the group: at every start a log introduces itself to both, and grants
+ * nothing until one of them knows its disk. When one does not, it takes no part any more and says why.
+ * From then on it tells them, while it grows, how far its disk goes: so an older copy put back is
+ * noticed when it lacks more than the last few seconds.
+ */
+import {
+  type IntroduceLogReply,
+  type IntroduceLogRequest,
+  Log,
+} from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import type { Callee } from "../svrkit/client.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import type { Logger } from "../svrkit/log.ts";
+import { LogsMet, openDisk } from "./identity.ts";
+import {
+  comparePositions,
+  judgeIntroduction,
+  type KnownLog,
+  type Position,
+} from "./protocol/introduction.ts";
+import { isRefusal } from "./storage/files.ts";
+
+const RETRY_FIRST_MS = 20;
+const RETRY_LAST_MS = 500;
+const CALL_TIMEOUT_MS = 1_000;
+const TELL_INTERVAL_MS = 5_000;
+
+export interface MembershipOptions {
+  readonly group: number;
+  readonly campus: string;
+  /** The three logs of the group, and the indexes of the two others. */
+  readonly logs: Pick<Callee, "callOne">;
+  readonly others: readonly number[];
+  readonly durable: () => Position;
+  readonly log: Logger;
+  /** Called once, when this log may not vote until somebody has looked after it. */
+  readonly onBarred: (reason: string) => void;
+  readonly tellIntervalMs?: number;
+}
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #diskId: string | undefined;
+  readonly #met: LogsMet;
+  /** Why this log may not vote; undefined when it may. */
+  barred: string | undefined = "it has not met another log of its group yet";
+  #refused: string | undefined;
+  #told: Position = { segment: 0, bytes: 0 };
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(dir: string, options: MembershipOptions) {
+    this.#options = options;
+    this.#met = new LogsMet(dir);
+    this.#diskId = openDisk(dir);
+    if (this.#diskId !== undefined) return;
+    this.#refuse("its disk is empty, and it had one: it has lost its memory");
+  }
+
+  start(): void {
+    if (this.#refused !== undefined) return;
+    this.#told = this.#options.durable();
+    for (const index of this.#options.others) void this.#introduceUntilHeard(index);
+    const intervalMs = this.#options.tellIntervalMs ?? TELL_INTERVAL_MS;
+    this.#timer = setInterval(() => this.#tell(), intervalMs);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+  }
+
+  /** Another log introduces itself: judged by what is remembered of it. */
+  introduced({ campus, diskId, segment, bytes }: IntroduceLogRequest): IntroduceLogReply {
+    if (this.#refused !== undefined) {
+      throw new RpcError("UNAVAILABLE", `this log cannot vouch for another: ${this.#refused}`);
+    }
+    const claimed = { diskId, segment, bytes };
+    const refused = judgeIntroduction(this.#met.get(campus), claimed);
+    if (refused === undefined) this.#remember(campus, claimed);
+    return { refused: refused ?? "" };
+  }
+
+  #remember(campus: string, log: KnownLog): void {
+    try {
+      this.#met.remember(campus, log);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      throw new RpcError("STORAGE_REFUSED", `the disk takes no writes: ${error}`, { cause: error });
+    }
+  }
+
+  async #introduceUntilHeard(index: number): Promise<void> {
+    for (let pauseMs = RETRY_FIRST_MS; !this.#stopped; pauseMs *= 2) {
+      try {
+        await this.#introduce(index);
+        return;
+      } catch (error) {
+        const reason = RpcError.from(error).message;
+        this.#options.log.debug({ log: index, reason }, "not introduced yet");
+      }
+      await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, RETRY_LAST_MS)));
+    }
+  }
+
+  async #introduce(index: number): Promise<void> {
+    const { group, campus, logs, durable } = this.#options;
+    const { segment, bytes } = durable();
+    const request = { group, campus, diskId: this.#diskId!, segment, bytes };
+    const { refused } = await logs.callOne(index, Log.introduce, request, {
+      timeoutMs: CALL_TIMEOUT_MS,
+    });
+    if (this.#stopped) return;
+    if (refused !== "") this.#refuse(refused);
+    else if (this.#refused === undefined) this.barred = undefined;
+  }
+
+  #tell(): void {
+    const durable = this.#options.durable();
+    if (comparePositions(durable, this.#told) === 0) return;
+    this.#told = durable;
+    for (const index of this.#options.others) {
+      this.#introduce(index).catch(() => {}); // told again when more was written
+    }
+  }
+
+  #refuse(reason: string): void {
+    if (this.#refused !== undefined) return;
+    this.#refused = reason;
+    this.barred = reason;
+    this.#options.log.error({ group: this.#options.group, reason }, "this log does not vote");
+    this.#options.onBarred(reason);
+  }
+}
