@@ -48,9 +48,8 @@ export function storePath(dataDir: string, name: string): string {
   return join(paths.cli(dataDir), `${name}.store`);
 }
 
-/** Names and ids of everybody who ever logged in here: the protocol speaks of users by id. */
+/** Names of everybody who ever logged in here: the protocol speaks of users by id. */
 export class KnownUsers {
-  readonly #idByName = new Map<string, string>();
   readonly #nameById = new Map<string, string>();
 
   constructor(dataDir: string) {
@@ -58,24 +57,12 @@ export class KnownUsers {
       const name = file.endsWith(SUFFIX) ? file.slice(0, -SUFFIX.length) : undefined;
       const saved = name === undefined ? undefined : load(dataDir, name);
       if (saved === undefined) continue;
-      this.#idByName.set(saved.name, saved.userId);
       this.#nameById.set(saved.userId, saved.name);
     }
   }
 
   nameOf(userId: string): string {
     return this.#nameById.get(userId) ?? userId;
-  }
-
-  /** A name that logged in here, or a user id. */
-  idOf(nameOrId: string): string {
-    const known = this.#idByName.get(nameOrId);
-    if (known !== undefined) return known;
-    if (/^[0-9a-f]{2}[^-]*-[0-9a-z]+$/.test(nameOrId)) return nameOrId;
-    throw new Failure(
-      EXIT.failed,
-      `${nameOrId} never logged in here: give the user's id, or let them join the group themselves`,
-    );
   }
 }
 

@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { TricampusClient } from "../sdk/client.ts";
+import { clientEndpoints } from "../services/platform/layout.ts";
 import { Platform } from "../services/platform/platform.ts";
 import {
   CHEAP_PASSWORDS,
@@ -65,6 +67,16 @@ describe("tricampus without a platform", () => {
   });
 });
 
+async function registerElsewhere({ config }: Platform): Promise<[name: string, userId: string]> {
+  const endpoints = clientEndpoints(config).map(({ campus, host, port }) => ({
+    ...{ campus, url: `ws://${host}:${port}` },
+  }));
+  const client = new TricampusClient({ endpoints, device: "phone" });
+  const { userId } = await client.register("cid", "correct-horse");
+  await client.close();
+  return ["cid", userId];
+}
+
 describe("tricampus with a platform", () => {
   let platform: Platform;
   const run = (...words: string[]) => tricampus(platform.config.dataDir, words);
@@ -115,6 +127,11 @@ describe("tricampus with a platform", () => {
     const { groupId } = await json("group", "create", "ann", "the two of us", "bob");
     const { members } = await json("group", "members", "bob", groupId);
     expect(members.length).toBe(2);
+    // Registered, and never logged in on this machine.
+    const [name, userId] = await registerElsewhere(platform);
+    const other = await json("group", "create", "ann", "with others", name, "BOB", userId);
+    expect((await json("group", "members", "ann", other.groupId)).members).toHaveLength(3);
+    expect((await run("send", "ann", "hi", "--to", name)).stdout).toMatch(/^Accepted as/);
     const typed = "one\n/to nobody\ntwo\n";
     const chat = await tricampus(
       platform.config.dataDir,
@@ -124,14 +141,17 @@ describe("tricampus with a platform", () => {
     expect(chat.stdout).toContain("Not sent: ");
     const { messages } = await json("sync", "ann");
     const texts = messages.map((message: { text: string }) => message.text).filter(Boolean);
-    expect(texts).toEqual(["hello you", "one"]);
+    expect(texts).toEqual(["hello you", "hi", "one"]);
     expect((await run("sync", "ann")).stdout).toBe("Nothing new.\n");
   }, 60_000);
 
   test("what a person got wrong is one line with a code", async () => {
     const cases: [words: string[], says: RegExp][] = [
       [["send", "cy", "hi", "--to", "bob"], /cy is not logged in here: run `tricampus user reg/],
-      [["send", "ann", "hi", "--to", "nobody"], /NOT_FOUND/],
+      [["send", "ann", "hi", "--to", "nobody"], /nobody is registered as "nobody": check the name/],
+      [["chat", "ann", "--to", "nobody"], /nobody is registered as "nobody"/],
+      [["group", "create", "ann", "title", "bob", "nobody"], /nobody is registered as "nobody"/],
+      [["send", "ann", "hi", "--to", "bad name"], /name: 1-64 characters.*INVALID_ARGUMENT/],
       [["user", "register", "ann", "--password", "another-one"], /ALREADY_EXISTS/],
       [["user", "login", "ann", "--password", "another-one"], /UNAUTHENTICATED|PERMISSION_DENIED/],
       [["user", "register", "bad name", "--password", "correct-horse"], /INVALID_ARGUMENT/],

@@ -159,6 +159,11 @@ export class TricampusClient {
     return this.#transmit({ clientMessageId, to, text, sentAtMs, outcome: { state: "open" } });
   }
 
+  /** Resolves to the id of the user of that name; rejects with NOT_FOUND when there is none. */
+  async findUser(name: string): Promise<string> {
+    return (await this.#link.request(Account.find, { name }, REQUEST_OPTIONS)).userId;
+  }
+
   /** Resolves to the group's id. */
   async createGroup(
     title: string,

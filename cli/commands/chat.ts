@@ -10,7 +10,7 @@ import { EXIT } from "../failure.ts";
 import { KnownUsers } from "../logins.ts";
 import { printJson } from "../output/json.ts";
 import { describeMessage, messageJson } from "../output/message.ts";
-import { RECIPIENT_OPTIONS, recipientOf } from "../recipient.ts";
+import { RECIPIENT_OPTIONS, recipientOf, resolved } from "../recipient.ts";
 import { CLIENT_OPTIONS, withUser } from "../session.ts";
 
 const HELP = "/to <name>  /group <id>  /help  /quit";
@@ -48,6 +48,7 @@ class Chat {
 
   async run(client: TricampusClient): Promise<void> {
     this.#userId = client.userId ?? "";
+    if (this.#to !== undefined) this.#to = await resolved(client, this.#to);
     this.#say(`Connected to campus ${client.campus}. ${HELP}`);
     const { stdin: input, stdout: output } = process;
     // Made here and not before: lines that come while nobody iterates would be lost.

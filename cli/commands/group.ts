@@ -5,6 +5,7 @@ import { EXIT } from "../failure.ts";
 import { KnownUsers } from "../logins.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
+import { userIdOf } from "../recipient.ts";
 import { CLIENT_OPTIONS, withUser } from "../session.ts";
 
 const USER = ["<user>", "on whose behalf"] as const;
@@ -43,11 +44,11 @@ export const groupCommands: readonly CommandDefinition[] = [
     "make a group with the user and others as members",
     [
       ["<title>", "1-128 characters"],
-      ["[members...]", "names that logged in here, or user ids"],
+      ["[members...]", "names or ids of registered users"],
     ],
-    async (client, [title, ...names], call) => {
-      const known = new KnownUsers(call.dataDir);
-      const members = names.filter((name) => name !== "").map((name) => known.idOf(name));
+    async (client, [title, ...names]) => {
+      const given = names.filter((name) => name !== "");
+      const members = await Promise.all(given.map((name) => userIdOf(client, name)));
       const groupId = await client.createGroup(title!, members);
       return { json: { groupId }, text: `Made group ${groupId}.` };
     },

@@ -2,7 +2,7 @@
 import type { CommandDefinition } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
-import { RECIPIENT_OPTIONS, recipientOf } from "../recipient.ts";
+import { RECIPIENT_OPTIONS, recipientOf, resolved } from "../recipient.ts";
 import { CLIENT_OPTIONS, withUser } from "../session.ts";
 
 export const sendCommand: CommandDefinition = {
@@ -17,7 +17,9 @@ export const sendCommand: CommandDefinition = {
     const [user, ...words] = call.arguments;
     const to = recipientOf(call);
     if (to === undefined) throw new Failure(EXIT.usage, "say to whom: --to <name> or --group <id>");
-    const sent = await withUser(call, user!, (client) => client.send(to, words.join(" ")));
+    const sent = await withUser(call, user!, async (client) =>
+      client.send(await resolved(client, to), words.join(" ")),
+    );
     const ms = Math.round(sent.ackedAtMs - sent.sentAtMs);
     if (call.json) printJson({ ...sent, ackMs: ms });
     else console.log(`Accepted as ${sent.messageId} after ${ms} ms.`);

@@ -5,6 +5,8 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { Account } from "../../protos/gen/tricampus/client/v1/account_codec.ts";
 import {
+  FindReplySchema,
+  FindRequestSchema,
   LoginReplySchema,
   LoginRequestSchema,
   RegisterRequestSchema,
@@ -46,6 +48,7 @@ export interface ClientMethod {
 const METHODS: readonly ClientMethod[] = [
   open("account", Account.register, RegisterRequestSchema, LoginReplySchema),
   open("account", Account.login, LoginRequestSchema, LoginReplySchema),
+  withTicket("account", Account.find, FindRequestSchema, FindReplySchema),
   withTicket("text", Text.send, SendRequestSchema, SendReplySchema),
   withTicket("group", Group.create, CreateGroupRequestSchema, CreateGroupReplySchema),
   withTicket("group", Group.join, JoinGroupRequestSchema, JoinGroupReplySchema),

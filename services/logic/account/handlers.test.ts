@@ -58,3 +58,13 @@ test.each(bad)("account: %s is refused", async (_, facts) => {
   await expect(register(facts)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
   await expect(login(facts)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
 });
+
+test("account: users find users by name, however it is written; strangers find nobody", async () => {
+  const { userId, ticket } = await register();
+  const find = (name: string, options = {}) =>
+    platform.calleeAs("access").call(Account.find, { name }, options);
+  expect(await find("aNN", { ticket })).toEqual({ userId, name: "Ann" });
+  await expect(find("bob", { ticket })).rejects.toMatchObject({ code: "NOT_FOUND" });
+  await expect(find("a b", { ticket })).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  await expect(find("Ann")).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+});

@@ -9,6 +9,8 @@
  * time: a hash is computed for names that do not exist, too.
  */
 import type {
+  FindReply,
+  FindRequest,
   LoginReply,
   LoginRequest,
   RegisterRequest,
@@ -22,9 +24,11 @@ import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import type { TicketSigner } from "../../svrkit/ticket/sign.ts";
+import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import type { PasswordHasher } from "./password.ts";
 
 const NAME_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
+const NAME_FORM_IN_WORDS = "1-64 characters: letters, digits, _ . -";
 const PASSWORD_CHARACTERS_MIN = 8;
 const PASSWORD_CHARACTERS_MAX = 256;
 
@@ -33,6 +37,7 @@ export interface AccountParts {
   readonly accounts: Callee;
   readonly passwords: PasswordHasher;
   readonly signer: TicketSigner;
+  readonly tickets: TicketVerifier;
   readonly userIds: IdMaker;
   readonly ticketLifetimeMs: number;
   /** Milliseconds since 1970. */
@@ -73,6 +78,15 @@ export class AccountHandlers {
       throw new RpcError("UNAUTHENTICATED", "name or password is wrong");
     }
     return this.#ticketFor(found.record, request.device);
+  }
+
+  /** For users alone, so that a stranger cannot try names out. */
+  async find({ name }: FindRequest, call: Call): Promise<FindReply> {
+    this.#parts.tickets.userOf(call);
+    requireArgument(NAME_FORM.test(name), `name: ${NAME_FORM_IN_WORDS}`);
+    const found = await this.#find(name, call);
+    if (found === undefined) throw new RpcError("NOT_FOUND", `nobody is registered as ${name}`);
+    return { userId: found.record.userId, name: found.record.name };
   }
 
   async #find(
@@ -118,9 +132,8 @@ export class AccountHandlers {
 }
 
 function checkRequest(request: RegisterRequest): void {
-  const form = "1-64 characters: letters, digits, _ . -";
-  requireArgument(NAME_FORM.test(request.name), `name: ${form}`);
-  requireArgument(NAME_FORM.test(request.device), `device: ${form}`);
+  requireArgument(NAME_FORM.test(request.name), `name: ${NAME_FORM_IN_WORDS}`);
+  requireArgument(NAME_FORM.test(request.device), `device: ${NAME_FORM_IN_WORDS}`);
   const { length } = request.password;
   requireArgument(
     length >= PASSWORD_CHARACTERS_MIN && length <= PASSWORD_CHARACTERS_MAX,

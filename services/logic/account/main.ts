@@ -18,6 +18,7 @@ export const start: StartService = async (context) => {
       passes: config.passwordPasses,
     }),
     signer: new TicketSigner(config.keyId, readFileSync(config.privateKeyFile, "utf8")),
+    tickets: context.tickets,
     userIds: new IdMaker({
       dc,
       campus,
@@ -29,4 +30,5 @@ export const start: StartService = async (context) => {
   });
   context.server.add(Account.register, (request, call) => handlers.register(request, call));
   context.server.add(Account.login, (request, call) => handlers.login(request, call));
+  context.server.add(Account.find, (request, call) => handlers.find(request, call));
 };

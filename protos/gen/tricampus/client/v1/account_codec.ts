@@ -174,9 +174,88 @@ export function decodeLoginReply(r: Reader, end: number): LoginReply {
   return m;
 }
 
+/**
+ * @generated from message tricampus.client.v1.FindRequest
+ */
+export interface FindRequest {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+}
+
+export function encodeFindRequest(w: Writer, m: FindRequest): void {
+  if (m.name.length > 0) { w.tag(10); w.string(m.name); }
+}
+
+export function decodeFindRequest(r: Reader, end: number): FindRequest {
+  const m: FindRequest = {
+    name: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.name = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.FindReply
+ */
+export interface FindReply {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * As it was registered: upper and lower case count as the same.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+}
+
+export function encodeFindReply(w: Writer, m: FindReply): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.name.length > 0) { w.tag(18); w.string(m.name); }
+}
+
+export function decodeFindReply(r: Reader, end: number): FindReply {
+  const m: FindReply = {
+    userId: "",
+    name: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 18: {
+        m.name = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.client.v1.Account */
 export const Account = {
   register: defineMethod<RegisterRequest, LoginReply>("tricampus.client.v1.Account/Register", encodeRegisterRequest, decodeRegisterRequest, encodeLoginReply, decodeLoginReply),
   login: defineMethod<LoginRequest, LoginReply>("tricampus.client.v1.Account/Login", encodeLoginRequest, decodeLoginRequest, encodeLoginReply, decodeLoginReply),
+  find: defineMethod<FindRequest, FindReply>("tricampus.client.v1.Account/Find", encodeFindRequest, decodeFindRequest, encodeFindReply, decodeFindReply),
 } as const;
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/client/v1/account.proto.
  */
 export const file_tricampus_client_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("CiF0cmljYW1wdXMvY2xpZW50L3YxL2FjY291bnQucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEiQQoPUmVnaXN0ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSDgoGZGV2aWNlGAMgASgJIj4KDExvZ2luUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJEg4KBmRldmljZRgDIAEoCSJECgpMb2dpblJlcGx5Eg8KB3VzZXJfaWQYASABKAkSDgoGdGlja2V0GAIgASgMEhUKDWV4cGlyZXNfYXRfbXMYAyABKAQyqQEKB0FjY291bnQSUQoIUmVnaXN0ZXISJC50cmljYW1wdXMuY2xpZW50LnYxLlJlZ2lzdGVyUmVxdWVzdBofLnRyaWNhbXB1cy5jbGllbnQudjEuTG9naW5SZXBseRJLCgVMb2dpbhIhLnRyaWNhbXB1cy5jbGllbnQudjEuTG9naW5SZXF1ZXN0Gh8udHJpY2FtcHVzLmNsaWVudC52MS5Mb2dpblJlcGx5YgZwcm90bzM");
+  fileDesc("CiF0cmljYW1wdXMvY2xpZW50L3YxL2FjY291bnQucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEiQQoPUmVnaXN0ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSDgoGZGV2aWNlGAMgASgJIj4KDExvZ2luUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJEg4KBmRldmljZRgDIAEoCSJECgpMb2dpblJlcGx5Eg8KB3VzZXJfaWQYASABKAkSDgoGdGlja2V0GAIgASgMEhUKDWV4cGlyZXNfYXRfbXMYAyABKAQiGwoLRmluZFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIqCglGaW5kUmVwbHkSDwoHdXNlcl9pZBgBIAEoCRIMCgRuYW1lGAIgASgJMvMBCgdBY2NvdW50ElEKCFJlZ2lzdGVyEiQudHJpY2FtcHVzLmNsaWVudC52MS5SZWdpc3RlclJlcXVlc3QaHy50cmljYW1wdXMuY2xpZW50LnYxLkxvZ2luUmVwbHkSSwoFTG9naW4SIS50cmljYW1wdXMuY2xpZW50LnYxLkxvZ2luUmVxdWVzdBofLnRyaWNhbXB1cy5jbGllbnQudjEuTG9naW5SZXBseRJICgRGaW5kEiAudHJpY2FtcHVzLmNsaWVudC52MS5GaW5kUmVxdWVzdBoeLnRyaWNhbXB1cy5jbGllbnQudjEuRmluZFJlcGx5YgZwcm90bzM");
 
 /**
  * @generated from message tricampus.client.v1.RegisterRequest
@@ -103,6 +103,47 @@ export const LoginReplySchema: GenMessage<LoginReply> = /*@__PURE__*/
   messageDesc(file_tricampus_client_v1_account, 2);
 
 /**
+ * @generated from message tricampus.client.v1.FindRequest
+ */
+export type FindRequest = Message<"tricampus.client.v1.FindRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.FindRequest.
+ * Use `create(FindRequestSchema)` to create a new message.
+ */
+export const FindRequestSchema: GenMessage<FindRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 3);
+
+/**
+ * @generated from message tricampus.client.v1.FindReply
+ */
+export type FindReply = Message<"tricampus.client.v1.FindReply"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * As it was registered: upper and lower case count as the same.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.FindReply.
+ * Use `create(FindReplySchema)` to create a new message.
+ */
+export const FindReplySchema: GenMessage<FindReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 4);
+
+/**
  * @generated from service tricampus.client.v1.Account
  */
 export const Account: GenService<{
@@ -123,6 +164,16 @@ export const Account: GenService<{
     methodKind: "unary";
     input: typeof LoginRequestSchema;
     output: typeof LoginReplySchema;
+  },
+  /**
+   * The user of a name; NOT_FOUND when nobody is registered under it. Needs a ticket.
+   *
+   * @generated from rpc tricampus.client.v1.Account.Find
+   */
+  find: {
+    methodKind: "unary";
+    input: typeof FindRequestSchema;
+    output: typeof FindReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_client_v1_account, 0);
