@@ -174,3 +174,15 @@ test("svrkit: the same handlers over the in-memory wire", async () => {
     Array.from({ length: 500 }, (_, i) => i),
   );
 });
+
+test("client: why it failed is not forgotten over a last attempt that had no time", async () => {
+  const full = await serve("a", () => {
+    throw new RpcError("STORAGE_REFUSED", "the disk is full");
+  });
+  const silent = await serve("b", () => new Promise(() => {}));
+  const refused = { code: "STORAGE_REFUSED", message: expect.stringContaining("disk is full") };
+  const call = (addresses: ServiceAddress[]) =>
+    callee(addresses).call(Echo.echo, { payload }, { timeoutMs: 400 });
+  await expect(call([full, silent])).rejects.toMatchObject(refused);
+  await expect(call([full, nowhere("b")])).rejects.toMatchObject(refused);
+});

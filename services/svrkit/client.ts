@@ -190,7 +190,7 @@ export class Callee {
       try {
         return await attempt(first, call);
       } catch (error) {
-        lastError = retryableOrThrow(error);
+        lastError = this.#failed(error, undefined);
       }
     }
     return this.#tryAll(options, call, attempt, first, lastError);
@@ -214,7 +214,7 @@ export class Callee {
         try {
           return await attempt(index, call);
         } catch (error) {
-          lastError = retryableOrThrow(error);
+          lastError = this.#failed(error, lastError);
         }
       }
       const pauseMs =
@@ -244,6 +244,13 @@ export class Callee {
       trace: options.trace ?? newTrace(),
       priority: options.priority ?? 0,
     };
+  }
+
+  /** The reason to go on with; throws what is the call's result. */
+  #failed(error: unknown, before: RpcError | undefined): RpcError {
+    const isLate = error instanceof RpcError && error.code === "DEADLINE_EXCEEDED";
+    if (isLate && before !== undefined) throw this.#outOfTime(before);
+    return moreTelling(before, retryableOrThrow(error));
   }
 
   #outOfTime(last: RpcError | undefined): RpcError {
@@ -290,6 +297,13 @@ function send<O, B>(
       session.request(head, body as Parameters<typeof session.request>[1], waiter);
     });
   }
+}
+
+/** "A disk is full" or "no quorum" is not to be forgotten over a last attempt that had no time left. */
+function moreTelling(before: RpcError | undefined, now: RpcError): RpcError {
+  return before !== undefined && before.code !== "UNAVAILABLE" && now.code === "UNAVAILABLE"
+    ? before
+    : now;
 }
 
 /** A failure that another replica may not have; anything else is the call's result. */
