@@ -1,12 +1,16 @@
 /** Options of the access service. */
 import { z } from "zod";
-import { LEAVE_OVER_MS } from "./limits.ts";
+import { ATTACH_TIMEOUT_MS, LEAVE_OVER_MS, PING_EVERY_MS } from "./limits.ts";
 
 const schema = z.strictObject({
   /** Where clients connect: WebSocket and HTTP on one port. 0: any free one. */
   host: z.string().min(1).default("127.0.0.1"),
   port: z.int().min(0).max(65_535),
   connectionsMax: z.int().min(1).max(1_000_000).default(20_000),
+  /** Time from opening to Attach, or to the last request without one. */
+  attachTimeoutMs: z.int().min(100).max(60_000).default(ATTACH_TIMEOUT_MS),
+  /** A connection that was not heard for so long is pinged. */
+  pingEveryMs: z.int().min(100).max(60_000).default(PING_EVERY_MS),
   /** At a stop, clients are sent away spread over this time. */
   leaveOverMs: z.int().min(0).max(LEAVE_OVER_MS).default(LEAVE_OVER_MS),
 });

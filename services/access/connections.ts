@@ -8,24 +8,27 @@ import type { Connection } from "../../protos/gen/tricampus/router/v1/router_cod
 import { counter } from "../svrkit/monitors/registry.ts";
 import { border } from "../svrkit/transport/border.ts";
 import { ClientConnection, type ConnectionParts } from "./connection.ts";
-import {
-  ATTACH_TIMEOUT_MS,
-  FINISH_MS,
-  PING_EVERY_MS,
-  PINGS_UNANSWERED_MAX,
-  PUSH_HOLD_MS,
-  WATCH_EVERY_MS,
-} from "./limits.ts";
+import { FINISH_MS, PINGS_UNANSWERED_MAX, PUSH_HOLD_MS, WATCH_EVERY_MS } from "./limits.ts";
 import type { Registrar } from "./registrar.ts";
 
 const opened = counter("access.connections_opened");
 const ended = counter("access.connections_ended");
 const silent = counter("access.connections_silent");
 
+export interface ConnectionsOptions {
+  readonly max: number;
+  readonly attachTimeoutMs: number;
+  readonly pingEveryMs: number;
+  readonly registrar: Registrar;
+  readonly parts: SharedParts;
+}
+
 type SharedParts = Pick<ConnectionParts, "forwarder" | "tickets" | "snapshots" | "now">;
 
 export class Connections {
   readonly #max: number;
+  readonly #attachTimeoutMs: number;
+  readonly #pingEveryMs: number;
   readonly #parts: ConnectionParts;
   readonly #all = new Map<number, ClientConnection>();
   readonly #waiting = new Set<ClientConnection>();
@@ -34,8 +37,11 @@ export class Connections {
   #nextNumber = 1;
   #draining = false;
 
-  constructor(options: { max: number; registrar: Registrar; parts: SharedParts }) {
+  constructor(options: ConnectionsOptions) {
     this.#max = options.max;
+    const { attachTimeoutMs, pingEveryMs } = options;
+    this.#attachTimeoutMs = attachTimeoutMs;
+    this.#pingEveryMs = pingEveryMs;
     const { registrar } = options;
     this.#parts = {
       ...options.parts,
@@ -49,7 +55,8 @@ export class Connections {
         if (connection.wantsPush) registrar.offline(connection.number);
       },
     };
-    this.#watch = setInterval(() => this.#look(), WATCH_EVERY_MS);
+    const watchEveryMs = Math.min(WATCH_EVERY_MS, attachTimeoutMs / 2, pingEveryMs / 2);
+    this.#watch = setInterval(() => this.#look(), watchEveryMs);
     this.#watch.unref();
   }
 
@@ -124,11 +131,11 @@ export class Connections {
   #lookAt(connection: ClientConnection, nowMs: number): void {
     if (connection.who === undefined && connection.inFlight === 0) {
       const sinceMs = Math.max(connection.openedAtMs, connection.lastHeardMs);
-      if (nowMs - sinceMs > ATTACH_TIMEOUT_MS) connection.close(1008, "no Attach in time");
+      if (nowMs - sinceMs > this.#attachTimeoutMs) connection.close(1008, "no Attach in time");
       return;
     }
     const pings = connection.pingsUnanswered;
-    if (nowMs - connection.lastHeardMs < PING_EVERY_MS * (pings + 1)) return;
+    if (nowMs - connection.lastHeardMs < this.#pingEveryMs * (pings + 1)) return;
     if (pings < PINGS_UNANSWERED_MAX) {
       connection.ping();
       return;

@@ -18,8 +18,8 @@ export const PING_EVERY_MS = 25_000;
 export const PINGS_UNANSWERED_MAX = 2;
 /** How often the two above are looked at, for all connections together. */
 export const WATCH_EVERY_MS = 1_000;
-/** Time that services get for one request; the client gives up after the same time. */
-export const REQUEST_TIMEOUT_MS = 5_000;
+/** Time that services get for one request: clients give up after 5 s and are to hear why before. */
+export const REQUEST_TIMEOUT_MS = 4_500;
 /** A push that does not follow what the device has waits so long for what lies between. */
 export const PUSH_HOLD_MS = 20;
 /** Pushes that wait so, per connection. */

@@ -22,7 +22,8 @@ export const start: StartService = async (context) => {
     complete: () => connections.registered(),
   });
   const parts = { forwarder, tickets, snapshots, now: monotonicMs };
-  const connections = new Connections({ max: config.connectionsMax, registrar, parts });
+  const { connectionsMax: max, attachTimeoutMs, pingEveryMs } = config;
+  const connections = new Connections({ max, attachTimeoutMs, pingEveryMs, registrar, parts });
   const handlers = new PushHandlers(connections);
   context.server.add(Push.push, (request, call) => handlers.push(request, call));
   const http = createHttp(forwarder, log);

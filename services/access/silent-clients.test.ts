@@ -1,0 +1,84 @@
+/** Connections on which nothing is said: late Attach, pings, and being let go. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
+import { type SmallPlatform, startSmallPlatform } from "../../sdk/testing/small-platform.ts";
+import { until } from "../../sdk/testing/until.ts";
+import { RawSocket } from "./testing/raw-client.ts";
+
+const ANN = { userId: "u-ann", device: "phone" };
+
+let platform: SmallPlatform;
+const open = () => RawSocket.open(platform.endpoints[0]!.url);
+const ticket = () =>
+  platform.signer.sign({ ...ANN, issuedAtMs: Date.now(), expiresAtMs: Date.now() + 60_000 });
+
+beforeAll(async () => {
+  const accessOptions = { attachTimeoutMs: 600, pingEveryMs: 300 };
+  platform = await startSmallPlatform({ accessOptions });
+});
+afterAll(() => platform.stop());
+
+test("access: who neither attaches nor asks is closed in time, who attaches stays", async () => {
+  const [silent, attached] = await Promise.all([open(), open()]);
+  const openedMs = performance.now();
+  await attached.attach(ticket());
+  expect(await silent.closed).toBe(1008);
+  const tookMs = performance.now() - openedMs;
+  expect(tookMs).toBeGreaterThan(550);
+  expect(tookMs).toBeLessThan(2_500);
+  expect(await attached.ping()).toBe("pong");
+  attached.close();
+});
+
+test("access: who asks without Attach has as long again after each request", async () => {
+  const socket = await open();
+  for (let i = 0; i < 4; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await socket.ping()).toBe("pong");
+  }
+  expect(await socket.closed).toBe(1008);
+});
+
+test("access: who is silent is pinged, and stays when it answers", async () => {
+  const socket = await open();
+  await socket.attach(ticket());
+  let pings = 0;
+  socket.webSocket.on("ping", () => {
+    pings += 1;
+  });
+  await until(() => pings >= 4);
+  expect(await socket.ping()).toBe("pong");
+  socket.close();
+});
+
+test("access: who talks is not pinged", async () => {
+  const socket = await open();
+  await socket.attach(ticket());
+  let pings = 0;
+  socket.webSocket.on("ping", () => {
+    pings += 1;
+  });
+  for (let i = 0; i < 20; i++) {
+    await socket.ping();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(pings).toBe(0);
+  socket.close();
+});
+
+test("access: who answers no ping is let go after the third silence, and its user is offline", async () => {
+  const online = async () => {
+    const question = { userIds: [ANN.userId] };
+    const found = await platform.calleeAs("text").call(Router.lookup, question);
+    return found.locations.length;
+  };
+  const socket = await open();
+  await socket.attach(ticket(), { wantPush: true });
+  await expect.poll(online).toBe(1);
+  const silentFromMs = performance.now();
+  socket.webSocket.pause();
+  await expect.poll(online, { timeout: 5_000 }).toBe(0);
+  expect(performance.now() - silentFromMs).toBeGreaterThan(3 * 300 - 50);
+  socket.webSocket.resume();
+  expect(await socket.closed).toBe(1006);
+});
