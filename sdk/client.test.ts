@@ -89,6 +89,33 @@ describe("sdk: one campus", () => {
     expect(platform.backend.syncs).toBeLessThan(40);
   });
 
+  test("M6: with every push lost a message comes with the fallback sync, and once", async () => {
+    const ann = await register("ann", { autoSync: false });
+    const bob = await register("bob", { fallbackSyncMs: 1_500 });
+    await until(() => platform.backend.syncs === 1); // when it came online
+    platform.backend.pushes = false;
+    const sentMs = performance.now();
+    for (const text of ["one", "two"]) await ann.send({ userId: bob.userId! }, text);
+    expect(bob.store.counts.messages).toBe(0);
+    await until(() => bob.store.counts.messages === 2);
+    expect(performance.now() - sentMs).toBeLessThan(2_500);
+    await until(() => platform.backend.syncs >= 4); // it goes on
+    expect(bob.store.counts).toMatchObject({ messages: 2, doubles: 0 });
+  });
+
+  test("a device that hears pushes needs no fallback sync", async () => {
+    const ann = await register("ann", { autoSync: false });
+    const bob = await register("bob", { fallbackSyncMs: 600 });
+    await until(() => platform.backend.syncs === 1);
+    for (let i = 0; i < 20; i++) {
+      await ann.send({ userId: bob.userId! }, `${i}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await until(() => bob.store.counts.messages === 20);
+    // Without pushes these two seconds hold four or more.
+    expect(platform.backend.syncs).toBeLessThanOrEqual(2);
+  });
+
   test("a second device gets everything, page by page", async () => {
     const ann = await register("ann");
     const bob = await register("bob", { wantPush: false, autoSync: false });

@@ -56,6 +56,8 @@ export interface ClientOptions {
   readonly autoSync?: boolean;
   /** Default 5 s: a send that is not acknowledged by then has failed for the caller. */
   readonly sendTimeoutMs?: number;
+  /** Default 30 s: the longest time without a sync or a push before the device syncs by itself. */
+  readonly fallbackSyncMs?: number;
   /** Called for each new message, in the order of the inbox. */
   readonly onMessage?: (message: StoredMessage) => void;
   readonly onState?: (state: LinkState, campus: string) => void;
@@ -80,6 +82,7 @@ export interface Sent {
 export class TricampusClient {
   readonly store: DeviceStore;
   readonly #options: ClientOptions;
+  readonly #fallbackSyncMs: number;
   readonly #ownsStore: boolean;
   readonly #link: Link;
   readonly #syncs: SyncLoop;
@@ -93,6 +96,7 @@ export class TricampusClient {
 
   constructor(options: ClientOptions) {
     this.#options = options;
+    this.#fallbackSyncMs = options.fallbackSyncMs ?? FALLBACK_SYNC_MS;
     this.#ownsStore = options.store === undefined;
     this.store = options.store ?? new MemoryStore();
     this.#link = new Link(options.endpoints, {
@@ -235,7 +239,7 @@ export class TricampusClient {
       this.#nextSyncMs = this.#syncFromMs;
       return;
     }
-    this.#nextSyncMs = nextFallbackMs();
+    this.#nextSyncMs = nextFallbackMs(this.#fallbackSyncMs);
     this.#syncs.poke();
   }
 
@@ -245,7 +249,7 @@ export class TricampusClient {
     if (messages.length > 0 && follows === has) {
       this.#take(messages, { bytes: snapshot, version });
       // A push lost before this one would have shown as a gap.
-      this.#nextSyncMs = nextFallbackMs();
+      this.#nextSyncMs = nextFallbackMs(this.#fallbackSyncMs);
     } else if (messages.length === 0 || version > has) this.#syncSoon();
   }
 
@@ -334,6 +338,6 @@ function preciseNow(): number {
 }
 
 /** Spread widely: clients that came online together must not sync together for ever. */
-function nextFallbackMs(): number {
-  return performance.now() + FALLBACK_SYNC_MS * (0.5 + Math.random() * 0.5);
+function nextFallbackMs(longestMs: number): number {
+  return performance.now() + longestMs * (0.5 + Math.random() * 0.5);
 }
