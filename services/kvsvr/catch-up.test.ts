@@ -1,0 +1,106 @@
+/** A replica that comes back behind: it votes at once, and serves when it has caught up. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Keyspace, Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { type Callee, Client } from "../svrkit/client.ts";
+import { startCluster, type TestCluster } from "./testing/cluster.ts";
+
+let cluster: TestCluster;
+let client: Client;
+let replicas: Callee;
+
+beforeEach(async () => {
+  cluster = await startCluster();
+  client = new Client({ process: "test", campus: "" });
+  replicas = client.callee("kvsvr", cluster.addresses, { caller: "kvsvr" });
+});
+afterEach(async () => {
+  client.stop();
+  await cluster.close();
+});
+
+const key = (name: string) => ({ keyspace: Keyspace.ACCOUNT, key: Buffer.from(name) });
+const put = (name: string, value: string) => ({
+  key: key(name),
+  write: { case: "put" as const, value: Buffer.from(value) },
+  expectedVersion: undefined,
+});
+
+/** What replica `number` itself says, without the others' help in the call. */
+async function readAt(number: number, name: string, level: Level = Level.STRONG): Promise<string> {
+  const request = { key: key(name), level };
+  const reply = await replicas.callOne(number, Kv.get, request, { timeoutMs: 2_000 });
+  return Buffer.from(reply.value).toString();
+}
+
+const isServing = (number: number) => cluster.replica(number).replica?.isServing === true;
+async function allServe(): Promise<void> {
+  await expect.poll(() => [0, 1, 2].every(isServing)).toBe(true);
+  // The comparison with the other peer of each ends, which would open the gate again.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+}
+
+test("catch-up: a group that starts as a whole serves at once", async () => {
+  await allServe();
+});
+
+test("catch-up: while behind, a replica sends clients away and votes all the same", async () => {
+  await allServe();
+  await cluster.kv.write(put("x", "one"));
+  cluster.replica(2).replica!.catchUp(60_000);
+  await expect(readAt(2, "x")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  await expect(readAt(2, "x", Level.ANY)).rejects.toThrow(/catches up/);
+  // With replica 1 gone, nothing is decided without the vote of replica 2.
+  await cluster.stop(1);
+  for (let i = 0; i < 10; i++) {
+    expect(await cluster.kv.write(put(`y${i}`, "two"))).toMatchObject({ applied: true });
+  }
+  expect(isServing(2)).toBe(false);
+  cluster.replica(2).replica!.caughtUp();
+  expect(await readAt(2, "y9")).toBe("two");
+});
+
+test("catch-up: it is bounded: a replica that cannot catch up serves as well as it can", async () => {
+  await allServe();
+  await cluster.kv.write(put("x", "one"));
+  cluster.replica(2).replica!.catchUp(300);
+  await expect(readAt(2, "x")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  await expect.poll(() => isServing(2)).toBe(true);
+  expect(await readAt(2, "x")).toBe("one");
+});
+
+test("catch-up: a replica restarted while behind serves nothing old, and holds all when it serves", async () => {
+  await allServe();
+  const names = Array.from({ length: 400 }, (_, i) => `k${i}`);
+  await Promise.all(names.map((name) => cluster.kv.write(put(name, "old"))));
+  await cluster.stop(2);
+  await Promise.all(names.map((name) => cluster.kv.write(put(name, "new"))));
+  await cluster.start(2);
+  const seen = new Set<string>();
+  while (!isServing(2)) {
+    seen.add(await readAt(2, "k399", Level.ANY).catch(() => "refused"));
+  }
+  expect([...seen].filter((value) => value === "old")).toEqual([]);
+  expect(seen).toContain("refused");
+  // Alone it can ask nobody: what it says at `any` level is what it holds.
+  await cluster.stop(0);
+  await cluster.stop(1);
+  const held = await Promise.all(names.map((name) => readAt(2, name, Level.ANY)));
+  expect(new Set(held)).toEqual(new Set(["new"]));
+});
+
+test("catch-up: a replica that was cut off for long compares before it serves", async () => {
+  await allServe();
+  await cluster.kv.write(put("x", "one"));
+  // What a peer says whose pipeline had to drop what it could not send.
+  const { replica } = cluster.replica(2);
+  const pipeline = { from: 0, epoch: replica!.epoch, items: [], gap: true };
+  const repaired = expect.poll(() => isServing(2), { timeout: 5_000 });
+  await replicas.callOne(2, ReplicaService.pipeline, pipeline);
+  await repaired.toBe(true);
+  const gaps: number[] = [];
+  replica!.onGap = (peer) => gaps.push(peer);
+  await replicas.callOne(2, ReplicaService.pipeline, pipeline);
+  expect(gaps).toEqual([0]);
+  expect(await readAt(2, "x")).toBe("one");
+});
