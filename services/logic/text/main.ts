@@ -44,7 +44,11 @@ export const start: StartService = async (context) => {
     sweepAfterMs: options.sweepAfterMs,
     now: monotonicMs,
     finish: (send) => handlers.finishWitnessed(send),
-    onTrouble: (why) => setTrouble("text", why && `the file of open sends: ${why}`),
+    onTrouble: (why) =>
+      setTrouble(
+        "text",
+        why && `the disk takes no writes (${why}): free space or make it writable`,
+      ),
   });
   server.add(Text.send, (request, call) => handlers.send(request, call));
   server.add(Finishing.finish, (request, call) => handlers.finish(request, call));
