@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { TURN_ITEMS_MAX } from "./limits.ts";
+import { TURN_BYTES_MAX, TURN_ITEMS_MAX } from "./limits.ts";
 import { TurnBatch } from "./turn-batch.ts";
 
 const batchOf = (send: (items: number[]) => Promise<number[]>) =>
@@ -43,4 +43,21 @@ test("turn batch: an answer too few is an error, not a hang", async () => {
   const batch = batchOf(async () => [1]);
   const settled = await Promise.allSettled([ask(batch, 1), ask(batch, 2)]);
   expect(settled.map((s) => s.status)).toEqual(["fulfilled", "rejected"]);
+});
+
+test("turn batch: bounded in bytes, counted anew for each call; askers hear who answered", async () => {
+  const calls: number[][] = [];
+  const batch = new TurnBatch<number, number>(2, async (items) => {
+    calls.push(items);
+    return items;
+  });
+  const peers: number[] = [];
+  const asker = { answered: (peer: number) => peers.push(peer), failed: () => peers.push(-1) };
+  const half = TURN_BYTES_MAX / 2;
+  for (const [item, bytes] of [half, half, half, 1].entries()) batch.add(item, bytes, asker);
+  await expect.poll(() => peers).toEqual([2, 2, 2, 2]);
+  expect(calls).toEqual([
+    [0, 1],
+    [2, 3],
+  ]);
 });

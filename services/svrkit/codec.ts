@@ -59,7 +59,7 @@ export class Writer {
   }
 
   uint64(value: number): void {
-    if (value <= 0xffffffff && value >= 0) {
+    if (value >>> 0 === value) {
       this.uint32(value);
       return;
     }

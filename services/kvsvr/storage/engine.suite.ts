@@ -49,6 +49,17 @@ export function engineSuite(
     expect(names(engine.rows(key("t"), { ...part, reverse: true }))).toEqual(["b@2"]);
   });
 
+  test(`${name}: a table ends where the next one begins`, async () => {
+    const tables = ["t", "t2", "u", "v"];
+    for (const table of tables) await commit(table, row(`row of ${table}`, 1));
+    for (const table of tables) {
+      const own = [`row of ${table}@1`];
+      expect(names(engine.rows(key(table), all))).toEqual(own);
+      expect(names(engine.rows(key(table), { ...all, reverse: true }))).toEqual(own);
+      expect(names(engine.changes(key(table), 0))).toEqual(own);
+    }
+  });
+
   test(`${name}: changes come in the order of versions, an overwritten row once, deletions included`, async () => {
     await commit("t", row("a", 1), row("b", 2));
     await commit("t", row("a", 3), row("c", 4, true));

@@ -1,10 +1,41 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { open } from "lmdb";
+import { expect, test } from "vitest";
 import { engineSuite } from "./engine.suite.ts";
+import { RecordDamaged } from "./engine.ts";
 import { openLmdb } from "./lmdb.ts";
+import { registerKey } from "./record.ts";
 
 engineSuite("lmdb", () => {
   const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
   return { engine: openLmdb(dir), cleanUp: () => rmSync(dir, { recursive: true, force: true }) };
+});
+
+test("lmdb: a record whose checksum does not match is never served", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
+  const key = registerKey({ keyspace: 1, key: Buffer.from("t") });
+  const row = { row: Buffer.from("a"), value: Buffer.from("value"), version: 1, deleted: false };
+  const before = openLmdb(dir);
+  await before.commit([{ registerKey: key, register: Buffer.from("register"), rows: [row] }]);
+  await before.close();
+  const root = open({ path: `${dir}/state.mdb`, maxDbs: 4, encoding: "binary" });
+  for (const name of ["registers", "rows"]) {
+    const tree = root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" });
+    for (const { key: place, value } of [...tree.getRange({})]) {
+      const broken = Buffer.from(value);
+      broken[broken.length - 1]! ^= 1;
+      await tree.put(Buffer.from(place), broken);
+    }
+  }
+  await root.close();
+  const engine = openLmdb(dir);
+  expect(() => engine.register(key)).toThrow(RecordDamaged);
+  expect(() => engine.row(key, row.row)).toThrow(RecordDamaged);
+  const all = { first: Buffer.from(""), end: undefined, reverse: false };
+  expect(() => [...engine.rows(key, all)]).toThrow(RecordDamaged);
+  expect(() => [...engine.changes(key, 0)]).toThrow(RecordDamaged);
+  await engine.close();
+  rmSync(dir, { recursive: true, force: true });
 });

@@ -31,3 +31,23 @@ test("waiting rows: what the engine has is forgotten, what came meanwhile stays"
   expect(rows.isEmpty).toBe(true);
   expect(rows.get(Buffer.from("a"))).toBeUndefined();
 });
+
+test("waiting rows: a range leaves its end out and is in the order of keys", () => {
+  const rows = new TableRows();
+  for (const r of [row("c", 1), row("a", 2), row("d", 3), row("b", 4)]) rows.put(r);
+  expect(names(rows.range(Buffer.from("a"), Buffer.from("d")))).toEqual(["a@2", "b@4", "c@1"]);
+});
+
+test("waiting rows: they are copies, and deletions are rows", () => {
+  const rows = new TableRows();
+  const given = { ...row("a", 1), deleted: true };
+  rows.put(given);
+  given.row.fill(0);
+  given.value.fill(0);
+  const [kept] = rows.all();
+  expect(kept).toMatchObject({ deleted: true, version: 1 });
+  expect([Buffer.from(kept!.row).toString(), Buffer.from(kept!.value).toString()]).toEqual([
+    "a",
+    "a1",
+  ]);
+});

@@ -37,10 +37,35 @@ test("ticket: missing, expired, forged and foreign ones are refused, remembered 
   }
 });
 
-test("ticket: the memory of verified tickets is bounded", () => {
+test("ticket: what was verified is remembered, the oldest are forgotten", () => {
+  const v = verifier(2_000); // remembers two
+  const tickets = ["d0", "d1", "d2"].map((device) => signer.sign({ ...facts, device }));
+  const [first, second, third] = tickets.map((ticket) => v.verify(ticket));
+  expect(v.verify(tickets[2]!)).toBe(third);
+  expect(v.verify(tickets[1]!)).toBe(second);
+  const again = v.verify(tickets[0]!);
+  expect(again).toEqual(first);
+  expect(again).not.toBe(first);
+});
+
+test("ticket: a remembered one is known by all of its bytes", () => {
   const v = verifier(2_000);
-  for (let i = 0; i < 10; i++) v.verify(signer.sign({ ...facts, device: `device-${i}` }));
-  expect(v.verify(signer.sign({ ...facts, device: "device-0" })).device).toBe("device-0");
+  const ticket = signer.sign(facts);
+  v.verify(ticket);
+  for (let i = 0; i < ticket.length; i++) {
+    const forged = Buffer.from(ticket);
+    forged[i]! ^= 1;
+    expect(() => v.verify(forged)).toThrow(/not one of ours/);
+  }
+});
+
+test("ticket: each key verifies what names it, and nothing else; long ones are not looked at", () => {
+  const other = newTicketKeys();
+  const v = new TicketVerifier({ k1: keys.publicKey, k2: other.publicKey }, { now: () => 2_000 });
+  expect(v.verify(new TicketSigner("k2", other.privateKey).sign(facts)).userId).toBe("00au1-1");
+  const mixed = new TicketSigner("k1", other.privateKey).sign(facts);
+  expect(() => v.verify(mixed)).toThrow(/not one of ours/);
+  expect(() => v.verify(signer.sign({ ...facts, device: "d".repeat(500) }))).toThrow(/not one/);
 });
 
 test("M5: a snapshot opens for its user and device only", () => {
@@ -60,4 +85,17 @@ test("M5: a snapshot opens for its user and device only", () => {
     expect(() => sealer.open(who, forged)).toThrow(refused);
   }
   expect(() => sealer.open(who, Buffer.alloc(1000))).toThrow(refused);
+});
+
+test("M5: a snapshot is bound to the secret, to where the user's name ends, and short", () => {
+  const sealer = new SnapshotSealer(Buffer.alloc(32, 7));
+  const versions = { accountVersion: 1, contactsVersion: 2, messagesVersion: 3 };
+  const refused = expect.objectContaining({ code: "INVALID_ARGUMENT" });
+  const who = { userId: "u1", device: "2phone" };
+  const snapshot = sealer.seal(who, versions);
+  expect(() => new SnapshotSealer(Buffer.alloc(32, 8)).open(who, snapshot)).toThrow(refused);
+  expect(() => sealer.open({ userId: "u12", device: "phone" }, snapshot)).toThrow(refused);
+  const largest = Number.MAX_SAFE_INTEGER;
+  const long = { accountVersion: largest, contactsVersion: largest, messagesVersion: largest };
+  expect(sealer.open(who, sealer.seal(who, long))).toEqual(long);
 });
