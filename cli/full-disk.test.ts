@@ -4,7 +4,7 @@
  * (testing/disk-faults.ts) need nothing.
  */
 import { execFileSync } from "node:child_process";
-import { rmSync, statfsSync, writeFileSync } from "node:fs";
+import { chmodSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterEach, expect, test } from "vitest";
@@ -84,10 +84,9 @@ async function startInjected(code: string): Promise<Disk> {
   return { fail: () => writeFileSync(fault, code), mend: () => rmSync(fault) };
 }
 
-function mount(dir: string): boolean {
+function mount(dir: string, option: string): boolean {
   try {
-    const options = ["-t", "tmpfs", "-o", `size=${DISK_MIB}m`, "tmpfs", dir];
-    execFileSync("mount", options, { stdio: "ignore" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", option, "tmpfs", dir], { stdio: "ignore" });
     return true;
   } catch {
     return false;
@@ -98,7 +97,7 @@ function mount(dir: string): boolean {
 async function startOnSmallDisk(): Promise<Disk> {
   platform = await makePlatform("compact");
   const { dataDir } = platform.config;
-  if (!mount(dataDir)) {
+  if (!mount(dataDir, `size=${DISK_MIB}m`)) {
     await removePlatform(platform);
     return startInjected("ENOSPC");
   }
@@ -121,6 +120,21 @@ async function startOnSmallDisk(): Promise<Disk> {
   };
   return { fail, mend };
 }
+
+test("disks: a data folder that cannot be written is one line that says what to do", async () => {
+  platform = await makePlatform("compact");
+  const { dataDir } = platform.config;
+  if (mount(dataDir, "ro")) unmount = () => execFileSync("umount", ["-l", dataDir]);
+  else chmodSync(dataDir, 0o555);
+  const result = await tricampus(dataDir, ["up", "--base-port", String(platform.config.basePort)]);
+  expect(result.code).toBe(1);
+  expect(result.stderr).toMatch(
+    /^tricampus: [^\n]+make it writable, or name another folder[^\n]+\n$/,
+  );
+  unmount();
+  unmount = () => {};
+  chmodSync(dataDir, 0o700);
+}, 30_000);
 
 test.each([
   ["the disk is full", startOnSmallDisk],

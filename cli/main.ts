@@ -103,8 +103,16 @@ function report(error: unknown): void {
   } else if (error instanceof ConfigError) {
     fail(EXIT.usage, error.message);
   } else {
-    fail(EXIT.failed, error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    fail(EXIT.failed, isRefusedByStorage(error) ? `${message}: ${STORAGE_ADVICE}` : message);
   }
+}
+
+const STORAGE_ADVICE = "free space or make it writable, or name another folder with --data-dir";
+
+function isRefusedByStorage(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | null)?.code ?? "";
+  return ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM"].includes(code);
 }
 
 function fail(exitCode: number, message: string): void {

@@ -100,5 +100,6 @@ function printWelcome(config: PlatformConfig, started: readonly string[]): void 
   console.log("Try next:");
   console.log("  ./tricampus status");
   console.log("  ./tricampus user register ann --password correct-horse");
-  console.log("  ./tricampus chat ann --to bob     # bob: register and chat in a second terminal");
+  console.log("  ./tricampus user register bob --password battery-staple");
+  console.log("  ./tricampus chat ann --to bob     # and chat bob --to ann in a second terminal");
 }
