@@ -6,20 +6,11 @@
  * copy put back as an incarnation that does not rise. Neither may vote.
  */
 
-import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { raiseIncarnation } from "../svrkit/ids.ts";
+import { randomBytes } from "../svrkit/random.ts";
+import type { TextFiles } from "../svrkit/text-files.ts";
 
 /** A file that permits an empty directory to become a replica's disk, once. */
 export const BOOTSTRAP_FILE = "bootstrap";
@@ -56,28 +47,32 @@ export function judgeIntroduction(remembered: Met | undefined, claimed: Met): In
 
 export class Identity {
   readonly #dir: string;
+  readonly #files: TextFiles;
   readonly diskId: string;
   readonly incarnation: number;
   readonly #met: Map<number, Met>;
 
-  private constructor(dir: string, diskId: string, incarnation: number) {
+  private constructor(dir: string, files: TextFiles, diskId: string) {
     this.#dir = dir;
+    this.#files = files;
     this.diskId = diskId;
-    this.incarnation = incarnation;
-    this.#met = readMet(join(dir, MET_FILE));
+    this.incarnation = raiseIncarnation(dir, files);
+    this.#met = metIn(files.read(join(dir, MET_FILE)));
   }
 
   /** undefined: the directory has no disk id and nobody permitted it to get one. */
-  static open(dir: string): Identity | undefined {
+  static open(dir: string, files: TextFiles): Identity | undefined {
     const path = join(dir, DISK_FILE);
     const permit = join(dir, BOOTSTRAP_FILE);
-    if (!existsSync(path)) {
-      if (!existsSync(permit)) return undefined;
-      writeDurably(dir, DISK_FILE, randomBytes(16).toString("hex"));
+    const isPermitted = files.read(permit) !== undefined;
+    let diskId = files.read(path)?.trim();
+    if (diskId === undefined) {
+      if (!isPermitted) return undefined;
+      diskId = randomBytes(16).toString("hex");
+      files.replace(path, diskId);
     }
-    if (existsSync(permit)) unlinkSync(permit);
-    const diskId = readFileSync(path, "utf8").trim();
-    return new Identity(dir, diskId, raiseIncarnation(dir));
+    if (isPermitted) files.remove(permit);
+    return new Identity(dir, files, diskId);
   }
 
   met(replica: number): Met | undefined {
@@ -88,24 +83,13 @@ export class Identity {
     const before = this.#met.get(replica);
     if (before?.diskId === met.diskId && before.incarnation === met.incarnation) return;
     this.#met.set(replica, met);
-    writeDurably(this.#dir, MET_FILE, JSON.stringify(Object.fromEntries(this.#met)));
+    const text = JSON.stringify(Object.fromEntries(this.#met));
+    this.#files.replace(join(this.#dir, MET_FILE), text);
   }
 }
 
-function readMet(path: string): Map<number, Met> {
-  if (!existsSync(path)) return new Map();
-  const parsed = metSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+function metIn(text: string | undefined): Map<number, Met> {
+  if (text === undefined) return new Map();
+  const parsed = metSchema.parse(JSON.parse(text));
   return new Map(Object.entries(parsed).map(([replica, met]) => [Number(replica), met]));
-}
-
-function writeDurably(dir: string, name: string, text: string): void {
-  const temporary = join(dir, `${name}.new`);
-  const file = openSync(temporary, "w", 0o600);
-  writeSync(file, text);
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(temporary, join(dir, name));
-  const folder = openSync(dir, "r");
-  fsyncSync(folder);
-  closeSync(folder);
 }

@@ -42,7 +42,7 @@ export interface OpenReplica {
 }
 
 export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
-  const identity = Identity.open(edges.dir);
+  const identity = Identity.open(edges.dir, edges.files.texts);
   if (identity === undefined) {
     return refusing(
       edges,
@@ -59,8 +59,9 @@ export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
 
 function openState(edges: ReplicaEdges): Promise<State> {
   const { dir, files, log, fatal } = edges;
+  const { cacheBytes, checkpointMs } = edges.config;
   const engine = (edges.engine ?? openLmdb)(join(dir, "state"));
-  return State.open({ engine, files, dir, cacheBytes: edges.config.cacheBytes, log, fatal });
+  return State.open({ engine, files, dir, cacheBytes, checkpointMs, log, fatal });
 }
 
 function assemble(edges: ReplicaEdges, identity: Identity, state: State): OpenReplica {

@@ -3,7 +3,7 @@
  * trace. A handler gets a Call; when it calls on, it passes `forward(call)` so that nothing is lost
  * on the way and the deadline only ever shrinks.
  */
-import { randomFillSync } from "node:crypto";
+import { randomBytes } from "./random.ts";
 
 /** Monotonic milliseconds; the only clock svrkit measures durations with. */
 export function monotonicMs(): number {
@@ -51,13 +51,13 @@ export function forward(call: Call): CallOptions {
 const TRACE_BYTES = 25;
 const TRACE_RANDOM_BYTES = 24;
 /** Random bytes are drawn for many traces at once: one draw costs more than a whole call's head. */
-let randomPool = new Uint8Array(0);
+let randomPool: Uint8Array = new Uint8Array(0);
 let randomUsed = 0;
 
 /** A new trace: random ids, flags 0 (not sampled). */
 export function newTrace(): Uint8Array {
   if (randomUsed + TRACE_RANDOM_BYTES > randomPool.length) {
-    randomPool = randomFillSync(new Uint8Array(TRACE_RANDOM_BYTES * 256));
+    randomPool = randomBytes(TRACE_RANDOM_BYTES * 256);
     randomUsed = 0;
   }
   const trace = new Uint8Array(TRACE_BYTES);

@@ -8,42 +8,20 @@
  *    |     campus
  *    data centre, two hex digits: the home of what is named
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from "node:fs";
 import { join } from "node:path";
+import { systemTextFiles, type TextFiles } from "./text-files.ts";
 
 /** Raises the counter in `dir`/incarnation by one, durably, and returns it; the first is 1. */
-export function raiseIncarnation(dir: string): number {
-  mkdirSync(dir, { recursive: true });
+export function raiseIncarnation(dir: string, files: TextFiles = systemTextFiles): number {
   const path = join(dir, "incarnation");
-  const next = readIncarnation(path) + 1;
-  const temporary = `${path}.new`;
-  const file = openSync(temporary, "w", 0o600);
-  writeSync(file, `${next}\n`);
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(temporary, path);
-  const folder = openSync(dir, "r");
-  fsyncSync(folder);
-  closeSync(folder);
+  const next = readIncarnation(path, files) + 1;
+  files.replace(path, `${next}\n`);
   return next;
 }
 
-function readIncarnation(path: string): number {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-    throw error;
-  }
+function readIncarnation(path: string, files: TextFiles): number {
+  const text = files.read(path);
+  if (text === undefined) return 0;
   const value = Number(text.trim());
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new Error(

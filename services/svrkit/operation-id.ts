@@ -8,7 +8,7 @@
  * The time is in the id so that a store that has forgotten old ids can tell "never seen" from
  * "too old to know" without a clock of its own.
  */
-import { randomBytes } from "node:crypto";
+import { randomBytes } from "./random.ts";
 
 const OPERATION_ID_BYTES = 16;
 

@@ -4,6 +4,7 @@
  */
 import { writeSync } from "node:fs";
 import { open, readdir, rename, unlink } from "node:fs/promises";
+import { systemTextFiles, type TextFiles } from "../../svrkit/text-files.ts";
 
 export interface LogFile {
   /** Reads the whole file. */
@@ -25,9 +26,12 @@ export interface Files {
   rename(from: string, to: string): Promise<void>;
   /** Makes creations, renames and removals in the directory durable. */
   syncDir(dir: string): Promise<void>;
+  /** Who the replica is, and whom it has met. */
+  readonly texts: TextFiles;
 }
 
 export const systemFiles: Files = {
+  texts: systemTextFiles,
   list: (dir) => readdir(dir),
   async open(path) {
     // "a+" would force every write to the end; the log writes at positions it knows.

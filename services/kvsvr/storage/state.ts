@@ -15,7 +15,7 @@ import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { rest } from "../../svrkit/rest.ts";
-import { CHECKPOINT_CHUNK, CHECKPOINT_DIRTY_BYTES, CHECKPOINT_INTERVAL_MS } from "../limits.ts";
+import { CHECKPOINT_CHUNK, CHECKPOINT_DIRTY_BYTES } from "../limits.ts";
 import type { Queue } from "../proposals.ts";
 import {
   EMPTY_REGISTER,
@@ -73,6 +73,7 @@ export interface StateOptions {
   readonly files: Files;
   readonly dir: string;
   readonly cacheBytes: number;
+  readonly checkpointMs: number;
   readonly log: Logger;
   readonly fatal: (error: Error) => void;
 }
@@ -103,7 +104,7 @@ export class State {
       fatal: options.fatal,
       replay: (payload) => state.#replay(payload),
     });
-    state.#timer = setInterval(() => state.#checkpointSoon(), CHECKPOINT_INTERVAL_MS);
+    state.#timer = setInterval(() => state.#checkpointSoon(), options.checkpointMs);
     return state;
   }
 

@@ -1,0 +1,48 @@
+/**
+ * Small files that are read and replaced as a whole (an incarnation, a disk's id), behind an
+ * interface: production uses the system's, the simulator puts in disks that crash.
+ */
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+
+export interface TextFiles {
+  /** undefined: there is no such file. */
+  read(path: string): string | undefined;
+  /** The old text or the new one, never a part; durable when it returns. Makes the folder if need be. */
+  replace(path: string, text: string): void;
+  remove(path: string): void;
+}
+
+export const systemTextFiles: TextFiles = {
+  read(path) {
+    try {
+      return readFileSync(path, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  },
+  replace(path, text) {
+    const dir = dirname(path);
+    mkdirSync(dir, { recursive: true });
+    const temporary = `${path}.new`;
+    const file = openSync(temporary, "w", 0o600);
+    writeSync(file, text);
+    fsyncSync(file);
+    closeSync(file);
+    renameSync(temporary, path);
+    const folder = openSync(dir, "r");
+    fsyncSync(folder);
+    closeSync(folder);
+  },
+  remove: (path) => rmSync(path, { force: true }),
+};

@@ -1,0 +1,189 @@
+/**
+ * Linearizability of keys, in time linear in the history (but for one sort): the store numbers the
+ * writes of a key, so their order need not be searched for. It is given, and must agree with what
+ * was heard and when:
+ *
+ *   1. one version has one writer; an operation has one version (exactly once)
+ *   2. a read's value is what the writer of its version wrote
+ *   3. an operation that begins after another has ended sees its version, and writes above it
+ *   4. a compare-and-set is applied exactly when the version before its own is the expected one
+ *
+ * A write whose outcome is unknown has the version under which a read, a replica's memory of its id
+ * or nobody saw it; it may take effect any time after it began.
+ */
+import type { KeyRead, KeyWrite, Line } from "../history.ts";
+import type { Violation } from "./violation.ts";
+
+type KeyOperation = KeyWrite | KeyRead;
+
+export function checkKeys(lines: readonly Line[]): Violation[] {
+  const byKey = new Map<string, KeyOperation[]>();
+  for (const line of lines) {
+    if (line.type !== "op") continue;
+    if (line.op !== "put" && line.op !== "delete" && line.op !== "get") continue;
+    const operations = byKey.get(line.key);
+    if (operations === undefined) byKey.set(line.key, [line]);
+    else operations.push(line);
+  }
+  return [...byKey].flatMap(([key, operations]) => new KeyChecker(key, operations).check());
+}
+
+/** An operation with its place in the order of versions. */
+interface Placed {
+  readonly operation: KeyOperation;
+  readonly version: number;
+  /** It made the version; otherwise it saw it. */
+  readonly isWriter: boolean;
+}
+
+class KeyChecker {
+  readonly #key: string;
+  readonly #operations: readonly KeyOperation[];
+  readonly #violations: Violation[] = [];
+  readonly #writerOf = new Map<number, KeyWrite>();
+
+  constructor(key: string, operations: readonly KeyOperation[]) {
+    this.#key = key;
+    this.#operations = operations;
+  }
+
+  check(): Violation[] {
+    this.#placeAcknowledged();
+    this.#placeSeen();
+    this.#checkReads();
+    this.#checkConditions();
+    this.#checkRealTime();
+    this.#checkCount();
+    return this.#violations;
+  }
+
+  #report(message: string): void {
+    this.#violations.push({ checker: "keys", key: this.#key, message });
+  }
+
+  #placeAcknowledged(): void {
+    for (const operation of this.#operations) {
+      if (operation.op === "get" || operation.applied !== true) continue;
+      const version = operation.version!;
+      const other = this.#writerOf.get(version);
+      if (other !== undefined)
+        this.#report(`version ${version} has two writers: ${show(other)} and ${show(operation)}`);
+      this.#writerOf.set(version, operation);
+    }
+  }
+
+  /** Writes of unknown outcome that a read has seen. */
+  #placeSeen(): void {
+    const byValue = new Map<string, KeyWrite>();
+    for (const operation of this.#operations)
+      if (operation.op === "put") byValue.set(operation.value!, operation);
+    const versionOf = new Map<KeyWrite, number>();
+    for (const [version, writer] of this.#writerOf) versionOf.set(writer, version);
+    for (const read of this.#operations) {
+      if (read.op !== "get" || read.found !== true) continue;
+      const version = read.version!;
+      const writer = byValue.get(read.value!);
+      if (writer === undefined) {
+        this.#report(`${show(read)} saw a value that nobody wrote`);
+        continue;
+      }
+      const before = versionOf.get(writer);
+      if (before !== undefined && before !== version)
+        this.#report(
+          `${show(writer)} took effect twice: as version ${before}, and in ${show(read)}`,
+        );
+      if (writer.outcome !== "unknown" || before !== undefined) continue;
+      versionOf.set(writer, version);
+      if (!this.#writerOf.has(version)) this.#writerOf.set(version, writer);
+    }
+  }
+
+  #checkReads(): void {
+    const absentAt = new Set<number>([0]);
+    for (const read of this.#operations) {
+      if (read.op !== "get" || read.outcome !== "ok") continue;
+      const version = read.version!;
+      const writer = this.#writerOf.get(version);
+      if (read.found === true) {
+        if (version === 0) this.#report(`${show(read)} saw a value before any version`);
+        if (absentAt.has(version))
+          this.#report(`version ${version} was seen absent, and in ${show(read)}`);
+        if (writer !== undefined && writer.value !== read.value)
+          this.#report(`${show(read)} saw what ${show(writer)} did not write`);
+        continue;
+      }
+      absentAt.add(version);
+      if (writer?.op === "put")
+        this.#report(`${show(read)} saw nothing where ${show(writer)} wrote`);
+      const mayDelete = (o: KeyOperation) => o.op === "delete" && o.outcome === "unknown";
+      if (version > 0 && writer === undefined && !this.#operations.some(mayDelete))
+        this.#report(`${show(read)} saw a deletion that nobody asked for`);
+    }
+  }
+
+  #checkConditions(): void {
+    for (const operation of this.#operations) {
+      if (operation.op === "get" || operation.outcome !== "ok") continue;
+      const { expected, version } = operation;
+      if (operation.applied === true && expected !== undefined && version !== expected + 1)
+        this.#report(`${show(operation)} was applied although version ${version! - 1} was there`);
+      if (operation.applied === false && (expected === undefined || version === expected))
+        this.#report(`${show(operation)} was refused although its condition held`);
+    }
+  }
+
+  /** What ended before an operation began lies below it in the order of versions. */
+  #checkRealTime(): void {
+    const placed = this.#placed();
+    const byStart = [...placed].sort((a, b) => a.operation.start - b.operation.start);
+    const ended = placed
+      .filter(({ operation }) => operation.outcome === "ok")
+      .sort((a, b) => a.operation.end - b.operation.end);
+    let newest: Placed | undefined;
+    let next = 0;
+    for (const one of byStart) {
+      for (; next < ended.length && ended[next]!.operation.end < one.operation.start; next++)
+        if (newest === undefined || ended[next]!.version > newest.version) newest = ended[next]!;
+      if (newest === undefined) continue;
+      const isBehind = one.isWriter ? one.version <= newest.version : one.version < newest.version;
+      if (isBehind)
+        this.#report(
+          `${show(one.operation)} came after ${show(newest.operation)} and took place before it`,
+        );
+    }
+  }
+
+  #placed(): Placed[] {
+    const placed: Placed[] = [];
+    for (const [version, operation] of this.#writerOf)
+      placed.push({ operation, version, isWriter: true });
+    for (const operation of this.#operations) {
+      if (operation.outcome !== "ok" || (operation.op !== "get" && operation.applied === true))
+        continue;
+      placed.push({ operation, version: operation.version!, isWriter: false });
+    }
+    return placed;
+  }
+
+  /** Every version was somebody's: more versions than writes means that one was carried out twice. */
+  #checkCount(): void {
+    const newest = Math.max(0, ...this.#placed().map(({ version }) => version));
+    const unknown = this.#operations.filter(
+      (o) => o.op !== "get" && o.outcome === "unknown",
+    ).length;
+    const acknowledged = this.#operations.filter(
+      (o) => o.op !== "get" && o.applied === true,
+    ).length;
+    if (newest > acknowledged + unknown)
+      this.#report(
+        `version ${newest} is more than ${acknowledged} acknowledged and ${unknown} unknown writes`,
+      );
+  }
+}
+
+function show(operation: KeyOperation): string {
+  const { op, client, start, end, outcome, version, value } = operation;
+  const what = value === undefined ? op : `${op} "${value}"`;
+  const result = outcome === "ok" ? `version ${version}` : "unknown";
+  return `${what} of client ${client} (${start}-${end}, ${result})`;
+}

@@ -1,0 +1,289 @@
+/**
+ * What goes wrong: one record of options with each fault's weight, and the nemesis that draws faults
+ * from it, lets them happen, counts those that really did, and ends them all when told to.
+ */
+import type { Clock, Process } from "./clock.ts";
+import { type Cluster, REPLICAS } from "./cluster.ts";
+import type { Random } from "./seed.ts";
+
+/** Weight of each kind of fault when the next one is drawn; 0: never. */
+interface FaultWeights {
+  /** kill -9: the page cache survives. */
+  readonly kill: number;
+  /** Power of one host, and of all three. */
+  readonly power: number;
+  readonly powerAll: number;
+  /** A stop in order, with its checkpoint. */
+  readonly stop: number;
+  readonly pause: number;
+  /** One replica cut off from the others, in both directions or in one, with its clients or not. */
+  readonly partition: number;
+  readonly oneWay: number;
+  readonly slowLink: number;
+  readonly reset: number;
+  readonly slowDisk: number;
+  readonly fullDisk: number;
+  readonly failedSync: number;
+  /** A client's clock is set wrong. */
+  readonly clockJump: number;
+  /** These cost one replica its memory; in one run always the same replica. */
+  readonly bitFlip: number;
+  readonly lostDisk: number;
+  readonly oldDisk: number;
+}
+
+export interface FaultOptions {
+  readonly weights: FaultWeights;
+  /** Pause between two faults, ms. */
+  readonly everyMs: readonly [number, number];
+  /** How long a fault lasts, ms: mostly short, sometimes up to the second figure. */
+  readonly lastsMs: readonly [number, number];
+}
+
+type FaultKind = keyof FaultWeights;
+
+const CRASH_LOOK_MS = 0.3;
+const CRASH_LOOKS = 300;
+
+export class Nemesis {
+  readonly #cluster: Cluster;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #options: FaultOptions;
+  readonly #clients: readonly Process[];
+  readonly #nodes: readonly number[];
+  /** The one replica that may lose its memory. */
+  readonly #victim: number;
+  readonly counts: Record<string, number> = {};
+  #isOver = false;
+  /** A copy of the victim's disk, to be put back. */
+  #putBack: (() => void) | undefined;
+
+  constructor(parts: {
+    cluster: Cluster;
+    random: Random;
+    options: FaultOptions;
+    clients: readonly Process[];
+  }) {
+    this.#cluster = parts.cluster;
+    this.#clock = parts.cluster.clock;
+    this.#random = parts.random;
+    this.#options = parts.options;
+    this.#clients = parts.clients;
+    this.#nodes = parts.cluster.nodes(parts.clients.length);
+    this.#victim = parts.random.index(REPLICAS.length);
+  }
+
+  /** Faults from now on; a crash and a partition are certain. */
+  start(forMs: number): void {
+    this.#later(this.#random.between(0, forMs * 0.7), () =>
+      this.#carryOut(this.#random.pick(["kill", "power"])),
+    );
+    this.#later(this.#random.between(0, forMs * 0.7), () => this.#carryOut("partition"));
+    if (this.#options.weights.oldDisk > 0)
+      this.#later(this.#random.between(0, forMs * 0.5), () => {
+        this.#putBack = this.#cluster.disks[this.#victim]!.copy();
+      });
+    this.#next();
+  }
+
+  #later(ms: number, act: () => void): void {
+    this.#clock.after(this.#clock.outside, ms, act);
+  }
+
+  #next(): void {
+    const [low, high] = this.#options.everyMs;
+    this.#later(this.#random.between(low, high), () => {
+      if (this.#isOver) return;
+      this.#carryOut(this.#draw());
+      this.#next();
+    });
+  }
+
+  #draw(): FaultKind {
+    const weights = Object.entries(this.#options.weights) as [FaultKind, number][];
+    let roll = this.#random.next() * weights.reduce((sum, [, weight]) => sum + weight, 0);
+    for (const [kind, weight] of weights) {
+      roll -= weight;
+      if (roll < 0) return kind;
+    }
+    return "kill";
+  }
+
+  #count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  }
+
+  #lasts(): number {
+    const [low, high] = this.#options.lastsMs;
+    const roll = this.#random.next();
+    return low + roll * roll * roll * (high - low);
+  }
+
+  #carryOut(kind: FaultKind): void {
+    if (!this.#isOver) this.#acts[kind](this.#random.pick(REPLICAS), this.#lasts());
+  }
+
+  readonly #acts: Record<FaultKind, (replica: number, lastsMs: number) => void> = {
+    kill: (replica, lastsMs) => this.#crash("kill", replica, lastsMs),
+    power: (replica, lastsMs) => this.#crash("power", replica, lastsMs),
+    powerAll: () => {
+      for (const replica of REPLICAS) this.#crashNow("power", replica, this.#lasts());
+      this.#count("powerAll");
+    },
+    stop: (replica, lastsMs) => {
+      if (this.#cluster.stop(replica)) this.#count("stop");
+      this.#later(lastsMs + 500, () => this.#restart(replica));
+    },
+    pause: (replica, lastsMs) => this.#pause(replica, lastsMs),
+    partition: (replica, lastsMs) => this.#partition(replica, lastsMs, false),
+    oneWay: (replica, lastsMs) => this.#partition(replica, lastsMs, true),
+    slowLink: (_, lastsMs) => this.#slowLink(lastsMs),
+    reset: (replica) => {
+      const other = this.#random.pick(this.#nodes);
+      if (this.#cluster.network.reset(replica, other)) this.#count("reset");
+    },
+    slowDisk: (replica, lastsMs) => this.#disk("slowDisk", replica, lastsMs),
+    fullDisk: (replica, lastsMs) => this.#disk("fullDisk", replica, lastsMs),
+    failedSync: (replica, lastsMs) => this.#disk("failedSync", replica, lastsMs),
+    clockJump: (_, lastsMs) => this.#jump(lastsMs),
+    bitFlip: (_, lastsMs) => this.#forget("bitFlip", lastsMs),
+    lostDisk: (_, lastsMs) => this.#forget("lostDisk", lastsMs),
+    oldDisk: (_, lastsMs) => this.#forget("oldDisk", lastsMs),
+  };
+
+  /** Half of the crashes wait for a moment in which something is written and not synced. */
+  #crash(how: "kill" | "power", replica: number, lastsMs: number): void {
+    if (this.#random.chance(0.5)) this.#crashNow(how, replica, lastsMs);
+    else this.#crashInSync(how, replica, lastsMs, CRASH_LOOKS);
+  }
+
+  #crashInSync(how: "kill" | "power", replica: number, lastsMs: number, looks: number): void {
+    const isBusy = this.#cluster.disks[replica]!.unsynced > 0;
+    if (isBusy || looks === 0) this.#crashNow(how, replica, lastsMs);
+    else this.#later(CRASH_LOOK_MS, () => this.#crashInSync(how, replica, lastsMs, looks - 1));
+  }
+
+  #crashNow(how: "kill" | "power", replica: number, lastsMs: number): void {
+    const { unsynced } = this.#cluster.disks[replica]!;
+    if (this.#cluster.end(replica, how)) {
+      this.#count(how);
+      if (unsynced > 0) this.#count(`${how} with unsynced writes`);
+    }
+    this.#later(lastsMs, () => this.#restart(replica));
+  }
+
+  #restart(replica: number): void {
+    if (!this.#isOver) this.#cluster.start(replica);
+  }
+
+  #pause(replica: number, lastsMs: number): void {
+    const process = this.#random.chance(0.8)
+      ? this.#cluster.process(replica)
+      : this.#random.pick(this.#clients);
+    if (process === undefined || process.paused) return;
+    process.paused = true;
+    this.#count("pause");
+    this.#later(lastsMs, () => this.#clock.resume(process));
+  }
+
+  #partition(replica: number, lastsMs: number, isOneWay: boolean): void {
+    const withClients = this.#random.chance(0.3);
+    const inbound = this.#random.chance(0.5);
+    const others = this.#nodes.filter(
+      (node) => node !== replica && (node < REPLICAS.length || withClients),
+    );
+    const links = others.flatMap((other): [number, number][] => {
+      if (!isOneWay)
+        return [
+          [replica, other],
+          [other, replica],
+        ];
+      return inbound ? [[other, replica]] : [[replica, other]];
+    });
+    for (const [from, to] of links) this.#cluster.network.block(from, to);
+    this.#count(isOneWay ? "oneWay" : "partition");
+    this.#later(lastsMs, () => {
+      for (const [from, to] of links) this.#cluster.network.unblock(from, to);
+    });
+  }
+
+  #slowLink(lastsMs: number): void {
+    const from = this.#random.pick(this.#nodes);
+    const to = this.#random.pick(REPLICAS);
+    if (from === to) return;
+    this.#cluster.network.slow(from, to, this.#random.between(5, 250));
+    this.#count("slowLink");
+    this.#later(lastsMs, () => this.#cluster.network.slow(from, to, 0));
+  }
+
+  #disk(kind: "slowDisk" | "fullDisk" | "failedSync", replica: number, lastsMs: number): void {
+    const disk = this.#cluster.disks[replica]!;
+    if (kind === "slowDisk") disk.slowMs = this.#random.between(5, 150);
+    if (kind === "fullDisk") disk.writeError = this.#random.pick(["ENOSPC", "EROFS"]);
+    if (kind === "failedSync") disk.failNextSync = true;
+    this.#count(kind);
+    this.#later(lastsMs, () => {
+      if (kind === "slowDisk") disk.slowMs = 0;
+      if (kind === "fullDisk") disk.writeError = undefined;
+      if (kind === "failedSync") disk.failNextSync = false;
+    });
+  }
+
+  #jump(lastsMs: number): void {
+    const process = this.#random.pick(this.#clients);
+    const size = this.#random.pick([500, 15_000, 60_000, 3_600_000]);
+    process.clockOffsetMs = this.#random.between(-size, size);
+    this.#count("clockJump");
+    this.#later(lastsMs, () => {
+      process.clockOffsetMs = 0;
+    });
+  }
+
+  /** While the victim is down its disk is damaged, emptied, or replaced by the older copy. */
+  #forget(kind: "bitFlip" | "lostDisk" | "oldDisk", lastsMs: number): void {
+    const disk = this.#cluster.disks[this.#victim]!;
+    this.#cluster.end(this.#victim, "power");
+    if (kind === "bitFlip" && disk.flipBit()) this.#count("bitFlip");
+    if (kind === "lostDisk") {
+      disk.lose();
+      this.#count("lostDisk");
+    }
+    if (kind === "oldDisk" && this.#putBack !== undefined) {
+      this.#putBack();
+      this.#putBack = undefined;
+      this.#count("oldDisk");
+    }
+    this.#later(lastsMs, () => this.#restart(this.#victim));
+  }
+
+  /** Ends every fault: what is down starts, what is cut joins, what is slow is fast again. */
+  end(): void {
+    this.#isOver = true;
+    for (const from of this.#nodes) {
+      for (const to of this.#nodes) {
+        this.#cluster.network.unblock(from, to);
+        this.#cluster.network.slow(from, to, 0);
+      }
+    }
+    for (const replica of REPLICAS) {
+      const disk = this.#cluster.disks[replica]!;
+      disk.slowMs = 0;
+      disk.writeError = undefined;
+      disk.failNextSync = false;
+      const process = this.#cluster.process(replica);
+      if (process?.paused === true) this.#clock.resume(process);
+      this.#cluster.start(replica);
+    }
+    for (const process of this.#clients) {
+      process.clockOffsetMs = 0;
+      if (process.paused) this.#clock.resume(process);
+    }
+  }
+
+  /** A replica ended by itself: its supervisor starts it again. */
+  stopped(replica: number): void {
+    this.#cluster.end(replica, "kill");
+    this.#later(300, () => this.#cluster.start(replica));
+  }
+}

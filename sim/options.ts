@@ -1,0 +1,52 @@
+/** What a run is made of. The defaults are what `make sim` runs. */
+import type { ClusterOptions } from "./cluster.ts";
+import type { FaultOptions } from "./faults.ts";
+
+export interface Options {
+  readonly cluster: ClusterOptions;
+  readonly faults: FaultOptions;
+  readonly clients: number;
+  readonly keys: number;
+  readonly tables: number;
+  /** Pause of a client between two operations, ms. */
+  readonly thinkMs: readonly [number, number];
+  /** With faults; then without. Together 30 s. */
+  readonly safetyMs: number;
+  readonly livenessMs: number;
+}
+
+export const DEFAULT_OPTIONS: Options = {
+  cluster: {
+    network: { latencyMs: [0.1, 1.2], spikes: 0.01, spikeMs: 40 },
+    disk: { syncMs: [0.3, 3], stalls: 0.01, stallMs: 60 },
+    checkpointMs: 3_000,
+  },
+  faults: {
+    weights: {
+      kill: 3,
+      power: 3,
+      powerAll: 0.5,
+      stop: 1,
+      pause: 2,
+      partition: 3,
+      oneWay: 2,
+      slowLink: 2,
+      reset: 2,
+      slowDisk: 1,
+      fullDisk: 1,
+      failedSync: 0.5,
+      clockJump: 1,
+      bitFlip: 0.1,
+      lostDisk: 0.1,
+      oldDisk: 0,
+    },
+    everyMs: [50, 2_000],
+    lastsMs: [20, 4_000],
+  },
+  clients: 5,
+  keys: 5,
+  tables: 0,
+  thinkMs: [1, 200],
+  safetyMs: 20_000,
+  livenessMs: 10_000,
+};

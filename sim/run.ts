@@ -1,0 +1,176 @@
+/**
+ * One run: a seed, a whole cluster, 30 simulated seconds. First faults and load together (safety),
+ * then the faults end and everything must work again within a bound (liveness). Checkers then read
+ * the history. Same seed and same code give the same history, byte for byte.
+ */
+
+import { ProtocolViolation } from "../services/kvsvr/protocol/assert.ts";
+import { setRandomSource } from "../services/svrkit/random.ts";
+import { checkHistory } from "./checkers/all.ts";
+import type { Violation } from "./checkers/violation.ts";
+import { Clock, installGlobals, type Process } from "./clock.ts";
+import { Cluster, REPLICAS } from "./cluster.ts";
+import { Nemesis } from "./faults.ts";
+import { isOperation, type Line } from "./history.ts";
+import type { Options } from "./options.ts";
+import { statesOf } from "./replica-states.ts";
+import { Random } from "./seed.ts";
+import { type Actor, sleep } from "./workload/clients.ts";
+import { actOnKey, putKey, readKey } from "./workload/keys.ts";
+
+export interface Outcome {
+  readonly seed: number;
+  readonly history: readonly Line[];
+  readonly violations: readonly Violation[];
+  readonly faults: Readonly<Record<string, number>>;
+  readonly operations: number;
+  /** Tasks the clock ran: how much happened inside. */
+  readonly tasks: number;
+}
+
+/** After the faults: time to meet again, before operations must succeed. */
+const SETTLE_MS = 3_000;
+const LIVENESS_TIMEOUT_MS = 3_000;
+
+/** The whole run takes place in one turn of the real event loop, from which microtasks can be run. */
+export function run(seed: number, options: Options): Promise<Outcome> {
+  return new Promise((resolve, reject) =>
+    setImmediate(() => {
+      try {
+        resolve(runNow(seed, options));
+      } catch (error) {
+        reject(error);
+      }
+    }),
+  );
+}
+
+function runNow(seed: number, options: Options): Outcome {
+  const clock = new Clock();
+  const random = new Random(seed, "bytes");
+  setRandomSource((bytes) => random.fill(bytes));
+  const restore = installGlobals(clock, seed);
+  try {
+    return new Run(clock, seed, options).run();
+  } finally {
+    restore();
+    setRandomSource(undefined);
+  }
+}
+
+class Run {
+  readonly #clock: Clock;
+  readonly #seed: number;
+  readonly #options: Options;
+  readonly #cluster: Cluster;
+  readonly #nemesis: Nemesis;
+  readonly #actors: readonly Actor[];
+  readonly #keys: readonly string[];
+  readonly #lines: Line[] = [];
+  readonly #violations: Violation[] = [];
+  #finished = 0;
+
+  constructor(clock: Clock, seed: number, options: Options) {
+    this.#clock = clock;
+    this.#seed = seed;
+    this.#options = options;
+    this.#cluster = new Cluster(clock, seed, options.cluster);
+    this.#actors = Array.from({ length: options.clients }, (_, index) => this.#actor(index));
+    this.#keys = Array.from({ length: options.keys }, (_, i) => `key-${i}`);
+    const clients = this.#actors.map((actor) => actor.process);
+    const random = new Random(seed, "faults");
+    this.#nemesis = new Nemesis({
+      cluster: this.#cluster,
+      random,
+      options: options.faults,
+      clients,
+    });
+    this.#cluster.onFatal = (replica, error) => this.#stopped(replica, error);
+    clock.onFailure = (process, error) => this.#failed(process, error);
+  }
+
+  #actor(index: number): Actor {
+    const { process, kv } = this.#cluster.client(index, index % 4 === 3 ? 1 : 0);
+    const random = new Random(this.#seed, `client ${index}`);
+    const record = (line: Line) => this.#lines.push(line);
+    return { index, process, kv, clock: this.#clock, random, record, begun: 0 };
+  }
+
+  /** A replica that ends itself: because of its disk that is a fault, because of a rule a finding. */
+  #stopped(replica: number, error: Error): void {
+    if (error instanceof ProtocolViolation)
+      this.#report("rules", `replica ${replica}: ${error.message}`);
+    this.#nemesis.stopped(replica);
+  }
+
+  #failed(process: Process, error: unknown): void {
+    if (error instanceof Error && error.message.startsWith("EIO")) return;
+    if (error instanceof ProtocolViolation) return;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#report("failures", `${process.name}: ${text}`);
+  }
+
+  #report(checker: string, message: string): void {
+    this.#violations.push({ checker, key: "", message });
+  }
+
+  run(): Outcome {
+    const { safetyMs, livenessMs } = this.#options;
+    for (const replica of REPLICAS) this.#cluster.start(replica);
+    this.#clock.runUntil(300);
+    for (const actor of this.#actors)
+      this.#clock.inside(actor.process, () => void this.#act(actor, safetyMs));
+    this.#nemesis.start(safetyMs);
+    this.#clock.runUntil(safetyMs);
+    this.#nemesis.end();
+    this.#clock.runUntil(safetyMs + SETTLE_MS);
+    this.#checkLiveness(safetyMs + livenessMs);
+    this.#lines.push(...statesOf(this.#cluster, this.#keys));
+    this.#violations.push(...checkHistory(this.#lines));
+    return {
+      seed: this.#seed,
+      history: this.#lines,
+      violations: this.#violations,
+      faults: this.#nemesis.counts,
+      operations: this.#lines.filter(isOperation).length,
+      tasks: this.#clock.tasks,
+    };
+  }
+
+  async #act(actor: Actor, untilMs: number): Promise<void> {
+    const [low, high] = this.#options.thinkMs;
+    while (this.#clock.nowMs < untilMs) {
+      await sleep(actor.random.between(low, high));
+      await actOnKey(actor, this.#keys);
+    }
+    this.#finished += 1;
+  }
+
+  /** Every client writes and reads, and everything must succeed; then the replicas must agree. */
+  #checkLiveness(endMs: number): void {
+    let failed = 0;
+    let done = 0;
+    for (const actor of this.#actors) {
+      this.#clock.inside(actor.process, () => {
+        void this.#prove(actor).then((failures) => {
+          failed += failures;
+          done += 1;
+        });
+      });
+    }
+    const isDone = () => done === this.#actors.length && this.#finished === this.#actors.length;
+    this.#clock.runUntil(endMs, isDone);
+    if (failed > 0) this.#report("liveness", `${failed} operations failed after the faults ended`);
+    if (!isDone()) this.#report("liveness", "clients still wait long after the faults ended");
+    this.#clock.runUntil(endMs);
+  }
+
+  async #prove(actor: Actor): Promise<number> {
+    let failures = 0;
+    for (const key of this.#keys) {
+      if (!(await putKey(actor, key, undefined, LIVENESS_TIMEOUT_MS))) failures += 1;
+      if (!(await readKey(actor, key, LIVENESS_TIMEOUT_MS))) failures += 1;
+    }
+    return failures;
+  }
+}

@@ -1,0 +1,77 @@
+/** Clients that run one operation after another and write down what they asked and heard. */
+
+import type { KvClient } from "../../services/kvsvr/client.ts";
+import { RpcError } from "../../services/svrkit/errors.ts";
+import type { Clock, Process } from "../clock.ts";
+import type { Operation } from "../history.ts";
+import type { Random } from "../seed.ts";
+
+export interface Actor {
+  readonly index: number;
+  readonly process: Process;
+  readonly kv: KvClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly record: (operation: Operation) => void;
+  /** Operations begun, for values and ids that never repeat. */
+  begun: number;
+}
+
+/** An operation id as newOperationId makes it, from the simulated clock and a counter. */
+export function operationIdOf(actor: Actor): Buffer {
+  const id = Buffer.alloc(16);
+  id.writeUIntBE(Date.now(), 0, 6);
+  id.writeUIntBE(actor.index + 1, 6, 6);
+  id.writeUInt32BE(actor.begun, 12);
+  return id;
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+export function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("latin1");
+}
+
+type Asked = Pick<Operation, "op" | "key" | "id"> & Record<string, unknown>;
+
+/**
+ * Carries out one call and records it. A failure leaves the outcome open: some attempt of the call
+ * may have been carried out. False then.
+ */
+export async function perform<T>(
+  actor: Actor,
+  asked: Asked,
+  call: () => Promise<T>,
+  heard: (reply: T) => Record<string, unknown>,
+): Promise<boolean> {
+  const { clock, index } = actor;
+  const start = clock.nowMs;
+  const line = (rest: Record<string, unknown>) =>
+    actor.record({
+      type: "op",
+      client: index,
+      ...asked,
+      start: round(start),
+      end: round(clock.nowMs),
+      ...rest,
+    } as unknown as Operation);
+  try {
+    const reply = await call();
+    line({ outcome: "ok", ...heard(reply) });
+    return true;
+  } catch (error) {
+    line({ outcome: "unknown", error: RpcError.from(error).code });
+    return false;
+  }
+}
+
+/** Times have microseconds: enough to keep the order, and the same in every run. */
+function round(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

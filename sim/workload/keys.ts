@@ -1,0 +1,83 @@
+/** Operations on keys: puts, deletes and compare-and-sets of values that never repeat, and reads. */
+import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { type Actor, hex, operationIdOf, perform, text } from "./clients.ts";
+
+const TIMEOUT_MS = 4_000;
+
+export function keyNamed(name: string) {
+  return { keyspace: Keyspace.ACCOUNT, key: Buffer.from(name) };
+}
+
+/** One random operation on a random key. */
+export async function actOnKey(actor: Actor, keys: readonly string[]): Promise<void> {
+  const { random } = actor;
+  const key = random.pick(keys);
+  const roll = random.next();
+  if (roll < 0.4) await readKey(actor, key);
+  else if (roll < 0.9) await putKey(actor, key, undefined);
+  else if (roll < 0.94) await deleteKey(actor, key);
+  else await compareAndSet(actor, key);
+}
+
+export async function readKey(actor: Actor, key: string, timeoutMs = TIMEOUT_MS): Promise<boolean> {
+  return perform(
+    actor,
+    { op: "get", key, id: "" },
+    () => actor.kv.get({ key: keyNamed(key), level: Level.STRONG }, { timeoutMs }),
+    ({ found, value, version }) =>
+      found ? { found, value: text(value), version } : { found, version },
+  );
+}
+
+export function putKey(
+  actor: Actor,
+  key: string,
+  expected: number | undefined,
+  timeoutMs = TIMEOUT_MS,
+): Promise<boolean> {
+  actor.begun += 1;
+  const value = `${actor.index}.${actor.begun}`;
+  const operationId = operationIdOf(actor);
+  const request = {
+    key: keyNamed(key),
+    write: { case: "put" as const, value: Buffer.from(value) },
+    expectedVersion: expected,
+  };
+  return perform(
+    actor,
+    { op: "put", key, id: hex(operationId), value, ...(expected !== undefined && { expected }) },
+    () => actor.kv.write(request, { operationId, timeoutMs }),
+    ({ applied, version }) => ({ applied, version }),
+  );
+}
+
+function deleteKey(actor: Actor, key: string): Promise<boolean> {
+  actor.begun += 1;
+  const operationId = operationIdOf(actor);
+  const request = {
+    key: keyNamed(key),
+    write: { case: "delete" as const, value: true },
+    expectedVersion: undefined,
+  };
+  return perform(
+    actor,
+    { op: "delete", key, id: hex(operationId) },
+    () => actor.kv.write(request, { operationId, timeoutMs: TIMEOUT_MS }),
+    ({ applied, version }) => ({ applied, version }),
+  );
+}
+
+/** Reads, then writes on the condition that nothing came between. */
+async function compareAndSet(actor: Actor, key: string): Promise<void> {
+  let seen: number | undefined;
+  await perform(
+    actor,
+    { op: "get", key, id: "" },
+    () => actor.kv.get({ key: keyNamed(key), level: Level.STRONG }, { timeoutMs: TIMEOUT_MS }),
+    ({ found, value, version }) => {
+      seen = version;
+      return found ? { found, value: text(value), version } : { found, version };
+    },
+  );
+  if (seen !== undefined) await putKey(actor, key, seen);
+}
