@@ -41,6 +41,8 @@ export class Peer {
   #state: State = { state: "idle" };
   #failures = 0;
   #stopped = false;
+  /** Sessions of a peer that drains: no new calls, those under way are still watched. */
+  readonly #leaving = new Set<Session>();
 
   /** Told before a call is made: from now on the peer must be watched. */
   readonly onBusy: () => void;
@@ -53,6 +55,7 @@ export class Peer {
 
   /** Calls are open, or the peer is looked for: `watch` has something to do. */
   get needsWatch(): boolean {
+    if (this.#leaving.size > 0) return true;
     const session = this.ready;
     return session === undefined ? this.#state.state !== "idle" : session.unanswered > 0;
   }
@@ -115,6 +118,7 @@ export class Peer {
         closed: (reason) => {
           clearTimeout(timer);
           reject(new Error(reason));
+          this.#leaving.delete(session);
           if (this.ready === session) this.#rest(reason);
         },
       });
@@ -123,7 +127,9 @@ export class Peer {
 
   /** The peer drains: calls under way finish on the old session, new ones go elsewhere. */
   #leave(session: Session): void {
-    if (this.ready === session) this.#rest("it is stopping");
+    if (this.ready !== session) return;
+    this.#leaving.add(session);
+    this.#rest("it is stopping");
   }
 
   #rest(reason: string): void {
@@ -137,17 +143,12 @@ export class Peer {
   /** Called every WATCH_INTERVAL_MS; `loopLateMs` is how late this process itself is. */
   watch(nowMs: number, loopLateMs: number): void {
     const session = this.ready;
-    if (session === undefined) {
-      this.#probe(nowMs);
-      return;
+    if (session === undefined) this.#probe(nowMs);
+    else watchSession(session, nowMs, loopLateMs);
+    for (const leaving of this.#leaving) {
+      watchSession(leaving, nowMs, loopLateMs);
+      if (leaving.unanswered === 0) leaving.close("its calls are answered");
     }
-    if (session.unanswered === 0) return;
-    session.expire(nowMs);
-    // When our own loop was stuck, the peer's bytes may be waiting unread: that is not silence.
-    if (loopLateMs > 0) session.lastHeardMs += loopLateMs;
-    const quietMs = nowMs - session.lastHeardMs;
-    if (quietMs >= SILENCE_MS) session.close(`silent for ${Math.round(quietMs)} ms`);
-    else if (quietMs >= PING_AFTER_MS) session.ping();
   }
 
   /** A peer that was lost is looked for in the background, so that no call pays for finding out. */
@@ -160,5 +161,16 @@ export class Peer {
   stop(): void {
     this.#stopped = true;
     this.ready?.close("this client is stopped");
+    for (const leaving of this.#leaving) leaving.close("this client is stopped");
   }
+}
+
+function watchSession(session: Session, nowMs: number, loopLateMs: number): void {
+  if (session.unanswered === 0) return;
+  session.expire(nowMs);
+  // When our own loop was stuck, the peer's bytes may be waiting unread: that is not silence.
+  if (loopLateMs > 0) session.lastHeardMs += loopLateMs;
+  const quietMs = nowMs - session.lastHeardMs;
+  if (quietMs >= SILENCE_MS) session.close(`silent for ${Math.round(quietMs)} ms`);
+  else if (quietMs >= PING_AFTER_MS) session.ping();
 }
