@@ -111,8 +111,9 @@ export class Log {
     const bytes = await file.readAll();
     const end = bytes.length < HEADER_BYTES ? 0 : replaySegment(bytes, last, options.replay);
     const offset = end === 0 ? await startSegment(options, file, last) : end;
-    if (end !== 0 && end < bytes.length) {
-      await file.truncate(end);
+    if (end !== 0) {
+      if (end < bytes.length) await file.truncate(end);
+      // What a killed process wrote may be in the page cache only; from here on it counts as durable.
       await file.sync();
     }
     return new Log(options, file, { segment: last, offset });
