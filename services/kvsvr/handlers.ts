@@ -31,6 +31,7 @@ import type { Method } from "../svrkit/method.ts";
 import type { Server } from "../svrkit/server.ts";
 import { RunningBatch } from "./batch.ts";
 import {
+  OPERATION_AHEAD_MS_MAX,
   OPERATIONS_PER_CHANGE_MAX,
   PAGE_BYTES_MAX,
   PAGE_ROWS_MAX,
@@ -41,6 +42,7 @@ import {
 import type { Membership } from "./membership.ts";
 import type { Packing, Proposals, Write } from "./proposals.ts";
 import { composeKey, composeTable, type Outcome } from "./protocol/compose.ts";
+import { createdMs } from "./protocol/operations.ts";
 import { bytesNumber, innerKey, ROW_CLASS, type TableView } from "./protocol/table.ts";
 import type { Reads } from "./reads.ts";
 import type { Replica } from "./replica.ts";
@@ -193,6 +195,7 @@ export class Handlers {
       operationId.length === 0 || operationId.length === OPERATION_ID_BYTES,
       `an operation id has ${OPERATION_ID_BYTES} bytes`,
     );
+    requireClock(operationId);
     const forward =
       call.caller === CALLER ? undefined : (owner: Owner) => write.forward(owner).then(done);
     this.#proposals.submit(entry, packing, {
@@ -350,6 +353,17 @@ function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
 function wrongModel(model: string): RpcError {
   const use = model === "table" ? "change, getRows and scan" : "get and write";
   return new RpcError("FAILED_PRECONDITION", `this key holds a ${model}: use ${use}`);
+}
+
+/** UNAVAILABLE, since it may be this replica's clock that is wrong. */
+function requireClock(operationId: Uint8Array): void {
+  if (operationId.length === 0) return;
+  const aheadMs = createdMs(operationId) - Date.now();
+  if (aheadMs <= OPERATION_AHEAD_MS_MAX) return;
+  throw new RpcError(
+    "UNAVAILABLE",
+    `the operation was begun ${aheadMs} ms from now: the client's clock or this replica's is wrong`,
+  );
 }
 
 function requireSize(bytes: number, what: string): void {

@@ -32,6 +32,12 @@ export const PEER_TIMEOUT_MS = 1_000;
 /** Pause of an overtaken proposer, random up to this much (S7). */
 export const DUEL_PAUSE_MS = 20;
 
+/**
+ * How far an operation id may lie in the future. Forgetting one raises the floor below which ids are
+ * too old to know (S4): with a floor in the future every client would be told that.
+ */
+export const OPERATION_AHEAD_MS_MAX = 10_000;
+
 /** How long the first outcome of a batch waits for the others. */
 export const BATCH_PATIENCE_MS = 30;
 

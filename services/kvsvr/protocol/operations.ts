@@ -35,6 +35,11 @@ export type Lookup =
   | { found: "outcome"; operation: Operation }
   | { found: "forgotten" };
 
+/** When an operation was begun, by its client's clock: ms since 1970. */
+export function createdMs(id: Uint8Array): number {
+  return timeAt(id, 0);
+}
+
 /** Creation time in an operation id, ms since 1970. */
 function timeAt(bytes: Uint8Array, at: number): number {
   const high = bytes[at]! * 256 + bytes[at + 1]!;
