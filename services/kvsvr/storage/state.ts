@@ -58,6 +58,8 @@ export interface Entry {
   rows: TableRows | undefined;
   /** Log sequence of the newest record about this key. */
   logged: number;
+  /** A notice that moved the register on without a record: what follows it is logged behind it. */
+  unlogged: Input | undefined;
   dirty: boolean;
   /** Looked at since the last sweep of the cache. */
   used: boolean;
@@ -138,6 +140,7 @@ export class State {
       register: stored === undefined ? EMPTY_REGISTER : decodeRegister(stored),
       rows: undefined,
       logged: 0,
+      unlogged: undefined,
       dirty: false,
       used: true,
       pins: 0,
@@ -169,11 +172,16 @@ export class State {
     }
     const taken = step(entry.register, input);
     const log = this.#openLog;
-    let bytes = NOTICE_BYTES;
+    let bytes = taken.log ? 0 : NOTICE_BYTES;
     if (taken.log) {
-      bytes = log.append(encodeLogRecord, logRecord(entry.key, input));
+      // Replay must come by the same way: an Accept or Prepare of the next version proves this one,
+      // anything else would find a register that the notice has not moved.
+      if (entry.unlogged !== undefined && !provesBase(input, entry.register))
+        bytes += log.append(encodeLogRecord, logRecord(entry.key, entry.unlogged));
+      bytes += log.append(encodeLogRecord, logRecord(entry.key, input));
       entry.logged = log.appended;
-    }
+      entry.unlogged = undefined;
+    } else if (input.kind === "notice" && taken.register !== entry.register) entry.unlogged = input;
     this.#apply(entry, taken, bytes);
     return taken;
   }
@@ -358,6 +366,11 @@ export class State {
     await this.#openLog.close();
     await this.#options.engine.close();
   }
+}
+
+function provesBase(input: Input, { known }: Register): boolean {
+  if (input.kind === "prepare") return input.version === known.version + 1;
+  return input.kind === "accept" && input.decision.version === known.version + 1;
 }
 
 /** Entries from `at` on, as many as the engine takes in one short turn; at least one. */
