@@ -96,7 +96,9 @@ export function composeTable(
   const operations = held.model === "table" ? held.operations : NO_OPERATIONS;
   const packer = new ChangePacker(view);
   const fresh = new Set<number>();
+  const firsts = firstOfEach(writes);
   const outcomes = writes.map((write, index): Outcome<ChangeReply> => {
+    if (firsts[index] !== index) return { outcome: "unknown" }; // a retry, answered like the first
     const before = recall(operations, write.operationId);
     if (before === "unknown") return { outcome: "unknown" };
     if (before !== undefined)
@@ -104,7 +106,7 @@ export function composeTable(
     fresh.add(index);
     return { outcome: "reply", reply: packer.add(write.change) };
   });
-  if (packer.applied === 0) return { body: undefined, outcomes };
+  if (packer.applied === 0) return { body: undefined, outcomes: firsts.map((i) => outcomes[i]!) };
   const version = view.version + 1;
   const settled = outcomes.map((outcome, index): Outcome<ChangeReply> => {
     if (!fresh.has(index) || outcome.outcome !== "reply") return outcome;
@@ -121,8 +123,21 @@ export function composeTable(
         baseDigest: register.heldDigest,
       },
     },
-    outcomes: settled,
+    outcomes: firsts.map((index) => settled[index]!),
   };
+}
+
+/** For each write the first one under the same operation id: a retry may wait behind its original. */
+function firstOfEach(writes: readonly TableWrite[]): number[] {
+  if (writes.length < 2) return writes.map((_, index) => index);
+  const firsts = new Map<string, number>();
+  return writes.map(({ operationId }, index) => {
+    if (operationId.length === 0) return index;
+    const name = Buffer.from(operationId).toString("latin1");
+    const first = firsts.get(name);
+    if (first === undefined) firsts.set(name, index);
+    return first ?? index;
+  });
 }
 
 function rememberAll(
