@@ -56,8 +56,13 @@ const OPERATION_ID_BYTES = 16;
 interface Pending<I, O> extends Write {
   readonly request: I;
   readonly operationId: Uint8Array;
+  /** No earlier attempt under the same id can still be carried out, after this one is answered. */
+  readonly isFirst: boolean;
   readonly resolve: (reply: O) => void;
 }
+
+/** A call, or one item of a batch. */
+type Attempt = Call & { readonly isFirst?: boolean };
 
 /** Hears the outcome of one operation, once. */
 type Done<O> = (outcome: O | RpcError) => void;
@@ -85,7 +90,11 @@ export class Handlers {
       composeTable(
         entry.register,
         this.#view(entry),
-        writes.map((write) => ({ operationId: write.operationId, change: write.request })),
+        writes.map(({ operationId, request, isFirst }) => ({
+          operationId,
+          change: request,
+          isRetry: !isFirst,
+        })),
       ),
     answer: (write, outcome) => answer(write, outcome as Outcome<ChangeReply>),
   };
@@ -129,7 +138,8 @@ export class Handlers {
   }
 
   #item({ operationId, item }: BatchItem, call: Call, batch: RunningBatch, index: number): void {
-    const own: Call = { ...call, operationId };
+    // Clients batch first attempts only (client.ts).
+    const own = { ...call, operationId, isFirst: true };
     switch (item?.case) {
       case "get":
         this.#get(item.value, own, (reply) =>
@@ -158,7 +168,7 @@ export class Handlers {
     else this.#reads.newest(entry, call.deadlineMs, (error) => done(error ?? getReply(entry)));
   }
 
-  #write(request: WriteRequest, call: Call, done: Done<WriteReply>): void {
+  #write(request: WriteRequest, call: Attempt, done: Done<WriteReply>): void {
     this.#replica.requireServing();
     const bytes = request.write?.case === "put" ? request.write.value.length : 0;
     requireArgument(request.write !== undefined, "a write that neither puts nor deletes");
@@ -168,7 +178,7 @@ export class Handlers {
     this.#submit(entry, this.#keyPacking, { request, call, bytes, forward, done });
   }
 
-  #change(request: ChangeRequest, call: Call, done: Done<ChangeReply>): void {
+  #change(request: ChangeRequest, call: Attempt, done: Done<ChangeReply>): void {
     this.#replica.requireServing();
     const { change } = request;
     requireArgument(change !== undefined, "a change that changes nothing");
@@ -183,14 +193,14 @@ export class Handlers {
     packing: Packing<Pending<I, O>>,
     write: {
       request: I;
-      call: Call;
+      call: Attempt;
       bytes: number;
       forward: (owner: Owner) => Promise<O>;
       done: Done<O>;
     },
   ): void {
     const { request, call, bytes, done } = write;
-    const { deadlineMs, operationId } = call;
+    const { deadlineMs, operationId, isFirst = false } = call;
     requireArgument(
       operationId.length === 0 || operationId.length === OPERATION_ID_BYTES,
       `an operation id has ${OPERATION_ID_BYTES} bytes`,
@@ -201,6 +211,7 @@ export class Handlers {
     this.#proposals.submit(entry, packing, {
       request,
       operationId,
+      isFirst,
       deadlineMs,
       bytes,
       forward,

@@ -79,6 +79,8 @@ export function composeKey(register: Register, write: KeyWrite): Composed<WriteR
 export interface TableWrite {
   readonly operationId: Uint8Array;
   readonly change: TableChange;
+  /** An earlier attempt may still be on its way: the outcome is remembered even if nothing is written. */
+  readonly isRetry: boolean;
 }
 
 export function composeTable(
@@ -106,7 +108,11 @@ export function composeTable(
     fresh.add(index);
     return { outcome: "reply", reply: packer.add(write.change) };
   });
-  if (packer.applied === 0) return { body: undefined, outcomes: firsts.map((i) => outcomes[i]!) };
+  const mustRemember = [...fresh].some(
+    (i) => writes[i]!.isRetry && writes[i]!.operationId.length > 0,
+  );
+  if (packer.applied === 0 && !mustRemember)
+    return { body: undefined, outcomes: firsts.map((i) => outcomes[i]!) };
   const version = view.version + 1;
   const settled = outcomes.map((outcome, index): Outcome<ChangeReply> => {
     if (!fresh.has(index) || outcome.outcome !== "reply") return outcome;
