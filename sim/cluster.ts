@@ -3,6 +3,7 @@
  * simulated network; a replica's disk outlives its processes.
  */
 
+import { pino } from "pino";
 import { KvClient } from "../services/kvsvr/client.ts";
 import { configSchema } from "../services/kvsvr/config.ts";
 import { BOOTSTRAP_FILE } from "../services/kvsvr/identity.ts";
@@ -10,7 +11,7 @@ import { type OpenReplica, openReplica } from "../services/kvsvr/open.ts";
 import type { Replica } from "../services/kvsvr/replica.ts";
 import { Client } from "../services/svrkit/client.ts";
 import type { PeerAddress } from "../services/svrkit/failover/peer.ts";
-import { silentLogger } from "../services/svrkit/log.ts";
+import type { Logger } from "../services/svrkit/log.ts";
 import { Server } from "../services/svrkit/server.ts";
 import { type Clock, Process } from "./clock.ts";
 import { Disk, type DiskOptions } from "./disk.ts";
@@ -45,13 +46,20 @@ export class Cluster {
   readonly disks: readonly Disk[];
   readonly #options: ClusterOptions;
   readonly #running: (Running | undefined)[] = [undefined, undefined, undefined];
-  readonly #log = silentLogger();
-  /** Told when a replica stops because a promise is at risk. */
+  readonly #log: Logger;
+  /** What replicas logged as an error: why one refuses to serve. */
+  readonly errors: string[] = [];
+  /** Told when a replica cannot start, or stops because a promise is at risk. */
   onFatal: (replica: number, error: Error) => void = () => {};
 
   constructor(clock: Clock, seed: number, options: ClusterOptions) {
     this.clock = clock;
     this.#options = options;
+    const write = (line: string) => {
+      const { msg, reason, err } = JSON.parse(line);
+      this.errors.push(`${msg} ${reason ?? err?.message ?? ""}`);
+    };
+    this.#log = pino({ level: "error", timestamp: false, base: null }, { write });
     this.network = new Network(clock, new Random(seed, "network"), options.network);
     this.disks = REPLICAS.map(
       (replica) => new Disk(clock, new Random(seed, `disk ${replica}`), options.disk),
@@ -90,7 +98,7 @@ export class Cluster {
     this.clock.inside(process, () => {
       this.#open(number, running).then(
         () => this.network.listen(number, process, server),
-        (error: unknown) => this.clock.onFailure(process, error),
+        (error: unknown) => this.onFatal(number, asError(error)),
       );
     });
   }
@@ -138,12 +146,13 @@ export class Cluster {
   }
 
   /** Drains and stops it as its supervisor would; a process that does not stop is killed. */
-  stop(number: number): boolean {
+  stop(number: number, whenEnded: () => void): boolean {
     const running = this.#running[number];
     if (running?.opened === undefined || running.process.paused) return false;
     const { process, server, client, opened } = running;
     const ended = () => {
       if (this.#running[number] === running) this.end(number, "kill");
+      whenEnded();
     };
     this.clock.inside(process, () => {
       client.stop();
@@ -168,4 +177,8 @@ export class Cluster {
   nodes(clients: number): number[] {
     return [...REPLICAS, ...Array.from({ length: clients }, (_, i) => FIRST_CLIENT_NODE + i)];
   }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

@@ -261,6 +261,12 @@ export class Disk {
     this.engine = new DurableEngine();
   }
 
+  /** How often a replica was started on this disk. */
+  get starts(): number {
+    const path = [...this.#texts.keys()].find((name) => basename(name) === "incarnation");
+    return path === undefined ? 0 : Number(this.#texts.get(path));
+  }
+
   /** What is durable now, to be put back later. */
   copy(): () => void {
     const files = new Map([...this.#files].map(([name, file]) => [name, file.copy()]));

@@ -45,6 +45,12 @@ type FaultKind = keyof FaultWeights;
 const CRASH_LOOK_MS = 0.3;
 const CRASH_LOOKS = 300;
 
+/**
+ * A copy is put back only when the replica has started so often since: the others notice an
+ * incarnation that they have seen exceeded, not a copy that is younger (README.md).
+ */
+const NOTICED_STARTS = 2;
+
 export class Nemesis {
   readonly #cluster: Cluster;
   readonly #clock: Clock;
@@ -55,9 +61,11 @@ export class Nemesis {
   /** The one replica that may lose its memory. */
   readonly #victim: number;
   readonly counts: Record<string, number> = {};
+  /** What happened when, for people. */
+  readonly story: string[] = [];
   #isOver = false;
   /** A copy of the victim's disk, to be put back. */
-  #putBack: (() => void) | undefined;
+  #copy: { putBack: () => void; starts: number } | undefined;
 
   constructor(parts: {
     cluster: Cluster;
@@ -82,7 +90,8 @@ export class Nemesis {
     this.#later(this.#random.between(0, forMs * 0.7), () => this.#carryOut("partition"));
     if (this.#options.weights.oldDisk > 0)
       this.#later(this.#random.between(0, forMs * 0.5), () => {
-        this.#putBack = this.#cluster.disks[this.#victim]!.copy();
+        const disk = this.#cluster.disks[this.#victim]!;
+        this.#copy = { putBack: disk.copy(), starts: disk.starts };
       });
     this.#next();
   }
@@ -110,8 +119,13 @@ export class Nemesis {
     return "kill";
   }
 
-  #count(what: string): void {
+  #count(what: string, where: string): void {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
+    this.#tell(`${what} ${where}`);
+  }
+
+  #tell(what: string): void {
+    this.story.push(`${this.#clock.nowMs.toFixed(1)} ms: ${what}`);
   }
 
   #lasts(): number {
@@ -129,11 +143,11 @@ export class Nemesis {
     power: (replica, lastsMs) => this.#crash("power", replica, lastsMs),
     powerAll: () => {
       for (const replica of REPLICAS) this.#crashNow("power", replica, this.#lasts());
-      this.#count("powerAll");
+      this.#count("powerAll", "");
     },
     stop: (replica, lastsMs) => {
-      if (this.#cluster.stop(replica)) this.#count("stop");
-      this.#later(lastsMs + 500, () => this.#restart(replica));
+      const again = () => this.#later(lastsMs, () => this.#restart(replica));
+      if (this.#cluster.stop(replica, again)) this.#count("stop", `replica ${replica}`);
     },
     pause: (replica, lastsMs) => this.#pause(replica, lastsMs),
     partition: (replica, lastsMs) => this.#partition(replica, lastsMs, false),
@@ -141,7 +155,7 @@ export class Nemesis {
     slowLink: (_, lastsMs) => this.#slowLink(lastsMs),
     reset: (replica) => {
       const other = this.#random.pick(this.#nodes);
-      if (this.#cluster.network.reset(replica, other)) this.#count("reset");
+      if (this.#cluster.network.reset(replica, other)) this.#count("reset", `${replica}-${other}`);
     },
     slowDisk: (replica, lastsMs) => this.#disk("slowDisk", replica, lastsMs),
     fullDisk: (replica, lastsMs) => this.#disk("fullDisk", replica, lastsMs),
@@ -167,14 +181,16 @@ export class Nemesis {
   #crashNow(how: "kill" | "power", replica: number, lastsMs: number): void {
     const { unsynced } = this.#cluster.disks[replica]!;
     if (this.#cluster.end(replica, how)) {
-      this.#count(how);
-      if (unsynced > 0) this.#count(`${how} with unsynced writes`);
+      this.#count(how, `replica ${replica}`);
+      if (unsynced > 0) this.#count(`${how} with unsynced writes`, `replica ${replica}`);
     }
     this.#later(lastsMs, () => this.#restart(replica));
   }
 
   #restart(replica: number): void {
-    if (!this.#isOver) this.#cluster.start(replica);
+    if (this.#cluster.isRunning(replica)) return;
+    this.#tell(`start replica ${replica}`);
+    this.#cluster.start(replica);
   }
 
   #pause(replica: number, lastsMs: number): void {
@@ -183,7 +199,7 @@ export class Nemesis {
       : this.#random.pick(this.#clients);
     if (process === undefined || process.paused) return;
     process.paused = true;
-    this.#count("pause");
+    this.#count("pause", `${process.name} for ${lastsMs.toFixed(0)} ms`);
     this.#later(lastsMs, () => this.#clock.resume(process));
   }
 
@@ -202,7 +218,8 @@ export class Nemesis {
       return inbound ? [[other, replica]] : [[replica, other]];
     });
     for (const [from, to] of links) this.#cluster.network.block(from, to);
-    this.#count(isOneWay ? "oneWay" : "partition");
+    const cut = links.map(([from, to]) => `${from}>${to}`).join(" ");
+    this.#count(isOneWay ? "oneWay" : "partition", `${cut} for ${lastsMs.toFixed(0)} ms`);
     this.#later(lastsMs, () => {
       for (const [from, to] of links) this.#cluster.network.unblock(from, to);
     });
@@ -213,7 +230,7 @@ export class Nemesis {
     const to = this.#random.pick(REPLICAS);
     if (from === to) return;
     this.#cluster.network.slow(from, to, this.#random.between(5, 250));
-    this.#count("slowLink");
+    this.#count("slowLink", `${from}>${to}`);
     this.#later(lastsMs, () => this.#cluster.network.slow(from, to, 0));
   }
 
@@ -222,7 +239,7 @@ export class Nemesis {
     if (kind === "slowDisk") disk.slowMs = this.#random.between(5, 150);
     if (kind === "fullDisk") disk.writeError = this.#random.pick(["ENOSPC", "EROFS"]);
     if (kind === "failedSync") disk.failNextSync = true;
-    this.#count(kind);
+    this.#count(kind, `replica ${replica} for ${lastsMs.toFixed(0)} ms`);
     this.#later(lastsMs, () => {
       if (kind === "slowDisk") disk.slowMs = 0;
       if (kind === "fullDisk") disk.writeError = undefined;
@@ -234,7 +251,7 @@ export class Nemesis {
     const process = this.#random.pick(this.#clients);
     const size = this.#random.pick([500, 15_000, 60_000, 3_600_000]);
     process.clockOffsetMs = this.#random.between(-size, size);
-    this.#count("clockJump");
+    this.#count("clockJump", `${process.name} by ${process.clockOffsetMs.toFixed(0)} ms`);
     this.#later(lastsMs, () => {
       process.clockOffsetMs = 0;
     });
@@ -244,15 +261,16 @@ export class Nemesis {
   #forget(kind: "bitFlip" | "lostDisk" | "oldDisk", lastsMs: number): void {
     const disk = this.#cluster.disks[this.#victim]!;
     this.#cluster.end(this.#victim, "power");
-    if (kind === "bitFlip" && disk.flipBit()) this.#count("bitFlip");
+    if (kind === "bitFlip" && disk.flipBit()) this.#count("bitFlip", `replica ${this.#victim}`);
     if (kind === "lostDisk") {
       disk.lose();
-      this.#count("lostDisk");
+      this.#count("lostDisk", `replica ${this.#victim}`);
     }
-    if (kind === "oldDisk" && this.#putBack !== undefined) {
-      this.#putBack();
-      this.#putBack = undefined;
-      this.#count("oldDisk");
+    const isOld = this.#copy !== undefined && disk.starts >= this.#copy.starts + NOTICED_STARTS;
+    if (kind === "oldDisk" && isOld) {
+      this.#copy?.putBack();
+      this.#copy = undefined;
+      this.#count("oldDisk", `replica ${this.#victim}`);
     }
     this.#later(lastsMs, () => this.#restart(this.#victim));
   }

@@ -8,6 +8,8 @@ export interface Options {
   readonly clients: number;
   readonly keys: number;
   readonly tables: number;
+  /** Share of operations that go to tables. */
+  readonly tableShare: number;
   /** Pause of a client between two operations, ms. */
   readonly thinkMs: readonly [number, number];
   /** With faults; then without. Together 30 s. */
@@ -38,14 +40,15 @@ export const DEFAULT_OPTIONS: Options = {
       clockJump: 1,
       bitFlip: 0.1,
       lostDisk: 0.1,
-      oldDisk: 0,
+      oldDisk: 0.2,
     },
     everyMs: [50, 2_000],
     lastsMs: [20, 4_000],
   },
   clients: 5,
   keys: 5,
-  tables: 0,
+  tables: 2,
+  tableShare: 0.5,
   thinkMs: [1, 200],
   safetyMs: 20_000,
   livenessMs: 10_000,

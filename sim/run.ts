@@ -17,12 +17,15 @@ import { statesOf } from "./replica-states.ts";
 import { Random } from "./seed.ts";
 import { type Actor, sleep } from "./workload/clients.ts";
 import { actOnKey, putKey, readKey } from "./workload/keys.ts";
+import { actOnTable, changeTable, readRows } from "./workload/tables.ts";
 
 export interface Outcome {
   readonly seed: number;
   readonly history: readonly Line[];
   readonly violations: readonly Violation[];
   readonly faults: Readonly<Record<string, number>>;
+  /** What happened when, for people. */
+  readonly story: readonly string[];
   readonly operations: number;
   /** Tasks the clock ran: how much happened inside. */
   readonly tasks: number;
@@ -66,6 +69,7 @@ class Run {
   readonly #nemesis: Nemesis;
   readonly #actors: readonly Actor[];
   readonly #keys: readonly string[];
+  readonly #tables: readonly string[];
   readonly #lines: Line[] = [];
   readonly #violations: Violation[] = [];
   #finished = 0;
@@ -77,6 +81,7 @@ class Run {
     this.#cluster = new Cluster(clock, seed, options.cluster);
     this.#actors = Array.from({ length: options.clients }, (_, index) => this.#actor(index));
     this.#keys = Array.from({ length: options.keys }, (_, i) => `key-${i}`);
+    this.#tables = Array.from({ length: options.tables }, (_, i) => `table-${i}`);
     const clients = this.#actors.map((actor) => actor.process);
     const random = new Random(seed, "faults");
     this.#nemesis = new Nemesis({
@@ -93,21 +98,38 @@ class Run {
     const { process, kv } = this.#cluster.client(index, index % 4 === 3 ? 1 : 0);
     const random = new Random(this.#seed, `client ${index}`);
     const record = (line: Line) => this.#lines.push(line);
-    return { index, process, kv, clock: this.#clock, random, record, begun: 0 };
+    const memory = {
+      begun: 0,
+      newest: new Map(),
+      marks: new Map(),
+      underWay: new Set<() => void>(),
+    };
+    return { index, process, kv, clock: this.#clock, random, record, ...memory };
   }
 
-  /** A replica that ends itself: because of its disk that is a fault, because of a rule a finding. */
+  /** A replica that ends itself: because of its disk that is a fault, for any other reason a finding. */
   #stopped(replica: number, error: Error): void {
     if (error instanceof ProtocolViolation)
       this.#report("rules", `replica ${replica}: ${error.message}`);
+    else if (!isDiskError(error)) this.#report("failures", `replica ${replica}: ${error.stack}`);
     this.#nemesis.stopped(replica);
   }
 
   #failed(process: Process, error: unknown): void {
-    if (error instanceof Error && error.message.startsWith("EIO")) return;
-    if (error instanceof ProtocolViolation) return;
+    if (error instanceof ProtocolViolation || isDiskError(error)) return;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#report("failures", `${process.name}: ${text}`);
+  }
+
+  /** Where the run stands, for people: in the text of a violation of liveness. */
+  #why(): string {
+    const waiting = this.#lines.filter(
+      (line) => line.type === "op" && line.error !== undefined && line.end > this.#options.safetyMs,
+    );
+    return JSON.stringify({
+      errors: [...new Set(this.#cluster.errors)],
+      failed: waiting.slice(0, 5),
+    });
   }
 
   #report(checker: string, message: string): void {
@@ -125,13 +147,14 @@ class Run {
     this.#nemesis.end();
     this.#clock.runUntil(safetyMs + SETTLE_MS);
     this.#checkLiveness(safetyMs + livenessMs);
-    this.#lines.push(...statesOf(this.#cluster, this.#keys));
+    this.#lines.push(...statesOf(this.#cluster, [...this.#keys, ...this.#tables]));
     this.#violations.push(...checkHistory(this.#lines));
     return {
       seed: this.#seed,
       history: this.#lines,
       violations: this.#violations,
       faults: this.#nemesis.counts,
+      story: this.#nemesis.story,
       operations: this.#lines.filter(isOperation).length,
       tasks: this.#clock.tasks,
     };
@@ -141,7 +164,8 @@ class Run {
     const [low, high] = this.#options.thinkMs;
     while (this.#clock.nowMs < untilMs) {
       await sleep(actor.random.between(low, high));
-      await actOnKey(actor, this.#keys);
+      if (actor.random.chance(this.#options.tableShare)) await actOnTable(actor, this.#tables);
+      else await actOnKey(actor, this.#keys);
     }
     this.#finished += 1;
   }
@@ -160,8 +184,15 @@ class Run {
     }
     const isDone = () => done === this.#actors.length && this.#finished === this.#actors.length;
     this.#clock.runUntil(endMs, isDone);
-    if (failed > 0) this.#report("liveness", `${failed} operations failed after the faults ended`);
-    if (!isDone()) this.#report("liveness", "clients still wait long after the faults ended");
+    if (failed > 0)
+      this.#report(
+        "liveness",
+        `${failed} operations failed after the faults ended: ${this.#why()}`,
+      );
+    if (!isDone()) {
+      for (const actor of this.#actors) for (const giveUp of actor.underWay) giveUp();
+      this.#report("liveness", `clients still wait long after the faults ended: ${this.#why()}`);
+    }
     this.#clock.runUntil(endMs);
   }
 
@@ -171,6 +202,14 @@ class Run {
       if (!(await putKey(actor, key, undefined, LIVENESS_TIMEOUT_MS))) failures += 1;
       if (!(await readKey(actor, key, LIVENESS_TIMEOUT_MS))) failures += 1;
     }
+    for (const table of this.#tables) {
+      if (!(await changeTable(actor, table, LIVENESS_TIMEOUT_MS))) failures += 1;
+      if (!(await readRows(actor, table, LIVENESS_TIMEOUT_MS))) failures += 1;
+    }
     return failures;
   }
+}
+
+function isDiskError(error: unknown): boolean {
+  return error instanceof Error && /^(?:EIO|ENOSPC|EROFS): simulated/.test(error.message);
 }

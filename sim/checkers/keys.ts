@@ -12,28 +12,19 @@
  * or nobody saw it; it may take effect any time after it began.
  */
 import type { KeyRead, KeyWrite, Line } from "../history.ts";
+import { byKey } from "./by-key.ts";
+import { behindTheirTime, type Placed } from "./real-time.ts";
 import type { Violation } from "./violation.ts";
 
 type KeyOperation = KeyWrite | KeyRead;
 
 export function checkKeys(lines: readonly Line[]): Violation[] {
-  const byKey = new Map<string, KeyOperation[]>();
-  for (const line of lines) {
-    if (line.type !== "op") continue;
-    if (line.op !== "put" && line.op !== "delete" && line.op !== "get") continue;
-    const operations = byKey.get(line.key);
-    if (operations === undefined) byKey.set(line.key, [line]);
-    else operations.push(line);
-  }
-  return [...byKey].flatMap(([key, operations]) => new KeyChecker(key, operations).check());
+  const operations = lines.filter(isKeyOperation);
+  return [...byKey(operations)].flatMap(([key, own]) => new KeyChecker(key, own).check());
 }
 
-/** An operation with its place in the order of versions. */
-interface Placed {
-  readonly operation: KeyOperation;
-  readonly version: number;
-  /** It made the version; otherwise it saw it. */
-  readonly isWriter: boolean;
+function isKeyOperation(line: Line): line is KeyOperation {
+  return line.type === "op" && (line.op === "put" || line.op === "delete" || line.op === "get");
 }
 
 class KeyChecker {
@@ -132,29 +123,15 @@ class KeyChecker {
     }
   }
 
-  /** What ended before an operation began lies below it in the order of versions. */
   #checkRealTime(): void {
-    const placed = this.#placed();
-    const byStart = [...placed].sort((a, b) => a.operation.start - b.operation.start);
-    const ended = placed
-      .filter(({ operation }) => operation.outcome === "ok")
-      .sort((a, b) => a.operation.end - b.operation.end);
-    let newest: Placed | undefined;
-    let next = 0;
-    for (const one of byStart) {
-      for (; next < ended.length && ended[next]!.operation.end < one.operation.start; next++)
-        if (newest === undefined || ended[next]!.version > newest.version) newest = ended[next]!;
-      if (newest === undefined) continue;
-      const isBehind = one.isWriter ? one.version <= newest.version : one.version < newest.version;
-      if (isBehind)
-        this.#report(
-          `${show(one.operation)} came after ${show(newest.operation)} and took place before it`,
-        );
-    }
+    for (const { late, missed } of behindTheirTime(this.#placed()))
+      this.#report(
+        `${show(late.operation)} came after ${show(missed.operation)} and took place before it`,
+      );
   }
 
-  #placed(): Placed[] {
-    const placed: Placed[] = [];
+  #placed(): Placed<KeyOperation>[] {
+    const placed: Placed<KeyOperation>[] = [];
     for (const [version, operation] of this.#writerOf)
       placed.push({ operation, version, isWriter: true });
     for (const operation of this.#operations) {

@@ -1,13 +1,11 @@
 /** Replica convergence: what serves at the end knows and holds the same, digest by digest. */
 import type { Line, ReplicaState } from "../history.ts";
+import { byKey } from "./by-key.ts";
 import type { Violation } from "./violation.ts";
 
 export function checkReplicas(lines: readonly Line[]): Violation[] {
-  const byKey = new Map<string, ReplicaState[]>();
-  for (const line of lines) {
-    if (line.type === "replica") byKey.set(line.key, [...(byKey.get(line.key) ?? []), line]);
-  }
-  return [...byKey].flatMap(([key, states]) => checkOne(key, states));
+  const states = lines.filter((line) => line.type === "replica");
+  return [...byKey(states)].flatMap(([key, own]) => checkOne(key, own));
 }
 
 function checkOne(key: string, states: readonly ReplicaState[]): Violation[] {

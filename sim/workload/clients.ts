@@ -15,6 +15,11 @@ export interface Actor {
   readonly record: (operation: Operation) => void;
   /** Operations begun, for values and ids that never repeat. */
   begun: number;
+  /** Of tables: the newest version seen, and where the mark was last heard to stand. */
+  readonly newest: Map<string, number>;
+  readonly marks: Map<string, number>;
+  /** For each operation under way, what records it as one of unknown outcome when the run is over. */
+  readonly underWay: Set<() => void>;
 }
 
 /** An operation id as newOperationId makes it, from the simulated clock and a counter. */
@@ -57,6 +62,8 @@ export async function perform<T>(
       end: round(clock.nowMs),
       ...rest,
     } as unknown as Operation);
+  const giveUp = () => line({ outcome: "unknown", error: "UNFINISHED" });
+  actor.underWay.add(giveUp);
   try {
     const reply = await call();
     line({ outcome: "ok", ...heard(reply) });
@@ -64,6 +71,8 @@ export async function perform<T>(
   } catch (error) {
     line({ outcome: "unknown", error: RpcError.from(error).code });
     return false;
+  } finally {
+    actor.underWay.delete(giveUp);
   }
 }
 

@@ -1,0 +1,137 @@
+/**
+ * Operations on tables. Rows "u..." are written and deleted, "i..." only inserted if absent, "n/..."
+ * appended; one mark a table is raised step by step. Values and append ids never repeat.
+ */
+import { Level, type RowOperation as Wire } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { NO_BYTES } from "../../services/svrkit/codec.ts";
+import type { RowOperation, SeenRow } from "../history.ts";
+import { type Actor, hex, operationIdOf, perform, text } from "./clients.ts";
+import { keyNamed } from "./keys.ts";
+
+const TIMEOUT_MS = 4_000;
+const UPSERT_ROWS = 6;
+const INSERT_ROWS = 40;
+const MARK = "m";
+const APPEND_PREFIX = "n/";
+
+/** One random operation on a random table. */
+export async function actOnTable(actor: Actor, tables: readonly string[]): Promise<void> {
+  const table = actor.random.pick(tables);
+  const roll = actor.random.next();
+  if (roll < 0.2) await readRows(actor, table);
+  else if (roll < 0.4) await readChanges(actor, table);
+  else await changeTable(actor, table);
+}
+
+export function readRows(actor: Actor, table: string, timeoutMs = TIMEOUT_MS): Promise<boolean> {
+  const page = { first: NO_BYTES, end: NO_BYTES, limit: 1_000, reverse: false };
+  return perform(
+    actor,
+    { op: "rows", key: table, id: "" },
+    () => actor.kv.scanRows({ key: keyNamed(table), ...page, level: Level.STRONG }, { timeoutMs }),
+    ({ version, lastNumber, rows }) => ({ version, lastNumber, rows: rows.map(seenRow) }),
+  );
+}
+
+function readChanges(actor: Actor, table: string): Promise<boolean> {
+  const after = actor.random.index((actor.newest.get(table) ?? 0) + 1);
+  const request = { key: keyNamed(table), afterVersion: after, limit: 1_000, level: Level.STRONG };
+  return perform(
+    actor,
+    { op: "changes", key: table, id: "", after },
+    () => actor.kv.scanChanges(request, { timeoutMs: TIMEOUT_MS }),
+    ({ version, throughVersion, rows }) => {
+      actor.newest.set(table, version);
+      return { version, through: throughVersion, rows: rows.map(seenRow) };
+    },
+  );
+}
+
+function seenRow(row: {
+  row: Uint8Array;
+  value: Uint8Array;
+  deleted: boolean;
+  version: number;
+}): SeenRow {
+  const name = text(row.row);
+  const number = name.startsWith(APPEND_PREFIX)
+    ? `${APPEND_PREFIX}${Buffer.from(row.row).readUIntBE(APPEND_PREFIX.length + 2, 6)}`
+    : name;
+  return [number, row.deleted ? null : text(row.value), row.version];
+}
+
+/** A change of up to three rows, every third time with a step of the mark. */
+export function changeTable(actor: Actor, table: string, timeoutMs = TIMEOUT_MS): Promise<boolean> {
+  const { random } = actor;
+  const operations = Array.from({ length: 1 + random.index(3) }, () => rowOperation(actor));
+  const mark = random.chance(0.3) ? nextStep(actor, table) : undefined;
+  // What can only happen once by itself may go without an operation id.
+  const isSafe =
+    mark === undefined && operations.every((o) => o.do === "insert" || o.do === "append");
+  actor.begun += 1;
+  const operationId = isSafe && random.chance(0.3) ? NO_BYTES : operationIdOf(actor);
+  const guards = mark === undefined ? [] : [markGuard(mark)];
+  const change = { guards, operations: operations.map(wireOperation) };
+  return perform(
+    actor,
+    { op: "change", key: table, id: hex(operationId), operations, ...(mark && { mark }) },
+    () => actor.kv.change({ key: keyNamed(table), change }, { operationId, timeoutMs }),
+    ({ applied, version, alone, results, failedGuard }) => {
+      if (mark !== undefined) actor.marks.set(table, failedGuard?.actual ?? mark.to);
+      const seen = results.map((r) => ({
+        existed: r.existed,
+        value: text(r.value),
+        number: r.number,
+      }));
+      return {
+        applied,
+        version,
+        alone,
+        results: seen,
+        ...(failedGuard && { actual: failedGuard.actual }),
+      };
+    },
+  );
+}
+
+function nextStep(actor: Actor, table: string) {
+  const from = actor.marks.get(table) ?? 0;
+  return { name: MARK, from, to: from + 1 + actor.random.index(3) };
+}
+
+function markGuard({ name, from, to }: { name: string; from: number; to: number }) {
+  const value = { name: Buffer.from(name), from, to, allowSkip: false };
+  return { guard: { case: "mark" as const, value } };
+}
+
+function rowOperation(actor: Actor): RowOperation {
+  const { random } = actor;
+  actor.begun += 1;
+  const value = `${actor.index}.${actor.begun}`;
+  const roll = random.next();
+  if (roll < 0.3) return { do: "upsert", row: `u${random.index(UPSERT_ROWS)}`, value };
+  if (roll < 0.4) return { do: "delete", row: `u${random.index(UPSERT_ROWS)}` };
+  if (roll < 0.7) return { do: "insert", row: `i${random.index(INSERT_ROWS)}`, value };
+  return { do: "append", id: `a${value}`, value };
+}
+
+function wireOperation(operation: RowOperation): Wire {
+  const bytes = (s: string) => Buffer.from(s);
+  switch (operation.do) {
+    case "upsert": {
+      const value = { row: bytes(operation.row), value: bytes(operation.value) };
+      return { operation: { case: "upsert", value } };
+    }
+    case "insert": {
+      const value = { row: bytes(operation.row), value: bytes(operation.value) };
+      return { operation: { case: "insertIfAbsent", value } };
+    }
+    case "delete":
+      return { operation: { case: "delete", value: bytes(operation.row) } };
+    case "append": {
+      const { id, value } = operation;
+      const append = { id: bytes(id), prefix: bytes(APPEND_PREFIX), value: bytes(value) };
+      return { operation: { case: "append", value: append } };
+    }
+  }
+}
