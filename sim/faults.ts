@@ -7,7 +7,7 @@ import { type Cluster, REPLICAS } from "./cluster.ts";
 import type { Random } from "./seed.ts";
 
 /** Weight of each kind of fault when the next one is drawn; 0: never. */
-interface FaultWeights {
+export interface FaultWeights {
   /** kill -9: the page cache survives. */
   readonly kill: number;
   /** Power of one host, and of all three. */

@@ -1,45 +1,101 @@
-/** `node sim/main.ts --seeds n --seed first`: runs seeds, prints what happened and what broke. */
-
+/**
+ * The simulation by hand:
+ *
+ *   node sim/main.ts --seeds 200            seeds 1 to 200, on all cores
+ *   node sim/main.ts --seed 17              one seed, with its story
+ *   node sim/main.ts --seed 17 --history f  and its history, one operation a line
+ *   node sim/main.ts --bugs                 looks for seeds that catch the planted bugs
+ */
 import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { formatHistory } from "./history.ts";
-import { DEFAULT_OPTIONS } from "./options.ts";
-import { run } from "./run.ts";
+import { Worker } from "node:worker_threads";
+import { BUGS } from "../services/kvsvr/protocol/planted.ts";
+import { BUG_SEEDS_FILE, findSeed, SEARCH_SEEDS } from "./bugs.ts";
+import { emptySummary, merge, type Summary, tellSeed } from "./campaign.ts";
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: "string", default: "1" },
-    seed: { type: "string", default: "1" },
+    seeds: { type: "string" },
+    seed: { type: "string" },
     history: { type: "string" },
+    bugs: { type: "boolean", default: false },
   },
 });
-const first = Number(values.seed);
-const started = performance.now();
-const totals: Record<string, number> = {};
-let operations = 0;
-let tasks = 0;
-let broken = 0;
-for (let seed = first; seed < first + Number(values.seeds); seed++) {
-  const outcome = await run(seed, DEFAULT_OPTIONS);
-  operations += outcome.operations;
-  tasks += outcome.tasks;
-  for (const [kind, count] of Object.entries(outcome.faults))
-    totals[kind] = (totals[kind] ?? 0) + count;
-  if (values.history) writeFileSync(values.history, formatHistory(outcome.history));
-  if (outcome.violations.length > 0) {
-    broken++;
-    console.log(`seed ${seed}: ${outcome.violations.length} violations`);
-    for (const v of outcome.violations.slice(0, 4))
-      console.log("   ", v.checker, v.key, v.message.slice(0, 300));
-  }
+
+if (values.bugs) await searchBugs();
+else if (values.seeds === undefined) await tell(Number(values.seed ?? 1));
+else await runCampaign(Number(values.seed ?? 1), Number(values.seeds));
+
+async function tell(seed: number): Promise<void> {
+  const { lines, history } = await tellSeed(seed);
+  for (const line of lines) console.log(line);
+  if (values.history !== undefined) writeFileSync(values.history, history);
+  const isBroken = lines.some((line) => line.startsWith("BROKEN"));
+  console.log(`seed ${seed}: ${isBroken ? "broken" : "no promise broken"}`);
+  if (isBroken) process.exitCode = 1;
 }
-const seconds = (performance.now() - started) / 1000;
-console.log({
-  seeds: values.seeds,
-  broken,
-  operations,
-  tasks,
-  seconds,
-  opsPerS: Math.round(operations / seconds),
-  ...totals,
-});
+
+async function runCampaign(first: number, seeds: number): Promise<void> {
+  const startedMs = performance.now();
+  const summary = emptySummary();
+  const step = Math.min(seeds, availableParallelism());
+  const shares = Array.from({ length: step }, (_, i) => {
+    return share({ first: first + i, end: first + seeds, step }, summary);
+  });
+  await Promise.all(shares);
+  print(summary, (performance.now() - startedMs) / 1_000);
+}
+
+function share(
+  seeds: { first: number; end: number; step: number },
+  summary: Summary,
+): Promise<void> {
+  const worker = new Worker(new URL("./seeds-worker.ts", import.meta.url), { workerData: seeds });
+  return new Promise((resolve, reject) => {
+    worker.on("message", (part: Summary) => {
+      merge(summary, part);
+      for (const { seed, violations } of part.broken) printBroken(seed, violations);
+    });
+    worker.on("error", reject);
+    worker.on("exit", () => resolve());
+  });
+}
+
+function printBroken(seed: number, violations: readonly string[]): void {
+  console.log(`seed ${seed} broke a promise; replay it with: make sim SEED=${seed}`);
+  for (const violation of violations.slice(0, 3)) console.log(`  ${violation.slice(0, 300)}`);
+}
+
+function print(summary: Summary, seconds: number): void {
+  const { seeds, operations, faults, broken } = summary;
+  const rate = Math.round(operations / seconds);
+  const speed = Math.round((seeds * 30) / seconds);
+  console.log(
+    `faults: ${Object.keys(faults)
+      .sort()
+      .map((kind) => `${kind} ${faults[kind]}`)
+      .join(", ")}`,
+  );
+  console.log(
+    `${seeds} seeds, ${broken.length} broken; ${operations} operations, ${rate}/s; ${seconds.toFixed(1)} s, ${speed} x real time`,
+  );
+  if (broken.length > 0) process.exitCode = 1;
+}
+
+async function searchBugs(): Promise<void> {
+  const found: Record<string, number> = {};
+  for (const bug of BUGS) {
+    const caught = await findSeed(bug, 1, SEARCH_SEEDS);
+    if (caught === undefined) {
+      console.log(`${bug}: not caught within ${SEARCH_SEEDS} seeds`);
+      process.exitCode = 1;
+      continue;
+    }
+    found[bug] = caught.seed;
+    console.log(
+      `${bug}: seed ${caught.seed}, by ${caught.checkers.join(", ")}: ${caught.message.slice(0, 200)}`,
+    );
+  }
+  writeFileSync(BUG_SEEDS_FILE, `${JSON.stringify(found, null, 2)}\n`);
+}

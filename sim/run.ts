@@ -95,7 +95,7 @@ class Run {
   }
 
   #actor(index: number): Actor {
-    const { process, kv } = this.#cluster.client(index, index % 4 === 3 ? 1 : 0);
+    const { process, kv } = this.#cluster.client(index, index % 3);
     const random = new Random(this.#seed, `client ${index}`);
     const record = (line: Line) => this.#lines.push(line);
     const memory = {

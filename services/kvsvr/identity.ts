@@ -11,6 +11,7 @@ import { z } from "zod";
 import { raiseIncarnation } from "../svrkit/ids.ts";
 import { randomBytes } from "../svrkit/random.ts";
 import type { TextFiles } from "../svrkit/text-files.ts";
+import { planted } from "./protocol/planted.ts";
 
 /** A file that permits an empty directory to become a replica's disk, once. */
 export const BOOTSTRAP_FILE = "bootstrap";
@@ -32,14 +33,14 @@ export type Introduction = { verdict: "welcome" } | { verdict: "refused"; reason
 
 /** What to make of a replica that introduces itself, given what is remembered of it. */
 export function judgeIntroduction(remembered: Met | undefined, claimed: Met): Introduction {
-  if (remembered === undefined) return { verdict: "welcome" };
+  if (remembered === undefined || planted("vote-after-disk-loss")) return { verdict: "welcome" };
   if (remembered.diskId !== claimed.diskId) {
     return {
       verdict: "refused",
       reason: "its disk is not the one this group knows: it has lost its memory",
     };
   }
-  if (claimed.incarnation < remembered.incarnation) {
+  if (claimed.incarnation < remembered.incarnation && !planted("incarnation-not-checked")) {
     return { verdict: "refused", reason: "its disk is an older copy of the one this group knows" };
   }
   return { verdict: "welcome" };
@@ -67,7 +68,7 @@ export class Identity {
     const isPermitted = files.read(permit) !== undefined;
     let diskId = files.read(path)?.trim();
     if (diskId === undefined) {
-      if (!isPermitted) return undefined;
+      if (!isPermitted && !planted("vote-after-disk-loss")) return undefined;
       diskId = randomBytes(16).toString("hex");
       files.replace(path, diskId);
     }

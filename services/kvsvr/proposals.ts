@@ -19,6 +19,7 @@ import { DUEL_PAUSE_MS, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } 
 import { compareBallots, isSameOwner, NO_BALLOT } from "./protocol/ballot.ts";
 import type { Composed } from "./protocol/compose.ts";
 import { type Decision, sealDecision } from "./protocol/decision.ts";
+import { planted } from "./protocol/planted.ts";
 import { chooseWay, valueToFinish } from "./protocol/proposer.ts";
 import type { Known } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
@@ -194,7 +195,12 @@ export class Proposals {
         await this.#repair.fetch(entry);
         continue;
       }
-      const composed = packing.compose(entry, writes);
+      const composed = packing.compose(
+        entry,
+        planted("ids-dropped-at-takeover")
+          ? writes.map((write) => ({ ...write, operationId: NO_BYTES }))
+          : writes,
+      );
       if (composed.body === undefined) {
         if (await this.#confirm(entry, composed, deadlineMs)) return composed.outcomes;
         continue;

@@ -10,6 +10,7 @@ import { type Hedged, Hedges } from "./hedges.ts";
 import { HEDGE_MS, PENDING_WAIT_MS } from "./limits.ts";
 import type { Peers } from "./peers.ts";
 import type { Proposals } from "./proposals.ts";
+import { planted } from "./protocol/planted.ts";
 import { judgeRead, type VersionView, viewOf, viewOfReply } from "./protocol/read.ts";
 import { isCurrent } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
@@ -25,6 +26,8 @@ export class Reads {
   readonly #repair: Repair;
   readonly #proposals: Proposals;
   readonly #hedges = new Hedges();
+  /** Only for a planted bug: who waits for the query under way. */
+  readonly #joined = new Map<Entry, ((answers: readonly Version[] | RpcError) => void)[]>();
 
   constructor(replica: Replica, repair: Repair, proposals: Proposals) {
     this.#replica = replica;
@@ -38,6 +41,10 @@ export class Reads {
    * Usually one answer says so, on callbacks alone; else `#newest` goes on.
    */
   newest(entry: Entry, deadlineMs: number, done: (error: RpcError | undefined) => void): void {
+    if (planted("read-without-query") && isCurrent(entry.register)) {
+      done(undefined);
+      return;
+    }
     entry.pins += 1;
     const settle = (error: RpcError | undefined) => {
       entry.pins -= 1;
@@ -94,6 +101,15 @@ export class Reads {
 
   #ask(entry: Entry, both: boolean, done: (answers: readonly Version[] | RpcError) => void): void {
     queries.value += 1;
+    if (planted("joined-query") && this.#joined.get(entry)?.push(done) !== undefined) return;
+    if (planted("joined-query")) {
+      this.#joined.set(entry, [done]);
+      done = (answers) => {
+        const waiting = this.#joined.get(entry) ?? [];
+        this.#joined.delete(entry);
+        for (const tell of waiting) tell(answers);
+      };
+    }
     new VersionRound({ peers: this.#replica.peers, entry, both, hedges: this.#hedges }, done);
   }
 

@@ -32,6 +32,7 @@ import { Outbox } from "./pipeline/outbox.ts";
 import { ProtocolViolation } from "./protocol/assert.ts";
 import { NO_BALLOT } from "./protocol/ballot.ts";
 import { openDecision } from "./protocol/decision.ts";
+import { planted } from "./protocol/planted.ts";
 import {
   type Accepted,
   type Input,
@@ -225,6 +226,7 @@ export class Replica {
       entry,
       request.aboveVersion,
     )) {
+      if (deleted && planted("deletion-not-repaired")) continue;
       const last = rows.at(-1)?.version ?? version;
       if (bytes > limit && version !== last) return { rows, throughVersion: last };
       rows.push({ row, value, deleted, version });

@@ -10,6 +10,7 @@ import { counter } from "../svrkit/monitors/registry.ts";
 import type { Hedged, Hedges } from "./hedges.ts";
 import { HEDGE_MS, HEDGE_MS_MAX } from "./limits.ts";
 import { REPLICAS } from "./protocol/ballot.ts";
+import { planted } from "./protocol/planted.ts";
 import { type Answer, judge, readAnswer, type Verdict } from "./protocol/proposer.ts";
 import type { Input, Step } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
@@ -77,7 +78,9 @@ export class Round implements Waiter, Asker<VoteReply>, Hedged {
    */
   start(input: Input, hedged: boolean): void {
     const { replica, hedges, hedgeMs } = this.#rounds;
-    const { vote } = replica.take(this.#entry, input);
+    const { vote } = planted("own-vote-not-taken")
+      ? { vote: { granted: true, accepted: undefined } }
+      : replica.take(this.#entry, input);
     if (vote?.granted !== true) {
       const { known, promised } = this.#entry.register;
       const { version, digest, owner } = known;

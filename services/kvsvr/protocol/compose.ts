@@ -21,6 +21,7 @@ import {
   type Operation,
   packOperations,
 } from "./operations.ts";
+import { planted } from "./planted.ts";
 import type { Register } from "./register.ts";
 import { ChangePacker, type TableView } from "./table.ts";
 
@@ -42,7 +43,10 @@ export interface KeyWrite {
 }
 
 export function composeKey(register: Register, write: KeyWrite): Composed<WriteReply> {
-  const { held, heldVersion } = register;
+  const { held } = register;
+  const isForgotten =
+    planted("tombstone-forgotten") && held.model === "key" && held.decision.key.deleted;
+  const heldVersion = isForgotten ? 0 : register.heldVersion;
   if (held.model === "table")
     return { body: undefined, outcomes: [{ outcome: "wrongModel", model: "table" }] };
   const operations =

@@ -13,6 +13,7 @@ import type {
 } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { compareBallots, isSameOwner, NO_BALLOT, nextBallot, proposerOf } from "./ballot.ts";
 import { type Decision, openDecision } from "./decision.ts";
+import { planted } from "./planted.ts";
 import { type Accepted, isCurrent, type Register } from "./register.ts";
 
 export type Way =
@@ -23,7 +24,13 @@ export function chooseWay(register: Register, self: Owner, seen: Ballot): Way {
   if (!isCurrent(register)) return { way: "fetch" };
   const untouched =
     register.accepted === undefined && compareBallots(register.promised, NO_BALLOT) === 0;
-  if (untouched && register.known.version > 0 && isSameOwner(register.known.owner, self)) {
+  const { owner } = register.known;
+  const isOwner =
+    isSameOwner(owner, self) ||
+    (planted("ballot-zero-after-restart") &&
+      owner.incarnation > 0 &&
+      owner.replica === self.replica);
+  if (untouched && register.known.version > 0 && isOwner) {
     return { way: "fast", ballot: { round: 0, proposer: proposerOf(self) } };
   }
   const highest = compareBallots(register.promised, seen) > 0 ? register.promised : seen;
@@ -54,6 +61,8 @@ export function readAnswer(reply: VoteReply): Answer {
     }
     case "refused": {
       const r = reply.vote.value;
+      if (r.barred !== "" && planted("barred-vote-counts"))
+        return { answer: "granted", accepted: undefined };
       if (r.barred !== "") return { answer: "none", reason: r.barred };
       return {
         answer: "refused",
@@ -96,12 +105,13 @@ export function judge(answers: readonly (Answer | undefined)[]): Verdict {
       reason = answer.reason;
     }
   }
-  if (granted >= 2) return { verdict: "majority" };
+  if (granted >= (planted("ack-at-one") ? 1 : 2)) return { verdict: "majority" };
   return silent >= 2 ? { verdict: "noQuorum", reason } : { verdict: "wait" };
 }
 
 /** The value that a prepared proposer must propose: the one accepted at the highest ballot, if any. */
 export function valueToFinish(answers: readonly (Answer | undefined)[]): Decision | undefined {
+  if (planted("found-value-ignored")) return undefined;
   let best: Accepted | undefined;
   for (const answer of answers) {
     if (answer?.answer !== "granted" || answer.accepted === undefined) continue;

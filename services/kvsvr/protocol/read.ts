@@ -6,6 +6,7 @@
  * neither has accepted version n + 1, nothing above n was decided before they answered.
  */
 import type { QueryVersionReply } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { planted } from "./planted.ts";
 import { isCurrent, type Register } from "./register.ts";
 
 /** What one replica durably knows of a key. */
@@ -49,7 +50,8 @@ export function judgeRead(own: VersionView, others: readonly VersionView[]): Rea
     (view) => view.version === version && view.pending !== undefined,
   ).length;
   // A single vote among three answers is no majority: version + 1 is not decided.
-  if (pending > 0 && !(all.length === 3 && pending === 1)) return { verdict: "pending", version };
+  if (pending > 0 && !planted("pending-ignored") && !(all.length === 3 && pending === 1))
+    return { verdict: "pending", version };
   if (own.version === version && own.holds) return { verdict: "local" };
   return { verdict: "fetch", version };
 }

@@ -27,6 +27,7 @@ import { assertRule } from "./assert.ts";
 import { compareBallots, NO_BALLOT, NO_OWNER, proposerOf } from "./ballot.ts";
 import { type Decision, openDecision } from "./decision.ts";
 import { mergeOperations, NO_OPERATIONS } from "./operations.ts";
+import { planted } from "./planted.ts";
 
 export interface Known {
   readonly version: number;
@@ -125,7 +126,8 @@ function stepPrepare(register: Register, input: Prepare): Step {
   const base = proveBase(register, { version: input.version - 1, digest: input.baseDigest });
   if (compareBallots(input.ballot, base.register.promised) < 0)
     return { ...refuse(base.register), ...base };
-  const promised = { ...base.register, promised: input.ballot };
+  const ballot = planted("lost-promise") ? base.register.promised : input.ballot;
+  const promised = { ...base.register, promised: ballot };
   return {
     register: promised,
     log: true,
@@ -139,7 +141,8 @@ function stepAccept(register: Register, input: Accept): Step {
   if (decision.version <= register.known.version) return stepAcceptDecided(register, decision);
   const base = proveBase(register, { version: decision.version - 1, digest: input.baseDigest });
   const at = base.register;
-  if (compareBallots(ballot, at.promised) < 0) return { ...refuse(at), ...base };
+  if (compareBallots(ballot, at.promised) < 0 && !planted("vote-below-promise"))
+    return { ...refuse(at), ...base };
   checkBallotZero(at, input);
   const before = at.accepted;
   if (before !== undefined && compareBallots(before.ballot, ballot) === 0) {
@@ -152,8 +155,9 @@ function stepAccept(register: Register, input: Accept): Step {
       }),
     );
   }
+  const accepted = planted("vote-without-data") ? before : { ballot, decision };
   return {
-    register: { ...at, promised: ballot, accepted: { ballot, decision } },
+    register: { ...at, promised: ballot, accepted },
     log: true,
     vote: { granted: true, accepted: undefined },
     rows: base.rows,
@@ -300,7 +304,8 @@ function applyLoose(
     if (next.version === heldVersion + 1) {
       if (next.model !== "table") break;
       const { delta } = next;
-      if (delta.baseDigest !== heldDigest || !isProved(register.known, loose, added)) break;
+      const follows = delta.baseDigest === heldDigest && isProved(register.known, loose, added);
+      if (!follows && !planted("base-digest-unchecked")) break;
       for (const row of delta.rows) rows.push(stamp(row, next.version));
       const before = held.model === "table" ? held.operations : NO_OPERATIONS;
       const operations = mergeOperations(before, delta.operations ?? NO_OPERATIONS);

@@ -19,6 +19,7 @@ import { RpcError } from "../../svrkit/errors.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { rest } from "../../svrkit/rest.ts";
+import { planted } from "../protocol/planted.ts";
 import type { Files, LogFile } from "./files.ts";
 
 const MAGIC = 0x564b4354; // "TCKV"
@@ -110,8 +111,9 @@ export class Log {
     const file = await options.files.open(segmentPath(options.dir, last));
     const bytes = await file.readAll();
     const end = bytes.length < HEADER_BYTES ? 0 : replaySegment(bytes, last, options.replay);
-    const offset = end === 0 ? await startSegment(options, file, last) : end;
-    if (end !== 0) {
+    const behind = planted("torn-end-kept") ? bytes.length : end;
+    const offset = end === 0 ? await startSegment(options, file, last) : behind;
+    if (end !== 0 && !planted("log-not-synced-at-start") && !planted("torn-end-kept")) {
       if (end < bytes.length) await file.truncate(end);
       // What a killed process wrote may be in the page cache only; from here on it counts as durable.
       await file.sync();
@@ -154,7 +156,7 @@ export class Log {
 
   /** Tells the waiter when the record of that number, and all before it, are on the disk. */
   wait(sequence: number, waiter: Waiter): void {
-    if (sequence <= this.#durable) waiter.durable();
+    if (sequence <= this.#durable || planted("answer-before-sync")) waiter.durable();
     else if (this.#refusing !== undefined) waiter.refused(refused(this.#refusing));
     else this.#waiters.push({ sequence, waiter });
   }
@@ -360,7 +362,8 @@ function groupEnd(bytes: Buffer, at: number): number | undefined {
   if (GROUP_MAGIC.compare(bytes, at, at + GROUP_MAGIC.length) !== 0) return undefined;
   const end = at + GROUP_HEAD_BYTES + bytes.readUInt32LE(at + 4);
   if (end > bytes.length) return undefined;
-  return crc32(bytes.subarray(at + CRC_FROM, end)) === bytes.readUInt32LE(at + 8) ? end : undefined;
+  const isWhole = crc32(bytes.subarray(at + CRC_FROM, end)) === bytes.readUInt32LE(at + 8);
+  return isWhole || planted("checksum-ignored") ? end : undefined;
 }
 
 /** The highest durable offset that any whole group after the broken place names. */

@@ -17,6 +17,7 @@ import { counter } from "../../svrkit/monitors/registry.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { CHECKPOINT_CHUNK, CHECKPOINT_DIRTY_BYTES } from "../limits.ts";
 import type { Queue } from "../proposals.ts";
+import { planted } from "../protocol/planted.ts";
 import {
   EMPTY_REGISTER,
   type Input,
@@ -176,8 +177,9 @@ export class State {
     if (taken.log) {
       // Replay must come by the same way: an Accept or Prepare of the next version proves this one,
       // anything else would find a register that the notice has not moved.
-      if (entry.unlogged !== undefined && !provesBase(input, entry.register))
-        bytes += log.append(encodeLogRecord, logRecord(entry.key, entry.unlogged));
+      const { unlogged } = entry;
+      if (unlogged && !provesBase(input, entry.register) && !planted("notice-not-logged"))
+        bytes += log.append(encodeLogRecord, logRecord(entry.key, unlogged));
       bytes += log.append(encodeLogRecord, logRecord(entry.key, input));
       entry.logged = log.appended;
       entry.unlogged = undefined;
@@ -312,6 +314,7 @@ export class State {
 
   async #writeCheckpoint(): Promise<void> {
     const closed = await this.#openLog.rotate();
+    if (planted("log-removed-early")) await this.#openLog.removeThrough(closed);
     // By slot: neighbours in the engine share its pages, and each page is rewritten once.
     this.#leaving = this.#dirty;
     const entries = this.#leaving.inOrder();

@@ -1,0 +1,48 @@
+/**
+ * Planted bugs: each breaks one rule of the store on purpose, so that the simulation can show that its
+ * checkers notice (sim/bugs.ts). None is ever planted in production: nothing there calls `plantBug`.
+ */
+export const BUGS = [
+  "ack-at-one",
+  "vote-without-data",
+  "vote-below-promise",
+  "lost-promise",
+  "ballot-zero-after-restart",
+  "found-value-ignored",
+  "own-vote-not-taken",
+  "barred-vote-counts",
+  "base-digest-unchecked",
+  "read-without-query",
+  "joined-query",
+  "pending-ignored",
+  "deletion-not-repaired",
+  "tombstone-forgotten",
+  "ids-dropped-at-takeover",
+  "answer-before-sync",
+  "checksum-ignored",
+  "torn-end-kept",
+  "log-not-synced-at-start",
+  "log-removed-early",
+  "notice-not-logged",
+  "vote-after-disk-loss",
+  "incarnation-not-checked",
+] as const;
+
+export type Bug = (typeof BUGS)[number];
+
+let active: Bug | undefined;
+
+/** True only in a simulation that has planted this bug. */
+export function planted(bug: Bug): boolean {
+  return active === bug;
+}
+
+/** A planted bug must be noticed from outside: the store's own rules look away. */
+export function rulesLookAway(): boolean {
+  return active !== undefined;
+}
+
+/** Only for simulations; undefined takes it out again. */
+export function plantBug(bug: Bug | undefined): void {
+  active = bug;
+}

@@ -1,0 +1,24 @@
+/**
+ * The checkers notice every planted bug. Replayed are the recorded seeds; where a change of the store
+ * has moved the histories, the seeds behind them are tried too (`make sim-bugs` records anew).
+ */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { BUGS } from "../services/kvsvr/protocol/planted.ts";
+import { BUG_SEEDS_FILE, findSeed, needsSeveralFaults, runWithout, SEARCH_SEEDS } from "./bugs.ts";
+
+const seeds = JSON.parse(readFileSync(BUG_SEEDS_FILE, "utf8")) as Record<string, number>;
+
+for (const bug of BUGS) {
+  test(`planted bug: ${bug} is caught`, async () => {
+    const caught = await findSeed(bug, seeds[bug]!, SEARCH_SEEDS);
+    expect(caught, `not caught within ${SEARCH_SEEDS} seeds`).toBeDefined();
+    const { violations } = await runWithout(bug, caught!.seed);
+    expect(violations).toEqual([]);
+  }, 600_000);
+}
+
+test("planted bugs: at least 20, five of which need several faults", () => {
+  expect(BUGS.length).toBeGreaterThanOrEqual(20);
+  expect(BUGS.filter(needsSeveralFaults).length).toBeGreaterThanOrEqual(5);
+});

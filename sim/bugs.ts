@@ -1,0 +1,83 @@
+/**
+ * Proof that the checkers notice: every planted bug (services/kvsvr/protocol/planted.ts) with a seed
+ * under which one of them reports it, the store's own rules being off. `make sim-bugs` looks for the
+ * seeds anew and writes testdata/bug-seeds.json; bugs.test.ts replays them.
+ */
+import { join } from "node:path";
+import { type Bug, plantBug } from "../services/kvsvr/protocol/planted.ts";
+import type { FaultWeights } from "./faults.ts";
+import { DEFAULT_OPTIONS, type Options } from "./options.ts";
+import { type Outcome, run } from "./run.ts";
+
+export const SEARCH_SEEDS = 1_000;
+/** Bug -> seed under which it was caught. */
+export const BUG_SEEDS_FILE = join(import.meta.dirname, "testdata", "bug-seeds.json");
+
+/** Bugs that hurt only when several things go wrong at once, and what has to: more of it is drawn. */
+const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
+  // Its own vote is slow, both others decide, it loses power and proposes the version again.
+  "ballot-zero-after-restart": { slowDisk: 8, power: 10 },
+  // A version decided past this replica, and the proposer gone before it could tell.
+  "base-digest-unchecked": { partition: 6, kill: 6, oneWay: 4 },
+  // Killed with writes in the page cache, then without power before the next sync.
+  "log-not-synced-at-start": { kill: 8, power: 8, slowDisk: 4 },
+  // Killed within a checkpoint, and another replica away afterwards.
+  "log-removed-early": { slowDisk: 8, kill: 8, partition: 4 },
+  // Cut off from the version before, told of a later one, killed before the next checkpoint.
+  "notice-not-logged": { partition: 6, kill: 6 },
+  // A torn end, and one more crash after something was written behind it.
+  "torn-end-kept": { power: 8, kill: 4 },
+  // The disk is gone, and another replica is away when the empty one votes.
+  "vote-after-disk-loss": { lostDisk: 6, kill: 4 },
+  // The disk is an old one, and another replica is away when it votes.
+  "incarnation-not-checked": { oldDisk: 6, kill: 6 },
+};
+
+export function needsSeveralFaults(bug: Bug): boolean {
+  return NEEDED_FAULTS[bug] !== undefined;
+}
+
+function optionsFor(bug: Bug): Options {
+  const { faults } = DEFAULT_OPTIONS;
+  const weights = { ...faults.weights, ...NEEDED_FAULTS[bug] };
+  return { ...DEFAULT_OPTIONS, faults: { ...faults, weights } };
+}
+
+/** A run with the bug planted, under the faults it needs. */
+async function runWith(bug: Bug, seed: number): Promise<Outcome> {
+  plantBug(bug);
+  try {
+    return await run(seed, optionsFor(bug));
+  } finally {
+    plantBug(undefined);
+  }
+}
+
+/** The same run without the bug. */
+export function runWithout(bug: Bug, seed: number): Promise<Outcome> {
+  return run(seed, optionsFor(bug));
+}
+
+export interface Caught {
+  readonly seed: number;
+  /** Names of the checkers that reported it. */
+  readonly checkers: readonly string[];
+  readonly message: string;
+}
+
+/** The first seed from `first` on under which a checker reports the bug. */
+export async function findSeed(
+  bug: Bug,
+  first: number,
+  seeds: number,
+): Promise<Caught | undefined> {
+  for (let seed = first; seed < first + seeds; seed++) {
+    const { violations } = await runWith(bug, seed);
+    // That a replica failed is no checker's merit.
+    const reported = violations.filter(({ checker }) => checker !== "failures");
+    if (reported.length === 0) continue;
+    const checkers = [...new Set(reported.map(({ checker }) => checker))];
+    return { seed, checkers, message: `${reported[0]!.key}: ${reported[0]!.message}` };
+  }
+  return undefined;
+}
