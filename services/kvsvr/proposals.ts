@@ -183,7 +183,7 @@ export class Proposals {
       } else if (verdict !== undefined) {
         if (compareBallots(verdict.promised, seen) > 0) seen = verdict.promised;
         this.#learnAhead(entry, verdict);
-        if (mayForward && (await this.#forward(writes, verdict))) return undefined;
+        if (mayForward && this.#forward(entry, { packing, writes }, verdict)) return undefined;
         mayForward = false;
         await pause(attempt, deadlineMs, "other proposers kept being faster");
       }
@@ -312,19 +312,25 @@ export class Proposals {
     }
   }
 
-  /** S7: once, to the replica that decided the version we did not know. True when that answered. */
-  async #forward(writes: readonly Write[], ahead: Ahead): Promise<boolean> {
-    const { owner } = ahead;
+  /**
+   * S7: once, to the replica that decided the version we did not know. The queue goes on meanwhile:
+   * two replicas that forward to each other and wait would wait until their deadlines.
+   */
+  #forward(entry: Entry, { packing, writes }: Pack, { owner }: Ahead): boolean {
     if (owner === undefined || owner.incarnation === 0 || isSameOwner(owner, this.#replica.self))
       return false;
     if (owner.replica === this.#replica.self.replica || !this.#replica.peers.usable(owner.replica))
       return false;
-    try {
-      await Promise.all(writes.map((write) => write.forward!(owner)));
-      return true;
-    } catch {
-      return false; // it may be the one that just died: take over
+    for (const write of writes) {
+      entry.pins += 1;
+      write.forward!(owner)
+        // It may be the one that just died: take over.
+        .catch(() => this.submit(entry, packing, { ...write, forward: undefined }))
+        .finally(() => {
+          entry.pins -= 1;
+        });
     }
+    return true;
   }
 
   /** Finishes a value that may be half decided, proposing nothing of our own. */
