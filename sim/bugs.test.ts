@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { BUGS } from "../services/kvsvr/protocol/planted.ts";
-import { BUG_SEEDS_FILE, findSeed, needsSeveralFaults, runWithout, SEARCH_SEEDS } from "./bugs.ts";
+import { BUG_SEEDS_FILE, findSeed, needsSeveralFaults, SEARCH_SEEDS } from "./bugs.ts";
 
 const seeds = JSON.parse(readFileSync(BUG_SEEDS_FILE, "utf8")) as Record<string, number>;
 
@@ -13,8 +13,6 @@ for (const bug of BUGS) {
   test(`planted bug: ${bug} is caught`, async () => {
     const caught = await findSeed(bug, seeds[bug]!, SEARCH_SEEDS);
     expect(caught, `not caught within ${SEARCH_SEEDS} seeds`).toBeDefined();
-    const { violations } = await runWithout(bug, caught!.seed);
-    expect(violations).toEqual([]);
   }, 600_000);
 }
 

@@ -77,8 +77,9 @@ function print(summary: Summary, seconds: number): void {
       .map((kind) => `${kind} ${faults[kind]}`)
       .join(", ")}`,
   );
+  const took = `${seconds.toFixed(1)} s, ${speed} x real time`;
   console.log(
-    `${seeds} seeds, ${broken.length} broken; ${operations} operations, ${rate}/s; ${seconds.toFixed(1)} s, ${speed} x real time`,
+    `${seeds} seeds, ${broken.length} broken; ${operations} operations, ${rate}/s; ${took}`,
   );
   if (broken.length > 0) process.exitCode = 1;
 }

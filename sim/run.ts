@@ -33,7 +33,7 @@ export interface Outcome {
 
 /** After the faults: time to meet again, before operations must succeed. */
 const SETTLE_MS = 3_000;
-const LIVENESS_TIMEOUT_MS = 3_000;
+const LIVENESS_TIMEOUT_MS = 1_500;
 
 /** The whole run takes place in one turn of the real event loop, from which microtasks can be run. */
 export function run(seed: number, options: Options): Promise<Outcome> {

@@ -1,0 +1,110 @@
+import { expect, test } from "vitest";
+import { formatHistory, type Line, parseHistory } from "../history.ts";
+import { checkKeys } from "./keys.ts";
+import { erase, get, put, putUnknown } from "./testing/lines.ts";
+
+const accepted: Record<string, Line[]> = {
+  "one after another": [
+    put([0, 1], "a", 1),
+    get([2, 3], "a", 1),
+    put([4, 5], "b", 2),
+    get([6, 7], "b", 2),
+  ],
+  "concurrent writes in either order": [
+    put([0, 9], "a", 2),
+    put([0, 9], "b", 1),
+    get([10, 11], "a", 2),
+  ],
+  "a read beside a write sees either": [
+    put([0, 1], "a", 1),
+    put([2, 9], "b", 2),
+    get([3, 4], "a", 1),
+    get([5, 6], "b", 2),
+  ],
+  "an unknown write seen later": [
+    put([0, 1], "a", 1),
+    putUnknown([2, 3], "b"),
+    get([4, 5], "a", 1),
+    get([6, 7], "b", 2),
+  ],
+  "an unknown write never seen": [
+    putUnknown([0, 1], "a"),
+    put([2, 3], "b", 1),
+    get([4, 5], "b", 1),
+  ],
+  "absent, deleted, written again": [
+    get([0, 1], null, 0),
+    put([2, 3], "a", 1),
+    erase([4, 5], 2),
+    get([6, 7], null, 2),
+    put([8, 9], "b", 3),
+  ],
+  "compare-and-set applied and refused": [
+    put([0, 1], "a", 1),
+    put([2, 3], "b", 2, { expected: 1 }),
+    put([4, 5], "c", 2, { expected: 1, applied: false }),
+  ],
+};
+
+const rejected: Record<string, Line[]> = {
+  "a stale read": [put([0, 1], "a", 1), put([2, 3], "b", 2), get([4, 5], "a", 1)],
+  "reads that go back": [
+    put([0, 9], "a", 1),
+    put([0, 9], "b", 2),
+    get([1, 2], "b", 2),
+    get([3, 4], "a", 1),
+  ],
+  "one version twice": [put([0, 9], "a", 1), put([0, 9], "b", 1)],
+  "a lost write": [put([0, 1], "a", 1), put([2, 3], "b", 1)],
+  "a value that nobody wrote": [put([0, 1], "a", 1), get([2, 3], "x", 1)],
+  "a value under another's version": [
+    put([0, 1], "a", 1),
+    put([2, 3], "b", 2),
+    get([4, 5], "a", 2),
+  ],
+  "an operation carried out twice": [put([0, 1], "a", 1), put([2, 3], "b", 2), get([4, 5], "a", 3)],
+  "more versions than writes": [put([0, 1], "a", 1), get([2, 3], "a", 1), put([4, 5], "b", 3)],
+  "an unknown write seen before it began": [get([0, 1], "a", 1), putUnknown([2, 3], "a")],
+  "an unknown write seen twice": [
+    putUnknown([0, 1], "a"),
+    get([2, 3], "a", 1),
+    put([4, 5], "b", 2),
+    get([6, 7], "a", 3),
+  ],
+  "a value back after its deletion": [put([0, 1], "a", 1), erase([2, 3], 2), get([4, 5], "a", 2)],
+  "a version that starts again after a deletion": [
+    put([0, 1], "a", 1),
+    erase([2, 3], 2),
+    put([4, 5], "b", 1),
+  ],
+  "absent where a value was written": [put([0, 1], "a", 1), get([2, 3], null, 1)],
+  "a compare-and-set over another write": [
+    put([0, 1], "a", 1),
+    put([2, 9], "b", 2),
+    put([2, 9], "c", 3, { expected: 1 }),
+  ],
+  "a compare-and-set refused although it held": [
+    put([0, 1], "a", 1),
+    put([2, 3], "b", 1, { expected: 1, applied: false }),
+  ],
+};
+
+for (const [name, lines] of Object.entries(accepted))
+  test(`keys checker accepts: ${name}`, () => expect(checkKeys(lines)).toEqual([]));
+for (const [name, lines] of Object.entries(rejected))
+  test(`keys checker rejects: ${name}`, () => expect(checkKeys(lines)).not.toEqual([]));
+
+test("keys checker: the same verdict after writing and reading the history", () => {
+  const lines = rejected["a stale read"]!;
+  expect(checkKeys(parseHistory(formatHistory(lines)))).toEqual(checkKeys(lines));
+});
+
+test("keys checker: a hundred thousand operations in a second", () => {
+  const lines = Array.from({ length: 50_000 }, (_, i) => [
+    put([i * 4, i * 4 + 1], `${i}`, i + 1),
+    get([i * 4 + 2, i * 4 + 3], `${i}`, i + 1),
+  ]).flat();
+  const started = performance.now();
+  expect(checkKeys(lines)).toEqual([]);
+  expect(performance.now() - started).toBeLessThan(5_000);
+});
