@@ -115,8 +115,10 @@ export class Log {
     const offset = end === 0 ? await startSegment(options, file, last) : behind;
     if (end !== 0 && !planted("log-not-synced-at-start") && !planted("torn-end-kept")) {
       if (end < bytes.length) await file.truncate(end);
-      // What a killed process wrote may be in the page cache only; from here on it counts as durable.
+      // What a killed process wrote, or the file's very name, may be in the page cache only; from
+      // here on they count as durable.
       await file.sync();
+      await options.files.syncDir(options.dir);
     }
     return new Log(options, file, { segment: last, offset });
   }
