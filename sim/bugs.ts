@@ -19,6 +19,9 @@ const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   "ballot-zero-after-restart": { slowDisk: 8, power: 10 },
   // An answer on a slow link, and a write acknowledged since it was given.
   "joined-query": { slowLink: 20 },
+  // A connection lost while the first attempt waits in a queue.
+  "retry-packed-twice": { reset: 12, pause: 6 },
+  "future-ids-accepted": { clockJump: 12 },
   // A version decided past this replica, and the proposer gone before it could tell.
   "base-digest-unchecked": { partition: 6, kill: 6, oneWay: 4 },
   // Killed with writes in the page cache, then without power before the next sync.

@@ -261,10 +261,19 @@ export class Disk {
     this.engine = new DurableEngine();
   }
 
+  #text(name: string): string | undefined {
+    const path = [...this.#texts.keys()].find((other) => basename(other) === name);
+    return path === undefined ? undefined : this.#texts.get(path);
+  }
+
   /** How often a replica was started on this disk. */
   get starts(): number {
-    const path = [...this.#texts.keys()].find((name) => basename(name) === "incarnation");
-    return path === undefined ? 0 : Number(this.#texts.get(path));
+    return Number(this.#text("incarnation") ?? 0);
+  }
+
+  /** The newest start of another replica that the one on this disk has met. */
+  startsMet(replica: number): number {
+    return JSON.parse(this.#text("replicas-met.json") ?? "{}")[replica]?.incarnation ?? 0;
   }
 
   /** What is durable now, to be put back later. */

@@ -46,8 +46,8 @@ const CRASH_LOOK_MS = 0.3;
 const CRASH_LOOKS = 300;
 
 /**
- * A copy is put back only when the replica has started so often since: the others notice an
- * incarnation that they have seen exceeded, not a copy that is younger (README.md).
+ * A copy is put back only when both others have met the replica in its second start since, or a later
+ * one: they notice an incarnation that they have seen exceeded, not a copy that is younger (README.md).
  */
 const NOTICED_STARTS = 2;
 
@@ -267,13 +267,20 @@ export class Nemesis {
       disk.lose();
       this.#count("lostDisk", `replica ${this.#victim}`);
     }
-    const isOld = this.#copy !== undefined && disk.starts >= this.#copy.starts + NOTICED_STARTS;
+    const isOld = this.#isNoticed();
     if (kind === "oldDisk" && isOld) {
       this.#copy?.putBack();
       this.#copy = undefined;
       this.#count("oldDisk", `replica ${this.#victim}`);
     }
     this.#later(lastsMs, () => this.#restart(this.#victim));
+  }
+
+  /** Both others have met the replica as it started after the copy was taken. */
+  #isNoticed(): boolean {
+    const others = REPLICAS.filter((replica) => replica !== this.#victim);
+    const least = (this.#copy?.starts ?? Number.POSITIVE_INFINITY) + NOTICED_STARTS;
+    return others.every((other) => this.#cluster.disks[other]!.startsMet(this.#victim) >= least);
   }
 
   /** Ends every fault: what is down starts, what is cut joins, what is slow is fast again. */

@@ -60,7 +60,8 @@ export function composeKey(register: Register, write: KeyWrite): Composed<WriteR
     };
   }
   const { expectedVersion } = write.request;
-  if (expectedVersion !== undefined && expectedVersion !== heldVersion) {
+  const isChecked = expectedVersion !== undefined && !planted("condition-ignored");
+  if (isChecked && expectedVersion !== heldVersion) {
     return {
       body: undefined,
       outcomes: [{ outcome: "reply", reply: { applied: false, version: heldVersion } }],
@@ -139,7 +140,7 @@ export function composeTable(
 
 /** For each write the first one under the same operation id: a retry may wait behind its original. */
 function firstOfEach(writes: readonly TableWrite[]): number[] {
-  if (writes.length < 2) return writes.map((_, index) => index);
+  if (writes.length < 2 || planted("retry-packed-twice")) return writes.map((_, index) => index);
   const firsts = new Map<string, number>();
   return writes.map(({ operationId }, index) => {
     if (operationId.length === 0) return index;
