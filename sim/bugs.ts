@@ -17,15 +17,11 @@ export const BUG_SEEDS_FILE = join(import.meta.dirname, "testdata", "bug-seeds.j
 const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   // Its own vote is slow, both others decide, it loses power and proposes the version again.
   "ballot-zero-after-restart": { slowDisk: 8, power: 10 },
-  // An answer on a slow link, and a write acknowledged since it was given.
-  "joined-query": { slowLink: 20 },
   // A connection lost while the first attempt waits in a queue.
   "retry-packed-twice": { reset: 12, pause: 6 },
   "future-ids-accepted": { clockJump: 12 },
   // A version decided past this replica, and the proposer gone before it could tell.
   "base-digest-unchecked": { partition: 6, kill: 6, oneWay: 4 },
-  // Killed with writes in the page cache, then without power before the next sync.
-  "log-not-synced-at-start": { kill: 8, power: 8, slowDisk: 4 },
   // Killed within a checkpoint, and another replica away afterwards.
   "log-removed-early": { slowDisk: 8, kill: 8, partition: 4 },
   // Cut off from the version before, told of a later one, killed before the next checkpoint.

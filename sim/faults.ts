@@ -146,8 +146,7 @@ export class Nemesis {
       this.#count("powerAll", "");
     },
     stop: (replica, lastsMs) => {
-      const again = () =>
-        this.#later(this.#isOver ? 0 : lastsMs, () => this.#restart(replica));
+      const again = () => this.#later(this.#isOver ? 0 : lastsMs, () => this.#restart(replica));
       if (this.#cluster.stop(replica, again)) this.#count("stop", `replica ${replica}`);
     },
     pause: (replica, lastsMs) => this.#pause(replica, lastsMs),

@@ -26,8 +26,6 @@ export class Reads {
   readonly #repair: Repair;
   readonly #proposals: Proposals;
   readonly #hedges = new Hedges();
-  /** Only for a planted bug: who waits for the query under way. */
-  readonly #joined = new Map<Entry, ((answers: readonly Version[] | RpcError) => void)[]>();
 
   constructor(replica: Replica, repair: Repair, proposals: Proposals) {
     this.#replica = replica;
@@ -101,15 +99,6 @@ export class Reads {
 
   #ask(entry: Entry, both: boolean, done: (answers: readonly Version[] | RpcError) => void): void {
     queries.value += 1;
-    if (planted("joined-query") && this.#joined.get(entry)?.push(done) !== undefined) return;
-    if (planted("joined-query")) {
-      this.#joined.set(entry, [done]);
-      done = (answers) => {
-        const waiting = this.#joined.get(entry) ?? [];
-        this.#joined.delete(entry);
-        for (const tell of waiting) tell(answers);
-      };
-    }
     new VersionRound({ peers: this.#replica.peers, entry, both, hedges: this.#hedges }, done);
   }
 

@@ -113,7 +113,7 @@ export class Log {
     const end = bytes.length < HEADER_BYTES ? 0 : replaySegment(bytes, last, options.replay);
     const behind = planted("torn-end-kept") ? bytes.length : end;
     const offset = end === 0 ? await startSegment(options, file, last) : behind;
-    if (end !== 0 && !planted("log-not-synced-at-start") && !planted("torn-end-kept")) {
+    if (end !== 0 && !planted("torn-end-kept")) {
       if (end < bytes.length) await file.truncate(end);
       // What a killed process wrote, or the file's very name, may be in the page cache only; from
       // here on they count as durable.
