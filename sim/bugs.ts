@@ -15,8 +15,6 @@ export const BUG_SEEDS_FILE = join(import.meta.dirname, "testdata", "bug-seeds.j
 
 /** Bugs that need something special to go wrong, mostly several things at once: more of it is drawn. */
 const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
-  // Its own vote is slow, both others decide, it loses power and proposes the version again.
-  "ballot-zero-after-restart": { slowDisk: 8, power: 10 },
   // A connection lost while the first attempt waits in a queue.
   "retry-packed-twice": { reset: 12, pause: 6 },
   "future-ids-accepted": { clockJump: 12 },

@@ -7,7 +7,6 @@ export const BUGS = [
   "vote-without-data",
   "vote-below-promise",
   "lost-promise",
-  "ballot-zero-after-restart",
   "found-value-ignored",
   "own-vote-not-taken",
   "barred-vote-counts",

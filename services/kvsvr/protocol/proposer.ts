@@ -24,13 +24,7 @@ export function chooseWay(register: Register, self: Owner, seen: Ballot): Way {
   if (!isCurrent(register)) return { way: "fetch" };
   const untouched =
     register.accepted === undefined && compareBallots(register.promised, NO_BALLOT) === 0;
-  const { owner } = register.known;
-  const isOwner =
-    isSameOwner(owner, self) ||
-    (planted("ballot-zero-after-restart") &&
-      owner.incarnation > 0 &&
-      owner.replica === self.replica);
-  if (untouched && register.known.version > 0 && isOwner) {
+  if (untouched && register.known.version > 0 && isSameOwner(register.known.owner, self)) {
     return { way: "fast", ballot: { round: 0, proposer: proposerOf(self) } };
   }
   const highest = compareBallots(register.promised, seen) > 0 ? register.promised : seen;
