@@ -57,8 +57,6 @@ const OPERATION_ID_BYTES = 16;
 interface Pending<I, O> extends Write {
   readonly request: I;
   readonly operationId: Uint8Array;
-  /** No earlier attempt under the same id can still be carried out, after this one is answered. */
-  readonly isFirst: boolean;
   readonly resolve: (reply: O) => void;
 }
 

@@ -34,6 +34,8 @@ const fastDecided = counter("kvsvr.fast_path");
 export interface Write {
   readonly deadlineMs: number;
   readonly bytes: number;
+  /** No earlier attempt under the same id can still be carried out, after this one is answered. */
+  readonly isFirst: boolean;
   /** Sends the write to the replica that is ahead; undefined when it came from there. */
   readonly forward: ((owner: Owner) => Promise<void>) | undefined;
   reject(error: RpcError): void;
@@ -325,7 +327,7 @@ export class Proposals {
       entry.pins += 1;
       write.forward!(owner)
         // It may be the one that just died: take over.
-        .catch(() => this.submit(entry, packing, { ...write, forward: undefined }))
+        .catch(() => this.submit(entry, packing, { ...write, forward: undefined, isFirst: false }))
         .finally(() => {
           entry.pins -= 1;
         });
