@@ -47,7 +47,8 @@ test("catch-up: a group that starts as a whole serves at once", async () => {
 test("catch-up: while behind, a replica sends clients away and votes all the same", async () => {
   await allServe();
   await cluster.kv.write(put("x", "one"));
-  cluster.replica(2).replica!.catchUp(60_000);
+  const missed = Promise.withResolvers<void>();
+  cluster.replica(2).replica!.catchUpUntil(missed.promise);
   await expect(readAt(2, "x")).rejects.toMatchObject({ code: "UNAVAILABLE" });
   await expect(readAt(2, "x", Level.ANY)).rejects.toThrow(/catches up/);
   // With replica 1 gone, nothing is decided without the vote of replica 2.
@@ -56,14 +57,14 @@ test("catch-up: while behind, a replica sends clients away and votes all the sam
     expect(await cluster.kv.write(put(`y${i}`, "two"))).toMatchObject({ applied: true });
   }
   expect(isServing(2)).toBe(false);
-  cluster.replica(2).replica!.caughtUp();
+  missed.resolve();
   expect(await readAt(2, "y9")).toBe("two");
 });
 
 test("catch-up: it is bounded: a replica that cannot catch up serves as well as it can", async () => {
   await allServe();
   await cluster.kv.write(put("x", "one"));
-  cluster.replica(2).replica!.catchUp(300);
+  cluster.replica(2).replica!.catchUpUntil(new Promise(() => {}), 300);
   await expect(readAt(2, "x")).rejects.toMatchObject({ code: "UNAVAILABLE" });
   await expect.poll(() => isServing(2)).toBe(true);
   expect(await readAt(2, "x")).toBe("one");
@@ -87,6 +88,20 @@ test("catch-up: a replica restarted while behind serves nothing old, and holds a
   await cluster.stop(1);
   const held = await Promise.all(names.map((name) => readAt(2, name, Level.ANY)));
   expect(new Set(held)).toEqual(new Set(["new"]));
+});
+
+test("catch-up: a replica that reaches no other sends clients away, except for reads that may be old", async () => {
+  await allServe();
+  await cluster.kv.write(put("x", "one"));
+  await expect.poll(() => readAt(2, "x", Level.ANY)).toBe("one");
+  await cluster.stop(0);
+  await cluster.stop(1);
+  await expect.poll(() => isServing(2)).toBe(false);
+  await expect(readAt(2, "x")).rejects.toThrow(/reaches no other replica/);
+  expect(await readAt(2, "x", Level.ANY)).toBe("one");
+  await cluster.start(0);
+  await expect.poll(() => isServing(2), { timeout: 5_000 }).toBe(true);
+  expect(await readAt(2, "x")).toBe("one");
 });
 
 test("catch-up: a replica that was cut off for long compares before it serves", async () => {

@@ -161,7 +161,7 @@ export class Handlers {
   }
 
   #get(request: GetRequest, call: Call, done: Done<GetReply>): void {
-    this.#replica.requireServing();
+    this.#replica.requireServing(request.level === Level.ANY);
     const entry = this.#replica.entry(request.key);
     if (request.level === Level.ANY) done(getReply(entry));
     else this.#reads.newest(entry, call.deadlineMs, (error) => done(error ?? getReply(entry)));
@@ -289,7 +289,7 @@ export class Handlers {
   }
 
   async #read(request: GetRequest, call: Call): Promise<Entry> {
-    this.#replica.requireServing();
+    this.#replica.requireServing(request.level === Level.ANY);
     const entry = this.#replica.entry(request.key);
     if (request.level !== Level.ANY) {
       await asPromise<void>((done) => this.#reads.newest(entry, call.deadlineMs, done));

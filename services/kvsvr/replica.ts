@@ -274,8 +274,8 @@ export class Replica {
   /** No other replica can be reached: nothing can be confirmed or decided here. */
   isolated = false;
 
-  /** Votes, but leaves clients to the others until `done`, at most for CATCH_UP_MS_MAX. */
-  catchUpUntil(done: Promise<void>): void {
+  /** Votes, but leaves clients to the others until `done`, or for so long. */
+  catchUpUntil(done: Promise<void>, limitMs = CATCH_UP_MS_MAX): void {
     this.#catchingUp += 1;
     let isOver = false;
     const end = () => {
@@ -283,7 +283,7 @@ export class Replica {
       if (!isOver) this.#catchingUp -= 1;
       isOver = true;
     };
-    const limit = setTimeout(end, CATCH_UP_MS_MAX).unref();
+    const limit = setTimeout(end, limitMs).unref();
     void done.finally(end);
   }
 
@@ -291,12 +291,16 @@ export class Replica {
     return this.barred === undefined && !this.isolated && this.#catchingUp === 0;
   }
 
-  /** Throws UNAVAILABLE while this replica may not serve clients: another one can. */
-  requireServing(): void {
+  /**
+   * Throws UNAVAILABLE while this replica may not serve clients: another one can. `mayBeOld`: what is
+   * held here is good enough, so being alone is no reason.
+   */
+  requireServing(mayBeOld = false): void {
     if (this.isServing) return;
+    const isBehind = this.#catchingUp > 0;
+    if (mayBeOld && this.barred === undefined && !isBehind) return;
     const why =
-      this.barred ??
-      (this.isolated ? "it reaches no other replica" : "it catches up with the others");
+      this.barred ?? (isBehind ? "it catches up with the others" : "it reaches no other replica");
     throw new RpcError("UNAVAILABLE", `replica ${this.self.replica} may not serve: ${why}`);
   }
 

@@ -342,6 +342,8 @@ function stepFetched(register: Register, reply: FetchReply): Step {
   if (body?.case === "decision") return stepLearn(register, openDecision(body.value));
   if (body?.case !== "table") return unchanged(register);
   const diff = body.value;
+  // A part that comes late, after another way has brought more, must not take anything back.
+  if (diff.throughVersion <= register.heldVersion) return unchanged(register);
   const owner = reply.owner ?? NO_OWNER;
   const moved =
     version > register.known.version

@@ -21,6 +21,7 @@ function open(engine: MemoryEngine, cacheBytes = 1 << 30): Promise<State> {
     files: systemFiles,
     dir,
     cacheBytes,
+    checkpointMs: 60_000,
     log: silentLogger(),
     fatal: (error) => {
       throw error;
