@@ -18,6 +18,7 @@ import {
 import type { SnapshotPayload } from "../../protos/gen/tricampus/client/v1/ticket_codec.ts";
 import { CodecError, fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
+import { wasStopped } from "../svrkit/stall.ts";
 import type { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import type { TicketVerifier, VerifiedTicket } from "../svrkit/ticket/verify.ts";
 import { border } from "../svrkit/transport/border.ts";
@@ -63,6 +64,7 @@ export class ClientConnection {
   readonly #parts: ConnectionParts;
   #attachment: Attachment | undefined;
   #inFlight = 0;
+  #isOver = false;
   #badFrames = 0;
   lastHeardMs: number;
   /** Pings sent since the client was last heard. */
@@ -76,6 +78,9 @@ export class ClientConnection {
     this.openedAtMs = parts.now();
     this.lastHeardMs = this.openedAtMs;
     webSocket.on("message", (data, isBinary) => {
+      // What is still in the buffers of an ended connection was given up by who sent it.
+      if (wasStopped()) this.terminate();
+      if (this.#isOver) return;
       this.#heard();
       this.#receive(data, isBinary);
     });
@@ -117,6 +122,7 @@ export class ClientConnection {
   }
 
   terminate(): void {
+    this.#isOver = true;
     this.#webSocket.terminate();
   }
 

@@ -30,6 +30,8 @@ export function silenceWhenCut(webSocket: WebSocket, socket: Socket): void {
     },
     release: (isStale) => {
       if (isStale) {
+        // Ending it would still deliver what is in its buffers: syncs and sends long given up.
+        webSocket.removeAllListeners("message");
         webSocket.terminate();
         return;
       }

@@ -1,4 +1,5 @@
 /** Entry of one process: `node services/platform/main.ts <process-config.json> [--cut]`. */
+import { watchForStops } from "../svrkit/stall.ts";
 import { border } from "../svrkit/transport/border.ts";
 import { runProcess } from "./process.ts";
 import { readProcessConfig } from "./process-config.ts";
@@ -10,6 +11,7 @@ if (path === undefined) {
 }
 // A process that is born in a campus that is cut off is cut off from its first moment.
 if (flags.includes("--cut")) border.cut();
+watchForStops();
 await runProcess(readProcessConfig(path));
 
 // The supervisor's "cut" and "join" are carried out by svrkit's lifecycle, whose listener is older

@@ -15,6 +15,7 @@ import { CALLS_IN_FLIGHT_MAX, DRAIN_MS } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import type { Method } from "./method.ts";
 import { counter } from "./monitors/registry.ts";
+import { wasStopped } from "./stall.ts";
 import { Session } from "./transport/session.ts";
 import { type Endpoint, listen } from "./transport/tcp.ts";
 import type { Wire } from "./transport/wire.ts";
@@ -142,6 +143,7 @@ export class Server {
   #serve(session: Session, head: RequestHead, body: Reader): void {
     const registered = this.#methods.get(head.method);
     try {
+      if (wasStopped()) throw new RpcError("UNAVAILABLE", "this process was stopped for a while");
       if (registered === undefined) throw unknownMethod(`with hash ${head.method}`);
       const call = callOf(head);
       this.#admit(call.deadlineMs);

@@ -1,0 +1,25 @@
+/**
+ * Whether this process has just been stopped for a while (SIGSTOP, a paused virtual machine). What it
+ * reads first when it goes on was sent long ago, by callers that have given up and asked elsewhere: to
+ * carry it out would only keep those from being served who still wait.
+ */
+import { monotonicMs } from "./call.ts";
+
+const TICK_MS = 250;
+/** Longer than any caller or client waits for a sign of life. */
+const STOPPED_AFTER_MS = 2_000;
+
+let tickedMs = Number.POSITIVE_INFINITY;
+
+/** Begins to watch; the timer keeps no process alive. */
+export function watchForStops(): void {
+  tickedMs = monotonicMs();
+  setInterval(() => {
+    tickedMs = monotonicMs();
+  }, TICK_MS).unref();
+}
+
+/** True from the first event after a stop until the timers run again. */
+export function wasStopped(): boolean {
+  return monotonicMs() - tickedMs > STOPPED_AFTER_MS;
+}
