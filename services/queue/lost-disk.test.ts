@@ -12,7 +12,7 @@ let workers: Workers | undefined;
 const group = firstGroup("s");
 
 beforeEach(async () => {
-  cluster = await QueueCluster.start();
+  cluster = await QueueCluster.start({ tellIntervalMs: 50 });
   ledger = new Ledger();
   workers = undefined;
 });

@@ -91,7 +91,7 @@ class LogHandlers {
     return { streams: this.#engine(group).list() };
   }
 
-  #introduce(request: IntroduceLogRequest): IntroduceLogReply {
+  #introduce(request: IntroduceLogRequest): Promise<IntroduceLogReply> {
     return this.#log(request.group).membership.introduced(request);
   }
 

@@ -1,20 +1,9 @@
 /** Who a log is, durably, and what it remembers of the two others of its group. */
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { KnownLog } from "./protocol/introduction.ts";
+import { comparePositions, type KnownLog } from "./protocol/introduction.ts";
 
 /** A file that permits an empty folder to become a log's disk, once. */
 export const LOG_BOOTSTRAP_FILE = "bootstrap";
@@ -27,58 +16,75 @@ const metSchema = z.record(
 );
 
 /** The id of the disk in `dir`; undefined when it has none and nobody permitted it to get one. */
-export function openDisk(dir: string): string | undefined {
-  mkdirSync(dir, { recursive: true });
-  const path = join(dir, DISK_FILE);
-  const permit = join(dir, LOG_BOOTSTRAP_FILE);
-  if (!existsSync(path)) {
+export async function openDisk(dir: string): Promise<string | undefined> {
+  await mkdir(dir, { recursive: true });
+  const names = await readdir(dir);
+  const isPermitted = names.includes(LOG_BOOTSTRAP_FILE);
+  if (!names.includes(DISK_FILE)) {
     // Logs that are older than disk ids have segment files and need no permit.
-    const isOlder = readdirSync(dir).some((name) => name.endsWith(".log"));
-    if (!isOlder && !existsSync(permit)) return undefined;
-    writeDurably(dir, DISK_FILE, randomBytes(16).toString("hex"));
+    const isOlder = names.some((name) => name.endsWith(".log"));
+    if (!isOlder && !isPermitted) return undefined;
+    await writeDurably(dir, DISK_FILE, randomBytes(16).toString("hex"));
   }
-  if (existsSync(permit)) unlinkSync(permit);
-  return readFileSync(path, "utf8").trim();
+  if (isPermitted) await rm(join(dir, LOG_BOOTSTRAP_FILE));
+  return (await readFile(join(dir, DISK_FILE), "utf8")).trim();
 }
 
 /** What is remembered of other logs, by campus. */
 export class LogsMet {
   readonly #dir: string;
   readonly #met: Map<string, KnownLog>;
+  /** One write at a time: each holds everything. */
+  #writing: Promise<void> = Promise.resolve();
 
-  constructor(dir: string) {
+  private constructor(dir: string, met: Map<string, KnownLog>) {
     this.#dir = dir;
-    const path = join(dir, MET_FILE);
-    const stored = existsSync(path) ? metSchema.parse(JSON.parse(readFileSync(path, "utf8"))) : {};
-    this.#met = new Map(Object.entries(stored));
+    this.#met = met;
+  }
+
+  static async open(dir: string): Promise<LogsMet> {
+    const text = await readFile(join(dir, MET_FILE), "utf8").catch((error) => {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return "{}";
+      throw error;
+    });
+    return new LogsMet(dir, new Map(Object.entries(metSchema.parse(JSON.parse(text)))));
   }
 
   get(campus: string): KnownLog | undefined {
     return this.#met.get(campus);
   }
 
-  /** Durable when it returns. */
-  remember(campus: string, log: KnownLog): void {
-    const { diskId, segment, bytes } = log;
+  /** Durable when it resolves. A position that is passed already stays. */
+  remember(campus: string, log: KnownLog): Promise<void> {
+    const written = this.#writing.then(() => this.#write(campus, log));
+    this.#writing = written.catch(() => {}); // whoever asked hears of it
+    return written;
+  }
+
+  async #write(campus: string, { diskId, segment, bytes }: KnownLog): Promise<void> {
+    const log = { diskId, segment, bytes };
     const before = this.#met.get(campus);
-    if (before?.segment === segment && before.bytes === bytes) return;
-    const met = new Map(this.#met).set(campus, { diskId, segment, bytes });
-    writeDurably(this.#dir, MET_FILE, JSON.stringify(Object.fromEntries(met)));
-    this.#met.set(campus, { diskId, segment, bytes });
+    if (before !== undefined && comparePositions(log, before) <= 0) return;
+    const met = new Map(this.#met).set(campus, log);
+    await writeDurably(this.#dir, MET_FILE, JSON.stringify(Object.fromEntries(met)));
+    this.#met.set(campus, log);
   }
 }
 
-function writeDurably(dir: string, name: string, text: string): void {
+async function writeDurably(dir: string, name: string, text: string): Promise<void> {
   const temporary = join(dir, `${name}.new`);
-  const file = openSync(temporary, "w", 0o600);
+  const file = await open(temporary, "w", 0o600);
   try {
-    writeSync(file, text);
-    fsyncSync(file);
+    await file.writeFile(text);
+    await file.sync();
   } finally {
-    closeSync(file);
+    await file.close();
   }
-  renameSync(temporary, join(dir, name));
-  const folder = openSync(dir, "r");
-  fsyncSync(folder);
-  closeSync(folder);
+  await rename(temporary, join(dir, name));
+  const folder = await open(dir, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }

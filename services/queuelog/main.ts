@@ -26,7 +26,7 @@ export const start: StartService = async (context) => {
   if (engine.refusal !== undefined) log.error({ group }, engine.refusal);
   const logs = context.callee(context.service);
   const own = context.campuses.indexOf(context.campus);
-  const membership = new Membership(context.dataDir, {
+  const membership = await Membership.open(context.dataDir, {
     ...{ group, campus: context.campus, logs, log },
     others: context.campuses.map((_, index) => index).filter((index) => index !== own),
     durable: () => engine.durable,

@@ -22,7 +22,7 @@ import {
 import { isRefusal } from "./storage/files.ts";
 
 const RETRY_FIRST_MS = 20;
-const RETRY_LAST_MS = 500;
+const RETRY_LAST_MS = 1_000;
 const CALL_TIMEOUT_MS = 1_000;
 const TELL_INTERVAL_MS = 5_000;
 
@@ -47,15 +47,22 @@ export class Membership {
   barred: string | undefined = "it has not met another log of its group yet";
   #refused: string | undefined;
   #told: Position = { segment: 0, bytes: 0 };
+  /** By log: starts the next attempt to introduce this one to it at once. */
+  readonly #waiting = new Map<number, () => void>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(dir: string, options: MembershipOptions) {
+  private constructor(options: MembershipOptions, diskId: string | undefined, met: LogsMet) {
     this.#options = options;
-    this.#met = new LogsMet(dir);
-    this.#diskId = openDisk(dir);
-    if (this.#diskId !== undefined) return;
+    this.#diskId = diskId;
+    this.#met = met;
+    if (diskId !== undefined) return;
     this.#refuse("its disk is empty, and it had one: it has lost its memory");
+  }
+
+  static async open(dir: string, options: MembershipOptions): Promise<Membership> {
+    const diskId = await openDisk(dir);
+    return new Membership(options, diskId, await LogsMet.open(dir));
   }
 
   start(): void {
@@ -72,19 +79,22 @@ export class Membership {
   }
 
   /** Another log introduces itself: judged by what is remembered of it. */
-  introduced({ campus, diskId, segment, bytes }: IntroduceLogRequest): IntroduceLogReply {
+  async introduced(request: IntroduceLogRequest): Promise<IntroduceLogReply> {
+    const { campus, diskId, segment, bytes } = request;
     if (this.#refused !== undefined) {
       throw new RpcError("UNAVAILABLE", `this log cannot vouch for another: ${this.#refused}`);
     }
     const claimed = { diskId, segment, bytes };
     const refused = judgeIntroduction(this.#met.get(campus), claimed);
-    if (refused === undefined) this.#remember(campus, claimed);
+    if (refused === undefined) await this.#remember(campus, claimed);
+    // It is there: no need to wait for the next attempt.
+    if (this.barred !== undefined) for (const wake of this.#waiting.values()) wake();
     return { refused: refused ?? "" };
   }
 
-  #remember(campus: string, log: KnownLog): void {
+  async #remember(campus: string, log: KnownLog): Promise<void> {
     try {
-      this.#met.remember(campus, log);
+      await this.#met.remember(campus, log);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       throw new RpcError("STORAGE_REFUSED", `the disk takes no writes: ${error}`, { cause: error });
@@ -100,7 +110,10 @@ export class Membership {
         const reason = RpcError.from(error).message;
         this.#options.log.debug({ log: index, reason }, "not introduced yet");
       }
-      await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, RETRY_LAST_MS)));
+      await new Promise<void>((resolve) => {
+        this.#waiting.set(index, resolve);
+        setTimeout(resolve, Math.min(pauseMs, RETRY_LAST_MS));
+      });
     }
   }
 

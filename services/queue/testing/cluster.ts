@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { IntroduceLogRequest } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { serveLog } from "../../queuelog/handlers.ts";
 import { LOG_BOOTSTRAP_FILE } from "../../queuelog/identity.ts";
-import { Membership } from "../../queuelog/membership.ts";
+import { Membership, type MembershipOptions } from "../../queuelog/membership.ts";
 import { EmbeddedLog } from "../../queuelog/storage/embedded.ts";
 import type { LogEngine } from "../../queuelog/storage/engine.ts";
 import { NodeFolder } from "../../queuelog/storage/files.ts";
@@ -29,6 +29,8 @@ import { MemorySegmentStore } from "./memory-segment-store.ts";
 
 export const CAMPUSES = ["a", "b", "c"] as const;
 const GROUPS = [1, 2] as const;
+
+type MembershipTimes = Pick<MembershipOptions, "tellIntervalMs">;
 
 /** A log that can be taken away while its process goes on. */
 class SwitchedLog implements LogEngine {
@@ -99,10 +101,15 @@ export class QueueCluster {
   readonly store: SegmentStore = new MemorySegmentStore();
   readonly #campuses = new Map<string, Campus>();
   readonly #outside = new Client({ process: "test", campus: "" });
+  readonly #membership: MembershipTimes;
   #incarnation = 0;
 
-  static async start(): Promise<QueueCluster> {
-    const cluster = new QueueCluster();
+  private constructor(membership: MembershipTimes) {
+    this.#membership = membership;
+  }
+
+  static async start(membership: MembershipTimes = {}): Promise<QueueCluster> {
+    const cluster = new QueueCluster(membership);
     for (const name of CAMPUSES) {
       for (const group of GROUPS) {
         mkdirSync(cluster.folder(name, group), { recursive: true });
@@ -206,8 +213,8 @@ export class QueueCluster {
       },
     });
     log.engine = engine;
-    log.met = new Membership(dir, {
-      ...{ group, campus: campus.name, log: silentLogger(), tellIntervalMs: 50 },
+    log.met = await Membership.open(dir, {
+      ...{ group, campus: campus.name, log: silentLogger(), ...this.#membership },
       logs: this.#callee(campus, `log-${group}`),
       others: CAMPUSES.flatMap((name, index) => (name === campus.name ? [] : [index])),
       durable: () => engine.durable,
