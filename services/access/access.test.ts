@@ -412,6 +412,20 @@ describe("access: limits and life", () => {
     socket.close();
   });
 
+  test("after a long cut a connection ends, and what was sent into it is not carried out", async () => {
+    const socket = await RawSocket.open(url);
+    await socket.attach(ticketOf(ANN));
+    const { calls } = platform.backend;
+    border.cut();
+    socket.webSocket.send(toBytes(encodeClientFrame, { id: 600, kind }));
+    await new Promise((resolve) => setTimeout(resolve, 2_200));
+    const ended = new Promise((resolve) => socket.webSocket.once("close", resolve));
+    border.join();
+    await ended;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(platform.backend.calls).toBe(calls);
+  });
+
   test("at a stop clients are asked to leave, and open requests are answered first", async () => {
     const other = await startSmallPlatform();
     const socket = await RawSocket.open(other.endpoints[0]!.url);

@@ -2,10 +2,12 @@
  * All long connections of this process: numbers, the limit, and the two timers they share (silence
  * and late Attach once a second; held pushes while there are any).
  */
+
 import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 import type { Connection } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
+import { rest } from "../svrkit/rest.ts";
 import { border } from "../svrkit/transport/border.ts";
 import { ClientConnection, type ConnectionParts } from "./connection.ts";
 import { FINISH_MS, PINGS_UNANSWERED_MAX, PUSH_HOLD_MS, WATCH_EVERY_MS } from "./limits.ts";
@@ -92,14 +94,14 @@ export class Connections {
     this.#draining = true;
     const all = [...this.#all.values()];
     const sendAway = async (connection: ClientConnection) => {
-      await pause(Math.random() * leaveOverMs);
+      await rest(Math.random() * leaveOverMs);
       connection.leave("this process stops");
       const giveUpMs = this.#parts.now() + FINISH_MS;
-      while (connection.inFlight > 0 && this.#parts.now() < giveUpMs) await pause(10);
+      while (connection.inFlight > 0 && this.#parts.now() < giveUpMs) await rest(10);
       connection.close(1001, "this process stops");
     };
     await Promise.all(all.map(sendAway));
-    if (all.length > 0) await pause(50); // the closing handshakes
+    if (all.length > 0) await rest(50); // the closing handshakes
     for (const connection of this.#all.values()) connection.terminate();
     this.stop();
   }
@@ -148,8 +150,4 @@ export class Connections {
 function asRegistered(connection: ClientConnection): Connection {
   const { userId, device } = connection.who!;
   return { number: connection.number, userId, device };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

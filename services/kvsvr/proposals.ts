@@ -9,11 +9,13 @@
  * The usual case, a fast ballot that gets its majority, runs on callbacks alone; everything else is
  * one loop of attempts (`#decide`).
  */
+
 import type { Ballot, Owner } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
+import { rest } from "../svrkit/rest.ts";
 import { Hedges } from "./hedges.ts";
 import { DUEL_PAUSE_MS, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
 import { compareBallots, isSameOwner, NO_BALLOT } from "./protocol/ballot.ts";
@@ -347,7 +349,7 @@ export class Proposals {
     });
     if (typeof verdict === "string") return;
     if (verdict.verdict === "overtaken") this.#learnAhead(entry, verdict);
-    await new Promise<void>((resolve) => setTimeout(resolve, Math.random() * DUEL_PAUSE_MS));
+    await rest(Math.random() * DUEL_PAUSE_MS);
   }
 
   stop(): void {
@@ -378,5 +380,5 @@ function takePack(queue: Queue, packing: Packing<Write>): Write[] {
 async function pause(attempt: number, deadlineMs: number, why: string): Promise<void> {
   const ms = Math.random() * DUEL_PAUSE_MS * Math.min(attempt + 1, 8);
   if (monotonicMs() + ms >= deadlineMs) throw new RpcError("NO_QUORUM", why);
-  await new Promise<void>((resolve) => setTimeout(resolve, ms));
+  await rest(ms);
 }

@@ -2,10 +2,12 @@
  * Linearizable reads (S6): a version query to one other replica, sent after the read arrived and
  * never shared with another read; then the local value, a fetch, or the end of what is half decided.
  */
+
 import type { QueryVersionReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
+import { rest } from "../svrkit/rest.ts";
 import { type Hedged, Hedges } from "./hedges.ts";
 import { HEDGE_MS, PENDING_WAIT_MS } from "./limits.ts";
 import type { Peers } from "./peers.ts";
@@ -115,7 +117,7 @@ export class Reads {
     const underWay = queue?.underWay(entry);
     if (underWay !== undefined) return underWay;
     if (round === 0) {
-      await new Promise<void>((resolve) => setTimeout(resolve, PENDING_WAIT_MS));
+      await rest(PENDING_WAIT_MS);
       return;
     }
     finished.value += 1;

@@ -1,4 +1,5 @@
 /** The methods of Queue. An append ends up in the campus that writes the stream (protocol/placement.ts). */
+
 import {
   type AdoptReply,
   type AdoptRequest,
@@ -15,6 +16,7 @@ import type { Callee } from "../svrkit/client.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
+import { rest } from "../svrkit/rest.ts";
 import type { Server } from "../svrkit/server.ts";
 import { ID_BYTES_MAX, PAYLOAD_BYTES_MAX, POLL_WAIT_MS_MAX } from "./limits.ts";
 import { type Campuses, writingCampus } from "./protocol/placement.ts";
@@ -72,7 +74,7 @@ export class QueueHandlers {
       }
       // The writer before knew nothing of the newer one; jittered, for two may be at it.
       const pauseMs = FENCED_PAUSE_MS * attempt * Math.random();
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await rest(pauseMs);
     }
   }
 

@@ -8,10 +8,12 @@
  * When the segment's group does not answer, a new segment in the other group is put behind it, and
  * what the old one holds is brought in later (`recoverOlder`).
  */
+
 import type { Segment, StreamRecord } from "../../protos/gen/tricampus/queue/v1/disk_codec.ts";
 import type { Epoch, LogEntry } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
+import { rest } from "../svrkit/rest.ts";
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, OPEN_ATTEMPTS_MAX } from "./limits.ts";
 import type { LogGroup } from "./log-group.ts";
 import { firstGroup, otherGroup } from "./protocol/placement.ts";
@@ -241,5 +243,5 @@ export function groupOf(parts: Pick<OpeningParts, "groups">, group: number): Log
 /** Jittered, so that two that open the same stream do not keep step. */
 function pause(attempt: number): Promise<void> {
   const pauseMs = Math.min(100, 5 * 2 ** attempt) * (0.5 + Math.random());
-  return new Promise((resolve) => setTimeout(resolve, pauseMs));
+  return rest(pauseMs);
 }

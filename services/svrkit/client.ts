@@ -6,6 +6,7 @@
  * passes. No central node is asked. Every method served through svrkit must therefore be safe to
  * repeat under one operation id.
  */
+
 import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
 import { type Call, type CallOptions, DEFAULT_TIMEOUT_MS, monotonicMs, newTrace } from "./call.ts";
 import { CodecError, NO_BYTES, type Reader } from "./codec.ts";
@@ -15,6 +16,7 @@ import { pickOrder, usableFirst } from "./failover/pick.ts";
 import { WATCH_INTERVAL_MS } from "./limits.ts";
 import type { Method } from "./method.ts";
 import { counter } from "./monitors/registry.ts";
+import { rest } from "./rest.ts";
 import type { Server, ServerIdentity } from "./server.ts";
 import type { Waiter } from "./transport/session.ts";
 import { dial } from "./transport/tcp.ts";
@@ -220,7 +222,7 @@ export class Callee {
       const pauseMs =
         Math.min(RETRY_PAUSE_LAST_MS, RETRY_PAUSE_FIRST_MS * 2 ** round) * (0.5 + Math.random());
       if (call.deadlineMs - monotonicMs() <= pauseMs) throw this.#outOfTime(lastError);
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await rest(pauseMs);
     }
   }
 

@@ -30,3 +30,6 @@ assert(FIRST_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FRAME_BYTES_MAX < SESSION_BUFFERED_BYTES_MAX);
 assert(WATCH_INTERVAL_MS < PING_AFTER_MS && PING_AFTER_MS * 2 <= SILENCE_MS);
 assert(RECONNECT_FIRST_MS < RECONNECT_LAST_MS);
+
+/** Longer than any caller or client waits for a sign of life: it has asked elsewhere by now. */
+export const GIVEN_UP_AFTER_MS = 2_000;

@@ -4,11 +4,9 @@
  * carry it out would only keep those from being served who still wait.
  */
 import { monotonicMs } from "./call.ts";
+import { GIVEN_UP_AFTER_MS } from "./limits.ts";
 
 const TICK_MS = 250;
-/** Longer than any caller or client waits for a sign of life. */
-const STOPPED_AFTER_MS = 2_000;
-
 let tickedMs = Number.POSITIVE_INFINITY;
 
 /** Begins to watch; the timer keeps no process alive. */
@@ -21,5 +19,5 @@ export function watchForStops(): void {
 
 /** True from the first event after a stop until the timers run again. */
 export function wasStopped(): boolean {
-  return monotonicMs() - tickedMs > STOPPED_AFTER_MS;
+  return monotonicMs() - tickedMs > GIVEN_UP_AFTER_MS;
 }

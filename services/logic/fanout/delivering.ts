@@ -2,6 +2,7 @@
  * Carrying out a delivery: again and again until every member has every message. A stream never
  * skips anybody, so an inbox that cannot be reached holds its group up, and only its group.
  */
+
 import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
@@ -14,6 +15,7 @@ import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
+import { rest } from "../../svrkit/rest.ts";
 import type { Notifier } from "../notify/notifier.ts";
 import { type Arrival, nextTargets } from "./plan/delivery.ts";
 
@@ -127,6 +129,6 @@ export class Delivering {
 
   async #pause(ms: number): Promise<void> {
     this.#parts.stopped.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    await rest(ms);
   }
 }

@@ -7,6 +7,7 @@
  * poll. Nothing here is the truth: what was worked off is noted in the group's table, so an entry
  * that is given twice is passed over there.
  */
+
 import { decodeGroupEntry } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import type { StreamEntries } from "../../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import type { QueueReader } from "../../queue/client.ts";
@@ -14,6 +15,7 @@ import { monotonicMs } from "../../svrkit/call.ts";
 import { fromBytes } from "../../svrkit/codec.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
+import { rest } from "../../svrkit/rest.ts";
 import type { GroupWorker } from "./group-worker.ts";
 import type { SlotEntry } from "./plan/batch.ts";
 
@@ -67,11 +69,11 @@ export class Streams {
         let taken = 0;
         for (const entries of found) taken += this.#take(entries);
         // Entries that found no room are given again at once.
-        if (found.length > 0 && taken === 0) await pause(PAUSE_FIRST_MS);
+        if (found.length > 0 && taken === 0) await rest(PAUSE_FIRST_MS);
         misses = 0;
       } catch (error) {
         if (misses === 0) this.#parts.log.warn({ err: error }, "the queue gives no entries");
-        await pause(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
+        await rest(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
       }
       this.#startSteps();
     }
@@ -133,7 +135,7 @@ export class Streams {
         if (through >= first) {
           misses = 0;
           await this.#parts.queue.consumed([{ stream: name, through }]);
-          await pause(Math.min(GATHER_MS_MAX, monotonicMs() - startedMs));
+          await rest(Math.min(GATHER_MS_MAX, monotonicMs() - startedMs));
           continue;
         }
       } catch (error) {
@@ -141,11 +143,7 @@ export class Streams {
         if (this.#parts.stopped.aborted) return;
         this.#parts.log.warn({ err: error, stream: name }, "a step failed; trying again");
       }
-      await pause(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
+      await rest(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
     }
   }
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }

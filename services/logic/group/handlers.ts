@@ -6,6 +6,7 @@
  * with growing pauses instead of being called back: the answer lies in the group's table whoever
  * wrote it, so neither side needs to know or outlive the other.
  */
+
 import type {
   CreateGroupReply,
   CreateGroupRequest,
@@ -27,6 +28,7 @@ import { type Call, forward, remainingMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
+import { rest } from "../../svrkit/rest.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireClientId, requireId } from "../arguments.ts";
 import type { GroupStreams } from "../group-streams.ts";
@@ -146,7 +148,7 @@ export class GroupHandlers {
           "the request is in the group's queue and was not worked off in time: ask again";
         throw new RpcError("DEADLINE_EXCEEDED", message);
       }
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await rest(pauseMs);
       const request = { groupId, entryIds: [entryId] };
       const reply = await this.#parts.groups.call(GroupData.entryOutcomes, request, forward(call));
       const [outcome] = reply.outcomes;

@@ -6,6 +6,7 @@
  *   1:1     number it in the conversation, then put it into the recipient's inbox above its mark
  *   group   append it to the group's queue stream; fan-out does the rest
  */
+
 import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { GroupEntryKind } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
@@ -19,6 +20,7 @@ import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec
 import { type CallOptions, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
+import { rest } from "../../svrkit/rest.ts";
 import type { GroupStreams } from "../group-streams.ts";
 import type { Notifier, NotifyTarget } from "../notify/notifier.ts";
 import { RecentlyUsed } from "../recently-used.ts";
@@ -168,5 +170,5 @@ async function pauseOrGiveUp(
     const message = `the recipient's inbox could not be reached in time (${outcome.message})`;
     throw new RpcError("UNAVAILABLE", message);
   }
-  await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  await rest(pauseMs);
 }

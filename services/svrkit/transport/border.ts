@@ -9,15 +9,13 @@
  * and without root, that silence is survived.
  */
 import { monotonicMs } from "../call.ts";
+import { GIVEN_UP_AFTER_MS } from "../limits.ts";
 
 interface Crossing {
   hold(): void;
   /** `isStale`: the cut was so long that the far end is not there any more. */
   release(isStale: boolean): void;
 }
-
-/** Longer than any caller or client waits for a sign of life. */
-const STALE_AFTER_MS = 2_000;
 
 class Border {
   #cutSinceMs: number | undefined;
@@ -44,7 +42,7 @@ class Border {
 
   join(): void {
     if (this.#cutSinceMs === undefined) return;
-    const isStale = monotonicMs() - this.#cutSinceMs > STALE_AFTER_MS;
+    const isStale = monotonicMs() - this.#cutSinceMs > GIVEN_UP_AFTER_MS;
     this.#cutSinceMs = undefined;
     for (const crossing of [...this.#crossings]) crossing.release(isStale);
   }
