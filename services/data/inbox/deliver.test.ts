@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Delivery } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
-import { intoBatches, outcomeOf, planChanges } from "./deliver.ts";
+import { outcomeOf, planChanges } from "./deliver.ts";
 
 const target = (userId: string, fromSequence: number, throughSequence = 2) => ({
   ...{ userId, fromSequence, throughSequence, allowSkip: false },
@@ -33,18 +33,6 @@ test.each([target("", 0), target("ann", 2), target("ann", 3)])(
     expect(() => planChanges([deliveryTo(wrong)])).toThrow(RpcError);
   },
 );
-
-test.each([
-  { sizes: [], batches: [] },
-  { sizes: [4, 4], batches: [[4, 4]] },
-  { sizes: [4, 4, 4], batches: [[4, 4], [4]] },
-  { sizes: [12, 1], batches: [[12], [1]] },
-  { sizes: [1, 12], batches: [[1], [12]] },
-])("deliver: changes go in batches ($sizes, 10 at most)", ({ sizes, batches }) => {
-  const [change] = planChanges([deliveryTo(target("ann", 0))]);
-  const sized = sizes.map((bytes) => ({ request: change!.request, bytes }));
-  expect(intoBatches(sized, 10).map((batch) => batch.map((c) => c.bytes))).toEqual(batches);
-});
 
 test("deliver: outcomes", () => {
   const reply = { applied: true, version: 9, alone: true, results: [], failedGuard: undefined };

@@ -19,7 +19,10 @@ import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { Gate } from "./gate.ts";
 import { type DeliveryChange, deliveryChange, encodeRows, inboxKey } from "./rows.ts";
 
-export interface SizedChange {
+/** What a change weighs at the store besides its rows. */
+const CHANGE_BYTES = 256;
+
+interface SizedChange {
   readonly request: ChangeRequest;
   readonly bytes: number;
 }
@@ -51,41 +54,23 @@ function checkTarget(target: DeliveryTarget): void {
   requireArgument(fromSequence < throughSequence, "a delivery raises the mark by nothing");
 }
 
-/** Consecutive parts, none over `bytesMax` unless it is a single change. */
-export function intoBatches(changes: readonly SizedChange[], bytesMax: number): SizedChange[][] {
-  const batches: SizedChange[][] = [];
-  let room = 0;
-  for (const change of changes) {
-    if (batches.length === 0 || change.bytes > room) {
-      batches.push([]);
-      room = bytesMax;
-    }
-    batches.at(-1)!.push(change);
-    room -= change.bytes;
-  }
-  return batches;
-}
-
-export async function deliver(
+export function deliver(
   kv: KvClient,
   deliveries: readonly Delivery[],
-  limits: { batchBytesMax: number; gate: Gate | undefined; call: CallOptions },
+  gate: Gate | undefined,
+  call: CallOptions,
 ): Promise<DeliveryOutcome[]> {
-  const batches = intoBatches(planChanges(deliveries), limits.batchBytesMax);
-  const outcomes = await Promise.all(
-    batches.map((batch) => {
-      // Guarded by their marks, so they need no operation ids.
-      const call = { ...limits.call, operationId: NO_BYTES };
+  // Guarded by their marks, so they need no operation ids.
+  const unnamed = { ...call, operationId: NO_BYTES };
+  return Promise.all(
+    planChanges(deliveries).map(({ request, bytes }) => {
       const change = () =>
-        Promise.all(
-          batch.map(({ request }) =>
-            kv.change(request, call).catch((error: unknown) => RpcError.from(error)),
-          ),
-        );
-      return limits.gate === undefined ? change() : limits.gate.run(change);
+        kv.change(request, unnamed).then(outcomeOf, (error: unknown) => {
+          return outcomeOf(RpcError.from(error));
+        });
+      return gate === undefined ? change() : gate.run(bytes + CHANGE_BYTES, change);
     }),
   );
-  return outcomes.flat().map(outcomeOf);
 }
 
 export function outcomeOf(result: ChangeReply | RpcError): DeliveryOutcome {

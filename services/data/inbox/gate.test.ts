@@ -1,41 +1,40 @@
 import { expect, test } from "vitest";
 import { Gate } from "./gate.ts";
 
-test("gate: so many at once, in order, a failure frees its place", async () => {
-  const gate = new Gate(2);
-  let running = 0;
-  let most = 0;
-  const started: number[] = [];
-  const work = (n: number) =>
-    gate.run(async () => {
-      started.push(n);
-      running += 1;
-      most = Math.max(most, running);
-      await new Promise((resolve) => setTimeout(resolve, 2));
-      running -= 1;
-      if (n === 1) throw new Error("lost");
-      return n;
-    });
-  const settled = await Promise.allSettled([0, 1, 2, 3, 4].map(work));
-  expect(most).toBe(2);
-  expect(started).toEqual([0, 1, 2, 3, 4]);
-  expect(settled.map((s) => s.status).filter((s) => s === "rejected")).toHaveLength(1);
+/** Runs pieces of these weights; the weight under way whenever one began, and the order they began in. */
+async function rush(gate: Gate, weights: readonly number[], fails: readonly number[] = []) {
+  let underWay = 0;
+  const begun: { piece: number; underWay: number }[] = [];
+  const settled = await Promise.allSettled(
+    weights.map((weight, piece) =>
+      gate.run(weight, async () => {
+        underWay += weight;
+        begun.push({ piece, underWay });
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        underWay -= weight;
+        if (fails.includes(piece)) throw new Error("lost");
+      }),
+    ),
+  );
+  return { begun, failed: settled.filter((s) => s.status === "rejected").length };
+}
+
+test("gate: so much at once, in order, a failure frees its place", async () => {
+  const { begun, failed } = await rush(new Gate(2), [1, 1, 1, 1, 1], [1]);
+  expect(begun.map((b) => b.piece)).toEqual([0, 1, 2, 3, 4]);
+  expect(Math.max(...begun.map((b) => b.underWay))).toBe(2);
+  expect(failed).toBe(1);
 });
 
-test("gate: as many places after a rush as before it", async () => {
+test("gate: the last one let in may be heavier than what is free, and holds the next ones up", async () => {
+  const { begun } = await rush(new Gate(10), [9, 30, 1, 1]);
+  expect(begun.map((b) => b.underWay)).toEqual([9, 39, 1, 2]);
+});
+
+test("gate: as much room after a rush as before it", async () => {
   const gate = new Gate(2);
-  let running = 0;
-  let most = 0;
-  const work = () =>
-    gate.run(async () => {
-      running += 1;
-      most = Math.max(most, running);
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      running -= 1;
-    });
-  for (let rush = 0; rush < 3; rush++) {
-    await Promise.all(Array.from({ length: 6 }, work));
-    expect(most).toBe(2);
-    most = 0;
+  for (let time = 0; time < 3; time++) {
+    const { begun } = await rush(gate, [1, 1, 1, 1, 1, 1]);
+    expect(Math.max(...begun.map((b) => b.underWay))).toBe(2);
   }
 });

@@ -1,24 +1,40 @@
 /**
- * Lets so many pieces of work run at once, first come first served. Fan-out passes through it as a
- * whole: what it has under way at the store is what everybody else waits behind there.
+ * A window over pieces of work: those under way weigh no more together than it allows, plus the one
+ * that was let in last; first come first served. Fan-out passes through it as a whole: what it has
+ * under way at the store is what everybody else waits behind there.
  */
 export class Gate {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #weightMax: number;
+  #underWay = 0;
+  #waiting: { readonly weight: number; readonly enter: () => void }[] = [];
+  /** Waiters before this one have entered. */
+  #first = 0;
 
-  constructor(atOnce: number) {
-    this.#free = atOnce;
+  constructor(weightMax: number) {
+    this.#weightMax = weightMax;
   }
 
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async run<T>(weight: number, work: () => Promise<T>): Promise<T> {
+    if (this.#underWay < this.#weightMax && this.#waiting.length === 0) this.#underWay += weight;
+    else await new Promise<void>((enter) => this.#waiting.push({ weight, enter }));
     try {
       return await work();
     } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next();
+      this.#underWay -= weight;
+      this.#letIn();
     }
+  }
+
+  #letIn(): void {
+    while (this.#first < this.#waiting.length && this.#underWay < this.#weightMax) {
+      const { weight, enter } = this.#waiting[this.#first]!;
+      this.#first += 1;
+      this.#underWay += weight;
+      enter();
+    }
+    // Removed in bulk: a rush is tens of thousands, and each removal moves all that follow.
+    if (this.#first * 2 < this.#waiting.length) return;
+    this.#waiting = this.#waiting.slice(this.#first);
+    this.#first = 0;
   }
 }

@@ -26,14 +26,12 @@ const DELIVERERS = ["text", "fanout"];
 export class InboxHandlers {
   readonly #kv: KvClient;
   readonly #tickets: TicketVerifier;
-  readonly #options: InboxDataOptions;
   readonly #fanoutGate: Gate;
 
   constructor(kv: KvClient, tickets: TicketVerifier, options: InboxDataOptions) {
     this.#kv = kv;
     this.#tickets = tickets;
-    this.#options = options;
-    this.#fanoutGate = new Gate(options.batchesInFlightMax);
+    this.#fanoutGate = new Gate(options.fanoutBytesInFlightMax);
   }
 
   async commit({ message }: CommitRequest, call: Call): Promise<CommitReply> {
@@ -67,9 +65,7 @@ export class InboxHandlers {
     requireCaller(call, DELIVERERS, "delivering into inboxes");
     // A 1:1 message is one row that its sender waits for: it does not queue behind fan-out.
     const gate = call.caller === "fanout" ? this.#fanoutGate : undefined;
-    const { batchBytesMax } = this.#options;
-    const limits = { batchBytesMax, gate, call: forward(call) };
-    return { outcomes: await deliver(this.#kv, deliveries, limits) };
+    return { outcomes: await deliver(this.#kv, deliveries, gate, forward(call)) };
   }
 
   changes(request: InboxChangesRequest, call: Call): Promise<InboxChangesReply> {
