@@ -109,6 +109,15 @@ export class Log {
     }
     const last = segments.at(-1) ?? 1;
     const file = await options.files.open(segmentPath(options.dir, last));
+    try {
+      return await Log.#openLast(options, file, last);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  static async #openLast(options: LogOptions, file: LogFile, last: number): Promise<Log> {
     const bytes = await file.readAll();
     const end = bytes.length < HEADER_BYTES ? 0 : replaySegment(bytes, last, options.replay);
     const behind = planted("torn-end-kept") ? bytes.length : end;

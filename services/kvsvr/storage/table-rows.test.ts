@@ -51,3 +51,20 @@ test("waiting rows: they are copies, and deletions are rows", () => {
     "a1",
   ]);
 });
+
+test("waiting rows: values of any size stay whole beside each other", () => {
+  const rows = new TableRows();
+  const sizes = [0, 1, 300, 8_192, 8_193, 70_000, 65_536, 5, 8_000, 8_000, 8_000];
+  const given = Array.from({ length: 40 }, (_, i) => {
+    const value = Buffer.alloc(sizes[i % sizes.length]!, i + 1);
+    return { row: Buffer.from([0xff - i, i]), value, deleted: false, version: i + 1 };
+  });
+  for (const r of given) rows.put(r);
+  const kept = [...rows.changes(0)];
+  expect(kept.map((r) => Buffer.from(r.row).toString("hex"))).toEqual(
+    given.map((r) => r.row.toString("hex")),
+  );
+  expect(kept.every((r, i) => given[i]!.value.equals(r.value))).toBe(true);
+  const inOrder = rows.range(Buffer.from([0xff - 3]), undefined);
+  expect(inOrder.map((r) => r.version)).toEqual([4, 3, 2, 1]);
+});

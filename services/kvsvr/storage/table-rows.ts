@@ -6,11 +6,51 @@ import type { StampedRow } from "../../../protos/gen/tricampus/kv/v1/replica_cod
 import type { EngineRow } from "./engine.ts";
 import { latin1 } from "./record.ts";
 
-interface WaitingRow extends EngineRow {
+/** Values are copied into slabs of this size; larger ones than an eighth of it have a buffer each. */
+const SLAB_BYTES = 64 * 1024;
+
+/**
+ * Values of waiting rows live apart from everything short-lived: a slab is freed only as a whole. Rows
+ * wait by the hundred thousand, so one holds no buffer objects of its own; they are made when asked for.
+ */
+let slab = Buffer.alloc(0);
+let slabUsed = 0;
+
+class WaitingRow implements EngineRow {
   /** The row key as a map's key. */
   readonly name: string;
+  readonly version: number;
+  readonly deleted: boolean;
   /** A newer state of the row is here. */
-  overwritten: boolean;
+  overwritten = false;
+  readonly #slab: Buffer;
+  readonly #at: number;
+  readonly #end: number;
+
+  /** Copies: rows wait here for seconds and must not hold the network buffers they came in. */
+  constructor({ row, value, version, deleted }: StampedRow) {
+    this.name = latin1(row);
+    this.version = version;
+    this.deleted = deleted;
+    const isLarge = value.length > SLAB_BYTES / 8;
+    if (!isLarge && slabUsed + value.length > slab.length) {
+      slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      slabUsed = 0;
+    }
+    this.#slab = isLarge ? Buffer.allocUnsafeSlow(value.length) : slab;
+    this.#at = isLarge ? 0 : slabUsed;
+    this.#end = this.#at + value.length;
+    this.#slab.set(value, this.#at);
+    if (!isLarge) slabUsed = this.#end;
+  }
+
+  get row(): Buffer {
+    return Buffer.from(this.name, "latin1");
+  }
+
+  get value(): Buffer {
+    return this.#slab.subarray(this.#at, this.#end);
+  }
 }
 
 export class TableRows {
@@ -27,15 +67,7 @@ export class TableRows {
   }
 
   put(row: StampedRow): void {
-    // Copies: rows wait here for seconds and must not hold the network buffers they came in.
-    const kept: WaitingRow = {
-      name: latin1(row.row),
-      row: Buffer.from(row.row),
-      value: Buffer.from(row.value),
-      version: row.version,
-      deleted: row.deleted,
-      overwritten: false,
-    };
+    const kept = new WaitingRow(row);
     const before = this.#byKey.get(kept.name);
     if (before !== undefined) before.overwritten = true;
     this.#byKey.set(kept.name, kept);
@@ -72,12 +104,14 @@ export class TableRows {
 
   /** Rows first <= key < end, in key order. */
   range(first: Uint8Array, end: Uint8Array | undefined): EngineRow[] {
-    const found: EngineRow[] = [];
+    const low = latin1(first);
+    const high = end === undefined ? undefined : latin1(end);
+    // Names order as their bytes do.
+    const found: WaitingRow[] = [];
     for (const row of this.#byKey.values()) {
-      if (Buffer.compare(row.row, first) < 0) continue;
-      if (end === undefined || Buffer.compare(row.row, end) < 0) found.push(row);
+      if (row.name >= low && (high === undefined || row.name < high)) found.push(row);
     }
-    return found.sort((a, b) => Buffer.compare(a.row, b.row));
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** The engine has everything up to this version now: only what is newer still waits here. */
