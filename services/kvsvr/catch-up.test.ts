@@ -119,3 +119,33 @@ test("catch-up: a replica that was cut off for long compares before it serves", 
   expect(gaps).toEqual([0]);
   expect(await readAt(2, "x")).toBe("one");
 });
+
+test("catch-up: clients ask a replica that refuses last, and come back to it", async () => {
+  await allServe();
+  const { replica } = cluster.replica(2);
+  const missed = Promise.withResolvers<void>();
+  replica!.catchUpUntil(missed.promise);
+  const requireServing = replica!.requireServing.bind(replica);
+  let asked = 0;
+  replica!.requireServing = (mayBeOld) => {
+    asked += 1;
+    requireServing(mayBeOld);
+  };
+  /** How often replica 2 was asked for a write of this key, and of it again. */
+  const asksFor = async (name: string) => {
+    const before = asked;
+    await cluster.kv.write(put(name, "one"));
+    const between = asked;
+    await cluster.kv.write(put(name, "two"));
+    return [between - before, asked - between];
+  };
+  const preferring: string[] = [];
+  for (let i = 0; preferring.length === 0; i++) {
+    if ((await asksFor(`z${i}`))[0] === 1) preferring.push(`z${i}`);
+  }
+  const name = preferring[0]!;
+  // Asked once, neither again alone nor for the next write, and later to see whether it serves.
+  await expect.poll(() => asksFor(name)).toEqual([1, 0]);
+  missed.resolve();
+  await expect.poll(() => asksFor(name)).toEqual([1, 1]);
+});

@@ -44,9 +44,17 @@ const ORDERS = [
 /** A write is tried no longer than this; operation ids are remembered for twice as long (S4). */
 const WRITE_DEADLINE_MS_MAX = 10_000;
 
+/**
+ * A replica that refuses (it catches up, or reaches nobody) is asked last for so long: each refusal costs
+ * two calls, and while it catches up it would refuse a third of everything.
+ */
+const REFUSED_REST_MS = 250;
+
 export class KvClient {
   readonly #callee: Callee;
   readonly #batches: readonly TurnBatch<Gathered, BatchOutcome>[];
+  /** By replica: until when it is asked last. */
+  readonly #restsUntilMs: number[];
 
   /** `callee`: the group's three replicas in the order of their numbers. */
   constructor(callee: Callee) {
@@ -54,6 +62,7 @@ export class KvClient {
     this.#batches = callee.peers.map(
       (_, replica) => new TurnBatch(replica, (operations) => this.#send(replica, operations)),
     );
+    this.#restsUntilMs = callee.peers.map(() => 0);
   }
 
   get(request: GetRequest, options: CallOptions = {}): Promise<GetReply> {
@@ -94,12 +103,17 @@ export class KvClient {
     item: Item & { value: I },
     options: CallOptions,
   ): Promise<O> {
-    const order = this.#order(keyOf(item.value));
+    const key = keyOf(item.value);
     const call = identified(options);
     const { peers } = this.#callee;
+    const order = this.#order(key);
     const replica = order.find((index) => peers[index]!.usable) ?? order[0]!;
     return new Promise<O>((resolve, reject) => {
-      const alone = () => this.#callee.call(method, item.value as I, { ...call, order });
+      const alone = (refusing: number | undefined) => {
+        if (refusing !== undefined) this.#restsUntilMs[refusing] = monotonicMs() + REFUSED_REST_MS;
+        const again = { ...call, order: this.#order(key) };
+        return this.#callee.call(method, item.value as I, again);
+      };
       const done = resolve as (reply: unknown) => void;
       const operation = new Gathered({ item, call, alone, resolve: done, reject });
       this.#batches[replica]!.add(operation, operation.bytes, operation);
@@ -125,7 +139,11 @@ export class KvClient {
   }
 
   #order(key: Key): readonly number[] {
-    return ORDERS[murmur3(key.key, key.keyspace) % ORDERS.length]!;
+    const order = ORDERS[murmur3(key.key, key.keyspace) % ORDERS.length]!;
+    const nowMs = monotonicMs();
+    const rests = (replica: number) => this.#restsUntilMs[replica]! > nowMs;
+    if (!order.some(rests)) return order;
+    return [...order.filter((replica) => !rests(replica)), ...order.filter(rests)];
   }
 }
 
@@ -147,8 +165,8 @@ type Item = NonNullable<BatchItem["item"]>;
 interface Parts {
   readonly item: Item;
   readonly call: ReturnType<typeof identified>;
-  /** Sends the operation by itself, with failover. */
-  readonly alone: () => Promise<unknown>;
+  /** Sends the operation by itself, with failover; `refusing`: the replica that would not take it. */
+  readonly alone: (refusing: number | undefined) => Promise<unknown>;
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -189,22 +207,23 @@ class Gathered implements Asker<BatchOutcome> {
   answered(replica: number, { outcome }: BatchOutcome): void {
     if (outcome === undefined)
       this.#parts.reject(new RpcError("INTERNAL", "the store left an operation unanswered"));
-    else if (outcome.case === "underWay") this.#alone();
+    else if (outcome.case === "underWay") this.#alone(undefined);
     else if (outcome.case === "failure")
       this.failed(replica, RpcError.fromWire(outcome.value.code, outcome.value.message));
     else this.#parts.resolve(outcome.value);
   }
 
-  failed(_replica: number, thrown: unknown): void {
+  failed(replica: number, thrown: unknown): void {
     const error = RpcError.from(thrown);
     const { deadlineMs } = this.#parts.call;
     const isOthersDeadline = error.code === "DEADLINE_EXCEEDED" && monotonicMs() < deadlineMs;
-    if (error.retryable || isOthersDeadline) this.#alone();
+    if (error.code === "UNAVAILABLE") this.#alone(replica);
+    else if (error.retryable || isOthersDeadline) this.#alone(undefined);
     else this.#parts.reject(error);
   }
 
-  #alone(): void {
-    this.#parts.alone().then(this.#parts.resolve, this.#parts.reject);
+  #alone(refusing: number | undefined): void {
+    this.#parts.alone(refusing).then(this.#parts.resolve, this.#parts.reject);
   }
 }
 
