@@ -16,8 +16,12 @@ export const SESSION_BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
 export const WATCH_INTERVAL_MS = 50;
 /** A peer with open calls that sent nothing for so long is asked with a PING ... */
 export const PING_AFTER_MS = 150;
-/** ... and given up, its calls going elsewhere, when it has sent nothing for so long. */
+/**
+ * ... and given up, its calls going elsewhere, when it has sent nothing for so long: the first figure
+ * when it has been prompt, up to the second when it was late a moment ago (failover/patience.ts).
+ */
 export const SILENCE_MS = 450;
+export const SILENCE_MS_MAX = 1_200;
 /** Connecting, the Hello included. */
 export const CONNECT_TIMEOUT_MS = 300;
 /** Pause before a failed peer is tried again: doubled from first to last, jittered. */
@@ -33,3 +37,4 @@ assert(RECONNECT_FIRST_MS < RECONNECT_LAST_MS);
 
 /** Longer than any caller or client waits for a sign of life: it has asked elsewhere by now. */
 export const GIVEN_UP_AFTER_MS = 2_000;
+assert(SILENCE_MS <= SILENCE_MS_MAX && SILENCE_MS_MAX < GIVEN_UP_AFTER_MS);

@@ -5,8 +5,8 @@
  *   idle -> connecting -> ready -> (ended, silent, going away) -> resting -> connecting ...
  *
  * Resting lasts 50 ms to 1 s, doubled at each failure and jittered. A peer that is not `usable` is
- * tried last. Silence counts like refusal: with calls open, a peer that sends nothing for SILENCE_MS
- * although it was pinged loses its connection, and its calls go elsewhere.
+ * tried last. Silence counts like refusal: with calls open, a peer that sends nothing for a while
+ * although it was pinged loses its connection, and its calls go elsewhere; how long, see patience.ts.
  */
 import { monotonicMs } from "../call.ts";
 import { RpcError } from "../errors.ts";
@@ -15,11 +15,11 @@ import {
   PING_AFTER_MS,
   RECONNECT_FIRST_MS,
   RECONNECT_LAST_MS,
-  SILENCE_MS,
 } from "../limits.ts";
 import type { ServerIdentity } from "../server.ts";
 import { Session } from "../transport/session.ts";
 import type { Wire } from "../transport/wire.ts";
+import { Patience } from "./patience.ts";
 
 export interface PeerAddress {
   readonly campus: string;
@@ -43,6 +43,7 @@ export class Peer {
   #stopped = false;
   /** Sessions of a peer that drains: no new calls, those under way are still watched. */
   readonly #leaving = new Set<Session>();
+  readonly #patience = new Patience();
 
   /** Told before a call is made: from now on the peer must be watched. */
   readonly onBusy: () => void;
@@ -115,6 +116,7 @@ export class Peer {
           resolve(session);
         },
         goingAway: () => this.#leave(session),
+        late: (quietMs) => this.#patience.silenceEnded(quietMs, monotonicMs()),
         closed: (reason) => {
           clearTimeout(timer);
           reject(new Error(reason));
@@ -144,11 +146,23 @@ export class Peer {
   watch(nowMs: number, loopLateMs: number): void {
     const session = this.ready;
     if (session === undefined) this.#probe(nowMs);
-    else watchSession(session, nowMs, loopLateMs);
+    else this.#watchSession(session, nowMs, loopLateMs);
     for (const leaving of this.#leaving) {
-      watchSession(leaving, nowMs, loopLateMs);
+      this.#watchSession(leaving, nowMs, loopLateMs);
       if (leaving.unanswered === 0) leaving.close("its calls are answered");
     }
+  }
+
+  #watchSession(session: Session, nowMs: number, loopLateMs: number): void {
+    if (session.unanswered === 0) return;
+    session.expire(nowMs);
+    // When our own loop was stuck, the peer's bytes may be waiting unread: that is not silence.
+    if (loopLateMs > 0) session.lastHeardMs += loopLateMs;
+    const quietMs = nowMs - session.lastHeardMs;
+    if (quietMs >= this.#patience.ms(nowMs)) {
+      this.#patience.silenceEnded(quietMs, nowMs);
+      session.close(`silent for ${Math.round(quietMs)} ms`);
+    } else if (quietMs >= PING_AFTER_MS) session.ping();
   }
 
   /** A peer that was lost is looked for in the background, so that no call pays for finding out. */
@@ -163,14 +177,4 @@ export class Peer {
     this.ready?.close("this client is stopped");
     for (const leaving of this.#leaving) leaving.close("this client is stopped");
   }
-}
-
-function watchSession(session: Session, nowMs: number, loopLateMs: number): void {
-  if (session.unanswered === 0) return;
-  session.expire(nowMs);
-  // When our own loop was stuck, the peer's bytes may be waiting unread: that is not silence.
-  if (loopLateMs > 0) session.lastHeardMs += loopLateMs;
-  const quietMs = nowMs - session.lastHeardMs;
-  if (quietMs >= SILENCE_MS) session.close(`silent for ${Math.round(quietMs)} ms`);
-  else if (quietMs >= PING_AFTER_MS) session.ping();
 }

@@ -37,6 +37,8 @@ export interface SessionEvents {
   opened?(hello: Hello): void;
   request?(session: Session, head: RequestHead, body: Reader): void;
   goingAway?(): void;
+  /** Heard again, after a silence long enough for a PING. */
+  late?(quietMs: number): void;
   closed?(reason: string): void;
 }
 
@@ -151,7 +153,9 @@ export class Session {
 
   #receive(chunk: Buffer, ownCampus: string): void {
     if (this.#state === "closed") return;
-    this.lastHeardMs = monotonicMs();
+    const nowMs = monotonicMs();
+    if (this.#pingUnanswered) this.#events.late?.(nowMs - this.lastHeardMs);
+    this.lastHeardMs = nowMs;
     this.#pingUnanswered = false;
     try {
       this.#reader.push(chunk, (frame) => this.#take(frame, ownCampus));
