@@ -52,7 +52,9 @@ export class MemoryEngine implements StateEngine {
         table = new Map();
         this.#tables.set(name, table);
       }
-      for (const row of entry.rows) table?.set(latin1(row.row), row);
+      // As on a disk: what they are, not the objects given.
+      for (const { row, value, version, deleted } of entry.rows)
+        table?.set(latin1(row), { row, value, version, deleted });
     }
   }
 
