@@ -30,6 +30,8 @@ const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   "vote-after-disk-loss": { lostDisk: 6, kill: 4 },
   // The disk is an old one, and another replica is away when it votes.
   "incarnation-not-checked": { oldDisk: 6, kill: 6 },
+  // The same, and the copy was taken since its last start that the others know.
+  "reach-not-checked": { oldDisk: 12, partition: 6, kill: 2 },
 };
 
 export function needsSeveralFaults(bug: Bug): boolean {

@@ -5,6 +5,7 @@
  */
 import { basename } from "node:path";
 import type { Files, LogFile } from "../services/kvsvr/storage/files.ts";
+import type { Position } from "../services/svrkit/known-disk.ts";
 import type { TextFiles } from "../services/svrkit/text-files.ts";
 import type { Clock, Process } from "./clock.ts";
 import { DurableEngine } from "./engine.ts";
@@ -115,7 +116,10 @@ export class Disk {
       );
     const soon = () => this.#random.between(0.01, 0.1);
     return {
-      texts: this.texts,
+      texts: {
+        ...this.texts,
+        replaceSoon: (path, text) => wait(this.#syncMs(), () => this.texts.replace(path, text)),
+      },
       list: async () => {
         await wait(soon(), () => {});
         return [...this.#files.keys()].map((path) => basename(path));
@@ -168,6 +172,9 @@ export class Disk {
   readonly texts: TextFiles = {
     read: (path) => this.#texts.get(path),
     replace: (path, text) => {
+      this.#texts.set(path, text);
+    },
+    replaceSoon: async (path, text) => {
       this.#texts.set(path, text);
     },
     remove: (path) => {
@@ -271,9 +278,23 @@ export class Disk {
     return Number(this.#text("incarnation") ?? 0);
   }
 
-  /** The newest start of another replica that the one on this disk has met. */
-  startsMet(replica: number): number {
-    return JSON.parse(this.#text("replicas-met.json") ?? "{}")[replica]?.incarnation ?? 0;
+  /** How far the log reaches, torn ends included. */
+  get reach(): Position {
+    const names = [...this.#files.keys()]
+      .filter((path) => basename(path).startsWith("log-"))
+      .sort();
+    const last = names.at(-1);
+    if (last === undefined) return { segment: 0, bytes: 0 };
+    return {
+      segment: Number(basename(last).slice("log-".length)),
+      bytes: this.#files.get(last)!.durable.length,
+    };
+  }
+
+  /** What the replica on this disk remembers of another one. */
+  met(replica: number): Position & { readonly incarnation: number } {
+    const met = JSON.parse(this.#text("replicas-met.json") ?? "{}")[replica];
+    return met ?? { incarnation: 0, segment: 0, bytes: 0 };
   }
 
   /** What is durable now, to be put back later. */

@@ -2,6 +2,7 @@
  * What goes wrong: one record of options with each fault's weight, and the nemesis that draws faults
  * from it, lets them happen, counts those that really did, and ends them all when told to.
  */
+import { comparePositions, type Position } from "../services/svrkit/known-disk.ts";
 import type { Clock, Process } from "./clock.ts";
 import { type Cluster, REPLICAS } from "./cluster.ts";
 import type { Random } from "./seed.ts";
@@ -45,12 +46,6 @@ type FaultKind = keyof FaultWeights;
 const CRASH_LOOK_MS = 0.3;
 const CRASH_LOOKS = 300;
 
-/**
- * A copy is put back only when both others have met the replica in its second start since, or a later
- * one: they notice an incarnation that they have seen exceeded, not a copy that is younger (README.md).
- */
-const NOTICED_STARTS = 2;
-
 export class Nemesis {
   readonly #cluster: Cluster;
   readonly #clock: Clock;
@@ -65,7 +60,7 @@ export class Nemesis {
   readonly story: string[] = [];
   #isOver = false;
   /** A copy of the victim's disk, to be put back. */
-  #copy: { putBack: () => void; starts: number } | undefined;
+  #copy: { putBack: () => void; starts: number; reach: Position } | undefined;
 
   constructor(parts: {
     cluster: Cluster;
@@ -91,7 +86,7 @@ export class Nemesis {
     if (this.#options.weights.oldDisk > 0)
       this.#later(this.#random.between(0, forMs * 0.5), () => {
         const disk = this.#cluster.disks[this.#victim]!;
-        this.#copy = { putBack: disk.copy(), starts: disk.starts };
+        this.#copy = { putBack: disk.copy(), starts: disk.starts, reach: disk.reach };
       });
     this.#next();
   }
@@ -266,20 +261,30 @@ export class Nemesis {
       disk.lose();
       this.#count("lostDisk", `replica ${this.#victim}`);
     }
-    const isOld = this.#isNoticed();
-    if (kind === "oldDisk" && isOld) {
+    const since = this.#missingInCopy();
+    if (kind === "oldDisk" && since !== undefined) {
       this.#copy?.putBack();
       this.#copy = undefined;
       this.#count("oldDisk", `replica ${this.#victim}`);
+      this.#count(`oldDisk lacks ${since}`, `replica ${this.#victim}`);
     }
     this.#later(lastsMs, () => this.#restart(this.#victim));
   }
 
-  /** Both others have met the replica as it started after the copy was taken. */
-  #isNoticed(): boolean {
+  /**
+   * What both others remember of the victim and the copy lacks. A copy that lacks nothing of the kind
+   * is not put back: nobody could notice it (README.md).
+   */
+  #missingInCopy(): "starts" | "writes" | undefined {
+    const copy = this.#copy;
+    if (copy === undefined) return undefined;
     const others = REPLICAS.filter((replica) => replica !== this.#victim);
-    const least = (this.#copy?.starts ?? Number.POSITIVE_INFINITY) + NOTICED_STARTS;
-    return others.every((other) => this.#cluster.disks[other]!.startsMet(this.#victim) >= least);
+    const met = others.map((other) => this.#cluster.disks[other]!.met(this.#victim));
+    const lacks = met.map(({ incarnation, ...reach }) => {
+      if (incarnation !== copy.starts) return incarnation > copy.starts ? "starts" : undefined;
+      return comparePositions(reach, copy.reach) > 0 ? "writes" : undefined;
+    });
+    return lacks.includes(undefined) ? undefined : lacks.includes("writes") ? "writes" : "starts";
   }
 
   /** Ends every fault: what is down starts, what is cut joins, what is slow is fast again. */

@@ -5,8 +5,9 @@
  *   node sim/main.ts --seed 17              one seed, with its story
  *   node sim/main.ts --seed 17 --history f  and its history, one operation a line
  *   node sim/main.ts --bugs                 looks for seeds that catch the planted bugs
+ *   node sim/main.ts --bugs --bug NAME      for one of them; the others' seeds stay
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     history: { type: "string" },
     bugs: { type: "boolean", default: false },
+    bug: { type: "string" },
   },
 });
 
@@ -85,8 +87,11 @@ function print(summary: Summary, seconds: number): void {
 }
 
 async function searchBugs(): Promise<void> {
-  const found: Record<string, number> = {};
-  for (const bug of BUGS) {
+  const bugs = BUGS.filter((bug) => values.bug === undefined || bug === values.bug);
+  if (bugs.length === 0) throw new Error(`there is no bug "${values.bug}": there are ${BUGS}`);
+  const found: Record<string, number> =
+    values.bug === undefined ? {} : JSON.parse(readFileSync(BUG_SEEDS_FILE, "utf8"));
+  for (const bug of bugs) {
     const caught = await findSeed(bug, 1, SEARCH_SEEDS);
     if (caught === undefined) {
       console.log(`${bug}: not caught within ${SEARCH_SEEDS} seeds`);

@@ -1,5 +1,5 @@
 /** Promise 1, S1 and S3 on real replicas whose disks misbehave. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
@@ -100,21 +100,67 @@ test("S3: a replica whose log is damaged in the middle does not vote", async () 
   expect(await cluster.kv.write(put("x", "still"))).toMatchObject({ applied: true });
 });
 
-test("promise 1: an older copy of a disk put back is noticed and does not vote", async () => {
+/** Copies a stopped replica's disk; the returned function puts the copy back. */
+function copyDisk(dir: string): () => void {
+  const copy = `${dir}.copy`;
+  cpSync(dir, copy, { recursive: true });
+  return () => {
+    rmSync(dir, { recursive: true });
+    cpSync(copy, dir, { recursive: true });
+  };
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let waited = 0; !isSo(); waited += 20) {
+    if (waited > 10_000) throw new Error("it never became so");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** What both others remember of replica 2. */
+function remembered(): { incarnation: number; segment: number; bytes: number }[] {
+  return [0, 1].map((other) => {
+    const path = join(cluster!.dirs[other]!, "replicas-met.json");
+    return JSON.parse(readFileSync(path, "utf8"))[2] ?? { incarnation: 0 };
+  });
+}
+
+const haveMet = (incarnation: number) =>
+  remembered().every((met) => met.incarnation === incarnation);
+
+const barredOf2 = () => cluster!.replica(2).replica?.barred;
+
+test("promise 1: an older copy of a disk put back does not vote, however often it starts", async () => {
   cluster = await startCluster();
   await cluster.kv.write(put("x", "one"));
   await cluster.stop(2);
-  const path = join(cluster.dirs[2]!, "incarnation");
-  const old = readFileSync(path);
+  const putBack = copyDisk(cluster.dirs[2]!);
   await cluster.start(2);
+  await until(() => haveMet(2));
   await cluster.kv.write(put("x", "two"));
-  await new Promise((resolve) => setTimeout(resolve, 200));
   await cluster.stop(2);
+  putBack();
+  // As incarnation 2, which it is remembered as, then 3, which is beyond it.
+  for (let starts = 0; starts < 2; starts++) {
+    await cluster.start(2);
+    await until(() => /older copy/.test(barredOf2() ?? ""));
+    await cluster.stop(2);
+  }
   await cluster.start(2);
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  await cluster.stop(2);
-  writeFileSync(path, old);
-  await cluster.start(2);
-  await new Promise((resolve) => setTimeout(resolve, 400));
-  expect(cluster.replica(2).replica?.barred).toMatch(/older copy/);
+  await until(() => /older copy/.test(barredOf2() ?? ""));
 });
+
+test("promise 1: a copy of a disk taken since its last start, put back, does not vote", async () => {
+  cluster = await startCluster();
+  await cluster.kv.write(put("x", "one"));
+  await until(() => haveMet(1));
+  const putBack = copyDisk(cluster.dirs[2]!);
+  const { size } = statSync(join(cluster.dirs[2]!, "log-0000000001"));
+  for (let i = 0; i < 10; i++) await cluster.kv.write(put("x", `two-${i}`));
+  // It tells how far its disk reaches every few seconds.
+  await until(() => remembered().every(({ bytes }) => bytes > size));
+  await cluster.stop(2);
+  putBack();
+  await cluster.start(2);
+  await until(() => /older copy/.test(barredOf2() ?? ""));
+}, 30_000);

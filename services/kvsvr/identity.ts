@@ -1,9 +1,9 @@
 /**
  * Who a replica is, durably, and whom it has met (S3: losing memory is losing the right to vote).
  *
- * A disk has an id, made when the group is bootstrapped; a replica's incarnation is raised at every
- * start. Each replica remembers both of the others: an empty disk shows as another disk id, an older
- * copy put back as an incarnation that does not rise. Neither may vote.
+ * A disk has an id, made when the group is bootstrapped; at every start a replica raises its
+ * incarnation and draws a nonce. Each replica remembers both of the others: how they are judged is
+ * in protocol/introduction.ts.
  */
 
 import { join } from "node:path";
@@ -11,54 +11,62 @@ import { z } from "zod";
 import { raiseIncarnation } from "../svrkit/ids.ts";
 import { randomBytes } from "../svrkit/random.ts";
 import type { TextFiles } from "../svrkit/text-files.ts";
+import { type Met, type Start, startsToKeep } from "./protocol/introduction.ts";
 import { planted } from "./protocol/planted.ts";
+import { SavedText } from "./storage/saved-text.ts";
 
 /** A file that permits an empty directory to become a replica's disk, once. */
 export const BOOTSTRAP_FILE = "bootstrap";
 const DISK_FILE = "disk-id";
 const MET_FILE = "replicas-met.json";
+const STARTS_FILE = "starts.json";
+const NONCE_BYTES = 8;
 
+const incarnation = z.number().int().min(1);
+const count = z.number().int().min(0);
+
+/** What was written before disks remembered nonces and positions has none. */
 const metSchema = z.record(
   z.string(),
-  z.object({ diskId: z.string(), incarnation: z.number().int().min(1) }),
+  z.object({
+    diskId: z.string(),
+    incarnation,
+    nonce: z.string().default(""),
+    segment: count.default(0),
+    bytes: count.default(0),
+  }),
 );
 
-export interface Met {
-  /** Hex. */
-  readonly diskId: string;
-  readonly incarnation: number;
-}
+const startsSchema = z.strictObject({
+  /** Oldest first. */
+  starts: z.array(z.strictObject({ incarnation, nonce: z.string() })),
+  /** By replica: the newest incarnation that it is known to remember. */
+  knownTo: z.record(z.string(), incarnation),
+});
 
-export type Introduction = { verdict: "welcome" } | { verdict: "refused"; reason: string };
-
-/** What to make of a replica that introduces itself, given what is remembered of it. */
-export function judgeIntroduction(remembered: Met | undefined, claimed: Met): Introduction {
-  if (remembered === undefined || planted("vote-after-disk-loss")) return { verdict: "welcome" };
-  if (remembered.diskId !== claimed.diskId) {
-    return {
-      verdict: "refused",
-      reason: "its disk is not the one this group knows: it has lost its memory",
-    };
-  }
-  if (claimed.incarnation < remembered.incarnation && !planted("incarnation-not-checked")) {
-    return { verdict: "refused", reason: "its disk is an older copy of the one this group knows" };
-  }
-  return { verdict: "welcome" };
-}
+type Starts = z.infer<typeof startsSchema>;
 
 export class Identity {
-  readonly #dir: string;
-  readonly #files: TextFiles;
   readonly diskId: string;
-  readonly incarnation: number;
+  /** This start, and the ones before that may be remembered elsewhere, oldest first. */
+  readonly start: Start;
+  readonly before: readonly Start[];
+  readonly #starts: Starts;
+  readonly #startsText: SavedText;
   readonly #met: Map<number, Met>;
+  readonly #metText: SavedText;
 
   private constructor(dir: string, files: TextFiles, diskId: string) {
-    this.#dir = dir;
-    this.#files = files;
     this.diskId = diskId;
-    this.incarnation = raiseIncarnation(dir, files);
-    this.#met = metIn(files.read(join(dir, MET_FILE)));
+    this.#metText = new SavedText(join(dir, MET_FILE), files);
+    this.#met = metIn(this.#metText.saved);
+    this.#startsText = new SavedText(join(dir, STARTS_FILE), files);
+    this.#starts = startsIn(this.#startsText.saved);
+    this.before = startsToKeep(this.#starts.starts, Object.values(this.#starts.knownTo));
+    const nonce = randomBytes(NONCE_BYTES).toString("hex");
+    this.start = { incarnation: raiseIncarnation(dir, files), nonce };
+    this.#starts.starts = [...this.before, this.start];
+    this.#startsText.saveNow(JSON.stringify(this.#starts));
   }
 
   /** undefined: the directory has no disk id and nobody permitted it to get one. */
@@ -76,16 +84,24 @@ export class Identity {
     return new Identity(dir, files, diskId);
   }
 
+  get incarnation(): number {
+    return this.start.incarnation;
+  }
+
   met(replica: number): Met | undefined {
     return this.#met.get(replica);
   }
 
-  remember(replica: number, met: Met): void {
-    const before = this.#met.get(replica);
-    if (before?.diskId === met.diskId && before.incarnation === met.incarnation) return;
+  /** Counts at once; durable when it resolves. */
+  remember(replica: number, met: Met): Promise<void> {
     this.#met.set(replica, met);
-    const text = JSON.stringify(Object.fromEntries(this.#met));
-    this.#files.replace(join(this.#dir, MET_FILE), text);
+    return this.#metText.save(JSON.stringify(Object.fromEntries(this.#met)));
+  }
+
+  /** The other replica has said that it remembers this start. */
+  knownTo(replica: number): Promise<void> {
+    this.#starts.knownTo[replica] = this.incarnation;
+    return this.#startsText.save(JSON.stringify(this.#starts));
   }
 }
 
@@ -93,4 +109,8 @@ function metIn(text: string | undefined): Map<number, Met> {
   if (text === undefined) return new Map();
   const parsed = metSchema.parse(JSON.parse(text));
   return new Map(Object.entries(parsed).map(([replica, met]) => [Number(replica), met]));
+}
+
+function startsIn(text: string | undefined): Starts {
+  return text === undefined ? { starts: [], knownTo: {} } : startsSchema.parse(JSON.parse(text));
 }

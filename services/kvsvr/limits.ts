@@ -1,6 +1,8 @@
 /** KVSvr's limits, related by assertions: two sane limits can be insane together. */
 import assert from "node:assert/strict";
 import { FRAME_BYTES_MAX } from "../svrkit/limits.ts";
+import { REPLICAS } from "./protocol/ballot.ts";
+import { STARTS_KEPT } from "./protocol/introduction.ts";
 
 export const KEY_BYTES_MAX = 255;
 export const ROW_KEY_BYTES_MAX = 512;
@@ -45,6 +47,9 @@ export const BATCH_PATIENCE_MS = 30;
 export const TURN_ITEMS_MAX = 500;
 export const TURN_BYTES_MAX = 512 * 1024;
 
+/** Starts that a replica names when it introduces itself: those it keeps, and one a known peer. */
+export const STARTS_TOLD_MAX = 80;
+
 /** How long a replica that missed much leaves clients to the others while it catches up. */
 export const CATCH_UP_MS_MAX = 60_000;
 /** Alone, or stopped, for longer than this, a replica asks the others what it has missed. */
@@ -70,3 +75,4 @@ assert(PAGE_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
 assert(PIPELINE_BATCH_BYTES + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(TURN_BYTES_MAX + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(HEDGE_MS < PEER_TIMEOUT_MS);
+assert(STARTS_KEPT + REPLICAS <= STARTS_TOLD_MAX);

@@ -5,18 +5,25 @@
  * Being alone: a replica that reaches neither of the others refuses clients at once, so that they go
  * elsewhere. When it was alone or stopped for longer than a moment, it has missed changes: it votes
  * again at once, and serves clients when it has caught up.
+ *
+ * While its log grows it tells both others how far, who remember it durably: so an older copy put back
+ * is noticed when it lacks more than the last few seconds.
  */
 import {
+  type DiskMemory,
   type IntroduceReply,
   type IntroduceRequest,
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
+import { comparePositions, type Position } from "../svrkit/known-disk.ts";
 import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import { rest } from "../svrkit/rest.ts";
-import { type Identity, judgeIntroduction } from "./identity.ts";
-import { ALONE_MS_MAX } from "./limits.ts";
+import type { Identity } from "./identity.ts";
+import { ALONE_MS_MAX, STARTS_TOLD_MAX } from "./limits.ts";
+import { type Claim, judgeIntroduction, metAfter } from "./protocol/introduction.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 
@@ -26,6 +33,8 @@ const WATCH_MS = 100;
 /** A backlog that is delivered within a moment. */
 const SMALL_BACKLOG = 1_000;
 const BACKLOG_POLL_MS = 200;
+/** Each costs two small files synced elsewhere; what is written in between is not noticed to be gone. */
+const TELL_MS = 5_000;
 
 export class Membership {
   readonly #replica: Replica;
@@ -35,6 +44,8 @@ export class Membership {
   #timer: NodeJS.Timeout | undefined;
   #watchedMs = 0;
   #aloneSinceMs: number | undefined;
+  #teller: NodeJS.Timeout | undefined;
+  #told: Position = { segment: 0, bytes: 0 };
 
   constructor(replica: Replica, identity: Identity, repair: Repair) {
     this.#replica = replica;
@@ -46,6 +57,17 @@ export class Membership {
     for (const peer of this.#replica.peers.others) void this.#introduce(peer);
     this.#watchedMs = monotonicMs();
     this.#timer = setInterval(() => this.#watch(), WATCH_MS);
+    this.#told = this.#replica.state.reach;
+    this.#teller = setInterval(() => this.#tell(), TELL_MS);
+  }
+
+  #tell(): void {
+    const { reach } = this.#replica.state;
+    if (comparePositions(reach, this.#told) === 0) return;
+    this.#told = reach;
+    for (const peer of this.#replica.peers.others) {
+      this.#ask(peer).catch(() => {}); // told again when more was written
+    }
   }
 
   #watch(): void {
@@ -75,8 +97,11 @@ export class Membership {
     }
   }
 
-  #ask(peer: number): Promise<IntroduceReply> {
-    return this.#replica.peers.call(peer, ReplicaService.introduce, this.#ownIntroduction());
+  async #ask(peer: number): Promise<IntroduceReply> {
+    const request = this.#ownIntroduction();
+    const reply = await this.#replica.peers.call(peer, ReplicaService.introduce, request);
+    if (reply.refused !== "" && !this.#stopped) this.#bar(reply.refused);
+    return reply;
   }
 
   async #introduce(peer: number): Promise<void> {
@@ -87,8 +112,9 @@ export class Membership {
     ) {
       try {
         const reply = await this.#ask(peer);
-        if (reply.refused !== "") this.#bar(reply.refused);
-        else if (this.#meet(reply)) this.#welcomed(peer, reply.serving);
+        if (reply.refused !== "") return;
+        if (await this.#meet(reply)) this.#welcomed(peer, reply.serving);
+        await this.#identity.knownTo(peer);
         return;
       } catch (error) {
         this.#replica.log.debug(
@@ -103,12 +129,31 @@ export class Membership {
   #ownIntroduction(): IntroduceRequest {
     const { diskId, incarnation } = this.#identity;
     const { self, epoch } = this.#replica;
-    return { replica: self.replica, diskId: Buffer.from(diskId, "hex"), incarnation, epoch };
+    return {
+      replica: self.replica,
+      diskId: Buffer.from(diskId, "hex"),
+      incarnation,
+      epoch,
+      memory: this.#memory(),
+    };
+  }
+
+  #memory(): DiskMemory {
+    const { start, before } = this.#identity;
+    return {
+      nonce: Buffer.from(start.nonce, "hex"),
+      before: before.map(({ incarnation, nonce }) => ({
+        incarnation,
+        nonce: Buffer.from(nonce, "hex"),
+      })),
+      ...this.#replica.state.reach,
+    };
   }
 
   #refused: string | undefined;
 
   #bar(reason: string): void {
+    if (this.#refused !== undefined) return;
     this.#refused = reason;
     this.#replica.barred = reason;
     setTrouble("kvsvr", `does not vote: ${reason}`);
@@ -128,29 +173,22 @@ export class Membership {
   }
 
   /** Another replica introduces itself: judged by what is remembered of it. */
-  introduced(request: IntroduceRequest): IntroduceReply {
+  async introduced(request: IntroduceRequest): Promise<IntroduceReply> {
     requireArgument(
       this.#replica.peers.others.includes(request.replica),
       `replica ${request.replica} is none of the two others of this group`,
     );
-    const claimed = {
-      diskId: Buffer.from(request.diskId).toString("hex"),
-      incarnation: request.incarnation,
-    };
+    const claimed = claimOf(request);
     const remembered = this.#identity.met(request.replica);
-    const judged = judgeIntroduction(remembered, claimed);
-    const { self, epoch } = this.#replica;
-    if (judged.verdict === "welcome") {
-      this.#identity.remember(request.replica, claimed);
+    const refused = judgeIntroduction(remembered, claimed);
+    const { self, epoch, log } = this.#replica;
+    if (refused === undefined) {
+      await this.#identity.remember(request.replica, metAfter(remembered, claimed));
       // It restarted: its pipeline to us began anew, what it had not sent is found by comparing.
       if (remembered !== undefined && claimed.incarnation > remembered.incarnation) {
         void this.#repair.compareLater(request.replica);
       }
-    } else
-      this.#replica.log.warn(
-        { replica: request.replica, reason: judged.reason },
-        "a replica was refused",
-      );
+    } else log.warn({ replica: request.replica, reason: refused }, "a replica was refused");
     const outbox = this.#replica.outbox(request.replica);
     return {
       replica: self.replica,
@@ -159,32 +197,54 @@ export class Membership {
       epoch,
       rememberedDiskId: Buffer.from(remembered?.diskId ?? "", "hex"),
       rememberedIncarnation: remembered?.incarnation ?? 0,
-      refused: judged.verdict === "refused" ? judged.reason : "",
+      refused: refused ?? "",
       serving: this.#replica.isServing,
       pipelineBacklog: outbox.backlog,
       pipelineGap: outbox.hasGap,
+      memory: this.#memory(),
     };
   }
 
-  #meet(reply: IntroduceReply): boolean {
-    const claimed = {
-      diskId: Buffer.from(reply.diskId).toString("hex"),
-      incarnation: reply.incarnation,
-    };
-    const judged = judgeIntroduction(this.#identity.met(reply.replica), claimed);
-    if (judged.verdict === "refused") {
+  /** False: who answered is not the replica that this one knows. */
+  async #meet(reply: IntroduceReply): Promise<boolean> {
+    const claimed = claimOf(reply);
+    const remembered = this.#identity.met(reply.replica);
+    const refused = judgeIntroduction(remembered, claimed);
+    if (refused !== undefined) {
       this.#replica.log.warn(
-        { replica: reply.replica, reason: judged.reason },
+        { replica: reply.replica, reason: refused },
         "a replica answered that is not the one known",
       );
       return false;
     }
-    this.#identity.remember(reply.replica, claimed);
+    await this.#identity.remember(reply.replica, metAfter(remembered, claimed));
     return true;
   }
 
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#timer);
+    clearInterval(this.#teller);
   }
+}
+
+function claimOf(introduction: IntroduceRequest | IntroduceReply): Claim {
+  const { diskId, incarnation, memory } = introduction;
+  const before = memory?.before ?? [];
+  requireArgument(
+    before.length <= STARTS_TOLD_MAX,
+    `${before.length} starts named: ${STARTS_TOLD_MAX} are allowed`,
+  );
+  return {
+    diskId: hex(diskId),
+    incarnation,
+    nonce: hex(memory?.nonce ?? NO_BYTES),
+    before: before.map((start) => ({ incarnation: start.incarnation, nonce: hex(start.nonce) })),
+    segment: memory?.segment ?? 0,
+    bytes: memory?.bytes ?? 0,
+  };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }

@@ -1,9 +1,10 @@
 /** Who a log is, durably, and what it remembers of the two others of its group. */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { comparePositions, type KnownLog } from "./protocol/introduction.ts";
+import { comparePositions, type KnownDisk } from "../svrkit/known-disk.ts";
+import { systemTextFiles } from "../svrkit/text-files.ts";
 
 /** A file that permits an empty folder to become a log's disk, once. */
 export const LOG_BOOTSTRAP_FILE = "bootstrap";
@@ -24,7 +25,7 @@ export async function openDisk(dir: string): Promise<string | undefined> {
     // Logs that are older than disk ids have segment files and need no permit.
     const isOlder = names.some((name) => name.endsWith(".log"));
     if (!isOlder && !isPermitted) return undefined;
-    await writeDurably(dir, DISK_FILE, randomBytes(16).toString("hex"));
+    await systemTextFiles.replaceSoon(join(dir, DISK_FILE), randomBytes(16).toString("hex"));
   }
   if (isPermitted) await rm(join(dir, LOG_BOOTSTRAP_FILE));
   return (await readFile(join(dir, DISK_FILE), "utf8")).trim();
@@ -33,11 +34,11 @@ export async function openDisk(dir: string): Promise<string | undefined> {
 /** What is remembered of other logs, by campus. */
 export class LogsMet {
   readonly #dir: string;
-  readonly #met: Map<string, KnownLog>;
+  readonly #met: Map<string, KnownDisk>;
   /** One write at a time: each holds everything. */
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(dir: string, met: Map<string, KnownLog>) {
+  private constructor(dir: string, met: Map<string, KnownDisk>) {
     this.#dir = dir;
     this.#met = met;
   }
@@ -50,41 +51,24 @@ export class LogsMet {
     return new LogsMet(dir, new Map(Object.entries(metSchema.parse(JSON.parse(text)))));
   }
 
-  get(campus: string): KnownLog | undefined {
+  get(campus: string): KnownDisk | undefined {
     return this.#met.get(campus);
   }
 
   /** Durable when it resolves. A position that is passed already stays. */
-  remember(campus: string, log: KnownLog): Promise<void> {
+  remember(campus: string, log: KnownDisk): Promise<void> {
     const written = this.#writing.then(() => this.#write(campus, log));
     this.#writing = written.catch(() => {}); // whoever asked hears of it
     return written;
   }
 
-  async #write(campus: string, { diskId, segment, bytes }: KnownLog): Promise<void> {
+  async #write(campus: string, { diskId, segment, bytes }: KnownDisk): Promise<void> {
     const log = { diskId, segment, bytes };
     const before = this.#met.get(campus);
     if (before !== undefined && comparePositions(log, before) <= 0) return;
     const met = new Map(this.#met).set(campus, log);
-    await writeDurably(this.#dir, MET_FILE, JSON.stringify(Object.fromEntries(met)));
+    const text = JSON.stringify(Object.fromEntries(met));
+    await systemTextFiles.replaceSoon(join(this.#dir, MET_FILE), text);
     this.#met.set(campus, log);
-  }
-}
-
-async function writeDurably(dir: string, name: string, text: string): Promise<void> {
-  const temporary = join(dir, `${name}.new`);
-  const file = await open(temporary, "w", 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, join(dir, name));
-  const folder = await open(dir, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

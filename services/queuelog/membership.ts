@@ -11,14 +11,14 @@ import {
 } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import type { Logger } from "../svrkit/log.ts";
-import { LogsMet, openDisk } from "./identity.ts";
 import {
   comparePositions,
-  judgeIntroduction,
-  type KnownLog,
+  judgeDisk,
+  type KnownDisk,
   type Position,
-} from "./protocol/introduction.ts";
+} from "../svrkit/known-disk.ts";
+import type { Logger } from "../svrkit/log.ts";
+import { LogsMet, openDisk } from "./identity.ts";
 import { isRefusal } from "./storage/files.ts";
 
 const RETRY_FIRST_MS = 20;
@@ -85,14 +85,14 @@ export class Membership {
       throw new RpcError("UNAVAILABLE", `this log cannot vouch for another: ${this.#refused}`);
     }
     const claimed = { diskId, segment, bytes };
-    const refused = judgeIntroduction(this.#met.get(campus), claimed);
+    const refused = judgeDisk(this.#met.get(campus), claimed);
     if (refused === undefined) await this.#remember(campus, claimed);
     // It is there: no need to wait for the next attempt.
     if (this.barred !== undefined) for (const wake of this.#waiting.values()) wake();
     return { refused: refused ?? "" };
   }
 
-  async #remember(campus: string, log: KnownLog): Promise<void> {
+  async #remember(campus: string, log: KnownDisk): Promise<void> {
     try {
       await this.#met.remember(campus, log);
     } catch (error) {

@@ -12,6 +12,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
+import { mkdir, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 
 export interface TextFiles {
@@ -19,6 +20,8 @@ export interface TextFiles {
   read(path: string): string | undefined;
   /** The old text or the new one, never a part; durable when it returns. Makes the folder if need be. */
   replace(path: string, text: string): void;
+  /** The same beside everything else; one at a time for a path. Durable when it resolves. */
+  replaceSoon(path: string, text: string): Promise<void>;
   remove(path: string): void;
 }
 
@@ -43,6 +46,25 @@ export const systemTextFiles: TextFiles = {
     const folder = openSync(dir, "r");
     fsyncSync(folder);
     closeSync(folder);
+  },
+  async replaceSoon(path, text) {
+    const dir = dirname(path);
+    await mkdir(dir, { recursive: true });
+    const temporary = `${path}.new`;
+    const file = await open(temporary, "w", 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    const folder = await open(dir, "r");
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
   },
   remove: (path) => rmSync(path, { force: true }),
 };

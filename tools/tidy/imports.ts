@@ -14,6 +14,7 @@ import { lineOf, type MaskedSource } from "./source.ts";
 const PURE_PARTS: ReadonlySet<string> = new Set([
   "services/svrkit/murmur3.ts",
   "services/svrkit/codec.ts",
+  "services/svrkit/known-disk.ts",
 ]);
 
 interface Import {

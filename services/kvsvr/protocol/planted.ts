@@ -26,6 +26,7 @@ export const BUGS = [
   "notice-not-logged",
   "vote-after-disk-loss",
   "incarnation-not-checked",
+  "reach-not-checked",
 ] as const;
 
 export type Bug = (typeof BUGS)[number];

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { type Encode, Writer } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
+import type { Position } from "../../svrkit/known-disk.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { rest } from "../../svrkit/rest.ts";
@@ -144,6 +145,11 @@ export class Log {
 
   get durableThrough(): number {
     return this.#durable;
+  }
+
+  /** How far the disk is known to reach: never goes back as long as the disk lives. */
+  get reach(): Position {
+    return { segment: this.#segment, bytes: this.#syncedOffset };
   }
 
   /** Adds a record to the gathering group, under the number `appended`; returns its bytes. */

@@ -12,6 +12,7 @@ import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { encodeLogRecord } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { RpcError } from "../../svrkit/errors.ts";
+import type { Position } from "../../svrkit/known-disk.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { rest } from "../../svrkit/rest.ts";
@@ -195,6 +196,11 @@ export class State {
 
   durable(logged: number): Promise<void> {
     return this.#openLog.durable(logged);
+  }
+
+  /** How far this disk reaches (S3). */
+  get reach(): Position {
+    return this.#openLog.reach;
   }
 
   isDurable(logged: number): boolean {

@@ -20,8 +20,8 @@ import type {
   StreamState,
 } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
+import type { Position } from "../../svrkit/known-disk.ts";
 import { type Counter, counter } from "../../svrkit/monitors/registry.ts";
-import type { Position } from "../protocol/introduction.ts";
 import {
   applyRecord,
   type Held,

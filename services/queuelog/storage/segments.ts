@@ -6,7 +6,7 @@
  */
 import type { LogRecord } from "../../../protos/gen/tricampus/queue/v1/disk_codec.ts";
 import { Writer } from "../../svrkit/codec.ts";
-import type { Position } from "../protocol/introduction.ts";
+import type { Position } from "../../svrkit/known-disk.ts";
 import { type Place, type StreamLog, standingOf } from "../protocol/stream-log.ts";
 import type { SegmentFile, SegmentFolder } from "./files.ts";
 import {

@@ -1595,6 +1595,10 @@ export interface IntroduceRequest {
    * @generated from field: uint32 epoch = 4;
    */
   epoch: number;
+  /**
+   * @generated from field: tricampus.kv.v1.DiskMemory memory = 5;
+   */
+  memory: DiskMemory | undefined;
 }
 
 export function encodeIntroduceRequest(w: Writer, m: IntroduceRequest): void {
@@ -1602,6 +1606,7 @@ export function encodeIntroduceRequest(w: Writer, m: IntroduceRequest): void {
   if (m.diskId.length > 0) { w.tag(18); w.bytes(m.diskId); }
   if (m.incarnation !== 0) { w.tag(24); w.uint32(m.incarnation); }
   if (m.epoch !== 0) { w.tag(32); w.uint32(m.epoch); }
+  if (m.memory !== undefined) { { w.tag(42); const at = w.fork(); encodeDiskMemory(w, m.memory); w.join(at); } }
 }
 
 export function decodeIntroduceRequest(r: Reader, end: number): IntroduceRequest {
@@ -1610,6 +1615,7 @@ export function decodeIntroduceRequest(r: Reader, end: number): IntroduceRequest
     diskId: NO_BYTES,
     incarnation: 0,
     epoch: 0,
+    memory: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1628,6 +1634,124 @@ export function decodeIntroduceRequest(r: Reader, end: number): IntroduceRequest
       }
       case 32: {
         m.epoch = r.uint32();
+        break;
+      }
+      case 42: {
+        m.memory = decodeDiskMemory(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * What only the true continuation of a disk can say (services/kvsvr/protocol/introduction.ts).
+ *
+ * @generated from message tricampus.kv.v1.DiskMemory
+ */
+export interface DiskMemory {
+  /**
+   * Drawn at this start, durable before it is told.
+   *
+   * @generated from field: bytes nonce = 1;
+   */
+  nonce: Uint8Array;
+  /**
+   * Starts before this one, oldest first.
+   *
+   * @generated from field: repeated tricampus.kv.v1.DiskStart before = 2;
+   */
+  before: DiskStart[];
+  /**
+   * How far the log is durable: this segment file, and so many bytes of it.
+   *
+   * @generated from field: uint64 segment = 3;
+   */
+  segment: number;
+  /**
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: number;
+}
+
+export function encodeDiskMemory(w: Writer, m: DiskMemory): void {
+  if (m.nonce.length > 0) { w.tag(10); w.bytes(m.nonce); }
+  for (const x of m.before) { { w.tag(18); const at = w.fork(); encodeDiskStart(w, x); w.join(at); } }
+  if (m.segment !== 0) { w.tag(24); w.uint64(m.segment); }
+  if (m.bytes !== 0) { w.tag(32); w.uint64(m.bytes); }
+}
+
+export function decodeDiskMemory(r: Reader, end: number): DiskMemory {
+  const m: DiskMemory = {
+    nonce: NO_BYTES,
+    before: [],
+    segment: 0,
+    bytes: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.nonce = r.bytes();
+        break;
+      }
+      case 18: {
+        m.before.push(decodeDiskStart(r, r.message()));
+        break;
+      }
+      case 24: {
+        m.segment = r.uint64();
+        break;
+      }
+      case 32: {
+        m.bytes = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.DiskStart
+ */
+export interface DiskStart {
+  /**
+   * @generated from field: uint32 incarnation = 1;
+   */
+  incarnation: number;
+  /**
+   * @generated from field: bytes nonce = 2;
+   */
+  nonce: Uint8Array;
+}
+
+export function encodeDiskStart(w: Writer, m: DiskStart): void {
+  if (m.incarnation !== 0) { w.tag(8); w.uint32(m.incarnation); }
+  if (m.nonce.length > 0) { w.tag(18); w.bytes(m.nonce); }
+}
+
+export function decodeDiskStart(r: Reader, end: number): DiskStart {
+  const m: DiskStart = {
+    incarnation: 0,
+    nonce: NO_BYTES,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.incarnation = r.uint32();
+        break;
+      }
+      case 18: {
+        m.nonce = r.bytes();
         break;
       }
       default:
@@ -1690,6 +1814,10 @@ export interface IntroduceReply {
    * @generated from field: bool pipeline_gap = 10;
    */
   pipelineGap: boolean;
+  /**
+   * @generated from field: tricampus.kv.v1.DiskMemory memory = 11;
+   */
+  memory: DiskMemory | undefined;
 }
 
 export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
@@ -1703,6 +1831,7 @@ export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
   if (m.serving) { w.tag(64); w.bool(m.serving); }
   if (m.pipelineBacklog !== 0) { w.tag(72); w.uint32(m.pipelineBacklog); }
   if (m.pipelineGap) { w.tag(80); w.bool(m.pipelineGap); }
+  if (m.memory !== undefined) { { w.tag(90); const at = w.fork(); encodeDiskMemory(w, m.memory); w.join(at); } }
 }
 
 export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
@@ -1717,6 +1846,7 @@ export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
     serving: false,
     pipelineBacklog: 0,
     pipelineGap: false,
+    memory: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1759,6 +1889,10 @@ export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
       }
       case 80: {
         m.pipelineGap = r.bool();
+        break;
+      }
+      case 90: {
+        m.memory = decodeDiskMemory(r, r.message());
         break;
       }
       default:
