@@ -1,7 +1,7 @@
 /** How a command ends badly: one line that says what to do, and the exit code. */
 export const EXIT = {
   ok: 0,
-  /** The command failed, or the ledger is not clean. */
+  /** The command failed, the ledger is not clean, or a key is absent or at another version. */
   failed: 1,
   /** The command line or the configuration is wrong. */
   usage: 2,

@@ -10,6 +10,7 @@ import { cleanCommand } from "./commands/clean.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { downCommand } from "./commands/down.ts";
 import { groupCommands } from "./commands/group.ts";
+import { kvCommands } from "./commands/kv.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -30,6 +31,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   sendCommand,
   syncCommand,
   ...groupCommands,
+  ...kvCommands,
   replayCommand,
   demoCommand,
 ];
@@ -38,11 +40,12 @@ const FAMILIES: Readonly<Record<string, string>> = {
   campus: "kill, start, cut off, join, freeze or thaw a campus",
   user: "make users",
   group: "groups: create, join, leave, members",
+  kv: "the store, as its operator: read, write, scan and watch",
 };
 
 const EXIT_CODES = `
-Exit codes: 0 done; 1 failed, or the ledger is not clean; 2 the command line or the configuration
-is wrong; 3 the platform is not running or cannot be reached.`;
+Exit codes: 0 done; 1 failed, the ledger is not clean, or a key is absent or at another version; 2 the
+command line or the configuration is wrong; 3 the platform is not running or cannot be reached.`;
 
 const REPOSITORY_DATA = fileURLToPath(new URL("../data", import.meta.url));
 const DEFAULT_DATA_DIR = process.env.TRICAMPUS_DATA ?? REPOSITORY_DATA;
