@@ -1,11 +1,11 @@
 /** How a command ends badly: one line that says what to do, and the exit code. */
 export const EXIT = {
   ok: 0,
-  /** The command failed, the ledger is not clean, or a key is absent or at another version. */
+  /** The command failed, the ledger is not clean, or a key is absent or at another version, replicas differ. */
   failed: 1,
   /** The command line or the configuration is wrong. */
   usage: 2,
-  /** The platform is not running or cannot be reached. */
+  /** The platform is not running or cannot be reached, or not all of it. */
   unreachable: 3,
 } as const;
 

@@ -137,6 +137,24 @@ test("kv watch: prints what there is and every new version it sees", async () =>
   expect((await rows).stdout).toMatch(/^\d+ {2}table\n\d+ {2}written {2}watched {2}new\n$/);
 }, 60_000);
 
+test("kv verify: the replicas are the same; one that is gone is named", async () => {
+  const verdict = await json("verify");
+  expect(verdict).toMatchObject({ code: 0, compared: ["a", "b", "c"], differences: 0, shown: [] });
+  expect(verdict.keys).toBeGreaterThan(3);
+  expect((await kv("verify")).stdout).toMatch(
+    /^\d+ keys in \d+ slots .*compared: a, b, c\nlooked at again: \d+; differences: 0\n$/,
+  );
+  await platform.campus("c")!.kill();
+  try {
+    const gone = await kv("verify");
+    expect(gone).toMatchObject({ code: 3, stderr: "" });
+    expect(gone.stdout).toMatch(/campus c was not compared: .*\n.*compared: a, b\n/);
+  } finally {
+    await platform.campus("c")!.start();
+    await platform.waitReady(30_000);
+  }
+}, 60_000);
+
 test("kv: reads and writes go on with a campus gone", async () => {
   await platform.campus("b")!.kill();
   try {

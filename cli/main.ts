@@ -11,6 +11,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { downCommand } from "./commands/down.ts";
 import { groupCommands } from "./commands/group.ts";
 import { kvCommands } from "./commands/kv.ts";
+import { kvVerifyCommand } from "./commands/kv-verify.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -32,6 +33,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   syncCommand,
   ...groupCommands,
   ...kvCommands,
+  kvVerifyCommand,
   replayCommand,
   demoCommand,
 ];
@@ -40,12 +42,13 @@ const FAMILIES: Readonly<Record<string, string>> = {
   campus: "kill, start, cut off, join, freeze or thaw a campus",
   user: "make users",
   group: "groups: create, join, leave, members",
-  kv: "the store, as its operator: read, write, scan and watch",
+  kv: "the store, as its operator: read, write, scan, watch and compare",
 };
 
 const EXIT_CODES = `
-Exit codes: 0 done; 1 failed, the ledger is not clean, or a key is absent or at another version; 2 the
-command line or the configuration is wrong; 3 the platform is not running or cannot be reached.`;
+Exit codes: 0 done; 1 failed, the ledger is not clean, a key is absent or at another version, or replicas
+differ; 2 the command line or the configuration is wrong; 3 the platform is not running or cannot be
+reached, or not all of it.`;
 
 const REPOSITORY_DATA = fileURLToPath(new URL("../data", import.meta.url));
 const DEFAULT_DATA_DIR = process.env.TRICAMPUS_DATA ?? REPOSITORY_DATA;

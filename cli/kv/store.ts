@@ -5,6 +5,8 @@
  */
 import { type Key, Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { KvClient } from "../../services/kvsvr/client.ts";
+import { ReplicasClient } from "../../services/kvsvr/replicas-client.ts";
+import type { Platform } from "../../services/platform/platform.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
 import { type CommandCall, textOption } from "../command.ts";
 import { Inspector, requireRunning } from "../connect.ts";
@@ -19,7 +21,7 @@ const KEYSPACES: ReadonlyMap<string, number> = new Map(
 
 export const KEYSPACE_NAMES = [...KEYSPACES.keys()].join(", ");
 
-function keyspaceName(number: number): string {
+export function keyspaceName(number: number): string {
   const found = [...KEYSPACES].find(([, other]) => other === number);
   return found?.[0] ?? `keyspace-${number}`;
 }
@@ -56,19 +58,38 @@ export function numberOption(call: CommandCall, name: string): number | undefine
   throw new Failure(EXIT.usage, `--${flag}: "${text}" is not a whole number of 0 or more`);
 }
 
-/** Runs `work` with a client of the running platform's store. */
-export async function withStore<T>(
+interface OperatorParts {
+  readonly store: KvClient;
+  /** The three replicas one by one. */
+  readonly replicas: ReplicasClient;
+}
+
+/** Runs `work` with clients of the running platform's store. */
+export async function withReplicas<T>(
   call: CommandCall,
-  work: (store: KvClient) => Promise<T>,
+  work: (parts: OperatorParts) => Promise<T>,
 ): Promise<T> {
-  const inspector = new Inspector(await requireRunning(call.dataDir));
+  const platform = await requireRunning(call.dataDir);
+  const inspector = new Inspector(platform);
   try {
-    return await work(new KvClient(inspector.callee("kvsvr")));
+    const callee = inspector.callee("kvsvr");
+    const replicas = new ReplicasClient(callee, epochOf(platform));
+    return await work({ store: new KvClient(callee), replicas });
   } catch (error) {
     throw asFailure(error);
   } finally {
     inspector.stop();
   }
+}
+
+export function withStore<T>(call: CommandCall, work: (store: KvClient) => Promise<T>): Promise<T> {
+  return withReplicas(call, ({ store }) => work(store));
+}
+
+/** As the replicas read it out of their options. */
+function epochOf({ config }: Platform): number {
+  const epoch = config.options.kvsvr?.epoch;
+  return typeof epoch === "number" ? epoch : 1;
 }
 
 const ADVICE: Readonly<Record<string, string>> = {

@@ -1,0 +1,74 @@
+/** `tricampus kv verify`: are the three replicas the same? */
+import type { CommandDefinition } from "../command.ts";
+import { EXIT, type ExitCode } from "../failure.ts";
+import type { Notation } from "../kv/bytes.ts";
+import { bytesJson } from "../kv/bytes.ts";
+import type { Answer } from "../kv/plan/standing.ts";
+import { describeKey, keyspaceName, notationOf, withReplicas } from "../kv/store.ts";
+import { type Difference, type Verdict, verifyReplicas } from "../kv/verify.ts";
+import { printJson } from "../output/json.ts";
+import { formatTable } from "../output/table.ts";
+
+const SLOTS = "4,096";
+
+export const kvVerifyCommand: CommandDefinition = {
+  name: "kv verify",
+  summary:
+    "compare the three replicas; exit code 1 when they differ for good, 3 when one is missing",
+  options: [["--hex", "print keys as hex"]],
+  run: async (call) => {
+    const verdict = await withReplicas(call, ({ replicas }) => verifyReplicas(replicas));
+    if (call.json) printVerdictJson(verdict, notationOf(call));
+    else printVerdict(verdict, notationOf(call));
+    return exitCodeOf(verdict);
+  },
+};
+
+function exitCodeOf({ differences, notCompared }: Verdict): ExitCode {
+  if (differences > 0) return EXIT.failed;
+  return notCompared.length > 0 ? EXIT.unreachable : EXIT.ok;
+}
+
+function printVerdictJson(verdict: Verdict, notation: Notation): void {
+  const { shown, ...counts } = verdict;
+  const list = shown.map(({ key, standing, answers }) => ({
+    keyspace: keyspaceName(key.keyspace),
+    ...bytesJson("key", key.key, notation),
+    standing,
+    replicas: answers.map(({ version, digest, barred }, i) => ({
+      campus: verdict.compared[i],
+      ...(barred === "" ? { version, digest: digestText(digest) } : { barred }),
+    })),
+  }));
+  printJson({ ...counts, shown: list });
+}
+
+function printVerdict(verdict: Verdict, notation: Notation): void {
+  const { keys, slots, compared, notCompared, lookedAgain, differences, shown } = verdict;
+  if (shown.length > 0) {
+    const rows = shown.map((difference) => rowOf(difference, notation));
+    console.log(formatTable(["standing", "key", ...compared], rows));
+  }
+  if (differences > shown.length) console.log(`... and ${differences - shown.length} more`);
+  for (const { campus, reason } of notCompared) {
+    console.log(`campus ${campus} was not compared: ${reason}`);
+  }
+  console.log(
+    `${keys} keys in ${slots} slots (of ${SLOTS} a keyspace); replicas compared: ${compared.join(", ") || "none"}`,
+  );
+  console.log(`looked at again: ${lookedAgain}; differences: ${differences}`);
+}
+
+function rowOf({ key, standing, answers }: Difference, notation: Notation): string[] {
+  return [standing, describeKey(key, notation), ...answers.map(describeAnswer)];
+}
+
+function describeAnswer({ version, digest, barred }: Answer): string {
+  if (barred !== "") return `cannot say: ${barred}`;
+  return version === 0 ? "nothing" : `version ${version} (${digestText(digest)})`;
+}
+
+/** 53 bits. */
+function digestText(digest: number): string {
+  return digest.toString(16).padStart(14, "0");
+}

@@ -1,0 +1,104 @@
+/** Comparing three real replicas, of which one is made to know something else. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { sealDecision } from "../../services/kvsvr/protocol/decision.ts";
+import { NO_OPERATIONS } from "../../services/kvsvr/protocol/operations.ts";
+import { ReplicasClient } from "../../services/kvsvr/replicas-client.ts";
+import { startCluster, type TestCluster } from "../../services/kvsvr/testing/cluster.ts";
+import { Client } from "../../services/svrkit/client.ts";
+import { verifyReplicas } from "./verify.ts";
+
+const QUICK = { looks: 3, pauseMs: 20 };
+
+let cluster: TestCluster;
+let client: Client;
+let replicas: ReplicasClient;
+beforeEach(async () => {
+  cluster = await startCluster();
+  client = new Client({ process: "test", campus: "" });
+  await expect.poll(() => [0, 1, 2].every(isServing)).toBe(true);
+  // Each compares itself with the others once after its start: it must not find what a test plants.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  replicas = new ReplicasClient(client.callee("kvsvr", cluster.addresses, { caller: "test" }), 1);
+});
+afterEach(async () => {
+  client.stop();
+  await cluster.close();
+});
+
+const isServing = (number: number) => cluster.replica(number).replica?.isServing === true;
+
+const key = (name: string) => ({ keyspace: Keyspace.CONTROL, key: Buffer.from(name) });
+const put = (name: string, value: string) =>
+  cluster.kv.write({
+    key: key(name),
+    write: { case: "put", value: Buffer.from(value) },
+    expectedVersion: undefined,
+  });
+
+/** Makes one replica know version 1 of a key, behind the others' backs. */
+function tell(replica: number, name: string, value: string): void {
+  const state = { deleted: false, value: Buffer.from(value), operations: NO_OPERATIONS };
+  const body = { case: "key" as const, value: state };
+  const decision = sealDecision(1, { replica: 0, incarnation: 1 }, body);
+  const { replica: told } = cluster.replica(replica);
+  told!.take(told!.entry(key(name)), { kind: "learn", decision });
+}
+
+test("verify: replicas that are written meanwhile are the same", async () => {
+  const names = Array.from({ length: 300 }, (_, i) => `k${i}`);
+  await Promise.all(names.map((name) => put(name, "one")));
+  let isWriting = true;
+  const writing = (async () => {
+    for (let i = 0; isWriting; i++) await put(names[i % 20]!, `value ${i}`);
+  })();
+  const verdict = await verifyReplicas(replicas);
+  isWriting = false;
+  await writing;
+  expect(verdict).toMatchObject({ keys: 300, differences: 0, compared: ["a", "b", "c"] });
+  expect(verdict.slots).toBeGreaterThan(250);
+  expect(verdict.slots).toBeLessThanOrEqual(300);
+  expect(verdict.notCompared).toEqual([]);
+});
+
+test("verify: two values of one version differ, whatever follows", async () => {
+  await put("x", "the same everywhere");
+  tell(0, "y", "one");
+  tell(1, "y", "one");
+  tell(2, "y", "another");
+  const verdict = await verifyReplicas(replicas, QUICK);
+  expect(verdict).toMatchObject({ keys: 2, differences: 1 });
+  const [found] = verdict.shown;
+  expect(found).toMatchObject({ standing: "differs" });
+  expect(Buffer.from(found!.key.key).toString()).toBe("y");
+  const [a, b, c] = found!.answers;
+  expect(a).toEqual(b);
+  expect(c).toMatchObject({ version: 1, barred: "" });
+  expect(c!.digest).not.toBe(a!.digest);
+});
+
+test("verify: a replica that stays behind is said to be behind, one that catches up is not", async () => {
+  for (const replica of [0, 1]) {
+    tell(replica, "late", "one");
+    tell(replica, "lost", "one");
+  }
+  const verifying = verifyReplicas(replicas, { looks: 20, pauseMs: 50 });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  tell(2, "late", "one");
+  const verdict = await verifying;
+  expect(verdict).toMatchObject({ lookedAgain: 2, differences: 1 });
+  const [found] = verdict.shown;
+  expect(Buffer.from(found!.key.key).toString()).toBe("lost");
+  expect(found!.standing).toBe("behind");
+  expect(found!.answers.map(({ version }) => version)).toEqual([1, 1, 0]);
+});
+
+test("verify: a replica that is gone is named, the others are compared", async () => {
+  await put("x", "one");
+  await cluster.stop(1);
+  // The one that is gone may have been the only one to know that it is decided: a read settles that.
+  await cluster.kv.get({ key: key("x"), level: Level.STRONG });
+  const verdict = await verifyReplicas(replicas, QUICK);
+  expect(verdict).toMatchObject({ keys: 1, differences: 0, compared: ["a", "c"] });
+  expect(verdict.notCompared).toMatchObject([{ campus: "b" }]);
+});

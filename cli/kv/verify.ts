@@ -1,0 +1,158 @@
+/**
+ * Compares the replicas with each other, key by key and slot by slot, while they serve.
+ *
+ * The lists are not read at one moment, and the third replica hears of each change a moment later: a
+ * key that looks different is looked at again, up to a number of times, before anything is said of
+ * it. It is settled when all are the same, or when all have reached what the newest knew at first:
+ * then the key is being written. What is left is behind for good, differs, or cannot be read.
+ */
+import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { ReplicasClient, Seen } from "../../services/kvsvr/replicas-client.ts";
+import { rest } from "../../services/svrkit/rest.ts";
+import { type Answer, hasReached, type Standing, standingOf } from "./plan/standing.ts";
+
+const LOOKS = 12;
+const PAUSE_MS = 500;
+/** Keys that are looked at again together. */
+const SUSPECTS_MAX = 400;
+/** Differences that are kept to be shown; the rest is counted. */
+const SHOWN_MAX = 1_000;
+
+export interface Difference {
+  readonly key: Key;
+  readonly standing: Standing;
+  /** In the order of `compared`. */
+  readonly answers: readonly Answer[];
+}
+
+export interface Verdict {
+  readonly keys: number;
+  /** Slots that hold keys, each keyspace's own. */
+  readonly slots: number;
+  readonly compared: readonly string[];
+  readonly notCompared: readonly { readonly campus: string; readonly reason: string }[];
+  /** Keys that looked different at first. */
+  readonly lookedAgain: number;
+  readonly differences: number;
+  readonly shown: readonly Difference[];
+}
+
+interface Suspect {
+  readonly key: Key;
+  /** The newest version that anybody knew when the key was listed. */
+  readonly newest: number;
+}
+
+export async function verifyReplicas(
+  replicas: ReplicasClient,
+  patience: { looks: number; pauseMs: number } = { looks: LOOKS, pauseMs: PAUSE_MS },
+): Promise<Verdict> {
+  const all = replicas.campuses.map((campus, replica) => ({ campus, replica }));
+  const asked = await Promise.all(
+    all.map(async (one) => ({ ...one, reason: await replicas.refusal(one.replica) })),
+  );
+  const here = asked.filter(({ reason }) => reason === undefined);
+  const verification = new Verification(
+    replicas,
+    here.map(({ replica }) => replica),
+    patience,
+  );
+  if (here.length > 1) await verification.run();
+  return {
+    ...verification.counts,
+    compared: here.map(({ campus }) => campus),
+    notCompared: asked.flatMap(({ campus, reason }) =>
+      reason === undefined ? [] : [{ campus, reason }],
+    ),
+  };
+}
+
+class Verification {
+  readonly #replicas: ReplicasClient;
+  readonly #compared: readonly number[];
+  readonly #patience: { looks: number; pauseMs: number };
+  readonly #shown: Difference[] = [];
+  #keys = 0;
+  #slots = 0;
+  #lookedAgain = 0;
+  #differences = 0;
+
+  constructor(
+    replicas: ReplicasClient,
+    compared: readonly number[],
+    patience: { looks: number; pauseMs: number },
+  ) {
+    this.#replicas = replicas;
+    this.#compared = compared;
+    this.#patience = patience;
+  }
+
+  get counts() {
+    return {
+      keys: this.#keys,
+      slots: this.#slots,
+      lookedAgain: this.#lookedAgain,
+      differences: this.#differences,
+      shown: this.#shown,
+    };
+  }
+
+  async run(): Promise<void> {
+    let slot = -1;
+    let suspects: Suspect[] = [];
+    for await (const { key, slotGroup, at } of this.#replicas.compare(this.#compared)) {
+      const newest = Math.max(...at.map(({ version }) => version));
+      if (newest > 0) {
+        this.#keys += 1;
+        if (slotGroup !== slot) this.#slots += 1;
+        slot = slotGroup;
+      }
+      if (standingOf(at.map(asAnswer)) !== "same") suspects.push({ key, newest });
+      if (suspects.length < SUSPECTS_MAX) continue;
+      await this.#lookAgain(suspects);
+      suspects = [];
+    }
+    await this.#lookAgain(suspects);
+  }
+
+  async #lookAgain(suspects: readonly Suspect[]): Promise<void> {
+    this.#lookedAgain += suspects.length;
+    let open = suspects;
+    for (let look = 1; open.length > 0; look++) {
+      await rest(this.#patience.pauseMs);
+      const isLast = look >= this.#patience.looks;
+      const answers = await this.#ask(open.map(({ key }) => key));
+      open = open.filter(({ key, newest }, i) => {
+        const standing = standingOf(answers[i]!);
+        if (standing === "same" || (standing === "behind" && hasReached(answers[i]!, newest)))
+          return false;
+        // Two digests of one version stay what they are.
+        if (!isLast && standing !== "differs") return true;
+        this.#report({ key, standing, answers: answers[i]! });
+        return false;
+      });
+    }
+  }
+
+  /** By key: every compared replica's answer. */
+  async #ask(keys: readonly Key[]): Promise<Answer[][]> {
+    const replies = await Promise.all(
+      this.#compared.map((replica) => this.#replicas.query(replica, keys)),
+    );
+    return keys.map((_, i) =>
+      replies.map((those) => {
+        const { knownVersion: version, knownDigest: digest, barred } = those[i]!;
+        return { version, digest, barred };
+      }),
+    );
+  }
+
+  #report(difference: Difference): void {
+    this.#differences += 1;
+    if (this.#shown.length < SHOWN_MAX) this.#shown.push(difference);
+  }
+}
+
+function asAnswer({ version, digest }: Seen): Answer {
+  return { version, digest, barred: "" };
+}
