@@ -11,6 +11,7 @@ import { demoCommand } from "./commands/demo.ts";
 import { downCommand } from "./commands/down.ts";
 import { groupCommands } from "./commands/group.ts";
 import { kvCommands } from "./commands/kv.ts";
+import { kvBackupCommands } from "./commands/kv-backup.ts";
 import { kvVerifyCommand } from "./commands/kv-verify.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
@@ -34,6 +35,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   ...groupCommands,
   ...kvCommands,
   kvVerifyCommand,
+  ...kvBackupCommands,
   replayCommand,
   demoCommand,
 ];
@@ -42,7 +44,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   campus: "kill, start, cut off, join, freeze or thaw a campus",
   user: "make users",
   group: "groups: create, join, leave, members",
-  kv: "the store, as its operator: read, write, scan, watch and compare",
+  kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore",
 };
 
 const EXIT_CODES = `

@@ -1,7 +1,12 @@
 /** `tricampus up`: three campuses in the background; returns when they serve. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { ConfigError, checkConfig, type PlatformConfig } from "../../services/platform/config.ts";
+import {
+  ConfigError,
+  checkConfig,
+  type PlatformConfig,
+  type PlatformConfigInput,
+} from "../../services/platform/config.ts";
 import { clientEndpoints } from "../../services/platform/layout.ts";
 import { paths, readJson } from "../../services/platform/paths.ts";
 import { Platform } from "../../services/platform/platform.ts";
@@ -12,14 +17,17 @@ import { printJson } from "../output/json.ts";
 
 const READY_TIMEOUT_MS = 30_000;
 
+/** What a platform is made with, or started with again. */
+export const CONFIG_OPTIONS = [
+  ["--layout <layout>", "compact: three processes a campus; split: every service its own"],
+  ["--base-port <number>", "first of the ports; each campus takes the next hundred"],
+  ["--config <file>", "JSON file with the configuration; the options above win over it"],
+] as const;
+
 export const upCommand: CommandDefinition = {
   name: "up",
   summary: "start the platform in the background and wait until it serves",
-  options: [
-    ["--layout <layout>", "compact: three processes a campus; split: every service its own"],
-    ["--base-port <number>", "first of the ports; each campus takes the next hundred"],
-    ["--config <file>", "JSON file with the configuration; the options above win over it"],
-  ],
+  options: CONFIG_OPTIONS,
   run: async (call) => {
     const config = readConfig(call);
     const platform = new Platform(config);
@@ -54,7 +62,7 @@ export async function bringUp(platform: Platform): Promise<void> {
 }
 
 /** Options, then the file, then what the platform was started with before, then the defaults. */
-function readConfig(call: CommandCall): PlatformConfig {
+export function readConfig(call: CommandCall, defaults: PlatformConfigInput = {}): PlatformConfig {
   const file = textOption(call, "config");
   const basePort = textOption(call, "basePort");
   const layout = textOption(call, "layout");
@@ -64,6 +72,7 @@ function readConfig(call: CommandCall): PlatformConfig {
       : readConfigFile(file);
   const isFromFile = file !== undefined && "dataDir" in base && call.options.dataDir === undefined;
   return checkConfig({
+    ...defaults,
     ...base,
     ...(isFromFile ? {} : { dataDir: call.dataDir }),
     ...(layout === undefined ? {} : { layout }),

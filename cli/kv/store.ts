@@ -58,7 +58,8 @@ export function numberOption(call: CommandCall, name: string): number | undefine
   throw new Failure(EXIT.usage, `--${flag}: "${text}" is not a whole number of 0 or more`);
 }
 
-interface OperatorParts {
+export interface OperatorParts {
+  readonly platform: Platform;
   readonly store: KvClient;
   /** The three replicas one by one. */
   readonly replicas: ReplicasClient;
@@ -74,7 +75,7 @@ export async function withReplicas<T>(
   try {
     const callee = inspector.callee("kvsvr");
     const replicas = new ReplicasClient(callee, epochOf(platform));
-    return await work({ store: new KvClient(callee), replicas });
+    return await work({ platform, store: new KvClient(callee), replicas });
   } catch (error) {
     throw asFailure(error);
   } finally {

@@ -1,10 +1,11 @@
 /**
  * The three replicas of a group one by one, for an operator: what each of them holds, listed in one
- * and the same order, and asked again. These are the calls with which replicas compare
+ * and the same order, asked again, fetched. These are the calls with which replicas compare
  * themselves; none of them changes anything.
  */
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
+  type FetchReply,
   type QueryVersionReply,
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
@@ -107,6 +108,26 @@ export class ReplicasClient {
     const { replies } = await this.#call(replica, ReplicaService.queryVersions, request);
     if (replies.length === keys.length) return replies;
     throw this.#failure(replica, "INTERNAL", "it did not answer for every key");
+  }
+
+  /**
+   * What a replica holds of a key: its decision, or the parts of the table, which together are the
+   * table at the last part's version. Empty when it does not hold the newest it knows, or may not say.
+   */
+  async fetch(replica: number, key: Key): Promise<readonly FetchReply[]> {
+    const parts: FetchReply[] = [];
+    for (let aboveVersion = 0; ; ) {
+      const request = { key, aboveVersion, epoch: this.#epoch, bytesMax: 0 };
+      const reply = await this.#call(replica, ReplicaService.fetch, request);
+      if (reply.unavailable || reply.barred !== "" || reply.body === undefined) return [];
+      parts.push(reply);
+      if (reply.body.case === "decision") return parts;
+      const { throughVersion } = reply.body.value;
+      if (throughVersion === reply.version) return parts;
+      if (throughVersion <= aboveVersion)
+        throw this.#failure(replica, "INTERNAL", "a table does not come to an end");
+      aboveVersion = throughVersion;
+    }
   }
 
   /** One replica is asked and no other: after a broken connection, again. */

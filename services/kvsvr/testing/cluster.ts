@@ -35,7 +35,11 @@ export interface TestCluster {
 }
 
 export async function startCluster(
-  options: { files?: (replica: number) => Files } = {},
+  options: {
+    files?: (replica: number) => Files;
+    /** Fills the replicas' folders before they start. */
+    seed?: (dirs: readonly string[]) => Promise<void>;
+  } = {},
 ): Promise<TestCluster> {
   const root = mkdtempSync(join(tmpdir(), "tricampus-kv-"));
   const dirs = CAMPUSES.map((campus) => join(root, campus));
@@ -43,6 +47,7 @@ export async function startCluster(
     mkdirSync(dir);
     writeFileSync(join(dir, BOOTSTRAP_FILE), "");
   }
+  await options.seed?.(dirs);
   const addresses: ServiceAddress[] = await Promise.all(CAMPUSES.map(freeAddress));
   const running: (Running | undefined)[] = [undefined, undefined, undefined];
   const start = async (number: number, files: Files = systemFiles) => {

@@ -1,0 +1,102 @@
+/** `tricampus kv backup` and `kv restore`: the whole store into a folder, and out of one. */
+import { resolve } from "node:path";
+import {
+  RestoredPlatform,
+  RestoreRefused,
+  readIncarnations,
+} from "../../services/platform/restore.ts";
+import type { CommandCall, CommandDefinition } from "../command.ts";
+import { EXIT, Failure } from "../failure.ts";
+import { Backup } from "../kv/backup.ts";
+import {
+  BackupWriter,
+  damaged,
+  type Manifest,
+  readGroups,
+  readManifest,
+} from "../kv/backup-files.ts";
+import { type OperatorParts, withReplicas } from "../kv/store.ts";
+import { printJson } from "../output/json.ts";
+import { CONFIG_OPTIONS, readConfig } from "./up.ts";
+
+export const kvBackupCommands: readonly CommandDefinition[] = [
+  {
+    name: "kv backup",
+    summary: "write the whole store into a new folder, while it serves",
+    arguments: [["<dir>", "a folder that is new or empty"]],
+    run: async (call) => {
+      const dir = resolve(call.arguments[0]!);
+      const begunMs = performance.now();
+      const { manifest, bytes } = await withReplicas(call, (parts) => backUp(parts, dir));
+      const { keys, tables } = manifest;
+      const seconds = ((performance.now() - begunMs) / 1_000).toFixed(1);
+      if (call.json) printJson({ dir, keys, tables, bytes });
+      else {
+        console.log(
+          `Backed up ${keys} keys and ${tables} tables (${bytes} bytes) to ${dir} in ${seconds} s.`,
+        );
+      }
+      return EXIT.ok;
+    },
+  },
+  {
+    name: "kv restore",
+    summary: "make a new platform out of a backup; start it with `tricampus up`",
+    arguments: [["<dir>", "what `tricampus kv backup` wrote"]],
+    options: CONFIG_OPTIONS,
+    run: async (call) => {
+      const { manifest, dataDir } = await restore(call, resolve(call.arguments[0]!));
+      const { keys, tables, begunAt } = manifest;
+      if (call.json) printJson({ dataDir, keys, tables, begunAt });
+      else {
+        console.log(`Restored ${keys} keys and ${tables} tables as of ${begunAt}.`);
+        console.log(`Start it: tricampus up --data-dir ${dataDir}`);
+      }
+      return EXIT.ok;
+    },
+  },
+];
+
+async function backUp({ platform, store, replicas }: OperatorParts, dir: string) {
+  const { dc, campuses } = platform.config;
+  const writer = new BackupWriter(dir);
+  try {
+    const begunAt = new Date().toISOString();
+    const counts = await new Backup({ store, replicas, writer }).run();
+    // After the last key: no id in the backup was made in a later incarnation.
+    const incarnations = readIncarnations(platform.config);
+    const endedAt = new Date().toISOString();
+    const manifest = writer.finish({ begunAt, endedAt, dc, campuses, incarnations, ...counts });
+    return { manifest, bytes: writer.bytes };
+  } catch (error) {
+    writer.abandon();
+    throw error;
+  }
+}
+
+async function restore(
+  call: CommandCall,
+  dir: string,
+): Promise<{ manifest: Manifest; dataDir: string }> {
+  const manifest = readManifest(dir);
+  const { dc, campuses, incarnations } = manifest;
+  const config = readConfig(call, { dc, campuses });
+  // Ids name the data centre and the campus in which they were made.
+  if (config.dc !== dc || config.campuses.join() !== campuses.join()) {
+    const born = `data centre ${dc} with campuses ${campuses.join(", ")}`;
+    throw new Failure(EXIT.usage, `the backup is of ${born}: restore it under the same names`);
+  }
+  const platform = new RestoredPlatform(config, incarnations);
+  let place = dir;
+  try {
+    for (const group of readGroups(dir, manifest)) {
+      place = group.place;
+      await platform.add(group.records);
+    }
+    await platform.finish();
+    return { manifest, dataDir: config.dataDir };
+  } catch (error) {
+    await platform.abandon();
+    throw error instanceof RestoreRefused ? damaged(place, error.message) : error;
+  }
+}
