@@ -38,7 +38,8 @@ export type RowOperation =
   | { readonly do: "upsert"; readonly row: string; readonly value: string }
   | { readonly do: "insert"; readonly row: string; readonly value: string }
   | { readonly do: "delete"; readonly row: string }
-  | { readonly do: "append"; readonly id: string; readonly value: string };
+  | { readonly do: "append"; readonly id: string; readonly value: string }
+  | { readonly do: "trim"; readonly prefix: string; readonly through: number };
 
 export interface RowResult {
   readonly existed: boolean;
@@ -62,6 +63,9 @@ export interface TableWrite extends Call {
 /** Row, value (null: deleted), version. */
 export type SeenRow = readonly [row: string, value: string | null, version: number];
 
+/** Row prefix, and the version through which such rows are forgotten. */
+export type SeenTrim = readonly [prefix: string, through: number];
+
 export interface TableRead extends Call {
   /** All rows, or those above the version `after`. */
   readonly op: "rows" | "changes";
@@ -71,6 +75,8 @@ export interface TableRead extends Call {
   readonly through?: number;
   readonly lastNumber?: number;
   readonly rows?: readonly SeenRow[];
+  /** What the page leaves out. */
+  readonly trims?: readonly SeenTrim[];
 }
 
 export type Operation = KeyWrite | KeyRead | TableWrite | TableRead;

@@ -16,6 +16,7 @@ import {
   type ScanRowsReply,
   type ScanRowsRequest,
   type TableChange,
+  type Trim,
   type VersionedRow,
   type WriteReply,
   type WriteRequest,
@@ -36,6 +37,7 @@ import {
   PAGE_BYTES_MAX,
   PAGE_ROWS_MAX,
   ROW_KEY_BYTES_MAX,
+  TRIM_PREFIX_BYTES_MAX,
   TURN_ITEMS_MAX,
   VALUE_BYTES_MAX,
 } from "./limits.ts";
@@ -44,11 +46,15 @@ import type { Packing, Proposals, Write } from "./proposals.ts";
 import { composeKey, composeTable, type Outcome } from "./protocol/compose.ts";
 import { createdMs } from "./protocol/operations.ts";
 import { planted } from "./protocol/planted.ts";
-import { bytesNumber, innerKey, ROW_CLASS, type TableView } from "./protocol/table.ts";
+import { trimsOf } from "./protocol/register.ts";
+import { bytesNumber, innerKey, type TableView } from "./protocol/table.ts";
+import { forgottenThrough, ROW_CLASS, TRIMS_MAX } from "./protocol/trim.ts";
 import type { Reads } from "./reads.ts";
 import type { Replica } from "./replica.ts";
 import type { EngineRow } from "./storage/engine.ts";
 import type { Entry } from "./storage/state.ts";
+
+const ALL_ROWS: Trim = { throughVersion: 0, rowPrefix: NO_BYTES, appendIds: false };
 
 /** Calls that another replica passed on are not passed on again. */
 const CALLER = "kvsvr";
@@ -104,6 +110,7 @@ export class Handlers {
     return {
       version: register.heldVersion,
       lastNumber,
+      trims: trimsOf(register),
       row: (inner) => this.#replica.state.row(entry, inner),
     };
   }
@@ -242,7 +249,8 @@ export class Handlers {
       const stored = view.row(innerKey(ROW_CLASS.mark, name));
       return stored === undefined ? 0 : bytesNumber(stored.value);
     });
-    return { version: view.version, rows, marks, lastNumber: view.lastNumber };
+    const { version, lastNumber, trims } = view;
+    return { version, rows, marks, lastNumber, trims: [...trims] };
   }
 
   async scanRows(request: ScanRowsRequest, call: Call): Promise<ScanRowsReply> {
@@ -260,16 +268,18 @@ export class Handlers {
       }
       page.add(row);
     }
-    const view = this.#view(entry);
-    return { version: view.version, rows: page.rows, more: page.more, lastNumber: view.lastNumber };
+    const { version, lastNumber, trims } = this.#view(entry);
+    return { version, rows: page.rows, more: page.more, lastNumber, trims: [...trims] };
   }
 
   async scanChanges(request: ScanChangesRequest, call: Call): Promise<ScanChangesReply> {
     const entry = await this.#readTable(request, call);
     const { heldVersion } = entry.register;
+    const trims = trimsOf(entry.register);
     const page = new Page(request.limit);
     let throughVersion = heldVersion;
-    for (const row of this.#replica.state.changes(entry, request.afterVersion)) {
+    const first = Math.max(request.afterVersion, forgottenThrough(trims, ALL_ROWS));
+    for (const row of this.#replica.state.changes(entry, first)) {
       if (row.row[0] !== ROW_CLASS.row) continue;
       const last = page.rows.at(-1)?.version ?? row.version;
       if (page.isFull && row.version !== last) {
@@ -279,7 +289,8 @@ export class Handlers {
       }
       page.add(row);
     }
-    return { version: heldVersion, rows: page.rows, more: page.more, throughVersion };
+    const { rows, more } = page;
+    return { version: heldVersion, rows, more, throughVersion, trims: [...trims] };
   }
 
   async #readTable(request: Parameters<Handlers["get"]>[0], call: Call): Promise<Entry> {
@@ -357,6 +368,14 @@ function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
       return;
     case "wrongModel":
       write.reject(wrongModel(outcome.model));
+      return;
+    case "tooManyTrims":
+      write.reject(
+        new RpcError(
+          "FAILED_PRECONDITION",
+          `a table remembers trims of ${TRIMS_MAX} kinds of rows: trim by a shorter prefix`,
+        ),
+      );
   }
 }
 
@@ -397,6 +416,7 @@ function checkChange(change: TableChange): number {
   for (const { operation } of change.operations) {
     requireArgument(operation !== undefined, "an operation without a kind");
     if (operation.case === "delete") bytes += checkRowKey(operation.value);
+    else if (operation.case === "trim") bytes += checkTrim(operation.value);
     else if (operation.case === "append") {
       bytes +=
         checkRowKey(operation.value.id) +
@@ -407,6 +427,18 @@ function checkChange(change: TableChange): number {
   }
   requireSize(bytes, "a change");
   return bytes;
+}
+
+function checkTrim({ rowPrefix, appendIds }: Trim): number {
+  requireArgument(
+    rowPrefix.length <= TRIM_PREFIX_BYTES_MAX,
+    `a prefix of ${rowPrefix.length} bytes to trim by: the limit is ${TRIM_PREFIX_BYTES_MAX}`,
+  );
+  requireArgument(
+    !appendIds || rowPrefix.length === 0,
+    "a trim forgets ids of appends or rows under a prefix: ask for both one by one",
+  );
+  return rowPrefix.length;
 }
 
 function checkRowKey(row: Uint8Array): number {

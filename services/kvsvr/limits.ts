@@ -6,6 +6,8 @@ import { STARTS_KEPT } from "./protocol/introduction.ts";
 
 export const KEY_BYTES_MAX = 255;
 export const ROW_KEY_BYTES_MAX = 512;
+/** Every reply about a table that was trimmed carries its trims. */
+export const TRIM_PREFIX_BYTES_MAX = 64;
 /** A key's value, or all rows that one change writes. */
 export const VALUE_BYTES_MAX = 1024 * 1024;
 /** Row operations and guards of one change. */
@@ -68,6 +70,12 @@ export const CHECKPOINT_INTERVAL_MS = 60_000;
 export const CHECKPOINT_DIRTY_BYTES = 128 * 1024 * 1024;
 /** Registers and rows written in one turn of the event loop, so that a checkpoint stops nobody. */
 export const CHECKPOINT_CHUNK = 500;
+
+/** Forgotten rows leave the state engine so long after a trim, so many looked at in one turn. */
+export const SWEEP_DELAY_MS = 1_000;
+export const SWEEP_CHUNK = 500;
+/** Tables that wait for it. */
+export const SWEEP_TABLES_MAX = 10_000;
 
 assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);

@@ -210,9 +210,10 @@ export class Replica {
       };
     const { rows, throughVersion } = this.#diff(entry, request);
     const { lastNumber, operations } = held;
+    const trims = [...held.trims];
     return {
       ...base,
-      body: { case: "table", value: { rows, lastNumber, operations, throughVersion } },
+      body: { case: "table", value: { rows, lastNumber, operations, throughVersion, trims } },
       unavailable: false,
     };
   }

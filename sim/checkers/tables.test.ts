@@ -7,6 +7,8 @@ const upsert = (row: string, value: string): RowOperation => ({ do: "upsert", ro
 const insert = (row: string, value: string): RowOperation => ({ do: "insert", row, value });
 const append = (id: string): RowOperation => ({ do: "append", id, value: id });
 const erase = (row: string): RowOperation => ({ do: "delete", row });
+const trim = (prefix: string, through: number): RowOperation => ({ do: "trim", prefix, through });
+const forgotten = (through: number) => ({ trims: [["", through]] as const });
 const results = (...list: { existed?: boolean; value?: string; number?: number }[]) => ({
   results: list.map((r) => ({ existed: false, value: "", number: 0, ...r })),
 });
@@ -46,6 +48,41 @@ const accepted: Record<string, Line[]> = {
       ],
       2,
     ),
+  ],
+  "rows forgotten, and one written anew": [
+    change([0, 1], 1, [upsert("u", "a"), upsert("v", "b")]),
+    change([2, 3], 2, [upsert("v", "c")]),
+    change([4, 5], 3, [trim("", 1)], results({ number: 1 })),
+    rows([6, 7], 3, [["v", "c", 2]], 0, forgotten(1)),
+    changes([6, 7], 0, 3, [["v", "c", 2]], forgotten(1)),
+    change([8, 9], 4, [upsert("u", "d")]),
+    rows(
+      [10, 11],
+      4,
+      [
+        ["u", "d", 4],
+        ["v", "c", 2],
+      ],
+      0,
+      forgotten(1),
+    ),
+  ],
+  "a deletion forgotten": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    change([2, 3], 2, [erase("u")], results({ existed: true })),
+    change([4, 5], 3, [trim("", 2)], results({ number: 2 })),
+    changes([6, 7], 1, 3, [], forgotten(2)),
+  ],
+  "an unknown trim, seen cut to the version before its own": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    changeUnknown([2, 3], [trim("", 5)]),
+    rows([4, 5], 2, [], 0, forgotten(1)),
+  ],
+  "the first numbers forgotten": [
+    change([0, 1], 1, [append("x")], results({ number: 1 })),
+    change([2, 3], 2, [append("y")], results({ number: 2 })),
+    change([4, 5], 3, [trim("n/", 1)], results({ number: 1 })),
+    rows([6, 7], 3, [["n/2", "y", 2]], 2, { trims: [["n/", 1]] }),
   ],
   "a mark that rises": [
     change([0, 1], 1, [upsert("u", "a")], step(0, 2)),
@@ -125,6 +162,55 @@ const rejected: Record<string, Line[]> = {
   "a step taken twice": [
     change([0, 1], 1, [upsert("u", "a")], step(0, 2)),
     change([2, 3], 2, [upsert("u", "b")], step(0, 2)),
+  ],
+  "a forgotten row that is back": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    change([2, 3], 2, [trim("", 1)], results({ number: 1 })),
+    rows([4, 5], 2, [["u", "a", 1]], 0, forgotten(1)),
+  ],
+  "a trim that is forgotten": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    change([2, 3], 2, [trim("", 1)], results({ number: 1 })),
+    rows([4, 5], 2, [["u", "a", 1]]),
+  ],
+  "a trim of unknown outcome, seen and forgotten": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    changeUnknown([2, 3], [trim("", 1)]),
+    rows([4, 5], 2, [], 0, forgotten(1)),
+    rows([6, 7], 2, [["u", "a", 1]]),
+  ],
+  "a row above what is forgotten that is gone": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    change([2, 3], 2, [upsert("v", "b")]),
+    change([4, 5], 3, [trim("", 1)], results({ number: 1 })),
+    rows([6, 7], 3, [], 0, forgotten(1)),
+  ],
+  "more forgotten than was asked for": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    change([2, 3], 2, [upsert("v", "b")]),
+    change([4, 5], 3, [trim("", 1)], results({ number: 1 })),
+    rows([6, 7], 3, [], 0, forgotten(2)),
+  ],
+  "a silent gap in changes": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    change([2, 3], 2, [trim("", 1)], results({ number: 1 })),
+    changes([4, 5], 0, 2, []),
+  ],
+  "a number missing above the forgotten ones": [
+    change([0, 1], 1, [append("x")], results({ number: 1 })),
+    change([2, 3], 2, [append("y")], results({ number: 2 })),
+    change([2, 3], 3, [append("z")], results({ number: 4 })),
+    change([4, 5], 4, [trim("n/", 1)], results({ number: 1 })),
+    rows(
+      [6, 7],
+      4,
+      [
+        ["n/2", "y", 2],
+        ["n/4", "z", 3],
+      ],
+      4,
+      { trims: [["n/", 1]] },
+    ),
   ],
   "alone in company": [
     change([0, 9], 1, [upsert("u", "a")], { alone: true }),

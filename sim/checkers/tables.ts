@@ -10,13 +10,16 @@
  *   4. appends: an id has one number, numbers rise with versions, and none is missing
  *   5. marks: each step from one number to the next is taken once
  *   6. `alone`: nobody else wrote in that version
+ *   7. trims: what was forgotten stays so, is left out of every page, and nothing else is
  *
- * Row names that begin with "i" are only inserted, with "n/" only appended; others may be deleted.
+ * Row names that begin with "i" are only inserted, with "n/" only appended and trimmed; others may be
+ * deleted too.
  */
 import type { Line, SeenRow, TableRead, TableWrite } from "../history.ts";
 import { byKey } from "./by-key.ts";
 import { behindTheirTime, type Placed } from "./real-time.ts";
 import { RowHistory, type RowWrite } from "./row-history.ts";
+import { leavesOut, TrimHistory } from "./trim-history.ts";
 import type { Violation } from "./violation.ts";
 
 type TableOperation = TableWrite | TableRead;
@@ -59,6 +62,8 @@ class TableChecker {
     this.#checkNumbers();
     this.#checkMarks();
     this.#checkAlone();
+    for (const { read, wrong } of new TrimHistory(this.#writes).check(this.#reads))
+      this.#report(`${show(read)} ${wrong}`);
     return this.#violations;
   }
 
@@ -76,7 +81,7 @@ class TableChecker {
     const writers = new Map<string, TableWrite>();
     for (const write of this.#writes)
       for (const operation of write.operations)
-        if (operation.do !== "delete") writers.set(operation.value, write);
+        if ("value" in operation) writers.set(operation.value, write);
     for (const read of this.#reads) {
       for (const [row, value, version] of read.rows ?? []) {
         if (value === null) continue;
@@ -129,6 +134,8 @@ class TableChecker {
 
   #checkShown(read: TableRead, shown: SeenRow, newest: RowWrite | undefined): void {
     const [row, value, version] = shown;
+    if (leavesOut(read, row, version))
+      this.#report(`${show(read)} saw row ${row} of version ${version}, which is forgotten`);
     const fits = newest !== undefined && newest.version === version && newest.values.has(value);
     if (fits) return;
     // Deletions of unknown outcome have no version.
@@ -140,7 +147,7 @@ class TableChecker {
 
   #checkAbsent(read: TableRead, row: string, newest: RowWrite): void {
     const isDeleted = newest.values.has(null) && read.op === "rows";
-    if (isDeleted || this.#rows.mayBeDeleted(row)) return;
+    if (isDeleted || leavesOut(read, row, newest.version) || this.#rows.mayBeDeleted(row)) return;
     this.#report(`${show(read)} did not see row ${row}; the newest is ${describe(newest)}`);
   }
 
@@ -197,11 +204,13 @@ class TableChecker {
     for (const read of this.#reads) this.#checkSequence(read);
   }
 
-  /** All numbers up to the last are there. */
+  /** All numbers up to the last are there, but for the first ones when they are forgotten. */
   #checkSequence(read: TableRead): void {
     if (read.op !== "rows") return;
     const names = new Set(read.rows!.map(([row]) => row).filter((row) => row.startsWith("n/")));
-    for (let number = 1; number <= read.lastNumber!; number++)
+    const isTrimmed = read.trims?.some(([prefix]) => prefix === "n/") ?? false;
+    const first = isTrimmed ? Math.min(...[...names].map((name) => Number(name.slice(2)))) : 1;
+    for (let number = first; number <= read.lastNumber!; number++)
       if (!names.has(`n/${number}`)) this.#report(`${show(read)} misses number ${number}`);
     if (names.size > read.lastNumber!)
       this.#report(`${show(read)} has ${names.size} numbers, the last is ${read.lastNumber}`);

@@ -1,10 +1,15 @@
 /**
  * Operations on tables. Rows "u..." are written and deleted, "i..." only inserted if absent, "n/..."
- * appended; one mark a table is raised step by step. Values and append ids never repeat.
+ * appended; one mark a table is raised step by step; rows "u" and "n/" are trimmed. Values and append
+ * ids never repeat.
  */
-import { Level, type RowOperation as Wire } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import {
+  Level,
+  type Trim,
+  type RowOperation as Wire,
+} from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { NO_BYTES } from "../../services/svrkit/codec.ts";
-import type { RowOperation, SeenRow } from "../history.ts";
+import type { RowOperation, SeenRow, SeenTrim } from "../history.ts";
 import { type Actor, hex, operationIdOf, perform, text } from "./clients.ts";
 import { keyNamed } from "./keys.ts";
 
@@ -13,6 +18,7 @@ const UPSERT_ROWS = 6;
 const INSERT_ROWS = 40;
 const MARK = "m";
 const APPEND_PREFIX = "n/";
+const TRIMMED = ["u", APPEND_PREFIX];
 
 /** One random operation on a random table. */
 export async function actOnTable(actor: Actor, tables: readonly string[]): Promise<void> {
@@ -29,7 +35,9 @@ export function readRows(actor: Actor, table: string, timeoutMs = TIMEOUT_MS): P
     actor,
     { op: "rows", key: table, id: "" },
     () => actor.kv.scanRows({ key: keyNamed(table), ...page, level: Level.STRONG }, { timeoutMs }),
-    ({ version, lastNumber, rows }) => ({ version, lastNumber, rows: rows.map(seenRow) }),
+    ({ version, lastNumber, rows, trims }) => {
+      return { version, lastNumber, rows: rows.map(seenRow), ...seenTrims(trims) };
+    },
   );
 }
 
@@ -40,11 +48,17 @@ function readChanges(actor: Actor, table: string): Promise<boolean> {
     actor,
     { op: "changes", key: table, id: "", after },
     () => actor.kv.scanChanges(request, { timeoutMs: TIMEOUT_MS }),
-    ({ version, throughVersion, rows }) => {
+    ({ version, throughVersion, rows, trims }) => {
       actor.newest.set(table, version);
-      return { version, through: throughVersion, rows: rows.map(seenRow) };
+      return { version, through: throughVersion, rows: rows.map(seenRow), ...seenTrims(trims) };
     },
   );
+}
+
+function seenTrims(trims: readonly Trim[]) {
+  if (trims.length === 0) return {};
+  const seen = trims.map((trim): SeenTrim => [text(trim.rowPrefix), trim.throughVersion]);
+  return { trims: seen.sort(([a], [b]) => (a < b ? -1 : 1)) };
 }
 
 function seenRow(row: {
@@ -63,7 +77,7 @@ function seenRow(row: {
 /** A change of up to three rows, every third time with a step of the mark. */
 export function changeTable(actor: Actor, table: string, timeoutMs = TIMEOUT_MS): Promise<boolean> {
   const { random } = actor;
-  const operations = Array.from({ length: 1 + random.index(3) }, () => rowOperation(actor));
+  const operations = Array.from({ length: 1 + random.index(3) }, () => rowOperation(actor, table));
   const mark = random.chance(0.3) ? nextStep(actor, table) : undefined;
   // What can only happen once by itself may go without an operation id.
   const isSafe =
@@ -104,13 +118,17 @@ function markGuard({ name, from, to }: { name: string; from: number; to: number 
   return { guard: { case: "mark" as const, value } };
 }
 
-function rowOperation(actor: Actor): RowOperation {
+function rowOperation(actor: Actor, table: string): RowOperation {
   const { random } = actor;
   actor.begun += 1;
   const value = `${actor.index}.${actor.begun}`;
   const roll = random.next();
   if (roll < 0.3) return { do: "upsert", row: `u${random.index(UPSERT_ROWS)}`, value };
   if (roll < 0.4) return { do: "delete", row: `u${random.index(UPSERT_ROWS)}` };
+  if (roll < 0.44) {
+    const through = random.index((actor.newest.get(table) ?? 0) + 1);
+    return { do: "trim", prefix: random.pick(TRIMMED), through };
+  }
   if (roll < 0.7) return { do: "insert", row: `i${random.index(INSERT_ROWS)}`, value };
   return { do: "append", id: `a${value}`, value };
 }
@@ -132,6 +150,11 @@ function wireOperation(operation: RowOperation): Wire {
       const { id, value } = operation;
       const append = { id: bytes(id), prefix: bytes(APPEND_PREFIX), value: bytes(value) };
       return { operation: { case: "append", value: append } };
+    }
+    case "trim": {
+      const { prefix, through } = operation;
+      const trim = { throughVersion: through, rowPrefix: bytes(prefix), appendIds: false };
+      return { operation: { case: "trim", value: trim } };
     }
   }
 }

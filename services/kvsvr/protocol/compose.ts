@@ -29,7 +29,9 @@ export type Outcome<T> =
   | { outcome: "reply"; reply: T }
   /** The id is older than what is remembered: it may have run. */
   | { outcome: "unknown" }
-  | { outcome: "wrongModel"; model: string };
+  | { outcome: "wrongModel"; model: string }
+  /** The table is trimmed by as many kinds of rows as it can remember. */
+  | { outcome: "tooManyTrims" };
 
 export interface Composed<T> {
   /** undefined: nothing to write. */
@@ -110,8 +112,10 @@ export function composeTable(
     if (before === "unknown") return { outcome: "unknown" };
     if (before !== undefined)
       return { outcome: "reply", reply: fromBytes(decodeChangeReply, before.reply) };
+    const reply = packer.add(write.change);
+    if (reply === undefined) return { outcome: "tooManyTrims" };
     fresh.add(index);
-    return { outcome: "reply", reply: packer.add(write.change) };
+    return { outcome: "reply", reply };
   });
   const mustRemember = [...fresh].some(
     (i) => writes[i]!.isRetry && writes[i]!.operationId.length > 0,
@@ -132,6 +136,7 @@ export function composeTable(
         lastNumber: packer.lastNumber,
         operations: packOperations(rememberAll(writes, settled, fresh, version)),
         baseDigest: register.heldDigest,
+        trims: packer.trims,
       },
     },
     outcomes: firsts.map((index) => settled[index]!),

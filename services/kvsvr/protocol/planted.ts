@@ -14,6 +14,8 @@ export const BUGS = [
   "read-without-query",
   "pending-ignored",
   "deletion-not-repaired",
+  "trimmed-rows-come-back",
+  "trim-forgets-newer",
   "tombstone-forgotten",
   "ids-dropped-at-takeover",
   "condition-ignored",

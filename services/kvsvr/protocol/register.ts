@@ -15,6 +15,7 @@
  * A message about version n + 1 proves version n decided (its proposer held it), so a replica that
  * missed n moves on with n's digest alone, votes, and fetches the value later (S2).
  */
+import type { Trim } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type {
   Ballot,
   FetchReply,
@@ -28,6 +29,7 @@ import { compareBallots, NO_BALLOT, NO_OWNER, proposerOf } from "./ballot.ts";
 import { type Decision, openDecision } from "./decision.ts";
 import { mergeOperations, NO_OPERATIONS } from "./operations.ts";
 import { planted } from "./planted.ts";
+import { withTrims } from "./trim.ts";
 
 export interface Known {
   readonly version: number;
@@ -39,7 +41,13 @@ export interface Known {
 export type Held =
   | { readonly model: "none" }
   | { readonly model: "key"; readonly decision: Decision }
-  | { readonly model: "table"; readonly lastNumber: number; readonly operations: Operations };
+  | {
+      readonly model: "table";
+      readonly lastNumber: number;
+      readonly operations: Operations;
+      /** What was forgotten: such rows may still lie here, and are not the table's any more. */
+      readonly trims: readonly Trim[];
+    };
 
 export interface Accepted {
   readonly ballot: Ballot;
@@ -94,6 +102,12 @@ export interface Step {
 }
 
 const NO_ROWS: readonly StampedRow[] = [];
+const NO_TRIMS: readonly Trim[] = [];
+
+/** What a table has forgotten; nothing of anything else. */
+export function trimsOf({ held }: Register): readonly Trim[] {
+  return held.model === "table" ? held.trims : NO_TRIMS;
+}
 
 export function step(register: Register, input: Input): Step {
   switch (input.kind) {
@@ -309,7 +323,8 @@ function applyLoose(
       for (const row of delta.rows) rows.push(stamp(row, next.version));
       const before = held.model === "table" ? held.operations : NO_OPERATIONS;
       const operations = mergeOperations(before, delta.operations ?? NO_OPERATIONS);
-      held = { model: "table", lastNumber: delta.lastNumber, operations };
+      const trims = withTrims(held.model === "table" ? held.trims : NO_TRIMS, delta.trims);
+      held = { model: "table", lastNumber: delta.lastNumber, operations, trims };
       heldVersion = next.version;
       heldDigest = next.digest;
     }
@@ -353,12 +368,14 @@ function stepFetched(register: Register, reply: FetchReply): Step {
   const { kept, forgottenMs } = diff.operations ?? NO_OPERATIONS;
   // The reply's buffer also holds the rows: not to be kept for the sake of the ids.
   const operations = { kept: new Uint8Array(kept), forgottenMs };
+  const added = planted("trimmed-rows-come-back") ? NO_TRIMS : diff.trims;
+  const trims = withTrims(trimsOf(register), added);
   const next: Register = {
     ...moved,
     known: { ...moved.known, owner },
     heldVersion: diff.throughVersion,
     heldDigest: whole ? digest : 0,
-    held: { model: "table", lastNumber: diff.lastNumber, operations },
+    held: { model: "table", lastNumber: diff.lastNumber, operations, trims },
     loose: moved.loose.filter((d) => d.version > diff.throughVersion),
   };
   return { register: next, log: true, vote: undefined, rows: diff.rows };

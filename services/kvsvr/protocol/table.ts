@@ -2,8 +2,8 @@
  * Key-Table: what a change does to a table, decided by the proposer against the newest version it
  * holds (S8). The outcome is a delta of row writes, so replicas apply and never evaluate.
  *
- * Inside a table a row key is a class byte and the caller's bytes: user rows, marks (named numbers
- * that only rise) and appended ids (id -> sequence number) share the table's version and its delta.
+ * User rows, marks (named numbers that only rise) and appended ids (id -> sequence number) share the
+ * table's version and its delta.
  *
  * Many waiting changes are packed into one version: each sees the ones before it.
  */
@@ -14,10 +14,10 @@ import type {
   OperationResult,
   RowOperation,
   TableChange,
+  Trim,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { RowWrite } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-
-export const ROW_CLASS = { row: 1, mark: 2, appended: 3 } as const;
+import { forgottenThrough, isForgotten, isRoomFor, ROW_CLASS, withTrim } from "./trim.ts";
 
 export interface TableRow {
   readonly value: Uint8Array;
@@ -26,10 +26,12 @@ export interface TableRow {
 
 /** The table as it stands at its newest held version. */
 export interface TableView {
-  /** A row by its inner key; undefined when it is absent or deleted. */
+  /** A row by its inner key; undefined when it is absent, deleted or forgotten. */
   row(innerKey: Uint8Array): TableRow | undefined;
   readonly lastNumber: number;
   readonly version: number;
+  /** What was forgotten so far. */
+  readonly trims: readonly Trim[];
 }
 
 const EMPTY = new Uint8Array(0);
@@ -60,12 +62,15 @@ export class ChangePacker {
   readonly #base: TableView;
   readonly #writes = new Map<string, RowWrite>();
   #lastNumber: number;
+  /** The table's trims, the new ones with them. */
+  #trims: readonly Trim[];
   #applied = 0;
   #writeCount = 0;
 
   constructor(base: TableView) {
     this.#base = base;
     this.#lastNumber = base.lastNumber;
+    this.#trims = base.trims;
   }
 
   get version(): number {
@@ -81,13 +86,22 @@ export class ChangePacker {
     return this.#lastNumber;
   }
 
+  /** What this version forgets. */
+  get trims(): Trim[] {
+    return this.#trims.filter((trim) => !this.#base.trims.includes(trim));
+  }
+
   /** Changes that wrote something. */
   get applied(): number {
     return this.#applied;
   }
 
-  /** Carries out one change, whole or not at all. `alone` is settled when the version is full. */
-  add(change: TableChange): ChangeReply {
+  /**
+   * Carries out one change, whole or not at all; undefined when it would trim the table by more kinds
+   * of rows than it remembers. `alone` is settled when the version is full.
+   */
+  add(change: TableChange): ChangeReply | undefined {
+    if (!this.#canTrim(change)) return undefined;
     for (let index = 0; index < change.guards.length; index++) {
       const failed = this.#check(change.guards[index]!, index);
       if (failed !== undefined) return this.#reply(false, [], failed);
@@ -114,7 +128,10 @@ export class ChangePacker {
 
   #row(inner: Uint8Array): TableRow | undefined {
     const written = this.#writes.get(nameOf(inner));
-    if (written === undefined) return this.#base.row(inner);
+    if (written === undefined) {
+      const row = this.#base.row(inner);
+      return row === undefined || isForgotten(this.#trims, inner, row.version) ? undefined : row;
+    }
     return written.deleted ? undefined : { value: written.value, version: this.version };
   }
 
@@ -178,6 +195,8 @@ export class ChangePacker {
       }
       case "append":
         return this.#append(operation.operation.value);
+      case "trim":
+        return this.#trim(operation.operation.value);
       default:
         return { existed: false, value: EMPTY, number: 0 };
     }
@@ -197,6 +216,26 @@ export class ChangePacker {
       false,
     );
     return { existed: false, value: EMPTY, number: this.#lastNumber };
+  }
+
+  #canTrim({ operations }: TableChange): boolean {
+    let trims = this.#trims;
+    for (const { operation } of operations)
+      if (operation?.case === "trim") trims = withTrim(trims, this.#clamped(operation.value));
+    return trims === this.#trims || isRoomFor(trims);
+  }
+
+  /** What this version itself writes is not known before it is full: it is never forgotten by it. */
+  #clamped(trim: Trim): Trim {
+    return { ...trim, throughVersion: Math.min(trim.throughVersion, this.#base.version) };
+  }
+
+  #trim(asked: Trim): OperationResult {
+    const trims = withTrim(this.#trims, this.#clamped(asked));
+    const existed = trims === this.#trims;
+    if (!existed) this.#writeCount += 1;
+    this.#trims = trims;
+    return { existed, value: EMPTY, number: forgottenThrough(trims, asked) };
   }
 }
 

@@ -27,7 +27,12 @@ export function engineSuite(
     [...rows].map((r) => `${Buffer.from(r.row)}@${r.version}`);
   const commit = (table: string, ...rows: EngineRow[]) =>
     engine.commit([
-      { registerKey: key(table), register: Buffer.from(`register of ${table}`), rows },
+      {
+        registerKey: key(table),
+        register: Buffer.from(`register of ${table}`),
+        rows,
+        forgotten: [],
+      },
     ]);
   const all = { first: Buffer.from(""), end: undefined, reverse: false };
 
@@ -66,6 +71,29 @@ export function engineSuite(
     expect(names(engine.changes(key("t"), 0))).toEqual(["b@2", "a@3", "c@4"]);
     expect(names(engine.changes(key("t"), 2))).toEqual(["a@3", "c@4"]);
     expect(names(engine.changes(key("t"), 4))).toEqual([]);
+  });
+
+  test(`${name}: forgotten rows are gone, in both orders, unless they were written anew`, async () => {
+    await commit("t", row("a", 1), row("b", 2), row("c", 3, true), row("d", 4));
+    await commit("t", row("b", 5));
+    const forgotten = [row("a", 1), row("b", 2), row("c", 3, true)];
+    const register = Buffer.from("newer register");
+    await engine.commit([{ registerKey: key("t"), register, rows: [row("e", 6)], forgotten }]);
+    expect(engine.register(key("t"))?.toString()).toBe("newer register");
+    expect(engine.row(key("t"), Buffer.from("a"))).toBeUndefined();
+    expect(names(engine.rows(key("t"), all))).toEqual(["b@5", "d@4", "e@6"]);
+    expect(names(engine.changes(key("t"), 0))).toEqual(["d@4", "b@5", "e@6"]);
+    await commit("t", row("a", 7));
+    expect(names(engine.changes(key("t"), 4))).toEqual(["b@5", "e@6", "a@7"]);
+  });
+
+  test(`${name}: a row forgotten and written in one commit is there`, async () => {
+    await commit("t", row("a", 1));
+    const forgotten = [row("a", 1)];
+    const register = Buffer.from("register");
+    await engine.commit([{ registerKey: key("t"), register, rows: [row("a", 2)], forgotten }]);
+    expect(names(engine.rows(key("t"), all))).toEqual(["a@2"]);
+    expect(names(engine.changes(key("t"), 0))).toEqual(["a@2"]);
   });
 
   test(`${name}: keys are listed in pages`, async () => {

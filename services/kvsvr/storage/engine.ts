@@ -15,6 +15,8 @@ export interface EngineEntry {
   /** Encoded StoredRegister. */
   readonly register: Uint8Array;
   readonly rows: readonly EngineRow[];
+  /** Rows to be removed, unless a newer version of them is there. */
+  readonly forgotten: readonly EngineRow[];
 }
 
 /** A record whose checksum does not match: it is counted, and never served. */

@@ -18,7 +18,9 @@ test("lmdb: a record whose checksum does not match is never served", async () =>
   const key = registerKey({ keyspace: 1, key: Buffer.from("t") });
   const row = { row: Buffer.from("a"), value: Buffer.from("value"), version: 1, deleted: false };
   const before = openLmdb(dir);
-  await before.commit([{ registerKey: key, register: Buffer.from("register"), rows: [row] }]);
+  await before.commit([
+    { registerKey: key, register: Buffer.from("register"), rows: [row], forgotten: [] },
+  ]);
   await before.close();
   const root = open({ path: `${dir}/state.mdb`, maxDbs: 4, encoding: "binary" });
   for (const name of ["registers", "rows"]) {

@@ -111,6 +111,12 @@ class LmdbEngine implements StateEngine {
   }
 
   #put(entry: EngineEntry): void {
+    for (const { row, version } of entry.forgotten) {
+      const key = Buffer.concat([entry.registerKey, row]);
+      const there = this.#rows.getBinary(key);
+      if (there !== undefined && openRow(there)?.version === version) this.#rows.remove(key);
+      this.#changes.remove(changeKey(entry.registerKey, version, row));
+    }
     for (const row of entry.rows) {
       const key = Buffer.concat([entry.registerKey, row.row]);
       const before = this.#rows.getBinary(key);

@@ -52,6 +52,8 @@ export class MemoryEngine implements StateEngine {
         table = new Map();
         this.#tables.set(name, table);
       }
+      for (const { row, version } of entry.forgotten)
+        if (table?.get(latin1(row))?.version === version) table.delete(latin1(row));
       // As on a disk: what they are, not the objects given.
       for (const { row, value, version, deleted } of entry.rows)
         table?.set(latin1(row), { row, value, version, deleted });

@@ -25,13 +25,16 @@ import {
   type Register,
   type Step,
   step,
+  trimsOf,
 } from "../protocol/register.ts";
+import { isForgotten } from "../protocol/trim.ts";
 import { Dirty, NO_LIMIT } from "./dirty.ts";
 import { type EngineEntry, type EngineRow, RecordDamaged, type StateEngine } from "./engine.ts";
 import type { Files } from "./files.ts";
 import { Log, type Waiter } from "./log.ts";
 import { keyOfRegisterKey, latin1, nameOfKey, registerKey, slotGroup } from "./record.ts";
 import { decodeInput, decodeRegister, encodeRegister, logRecord } from "./stored-register.ts";
+import { Sweeper } from "./sweeper.ts";
 import { TableRows } from "./table-rows.ts";
 
 /** Memory of an entry besides its value, estimated. */
@@ -63,6 +66,8 @@ export interface Entry {
   /** A notice that moved the register on without a record: what follows it is logged behind it. */
   unlogged: Input | undefined;
   dirty: boolean;
+  /** Rows that the table has forgotten may still lie in the engine. */
+  unswept: boolean;
   /** Looked at since the last sweep of the cache. */
   used: boolean;
   /** Users that need this very object to stay: proposals, reads, checkpoints. */
@@ -93,10 +98,19 @@ export class State {
   #log: Log | undefined;
   #timer: NodeJS.Timeout | undefined;
   #checkpoint: Promise<void> | undefined;
+  readonly #sweeper: Sweeper;
+  #lastCommit: Promise<void> = Promise.resolve();
   #closing = false;
 
   private constructor(options: StateOptions) {
     this.#options = options;
+    const { engine, log } = options;
+    this.#sweeper = new Sweeper({
+      engine,
+      log,
+      committed: () => this.#lastCommit,
+      commit: (...swept) => this.#commitSwept(...swept),
+    });
   }
 
   /** Opens log and engine and replays; throws LogDamaged when durable records are broken. */
@@ -108,6 +122,7 @@ export class State {
       fatal: options.fatal,
       replay: (payload) => state.#replay(payload),
     });
+    state.#sweeper.start();
     state.#timer = setInterval(() => state.#checkpointSoon(), options.checkpointMs);
     return state;
   }
@@ -134,23 +149,26 @@ export class State {
   }
 
   #load(name: string, own: Buffer): Entry {
-    const stored = this.#guarded(() => this.#options.engine.register(own));
+    const bytes = this.#guarded(() => this.#options.engine.register(own));
+    const stored = bytes === undefined ? FRESH : decodeRegister(bytes);
     const entry: Entry = {
       key: keyOfRegisterKey(own),
       name,
       registerKey: own,
-      register: stored === undefined ? EMPTY_REGISTER : decodeRegister(stored),
+      register: stored.register,
       rows: undefined,
       logged: 0,
       unlogged: undefined,
       dirty: false,
+      unswept: stored.unswept,
       used: true,
       pins: 0,
       queue: undefined,
-      bytes: ENTRY_BYTES + (stored?.length ?? 0),
+      bytes: ENTRY_BYTES + (bytes?.length ?? 0),
     };
     this.#entries.set(name, entry);
     this.#cachedBytes += entry.bytes;
+    if (entry.unswept) this.#sweeper.add(entry);
     if (this.#cachedBytes > this.#options.cacheBytes) this.#evict();
     return entry;
   }
@@ -209,6 +227,10 @@ export class State {
 
   #apply(entry: Entry, taken: Step, bytes: number): void {
     if (taken.register === entry.register) return;
+    if (trimsOf(taken.register) !== trimsOf(entry.register)) {
+      entry.unswept = true;
+      this.#sweeper.add(entry);
+    }
     entry.register = taken.register;
     for (const row of taken.rows) {
       entry.rows ??= new TableRows();
@@ -241,19 +263,22 @@ export class State {
   }
 
   row(entry: Entry, inner: Uint8Array): EngineRow | undefined {
-    const waiting = entry.rows?.get(inner);
-    if (waiting !== undefined) return waiting.deleted ? undefined : waiting;
+    const row = entry.rows?.get(inner) ?? this.#storedRow(entry, inner);
+    return row === undefined || row.deleted || isGone(entry, row) ? undefined : row;
+  }
+
+  #storedRow(entry: Entry, inner: Uint8Array): EngineRow | undefined {
     if (entry.register.heldVersion === 0) return undefined;
     const stored = this.#guarded(() => this.#options.engine.row(entry.registerKey, inner));
-    return stored === undefined || stored.deleted ? undefined : { row: inner, ...stored };
+    return stored && { row: inner, ...stored };
   }
 
   /** Rows above a version in the order of versions, deleted ones included. */
   *changes(entry: Entry, after: number): Iterable<EngineRow> {
     for (const row of this.#options.engine.changes(entry.registerKey, after)) {
-      if (entry.rows?.get(row.row) === undefined) yield row;
+      if (entry.rows?.get(row.row) === undefined && !isGone(entry, row)) yield row;
     }
-    if (entry.rows !== undefined) yield* entry.rows.changes(after);
+    for (const row of entry.rows?.changes(after) ?? []) if (!isGone(entry, row)) yield row;
   }
 
   /** Present rows first <= key < end in key order, or reversed. */
@@ -265,16 +290,17 @@ export class State {
     if (range.reverse) waiting.reverse();
     const sign = range.reverse ? -1 : 1;
     let next = 0;
+    const isThere = (row: EngineRow) => !row.deleted && !isGone(entry, row);
     for (const row of this.#options.engine.rows(entry.registerKey, range)) {
       while (next < waiting.length && sign * Buffer.compare(waiting[next]!.row, row.row) < 0) {
-        if (!waiting[next]!.deleted) yield waiting[next]!;
+        if (isThere(waiting[next]!)) yield waiting[next]!;
         next += 1;
       }
       const overwritten =
         next < waiting.length && Buffer.compare(waiting[next]!.row, row.row) === 0;
-      if (!overwritten && !row.deleted) yield row;
+      if (!overwritten && isThere(row)) yield row;
     }
-    for (; next < waiting.length; next++) if (!waiting[next]!.deleted) yield waiting[next]!;
+    for (; next < waiting.length; next++) if (isThere(waiting[next]!)) yield waiting[next]!;
   }
 
   /**
@@ -294,7 +320,7 @@ export class State {
     const found = new Map<string, Register>();
     for (const { registerKey, register } of stored) {
       if (slotGroup(registerKey) <= lastGroup)
-        found.set(latin1(registerKey), decodeRegister(register));
+        found.set(latin1(registerKey), decodeRegister(register).register);
     }
     for (const entry of newer.flatMap((dirty) => dirty.within(firstGroup, lastGroup))) {
       const at = latin1(entry.registerKey);
@@ -349,17 +375,35 @@ export class State {
     const batch = entries.map((entry): EngineEntry => {
       entry.dirty = false;
       entry.pins += 1;
-      const register = encodeRegister(entry.register);
-      this.#cachedBytes += ENTRY_BYTES + register.length - entry.bytes;
-      entry.bytes = ENTRY_BYTES + register.length;
-      return { registerKey: entry.registerKey, register, rows: entry.rows?.all() ?? [] };
+      const stored = engineEntry(entry, entry.unswept, []);
+      this.#cachedBytes += ENTRY_BYTES + stored.register.length - entry.bytes;
+      entry.bytes = ENTRY_BYTES + stored.register.length;
+      return stored;
     });
     try {
-      await this.#options.engine.commit(batch);
+      await this.#commit(batch);
       for (const [i, entry] of entries.entries()) entry.rows?.forgetThrough(through[i]!);
     } finally {
       for (const entry of entries) entry.pins -= 1;
     }
+  }
+
+  /** One at a time: a commit reads what it overwrites, and must not overtake an older one. */
+  #commit(batch: readonly EngineEntry[]): Promise<void> {
+    const commit = this.#lastCommit.then(() => this.#options.engine.commit(batch));
+    this.#lastCommit = commit.catch(() => {});
+    return commit;
+  }
+
+  async #commitSwept(
+    entry: Entry,
+    forgotten: readonly EngineRow[],
+    isLast: boolean,
+  ): Promise<void> {
+    const { register } = entry;
+    await this.#commit([engineEntry(entry, !isLast, forgotten)]);
+    entry.rows?.forgetThrough(register.heldVersion);
+    if (isLast && trimsOf(entry.register) === trimsOf(register)) entry.unswept = false;
   }
 
   #keepDirty(entry: Entry): void {
@@ -370,11 +414,25 @@ export class State {
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#timer);
+    await this.#sweeper.stop();
     await this.#checkpoint;
     if (this.#dirty.size > 0) await this.#writeCheckpoint().catch(() => {});
     await this.#openLog.close();
     await this.#options.engine.close();
   }
+}
+
+const FRESH = { register: EMPTY_REGISTER, unswept: false };
+
+/** The table has forgotten the row. */
+function isGone({ register }: Entry, { row, version }: EngineRow): boolean {
+  return isForgotten(trimsOf(register), row, version);
+}
+
+function engineEntry(entry: Entry, unswept: boolean, forgotten: readonly EngineRow[]): EngineEntry {
+  const { registerKey } = entry;
+  const rows = (entry.rows?.all() ?? []).filter((row) => !isGone(entry, row));
+  return { registerKey, register: encodeRegister(entry.register, unswept), rows, forgotten };
 }
 
 function provesBase(input: Input, { known }: Register): boolean {

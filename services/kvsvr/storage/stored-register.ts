@@ -6,14 +6,17 @@ import {
   decodeStoredRegister,
   encodeStoredRegister,
   type LogRecord,
+  type StoredRegister,
 } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
 import { CodecError, fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
 import { NO_BALLOT, NO_OWNER } from "../protocol/ballot.ts";
 import { openDecision } from "../protocol/decision.ts";
 import { NO_OPERATIONS } from "../protocol/operations.ts";
 import type { Held, Input, Register } from "../protocol/register.ts";
+import { withTrims } from "../protocol/trim.ts";
 
-export function encodeRegister(register: Register): Buffer {
+/** `unswept`: rows that the register's table has forgotten may still lie in the engine. */
+export function encodeRegister(register: Register, unswept: boolean): Buffer {
   const { known, held, accepted } = register;
   return toBytes(encodeStoredRegister, {
     knownVersion: known.version,
@@ -26,6 +29,7 @@ export function encodeRegister(register: Register): Buffer {
     accepted: accepted?.decision.bytes ?? NO_BYTES,
     held: storedHeld(held),
     loose: register.loose.map((decision) => decision.bytes),
+    unswept,
   });
 }
 
@@ -38,13 +42,21 @@ function storedHeld(held: Held) {
     case "table":
       return {
         case: "table" as const,
-        value: { lastNumber: held.lastNumber, operations: held.operations },
+        value: {
+          lastNumber: held.lastNumber,
+          operations: held.operations,
+          trims: [...held.trims],
+        },
       };
   }
 }
 
-export function decodeRegister(bytes: Uint8Array): Register {
+export function decodeRegister(bytes: Uint8Array): { register: Register; unswept: boolean } {
   const s = fromBytes(decodeStoredRegister, bytes);
+  return { register: registerOf(s), unswept: s.unswept };
+}
+
+function registerOf(s: StoredRegister): Register {
   return {
     known: { version: s.knownVersion, digest: s.knownDigest, owner: s.knownOwner ?? NO_OWNER },
     heldVersion: s.heldVersion,
@@ -69,7 +81,8 @@ function heldOf(held: ReturnType<typeof decodeStoredRegister>["held"]): Held {
     case "table": {
       const { kept, forgottenMs } = held.value.operations ?? NO_OPERATIONS;
       const operations = { kept: new Uint8Array(kept), forgottenMs };
-      return { model: "table", lastNumber: held.value.lastNumber, operations };
+      const trims = withTrims([], held.value.trims);
+      return { model: "table", lastNumber: held.value.lastNumber, operations, trims };
     }
     default:
       return { model: "none" };

@@ -1,12 +1,13 @@
 /**
- * Runs the protocol by hand, one message at a time: three replicas of one key, the real step and
- * decision functions, nothing else. A script is commands with their expected output
+ * Runs the protocol by hand, one message at a time: three replicas of one key or table, the real step
+ * and decision functions, nothing else. A script is commands with their expected output
  * (services/kvsvr/protocol/testdata/*.txt).
  *
  *   prepare R           R begins phase one for its next version
  *   promise R P         R's Prepare reaches P (P may be R itself); shows the answer and the verdict
  *   accept R VALUE      R begins phase two: with what phase one found, else with VALUE; ballot 0 if
  *                       R may use it (S2)
+ *   change R OP...      the same for a table: row=value, -row, trim:VERSION:PREFIX
  *   vote R P            R's Accept reaches P
  *   decide R            R says that its value is decided, after a majority
  *   notice R P          the notice reaches P       learn R P   the value itself reaches P
@@ -17,10 +18,11 @@
  */
 import type { Ballot, Owner } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { NO_BALLOT } from "../protocol/ballot.ts";
-import { type Decision, sealDecision } from "../protocol/decision.ts";
+import { type Body, type Decision, sealDecision } from "../protocol/decision.ts";
 import { type Answer, chooseWay, judge, valueToFinish } from "../protocol/proposer.ts";
 import { judgeRead, viewOf } from "../protocol/read.ts";
 import { EMPTY_REGISTER, type Input, type Register, step } from "../protocol/register.ts";
+import { ScriptedTable, showChange } from "./scripted-table.ts";
 
 interface Attempt {
   readonly ballot: Ballot;
@@ -32,6 +34,7 @@ interface Attempt {
 
 export class ScriptedKey {
   readonly #registers: Register[] = [EMPTY_REGISTER, EMPTY_REGISTER, EMPTY_REGISTER];
+  readonly #tables = [new ScriptedTable(), new ScriptedTable(), new ScriptedTable()];
   readonly #incarnations = [1, 1, 1];
   readonly #attempts: (Attempt | undefined)[] = [undefined, undefined, undefined];
 
@@ -45,7 +48,12 @@ export class ScriptedKey {
       case "promise":
         return this.#promise(r, p);
       case "accept":
-        return this.#accept(r, words[1] ?? "");
+        return this.#accept(r, keyBody(words[1] ?? ""));
+      case "change":
+        return this.#accept(r, {
+          case: "table",
+          value: this.#tables[r]!.change(this.#registers[r]!, words.slice(1)),
+        });
       case "vote":
         return this.#vote(r, p);
       case "decide":
@@ -106,7 +114,7 @@ export class ScriptedKey {
     return this.#answer(r, p, { kind: "prepare", version, ballot, baseDigest });
   }
 
-  #accept(r: number, value: string): string {
+  #accept(r: number, body: Body): string {
     const way = chooseWay(this.#registers[r]!, this.#self(r), NO_BALLOT);
     const { known } = this.#registers[r]!;
     const prepared =
@@ -114,9 +122,8 @@ export class ScriptedKey {
     const attempt = prepared ?? (way.way === "fast" ? this.#begin(r, way.ballot) : undefined);
     if (attempt === undefined) return `not allowed: must ${way.way} first`;
     const found = valueToFinish(attempt.answers);
-    const state = { deleted: false, value: Buffer.from(value), operations: undefined };
     const { version } = attempt;
-    const own = sealDecision(version, this.#self(r), { case: "key", value: state });
+    const own = sealDecision(version, this.#self(r), body);
     attempt.decision = found ?? own;
     attempt.answers = [undefined, undefined, undefined];
     return `accept version ${version} ballot ${show(attempt.ballot)} ${describe(attempt.decision)}`;
@@ -128,8 +135,7 @@ export class ScriptedKey {
   }
 
   #answer(r: number, p: number, input: Input): string {
-    const taken = step(this.#registers[p]!, input);
-    this.#registers[p] = taken.register;
+    const taken = this.#step(p, input);
     const attempt = this.#attempt(r);
     attempt.answers[p] = this.#asAnswer(p, taken.vote);
     const accepted = taken.vote?.accepted;
@@ -159,14 +165,25 @@ export class ScriptedKey {
   }
 
   #take(p: number, input: Input): string {
-    this.#registers[p] = step(this.#registers[p]!, input).register;
+    this.#step(p, input);
     return this.#show(p);
+  }
+
+  #step(p: number, input: Input): ReturnType<typeof step> {
+    const taken = step(this.#registers[p]!, input);
+    this.#registers[p] = taken.register;
+    this.#tables[p]!.apply(taken.rows);
+    return taken;
   }
 
   #fetch(r: number, p: number): string {
     const { known, held, heldVersion, heldDigest } = this.#registers[p]!;
-    if (held.model !== "key") return "nothing to fetch";
-    const body = { case: "decision" as const, value: held.decision.bytes };
+    if (held.model === "none") return "nothing to fetch";
+    const { heldVersion: above } = this.#registers[r]!;
+    const body =
+      held.model === "key"
+        ? { case: "decision" as const, value: held.decision.bytes }
+        : { case: "table" as const, value: this.#tables[p]!.diff(this.#registers[p]!, above) };
     const reply = {
       version: heldVersion,
       digest: heldDigest,
@@ -187,7 +204,11 @@ export class ScriptedKey {
   #show(replica: number): string {
     const { known, heldVersion, held, promised, accepted } = this.#registers[replica]!;
     const value =
-      held.model === "key" ? `"${Buffer.from(held.decision.key.value).toString()}"` : "nothing";
+      held.model === "key"
+        ? `"${Buffer.from(held.decision.key.value).toString()}"`
+        : held.model === "table"
+          ? this.#tables[replica]!.show(this.#registers[replica]!)
+          : "nothing";
     const parts = [`replica ${replica}: knows ${known.version}, holds ${heldVersion} ${value}`];
     if (promised.proposer !== 0) parts.push(`promised ${show(promised)}`);
     if (accepted !== undefined)
@@ -196,12 +217,18 @@ export class ScriptedKey {
   }
 }
 
+function keyBody(value: string): Body {
+  const state = { deleted: false, value: Buffer.from(value), operations: undefined };
+  return { case: "key", value: state };
+}
+
 /** round.replica/incarnation */
 function show(ballot: Ballot): string {
   return `${ballot.round}.${ballot.proposer & 3}/${ballot.proposer >>> 2}`;
 }
 
 function describe(decision: Decision): string {
-  const value = decision.model === "key" ? Buffer.from(decision.key.value).toString() : "?";
+  const value =
+    decision.model === "key" ? Buffer.from(decision.key.value).toString() : showChange(decision);
   return `"${value}" of ${decision.owner.replica}/${decision.owner.incarnation}`;
 }

@@ -66,8 +66,9 @@ export function rows(
   version: number,
   seen: readonly SeenRow[],
   lastNumber = 0,
+  more: Partial<TableRead> = {},
 ): TableRead {
-  return { ...call(span), op: "rows", version, rows: seen, lastNumber };
+  return { ...call(span), op: "rows", version, rows: seen, lastNumber, ...more };
 }
 
 export function changes(
@@ -75,8 +76,9 @@ export function changes(
   after: number,
   version: number,
   seen: readonly SeenRow[],
+  more: Partial<TableRead> = {},
 ): TableRead {
-  return { ...call(span), op: "changes", after, version, through: version, rows: seen };
+  return { ...call(span), op: "changes", after, version, through: version, rows: seen, ...more };
 }
 
 export function state(

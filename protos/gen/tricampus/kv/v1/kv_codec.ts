@@ -500,7 +500,7 @@ export interface RowOperation {
   /**
    * @generated from oneof tricampus.kv.v1.RowOperation.operation
    */
-  operation: { case: "upsert"; value: Row } | { case: "insertIfAbsent"; value: Row } | { case: "delete"; value: Uint8Array } | { case: "append"; value: Append } | undefined;
+  operation: { case: "upsert"; value: Row } | { case: "insertIfAbsent"; value: Row } | { case: "delete"; value: Uint8Array } | { case: "append"; value: Append } | { case: "trim"; value: Trim } | undefined;
 }
 
 export function encodeRowOperation(w: Writer, m: RowOperation): void {
@@ -516,6 +516,9 @@ export function encodeRowOperation(w: Writer, m: RowOperation): void {
       break;
     case "append":
       { w.tag(34); const at = w.fork(); encodeAppend(w, m.operation.value); w.join(at); }
+      break;
+    case "trim":
+      { w.tag(42); const at = w.fork(); encodeTrim(w, m.operation.value); w.join(at); }
       break;
   }
 }
@@ -541,6 +544,72 @@ export function decodeRowOperation(r: Reader, end: number): RowOperation {
       }
       case 34: {
         m.operation = { case: "append", value: decodeAppend(r, r.message()) };
+        break;
+      }
+      case 42: {
+        m.operation = { case: "trim", value: decodeTrim(r, r.message()) };
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * Forgets what was last written at or below a version, deletions included, as if it had never been:
+ * an insert_if_absent finds nothing there. Marks and the last sequence number stay.
+ *
+ * @generated from message tricampus.kv.v1.Trim
+ */
+export interface Trim {
+  /**
+   * Not above the table's version before the change: what is above that is left as it is.
+   *
+   * @generated from field: uint64 through_version = 1;
+   */
+  throughVersion: number;
+  /**
+   * Only rows whose key begins so; empty: all rows.
+   *
+   * @generated from field: bytes row_prefix = 2;
+   */
+  rowPrefix: Uint8Array;
+  /**
+   * Ids of appends, and no rows: an id that is forgotten would be numbered again.
+   *
+   * @generated from field: bool append_ids = 3;
+   */
+  appendIds: boolean;
+}
+
+export function encodeTrim(w: Writer, m: Trim): void {
+  if (m.throughVersion !== 0) { w.tag(8); w.uint64(m.throughVersion); }
+  if (m.rowPrefix.length > 0) { w.tag(18); w.bytes(m.rowPrefix); }
+  if (m.appendIds) { w.tag(24); w.bool(m.appendIds); }
+}
+
+export function decodeTrim(r: Reader, end: number): Trim {
+  const m: Trim = {
+    throughVersion: 0,
+    rowPrefix: NO_BYTES,
+    appendIds: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.throughVersion = r.uint64();
+        break;
+      }
+      case 18: {
+        m.rowPrefix = r.bytes();
+        break;
+      }
+      case 24: {
+        m.appendIds = r.bool();
         break;
       }
       default:
@@ -781,7 +850,8 @@ export function decodeChangeReply(r: Reader, end: number): ChangeReply {
  */
 export interface OperationResult {
   /**
-   * insert_if_absent, append: the row or id was there already. delete: the row was there.
+   * insert_if_absent, append: the row or id was there already. delete: the row was there. trim: it was
+   * trimmed so far before.
    *
    * @generated from field: bool existed = 1;
    */
@@ -793,7 +863,7 @@ export interface OperationResult {
    */
   value: Uint8Array;
   /**
-   * append: the sequence number.
+   * append: the sequence number. trim: the version through which is forgotten now.
    *
    * @generated from field: uint64 number = 3;
    */
@@ -1212,6 +1282,10 @@ export interface GetRowsReply {
    * @generated from field: uint64 last_number = 4;
    */
   lastNumber: number;
+  /**
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 5;
+   */
+  trims: Trim[];
 }
 
 export function encodeGetRowsReply(w: Writer, m: GetRowsReply): void {
@@ -1219,6 +1293,7 @@ export function encodeGetRowsReply(w: Writer, m: GetRowsReply): void {
   for (const x of m.rows) { { w.tag(18); const at = w.fork(); encodeVersionedRow(w, x); w.join(at); } }
   if (m.marks.length > 0) { w.tag(26); const at = w.fork(); for (const x of m.marks) w.uint64(x); w.join(at); }
   if (m.lastNumber !== 0) { w.tag(32); w.uint64(m.lastNumber); }
+  for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
 export function decodeGetRowsReply(r: Reader, end: number): GetRowsReply {
@@ -1227,6 +1302,7 @@ export function decodeGetRowsReply(r: Reader, end: number): GetRowsReply {
     rows: [],
     marks: [],
     lastNumber: 0,
+    trims: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1245,6 +1321,10 @@ export function decodeGetRowsReply(r: Reader, end: number): GetRowsReply {
       }
       case 32: {
         m.lastNumber = r.uint64();
+        break;
+      }
+      case 42: {
+        m.trims.push(decodeTrim(r, r.message()));
         break;
       }
       default:
@@ -1427,6 +1507,10 @@ export interface ScanRowsReply {
    * @generated from field: uint64 last_number = 4;
    */
   lastNumber: number;
+  /**
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 5;
+   */
+  trims: Trim[];
 }
 
 export function encodeScanRowsReply(w: Writer, m: ScanRowsReply): void {
@@ -1434,6 +1518,7 @@ export function encodeScanRowsReply(w: Writer, m: ScanRowsReply): void {
   for (const x of m.rows) { { w.tag(18); const at = w.fork(); encodeVersionedRow(w, x); w.join(at); } }
   if (m.more) { w.tag(24); w.bool(m.more); }
   if (m.lastNumber !== 0) { w.tag(32); w.uint64(m.lastNumber); }
+  for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
 export function decodeScanRowsReply(r: Reader, end: number): ScanRowsReply {
@@ -1442,6 +1527,7 @@ export function decodeScanRowsReply(r: Reader, end: number): ScanRowsReply {
     rows: [],
     more: false,
     lastNumber: 0,
+    trims: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1460,6 +1546,10 @@ export function decodeScanRowsReply(r: Reader, end: number): ScanRowsReply {
       }
       case 32: {
         m.lastNumber = r.uint64();
+        break;
+      }
+      case 42: {
+        m.trims.push(decodeTrim(r, r.message()));
         break;
       }
       default:
@@ -1561,6 +1651,13 @@ export interface ScanChangesReply {
    * @generated from field: uint64 through_version = 4;
    */
   throughVersion: number;
+  /**
+   * What was forgotten. A reader that asked for changes after a version below one of these may have
+   * missed some, deletions included: it must drop its rows of that kind and scan them anew.
+   *
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 5;
+   */
+  trims: Trim[];
 }
 
 export function encodeScanChangesReply(w: Writer, m: ScanChangesReply): void {
@@ -1568,6 +1665,7 @@ export function encodeScanChangesReply(w: Writer, m: ScanChangesReply): void {
   for (const x of m.rows) { { w.tag(18); const at = w.fork(); encodeVersionedRow(w, x); w.join(at); } }
   if (m.more) { w.tag(24); w.bool(m.more); }
   if (m.throughVersion !== 0) { w.tag(32); w.uint64(m.throughVersion); }
+  for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
 export function decodeScanChangesReply(r: Reader, end: number): ScanChangesReply {
@@ -1576,6 +1674,7 @@ export function decodeScanChangesReply(r: Reader, end: number): ScanChangesReply
     rows: [],
     more: false,
     throughVersion: 0,
+    trims: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1594,6 +1693,10 @@ export function decodeScanChangesReply(r: Reader, end: number): ScanChangesReply
       }
       case 32: {
         m.throughVersion = r.uint64();
+        break;
+      }
+      case 42: {
+        m.trims.push(decodeTrim(r, r.message()));
         break;
       }
       default:

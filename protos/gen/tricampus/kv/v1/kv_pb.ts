@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/kv.proto.
  */
 export const file_tricampus_kv_v1_kv: GenFile = /*@__PURE__*/
-  fileDesc("Chh0cmljYW1wdXMva3YvdjEva3YucHJvdG8SD3RyaWNhbXB1cy5rdi52MSI/CgNLZXkSKwoIa2V5c3BhY2UYASABKA4yGS50cmljYW1wdXMua3YudjEuS2V5c3BhY2USCwoDa2V5GAIgASgMIlYKCkdldFJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIlCgVsZXZlbBgCIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCI5CghHZXRSZXBseRINCgVmb3VuZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIPCgd2ZXJzaW9uGAMgASgEIo8BCgxXcml0ZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgNwdXQYAiABKAxIABIQCgZkZWxldGUYAyABKAhIABIdChBleHBlY3RlZF92ZXJzaW9uGAQgASgESAGIAQFCBwoFd3JpdGVCEwoRX2V4cGVjdGVkX3ZlcnNpb24iLgoKV3JpdGVSZXBseRIPCgdhcHBsaWVkGAEgASgIEg8KB3ZlcnNpb24YAiABKAQiaAoLVGFibGVDaGFuZ2USJgoGZ3VhcmRzGAEgAygLMhYudHJpY2FtcHVzLmt2LnYxLkd1YXJkEjEKCm9wZXJhdGlvbnMYAiADKAsyHS50cmljYW1wdXMua3YudjEuUm93T3BlcmF0aW9uImYKBUd1YXJkEioKBG1hcmsYASABKAsyGi50cmljYW1wdXMua3YudjEuTWFya0d1YXJkSAASKAoDcm93GAIgASgLMhkudHJpY2FtcHVzLmt2LnYxLlJvd0d1YXJkSABCBwoFZ3VhcmQiRwoJTWFya0d1YXJkEgwKBG5hbWUYASABKAwSDAoEZnJvbRgCIAEoBBIKCgJ0bxgDIAEoBBISCgphbGxvd19za2lwGAQgASgIIigKCFJvd0d1YXJkEgsKA3JvdxgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEIrIBCgxSb3dPcGVyYXRpb24SJgoGdXBzZXJ0GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLlJvd0gAEjAKEGluc2VydF9pZl9hYnNlbnQYAiABKAsyFC50cmljYW1wdXMua3YudjEuUm93SAASEAoGZGVsZXRlGAMgASgMSAASKQoGYXBwZW5kGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkFwcGVuZEgAQgsKCW9wZXJhdGlvbiIhCgNSb3cSCwoDcm93GAEgASgMEg0KBXZhbHVlGAIgASgMIjMKBkFwcGVuZBIKCgJpZBgBIAEoDBIOCgZwcmVmaXgYAiABKAwSDQoFdmFsdWUYAyABKAwiYAoNQ2hhbmdlUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EiwKBmNoYW5nZRgCIAEoCzIcLnRyaWNhbXB1cy5rdi52MS5UYWJsZUNoYW5nZSKlAQoLQ2hhbmdlUmVwbHkSDwoHYXBwbGllZBgBIAEoCBIPCgd2ZXJzaW9uGAIgASgEEg0KBWFsb25lGAMgASgIEjEKB3Jlc3VsdHMYBCADKAsyIC50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uUmVzdWx0EjIKDGZhaWxlZF9ndWFyZBgFIAEoCzIcLnRyaWNhbXB1cy5rdi52MS5GYWlsZWRHdWFyZCJBCg9PcGVyYXRpb25SZXN1bHQSDwoHZXhpc3RlZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIOCgZudW1iZXIYAyABKAQiLAoLRmFpbGVkR3VhcmQSDQoFaW5kZXgYASABKA0SDgoGYWN0dWFsGAIgASgEIjkKDEJhdGNoUmVxdWVzdBIpCgVpdGVtcxgBIAMoCzIaLnRyaWNhbXB1cy5rdi52MS5CYXRjaEl0ZW0itwEKCUJhdGNoSXRlbRIUCgxvcGVyYXRpb25faWQYASABKAwSKgoDZ2V0GAIgASgLMhsudHJpY2FtcHVzLmt2LnYxLkdldFJlcXVlc3RIABIuCgV3cml0ZRgDIAEoCzIdLnRyaWNhbXB1cy5rdi52MS5Xcml0ZVJlcXVlc3RIABIwCgZjaGFuZ2UYBCABKAsyHi50cmljYW1wdXMua3YudjEuQ2hhbmdlUmVxdWVzdEgAQgYKBGl0ZW0iPQoKQmF0Y2hSZXBseRIvCghvdXRjb21lcxgBIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5CYXRjaE91dGNvbWUi6AEKDEJhdGNoT3V0Y29tZRIoCgNnZXQYASABKAsyGS50cmljYW1wdXMua3YudjEuR2V0UmVwbHlIABIsCgV3cml0ZRgCIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5Xcml0ZVJlcGx5SAASLgoGY2hhbmdlGAMgASgLMhwudHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcGx5SAASMAoHZmFpbHVyZRgEIAEoCzIdLnRyaWNhbXB1cy5rdi52MS5CYXRjaEZhaWx1cmVIABITCgl1bmRlcl93YXkYBSABKAhIAEIJCgdvdXRjb21lIi0KDEJhdGNoRmFpbHVyZRIMCgRjb2RlGAEgASgNEg8KB21lc3NhZ2UYAiABKAkidwoOR2V0Um93c1JlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIMCgRyb3dzGAIgAygMEg0KBW1hcmtzGAMgAygMEiUKBWxldmVsGAQgASgOMhYudHJpY2FtcHVzLmt2LnYxLkxldmVsInAKDEdldFJvd3NSZXBseRIPCgd2ZXJzaW9uGAEgASgEEisKBHJvd3MYAiADKAsyHS50cmljYW1wdXMua3YudjEuVmVyc2lvbmVkUm93Eg0KBW1hcmtzGAMgAygEEhMKC2xhc3RfbnVtYmVyGAQgASgEIkwKDFZlcnNpb25lZFJvdxILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoBBIPCgdkZWxldGVkGAQgASgIIpcBCg9TY2FuUm93c1JlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVmaXJzdBgCIAEoDBILCgNlbmQYAyABKAwSDQoFbGltaXQYBCABKA0SJQoFbGV2ZWwYBSABKA4yFi50cmljYW1wdXMua3YudjEuTGV2ZWwSDwoHcmV2ZXJzZRgGIAEoCCJwCg1TY2FuUm93c1JlcGx5Eg8KB3ZlcnNpb24YASABKAQSKwoEcm93cxgCIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5WZXJzaW9uZWRSb3cSDAoEbW9yZRgDIAEoCBITCgtsYXN0X251bWJlchgEIAEoBCKEAQoSU2NhbkNoYW5nZXNSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWZ0ZXJfdmVyc2lvbhgCIAEoBBINCgVsaW1pdBgDIAEoDRIlCgVsZXZlbBgEIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCJ3ChBTY2FuQ2hhbmdlc1JlcGx5Eg8KB3ZlcnNpb24YASABKAQSKwoEcm93cxgCIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5WZXJzaW9uZWRSb3cSDAoEbW9yZRgDIAEoCBIXCg90aHJvdWdoX3ZlcnNpb24YBCABKAQqugEKCEtleXNwYWNlEhgKFEtFWVNQQUNFX1VOU1BFQ0lGSUVEEAASFAoQS0VZU1BBQ0VfQUNDT1VOVBABEhQKEEtFWVNQQUNFX0NPTlRBQ1QQAhISCg5LRVlTUEFDRV9JTkJPWBADEhQKEEtFWVNQQUNFX01FU1NBR0UQBBISCg5LRVlTUEFDRV9HUk9VUBAFEhQKEEtFWVNQQUNFX01PTUVOVFMQBhIUChBLRVlTUEFDRV9DT05UUk9MEAcqPwoFTGV2ZWwSFQoRTEVWRUxfVU5TUEVDSUZJRUQQABIQCgxMRVZFTF9TVFJPTkcQARINCglMRVZFTF9BTlkQAjKFBAoCS3YSQwoFQmF0Y2gSHS50cmljYW1wdXMua3YudjEuQmF0Y2hSZXF1ZXN0GhsudHJpY2FtcHVzLmt2LnYxLkJhdGNoUmVwbHkSPQoDR2V0EhsudHJpY2FtcHVzLmt2LnYxLkdldFJlcXVlc3QaGS50cmljYW1wdXMua3YudjEuR2V0UmVwbHkSQwoFV3JpdGUSHS50cmljYW1wdXMua3YudjEuV3JpdGVSZXF1ZXN0GhsudHJpY2FtcHVzLmt2LnYxLldyaXRlUmVwbHkSRgoGQ2hhbmdlEh4udHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcXVlc3QaHC50cmljYW1wdXMua3YudjEuQ2hhbmdlUmVwbHkSSQoHR2V0Um93cxIfLnRyaWNhbXB1cy5rdi52MS5HZXRSb3dzUmVxdWVzdBodLnRyaWNhbXB1cy5rdi52MS5HZXRSb3dzUmVwbHkSTAoIU2NhblJvd3MSIC50cmljYW1wdXMua3YudjEuU2NhblJvd3NSZXF1ZXN0Gh4udHJpY2FtcHVzLmt2LnYxLlNjYW5Sb3dzUmVwbHkSVQoLU2NhbkNoYW5nZXMSIy50cmljYW1wdXMua3YudjEuU2NhbkNoYW5nZXNSZXF1ZXN0GiEudHJpY2FtcHVzLmt2LnYxLlNjYW5DaGFuZ2VzUmVwbHliBnByb3RvMw");
+  fileDesc("Chh0cmljYW1wdXMva3YvdjEva3YucHJvdG8SD3RyaWNhbXB1cy5rdi52MSI/CgNLZXkSKwoIa2V5c3BhY2UYASABKA4yGS50cmljYW1wdXMua3YudjEuS2V5c3BhY2USCwoDa2V5GAIgASgMIlYKCkdldFJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIlCgVsZXZlbBgCIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCI5CghHZXRSZXBseRINCgVmb3VuZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIPCgd2ZXJzaW9uGAMgASgEIo8BCgxXcml0ZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgNwdXQYAiABKAxIABIQCgZkZWxldGUYAyABKAhIABIdChBleHBlY3RlZF92ZXJzaW9uGAQgASgESAGIAQFCBwoFd3JpdGVCEwoRX2V4cGVjdGVkX3ZlcnNpb24iLgoKV3JpdGVSZXBseRIPCgdhcHBsaWVkGAEgASgIEg8KB3ZlcnNpb24YAiABKAQiaAoLVGFibGVDaGFuZ2USJgoGZ3VhcmRzGAEgAygLMhYudHJpY2FtcHVzLmt2LnYxLkd1YXJkEjEKCm9wZXJhdGlvbnMYAiADKAsyHS50cmljYW1wdXMua3YudjEuUm93T3BlcmF0aW9uImYKBUd1YXJkEioKBG1hcmsYASABKAsyGi50cmljYW1wdXMua3YudjEuTWFya0d1YXJkSAASKAoDcm93GAIgASgLMhkudHJpY2FtcHVzLmt2LnYxLlJvd0d1YXJkSABCBwoFZ3VhcmQiRwoJTWFya0d1YXJkEgwKBG5hbWUYASABKAwSDAoEZnJvbRgCIAEoBBIKCgJ0bxgDIAEoBBISCgphbGxvd19za2lwGAQgASgIIigKCFJvd0d1YXJkEgsKA3JvdxgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEItkBCgxSb3dPcGVyYXRpb24SJgoGdXBzZXJ0GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLlJvd0gAEjAKEGluc2VydF9pZl9hYnNlbnQYAiABKAsyFC50cmljYW1wdXMua3YudjEuUm93SAASEAoGZGVsZXRlGAMgASgMSAASKQoGYXBwZW5kGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkFwcGVuZEgAEiUKBHRyaW0YBSABKAsyFS50cmljYW1wdXMua3YudjEuVHJpbUgAQgsKCW9wZXJhdGlvbiJHCgRUcmltEhcKD3Rocm91Z2hfdmVyc2lvbhgBIAEoBBISCgpyb3dfcHJlZml4GAIgASgMEhIKCmFwcGVuZF9pZHMYAyABKAgiIQoDUm93EgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDCIzCgZBcHBlbmQSCgoCaWQYASABKAwSDgoGcHJlZml4GAIgASgMEg0KBXZhbHVlGAMgASgMImAKDUNoYW5nZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIsCgZjaGFuZ2UYAiABKAsyHC50cmljYW1wdXMua3YudjEuVGFibGVDaGFuZ2UipQEKC0NoYW5nZVJlcGx5Eg8KB2FwcGxpZWQYASABKAgSDwoHdmVyc2lvbhgCIAEoBBINCgVhbG9uZRgDIAEoCBIxCgdyZXN1bHRzGAQgAygLMiAudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvblJlc3VsdBIyCgxmYWlsZWRfZ3VhcmQYBSABKAsyHC50cmljYW1wdXMua3YudjEuRmFpbGVkR3VhcmQiQQoPT3BlcmF0aW9uUmVzdWx0Eg8KB2V4aXN0ZWQYASABKAgSDQoFdmFsdWUYAiABKAwSDgoGbnVtYmVyGAMgASgEIiwKC0ZhaWxlZEd1YXJkEg0KBWluZGV4GAEgASgNEg4KBmFjdHVhbBgCIAEoBCI5CgxCYXRjaFJlcXVlc3QSKQoFaXRlbXMYASADKAsyGi50cmljYW1wdXMua3YudjEuQmF0Y2hJdGVtIrcBCglCYXRjaEl0ZW0SFAoMb3BlcmF0aW9uX2lkGAEgASgMEioKA2dldBgCIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5HZXRSZXF1ZXN0SAASLgoFd3JpdGUYAyABKAsyHS50cmljYW1wdXMua3YudjEuV3JpdGVSZXF1ZXN0SAASMAoGY2hhbmdlGAQgASgLMh4udHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcXVlc3RIAEIGCgRpdGVtIj0KCkJhdGNoUmVwbHkSLwoIb3V0Y29tZXMYASADKAsyHS50cmljYW1wdXMua3YudjEuQmF0Y2hPdXRjb21lIugBCgxCYXRjaE91dGNvbWUSKAoDZ2V0GAEgASgLMhkudHJpY2FtcHVzLmt2LnYxLkdldFJlcGx5SAASLAoFd3JpdGUYAiABKAsyGy50cmljYW1wdXMua3YudjEuV3JpdGVSZXBseUgAEi4KBmNoYW5nZRgDIAEoCzIcLnRyaWNhbXB1cy5rdi52MS5DaGFuZ2VSZXBseUgAEjAKB2ZhaWx1cmUYBCABKAsyHS50cmljYW1wdXMua3YudjEuQmF0Y2hGYWlsdXJlSAASEwoJdW5kZXJfd2F5GAUgASgISABCCQoHb3V0Y29tZSItCgxCYXRjaEZhaWx1cmUSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJIncKDkdldFJvd3NSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSDAoEcm93cxgCIAMoDBINCgVtYXJrcxgDIAMoDBIlCgVsZXZlbBgEIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCKWAQoMR2V0Um93c1JlcGx5Eg8KB3ZlcnNpb24YASABKAQSKwoEcm93cxgCIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5WZXJzaW9uZWRSb3cSDQoFbWFya3MYAyADKAQSEwoLbGFzdF9udW1iZXIYBCABKAQSJAoFdHJpbXMYBSADKAsyFS50cmljYW1wdXMua3YudjEuVHJpbSJMCgxWZXJzaW9uZWRSb3cSCwoDcm93GAEgASgMEg0KBXZhbHVlGAIgASgMEg8KB3ZlcnNpb24YAyABKAQSDwoHZGVsZXRlZBgEIAEoCCKXAQoPU2NhblJvd3NSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSDQoFZmlyc3QYAiABKAwSCwoDZW5kGAMgASgMEg0KBWxpbWl0GAQgASgNEiUKBWxldmVsGAUgASgOMhYudHJpY2FtcHVzLmt2LnYxLkxldmVsEg8KB3JldmVyc2UYBiABKAgilgEKDVNjYW5Sb3dzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIrCgRyb3dzGAIgAygLMh0udHJpY2FtcHVzLmt2LnYxLlZlcnNpb25lZFJvdxIMCgRtb3JlGAMgASgIEhMKC2xhc3RfbnVtYmVyGAQgASgEEiQKBXRyaW1zGAUgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW0ihAEKElNjYW5DaGFuZ2VzUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SJQoFbGV2ZWwYBCABKA4yFi50cmljYW1wdXMua3YudjEuTGV2ZWwinQEKEFNjYW5DaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIrCgRyb3dzGAIgAygLMh0udHJpY2FtcHVzLmt2LnYxLlZlcnNpb25lZFJvdxIMCgRtb3JlGAMgASgIEhcKD3Rocm91Z2hfdmVyc2lvbhgEIAEoBBIkCgV0cmltcxgFIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltKroBCghLZXlzcGFjZRIYChRLRVlTUEFDRV9VTlNQRUNJRklFRBAAEhQKEEtFWVNQQUNFX0FDQ09VTlQQARIUChBLRVlTUEFDRV9DT05UQUNUEAISEgoOS0VZU1BBQ0VfSU5CT1gQAxIUChBLRVlTUEFDRV9NRVNTQUdFEAQSEgoOS0VZU1BBQ0VfR1JPVVAQBRIUChBLRVlTUEFDRV9NT01FTlRTEAYSFAoQS0VZU1BBQ0VfQ09OVFJPTBAHKj8KBUxldmVsEhUKEUxFVkVMX1VOU1BFQ0lGSUVEEAASEAoMTEVWRUxfU1RST05HEAESDQoJTEVWRUxfQU5ZEAIyhQQKAkt2EkMKBUJhdGNoEh0udHJpY2FtcHVzLmt2LnYxLkJhdGNoUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5CYXRjaFJlcGx5Ej0KA0dldBIbLnRyaWNhbXB1cy5rdi52MS5HZXRSZXF1ZXN0GhkudHJpY2FtcHVzLmt2LnYxLkdldFJlcGx5EkMKBVdyaXRlEh0udHJpY2FtcHVzLmt2LnYxLldyaXRlUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5Xcml0ZVJlcGx5EkYKBkNoYW5nZRIeLnRyaWNhbXB1cy5rdi52MS5DaGFuZ2VSZXF1ZXN0GhwudHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcGx5EkkKB0dldFJvd3MSHy50cmljYW1wdXMua3YudjEuR2V0Um93c1JlcXVlc3QaHS50cmljYW1wdXMua3YudjEuR2V0Um93c1JlcGx5EkwKCFNjYW5Sb3dzEiAudHJpY2FtcHVzLmt2LnYxLlNjYW5Sb3dzUmVxdWVzdBoeLnRyaWNhbXB1cy5rdi52MS5TY2FuUm93c1JlcGx5ElUKC1NjYW5DaGFuZ2VzEiMudHJpY2FtcHVzLmt2LnYxLlNjYW5DaGFuZ2VzUmVxdWVzdBohLnRyaWNhbXB1cy5rdi52MS5TY2FuQ2hhbmdlc1JlcGx5YgZwcm90bzM");
 
 /**
  * Names a key or a table. A key is 1-255 bytes, a row key 1-512.
@@ -307,6 +307,12 @@ export type RowOperation = Message<"tricampus.kv.v1.RowOperation"> & {
      */
     value: Append;
     case: "append";
+  } | {
+    /**
+     * @generated from field: tricampus.kv.v1.Trim trim = 5;
+     */
+    value: Trim;
+    case: "trim";
   } | { case: undefined; value?: undefined };
 };
 
@@ -316,6 +322,42 @@ export type RowOperation = Message<"tricampus.kv.v1.RowOperation"> & {
  */
 export const RowOperationSchema: GenMessage<RowOperation> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_kv, 9);
+
+/**
+ * Forgets what was last written at or below a version, deletions included, as if it had never been:
+ * an insert_if_absent finds nothing there. Marks and the last sequence number stay.
+ *
+ * @generated from message tricampus.kv.v1.Trim
+ */
+export type Trim = Message<"tricampus.kv.v1.Trim"> & {
+  /**
+   * Not above the table's version before the change: what is above that is left as it is.
+   *
+   * @generated from field: uint64 through_version = 1;
+   */
+  throughVersion: bigint;
+
+  /**
+   * Only rows whose key begins so; empty: all rows.
+   *
+   * @generated from field: bytes row_prefix = 2;
+   */
+  rowPrefix: Uint8Array;
+
+  /**
+   * Ids of appends, and no rows: an id that is forgotten would be numbered again.
+   *
+   * @generated from field: bool append_ids = 3;
+   */
+  appendIds: boolean;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.Trim.
+ * Use `create(TrimSchema)` to create a new message.
+ */
+export const TrimSchema: GenMessage<Trim> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_kv, 10);
 
 /**
  * @generated from message tricampus.kv.v1.Row
@@ -337,7 +379,7 @@ export type Row = Message<"tricampus.kv.v1.Row"> & {
  * Use `create(RowSchema)` to create a new message.
  */
 export const RowSchema: GenMessage<Row> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 10);
+  messageDesc(file_tricampus_kv_v1_kv, 11);
 
 /**
  * Numbers `value` with the table's next sequence number (1, 2, 3 ...) and stores it under row key
@@ -367,7 +409,7 @@ export type Append = Message<"tricampus.kv.v1.Append"> & {
  * Use `create(AppendSchema)` to create a new message.
  */
 export const AppendSchema: GenMessage<Append> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 11);
+  messageDesc(file_tricampus_kv_v1_kv, 12);
 
 /**
  * @generated from message tricampus.kv.v1.ChangeRequest
@@ -389,7 +431,7 @@ export type ChangeRequest = Message<"tricampus.kv.v1.ChangeRequest"> & {
  * Use `create(ChangeRequestSchema)` to create a new message.
  */
 export const ChangeRequestSchema: GenMessage<ChangeRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 12);
+  messageDesc(file_tricampus_kv_v1_kv, 13);
 
 /**
  * @generated from message tricampus.kv.v1.ChangeReply
@@ -436,14 +478,15 @@ export type ChangeReply = Message<"tricampus.kv.v1.ChangeReply"> & {
  * Use `create(ChangeReplySchema)` to create a new message.
  */
 export const ChangeReplySchema: GenMessage<ChangeReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 13);
+  messageDesc(file_tricampus_kv_v1_kv, 14);
 
 /**
  * @generated from message tricampus.kv.v1.OperationResult
  */
 export type OperationResult = Message<"tricampus.kv.v1.OperationResult"> & {
   /**
-   * insert_if_absent, append: the row or id was there already. delete: the row was there.
+   * insert_if_absent, append: the row or id was there already. delete: the row was there. trim: it was
+   * trimmed so far before.
    *
    * @generated from field: bool existed = 1;
    */
@@ -457,7 +500,7 @@ export type OperationResult = Message<"tricampus.kv.v1.OperationResult"> & {
   value: Uint8Array;
 
   /**
-   * append: the sequence number.
+   * append: the sequence number. trim: the version through which is forgotten now.
    *
    * @generated from field: uint64 number = 3;
    */
@@ -469,7 +512,7 @@ export type OperationResult = Message<"tricampus.kv.v1.OperationResult"> & {
  * Use `create(OperationResultSchema)` to create a new message.
  */
 export const OperationResultSchema: GenMessage<OperationResult> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 14);
+  messageDesc(file_tricampus_kv_v1_kv, 15);
 
 /**
  * @generated from message tricampus.kv.v1.FailedGuard
@@ -493,7 +536,7 @@ export type FailedGuard = Message<"tricampus.kv.v1.FailedGuard"> & {
  * Use `create(FailedGuardSchema)` to create a new message.
  */
 export const FailedGuardSchema: GenMessage<FailedGuard> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 15);
+  messageDesc(file_tricampus_kv_v1_kv, 16);
 
 /**
  * @generated from message tricampus.kv.v1.BatchRequest
@@ -510,7 +553,7 @@ export type BatchRequest = Message<"tricampus.kv.v1.BatchRequest"> & {
  * Use `create(BatchRequestSchema)` to create a new message.
  */
 export const BatchRequestSchema: GenMessage<BatchRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 16);
+  messageDesc(file_tricampus_kv_v1_kv, 17);
 
 /**
  * Each item stands for a call of its own.
@@ -552,7 +595,7 @@ export type BatchItem = Message<"tricampus.kv.v1.BatchItem"> & {
  * Use `create(BatchItemSchema)` to create a new message.
  */
 export const BatchItemSchema: GenMessage<BatchItem> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 17);
+  messageDesc(file_tricampus_kv_v1_kv, 18);
 
 /**
  * One outcome an item, in order.
@@ -571,7 +614,7 @@ export type BatchReply = Message<"tricampus.kv.v1.BatchReply"> & {
  * Use `create(BatchReplySchema)` to create a new message.
  */
 export const BatchReplySchema: GenMessage<BatchReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 18);
+  messageDesc(file_tricampus_kv_v1_kv, 19);
 
 /**
  * @generated from message tricampus.kv.v1.BatchOutcome
@@ -620,7 +663,7 @@ export type BatchOutcome = Message<"tricampus.kv.v1.BatchOutcome"> & {
  * Use `create(BatchOutcomeSchema)` to create a new message.
  */
 export const BatchOutcomeSchema: GenMessage<BatchOutcome> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 19);
+  messageDesc(file_tricampus_kv_v1_kv, 20);
 
 /**
  * @generated from message tricampus.kv.v1.BatchFailure
@@ -644,7 +687,7 @@ export type BatchFailure = Message<"tricampus.kv.v1.BatchFailure"> & {
  * Use `create(BatchFailureSchema)` to create a new message.
  */
 export const BatchFailureSchema: GenMessage<BatchFailure> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 20);
+  messageDesc(file_tricampus_kv_v1_kv, 21);
 
 /**
  * @generated from message tricampus.kv.v1.GetRowsRequest
@@ -678,7 +721,7 @@ export type GetRowsRequest = Message<"tricampus.kv.v1.GetRowsRequest"> & {
  * Use `create(GetRowsRequestSchema)` to create a new message.
  */
 export const GetRowsRequestSchema: GenMessage<GetRowsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 21);
+  messageDesc(file_tricampus_kv_v1_kv, 22);
 
 /**
  * @generated from message tricampus.kv.v1.GetRowsReply
@@ -709,6 +752,11 @@ export type GetRowsReply = Message<"tricampus.kv.v1.GetRowsReply"> & {
    * @generated from field: uint64 last_number = 4;
    */
   lastNumber: bigint;
+
+  /**
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 5;
+   */
+  trims: Trim[];
 };
 
 /**
@@ -716,7 +764,7 @@ export type GetRowsReply = Message<"tricampus.kv.v1.GetRowsReply"> & {
  * Use `create(GetRowsReplySchema)` to create a new message.
  */
 export const GetRowsReplySchema: GenMessage<GetRowsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 22);
+  messageDesc(file_tricampus_kv_v1_kv, 23);
 
 /**
  * @generated from message tricampus.kv.v1.VersionedRow
@@ -750,7 +798,7 @@ export type VersionedRow = Message<"tricampus.kv.v1.VersionedRow"> & {
  * Use `create(VersionedRowSchema)` to create a new message.
  */
 export const VersionedRowSchema: GenMessage<VersionedRow> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 23);
+  messageDesc(file_tricampus_kv_v1_kv, 24);
 
 /**
  * Rows with first <= row key < end, in key order. A page is a snapshot, a scan over pages is not.
@@ -796,7 +844,7 @@ export type ScanRowsRequest = Message<"tricampus.kv.v1.ScanRowsRequest"> & {
  * Use `create(ScanRowsRequestSchema)` to create a new message.
  */
 export const ScanRowsRequestSchema: GenMessage<ScanRowsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 24);
+  messageDesc(file_tricampus_kv_v1_kv, 25);
 
 /**
  * @generated from message tricampus.kv.v1.ScanRowsReply
@@ -821,6 +869,11 @@ export type ScanRowsReply = Message<"tricampus.kv.v1.ScanRowsReply"> & {
    * @generated from field: uint64 last_number = 4;
    */
   lastNumber: bigint;
+
+  /**
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 5;
+   */
+  trims: Trim[];
 };
 
 /**
@@ -828,7 +881,7 @@ export type ScanRowsReply = Message<"tricampus.kv.v1.ScanRowsReply"> & {
  * Use `create(ScanRowsReplySchema)` to create a new message.
  */
 export const ScanRowsReplySchema: GenMessage<ScanRowsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 25);
+  messageDesc(file_tricampus_kv_v1_kv, 26);
 
 /**
  * Rows whose version is above after_version, deletions included, in the order of versions.
@@ -862,7 +915,7 @@ export type ScanChangesRequest = Message<"tricampus.kv.v1.ScanChangesRequest"> &
  * Use `create(ScanChangesRequestSchema)` to create a new message.
  */
 export const ScanChangesRequestSchema: GenMessage<ScanChangesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 26);
+  messageDesc(file_tricampus_kv_v1_kv, 27);
 
 /**
  * @generated from message tricampus.kv.v1.ScanChangesReply
@@ -893,6 +946,14 @@ export type ScanChangesReply = Message<"tricampus.kv.v1.ScanChangesReply"> & {
    * @generated from field: uint64 through_version = 4;
    */
   throughVersion: bigint;
+
+  /**
+   * What was forgotten. A reader that asked for changes after a version below one of these may have
+   * missed some, deletions included: it must drop its rows of that kind and scan them anew.
+   *
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 5;
+   */
+  trims: Trim[];
 };
 
 /**
@@ -900,7 +961,7 @@ export type ScanChangesReply = Message<"tricampus.kv.v1.ScanChangesReply"> & {
  * Use `create(ScanChangesReplySchema)` to create a new message.
  */
 export const ScanChangesReplySchema: GenMessage<ScanChangesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 27);
+  messageDesc(file_tricampus_kv_v1_kv, 28);
 
 /**
  * One kind of data with its own slot map. Numbers are on disk: never reuse one.

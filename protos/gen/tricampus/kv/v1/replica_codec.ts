@@ -8,7 +8,7 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
-import { decodeKey, encodeKey, type Key } from "../../../tricampus/kv/v1/kv_codec.ts";
+import { decodeKey, decodeTrim, encodeKey, encodeTrim, type Key, type Trim } from "../../../tricampus/kv/v1/kv_codec.ts";
 
 /**
  * Ordered by round, then by proposer. Round 0 belongs to the owner of the version before.
@@ -263,6 +263,12 @@ export interface TableDelta {
    * @generated from field: uint64 base_digest = 4;
    */
   baseDigest: number;
+  /**
+   * What this version forgets of the versions before it.
+   *
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 5;
+   */
+  trims: Trim[];
 }
 
 export function encodeTableDelta(w: Writer, m: TableDelta): void {
@@ -270,6 +276,7 @@ export function encodeTableDelta(w: Writer, m: TableDelta): void {
   if (m.lastNumber !== 0) { w.tag(16); w.uint64(m.lastNumber); }
   if (m.operations !== undefined) { { w.tag(26); const at = w.fork(); encodeOperations(w, m.operations); w.join(at); } }
   if (m.baseDigest !== 0) { w.tag(32); w.uint64(m.baseDigest); }
+  for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
 export function decodeTableDelta(r: Reader, end: number): TableDelta {
@@ -278,6 +285,7 @@ export function decodeTableDelta(r: Reader, end: number): TableDelta {
     lastNumber: 0,
     operations: undefined,
     baseDigest: 0,
+    trims: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -296,6 +304,10 @@ export function decodeTableDelta(r: Reader, end: number): TableDelta {
       }
       case 32: {
         m.baseDigest = r.uint64();
+        break;
+      }
+      case 42: {
+        m.trims.push(decodeTrim(r, r.message()));
         break;
       }
       default:
@@ -1099,6 +1111,12 @@ export interface TableDiff {
    * @generated from field: uint64 through_version = 4;
    */
   throughVersion: number;
+  /**
+   * All that was ever forgotten: such rows are not included.
+   *
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 5;
+   */
+  trims: Trim[];
 }
 
 export function encodeTableDiff(w: Writer, m: TableDiff): void {
@@ -1106,6 +1124,7 @@ export function encodeTableDiff(w: Writer, m: TableDiff): void {
   if (m.lastNumber !== 0) { w.tag(16); w.uint64(m.lastNumber); }
   if (m.operations !== undefined) { { w.tag(26); const at = w.fork(); encodeOperations(w, m.operations); w.join(at); } }
   if (m.throughVersion !== 0) { w.tag(32); w.uint64(m.throughVersion); }
+  for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
 export function decodeTableDiff(r: Reader, end: number): TableDiff {
@@ -1114,6 +1133,7 @@ export function decodeTableDiff(r: Reader, end: number): TableDiff {
     lastNumber: 0,
     operations: undefined,
     throughVersion: 0,
+    trims: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1132,6 +1152,10 @@ export function decodeTableDiff(r: Reader, end: number): TableDiff {
       }
       case 32: {
         m.throughVersion = r.uint64();
+        break;
+      }
+      case 42: {
+        m.trims.push(decodeTrim(r, r.message()));
         break;
       }
       default:

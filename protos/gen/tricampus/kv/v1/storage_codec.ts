@@ -6,7 +6,7 @@
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
-import { decodeKey, encodeKey, type Key } from "../../../tricampus/kv/v1/kv_codec.ts";
+import { decodeKey, decodeTrim, encodeKey, encodeTrim, type Key, type Trim } from "../../../tricampus/kv/v1/kv_codec.ts";
 import { decodeBallot, decodeFetchReply, decodeNotice, decodeOperations, decodeOwner, encodeBallot, encodeFetchReply, encodeNotice, encodeOperations, encodeOwner, type Ballot, type FetchReply, type Notice, type Operations, type Owner } from "../../../tricampus/kv/v1/replica_codec.ts";
 
 /**
@@ -245,6 +245,12 @@ export interface StoredRegister {
    * @generated from field: repeated bytes loose = 11;
    */
   loose: Uint8Array[];
+  /**
+   * A table's forgotten rows may still lie in the state engine.
+   *
+   * @generated from field: bool unswept = 12;
+   */
+  unswept: boolean;
 }
 
 export function encodeStoredRegister(w: Writer, m: StoredRegister): void {
@@ -265,6 +271,7 @@ export function encodeStoredRegister(w: Writer, m: StoredRegister): void {
       break;
   }
   for (const x of m.loose) { w.tag(90); w.bytes(x); }
+  if (m.unswept) { w.tag(96); w.bool(m.unswept); }
 }
 
 export function decodeStoredRegister(r: Reader, end: number): StoredRegister {
@@ -279,6 +286,7 @@ export function decodeStoredRegister(r: Reader, end: number): StoredRegister {
     accepted: NO_BYTES,
     held: undefined,
     loose: [],
+    unswept: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -327,6 +335,10 @@ export function decodeStoredRegister(r: Reader, end: number): StoredRegister {
         m.loose.push(r.bytes());
         break;
       }
+      case 96: {
+        m.unswept = r.bool();
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -347,17 +359,25 @@ export interface TableMeta {
    * @generated from field: tricampus.kv.v1.Operations operations = 2;
    */
   operations: Operations | undefined;
+  /**
+   * What was forgotten, one entry a kind of rows.
+   *
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 3;
+   */
+  trims: Trim[];
 }
 
 export function encodeTableMeta(w: Writer, m: TableMeta): void {
   if (m.lastNumber !== 0) { w.tag(8); w.uint64(m.lastNumber); }
   if (m.operations !== undefined) { { w.tag(18); const at = w.fork(); encodeOperations(w, m.operations); w.join(at); } }
+  for (const x of m.trims) { { w.tag(26); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
 export function decodeTableMeta(r: Reader, end: number): TableMeta {
   const m: TableMeta = {
     lastNumber: 0,
     operations: undefined,
+    trims: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -368,6 +388,10 @@ export function decodeTableMeta(r: Reader, end: number): TableMeta {
       }
       case 18: {
         m.operations = decodeOperations(r, r.message());
+        break;
+      }
+      case 26: {
+        m.trims.push(decodeTrim(r, r.message()));
         break;
       }
       default:

@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Key } from "./kv_pb.ts";
+import type { Key, Trim } from "./kv_pb.ts";
 import { file_tricampus_kv_v1_kv } from "./kv_pb.ts";
 import type { Ballot, FetchReply, Notice, Operations, Owner } from "./replica_pb.ts";
 import { file_tricampus_kv_v1_replica } from "./replica_pb.ts";
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/storage.proto.
  */
 export const file_tricampus_kv_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMva3YvdjEvc3RvcmFnZS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIoUCCglMb2dSZWNvcmQSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIrCgdwcm9taXNlGAIgASgLMhgudHJpY2FtcHVzLmt2LnYxLlByb21pc2VIABIxCgphY2NlcHRhbmNlGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLkFjY2VwdGFuY2VIABIpCgZub3RpY2UYBCABKAsyFy50cmljYW1wdXMua3YudjEuTm90aWNlSAASEQoHbGVhcm5lZBgFIAEoDEgAEi4KB2ZldGNoZWQYBiABKAsyGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseUgAQgcKBWlucHV0IlgKB1Byb21pc2USDwoHdmVyc2lvbhgBIAEoBBInCgZiYWxsb3QYAiABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhMKC2Jhc2VfZGlnZXN0GAMgASgEIlwKCkFjY2VwdGFuY2USJwoGYmFsbG90GAEgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIQCghkZWNpc2lvbhgCIAEoDBITCgtiYXNlX2RpZ2VzdBgDIAEoBCLXAgoOU3RvcmVkUmVnaXN0ZXISFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISFAoMaGVsZF92ZXJzaW9uGAQgASgEEhMKC2hlbGRfZGlnZXN0GAUgASgEEikKCHByb21pc2VkGAYgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIwCg9hY2NlcHRlZF9iYWxsb3QYByABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhAKCGFjY2VwdGVkGAggASgMEg0KA2tleRgJIAEoDEgAEisKBXRhYmxlGAogASgLMhoudHJpY2FtcHVzLmt2LnYxLlRhYmxlTWV0YUgAEg0KBWxvb3NlGAsgAygMQgYKBGhlbGQiUQoJVGFibGVNZXRhEhMKC2xhc3RfbnVtYmVyGAEgASgEEi8KCm9wZXJhdGlvbnMYAiABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9uc2IGcHJvdG8z", [file_tricampus_kv_v1_kv, file_tricampus_kv_v1_replica]);
+  fileDesc("Ch10cmljYW1wdXMva3YvdjEvc3RvcmFnZS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIoUCCglMb2dSZWNvcmQSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIrCgdwcm9taXNlGAIgASgLMhgudHJpY2FtcHVzLmt2LnYxLlByb21pc2VIABIxCgphY2NlcHRhbmNlGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLkFjY2VwdGFuY2VIABIpCgZub3RpY2UYBCABKAsyFy50cmljYW1wdXMua3YudjEuTm90aWNlSAASEQoHbGVhcm5lZBgFIAEoDEgAEi4KB2ZldGNoZWQYBiABKAsyGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseUgAQgcKBWlucHV0IlgKB1Byb21pc2USDwoHdmVyc2lvbhgBIAEoBBInCgZiYWxsb3QYAiABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhMKC2Jhc2VfZGlnZXN0GAMgASgEIlwKCkFjY2VwdGFuY2USJwoGYmFsbG90GAEgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIQCghkZWNpc2lvbhgCIAEoDBITCgtiYXNlX2RpZ2VzdBgDIAEoBCLoAgoOU3RvcmVkUmVnaXN0ZXISFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISFAoMaGVsZF92ZXJzaW9uGAQgASgEEhMKC2hlbGRfZGlnZXN0GAUgASgEEikKCHByb21pc2VkGAYgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIwCg9hY2NlcHRlZF9iYWxsb3QYByABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhAKCGFjY2VwdGVkGAggASgMEg0KA2tleRgJIAEoDEgAEisKBXRhYmxlGAogASgLMhoudHJpY2FtcHVzLmt2LnYxLlRhYmxlTWV0YUgAEg0KBWxvb3NlGAsgAygMEg8KB3Vuc3dlcHQYDCABKAhCBgoEaGVsZCJ3CglUYWJsZU1ldGESEwoLbGFzdF9udW1iZXIYASABKAQSLwoKb3BlcmF0aW9ucxgCIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5PcGVyYXRpb25zEiQKBXRyaW1zGAMgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW1iBnByb3RvMw", [file_tricampus_kv_v1_kv, file_tricampus_kv_v1_replica]);
 
 /**
  * One entry of the write-ahead log: an input of the register's step function. Replaying the inputs
@@ -204,6 +204,13 @@ export type StoredRegister = Message<"tricampus.kv.v1.StoredRegister"> & {
    * @generated from field: repeated bytes loose = 11;
    */
   loose: Uint8Array[];
+
+  /**
+   * A table's forgotten rows may still lie in the state engine.
+   *
+   * @generated from field: bool unswept = 12;
+   */
+  unswept: boolean;
 };
 
 /**
@@ -226,6 +233,13 @@ export type TableMeta = Message<"tricampus.kv.v1.TableMeta"> & {
    * @generated from field: tricampus.kv.v1.Operations operations = 2;
    */
   operations?: Operations | undefined;
+
+  /**
+   * What was forgotten, one entry a kind of rows.
+   *
+   * @generated from field: repeated tricampus.kv.v1.Trim trims = 3;
+   */
+  trims: Trim[];
 };
 
 /**
