@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BackupRecord } from "../../protos/gen/tricampus/kv/v1/backup_codec.ts";
 import { KEY_BYTES_MAX } from "./limits.ts";
-import { EMPTY_REGISTER, isCurrent, type Register, step } from "./protocol/register.ts";
+import { EMPTY_REGISTER, isCurrent, type Register, step, trimsOf } from "./protocol/register.ts";
 import type { EngineEntry, StateEngine } from "./storage/engine.ts";
 import { openLmdb } from "./storage/lmdb.ts";
 import { latin1, registerKey } from "./storage/record.ts";
@@ -59,7 +59,10 @@ export class SeededGroup {
     if (!log || register.held.model === "none")
       throw new SeedRefused(`a record adds nothing to key ${own.toString("hex")}`);
     this.#register = register;
-    return { registerKey: own, register: encodeRegister(register), rows };
+    // A part may bring rows that a later one's trims forget.
+    const isUnswept = trimsOf(register).length > 0;
+    const encoded = encodeRegister(register, isUnswept);
+    return { registerKey: own, register: encoded, rows, forgotten: [] };
   }
 
   #begin(name: string): void {

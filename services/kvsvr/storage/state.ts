@@ -425,8 +425,9 @@ export class State {
 const FRESH = { register: EMPTY_REGISTER, unswept: false };
 
 /** The table has forgotten the row. */
-function isGone({ register }: Entry, { row, version }: EngineRow): boolean {
-  return isForgotten(trimsOf(register), row, version);
+function isGone({ register }: Entry, row: EngineRow): boolean {
+  const trims = trimsOf(register);
+  return trims.length > 0 && isForgotten(trims, row.row, row.version);
 }
 
 function engineEntry(entry: Entry, unswept: boolean, forgotten: readonly EngineRow[]): EngineEntry {
