@@ -69,6 +69,14 @@ test("kv backup, kv restore: users, messages and versions go on in a new platfor
   expect(made.userId).toMatch(/^01[abc]u[0-9a-z]{2,}-/);
   await tricampus(fresh, ["send", "bob", "four", "--to", "cid"]);
   expect((await json(fresh, "sync", "cid")).messages).toMatchObject([{ text: "four" }]);
+  // The queue's logs are new and empty, and the group goes on behind what it had worked off.
+  const ann = ["user", "login", "ann", "--password", "correct-horse"];
+  expect(await tricampus(fresh, ann)).toMatchObject({ code: 0, stderr: "" });
+  await tricampus(fresh, ["sync", "ann"]);
+  const five = await tricampus(fresh, ["send", "bob", "five", "--group", groupId]);
+  expect(five.stdout).toMatch(/^Accepted as/);
+  const news = async () => (await json(fresh, "sync", "ann")).messages;
+  await expect.poll(news, { timeout: 15_000 }).toMatchObject([{ text: "five", sequence: 5 }]);
 }, 120_000);
 
 test("kv restore: refuses a folder that is not empty, other names, and damage, and leaves nothing", async () => {

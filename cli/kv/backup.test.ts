@@ -275,6 +275,28 @@ test("seed: what no group decided is refused", async () => {
   await Promise.all([partial, backwards, twice].map((those) => those.close()));
 });
 
+test("seed: what is put besides is the key's next version", async () => {
+  const manifest = await backUp("put");
+  const before = await stateOf(cluster, "k1");
+  const seeded = await startCluster({
+    seed: async (dirs) => {
+      const group = new SeededGroup(dirs);
+      for (const { records } of readGroups(join(root, "put"), manifest)) await group.add(records);
+      group.finish();
+      for (const name of ["k1", "not there"]) await group.put(key(name), Buffer.from("put"));
+      await expect(group.put(key("small"), Buffer.from("put"))).rejects.toThrow(/holds a table/);
+      await group.close();
+    },
+  });
+  const put = { found: true, value: "put" };
+  expect(await stateOf(seeded, "k1")).toEqual({ ...put, version: before.version + 1 });
+  expect(await stateOf(seeded, "not there")).toEqual({ ...put, version: 1 });
+  const write = { case: "put", value: Buffer.from("next") } as const;
+  const next = { key: key("k1"), write, expectedVersion: undefined };
+  expect(await seeded.kv.write(next)).toEqual({ applied: true, version: before.version + 2 });
+  await seeded.close();
+});
+
 test("seed: a folder in which a replica has been is refused", async () => {
   expect(() => new SeededGroup(cluster.dirs)).toThrow(/exists: a replica's disk is not new/);
 });

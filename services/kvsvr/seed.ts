@@ -8,12 +8,17 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BackupRecord } from "../../protos/gen/tricampus/kv/v1/backup_codec.ts";
+import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { KEY_BYTES_MAX } from "./limits.ts";
+import { NO_OWNER } from "./protocol/ballot.ts";
+import { composeKey } from "./protocol/compose.ts";
+import { sealDecision } from "./protocol/decision.ts";
 import { EMPTY_REGISTER, isCurrent, type Register, step, trimsOf } from "./protocol/register.ts";
 import type { EngineEntry, StateEngine } from "./storage/engine.ts";
 import { openLmdb } from "./storage/lmdb.ts";
 import { latin1, registerKey } from "./storage/record.ts";
-import { encodeRegister } from "./storage/stored-register.ts";
+import { decodeRegister, encodeRegister } from "./storage/stored-register.ts";
 
 /** The records cannot be what a group decided. */
 export class SeedRefused extends Error {}
@@ -83,6 +88,23 @@ export class SeededGroup {
   async #commit(entries: readonly EngineEntry[]): Promise<void> {
     if (entries.length === 0) return;
     await Promise.all(this.#engines.map((engine) => engine.commit(entries)));
+  }
+
+  /** One version more of a key, as a proposer decides it; after `finish`. */
+  async put(key: Key, value: Uint8Array): Promise<void> {
+    const own = registerKey(key);
+    const stored = this.#engines[0]!.register(own);
+    const before = stored === undefined ? EMPTY_REGISTER : decodeRegister(stored).register;
+    const write = { case: "put", value } as const;
+    const request = { key, write, expectedVersion: undefined };
+    const { body } = composeKey(before, { operationId: NO_BYTES, request });
+    if (body === undefined) throw new SeedRefused(`key ${own.toString("hex")} holds a table`);
+    // No owner: whoever writes next begins with Prepare.
+    const decision = sealDecision(before.heldVersion + 1, NO_OWNER, body);
+    const { register } = step(before, { kind: "learn", decision });
+    await this.#commit([
+      { registerKey: own, register: encodeRegister(register, false), rows: [], forgotten: [] },
+    ]);
   }
 
   /** Checks that the last key is whole. */

@@ -24,6 +24,7 @@ import { permitBootstrap } from "./bootstrap.ts";
 import { ConfigError, type PlatformConfig } from "./config.ts";
 import { serviceDataDir } from "./layout.ts";
 import { paths, writeJson } from "./paths.ts";
+import { RestoredStreams } from "./restored-streams.ts";
 import { SERVICES } from "./services.ts";
 
 /** Starts of the old platform after the backup that its ids still cannot meet ours. */
@@ -56,6 +57,7 @@ export class RestoredPlatform {
   readonly #config: PlatformConfig;
   readonly #building: PlatformConfig;
   readonly #group: SeededGroup;
+  readonly #streams = new RestoredStreams();
 
   /** Throws ConfigError when the data folder holds something. */
   constructor(config: PlatformConfig, incarnations: Incarnations) {
@@ -86,6 +88,7 @@ export class RestoredPlatform {
   async add(records: readonly BackupRecord[]): Promise<void> {
     try {
       await this.#group.add(records);
+      this.#streams.note(records);
     } catch (error) {
       throw asRefused(error);
     }
@@ -95,6 +98,7 @@ export class RestoredPlatform {
   async finish(): Promise<void> {
     try {
       this.#group.finish();
+      for (const { key, value } of this.#streams.records()) await this.#group.put(key, value);
     } catch (error) {
       throw asRefused(error);
     }

@@ -36,7 +36,7 @@ export class KvSegmentStore implements SegmentStore {
   }
 
   async read(stream: string): Promise<StoredRecord> {
-    const reply = await this.#kv.get({ key: keyOf(stream), level: Level.STRONG }, options);
+    const reply = await this.#kv.get({ key: streamKey(stream), level: Level.STRONG }, options);
     const record = reply.found ? fromBytes(decodeStreamRecord, reply.value) : undefined;
     return { record, version: reply.version };
   }
@@ -48,12 +48,13 @@ export class KvSegmentStore implements SegmentStore {
   ): Promise<number | undefined> {
     const value = toBytes(encodeStreamRecord, record);
     const write = { case: "put", value } as const;
-    const request = { key: keyOf(stream), write, expectedVersion: expected };
+    const request = { key: streamKey(stream), write, expectedVersion: expected };
     const reply = await this.#kv.write(request, options);
     return reply.applied ? reply.version : undefined;
   }
 }
 
-function keyOf(stream: string): { keyspace: Keyspace; key: Uint8Array } {
+/** Where the store keeps a stream's record. */
+export function streamKey(stream: string): { keyspace: Keyspace; key: Uint8Array } {
   return { keyspace: Keyspace.CONTROL, key: Buffer.from(`queue/stream/${stream}`) };
 }

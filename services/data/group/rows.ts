@@ -49,7 +49,7 @@ const OUTCOME = "o/";
 
 export const PROFILE_ROW = Buffer.from("p");
 export const MEMBER_ROWS = { first: Buffer.from(MEMBER), end: Buffer.from("u0") };
-const QUEUE_MARK = Buffer.from("queue");
+export const QUEUE_MARK = Buffer.from("queue");
 const SEQUENCE_MARK = Buffer.from("sequence");
 const DELIVERED_MARK = Buffer.from("delivered");
 export const MARKS = [QUEUE_MARK, SEQUENCE_MARK, DELIVERED_MARK];
