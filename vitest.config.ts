@@ -11,5 +11,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // What is waited for comes late on a busy machine: how long is no expectation.
+    expect: { poll: { timeout: 10_000 } },
   },
 });
