@@ -111,6 +111,7 @@ describe("tricampus with a platform", () => {
       ["a", "b", "c"].flatMap((c) => [`${c}/access`, `${c}/kvsvr`, `${c}/logic`]),
     );
     expect(status.processes.every((row: { health: string }) => row.health === "ok")).toBe(true);
+    expect(status.users).toEqual({ registered: 0, online: 0 });
     expect((await run("status")).stdout).toMatch(/^campus +process +pid +health +behind +fsyncs/);
   }, 30_000);
 
@@ -124,6 +125,7 @@ describe("tricampus with a platform", () => {
     expect((await run("send", "ann", "hello", "you", "--to", "bob")).stdout).toMatch(
       /^Accepted as/,
     );
+    expect((await json("status")).users.registered).toBe(2);
     const { groupId } = await json("group", "create", "ann", "the two of us", "bob");
     const { members } = await json("group", "members", "bob", groupId);
     expect(members.length).toBe(2);

@@ -115,7 +115,7 @@ function sumOf(one: number | null, other: number | null): number | null {
 
 /** Counts the names in the account keyspace of one replica, page by page, up to a bound. */
 async function countRegistered(kvsvr: Callee): Promise<number | null> {
-  let cursor: Uint8Array = Buffer.from([Keyspace.ACCOUNT]);
+  let cursor: Uint8Array = Buffer.from([Keyspace.ACCOUNT, 0, 0]); // its first slot
   let names = 0;
   for (let page = 0; page < REGISTERED_PAGES_MAX; page++) {
     const request = { cursor, limit: REGISTERED_PAGE, epoch: 1 };

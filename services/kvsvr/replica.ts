@@ -43,6 +43,9 @@ import {
 import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry, State } from "./storage/state.ts";
 
+/** Keyspace and slot: what a listing goes on behind. */
+const CURSOR_BYTES_MIN = 3;
+
 export interface ReplicaParts {
   readonly self: Owner;
   readonly epoch: number;
@@ -257,7 +260,12 @@ export class Replica {
     const bar = this.#bar(request.epoch);
     if (bar !== undefined) return { versions: [], cursor: NO_BYTES, barred: bar };
     const limit = Math.min(request.limit || 1_000, 10_000);
-    const after = request.cursor.length === 0 ? undefined : Buffer.from(request.cursor);
+    const { length } = request.cursor;
+    requireArgument(
+      length === 0 || length >= CURSOR_BYTES_MIN,
+      `a cursor of ${length} bytes: keyspace (1) and slot (2) at least`,
+    );
+    const after = length === 0 ? undefined : Buffer.from(request.cursor);
     const { listed, more } = this.state.list(after, limit);
     return {
       versions: listed.map(({ entryKey, register }) => ({
