@@ -3,7 +3,7 @@
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status demo test check gen fmt bench-echo bench-kv sim sim-long sim-bugs
+.PHONY: help up down clean status demo test check gen fmt bench-echo bench-kv bench-table sim sim-long sim-bugs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ bench-echo: node_modules/.stamp ## measure svrkit: 256 B echo calls
 
 bench-kv: node_modules/.stamp ## measure the store: 256 B puts on three replicas
 	@node bench/kv.ts
+
+bench-table: node_modules/.stamp ## measure one table of 100,000 rows, and what it costs others
+	@node bench/large-table.ts
 
 sim: node_modules/.stamp ## simulate the store under faults: SEEDS=200 from SEED=1, or one SEED with its story
 	@node sim/main.ts $(if $(SEED),--seed $(SEED),) $(if $(SEEDS),--seeds $(SEEDS),$(if $(SEED),,--seeds 200))

@@ -12,8 +12,11 @@ export interface EngineRow extends StoredRow {
 /** What one entry adds in a commit: its register and the rows that changed, all or nothing. */
 export interface EngineEntry {
   readonly registerKey: Buffer;
-  /** Encoded StoredRegister. */
-  readonly register: Uint8Array;
+  /**
+   * Encoded StoredRegister; undefined: rows of a large table ahead of their register. Until that comes
+   * the log still has what made them, and a replay makes them again.
+   */
+  readonly register: Uint8Array | undefined;
   readonly rows: readonly EngineRow[];
   /** Rows to be removed, unless a newer version of them is there. */
   readonly forgotten: readonly EngineRow[];

@@ -127,7 +127,8 @@ class LmdbEngine implements StateEngine {
       this.#rows.put(key, sealRow(row));
       this.#changes.put(changeKey(entry.registerKey, row.version, row.row), PRESENT);
     }
-    this.#registers.put(entry.registerKey, sealRecord(entry.register));
+    if (entry.register !== undefined)
+      this.#registers.put(entry.registerKey, sealRecord(entry.register));
   }
 
   async close(): Promise<void> {

@@ -286,21 +286,21 @@ export class State {
     entry: Entry,
     range: { first: Uint8Array; end: Uint8Array | undefined; reverse: boolean },
   ): Iterable<EngineRow> {
-    const waiting = entry.rows?.range(range.first, range.end) ?? [];
-    if (range.reverse) waiting.reverse();
+    const waiting = (entry.rows?.range(range) ?? [])[Symbol.iterator]();
     const sign = range.reverse ? -1 : 1;
-    let next = 0;
+    let next = waiting.next();
     const isThere = (row: EngineRow) => !row.deleted && !isGone(entry, row);
     for (const row of this.#options.engine.rows(entry.registerKey, range)) {
-      while (next < waiting.length && sign * Buffer.compare(waiting[next]!.row, row.row) < 0) {
-        if (isThere(waiting[next]!)) yield waiting[next]!;
-        next += 1;
+      let order = -1;
+      for (; !next.done; next = waiting.next()) {
+        order = sign * Buffer.compare(next.value.row, row.row);
+        if (order >= 0) break;
+        if (isThere(next.value)) yield next.value;
       }
-      const overwritten =
-        next < waiting.length && Buffer.compare(waiting[next]!.row, row.row) === 0;
+      const overwritten = !next.done && order === 0;
       if (!overwritten && isThere(row)) yield row;
     }
-    for (; next < waiting.length; next++) if (isThere(waiting[next]!)) yield waiting[next]!;
+    for (; !next.done; next = waiting.next()) if (isThere(next.value)) yield next.value;
   }
 
   /**
@@ -356,7 +356,9 @@ export class State {
       const chunk = takeChunk(entries, at);
       const startedMs = monotonicMs();
       try {
-        await this.#writeChunk(chunk);
+        const aheads = [];
+        for (const entry of chunk) aheads.push(await this.#writeAhead(entry));
+        await this.#writeChunk(chunk, aheads);
       } catch (error) {
         for (const entry of entries.slice(at)) this.#keepDirty(entry);
         throw error;
@@ -370,12 +372,35 @@ export class State {
     if (this.#cachedBytes > this.#options.cacheBytes) this.#evict();
   }
 
-  async #writeChunk(entries: readonly Entry[]): Promise<void> {
+  /**
+   * Rows of a large table, as many a commit as stop nobody, and not the last ones; tells the version
+   * through which the engine has them.
+   */
+  async #writeAhead(entry: Entry): Promise<number> {
+    const { registerKey } = entry;
+    const { heldVersion } = entry.register;
+    let ahead = 0;
+    while ((entry.rows?.size ?? 0) > CHECKPOINT_CHUNK && ahead < heldVersion) {
+      const startedMs = monotonicMs();
+      // A replay must make these rows again.
+      await this.durable(entry.logged);
+      const part = entry.rows!.part(ahead, CHECKPOINT_CHUNK);
+      if (part.isLast) break;
+      const rows = part.rows.filter((row) => !isGone(entry, row));
+      await this.#commit([{ registerKey, register: undefined, rows, forgotten: [] }]);
+      ahead = part.through;
+      if (!this.#closing) await rest(monotonicMs() - startedMs);
+    }
+    return ahead;
+  }
+
+  /** `aheads`: versions through which the engine has the rows of each already. */
+  async #writeChunk(entries: readonly Entry[], aheads: readonly number[]): Promise<void> {
     const through = entries.map((entry) => entry.register.heldVersion);
-    const batch = entries.map((entry): EngineEntry => {
+    const batch = entries.map((entry, i): EngineEntry & { register: Buffer } => {
       entry.dirty = false;
       entry.pins += 1;
-      const stored = engineEntry(entry, entry.unswept, []);
+      const stored = engineEntry(entry, { unswept: entry.unswept, ahead: aheads[i]! }, []);
       this.#cachedBytes += ENTRY_BYTES + stored.register.length - entry.bytes;
       entry.bytes = ENTRY_BYTES + stored.register.length;
       return stored;
@@ -400,8 +425,9 @@ export class State {
     forgotten: readonly EngineRow[],
     isLast: boolean,
   ): Promise<void> {
+    const ahead = await this.#writeAhead(entry);
     const { register } = entry;
-    await this.#commit([engineEntry(entry, !isLast, forgotten)]);
+    await this.#commit([engineEntry(entry, { unswept: !isLast, ahead }, forgotten)]);
     entry.rows?.forgetThrough(register.heldVersion);
     if (isLast && trimsOf(entry.register) === trimsOf(register)) entry.unswept = false;
   }
@@ -430,9 +456,14 @@ function isGone({ register }: Entry, row: EngineRow): boolean {
   return trims.length > 0 && isForgotten(trims, row.row, row.version);
 }
 
-function engineEntry(entry: Entry, unswept: boolean, forgotten: readonly EngineRow[]): EngineEntry {
+/** `ahead`: the engine has the rows through this version already. */
+function engineEntry(
+  entry: Entry,
+  { unswept, ahead }: { unswept: boolean; ahead: number },
+  forgotten: readonly EngineRow[],
+) {
   const { registerKey } = entry;
-  const rows = (entry.rows?.all() ?? []).filter((row) => !isGone(entry, row));
+  const rows = [...(entry.rows?.changes(ahead) ?? [])].filter((row) => !isGone(entry, row));
   return { registerKey, register: encodeRegister(entry.register, unswept), rows, forgotten };
 }
 
@@ -446,7 +477,8 @@ function takeChunk(entries: readonly Entry[], at: number): Entry[] {
   let records = 0;
   let end = at;
   while (end < entries.length && records < CHECKPOINT_CHUNK) {
-    records += 1 + (entries[end]!.rows?.size ?? 0);
+    // The rows of a large table are written before it.
+    records += 1 + Math.min(CHECKPOINT_CHUNK, entries[end]!.rows?.size ?? 0);
     end += 1;
   }
   return entries.slice(at, end);

@@ -2,13 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { silentLogger } from "../../svrkit/log.ts";
 import { SWEEP_CHUNK } from "../limits.ts";
-import { sealDecision } from "../protocol/decision.ts";
-import { NO_OPERATIONS } from "../protocol/operations.ts";
 import { innerKey } from "../protocol/table.ts";
 import { ROW_CLASS } from "../protocol/trim.ts";
+import { learnChange, TABLE } from "../testing/learned-table.ts";
 import type { EngineEntry } from "./engine.ts";
 import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
@@ -42,25 +40,7 @@ async function openState(engine: MemoryEngine): Promise<State> {
   return state;
 }
 
-const TABLE = { keyspace: Keyspace.INBOX, key: Buffer.from("table") };
 const place = registerKey(TABLE);
-
-/** The next version of the table: rows written (`-name`: deleted), and trims of all rows. */
-function change(state: State, names: readonly string[], through = 0): void {
-  const entry = state.entry(TABLE);
-  const { heldVersion, heldDigest: baseDigest } = entry.register;
-  const rows = names.map((name) => ({
-    row: innerKey(ROW_CLASS.row, Buffer.from(name.replace("-", ""))),
-    value: Buffer.from(`${name} of ${heldVersion + 1}`),
-    deleted: name.startsWith("-"),
-  }));
-  const trim = { throughVersion: through, rowPrefix: new Uint8Array(), appendIds: false };
-  const trims = through > 0 ? [trim] : [];
-  const delta = { rows, lastNumber: 0, operations: NO_OPERATIONS, baseDigest, trims };
-  const owner = { replica: 0, incarnation: 1 };
-  const decision = sealDecision(heldVersion + 1, owner, { case: "table", value: delta });
-  state.take(entry, { kind: "learn", decision });
-}
 
 const named = (rows: Iterable<{ row: Uint8Array; version: number }>) =>
   [...rows].map((row) => `${Buffer.from(row.row.subarray(1))}@${row.version}`);
@@ -72,13 +52,13 @@ const scanned = (state: State, reverse = false) =>
 test("sweeper: forgotten rows are hidden at once, and gone from the engine soon", async () => {
   const engine = new MemoryEngine();
   const before = await openState(engine);
-  change(before, ["a", "b"]);
-  change(before, ["-b", "c"]);
-  change(before, ["a"]);
+  learnChange(before, ["a", "b"]);
+  learnChange(before, ["-b", "c"]);
+  learnChange(before, ["a"]);
   await before.close();
   open.pop();
   const state = await openState(engine);
-  change(state, ["d"], 2);
+  learnChange(state, ["d"], 2);
   expect(shown(state)).toEqual(["a@3", "d@4"]);
   expect(scanned(state)).toEqual(["a@3", "d@4"]);
   expect(scanned(state, true)).toEqual(["d@4", "a@3"]);
@@ -91,8 +71,8 @@ test("sweeper: forgotten rows are hidden at once, and gone from the engine soon"
 test("sweeper: what waits in memory is forgotten without ever reaching the engine", async () => {
   const engine = new MemoryEngine();
   const state = await openState(engine);
-  change(state, ["a", "b"]);
-  change(state, ["c"], 1);
+  learnChange(state, ["a", "b"]);
+  learnChange(state, ["c"], 1);
   expect(shown(state)).toEqual(["c@2"]);
   const seen = new Set<string>();
   const commit = engine.commit.bind(engine);
@@ -108,12 +88,12 @@ test("sweeper: what waits in memory is forgotten without ever reaching the engin
 test("sweeper: a row written anew while the sweep goes on stays", async () => {
   const engine = new MemoryEngine();
   const before = await openState(engine);
-  change(before, ["a", "b"]);
+  learnChange(before, ["a", "b"]);
   await before.close();
   open.pop();
   const state = await openState(engine);
-  change(state, [], 1);
-  change(state, ["a"]);
+  learnChange(state, [], 1);
+  learnChange(state, ["a"]);
   expect(shown(state)).toEqual(["a@3"]);
   await expect.poll(() => stored(engine), { timeout: 5_000 }).toEqual(["a@3"]);
 });
@@ -132,12 +112,12 @@ class FailingEngine extends MemoryEngine {
 test("sweeper: a sweep cut short goes on after the next start", async () => {
   const engine = new FailingEngine();
   const first = await openState(engine);
-  for (let i = 0; i < 3 * SWEEP_CHUNK; i++) change(first, [`r${i}`]);
+  for (let i = 0; i < 3 * SWEEP_CHUNK; i++) learnChange(first, [`r${i}`]);
   await first.close();
   open.pop();
   const failing = await openState(engine);
   engine.left = 1;
-  change(failing, ["last"], 3 * SWEEP_CHUNK - 1);
+  learnChange(failing, ["last"], 3 * SWEEP_CHUNK - 1);
   const kept = [`r${3 * SWEEP_CHUNK - 1}@${3 * SWEEP_CHUNK}`, `last@${3 * SWEEP_CHUNK + 1}`];
   await failing.durable(failing.entry(TABLE).logged);
   await expect

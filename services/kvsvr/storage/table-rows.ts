@@ -3,8 +3,9 @@
  * Reads look here first, then in the engine; a checkpoint takes them out when the engine has them.
  */
 import type { StampedRow } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-import type { EngineRow } from "./engine.ts";
+import type { EngineRow, RowRange } from "./engine.ts";
 import { latin1 } from "./record.ts";
+import { SortedNames } from "./sorted-names.ts";
 
 /** Values are copied into slabs of this size; larger ones than an eighth of it have a buffer each. */
 const SLAB_BYTES = 64 * 1024;
@@ -55,6 +56,7 @@ class WaitingRow implements EngineRow {
 
 export class TableRows {
   readonly #byKey = new Map<string, WaitingRow>();
+  readonly #names = new SortedNames();
   /** Ascending versions; rows overwritten since are passed over. */
   #byVersion: WaitingRow[] = [];
 
@@ -69,7 +71,8 @@ export class TableRows {
   put(row: StampedRow): void {
     const kept = new WaitingRow(row);
     const before = this.#byKey.get(kept.name);
-    if (before !== undefined) before.overwritten = true;
+    if (before === undefined) this.#names.add(kept.name);
+    else before.overwritten = true;
     this.#byKey.set(kept.name, kept);
     this.#byVersion.push(kept);
   }
@@ -78,17 +81,24 @@ export class TableRows {
     return this.#byKey.get(latin1(row));
   }
 
-  /** The newest state of every row here. */
-  all(): EngineRow[] {
-    return [...this.#byKey.values()];
-  }
-
   /** Rows above a version, in order, each once. */
   *changes(after: number): Iterable<EngineRow> {
     for (let i = this.#firstAbove(after); i < this.#byVersion.length; i++) {
       const row = this.#byVersion[i]!;
       if (!row.overwritten) yield row;
     }
+  }
+
+  /** About `limit` rows above a version, whole versions only. */
+  part(after: number, limit: number): { rows: EngineRow[]; through: number; isLast: boolean } {
+    const rows: EngineRow[] = [];
+    let through = after;
+    for (const row of this.changes(after)) {
+      if (rows.length >= limit && row.version > through) return { rows, through, isLast: false };
+      rows.push(row);
+      through = row.version;
+    }
+    return { rows, through, isLast: true };
   }
 
   #firstAbove(version: number): number {
@@ -102,16 +112,10 @@ export class TableRows {
     return low;
   }
 
-  /** Rows first <= key < end, in key order. */
-  range(first: Uint8Array, end: Uint8Array | undefined): EngineRow[] {
+  *range({ first, end, reverse }: RowRange): Iterable<EngineRow> {
     const low = latin1(first);
-    const high = end === undefined ? undefined : latin1(end);
-    // Names order as their bytes do.
-    const found: WaitingRow[] = [];
-    for (const row of this.#byKey.values()) {
-      if (row.name >= low && (high === undefined || row.name < high)) found.push(row);
-    }
-    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const high = end && latin1(end);
+    for (const name of this.#names.range(low, high, reverse)) yield this.#byKey.get(name)!;
   }
 
   /** The engine has everything up to this version now: only what is newer still waits here. */
@@ -122,5 +126,6 @@ export class TableRows {
       if (!row.overwritten) this.#byKey.delete(row.name);
     }
     this.#byVersion = this.#byVersion.slice(kept);
+    this.#names.filter((name) => this.#byKey.has(name));
   }
 }
