@@ -63,6 +63,7 @@ async function serve(number: number, dir: string): Promise<void> {
     fatal: (error) => {
       throw error;
     },
+    restart: () => process.exit(1),
   });
   process.send?.("serving");
   process.on("message", () => {

@@ -12,6 +12,7 @@ import { downCommand } from "./commands/down.ts";
 import { groupCommands } from "./commands/group.ts";
 import { kvCommands } from "./commands/kv.ts";
 import { kvBackupCommands } from "./commands/kv-backup.ts";
+import { kvRebuildCommand } from "./commands/kv-rebuild.ts";
 import { kvVerifyCommand } from "./commands/kv-verify.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
@@ -36,6 +37,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   ...kvCommands,
   kvVerifyCommand,
   ...kvBackupCommands,
+  kvRebuildCommand,
   replayCommand,
   demoCommand,
 ];
@@ -44,7 +46,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   campus: "kill, start, cut off, join, freeze or thaw a campus",
   user: "make users",
   group: "groups: create, join, leave, members",
-  kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore",
+  kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild",
 };
 
 const EXIT_CODES = `

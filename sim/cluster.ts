@@ -6,7 +6,7 @@
 import { pino } from "pino";
 import { KvClient } from "../services/kvsvr/client.ts";
 import { configSchema } from "../services/kvsvr/config.ts";
-import { BOOTSTRAP_FILE } from "../services/kvsvr/identity.ts";
+import { BOOTSTRAP_FILE, REBUILD_FILE } from "../services/kvsvr/identity.ts";
 import { type OpenReplica, openReplica } from "../services/kvsvr/open.ts";
 import type { Replica } from "../services/kvsvr/replica.ts";
 import { Client } from "../services/svrkit/client.ts";
@@ -23,6 +23,8 @@ export const REPLICAS = [0, 1, 2] as const;
 
 const DIR = "disk";
 const FIRST_CLIENT_NODE = 10;
+/** A supervisor starts again what ended by itself. */
+const RESTART_MS = 50;
 
 interface Running {
   readonly process: Process;
@@ -121,6 +123,10 @@ export class Cluster {
         this.onFatal(number, error);
         throw error;
       },
+      restart: () => {
+        this.end(number, "kill");
+        this.clock.after(this.clock.outside, RESTART_MS, () => this.start(number));
+      },
     });
     const running = this.#running[number];
     if (running?.process === process) running.opened = opened;
@@ -162,6 +168,17 @@ export class Cluster {
         .then(ended, ended);
     });
     return true;
+  }
+
+  /** While it is down: its disk is emptied, and somebody permits to rebuild it. */
+  permitRebuild(number: number): void {
+    this.disks[number]!.lose();
+    this.disks[number]!.texts.replace(`${DIR}/${REBUILD_FILE}`, "");
+  }
+
+  /** It has become a new member of the group, or never had to. */
+  isWhole(number: number): boolean {
+    return this.disks[number]!.texts.read(`${DIR}/${REBUILD_FILE}`) === undefined;
   }
 
   /** A client process; `turn` rotates which replica it prefers, as stale addresses would. */

@@ -135,6 +135,12 @@ export class Disk {
           this.#files.delete(path);
         }),
       rename: () => Promise.reject(new Error("the log renames nothing")),
+      setAside: (_dir, keep) =>
+        wait(soon(), () => {
+          const [path, text] = [...this.#texts].find(([name]) => basename(name) === keep)!;
+          this.lose();
+          this.#texts.set(path, text);
+        }),
       syncDir: () =>
         wait(this.#syncMs(), () => {
           this.#durableFiles = new Map(this.#files);

@@ -31,6 +31,8 @@ export interface FaultWeights {
   readonly bitFlip: number;
   readonly lostDisk: number;
   readonly oldDisk: number;
+  /** The disk is lost, and somebody has the replica rebuilt as a new member. */
+  readonly rebuild: number;
 }
 
 export interface FaultOptions {
@@ -159,6 +161,7 @@ export class Nemesis {
     bitFlip: (_, lastsMs) => this.#forget("bitFlip", lastsMs),
     lostDisk: (_, lastsMs) => this.#forget("lostDisk", lastsMs),
     oldDisk: (_, lastsMs) => this.#forget("oldDisk", lastsMs),
+    rebuild: (_, lastsMs) => this.#forget("rebuild", lastsMs),
   };
 
   /** Half of the crashes wait for a moment in which something is written and not synced. */
@@ -253,13 +256,17 @@ export class Nemesis {
   }
 
   /** While the victim is down its disk is damaged, emptied, or replaced by the older copy. */
-  #forget(kind: "bitFlip" | "lostDisk" | "oldDisk", lastsMs: number): void {
+  #forget(kind: "bitFlip" | "lostDisk" | "oldDisk" | "rebuild", lastsMs: number): void {
     const disk = this.#cluster.disks[this.#victim]!;
     this.#cluster.end(this.#victim, "power");
     if (kind === "bitFlip" && disk.flipBit()) this.#count("bitFlip", `replica ${this.#victim}`);
     if (kind === "lostDisk") {
       disk.lose();
       this.#count("lostDisk", `replica ${this.#victim}`);
+    }
+    if (kind === "rebuild") {
+      this.#cluster.permitRebuild(this.#victim);
+      this.#count("rebuild", `replica ${this.#victim}`);
     }
     const since = this.#missingInCopy();
     if (kind === "oldDisk" && since !== undefined) {

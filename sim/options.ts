@@ -41,6 +41,7 @@ export const DEFAULT_OPTIONS: Options = {
       bitFlip: 0.1,
       lostDisk: 0.1,
       oldDisk: 0.2,
+      rebuild: 0.3,
     },
     everyMs: [50, 2_000],
     lastsMs: [20, 4_000],

@@ -194,6 +194,13 @@ class Run {
       this.#report("liveness", `clients still wait long after the faults ended: ${this.#why()}`);
     }
     this.#clock.runUntil(endMs);
+    // A new member whose disk is damaged or replaced while it copies is barred like any other.
+    const { bitFlip, oldDisk } = this.#nemesis.counts;
+    const isDamaged = bitFlip !== undefined || oldDisk !== undefined;
+    for (const replica of REPLICAS.filter((number) => !this.#cluster.isWhole(number))) {
+      if (!isDamaged)
+        this.#report("liveness", `replica ${replica} was not rebuilt: ${this.#why()}`);
+    }
   }
 
   async #prove(actor: Actor): Promise<number> {

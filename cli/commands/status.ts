@@ -118,7 +118,7 @@ async function countRegistered(kvsvr: Callee): Promise<number | null> {
   let cursor: Uint8Array = Buffer.from([Keyspace.ACCOUNT, 0, 0]); // its first slot
   let names = 0;
   for (let page = 0; page < REGISTERED_PAGES_MAX; page++) {
-    const request = { cursor, limit: REGISTERED_PAGE, epoch: 1 };
+    const request = { cursor, limit: REGISTERED_PAGE, epoch: 0 };
     const reply = await kvsvr.call(Replica.listVersions, request, { timeoutMs: COUNT_TIMEOUT_MS });
     if (reply.barred !== "") return null;
     const accounts = reply.versions.filter(({ key }) => key?.keyspace === Keyspace.ACCOUNT);

@@ -329,6 +329,8 @@ export function register(
   server.add(ReplicaService.pipeline, (request) => replica.pipeline(request));
   server.add(ReplicaService.listVersions, (request) => replica.listVersions(request));
   server.add(ReplicaService.introduce, (request) => membership.introduced(request));
+  server.add(ReplicaService.admit, (request) => membership.admit(request));
+  server.add(ReplicaService.fetchVotes, (request) => replica.fetchVotes(request));
 }
 
 /** Rows of an answer, bounded in number and bytes. */

@@ -17,7 +17,10 @@ import { SavedText } from "./storage/saved-text.ts";
 
 /** A file that permits an empty directory to become a replica's disk, once. */
 export const BOOTSTRAP_FILE = "bootstrap";
-const DISK_FILE = "disk-id";
+/** An empty file of this name permits to rebuild the replica; then it says how far that has come. */
+export const REBUILD_FILE = "rebuild";
+export const DISK_FILE = "disk-id";
+export const DISK_ID_BYTES = 16;
 const MET_FILE = "replicas-met.json";
 const STARTS_FILE = "starts.json";
 const NONCE_BYTES = 8;
@@ -30,7 +33,7 @@ const metSchema = z.record(
   z.string(),
   z.object({
     diskId: z.string(),
-    incarnation,
+    incarnation: count,
     nonce: z.string().default(""),
     segment: count.default(0),
     bytes: count.default(0),
@@ -77,7 +80,7 @@ export class Identity {
     let diskId = files.read(path)?.trim();
     if (diskId === undefined) {
       if (!isPermitted && !planted("vote-after-disk-loss")) return undefined;
-      diskId = randomBytes(16).toString("hex");
+      diskId = randomBytes(DISK_ID_BYTES).toString("hex");
       files.replace(path, diskId);
     }
     if (isPermitted) files.remove(permit);
@@ -96,6 +99,14 @@ export class Identity {
   remember(replica: number, met: Met): Promise<void> {
     this.#met.set(replica, met);
     return this.#metText.save(JSON.stringify(Object.fromEntries(this.#met)));
+  }
+
+  /** The replica is a new member, on this disk: nothing but its incarnations goes on. */
+  expect(replica: number, diskId: string): void {
+    const before = this.#met.get(replica);
+    if (before?.diskId === diskId) return;
+    const incarnation = before?.incarnation ?? 0;
+    this.#met.set(replica, { diskId, incarnation, nonce: "", segment: 0, bytes: 0 });
   }
 
   /** The other replica has said that it remembers this start. */

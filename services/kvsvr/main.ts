@@ -6,6 +6,8 @@ import { systemFiles } from "./storage/files.ts";
 
 /** Exit code of a replica that stops because a promise of the store is at risk. */
 const EXIT_PROMISE_AT_RISK = 70;
+/** Exit code of a replica that starts again as a new member of its group. */
+const EXIT_ADMITTED = 71;
 
 export async function start(context: ServiceContext): Promise<void> {
   const { campus, campuses, dataDir, log, server } = context;
@@ -22,6 +24,7 @@ export async function start(context: ServiceContext): Promise<void> {
       log.fatal({ err: error }, "a promise of the store is at risk: the replica stops");
       process.exit(EXIT_PROMISE_AT_RISK);
     },
+    restart: () => process.exit(EXIT_ADMITTED),
   });
   context.lifecycle.onStop("kvsvr", () => opened.stop());
 }

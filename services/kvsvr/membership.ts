@@ -10,10 +10,13 @@
  * is noticed when it lacks more than the last few seconds.
  */
 import {
+  type AdmitReply,
+  type AdmitRequest,
   type DiskMemory,
   type IntroduceReply,
   type IntroduceRequest,
   Replica as ReplicaService,
+  type Admission as ToldAdmission,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
@@ -21,8 +24,11 @@ import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import { comparePositions, type Position } from "../svrkit/known-disk.ts";
 import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import { rest } from "../svrkit/rest.ts";
-import type { Identity } from "./identity.ts";
+import type { Copy } from "./copy.ts";
+import type { GroupEpoch } from "./group-epoch.ts";
+import { DISK_ID_BYTES, type Identity } from "./identity.ts";
 import { ALONE_MS_MAX, STARTS_TOLD_MAX } from "./limits.ts";
+import { type Admission, judgeAdmission } from "./protocol/admission.ts";
 import { type Claim, judgeIntroduction, metAfter } from "./protocol/introduction.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
@@ -35,11 +41,30 @@ const SMALL_BACKLOG = 1_000;
 const BACKLOG_POLL_MS = 200;
 /** Each costs two small files synced elsewhere; what is written in between is not noticed to be gone. */
 const TELL_MS = 5_000;
+/** An epoch further above than so many rebuilds is a mistake. */
+const EPOCH_STEP_MAX = 1_000;
+const BEING_REBUILT = "it is being rebuilt as a new member and copies from both other replicas";
+
+export interface MembershipParts {
+  readonly replica: Replica;
+  readonly identity: Identity;
+  readonly group: GroupEpoch;
+  readonly repair: Repair;
+  /** Set in a new member that must copy everything before it may vote (S3). */
+  readonly copy: Copy | undefined;
+  readonly onCopied: () => void;
+}
 
 export class Membership {
   readonly #replica: Replica;
   readonly #identity: Identity;
+  readonly #group: GroupEpoch;
   readonly #repair: Repair;
+  readonly #copied: () => void;
+  /** Undefined in a full member of the group. */
+  #copy: Copy | undefined;
+  /** The others that have welcomed this new member. */
+  readonly #welcomedBy = new Set<number>();
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
   #watchedMs = 0;
@@ -47,10 +72,19 @@ export class Membership {
   #teller: NodeJS.Timeout | undefined;
   #told: Position = { segment: 0, bytes: 0 };
 
-  constructor(replica: Replica, identity: Identity, repair: Repair) {
+  constructor({ replica, identity, group, repair, copy, onCopied }: MembershipParts) {
     this.#replica = replica;
     this.#identity = identity;
+    this.#group = group;
     this.#repair = repair;
+    this.#copy = copy;
+    this.#copied = onCopied;
+    const { admission } = group;
+    if (admission !== undefined && admission.replica !== replica.self.replica)
+      identity.expect(admission.replica, admission.diskId);
+    if (copy === undefined) return;
+    replica.barred = BEING_REBUILT;
+    setTrouble("kvsvr", BEING_REBUILT);
   }
 
   start(): void {
@@ -135,6 +169,7 @@ export class Membership {
       incarnation,
       epoch,
       memory: this.#memory(),
+      admission: this.#admission(),
     };
   }
 
@@ -166,14 +201,89 @@ export class Membership {
    * would wait for a fetch.
    */
   #welcomed(peer: number, othersServe: boolean): void {
+    this.#welcomedBy.add(peer);
+    if (this.#copy !== undefined) {
+      const { others } = this.#replica.peers;
+      if (others.every((other) => this.#welcomedBy.has(other))) void this.#rebuild(this.#copy);
+      return;
+    }
     const isFirst = this.#replica.barred !== undefined;
     if (this.#refused === undefined) this.#replica.barred = undefined;
     const compared = this.#repair.compareLater(peer);
     if (othersServe && isFirst) this.#replica.catchUpUntil(compared);
   }
 
+  /** Copies everything, then votes; clients it serves when it has heard what happened meanwhile. */
+  async #rebuild(copy: Copy): Promise<void> {
+    if (this.#isCopying) return;
+    this.#isCopying = true;
+    if (!(await copy.run()) || this.#refused !== undefined) return;
+    this.#copied();
+    this.#copy = undefined;
+    this.#replica.barred = undefined;
+    setTrouble("kvsvr", undefined);
+    this.#replica.log.info("rebuilt as a new member: this replica votes again");
+    const { others } = this.#replica.peers;
+    const compared = Promise.all(others.map((peer) => this.#repair.compareLater(peer)));
+    this.#replica.catchUpUntil(compared.then(() => {}));
+  }
+
+  #isCopying = false;
+
+  /** A replica that lost its memory asks to become a new member (rebuild.ts). */
+  admit({ admission }: AdmitRequest): AdmitReply {
+    const { barred, self, peers } = this.#replica;
+    if (barred !== undefined) {
+      throw new RpcError("UNAVAILABLE", `replica ${self.replica} cannot admit another: ${barred}`);
+    }
+    requireArgument(
+      admission !== undefined && peers.others.includes(admission.replica),
+      "the admission names none of the two others of this group",
+    );
+    requireArgument(
+      admission.diskId.length === DISK_ID_BYTES,
+      `a disk id of ${admission.diskId.length} bytes: it has ${DISK_ID_BYTES}`,
+    );
+    requireArgument(
+      admission.epoch <= this.#group.epoch + EPOCH_STEP_MAX,
+      `group epoch ${admission.epoch} is far above this replica's ${this.#group.epoch}`,
+    );
+    if (admission.epoch > 0) this.#hear(admissionOf(admission));
+    return {
+      epoch: this.#group.epoch,
+      admission: this.#admission(),
+      rememberedIncarnation: this.#identity.met(admission.replica)?.incarnation ?? 0,
+    };
+  }
+
+  /** Holds an admission that is newer than what is held, and sees to it that the other one hears. */
+  #hear(told: Admission | undefined): void {
+    if (told === undefined || judgeAdmission(this.#group, told) !== "hold") return;
+    const { self, peers, log } = this.#replica;
+    if (told.replica === self.replica) {
+      if (told.diskId !== this.#identity.diskId)
+        this.#bar("a new member has taken its place in the group");
+      return;
+    }
+    this.#group.hold(told);
+    this.#identity.expect(told.replica, told.diskId);
+    log.warn({ replica: told.replica, epoch: told.epoch }, "a new member of the group");
+    for (const peer of peers.others) if (peer !== told.replica) void this.#introduce(peer);
+  }
+
+  #admission(): IntroduceReply["admission"] {
+    const { admission } = this.#group;
+    return admission && { ...admission, diskId: Buffer.from(admission.diskId, "hex") };
+  }
+
   /** Another replica introduces itself: judged by what is remembered of it. */
   async introduced(request: IntroduceRequest): Promise<IntroduceReply> {
+    if (this.#copy !== undefined) {
+      throw new RpcError(
+        "UNAVAILABLE",
+        "this replica cannot vouch for another: it is being rebuilt",
+      );
+    }
     requireArgument(
       this.#replica.peers.others.includes(request.replica),
       `replica ${request.replica} is none of the two others of this group`,
@@ -181,9 +291,10 @@ export class Membership {
     const claimed = claimOf(request);
     const remembered = this.#identity.met(request.replica);
     const refused = judgeIntroduction(remembered, claimed);
-    const { self, epoch, log } = this.#replica;
+    const { self, log } = this.#replica;
     if (refused === undefined) {
       await this.#identity.remember(request.replica, metAfter(remembered, claimed));
+      this.#hear(admissionOf(request.admission));
       // It restarted: its pipeline to us began anew, what it had not sent is found by comparing.
       if (remembered !== undefined && claimed.incarnation > remembered.incarnation) {
         void this.#repair.compareLater(request.replica);
@@ -194,7 +305,7 @@ export class Membership {
       replica: self.replica,
       diskId: Buffer.from(this.#identity.diskId, "hex"),
       incarnation: this.#identity.incarnation,
-      epoch,
+      epoch: this.#group.epoch,
       rememberedDiskId: Buffer.from(remembered?.diskId ?? "", "hex"),
       rememberedIncarnation: remembered?.incarnation ?? 0,
       refused: refused ?? "",
@@ -202,6 +313,7 @@ export class Membership {
       pipelineBacklog: outbox.backlog,
       pipelineGap: outbox.hasGap,
       memory: this.#memory(),
+      admission: this.#admission(),
     };
   }
 
@@ -218,6 +330,7 @@ export class Membership {
       return false;
     }
     await this.#identity.remember(reply.replica, metAfter(remembered, claimed));
+    this.#hear(admissionOf(reply.admission));
     return true;
   }
 
@@ -243,6 +356,11 @@ function claimOf(introduction: IntroduceRequest | IntroduceReply): Claim {
     segment: memory?.segment ?? 0,
     bytes: memory?.bytes ?? 0,
   };
+}
+
+function admissionOf(told: ToldAdmission | undefined): Admission | undefined {
+  if (told === undefined) return undefined;
+  return { epoch: told.epoch, replica: told.replica, diskId: hex(told.diskId) };
 }
 
 function hex(bytes: Uint8Array): string {

@@ -5,12 +5,15 @@ import type { Logger } from "../svrkit/log.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
 import type { Server } from "../svrkit/server.ts";
 import type { Config } from "./config.ts";
+import { Copy } from "./copy.ts";
+import { GroupEpoch } from "./group-epoch.ts";
 import { Handlers, register } from "./handlers.ts";
 import { Identity } from "./identity.ts";
 import { Membership } from "./membership.ts";
 import { Peers } from "./peers.ts";
 import { Proposals } from "./proposals.ts";
 import { Reads } from "./reads.ts";
+import { endRebuild, Joining, stageOfRebuild } from "./rebuild.ts";
 import { refuseEverything } from "./refusal.ts";
 import { Repair } from "./repair.ts";
 import { Replica } from "./replica.ts";
@@ -33,6 +36,8 @@ export interface ReplicaEdges {
   readonly files: Files;
   readonly engine?: (path: string) => StateEngine;
   readonly fatal: (error: Error) => void;
+  /** Ends this process, to be started again: what is on the disk has become another thing. */
+  readonly restart: () => void;
 }
 
 export interface OpenReplica {
@@ -42,6 +47,8 @@ export interface OpenReplica {
 }
 
 export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
+  const stage = await stageOfRebuild(edges.dir, edges.files);
+  if (stage?.stage === "joining") return joining(edges, stage.diskId);
   const identity = Identity.open(edges.dir, edges.files.texts);
   if (identity === undefined) {
     return refusing(
@@ -50,7 +57,7 @@ export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
     );
   }
   try {
-    return assemble(edges, identity, await openState(edges));
+    return assemble(edges, identity, { state: await openState(edges), isNew: stage !== undefined });
   } catch (error) {
     if (!(error instanceof LogDamaged)) throw error;
     return refusing(edges, `${error.message}: it may have forgotten votes`);
@@ -64,15 +71,23 @@ function openState(edges: ReplicaEdges): Promise<State> {
   return State.open({ engine, files, dir, cacheBytes, checkpointMs, log, fatal });
 }
 
-function assemble(edges: ReplicaEdges, identity: Identity, state: State): OpenReplica {
-  const peers = new Peers(edges.callee, edges.number, edges.config.epoch);
+/** `isNew`: a new member of the group, which has not copied everything yet. */
+function assemble(
+  edges: ReplicaEdges,
+  identity: Identity,
+  { state, isNew }: { state: State; isNew: boolean },
+): OpenReplica {
+  const { dir, files, log, fatal, config } = edges;
+  const group = new GroupEpoch(dir, files.texts, config.epoch);
+  const peers = new Peers(edges.callee, edges.number, group);
   const self = { replica: edges.number, incarnation: identity.incarnation };
-  const { log, fatal, config } = edges;
-  const replica = new Replica({ self, epoch: config.epoch, state, peers, log, fatal });
+  const replica = new Replica({ self, group, state, peers, log, fatal });
   const repair = new Repair(replica);
   const proposals = new Proposals(replica, repair);
   const reads = new Reads(replica, repair, proposals);
-  const membership = new Membership(replica, identity, repair);
+  const copy = isNew ? new Copy(replica, repair) : undefined;
+  const onCopied = () => endRebuild(dir, files);
+  const membership = new Membership({ replica, identity, group, repair, copy, onCopied });
   register(edges.server, new Handlers(replica, proposals, reads), replica, membership);
   membership.start();
   counter("kvsvr.incarnation").value = identity.incarnation;
@@ -80,6 +95,7 @@ function assemble(edges: ReplicaEdges, identity: Identity, state: State): OpenRe
     replica,
     async stop() {
       membership.stop();
+      copy?.stop();
       repair.stop();
       proposals.stop();
       reads.stop();
@@ -87,6 +103,18 @@ function assemble(edges: ReplicaEdges, identity: Identity, state: State): OpenRe
       await state.close();
     },
   };
+}
+
+function joining(edges: ReplicaEdges, diskId: string): OpenReplica {
+  const { dir, files, callee, number, config, log, restart } = edges;
+  const firstEpoch = config.epoch;
+  const peers = new Peers(callee, number, new GroupEpoch(dir, files.texts, firstEpoch));
+  const parts = { dir, files, peers, firstEpoch, diskId, log, onAdmitted: restart };
+  const attempts = new Joining(parts);
+  const reason = "it is being rebuilt: both other replicas must admit it as a new member";
+  const refused = refusing(edges, reason);
+  void attempts.run();
+  return { ...refused, stop: async () => attempts.stop() };
 }
 
 function refusing(edges: ReplicaEdges, reason: string): OpenReplica {

@@ -8,8 +8,10 @@ import {
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
+import { RpcError } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import { PEER_TIMEOUT_MS } from "./limits.ts";
+import type { HeldEpoch } from "./protocol/admission.ts";
 import { REPLICAS } from "./protocol/ballot.ts";
 import { type Asker, TurnBatch } from "./turn-batch.ts";
 
@@ -21,22 +23,28 @@ export class Peers {
   readonly #queries: readonly TurnBatch<Key, QueryVersionReply>[];
 
   /** `callee`: the group's replicas in the order of their numbers; `self`: this one's number. */
-  constructor(callee: Callee, self: number, epoch: number) {
+  constructor(callee: Callee, self: number, group: HeldEpoch) {
     this.#callee = callee;
     this.#self = self;
     this.others = [(self + 1) % REPLICAS, (self + 2) % REPLICAS];
     const replicas = Array.from({ length: REPLICAS }, (_, replica) => replica);
     this.#votes = replicas.map(
       (replica) =>
-        new TurnBatch(replica, (proposals) =>
-          this.call(replica, Replica.vote, { proposals, epoch }).then((reply) => reply.votes),
-        ),
+        new TurnBatch(replica, async (proposals) => {
+          const { epoch } = group;
+          const { votes } = await this.call(replica, Replica.vote, { proposals, epoch });
+          requireEpoch(group, epoch);
+          return votes;
+        }),
     );
     this.#queries = replicas.map(
       (replica) =>
-        new TurnBatch(replica, (keys) =>
-          this.call(replica, Replica.queryVersions, { keys, epoch }).then((reply) => reply.replies),
-        ),
+        new TurnBatch(replica, async (keys) => {
+          const { epoch } = group;
+          const { replies } = await this.call(replica, Replica.queryVersions, { keys, epoch });
+          requireEpoch(group, epoch);
+          return replies;
+        }),
     );
   }
 
@@ -81,4 +89,10 @@ export class Peers {
   get self(): number {
     return this.#self;
   }
+}
+
+/** Answers of an epoch that is over count for nothing. */
+function requireEpoch(group: HeldEpoch, epoch: number): void {
+  if (group.epoch === epoch) return;
+  throw new RpcError("UNAVAILABLE", `the answer is of group epoch ${epoch}, now is ${group.epoch}`);
 }

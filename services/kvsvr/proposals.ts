@@ -26,7 +26,7 @@ import { chooseWay, valueToFinish } from "./protocol/proposer.ts";
 import type { Known } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
-import { type Answers, Round, Rounds, type Settled } from "./round.ts";
+import { type Answers, EPOCH_IS_OVER, Round, Rounds, type Settled } from "./round.ts";
 import type { Entry } from "./storage/state.ts";
 
 const decided = counter("kvsvr.versions_decided");
@@ -246,6 +246,7 @@ export class Proposals {
     const { ballot, base, own } = attempt;
     const { digest: baseDigest } = base;
     const version = base.version + 1;
+    const { epoch } = this.#replica;
     const proposal = { key: entry.key, version, ballot, baseDigest, decision: NO_BYTES };
     const { verdict, answers } = await new Promise<{ verdict: Settled; answers: Answers }>(
       (resolve) => {
@@ -256,6 +257,7 @@ export class Proposals {
       },
     );
     if (verdict.verdict !== "majority") return verdict;
+    if (this.#replica.epoch !== epoch) return { verdict: "noQuorum", reason: EPOCH_IS_OVER };
     const decision = valueToFinish(answers) ?? own;
     if (decision === undefined) return "foreign";
     const ended = await this.#accept(entry, { ballot, base, decision });

@@ -15,6 +15,8 @@ import { isCurrent } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
 import type { Entry } from "./storage/state.ts";
 
+type Page = readonly ListedVersion[];
+
 const BACKGROUND_MAX = 4;
 const BACKGROUND_WAITING_MAX = 10_000;
 /** A notice often overtakes the value that follows in the pipeline: give it this long first. */
@@ -147,7 +149,7 @@ export class Repair {
   async #compareUntilDone(peer: number): Promise<void> {
     while (!this.#stopped) {
       try {
-        await this.#compare(peer);
+        await this.compare(peer);
         return;
       } catch (error) {
         this.#replica.log.debug(
@@ -159,19 +161,28 @@ export class Repair {
     }
   }
 
-  async #compare(peer: number): Promise<void> {
+  /**
+   * Compares once with what a peer has; `first` sees every page before. Returns how many keys are not
+   * held as new as they are known.
+   */
+  async compare(peer: number, first?: (page: Page) => Promise<void>): Promise<number> {
+    let missing = 0;
     let cursor: Uint8Array = new Uint8Array(0);
     do {
       const request = { cursor, limit: PAGE, epoch: this.#replica.epoch };
       const page = await this.#replica.peers.call(peer, ReplicaService.listVersions, request);
       if (page.barred !== "") throw new RpcError("UNAVAILABLE", page.barred);
+      await first?.(page.versions);
       await this.#comparePage(page.versions);
+      const held = page.versions.filter(({ key }) => isCurrent(this.#replica.entry(key).register));
+      missing += page.versions.length - held.length;
       cursor = page.cursor;
     } while (cursor.length > 0 && !this.#stopped);
     this.#replica.log.info({ peer }, "compared with another replica: caught up");
+    return missing;
   }
 
-  async #comparePage(versions: readonly ListedVersion[]): Promise<void> {
+  async #comparePage(versions: Page): Promise<void> {
     let behind: Entry[] = [];
     for (const listed of versions) {
       const entry = this.#replica.entry(listed.key);

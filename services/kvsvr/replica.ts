@@ -10,6 +10,8 @@ import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type {
   FetchReply,
   FetchRequest,
+  FetchVotesReply,
+  FetchVotesRequest,
   ListVersionsReply,
   ListVersionsRequest,
   Owner,
@@ -29,17 +31,20 @@ import type { Logger } from "../svrkit/log.ts";
 import { CATCH_UP_MS_MAX, FETCH_BYTES_MAX, KEY_BYTES_MAX } from "./limits.ts";
 import type { Peers } from "./peers.ts";
 import { Outbox } from "./pipeline/outbox.ts";
+import type { HeldEpoch } from "./protocol/admission.ts";
 import { ProtocolViolation } from "./protocol/assert.ts";
 import { NO_BALLOT } from "./protocol/ballot.ts";
 import { openDecision } from "./protocol/decision.ts";
 import { planted } from "./protocol/planted.ts";
 import {
   type Accepted,
+  EMPTY_REGISTER,
   type Input,
   isCurrent,
   type Register,
   type Step,
 } from "./protocol/register.ts";
+import { hasVotes, votesLeft } from "./protocol/votes-left.ts";
 import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry, State } from "./storage/state.ts";
 
@@ -48,7 +53,7 @@ const CURSOR_BYTES_MIN = 3;
 
 export interface ReplicaParts {
   readonly self: Owner;
-  readonly epoch: number;
+  readonly group: HeldEpoch;
   readonly state: State;
   readonly peers: Peers;
   readonly log: Logger;
@@ -58,7 +63,7 @@ export interface ReplicaParts {
 
 export class Replica {
   readonly self: Owner;
-  readonly epoch: number;
+  readonly group: HeldEpoch;
   readonly state: State;
   readonly peers: Peers;
   readonly log: Logger;
@@ -73,14 +78,19 @@ export class Replica {
 
   constructor(parts: ReplicaParts) {
     this.self = parts.self;
-    this.epoch = parts.epoch;
+    this.group = parts.group;
     this.state = parts.state;
     this.peers = parts.peers;
     this.log = parts.log;
     this.#fatal = parts.fatal;
     this.#outboxes = new Map(
-      parts.peers.others.map((peer) => [peer, new Outbox(parts.peers, peer, parts.epoch)]),
+      parts.peers.others.map((peer) => [peer, new Outbox(parts.peers, peer, parts.group)]),
     );
+  }
+
+  /** Of the group's membership; what others send in another one counts for nothing. */
+  get epoch(): number {
+    return this.group.epoch;
   }
 
   entry(key: Key | undefined): Entry {
@@ -257,7 +267,7 @@ export class Replica {
   }
 
   listVersions(request: ListVersionsRequest): ListVersionsReply {
-    const bar = this.#bar(request.epoch);
+    const bar = request.epoch === 0 ? this.barred : this.#bar(request.epoch);
     if (bar !== undefined) return { versions: [], cursor: NO_BYTES, barred: bar };
     const limit = Math.min(request.limit || 1_000, 10_000);
     const { length } = request.cursor;
@@ -273,10 +283,19 @@ export class Replica {
         version: register.known.version,
         digest: register.known.digest,
         table: register.held.model === "table",
+        votes: hasVotes(register),
       })),
       cursor: more ? listed.at(-1)!.entryKey : NO_BYTES,
       barred: "",
     };
+  }
+
+  /** What votes on a key have left behind, for a new member (copy.ts). */
+  fetchVotes(request: FetchVotesRequest): FetchVotesReply {
+    const barred = this.#bar(request.epoch);
+    const register = barred === undefined ? this.entry(request.key).register : EMPTY_REGISTER;
+    const left = votesLeft(register, request.aboveVersion, FETCH_BYTES_MAX);
+    return { ...left, barred: barred ?? "" };
   }
 
   #catchingUp = 0;

@@ -18,6 +18,8 @@ import type { Waiter } from "./storage/log.ts";
 import type { Entry } from "./storage/state.ts";
 import type { Asker } from "./turn-batch.ts";
 
+export const EPOCH_IS_OVER = "the group's epoch ended meanwhile";
+
 const hedgesSent = counter("kvsvr.accept_hedges");
 
 export type Settled = Exclude<Verdict, { verdict: "wait" }>;
@@ -51,6 +53,7 @@ export class Round implements Waiter, Asker<VoteReply>, Hedged {
   readonly #done: (verdict: Settled, answers: Answers) => void;
   readonly #answers: (Answer | undefined)[] = new Array(REPLICAS).fill(undefined);
   readonly #startedMs = monotonicMs();
+  readonly #epoch: number;
   readonly #first: number;
   readonly #second: number;
   #accepted: Step["vote"];
@@ -68,6 +71,7 @@ export class Round implements Waiter, Asker<VoteReply>, Hedged {
     this.#entry = entry;
     this.#proposal = proposal;
     this.#done = done;
+    this.#epoch = rounds.replica.epoch;
     [this.#first, this.#second] = rounds.replica.peers.preference(entry.registerKey);
   }
 
@@ -129,7 +133,10 @@ export class Round implements Waiter, Asker<VoteReply>, Hedged {
     this.#ask(this.#second);
   }
 
-  #take(replica: number, answer: Answer): void {
+  #take(replica: number, heard: Answer): void {
+    // Votes of different epochs never combine (S3).
+    const isOver = this.#rounds.replica.epoch !== this.#epoch;
+    const answer: Answer = isOver ? { answer: "none", reason: EPOCH_IS_OVER } : heard;
     this.#answers[replica] = answer;
     if (this.settled) return;
     const verdict = judge(this.#answers);

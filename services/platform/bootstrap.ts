@@ -5,7 +5,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BOOTSTRAP_FILE } from "../kvsvr/identity.ts";
+import { BOOTSTRAP_FILE, REBUILD_FILE } from "../kvsvr/identity.ts";
 import { LOG_BOOTSTRAP_FILE } from "../queuelog/identity.ts";
 import type { PlatformConfig } from "./config.ts";
 import { serviceDataDir } from "./layout.ts";
@@ -25,4 +25,14 @@ export function permitBootstrap(config: PlatformConfig): void {
       writeFileSync(join(dir, file), "");
     }
   }
+}
+
+/**
+ * The named human act that lets a replica of the store begin anew, as a new member of its group. Takes
+ * effect when its process starts.
+ */
+export function permitRebuild(config: PlatformConfig, campus: string): void {
+  const dir = serviceDataDir(config.dataDir, campus, "kvsvr");
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, REBUILD_FILE), "");
 }

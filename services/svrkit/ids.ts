@@ -11,12 +11,19 @@
 import { join } from "node:path";
 import { systemTextFiles, type TextFiles } from "./text-files.ts";
 
+const INCARNATION_FILE = "incarnation";
+
 /** Raises the counter in `dir`/incarnation by one, durably, and returns it; the first is 1. */
 export function raiseIncarnation(dir: string, files: TextFiles = systemTextFiles): number {
-  const path = join(dir, "incarnation");
+  const path = join(dir, INCARNATION_FILE);
   const next = readIncarnation(path, files) + 1;
   files.replace(path, `${next}\n`);
   return next;
+}
+
+/** Makes the next incarnation in `dir` one above this one, durably. */
+export function beginIncarnationsAbove(dir: string, incarnation: number, files: TextFiles): void {
+  if (incarnation > 0) files.replace(join(dir, INCARNATION_FILE), `${incarnation}\n`);
 }
 
 function readIncarnation(path: string, files: TextFiles): number {

@@ -11,6 +11,7 @@ import { counter } from "../../svrkit/monitors/registry.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { PIPELINE_BACKLOG_BYTES_MAX, PIPELINE_BATCH_BYTES, PIPELINE_GATHER_MS } from "../limits.ts";
 import type { Peers } from "../peers.ts";
+import type { HeldEpoch } from "../protocol/admission.ts";
 
 const ITEM_BYTES = 80;
 const RETRY_FIRST_MS = 50;
@@ -26,7 +27,7 @@ interface Waiting {
 export class Outbox {
   readonly #peers: Peers;
   readonly #peer: number;
-  readonly #epoch: number;
+  readonly #group: HeldEpoch;
   #waiting: Waiting[] = [];
   #bytes = 0;
   #gap = false;
@@ -34,10 +35,10 @@ export class Outbox {
   #sending = false;
   #stopped = false;
 
-  constructor(peers: Peers, peer: number, epoch: number) {
+  constructor(peers: Peers, peer: number, group: HeldEpoch) {
     this.#peers = peers;
     this.#peer = peer;
-    this.#epoch = epoch;
+    this.#group = group;
   }
 
   get backlog(): number {
@@ -100,7 +101,7 @@ export class Outbox {
     const gap = this.#gap;
     const items = batch.map((waiting) => waiting.item);
     try {
-      const request = { items, epoch: this.#epoch, from: this.#peers.self, gap };
+      const request = { items, epoch: this.#group.epoch, from: this.#peers.self, gap };
       const reply = await this.#peers.call(this.#peer, Replica.pipeline, request);
       if (reply.barred !== "") return false;
     } catch {

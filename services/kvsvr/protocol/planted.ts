@@ -29,6 +29,7 @@ export const BUGS = [
   "vote-after-disk-loss",
   "incarnation-not-checked",
   "reach-not-checked",
+  "votes-not-copied",
 ] as const;
 
 export type Bug = (typeof BUGS)[number];

@@ -19,6 +19,7 @@ import type { Trim } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type {
   Ballot,
   FetchReply,
+  FetchVotesReply,
   Operations,
   Owner,
   RowWrite,
@@ -83,7 +84,8 @@ export type Input =
   | { kind: "accept"; ballot: Ballot; decision: Decision; baseDigest: number }
   | { kind: "notice"; version: number; digest: number }
   | { kind: "learn"; decision: Decision }
-  | { kind: "fetched"; reply: FetchReply };
+  | { kind: "fetched"; reply: FetchReply }
+  | { kind: "copied"; reply: FetchVotesReply };
 
 interface Vote {
   readonly granted: boolean;
@@ -121,6 +123,8 @@ export function step(register: Register, input: Input): Step {
       return stepLearn(register, input.decision);
     case "fetched":
       return stepFetched(register, input.reply);
+    case "copied":
+      return stepCopied(register, input.reply);
   }
 }
 
@@ -302,12 +306,12 @@ function insertLoose(loose: readonly Decision[], decision: Decision): readonly D
   return [...others, decision].sort((a, b) => a.version - b.version);
 }
 
-/** Adds a decided change and applies everything that now follows without a gap. */
+/** Applies everything that follows without a gap, with a decided change `added` to it, if any. */
 function applyLoose(
   register: Register,
-  added: Decision,
+  added: Decision | undefined,
 ): { register: Register; rows: readonly StampedRow[] } {
-  let loose = insertLoose(register.loose, added);
+  let loose = added === undefined ? register.loose : insertLoose(register.loose, added);
   let { heldVersion, heldDigest, held } = register;
   const rows: StampedRow[] = [];
   for (
@@ -334,10 +338,10 @@ function applyLoose(
 }
 
 /** The first loose change is the known version, the one just learned, or the base of the next one. */
-function isProved(known: Known, loose: readonly Decision[], added: Decision): boolean {
+function isProved(known: Known, loose: readonly Decision[], added: Decision | undefined): boolean {
   const [first, second] = loose;
   if (first === undefined) return false;
-  if (first.digest === added.digest || first.digest === known.digest) return true;
+  if (first.digest === added?.digest || first.digest === known.digest) return true;
   return (
     second?.version === first.version + 1 &&
     second.model === "table" &&
@@ -379,6 +383,42 @@ function stepFetched(register: Register, reply: FetchReply): Step {
     loose: moved.loose.filter((d) => d.version > diff.throughVersion),
   };
   return { register: next, log: true, vote: undefined, rows: diff.rows };
+}
+
+/**
+ * A new member takes over what another replica's votes have left behind, as if it had voted like it
+ * (S3). Of two others it takes over both: of promises and accepted values the higher ballot's, so that
+ * every value that the lost member had accepted together with one of them stays found.
+ */
+function stepCopied(register: Register, reply: FetchVotesReply): Step {
+  const base = { version: reply.knownVersion, digest: reply.knownDigest };
+  const isBehind = base.version < register.known.version;
+  const proved = isBehind ? { register, rows: NO_ROWS } : proveBase(register, base);
+  let at = proved.register;
+  const rows = [...proved.rows];
+  const learn = (decision: Decision) => {
+    const held = hold(at, decision);
+    at = held.register;
+    rows.push(...held.rows);
+  };
+  for (const bytes of reply.loose) at = keepForLater(at, openDecision(bytes));
+  const ballot = reply.acceptedBallot ?? NO_BALLOT;
+  const decision = reply.accepted.length === 0 ? undefined : openDecision(reply.accepted);
+  if (decision !== undefined && decision.version === at.known.version + 1) {
+    const isHigher = at.accepted === undefined || compareBallots(ballot, at.accepted.ballot) > 0;
+    if (isHigher) at = { ...at, accepted: { ballot, decision } };
+  } else if (decision?.version === at.known.version && decision.digest === at.known.digest) {
+    if (decision.version > at.heldVersion) learn(decision);
+  } else at = keepForLater(at, decision);
+  const promised = reply.promised ?? NO_BALLOT;
+  const isNewer = base.version === at.known.version && compareBallots(promised, at.promised) > 0;
+  if (isNewer) at = { ...at, promised };
+  if (at.loose.length > 0) {
+    const applied = applyLoose(at, undefined);
+    at = applied.register;
+    rows.push(...applied.rows);
+  }
+  return { register: at, log: at !== register, vote: undefined, rows };
 }
 
 function refuse(register: Register): Step {

@@ -3,7 +3,8 @@
  * and the simulator put in one that delays, fails, tears or forgets.
  */
 import { writeSync } from "node:fs";
-import { open, readdir, rename, unlink } from "node:fs/promises";
+import { mkdir, open, readdir, rename, unlink } from "node:fs/promises";
+import { join } from "node:path";
 import { systemTextFiles, type TextFiles } from "../../svrkit/text-files.ts";
 
 export interface LogFile {
@@ -24,11 +25,16 @@ export interface Files {
   open(path: string): Promise<LogFile>;
   remove(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
+  /** Moves everything in the directory but `keep` into a new folder in it; made if need be. */
+  setAside(dir: string, keep: string): Promise<void>;
   /** Makes creations, renames and removals in the directory durable. */
   syncDir(dir: string): Promise<void>;
   /** Who the replica is, and whom it has met. */
   readonly texts: TextFiles;
 }
+
+/** Folders of what was set aside, numbered. */
+const ASIDE = "set-aside-";
 
 export const systemFiles: Files = {
   texts: systemTextFiles,
@@ -53,6 +59,17 @@ export const systemFiles: Files = {
   },
   remove: (path) => unlink(path),
   rename: (from, to) => rename(from, to),
+  async setAside(dir, keep) {
+    await mkdir(dir, { recursive: true });
+    const names = await readdir(dir);
+    const before = names.filter((name) => name.startsWith(ASIDE));
+    const aside = join(dir, `${ASIDE}${before.length + 1}`);
+    const moved = names.filter((name) => name !== keep && !before.includes(name));
+    if (moved.length === 0) return;
+    await mkdir(aside);
+    for (const name of moved) await rename(join(dir, name), join(aside, name));
+    await systemFiles.syncDir(dir);
+  },
   async syncDir(dir) {
     const handle = await open(dir, "r");
     try {

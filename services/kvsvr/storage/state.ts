@@ -216,6 +216,11 @@ export class State {
     return this.#openLog.durable(logged);
   }
 
+  /** Sequence number of the newest record. */
+  get logged(): number {
+    return this.#openLog.appended;
+  }
+
   /** How far this disk reaches (S3). */
   get reach(): Position {
     return this.#openLog.reach;

@@ -110,6 +110,8 @@ export function logRecord(key: Key, input: Input): LogRecord {
       return { key, input: { case: "learned", value: input.decision.bytes } };
     case "fetched":
       return { key, input: { case: "fetched", value: input.reply } };
+    case "copied":
+      return { key, input: { case: "copied", value: input.reply } };
   }
 }
 
@@ -135,5 +137,7 @@ function inputOf(logged: NonNullable<LogRecord["input"]>): Input {
       return { kind: "learn", decision: openDecision(logged.value) };
     case "fetched":
       return { kind: "fetched", reply: logged.value };
+    case "copied":
+      return { kind: "copied", reply: logged.value };
   }
 }

@@ -28,6 +28,8 @@ export interface TestCluster {
   /** The replicas in the order of their numbers. */
   readonly addresses: readonly ServiceAddress[];
   readonly dirs: readonly string[];
+  /** undefined while it is down. */
+  running(number: number): OpenReplica | undefined;
   replica(number: number): OpenReplica;
   stop(number: number): Promise<void>;
   start(number: number, files?: Files): Promise<void>;
@@ -51,7 +53,9 @@ export async function startCluster(
   const addresses: ServiceAddress[] = await Promise.all(CAMPUSES.map(freeAddress));
   const running: (Running | undefined)[] = [undefined, undefined, undefined];
   const start = async (number: number, files: Files = systemFiles) => {
-    running[number] = await startReplica({ number, dir: dirs[number]!, addresses, files });
+    const restart = () => void stop(number).then(() => start(number, files));
+    const dir = dirs[number]!;
+    running[number] = await startReplica({ number, dir, addresses, files, restart });
   };
   const stop = async (number: number) => {
     const gone = running[number];
@@ -67,6 +71,7 @@ export async function startCluster(
     kv,
     addresses,
     dirs,
+    running: (number) => running[number]?.opened,
     replica: (number) => running[number]!.opened,
     stop,
     start,
@@ -90,8 +95,9 @@ async function startReplica(options: {
   dir: string;
   addresses: readonly ServiceAddress[];
   files: Files;
+  restart: () => void;
 }): Promise<Running> {
-  const { number, dir, addresses, files } = options;
+  const { number, dir, addresses, files, restart } = options;
   const campus = CAMPUSES[number]!;
   const identity = { process: `${campus}/kvsvr`, campus };
   const log = silentLogger();
@@ -109,6 +115,7 @@ async function startReplica(options: {
     fatal: (error) => {
       throw error;
     },
+    restart,
   });
   await server.listen(addresses[number]!);
   return { server, client, opened };

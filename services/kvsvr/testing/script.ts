@@ -14,6 +14,8 @@
  *   fetch R P           R fetches P's state
  *   read R P [Q]        R judges a read with the answers of P (and Q)
  *   restart R           R starts again: same disk, higher incarnation
+ *   lose R              R's disk is lost, and a new one takes its place
+ *   copy R P            R, a new member, takes over what votes have left behind at P
  *   show                all three registers
  */
 import type { Ballot, Owner } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
@@ -22,6 +24,7 @@ import { type Body, type Decision, sealDecision } from "../protocol/decision.ts"
 import { type Answer, chooseWay, judge, valueToFinish } from "../protocol/proposer.ts";
 import { judgeRead, viewOf } from "../protocol/read.ts";
 import { EMPTY_REGISTER, type Input, type Register, step } from "../protocol/register.ts";
+import { votesLeft } from "../protocol/votes-left.ts";
 import { ScriptedTable, showChange } from "./scripted-table.ts";
 
 interface Attempt {
@@ -70,6 +73,14 @@ export class ScriptedKey {
         this.#incarnations[r]! += 1;
         this.#attempts[r] = undefined;
         return `replica ${r} has incarnation ${this.#incarnations[r]}`;
+      case "lose":
+        this.#incarnations[r]! += 1;
+        this.#attempts[r] = undefined;
+        this.#registers[r] = EMPTY_REGISTER;
+        this.#tables[r] = new ScriptedTable();
+        return this.#show(r);
+      case "copy":
+        return this.#take(r, { kind: "copied", reply: votesLeft(this.#registers[p]!, 0, 0) });
       case "show":
         return [0, 1, 2].map((replica) => this.#show(replica)).join("\n");
       default:

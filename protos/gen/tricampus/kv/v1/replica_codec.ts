@@ -1441,6 +1441,8 @@ export interface ListVersionsRequest {
    */
   limit: number;
   /**
+   * 0: the asker is no member and only looks.
+   *
    * @generated from field: uint32 epoch = 3;
    */
   epoch: number;
@@ -1556,6 +1558,12 @@ export interface ListedVersion {
    * @generated from field: bool table = 4;
    */
   table: boolean;
+  /**
+   * There is a promise, an accepted value or a loose change: see FetchVotes.
+   *
+   * @generated from field: bool votes = 5;
+   */
+  votes: boolean;
 }
 
 export function encodeListedVersion(w: Writer, m: ListedVersion): void {
@@ -1563,6 +1571,7 @@ export function encodeListedVersion(w: Writer, m: ListedVersion): void {
   if (m.version !== 0) { w.tag(16); w.uint64(m.version); }
   if (m.digest !== 0) { w.tag(24); w.uint64(m.digest); }
   if (m.table) { w.tag(32); w.bool(m.table); }
+  if (m.votes) { w.tag(40); w.bool(m.votes); }
 }
 
 export function decodeListedVersion(r: Reader, end: number): ListedVersion {
@@ -1571,6 +1580,7 @@ export function decodeListedVersion(r: Reader, end: number): ListedVersion {
     version: 0,
     digest: 0,
     table: false,
+    votes: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1589,6 +1599,10 @@ export function decodeListedVersion(r: Reader, end: number): ListedVersion {
       }
       case 32: {
         m.table = r.bool();
+        break;
+      }
+      case 40: {
+        m.votes = r.bool();
         break;
       }
       default:
@@ -1623,6 +1637,10 @@ export interface IntroduceRequest {
    * @generated from field: tricampus.kv.v1.DiskMemory memory = 5;
    */
   memory: DiskMemory | undefined;
+  /**
+   * @generated from field: tricampus.kv.v1.Admission admission = 6;
+   */
+  admission: Admission | undefined;
 }
 
 export function encodeIntroduceRequest(w: Writer, m: IntroduceRequest): void {
@@ -1631,6 +1649,7 @@ export function encodeIntroduceRequest(w: Writer, m: IntroduceRequest): void {
   if (m.incarnation !== 0) { w.tag(24); w.uint32(m.incarnation); }
   if (m.epoch !== 0) { w.tag(32); w.uint32(m.epoch); }
   if (m.memory !== undefined) { { w.tag(42); const at = w.fork(); encodeDiskMemory(w, m.memory); w.join(at); } }
+  if (m.admission !== undefined) { { w.tag(50); const at = w.fork(); encodeAdmission(w, m.admission); w.join(at); } }
 }
 
 export function decodeIntroduceRequest(r: Reader, end: number): IntroduceRequest {
@@ -1640,6 +1659,7 @@ export function decodeIntroduceRequest(r: Reader, end: number): IntroduceRequest
     incarnation: 0,
     epoch: 0,
     memory: undefined,
+    admission: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1662,6 +1682,67 @@ export function decodeIntroduceRequest(r: Reader, end: number): IntroduceRequest
       }
       case 42: {
         m.memory = decodeDiskMemory(r, r.message());
+        break;
+      }
+      case 50: {
+        m.admission = decodeAdmission(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * The newest group epoch began with this admission. Unset in the first epoch.
+ *
+ * @generated from message tricampus.kv.v1.Admission
+ */
+export interface Admission {
+  /**
+   * @generated from field: uint32 epoch = 1;
+   */
+  epoch: number;
+  /**
+   * Who became a new member, and the disk it is known by.
+   *
+   * @generated from field: uint32 replica = 2;
+   */
+  replica: number;
+  /**
+   * @generated from field: bytes disk_id = 3;
+   */
+  diskId: Uint8Array;
+}
+
+export function encodeAdmission(w: Writer, m: Admission): void {
+  if (m.epoch !== 0) { w.tag(8); w.uint32(m.epoch); }
+  if (m.replica !== 0) { w.tag(16); w.uint32(m.replica); }
+  if (m.diskId.length > 0) { w.tag(26); w.bytes(m.diskId); }
+}
+
+export function decodeAdmission(r: Reader, end: number): Admission {
+  const m: Admission = {
+    epoch: 0,
+    replica: 0,
+    diskId: NO_BYTES,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.epoch = r.uint32();
+        break;
+      }
+      case 16: {
+        m.replica = r.uint32();
+        break;
+      }
+      case 26: {
+        m.diskId = r.bytes();
         break;
       }
       default:
@@ -1842,6 +1923,10 @@ export interface IntroduceReply {
    * @generated from field: tricampus.kv.v1.DiskMemory memory = 11;
    */
   memory: DiskMemory | undefined;
+  /**
+   * @generated from field: tricampus.kv.v1.Admission admission = 12;
+   */
+  admission: Admission | undefined;
 }
 
 export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
@@ -1856,6 +1941,7 @@ export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
   if (m.pipelineBacklog !== 0) { w.tag(72); w.uint32(m.pipelineBacklog); }
   if (m.pipelineGap) { w.tag(80); w.bool(m.pipelineGap); }
   if (m.memory !== undefined) { { w.tag(90); const at = w.fork(); encodeDiskMemory(w, m.memory); w.join(at); } }
+  if (m.admission !== undefined) { { w.tag(98); const at = w.fork(); encodeAdmission(w, m.admission); w.join(at); } }
 }
 
 export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
@@ -1871,6 +1957,7 @@ export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
     pipelineBacklog: 0,
     pipelineGap: false,
     memory: undefined,
+    admission: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1919,6 +2006,284 @@ export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
         m.memory = decodeDiskMemory(r, r.message());
         break;
       }
+      case 98: {
+        m.admission = decodeAdmission(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.AdmitRequest
+ */
+export interface AdmitRequest {
+  /**
+   * What to hold durably from now on; epoch 0: only tell what is held.
+   *
+   * @generated from field: tricampus.kv.v1.Admission admission = 1;
+   */
+  admission: Admission | undefined;
+}
+
+export function encodeAdmitRequest(w: Writer, m: AdmitRequest): void {
+  if (m.admission !== undefined) { { w.tag(10); const at = w.fork(); encodeAdmission(w, m.admission); w.join(at); } }
+}
+
+export function decodeAdmitRequest(r: Reader, end: number): AdmitRequest {
+  const m: AdmitRequest = {
+    admission: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.admission = decodeAdmission(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.AdmitReply
+ */
+export interface AdmitReply {
+  /**
+   * @generated from field: uint32 epoch = 1;
+   */
+  epoch: number;
+  /**
+   * @generated from field: tricampus.kv.v1.Admission admission = 2;
+   */
+  admission: Admission | undefined;
+  /**
+   * The highest incarnation in which the asker's old disk was met: the new one begins above it.
+   *
+   * @generated from field: uint32 remembered_incarnation = 3;
+   */
+  rememberedIncarnation: number;
+}
+
+export function encodeAdmitReply(w: Writer, m: AdmitReply): void {
+  if (m.epoch !== 0) { w.tag(8); w.uint32(m.epoch); }
+  if (m.admission !== undefined) { { w.tag(18); const at = w.fork(); encodeAdmission(w, m.admission); w.join(at); } }
+  if (m.rememberedIncarnation !== 0) { w.tag(24); w.uint32(m.rememberedIncarnation); }
+}
+
+export function decodeAdmitReply(r: Reader, end: number): AdmitReply {
+  const m: AdmitReply = {
+    epoch: 0,
+    admission: undefined,
+    rememberedIncarnation: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.epoch = r.uint32();
+        break;
+      }
+      case 18: {
+        m.admission = decodeAdmission(r, r.message());
+        break;
+      }
+      case 24: {
+        m.rememberedIncarnation = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.FetchVotesRequest
+ */
+export interface FetchVotesRequest {
+  /**
+   * @generated from field: tricampus.kv.v1.Key key = 1;
+   */
+  key: Key | undefined;
+  /**
+   * Loose changes above this version: they come in parts.
+   *
+   * @generated from field: uint64 above_version = 2;
+   */
+  aboveVersion: number;
+  /**
+   * @generated from field: uint32 epoch = 3;
+   */
+  epoch: number;
+}
+
+export function encodeFetchVotesRequest(w: Writer, m: FetchVotesRequest): void {
+  if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
+  if (m.aboveVersion !== 0) { w.tag(16); w.uint64(m.aboveVersion); }
+  if (m.epoch !== 0) { w.tag(24); w.uint32(m.epoch); }
+}
+
+export function decodeFetchVotesRequest(r: Reader, end: number): FetchVotesRequest {
+  const m: FetchVotesRequest = {
+    key: undefined,
+    aboveVersion: 0,
+    epoch: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.key = decodeKey(r, r.message());
+        break;
+      }
+      case 16: {
+        m.aboveVersion = r.uint64();
+        break;
+      }
+      case 24: {
+        m.epoch = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.FetchVotesReply
+ */
+export interface FetchVotesReply {
+  /**
+   * @generated from field: uint64 known_version = 1;
+   */
+  knownVersion: number;
+  /**
+   * @generated from field: uint64 known_digest = 2;
+   */
+  knownDigest: number;
+  /**
+   * @generated from field: tricampus.kv.v1.Owner known_owner = 3;
+   */
+  knownOwner: Owner | undefined;
+  /**
+   * The ballot promised, and the value accepted (an encoded Decision, or empty), for known_version + 1.
+   *
+   * @generated from field: tricampus.kv.v1.Ballot promised = 4;
+   */
+  promised: Ballot | undefined;
+  /**
+   * @generated from field: tricampus.kv.v1.Ballot accepted_ballot = 5;
+   */
+  acceptedBallot: Ballot | undefined;
+  /**
+   * @generated from field: bytes accepted = 6;
+   */
+  accepted: Uint8Array;
+  /**
+   * Encoded Decisions: changes of a table that wait for the one before them.
+   *
+   * @generated from field: repeated bytes loose = 7;
+   */
+  loose: Uint8Array[];
+  /**
+   * There are loose changes above `loose_through`.
+   *
+   * @generated from field: bool more = 8;
+   */
+  more: boolean;
+  /**
+   * @generated from field: string barred = 9;
+   */
+  barred: string;
+  /**
+   * @generated from field: uint64 loose_through = 10;
+   */
+  looseThrough: number;
+}
+
+export function encodeFetchVotesReply(w: Writer, m: FetchVotesReply): void {
+  if (m.knownVersion !== 0) { w.tag(8); w.uint64(m.knownVersion); }
+  if (m.knownDigest !== 0) { w.tag(16); w.uint64(m.knownDigest); }
+  if (m.knownOwner !== undefined) { { w.tag(26); const at = w.fork(); encodeOwner(w, m.knownOwner); w.join(at); } }
+  if (m.promised !== undefined) { { w.tag(34); const at = w.fork(); encodeBallot(w, m.promised); w.join(at); } }
+  if (m.acceptedBallot !== undefined) { { w.tag(42); const at = w.fork(); encodeBallot(w, m.acceptedBallot); w.join(at); } }
+  if (m.accepted.length > 0) { w.tag(50); w.bytes(m.accepted); }
+  for (const x of m.loose) { w.tag(58); w.bytes(x); }
+  if (m.more) { w.tag(64); w.bool(m.more); }
+  if (m.barred.length > 0) { w.tag(74); w.string(m.barred); }
+  if (m.looseThrough !== 0) { w.tag(80); w.uint64(m.looseThrough); }
+}
+
+export function decodeFetchVotesReply(r: Reader, end: number): FetchVotesReply {
+  const m: FetchVotesReply = {
+    knownVersion: 0,
+    knownDigest: 0,
+    knownOwner: undefined,
+    promised: undefined,
+    acceptedBallot: undefined,
+    accepted: NO_BYTES,
+    loose: [],
+    more: false,
+    barred: "",
+    looseThrough: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.knownVersion = r.uint64();
+        break;
+      }
+      case 16: {
+        m.knownDigest = r.uint64();
+        break;
+      }
+      case 26: {
+        m.knownOwner = decodeOwner(r, r.message());
+        break;
+      }
+      case 34: {
+        m.promised = decodeBallot(r, r.message());
+        break;
+      }
+      case 42: {
+        m.acceptedBallot = decodeBallot(r, r.message());
+        break;
+      }
+      case 50: {
+        m.accepted = r.bytes();
+        break;
+      }
+      case 58: {
+        m.loose.push(r.bytes());
+        break;
+      }
+      case 64: {
+        m.more = r.bool();
+        break;
+      }
+      case 74: {
+        m.barred = r.string();
+        break;
+      }
+      case 80: {
+        m.looseThrough = r.uint64();
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -1935,5 +2300,7 @@ export const Replica = {
   pipeline: defineMethod<PipelineRequest, PipelineReply>("tricampus.kv.v1.Replica/Pipeline", encodePipelineRequest, decodePipelineRequest, encodePipelineReply, decodePipelineReply),
   listVersions: defineMethod<ListVersionsRequest, ListVersionsReply>("tricampus.kv.v1.Replica/ListVersions", encodeListVersionsRequest, decodeListVersionsRequest, encodeListVersionsReply, decodeListVersionsReply),
   introduce: defineMethod<IntroduceRequest, IntroduceReply>("tricampus.kv.v1.Replica/Introduce", encodeIntroduceRequest, decodeIntroduceRequest, encodeIntroduceReply, decodeIntroduceReply),
+  admit: defineMethod<AdmitRequest, AdmitReply>("tricampus.kv.v1.Replica/Admit", encodeAdmitRequest, decodeAdmitRequest, encodeAdmitReply, decodeAdmitReply),
+  fetchVotes: defineMethod<FetchVotesRequest, FetchVotesReply>("tricampus.kv.v1.Replica/FetchVotes", encodeFetchVotesRequest, decodeFetchVotesRequest, encodeFetchVotesReply, decodeFetchVotesReply),
 } as const;
 

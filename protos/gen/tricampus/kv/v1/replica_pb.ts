@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/replica.proto.
  */
 export const file_tricampus_kv_v1_replica: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEigKA2tleRgDIAEoCzIZLnRyaWNhbXB1cy5rdi52MS5LZXlTdGF0ZUgAEiwKBXRhYmxlGAQgASgLMhsudHJpY2FtcHVzLmt2LnYxLlRhYmxlRGVsdGFIABIOCgZkaWdlc3QYBSABKARCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyK2AQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucxITCgtiYXNlX2RpZ2VzdBgEIAEoBBIkCgV0cmltcxgFIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltIjcKCFJvd1dyaXRlEgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDBIPCgdkZWxldGVkGAMgASgIIjAKCk9wZXJhdGlvbnMSDAoEa2VwdBgBIAEoDBIUCgxmb3Jnb3R0ZW5fbXMYAiABKAQiSgoLVm90ZVJlcXVlc3QSLAoJcHJvcG9zYWxzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlByb3Bvc2FsEg0KBWVwb2NoGAIgASgNIo4BCghQcm9wb3NhbBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSJwoGYmFsbG90GAMgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBITCgtiYXNlX2RpZ2VzdBgEIAEoBBIQCghkZWNpc2lvbhgFIAEoDCI3CgpWb3Rlc1JlcGx5EikKBXZvdGVzGAEgAygLMhoudHJpY2FtcHVzLmt2LnYxLlZvdGVSZXBseSJtCglWb3RlUmVwbHkSKwoHZ3JhbnRlZBgBIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5HcmFudGVkSAASKwoHcmVmdXNlZBgCIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5SZWZ1c2VkSABCBgoEdm90ZSJNCgdHcmFudGVkEjAKD2FjY2VwdGVkX2JhbGxvdBgBIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEAoIYWNjZXB0ZWQYAiABKAwingEKB1JlZnVzZWQSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISKQoIcHJvbWlzZWQYBCABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90Eg4KBmJhcnJlZBgFIAEoCSJJChRRdWVyeVZlcnNpb25zUmVxdWVzdBIiCgRrZXlzGAEgAygLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVlcG9jaBgCIAEoDSJJChJRdWVyeVZlcnNpb25zUmVwbHkSMwoHcmVwbGllcxgBIAMoCzIiLnRyaWNhbXB1cy5rdi52MS5RdWVyeVZlcnNpb25SZXBseSK1AQoRUXVlcnlWZXJzaW9uUmVwbHkSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISDwoHcGVuZGluZxgEIAEoCBIWCg5wZW5kaW5nX2RpZ2VzdBgFIAEoBBINCgVob2xkcxgGIAEoCBIOCgZiYXJyZWQYByABKAkiagoMRmV0Y2hSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDRIRCglieXRlc19tYXgYBCABKA0iwgEKCkZldGNoUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQSJQoFb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISEgoIZGVjaXNpb24YBCABKAxIABIrCgV0YWJsZRgFIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZURpZmZIABITCgt1bmF2YWlsYWJsZRgGIAEoCBIOCgZiYXJyZWQYByABKAlCBgoEYm9keSK7AQoJVGFibGVEaWZmEikKBHJvd3MYASADKAsyGy50cmljYW1wdXMua3YudjEuU3RhbXBlZFJvdxITCgtsYXN0X251bWJlchgCIAEoBBIvCgpvcGVyYXRpb25zGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvbnMSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEEiQKBXRyaW1zGAUgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW0iSgoKU3RhbXBlZFJvdxILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCBIPCgd2ZXJzaW9uGAQgASgEImkKD1BpcGVsaW5lUmVxdWVzdBIsCgVpdGVtcxgBIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZUl0ZW0SDQoFZXBvY2gYAiABKA0SDAoEZnJvbRgDIAEoDRILCgNnYXAYBCABKAgieAoMUGlwZWxpbmVJdGVtEiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSKQoGbm90aWNlGAIgASgLMhcudHJpY2FtcHVzLmt2LnYxLk5vdGljZUgAEhIKCGRlY2lzaW9uGAMgASgMSABCBgoEaXRlbSIpCgZOb3RpY2USDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQiHwoNUGlwZWxpbmVSZXBseRIOCgZiYXJyZWQYASABKAkiQwoTTGlzdFZlcnNpb25zUmVxdWVzdBIOCgZjdXJzb3IYASABKAwSDQoFbGltaXQYAiABKA0SDQoFZXBvY2gYAyABKA0iZQoRTGlzdFZlcnNpb25zUmVwbHkSMAoIdmVyc2lvbnMYASADKAsyHi50cmljYW1wdXMua3YudjEuTGlzdGVkVmVyc2lvbhIOCgZjdXJzb3IYAiABKAwSDgoGYmFycmVkGAMgASgJImIKDUxpc3RlZFZlcnNpb24SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIPCgd2ZXJzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBBINCgV0YWJsZRgEIAEoCCKFAQoQSW50cm9kdWNlUmVxdWVzdBIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SKwoGbWVtb3J5GAUgASgLMhsudHJpY2FtcHVzLmt2LnYxLkRpc2tNZW1vcnkiZwoKRGlza01lbW9yeRINCgVub25jZRgBIAEoDBIqCgZiZWZvcmUYAiADKAsyGi50cmljYW1wdXMua3YudjEuRGlza1N0YXJ0Eg8KB3NlZ21lbnQYAyABKAQSDQoFYnl0ZXMYBCABKAQiLwoJRGlza1N0YXJ0EhMKC2luY2FybmF0aW9uGAEgASgNEg0KBW5vbmNlGAIgASgMIpECCg5JbnRyb2R1Y2VSZXBseRIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SGgoScmVtZW1iZXJlZF9kaXNrX2lkGAUgASgMEh4KFnJlbWVtYmVyZWRfaW5jYXJuYXRpb24YBiABKA0SDwoHcmVmdXNlZBgHIAEoCRIPCgdzZXJ2aW5nGAggASgIEhgKEHBpcGVsaW5lX2JhY2tsb2cYCSABKA0SFAoMcGlwZWxpbmVfZ2FwGAogASgIEisKBm1lbW9yeRgLIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5EaXNrTWVtb3J5MucDCgdSZXBsaWNhEkEKBFZvdGUSHC50cmljYW1wdXMua3YudjEuVm90ZVJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuVm90ZXNSZXBseRJbCg1RdWVyeVZlcnNpb25zEiUudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXF1ZXN0GiMudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXBseRJDCgVGZXRjaBIdLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseRJMCghQaXBlbGluZRIgLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcXVlc3QaHi50cmljYW1wdXMua3YudjEuUGlwZWxpbmVSZXBseRJYCgxMaXN0VmVyc2lvbnMSJC50cmljYW1wdXMua3YudjEuTGlzdFZlcnNpb25zUmVxdWVzdBoiLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXBseRJPCglJbnRyb2R1Y2USIS50cmljYW1wdXMua3YudjEuSW50cm9kdWNlUmVxdWVzdBofLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXBseWIGcHJvdG8z", [file_tricampus_kv_v1_kv]);
+  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEigKA2tleRgDIAEoCzIZLnRyaWNhbXB1cy5rdi52MS5LZXlTdGF0ZUgAEiwKBXRhYmxlGAQgASgLMhsudHJpY2FtcHVzLmt2LnYxLlRhYmxlRGVsdGFIABIOCgZkaWdlc3QYBSABKARCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyK2AQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucxITCgtiYXNlX2RpZ2VzdBgEIAEoBBIkCgV0cmltcxgFIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltIjcKCFJvd1dyaXRlEgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDBIPCgdkZWxldGVkGAMgASgIIjAKCk9wZXJhdGlvbnMSDAoEa2VwdBgBIAEoDBIUCgxmb3Jnb3R0ZW5fbXMYAiABKAQiSgoLVm90ZVJlcXVlc3QSLAoJcHJvcG9zYWxzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlByb3Bvc2FsEg0KBWVwb2NoGAIgASgNIo4BCghQcm9wb3NhbBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSJwoGYmFsbG90GAMgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBITCgtiYXNlX2RpZ2VzdBgEIAEoBBIQCghkZWNpc2lvbhgFIAEoDCI3CgpWb3Rlc1JlcGx5EikKBXZvdGVzGAEgAygLMhoudHJpY2FtcHVzLmt2LnYxLlZvdGVSZXBseSJtCglWb3RlUmVwbHkSKwoHZ3JhbnRlZBgBIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5HcmFudGVkSAASKwoHcmVmdXNlZBgCIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5SZWZ1c2VkSABCBgoEdm90ZSJNCgdHcmFudGVkEjAKD2FjY2VwdGVkX2JhbGxvdBgBIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEAoIYWNjZXB0ZWQYAiABKAwingEKB1JlZnVzZWQSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISKQoIcHJvbWlzZWQYBCABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90Eg4KBmJhcnJlZBgFIAEoCSJJChRRdWVyeVZlcnNpb25zUmVxdWVzdBIiCgRrZXlzGAEgAygLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVlcG9jaBgCIAEoDSJJChJRdWVyeVZlcnNpb25zUmVwbHkSMwoHcmVwbGllcxgBIAMoCzIiLnRyaWNhbXB1cy5rdi52MS5RdWVyeVZlcnNpb25SZXBseSK1AQoRUXVlcnlWZXJzaW9uUmVwbHkSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISDwoHcGVuZGluZxgEIAEoCBIWCg5wZW5kaW5nX2RpZ2VzdBgFIAEoBBINCgVob2xkcxgGIAEoCBIOCgZiYXJyZWQYByABKAkiagoMRmV0Y2hSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDRIRCglieXRlc19tYXgYBCABKA0iwgEKCkZldGNoUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQSJQoFb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISEgoIZGVjaXNpb24YBCABKAxIABIrCgV0YWJsZRgFIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZURpZmZIABITCgt1bmF2YWlsYWJsZRgGIAEoCBIOCgZiYXJyZWQYByABKAlCBgoEYm9keSK7AQoJVGFibGVEaWZmEikKBHJvd3MYASADKAsyGy50cmljYW1wdXMua3YudjEuU3RhbXBlZFJvdxITCgtsYXN0X251bWJlchgCIAEoBBIvCgpvcGVyYXRpb25zGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvbnMSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEEiQKBXRyaW1zGAUgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW0iSgoKU3RhbXBlZFJvdxILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCBIPCgd2ZXJzaW9uGAQgASgEImkKD1BpcGVsaW5lUmVxdWVzdBIsCgVpdGVtcxgBIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZUl0ZW0SDQoFZXBvY2gYAiABKA0SDAoEZnJvbRgDIAEoDRILCgNnYXAYBCABKAgieAoMUGlwZWxpbmVJdGVtEiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSKQoGbm90aWNlGAIgASgLMhcudHJpY2FtcHVzLmt2LnYxLk5vdGljZUgAEhIKCGRlY2lzaW9uGAMgASgMSABCBgoEaXRlbSIpCgZOb3RpY2USDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQiHwoNUGlwZWxpbmVSZXBseRIOCgZiYXJyZWQYASABKAkiQwoTTGlzdFZlcnNpb25zUmVxdWVzdBIOCgZjdXJzb3IYASABKAwSDQoFbGltaXQYAiABKA0SDQoFZXBvY2gYAyABKA0iZQoRTGlzdFZlcnNpb25zUmVwbHkSMAoIdmVyc2lvbnMYASADKAsyHi50cmljYW1wdXMua3YudjEuTGlzdGVkVmVyc2lvbhIOCgZjdXJzb3IYAiABKAwSDgoGYmFycmVkGAMgASgJInEKDUxpc3RlZFZlcnNpb24SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIPCgd2ZXJzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBBINCgV0YWJsZRgEIAEoCBINCgV2b3RlcxgFIAEoCCK0AQoQSW50cm9kdWNlUmVxdWVzdBIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SKwoGbWVtb3J5GAUgASgLMhsudHJpY2FtcHVzLmt2LnYxLkRpc2tNZW1vcnkSLQoJYWRtaXNzaW9uGAYgASgLMhoudHJpY2FtcHVzLmt2LnYxLkFkbWlzc2lvbiI8CglBZG1pc3Npb24SDQoFZXBvY2gYASABKA0SDwoHcmVwbGljYRgCIAEoDRIPCgdkaXNrX2lkGAMgASgMImcKCkRpc2tNZW1vcnkSDQoFbm9uY2UYASABKAwSKgoGYmVmb3JlGAIgAygLMhoudHJpY2FtcHVzLmt2LnYxLkRpc2tTdGFydBIPCgdzZWdtZW50GAMgASgEEg0KBWJ5dGVzGAQgASgEIi8KCURpc2tTdGFydBITCgtpbmNhcm5hdGlvbhgBIAEoDRINCgVub25jZRgCIAEoDCLAAgoOSW50cm9kdWNlUmVwbHkSDwoHcmVwbGljYRgBIAEoDRIPCgdkaXNrX2lkGAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgNEg0KBWVwb2NoGAQgASgNEhoKEnJlbWVtYmVyZWRfZGlza19pZBgFIAEoDBIeChZyZW1lbWJlcmVkX2luY2FybmF0aW9uGAYgASgNEg8KB3JlZnVzZWQYByABKAkSDwoHc2VydmluZxgIIAEoCBIYChBwaXBlbGluZV9iYWNrbG9nGAkgASgNEhQKDHBpcGVsaW5lX2dhcBgKIAEoCBIrCgZtZW1vcnkYCyABKAsyGy50cmljYW1wdXMua3YudjEuRGlza01lbW9yeRItCglhZG1pc3Npb24YDCABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uIj0KDEFkbWl0UmVxdWVzdBItCglhZG1pc3Npb24YASABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uImoKCkFkbWl0UmVwbHkSDQoFZXBvY2gYASABKA0SLQoJYWRtaXNzaW9uGAIgASgLMhoudHJpY2FtcHVzLmt2LnYxLkFkbWlzc2lvbhIeChZyZW1lbWJlcmVkX2luY2FybmF0aW9uGAMgASgNIlwKEUZldGNoVm90ZXNSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDSKeAgoPRmV0Y2hWb3Rlc1JlcGx5EhUKDWtub3duX3ZlcnNpb24YASABKAQSFAoMa25vd25fZGlnZXN0GAIgASgEEisKC2tub3duX293bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEikKCHByb21pc2VkGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIwCg9hY2NlcHRlZF9iYWxsb3QYBSABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhAKCGFjY2VwdGVkGAYgASgMEg0KBWxvb3NlGAcgAygMEgwKBG1vcmUYCCABKAgSDgoGYmFycmVkGAkgASgJEhUKDWxvb3NlX3Rocm91Z2gYCiABKAQygAUKB1JlcGxpY2ESQQoEVm90ZRIcLnRyaWNhbXB1cy5rdi52MS5Wb3RlUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5Wb3Rlc1JlcGx5ElsKDVF1ZXJ5VmVyc2lvbnMSJS50cmljYW1wdXMua3YudjEuUXVlcnlWZXJzaW9uc1JlcXVlc3QaIy50cmljYW1wdXMua3YudjEuUXVlcnlWZXJzaW9uc1JlcGx5EkMKBUZldGNoEh0udHJpY2FtcHVzLmt2LnYxLkZldGNoUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcGx5EkwKCFBpcGVsaW5lEiAudHJpY2FtcHVzLmt2LnYxLlBpcGVsaW5lUmVxdWVzdBoeLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcGx5ElgKDExpc3RWZXJzaW9ucxIkLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXF1ZXN0GiIudHJpY2FtcHVzLmt2LnYxLkxpc3RWZXJzaW9uc1JlcGx5Ek8KCUludHJvZHVjZRIhLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXF1ZXN0Gh8udHJpY2FtcHVzLmt2LnYxLkludHJvZHVjZVJlcGx5EkMKBUFkbWl0Eh0udHJpY2FtcHVzLmt2LnYxLkFkbWl0UmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5BZG1pdFJlcGx5ElIKCkZldGNoVm90ZXMSIi50cmljYW1wdXMua3YudjEuRmV0Y2hWb3Rlc1JlcXVlc3QaIC50cmljYW1wdXMua3YudjEuRmV0Y2hWb3Rlc1JlcGx5YgZwcm90bzM", [file_tricampus_kv_v1_kv]);
 
 /**
  * Ordered by round, then by proposer. Round 0 belongs to the owner of the version before.
@@ -823,6 +823,8 @@ export type ListVersionsRequest = Message<"tricampus.kv.v1.ListVersionsRequest">
   limit: number;
 
   /**
+   * 0: the asker is no member and only looks.
+   *
    * @generated from field: uint32 epoch = 3;
    */
   epoch: number;
@@ -887,6 +889,13 @@ export type ListedVersion = Message<"tricampus.kv.v1.ListedVersion"> & {
    * @generated from field: bool table = 4;
    */
   table: boolean;
+
+  /**
+   * There is a promise, an accepted value or a loose change: see FetchVotes.
+   *
+   * @generated from field: bool votes = 5;
+   */
+  votes: boolean;
 };
 
 /**
@@ -924,6 +933,11 @@ export type IntroduceRequest = Message<"tricampus.kv.v1.IntroduceRequest"> & {
    * @generated from field: tricampus.kv.v1.DiskMemory memory = 5;
    */
   memory?: DiskMemory | undefined;
+
+  /**
+   * @generated from field: tricampus.kv.v1.Admission admission = 6;
+   */
+  admission?: Admission | undefined;
 };
 
 /**
@@ -932,6 +946,37 @@ export type IntroduceRequest = Message<"tricampus.kv.v1.IntroduceRequest"> & {
  */
 export const IntroduceRequestSchema: GenMessage<IntroduceRequest> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_replica, 27);
+
+/**
+ * The newest group epoch began with this admission. Unset in the first epoch.
+ *
+ * @generated from message tricampus.kv.v1.Admission
+ */
+export type Admission = Message<"tricampus.kv.v1.Admission"> & {
+  /**
+   * @generated from field: uint32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * Who became a new member, and the disk it is known by.
+   *
+   * @generated from field: uint32 replica = 2;
+   */
+  replica: number;
+
+  /**
+   * @generated from field: bytes disk_id = 3;
+   */
+  diskId: Uint8Array;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.Admission.
+ * Use `create(AdmissionSchema)` to create a new message.
+ */
+export const AdmissionSchema: GenMessage<Admission> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 28);
 
 /**
  * What only the true continuation of a disk can say (services/kvsvr/protocol/introduction.ts).
@@ -971,7 +1016,7 @@ export type DiskMemory = Message<"tricampus.kv.v1.DiskMemory"> & {
  * Use `create(DiskMemorySchema)` to create a new message.
  */
 export const DiskMemorySchema: GenMessage<DiskMemory> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 28);
+  messageDesc(file_tricampus_kv_v1_replica, 29);
 
 /**
  * @generated from message tricampus.kv.v1.DiskStart
@@ -993,7 +1038,7 @@ export type DiskStart = Message<"tricampus.kv.v1.DiskStart"> & {
  * Use `create(DiskStartSchema)` to create a new message.
  */
 export const DiskStartSchema: GenMessage<DiskStart> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 29);
+  messageDesc(file_tricampus_kv_v1_replica, 30);
 
 /**
  * @generated from message tricampus.kv.v1.IntroduceReply
@@ -1061,6 +1106,11 @@ export type IntroduceReply = Message<"tricampus.kv.v1.IntroduceReply"> & {
    * @generated from field: tricampus.kv.v1.DiskMemory memory = 11;
    */
   memory?: DiskMemory | undefined;
+
+  /**
+   * @generated from field: tricampus.kv.v1.Admission admission = 12;
+   */
+  admission?: Admission | undefined;
 };
 
 /**
@@ -1068,7 +1118,152 @@ export type IntroduceReply = Message<"tricampus.kv.v1.IntroduceReply"> & {
  * Use `create(IntroduceReplySchema)` to create a new message.
  */
 export const IntroduceReplySchema: GenMessage<IntroduceReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 30);
+  messageDesc(file_tricampus_kv_v1_replica, 31);
+
+/**
+ * @generated from message tricampus.kv.v1.AdmitRequest
+ */
+export type AdmitRequest = Message<"tricampus.kv.v1.AdmitRequest"> & {
+  /**
+   * What to hold durably from now on; epoch 0: only tell what is held.
+   *
+   * @generated from field: tricampus.kv.v1.Admission admission = 1;
+   */
+  admission?: Admission | undefined;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.AdmitRequest.
+ * Use `create(AdmitRequestSchema)` to create a new message.
+ */
+export const AdmitRequestSchema: GenMessage<AdmitRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 32);
+
+/**
+ * @generated from message tricampus.kv.v1.AdmitReply
+ */
+export type AdmitReply = Message<"tricampus.kv.v1.AdmitReply"> & {
+  /**
+   * @generated from field: uint32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * @generated from field: tricampus.kv.v1.Admission admission = 2;
+   */
+  admission?: Admission | undefined;
+
+  /**
+   * The highest incarnation in which the asker's old disk was met: the new one begins above it.
+   *
+   * @generated from field: uint32 remembered_incarnation = 3;
+   */
+  rememberedIncarnation: number;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.AdmitReply.
+ * Use `create(AdmitReplySchema)` to create a new message.
+ */
+export const AdmitReplySchema: GenMessage<AdmitReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 33);
+
+/**
+ * @generated from message tricampus.kv.v1.FetchVotesRequest
+ */
+export type FetchVotesRequest = Message<"tricampus.kv.v1.FetchVotesRequest"> & {
+  /**
+   * @generated from field: tricampus.kv.v1.Key key = 1;
+   */
+  key?: Key | undefined;
+
+  /**
+   * Loose changes above this version: they come in parts.
+   *
+   * @generated from field: uint64 above_version = 2;
+   */
+  aboveVersion: bigint;
+
+  /**
+   * @generated from field: uint32 epoch = 3;
+   */
+  epoch: number;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.FetchVotesRequest.
+ * Use `create(FetchVotesRequestSchema)` to create a new message.
+ */
+export const FetchVotesRequestSchema: GenMessage<FetchVotesRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 34);
+
+/**
+ * @generated from message tricampus.kv.v1.FetchVotesReply
+ */
+export type FetchVotesReply = Message<"tricampus.kv.v1.FetchVotesReply"> & {
+  /**
+   * @generated from field: uint64 known_version = 1;
+   */
+  knownVersion: bigint;
+
+  /**
+   * @generated from field: uint64 known_digest = 2;
+   */
+  knownDigest: bigint;
+
+  /**
+   * @generated from field: tricampus.kv.v1.Owner known_owner = 3;
+   */
+  knownOwner?: Owner | undefined;
+
+  /**
+   * The ballot promised, and the value accepted (an encoded Decision, or empty), for known_version + 1.
+   *
+   * @generated from field: tricampus.kv.v1.Ballot promised = 4;
+   */
+  promised?: Ballot | undefined;
+
+  /**
+   * @generated from field: tricampus.kv.v1.Ballot accepted_ballot = 5;
+   */
+  acceptedBallot?: Ballot | undefined;
+
+  /**
+   * @generated from field: bytes accepted = 6;
+   */
+  accepted: Uint8Array;
+
+  /**
+   * Encoded Decisions: changes of a table that wait for the one before them.
+   *
+   * @generated from field: repeated bytes loose = 7;
+   */
+  loose: Uint8Array[];
+
+  /**
+   * There are loose changes above `loose_through`.
+   *
+   * @generated from field: bool more = 8;
+   */
+  more: boolean;
+
+  /**
+   * @generated from field: string barred = 9;
+   */
+  barred: string;
+
+  /**
+   * @generated from field: uint64 loose_through = 10;
+   */
+  looseThrough: bigint;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.FetchVotesReply.
+ * Use `create(FetchVotesReplySchema)` to create a new message.
+ */
+export const FetchVotesReplySchema: GenMessage<FetchVotesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 35);
 
 /**
  * @generated from service tricampus.kv.v1.Replica
@@ -1133,6 +1328,26 @@ export const Replica: GenService<{
     methodKind: "unary";
     input: typeof IntroduceRequestSchema;
     output: typeof IntroduceReplySchema;
+  },
+  /**
+   * A replica that lost its memory asks to be a new member of the group.
+   *
+   * @generated from rpc tricampus.kv.v1.Replica.Admit
+   */
+  admit: {
+    methodKind: "unary";
+    input: typeof AdmitRequestSchema;
+    output: typeof AdmitReplySchema;
+  },
+  /**
+   * What one key's votes have left behind: for a new member, which has to remember all of it.
+   *
+   * @generated from rpc tricampus.kv.v1.Replica.FetchVotes
+   */
+  fetchVotes: {
+    methodKind: "unary";
+    input: typeof FetchVotesRequestSchema;
+    output: typeof FetchVotesReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_kv_v1_replica, 0);

@@ -7,7 +7,7 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { decodeKey, decodeTrim, encodeKey, encodeTrim, type Key, type Trim } from "../../../tricampus/kv/v1/kv_codec.ts";
-import { decodeBallot, decodeFetchReply, decodeNotice, decodeOperations, decodeOwner, encodeBallot, encodeFetchReply, encodeNotice, encodeOperations, encodeOwner, type Ballot, type FetchReply, type Notice, type Operations, type Owner } from "../../../tricampus/kv/v1/replica_codec.ts";
+import { decodeBallot, decodeFetchReply, decodeFetchVotesReply, decodeNotice, decodeOperations, decodeOwner, encodeBallot, encodeFetchReply, encodeFetchVotesReply, encodeNotice, encodeOperations, encodeOwner, type Ballot, type FetchReply, type FetchVotesReply, type Notice, type Operations, type Owner } from "../../../tricampus/kv/v1/replica_codec.ts";
 
 /**
  * One entry of the write-ahead log: an input of the register's step function. Replaying the inputs
@@ -23,7 +23,7 @@ export interface LogRecord {
   /**
    * @generated from oneof tricampus.kv.v1.LogRecord.input
    */
-  input: { case: "promise"; value: Promise } | { case: "acceptance"; value: Acceptance } | { case: "notice"; value: Notice } | { case: "learned"; value: Uint8Array } | { case: "fetched"; value: FetchReply } | undefined;
+  input: { case: "promise"; value: Promise } | { case: "acceptance"; value: Acceptance } | { case: "notice"; value: Notice } | { case: "learned"; value: Uint8Array } | { case: "fetched"; value: FetchReply } | { case: "copied"; value: FetchVotesReply } | undefined;
 }
 
 export function encodeLogRecord(w: Writer, m: LogRecord): void {
@@ -43,6 +43,9 @@ export function encodeLogRecord(w: Writer, m: LogRecord): void {
       break;
     case "fetched":
       { w.tag(50); const at = w.fork(); encodeFetchReply(w, m.input.value); w.join(at); }
+      break;
+    case "copied":
+      { w.tag(58); const at = w.fork(); encodeFetchVotesReply(w, m.input.value); w.join(at); }
       break;
   }
 }
@@ -77,6 +80,10 @@ export function decodeLogRecord(r: Reader, end: number): LogRecord {
       }
       case 50: {
         m.input = { case: "fetched", value: decodeFetchReply(r, r.message()) };
+        break;
+      }
+      case 58: {
+        m.input = { case: "copied", value: decodeFetchVotesReply(r, r.message()) };
         break;
       }
       default:

@@ -8,7 +8,7 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Key, Trim } from "./kv_pb.ts";
 import { file_tricampus_kv_v1_kv } from "./kv_pb.ts";
-import type { Ballot, FetchReply, Notice, Operations, Owner } from "./replica_pb.ts";
+import type { Ballot, FetchReply, FetchVotesReply, Notice, Operations, Owner } from "./replica_pb.ts";
 import { file_tricampus_kv_v1_replica } from "./replica_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/storage.proto.
  */
 export const file_tricampus_kv_v1_storage: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMva3YvdjEvc3RvcmFnZS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIoUCCglMb2dSZWNvcmQSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIrCgdwcm9taXNlGAIgASgLMhgudHJpY2FtcHVzLmt2LnYxLlByb21pc2VIABIxCgphY2NlcHRhbmNlGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLkFjY2VwdGFuY2VIABIpCgZub3RpY2UYBCABKAsyFy50cmljYW1wdXMua3YudjEuTm90aWNlSAASEQoHbGVhcm5lZBgFIAEoDEgAEi4KB2ZldGNoZWQYBiABKAsyGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseUgAQgcKBWlucHV0IlgKB1Byb21pc2USDwoHdmVyc2lvbhgBIAEoBBInCgZiYWxsb3QYAiABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhMKC2Jhc2VfZGlnZXN0GAMgASgEIlwKCkFjY2VwdGFuY2USJwoGYmFsbG90GAEgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIQCghkZWNpc2lvbhgCIAEoDBITCgtiYXNlX2RpZ2VzdBgDIAEoBCLoAgoOU3RvcmVkUmVnaXN0ZXISFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISFAoMaGVsZF92ZXJzaW9uGAQgASgEEhMKC2hlbGRfZGlnZXN0GAUgASgEEikKCHByb21pc2VkGAYgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIwCg9hY2NlcHRlZF9iYWxsb3QYByABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhAKCGFjY2VwdGVkGAggASgMEg0KA2tleRgJIAEoDEgAEisKBXRhYmxlGAogASgLMhoudHJpY2FtcHVzLmt2LnYxLlRhYmxlTWV0YUgAEg0KBWxvb3NlGAsgAygMEg8KB3Vuc3dlcHQYDCABKAhCBgoEaGVsZCJ3CglUYWJsZU1ldGESEwoLbGFzdF9udW1iZXIYASABKAQSLwoKb3BlcmF0aW9ucxgCIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5PcGVyYXRpb25zEiQKBXRyaW1zGAMgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW1iBnByb3RvMw", [file_tricampus_kv_v1_kv, file_tricampus_kv_v1_replica]);
+  fileDesc("Ch10cmljYW1wdXMva3YvdjEvc3RvcmFnZS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIrkCCglMb2dSZWNvcmQSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIrCgdwcm9taXNlGAIgASgLMhgudHJpY2FtcHVzLmt2LnYxLlByb21pc2VIABIxCgphY2NlcHRhbmNlGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLkFjY2VwdGFuY2VIABIpCgZub3RpY2UYBCABKAsyFy50cmljYW1wdXMua3YudjEuTm90aWNlSAASEQoHbGVhcm5lZBgFIAEoDEgAEi4KB2ZldGNoZWQYBiABKAsyGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseUgAEjIKBmNvcGllZBgHIAEoCzIgLnRyaWNhbXB1cy5rdi52MS5GZXRjaFZvdGVzUmVwbHlIAEIHCgVpbnB1dCJYCgdQcm9taXNlEg8KB3ZlcnNpb24YASABKAQSJwoGYmFsbG90GAIgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBITCgtiYXNlX2RpZ2VzdBgDIAEoBCJcCgpBY2NlcHRhbmNlEicKBmJhbGxvdBgBIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEAoIZGVjaXNpb24YAiABKAwSEwoLYmFzZV9kaWdlc3QYAyABKAQi6AIKDlN0b3JlZFJlZ2lzdGVyEhUKDWtub3duX3ZlcnNpb24YASABKAQSFAoMa25vd25fZGlnZXN0GAIgASgEEisKC2tub3duX293bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEhQKDGhlbGRfdmVyc2lvbhgEIAEoBBITCgtoZWxkX2RpZ2VzdBgFIAEoBBIpCghwcm9taXNlZBgGIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSMAoPYWNjZXB0ZWRfYmFsbG90GAcgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIQCghhY2NlcHRlZBgIIAEoDBINCgNrZXkYCSABKAxIABIrCgV0YWJsZRgKIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZU1ldGFIABINCgVsb29zZRgLIAMoDBIPCgd1bnN3ZXB0GAwgASgIQgYKBGhlbGQidwoJVGFibGVNZXRhEhMKC2xhc3RfbnVtYmVyGAEgASgEEi8KCm9wZXJhdGlvbnMYAiABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucxIkCgV0cmltcxgDIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltYgZwcm90bzM", [file_tricampus_kv_v1_kv, file_tricampus_kv_v1_replica]);
 
 /**
  * One entry of the write-ahead log: an input of the register's step function. Replaying the inputs
@@ -65,6 +65,12 @@ export type LogRecord = Message<"tricampus.kv.v1.LogRecord"> & {
      */
     value: FetchReply;
     case: "fetched";
+  } | {
+    /**
+     * @generated from field: tricampus.kv.v1.FetchVotesReply copied = 7;
+     */
+    value: FetchVotesReply;
+    case: "copied";
   } | { case: undefined; value?: undefined };
 };
 

@@ -1,0 +1,83 @@
+/**
+ * `tricampus kv rebuild`: the named human act after which a replica that lost its disk, or whose log is
+ * damaged, becomes a new member of its group (S3). Its old data is set aside, never removed.
+ */
+import { permitRebuild } from "../../services/platform/bootstrap.ts";
+import type { Platform } from "../../services/platform/platform.ts";
+import { signal } from "../../services/platform/process-facts.ts";
+import type { CommandDefinition } from "../command.ts";
+import { requireRunning } from "../connect.ts";
+import { EXIT, Failure } from "../failure.ts";
+import { printJson } from "../output/json.ts";
+import { type PlatformStatus, readStatus } from "./status.ts";
+
+/** Admitted and copied; a store of many gigabytes takes longer, and goes on by itself. */
+const WAIT_MS = 120_000;
+const POLL_MS = 250;
+
+export const kvRebuildCommand: CommandDefinition = {
+  name: "kv rebuild",
+  summary: "rebuild a campus's replica of the store from the two others, after it lost its memory",
+  arguments: [["<campus>", "name of the campus, like b"]],
+  options: [
+    ["--yes", "do it: the replica forgets what it voted; its data is set aside in its folder"],
+  ],
+  run: async (call) => {
+    const platform = await requireRunning(call.dataDir);
+    const campus = call.arguments[0]!;
+    if (platform.campus(campus) === undefined) {
+      const names = platform.config.campuses.join(", ");
+      throw new Failure(EXIT.usage, `there is no campus "${campus}": there are ${names}`);
+    }
+    requireOthers(await readStatus(platform), campus);
+    if (call.options["yes"] !== true) {
+      throw new Failure(
+        EXIT.usage,
+        `the replica in campus ${campus} would begin anew, from both others: say --yes to do it`,
+      );
+    }
+    await rebuild(platform, campus);
+    if (call.json) printJson({ campus, done: "rebuild" });
+    else console.log(`The replica in campus ${campus} was rebuilt and votes again.`);
+    return EXIT.ok;
+  },
+};
+
+function rowOf({ processes }: PlatformStatus, campus: string) {
+  return processes.find((row) => row.campus === campus && /\/kvsvr$/.test(row.process));
+}
+
+/** Both others have to answer: what the lost disk voted, each of them holds a part of. */
+function requireOthers(status: PlatformStatus, campus: string): void {
+  for (const { campus: other } of status.campuses) {
+    const health = rowOf(status, other)?.health ?? "down";
+    if (other === campus || health === "ok") continue;
+    throw new Failure(
+      EXIT.failed,
+      `the replica in campus ${other} is ${health}: both others must be well to rebuild ${campus}`,
+    );
+  }
+}
+
+async function rebuild(platform: Platform, campus: string): Promise<void> {
+  const before = rowOf(await readStatus(platform), campus);
+  permitRebuild(platform.config, campus);
+  // Its supervisor starts it again at once; a campus that is down finds the permit when it starts.
+  if (before === undefined || before.pid === 0) {
+    throw new Failure(
+      EXIT.failed,
+      `campus ${campus} is down: its replica is rebuilt once \`tricampus campus start ${campus}\` ran`,
+    );
+  }
+  signal(before.pid, "SIGTERM");
+  const giveUp = performance.now() + WAIT_MS;
+  for (;;) {
+    const row = rowOf(await readStatus(platform), campus);
+    if (row !== undefined && row.pid !== before.pid && row.health === "ok") return;
+    if (performance.now() >= giveUp) {
+      const why = row?.trouble || row?.health || "it does not run";
+      throw new Failure(EXIT.failed, `not rebuilt after ${WAIT_MS / 1_000} s: ${why}; it goes on`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
