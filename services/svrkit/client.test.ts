@@ -5,6 +5,7 @@ import type { EchoMessage } from "../../protos/gen/tricampus/svrkit/v1/echo_code
 import { Echo } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import { type Callee, Client, type ServiceAddress } from "./client.ts";
 import { RpcError } from "./errors.ts";
+import { Blocks } from "./failover/blocks.ts";
 import { silentLogger } from "./log.ts";
 import { type Handler, Server } from "./server.ts";
 import { memoryWirePair } from "./transport/memory.ts";
@@ -26,8 +27,8 @@ async function serve(
   return { campus, host: "127.0.0.1", port };
 }
 
-function callee(addresses: ServiceAddress[], campus = "a"): Callee {
-  const client = new Client({ process: "test", campus });
+function callee(addresses: ServiceAddress[], campus = "a", blocks = new Blocks()): Callee {
+  const client = new Client({ process: "test", campus }, blocks);
   cleanUps.push(() => client.stop());
   return client.callee("echo", addresses, { caller: "test" });
 }
@@ -185,4 +186,58 @@ test("client: why it failed is not forgotten over a last attempt that had no tim
     callee(addresses).call(Echo.echo, { payload }, { timeoutMs: 400 });
   await expect(call([full, silent])).rejects.toMatchObject(refused);
   await expect(call([full, nowhere("b")])).rejects.toMatchObject(refused);
+});
+
+const blockedUntilMs = Date.now() + 60_000;
+const blocked = (campus: string, service = "") => ({
+  ...{ campus, service, untilMs: blockedUntilMs, why: "a drill" },
+});
+
+test("blocks: a blocked campus gets no call, not even its own, and calls again when that is over", async () => {
+  const blocks = new Blocks();
+  const addresses = await Promise.all(["a", "b", "c"].map((name) => serve(name, named(name))));
+  const inB = callee(addresses, "b", blocks);
+  const inC = callee(addresses, "c", blocks);
+  expect(await who(inB)).toBe("b");
+  blocks.set([blocked("b")]);
+  const answered: Record<string, number> = { a: 0, b: 0, c: 0 };
+  for (let i = 0; i < 100; i++) answered[await who(inB)]! += 1;
+  expect(answered).toEqual({ a: 50, b: 0, c: 50 });
+  expect(await who(inC)).toBe("c");
+  blocks.set([blocked("b", "another")]);
+  expect(await who(inB)).toBe("b");
+  blocks.set([blocked("b", "echo")]);
+  expect(await who(inB)).not.toBe("b");
+  blocks.set([]);
+  expect(await who(inB)).toBe("b");
+});
+
+test("blocks: a callee made later heeds what is blocked already", async () => {
+  const blocks = new Blocks();
+  blocks.set([blocked("a")]);
+  const addresses = await Promise.all(["a", "b"].map((name) => serve(name, named(name))));
+  expect(await who(callee(addresses, "a", blocks))).toBe("b");
+});
+
+test("blocks: a server in this very process is left out like any other", async () => {
+  const blocks = new Blocks();
+  const local = new Server({ process: "a/all", campus: "a" }, silentLogger());
+  local.add(Echo.echo, named("a"));
+  const client = new Client({ process: "a/all", campus: "a" }, blocks);
+  cleanUps.push(() => client.stop());
+  const addresses = [nowhere("a"), await serve("b", named("b"))];
+  const c = client.callee("echo", addresses, { caller: "test", local });
+  expect(await who(c)).toBe("a");
+  blocks.set([blocked("a")]);
+  expect(await who(c)).toBe("b");
+});
+
+test("blocks: when nobody else answers, the blocked campus does, and a wanted order ends there", async () => {
+  const blocks = new Blocks();
+  blocks.set([blocked("b")]);
+  const b = await serve("b", named("b"));
+  expect(await who(callee([nowhere("a"), b, nowhere("c")], "a", blocks))).toBe("b");
+  const c = callee([await serve("a", named("a")), b], "a", blocks);
+  const reply = await c.call(Echo.echo, { payload }, { order: [1, 0] });
+  expect(Buffer.from(reply.payload).toString()).toBe("a");
 });

@@ -11,6 +11,7 @@ import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_cod
 import { type Call, type CallOptions, DEFAULT_TIMEOUT_MS, monotonicMs, newTrace } from "./call.ts";
 import { CodecError, NO_BYTES, type Reader } from "./codec.ts";
 import { RpcError } from "./errors.ts";
+import { Blocks } from "./failover/blocks.ts";
 import { Peer, type PeerAddress } from "./failover/peer.ts";
 import { pickOrder, usableFirst } from "./failover/pick.ts";
 import { WATCH_INTERVAL_MS } from "./limits.ts";
@@ -47,13 +48,16 @@ interface LocalPeer {
 
 export class Client {
   readonly #identity: ServerIdentity;
+  readonly #blocks: Blocks;
   readonly #peers = new Map<string, Peer>();
   #timer: NodeJS.Timeout | undefined;
   #expectedMs = 0;
   #stopped = false;
 
-  constructor(identity: ServerIdentity) {
+  /** `blocks`: what is left out of every choice; default: nothing. */
+  constructor(identity: ServerIdentity, blocks: Blocks = new Blocks()) {
     this.#identity = identity;
+    this.#blocks = blocks;
   }
 
   /**
@@ -77,7 +81,8 @@ export class Client {
         ? ({ campus: address.campus, usable: true, server: options.local } as const)
         : this.#peer(address),
     );
-    return new Callee(service, peers, { campus: this.#identity.campus, caller: options.caller });
+    const { campus } = this.#identity;
+    return new Callee(service, peers, { campus, caller: options.caller, blocks: this.#blocks });
   }
 
   #peer(address: PeerAddress): Peer {
@@ -125,19 +130,41 @@ export class Callee {
   readonly peers: readonly (Peer | LocalPeer)[];
   readonly #campus: string;
   readonly #caller: string;
-  readonly #own: number;
+  /** The replica of the own campus; -1: there is none, or it is blocked. */
+  #own = -1;
+  /** By peer; undefined when none is blocked, so that then no call looks. */
+  #blocked: readonly boolean[] | undefined;
   #turn = 0;
 
   constructor(
     service: string,
     peers: readonly (Peer | LocalPeer)[],
-    options: { campus: string; caller: string },
+    options: { campus: string; caller: string; blocks: Blocks },
   ) {
+    const { blocks } = options;
     this.service = service;
     this.peers = peers;
     this.#campus = options.campus;
     this.#caller = options.caller;
-    this.#own = peers.findIndex((p) => p.campus === options.campus);
+    this.#heed(blocks);
+    blocks.onChange(() => this.#heed(blocks));
+  }
+
+  #heed(blocks: Blocks): void {
+    const blocked = this.peers.map((p) => blocks.find(p.campus, this.service) !== undefined);
+    this.#blocked = blocked.includes(true) ? blocked : undefined;
+    const own = this.peers.findIndex((p) => p.campus === this.#campus);
+    this.#own = this.isBlocked(own) ? -1 : own;
+  }
+
+  /** The replica is left out as long as any other can be asked. */
+  isBlocked(index: number): boolean {
+    return this.#blocked?.[index] === true;
+  }
+
+  /** Worth a new call: not known to be down, and not blocked. */
+  takesCalls(index: number): boolean {
+    return this.peers[index]!.usable && !this.isBlocked(index);
   }
 
   call<I, O>(method: Method<I, O>, request: I, options: CallOptions = {}): Promise<O> {
@@ -226,15 +253,15 @@ export class Callee {
     }
   }
 
-  /** The usual case without a list: the only replica of the own campus, when it is usable. */
+  /** The usual case without a list: the replica of the own campus, when it is usable. */
   #firstChoice(): number | undefined {
     return this.#own >= 0 && this.peers[this.#own]!.usable ? this.#own : undefined;
   }
 
   #order(wanted: readonly number[] | undefined): number[] {
-    if (wanted !== undefined) return usableFirst(this.peers, wanted);
+    if (wanted !== undefined) return usableFirst(this.peers, wanted, this.#blocked);
     this.#turn = (this.#turn + 1) >>> 0;
-    return pickOrder(this.peers, this.#campus, this.#turn);
+    return pickOrder(this.peers, this.#campus, this.#turn, this.#blocked);
   }
 
   #callOf(options: CallOptions): Call {

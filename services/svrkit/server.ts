@@ -14,7 +14,7 @@ import { RpcError } from "./errors.ts";
 import { CALLS_IN_FLIGHT_MAX, DRAIN_MS } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import type { Method } from "./method.ts";
-import { counter } from "./monitors/registry.ts";
+import { type Counter, counter } from "./monitors/registry.ts";
 import { wasStopped } from "./stall.ts";
 import { Session } from "./transport/session.ts";
 import { type Endpoint, listen } from "./transport/tcp.ts";
@@ -25,6 +25,8 @@ export type Handler<I, O> = (request: I, call: Call) => Promise<O> | O;
 interface Registered {
   readonly method: Method<unknown, unknown>;
   readonly handle: Handler<unknown, unknown>;
+  /** Calls that arrived, from other processes and from this one: "svrkit.calls.Kv/Batch". */
+  readonly calls: Counter;
 }
 
 const served = counter("svrkit.calls_served");
@@ -58,6 +60,7 @@ export class Server {
     this.#methods.set(method.hash, {
       method: method as Method<unknown, unknown>,
       handle: handle as Handler<unknown, unknown>,
+      calls: counter(`svrkit.calls.${method.name.slice(method.name.lastIndexOf(".") + 1)}`),
     });
   }
 
@@ -83,6 +86,7 @@ export class Server {
   async invoke<I, O>(method: Method<I, O>, request: I, call: Call): Promise<O> {
     const registered = this.#methods.get(method.hash);
     if (registered === undefined) throw unknownMethod(method.name);
+    registered.calls.value += 1;
     this.#admit(call.deadlineMs);
     this.#inFlight += 1;
     try {
@@ -146,6 +150,7 @@ export class Server {
       if (wasStopped()) throw new RpcError("UNAVAILABLE", "this process was stopped for a while");
       if (registered === undefined) throw unknownMethod(`with hash ${head.method}`);
       const call = callOf(head);
+      registered.calls.value += 1;
       this.#admit(call.deadlineMs);
       const own = ownBytes(body);
       const request = registered.method.decodeRequest(own, own.end);
