@@ -105,9 +105,8 @@ export class KvClient {
   ): Promise<O> {
     const key = keyOf(item.value);
     const call = identified(options);
-    const { peers } = this.#callee;
     const order = this.#order(key);
-    const replica = order.find((index) => peers[index]!.usable) ?? order[0]!;
+    const replica = this.#preferred(order);
     return new Promise<O>((resolve, reject) => {
       const alone = (refusing: number | undefined) => {
         if (refusing !== undefined) this.#restsUntilMs[refusing] = monotonicMs() + REFUSED_REST_MS;
@@ -118,6 +117,16 @@ export class KvClient {
       const operation = new Gathered({ item, call, alone, resolve: done, reject });
       this.#batches[replica]!.add(operation, operation.bytes, operation);
     });
+  }
+
+  /** The first that takes calls; when none does, one that is not blocked (S10). */
+  #preferred(order: readonly number[]): number {
+    const callee = this.#callee;
+    return (
+      order.find((index) => callee.takesCalls(index)) ??
+      order.find((index) => !callee.isBlocked(index)) ??
+      order[0]!
+    );
   }
 
   /** One call for what was gathered, for as long as the most hurried part of it may take. */

@@ -62,13 +62,27 @@ export class Peers {
     return this.#callee.peers[replica]!.usable;
   }
 
-  /** Both others, the one to ask first in front: by the key's own hash among those that answer. */
+  /** May be given a client's call (S10). */
+  takesCalls(replica: number): boolean {
+    return this.#callee.takesCalls(replica);
+  }
+
+  /**
+   * Both others, the one to ask first in front: by the key's own hash among those that answer. A
+   * blocked one comes second (S10): it is asked when the other alone does not do, as a last resort.
+   */
   preference(registerKey: Buffer): readonly [number, number] {
     const [one, two] = this.others;
     const last = registerKey[registerKey.length - 1]! ^ registerKey[2]!;
     const first = (last & 1) === 0 ? one : two;
     const second = first === one ? two : one;
-    return this.usable(first) || !this.usable(second) ? [first, second] : [second, first];
+    if (this.takesCalls(first)) return [first, second];
+    return this.#reluctance(first) <= this.#reluctance(second) ? [first, second] : [second, first];
+  }
+
+  #reluctance(replica: number): number {
+    if (this.#callee.isBlocked(replica)) return 2;
+    return this.usable(replica) ? 0 : 1;
   }
 
   /** One attempt; rejects when the peer refuses, fails or stays silent. */

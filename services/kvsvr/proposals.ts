@@ -325,8 +325,8 @@ export class Proposals {
   #forward(entry: Entry, { packing, writes }: Pack, { owner }: Ahead): boolean {
     if (owner === undefined || owner.incarnation === 0 || isSameOwner(owner, this.#replica.self))
       return false;
-    if (owner.replica === this.#replica.self.replica || !this.#replica.peers.usable(owner.replica))
-      return false;
+    const { self, peers } = this.#replica;
+    if (owner.replica === self.replica || !peers.takesCalls(owner.replica)) return false;
     for (const write of writes) {
       entry.pins += 1;
       write.forward!(owner)

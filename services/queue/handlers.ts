@@ -103,9 +103,9 @@ export class QueueHandlers {
   }
 }
 
-/** Who answers, as this campus sees it. */
+/** Who answers and is not blocked, as this campus sees it. */
 export function campusesOf(queues: Callee, own: number): Campuses {
-  return { own, usable: queues.peers.map((peer) => peer.usable) };
+  return { own, usable: queues.peers.map((_, index) => queues.takesCalls(index)) };
 }
 
 function checkAppend({ stream, id, payload }: AppendRequest): void {

@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, type ServiceAddress } from "../../svrkit/client.ts";
+import { Blocks } from "../../svrkit/failover/blocks.ts";
 import { silentLogger } from "../../svrkit/log.ts";
 import { Server } from "../../svrkit/server.ts";
 import { KvClient } from "../client.ts";
@@ -25,6 +26,8 @@ interface Running {
 
 export interface TestCluster {
   readonly kv: KvClient;
+  /** What the replicas and the client take for blocked. */
+  readonly blocks: Blocks;
   /** The replicas in the order of their numbers. */
   readonly addresses: readonly ServiceAddress[];
   readonly dirs: readonly string[];
@@ -52,10 +55,11 @@ export async function startCluster(
   await options.seed?.(dirs);
   const addresses: ServiceAddress[] = await Promise.all(CAMPUSES.map(freeAddress));
   const running: (Running | undefined)[] = [undefined, undefined, undefined];
+  const blocks = new Blocks();
   const start = async (number: number, files: Files = systemFiles) => {
     const restart = () => void stop(number).then(() => start(number, files));
     const dir = dirs[number]!;
-    running[number] = await startReplica({ number, dir, addresses, files, restart });
+    running[number] = await startReplica({ number, dir, addresses, blocks, files, restart });
   };
   const stop = async (number: number) => {
     const gone = running[number];
@@ -65,10 +69,11 @@ export async function startCluster(
     await gone?.opened.stop();
   };
   await Promise.all(CAMPUSES.map((_, number) => start(number, options.files?.(number))));
-  const client = new Client({ process: "test", campus: "" });
+  const client = new Client({ process: "test", campus: "" }, blocks);
   const kv = new KvClient(client.callee("kvsvr", addresses, { caller: "test" }));
   return {
     kv,
+    blocks,
     addresses,
     dirs,
     running: (number) => running[number]?.opened,
@@ -94,15 +99,16 @@ async function startReplica(options: {
   number: number;
   dir: string;
   addresses: readonly ServiceAddress[];
+  blocks: Blocks;
   files: Files;
   restart: () => void;
 }): Promise<Running> {
-  const { number, dir, addresses, files, restart } = options;
+  const { number, dir, addresses, blocks, files, restart } = options;
   const campus = CAMPUSES[number]!;
   const identity = { process: `${campus}/kvsvr`, campus };
   const log = silentLogger();
   const server = new Server(identity, log);
-  const client = new Client(identity);
+  const client = new Client(identity, blocks);
   const opened = await openReplica({
     dir,
     number,
