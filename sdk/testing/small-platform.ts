@@ -13,6 +13,7 @@ import { start as startAccount } from "../../services/logic/account/main.ts";
 import { start as startRouter } from "../../services/router/main.ts";
 import { type Callee, Client, type ServiceAddress } from "../../services/svrkit/client.ts";
 import type { ServiceContext, StartService } from "../../services/svrkit/context.ts";
+import { Blocks } from "../../services/svrkit/failover/blocks.ts";
 import { Lifecycle } from "../../services/svrkit/lifecycle.ts";
 import { silentLogger } from "../../services/svrkit/log.ts";
 import { Server } from "../../services/svrkit/server.ts";
@@ -32,6 +33,8 @@ export interface SmallPlatform {
   readonly snapshots: SnapshotSealer;
   /** How services reach the access processes. */
   readonly access: Callee;
+  /** What the processes of all campuses take for blocked. */
+  readonly blocks: Blocks;
   /** The services besides access, as the service `caller` reaches them. */
   calleeAs(caller: string): Callee;
   stopCampus(index: number): Promise<void>;
@@ -70,8 +73,10 @@ export async function startSmallPlatform(
     port: ports[i]!.logic,
   }));
   const outside = new Client({ process: "test", campus: "-" });
+  const blocks = new Blocks();
   for (const [index, campus] of campuses.entries()) {
-    const shared = { campus, campuses, dc: 1, log: silentLogger(), tickets, snapshots };
+    const log = silentLogger();
+    const shared = { campus, campuses, dc: 1, log, tickets, snapshots, blocks };
     const addresses = (service: string): readonly ServiceAddress[] => {
       if (service === "kvsvr") return store.addresses;
       return campuses.map((name, i) => {
@@ -98,6 +103,7 @@ export async function startSmallPlatform(
     backend,
     signer: new TicketSigner(KEY_ID, keys.privateKey),
     snapshots,
+    blocks,
     access: outside.callee("access", accessAddresses, { caller: "fanout" }),
     calleeAs: (caller) => outside.callee("logic", logicAddresses, { caller }),
     stopCampus: (index) => stops[index]!(),
@@ -110,7 +116,10 @@ export async function startSmallPlatform(
   };
 }
 
-type Shared = Pick<ServiceContext, "campus" | "campuses" | "dc" | "log" | "tickets" | "snapshots">;
+type Shared = Pick<
+  ServiceContext,
+  "campus" | "campuses" | "dc" | "log" | "tickets" | "snapshots" | "blocks"
+>;
 
 /** What one campus of the small platform runs, all in this process, but over real connections. */
 class SmallProcess {
@@ -132,7 +141,7 @@ class SmallProcess {
     this.#dir = dir;
     this.#addresses = addresses;
     const identity = { process: `${shared.campus}/test`, campus: shared.campus };
-    this.client = new Client(identity);
+    this.client = new Client(identity, shared.blocks);
     this.logic = new Server(identity, silentLogger());
     this.access = new Server(identity, silentLogger());
   }

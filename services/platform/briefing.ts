@@ -1,6 +1,7 @@
 /** What each process of a campus is told (process-config.ts), derived from the platform's configuration. */
 import type { PlatformConfig } from "./config.ts";
 import { type Layout, type PlannedProcess, planLayout, serviceDataDir } from "./layout.ts";
+import { paths } from "./paths.ts";
 import type { ProcessConfig } from "./process-config.ts";
 import { secretFiles, TICKET_KEY_ID } from "./secrets.ts";
 import type { ServiceName } from "./services.ts";
@@ -36,6 +37,7 @@ function processConfigOf(
     ) as ProcessConfig["addresses"],
     ticketKeyFiles: { [TICKET_KEY_ID]: secrets.ticketPublicKey },
     snapshotSecretFile: secrets.snapshotSecret,
+    blocksFile: paths.blocks(config.dataDir, planned.name),
   };
 }
 

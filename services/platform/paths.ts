@@ -24,6 +24,11 @@ export const paths = {
     const [campus, name] = process.split("/");
     return join(dataDir, campus!, "run", `${name}.json`);
   },
+  /** A process's own copy of what is blocked. */
+  blocks: (dataDir: string, process: string) => {
+    const [campus, name] = process.split("/");
+    return join(dataDir, campus!, "run", `${name}.blocks.json`);
+  },
   /** The supervisor's door; in the temporary folder when the data folder's path is too long. */
   control: (dataDir: string, campus: string) => {
     const path = join(dataDir, campus, "control.sock");

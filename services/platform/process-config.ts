@@ -31,6 +31,8 @@ const schema = z.strictObject({
   /** File with the public key (PEM), by key id. */
   ticketKeyFiles: z.record(z.string(), z.string()),
   snapshotSecretFile: z.string().min(1),
+  /** The process's own copy of what is blocked; it is there after the first block. */
+  blocksFile: z.string().min(1),
 });
 
 export type ProcessConfig = z.output<typeof schema>;

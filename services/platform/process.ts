@@ -8,13 +8,16 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import { BlockFollower } from "../control/follower.ts";
 import { Client } from "../svrkit/client.ts";
 import type { ServiceContext } from "../svrkit/context.ts";
+import { Blocks } from "../svrkit/failover/blocks.ts";
 import { Lifecycle } from "../svrkit/lifecycle.ts";
 import { createLogger, type Logger } from "../svrkit/log.ts";
 import { readCounters } from "../svrkit/monitors/registry.ts";
 import { readTrouble } from "../svrkit/monitors/trouble.ts";
 import { Server } from "../svrkit/server.ts";
+import { systemTextFiles } from "../svrkit/text-files.ts";
 import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import type { ProcessConfig } from "./process-config.ts";
@@ -32,6 +35,7 @@ interface Parts {
   readonly log: Logger;
   readonly lifecycle: Lifecycle;
   readonly client: Client;
+  readonly blocks: Blocks;
   readonly doors: readonly OpenDoor[];
   readonly tickets: TicketVerifier;
   readonly snapshots: SnapshotSealer;
@@ -42,6 +46,8 @@ export async function runProcess(config: ProcessConfig): Promise<void> {
   dieOnDefects(log);
   const parts = makeParts(config, log);
   parts.lifecycle.onStop("client", () => parts.client.stop());
+  // Before the services: a process that is born in a blocked campus knows it from its first moment.
+  const follower = followerOf(parts);
   for (const service of config.services) {
     mkdirSync(service.dataDir, { recursive: true });
     const start = await loadService(service.name);
@@ -52,6 +58,8 @@ export async function runProcess(config: ProcessConfig): Promise<void> {
     await server.listen({ host: config.host, port });
     parts.lifecycle.onStop(`door ${port}`, () => server.stop());
   }
+  follower.start();
+  parts.lifecycle.onStop("control", () => follower.stop());
   parts.lifecycle.attach();
   // Written at exit otherwise, which kill -9 does not wait for.
   flushCompileCache();
@@ -60,6 +68,7 @@ export async function runProcess(config: ProcessConfig): Promise<void> {
 
 function makeParts(config: ProcessConfig, log: Logger): Parts {
   const identity = { process: config.name, campus: config.campus };
+  const blocks = new Blocks();
   const publicKeys = Object.entries(config.ticketKeyFiles).map(([id, path]) => [
     id,
     readFileSync(path, "utf8"),
@@ -68,15 +77,29 @@ function makeParts(config: ProcessConfig, log: Logger): Parts {
     config,
     log,
     lifecycle: new Lifecycle(log),
-    client: new Client(identity),
+    client: new Client(identity, blocks),
+    blocks,
     doors: config.doors.map((door) => ({ ...door, server: new Server(identity, log) })),
     tickets: new TicketVerifier(Object.fromEntries(publicKeys)),
     snapshots: new SnapshotSealer(readFileSync(config.snapshotSecretFile)),
   };
 }
 
+function followerOf({ config, client, blocks, doors, log }: Parts): BlockFollower {
+  const local = doors.find((door) => door.services.includes("kvsvr"))?.server;
+  return new BlockFollower({
+    kvsvr: client.callee("kvsvr", config.addresses.kvsvr, { caller: "control", local }),
+    campus: config.campus,
+    blocks,
+    files: systemTextFiles,
+    path: config.blocksFile,
+    log: log.child({ service: "control" }),
+    now: Date.now,
+  });
+}
+
 function contextOf(parts: Parts, service: ProcessConfig["services"][number]): ServiceContext {
-  const { config, client, lifecycle, tickets, snapshots } = parts;
+  const { config, client, blocks, lifecycle, tickets, snapshots } = parts;
   const doorOf = (name: string) => parts.doors.find((door) => door.services.includes(name));
   return {
     service: service.name,
@@ -90,6 +113,7 @@ function contextOf(parts: Parts, service: ProcessConfig["services"][number]): Se
     lifecycle,
     tickets,
     snapshots,
+    blocks,
     callee(name) {
       const addresses = isService(name) ? config.addresses[name] : undefined;
       if (addresses === undefined) {

@@ -3,6 +3,7 @@
  * `start(context)`; services/platform decides which services share a process.
  */
 import type { Callee } from "./client.ts";
+import type { Blocks } from "./failover/blocks.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Logger } from "./log.ts";
 import type { Server } from "./server.ts";
@@ -26,6 +27,8 @@ export interface ServiceContext {
   readonly lifecycle: Lifecycle;
   readonly tickets: TicketVerifier;
   readonly snapshots: SnapshotSealer;
+  /** What is blocked now; callees heed it by themselves. */
+  readonly blocks: Blocks;
   /** The replicas of another service, one a campus in the order of `campuses`. */
   callee(service: string): Callee;
   /** The service's own options as configured; its config.ts checks them with zod. */

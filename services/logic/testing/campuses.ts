@@ -16,6 +16,7 @@ import { start as startRouter } from "../../router/main.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import { type Callee, Client, type ServiceAddress } from "../../svrkit/client.ts";
 import type { StartService } from "../../svrkit/context.ts";
+import { Blocks } from "../../svrkit/failover/blocks.ts";
 import type { PeerAddress } from "../../svrkit/failover/peer.ts";
 import { Lifecycle } from "../../svrkit/lifecycle.ts";
 import { silentLogger } from "../../svrkit/log.ts";
@@ -94,6 +95,7 @@ export async function startCampuses(options: Record<string, unknown> = {}): Prom
     await run({
       ...{ service, campus: campus.name, campuses: CAMPUSES, dc: DC, server, lifecycle, log },
       ...{ process: `${campus.name}/all`, dataDir, tickets, snapshots, options: given },
+      blocks: new Blocks(),
       callee: (name) => calleeOf(campus, name, service),
     });
   };

@@ -41,6 +41,7 @@ export async function startTextProcess(
       text: [address, ...real.slice(1)],
     },
     ticketKeyFiles: { k1: file("ticket-public.pem", campuses.ticketPublicKey) },
+    blocksFile: join(folder, "blocks"),
     snapshotSecretFile: file("snapshot-secret", Buffer.alloc(32, 1)),
   };
   const child = spawn(

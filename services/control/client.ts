@@ -1,0 +1,142 @@
+/**
+ * Reads and writes the control table, straight through the store's replicas: it works as long as two
+ * of them do, whatever else is dead.
+ */
+import type { AuditEntry, Block } from "../../protos/gen/tricampus/control/v1/control_codec.ts";
+import { Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { KvClient } from "../kvsvr/client.ts";
+import type { Callee } from "../svrkit/client.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import {
+  type Decision,
+  inForce,
+  nameOf,
+  planBlock,
+  planUnblock,
+  type Target,
+} from "./plan/blocks.ts";
+import {
+  AUDIT_ROWS_MAX,
+  auditEntryOf,
+  auditRequest,
+  type ControlState,
+  changeRequest,
+  stateOf,
+  stateRequest,
+} from "./rows.ts";
+
+/** Who loses against another change reads again; people do not change the table more often. */
+const ATTEMPTS_MAX = 8;
+const READ_TIMEOUT_MS = 2_000;
+/** When no quorum answers, what one replica holds is shown. */
+const STALE_TIMEOUT_MS = 1_000;
+
+interface BlockFacts {
+  readonly forMs: number;
+  readonly why: string;
+  readonly who: string;
+  readonly forced: boolean;
+}
+
+/** A block as people see it. */
+export interface ShownBlock {
+  /** "b", or "b/text". */
+  readonly what: string;
+  readonly remainingMs: number;
+  readonly untilMs: number;
+  readonly why: string;
+  readonly who: string;
+  readonly forced: boolean;
+}
+
+/** An entry of the audit log as people see it. */
+export interface ShownChange {
+  readonly number: number;
+  readonly atMs: number;
+  readonly who: string;
+  readonly did: "block" | "unblock";
+  readonly what: string;
+  readonly untilMs: number;
+  readonly why: string;
+  readonly forced: boolean;
+}
+
+export class ControlTable {
+  readonly #kv: KvClient;
+
+  /** `kvsvr`: the group's three replicas in the order of their numbers. */
+  constructor(kvsvr: Callee) {
+    this.#kv = new KvClient(kvsvr);
+  }
+
+  /** What is blocked now. */
+  async blocks(): Promise<ShownBlock[]> {
+    const { blocks } = await this.#read().catch(() => this.#readOne());
+    const nowMs = Date.now();
+    return inForce(blocks, nowMs).map((block) => shown(block, nowMs));
+  }
+
+  /** Fails with FAILED_PRECONDITION when it may not be blocked now. */
+  async block(target: Target, { forMs, why, who, forced }: BlockFacts): Promise<ShownBlock> {
+    const { changed, nowMs } = await this.#change(who, false, ({ blocks }, nowMs) => {
+      const untilMs = nowMs + forMs;
+      const wanted = { ...target, untilMs, why, who, setAtMs: nowMs, forced };
+      return planBlock(blocks, wanted, nowMs);
+    });
+    return shown(changed, nowMs);
+  }
+
+  /** Fails with FAILED_PRECONDITION when it is not blocked. */
+  async unblock(target: Target, who: string): Promise<ShownBlock> {
+    const { changed, nowMs } = await this.#change(who, true, ({ blocks }, nowMs) =>
+      planUnblock(blocks, target, nowMs),
+    );
+    return shown(changed, nowMs);
+  }
+
+  /** The newest changes, oldest first. */
+  async audit(limit: number): Promise<ShownChange[]> {
+    const request = auditRequest(Math.min(limit, AUDIT_ROWS_MAX), Level.STRONG);
+    const { rows } = await this.#kv.scanRows(request, { timeoutMs: READ_TIMEOUT_MS });
+    return rows.map((row) => shownChange(auditEntryOf(row))).reverse();
+  }
+
+  async #change(
+    who: string,
+    unblocked: boolean,
+    plan: (state: ControlState, nowMs: number) => Decision,
+  ): Promise<{ changed: Block; nowMs: number }> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const state = await this.#read();
+      const nowMs = Date.now();
+      const planned = plan(state, nowMs);
+      if (planned.verdict === "refused") throw new RpcError("FAILED_PRECONDITION", planned.reason);
+      const noted = { atMs: nowMs, who, block: planned.changed, unblocked };
+      const reply = await this.#kv.change(changeRequest(state, planned.blocks, noted));
+      if (reply.applied) return { changed: planned.changed, nowMs };
+    }
+    throw new RpcError("ABORTED", "others change the control table all the time; try again");
+  }
+
+  async #read(): Promise<ControlState> {
+    const options = { timeoutMs: READ_TIMEOUT_MS };
+    return stateOf(await this.#kv.getRows(stateRequest(Level.STRONG), options));
+  }
+
+  async #readOne(): Promise<ControlState> {
+    const options = { timeoutMs: STALE_TIMEOUT_MS };
+    return stateOf(await this.#kv.getRows(stateRequest(Level.ANY), options));
+  }
+}
+
+function shown(block: Block, nowMs: number): ShownBlock {
+  const { untilMs, why, who, forced } = block;
+  return { what: nameOf(block), remainingMs: untilMs - nowMs, untilMs, why, who, forced };
+}
+
+function shownChange({ number, atMs, who, block, unblocked }: AuditEntry): ShownChange {
+  if (block === undefined) throw new RpcError("INTERNAL", `audit entry ${number} names no block`);
+  const { untilMs, why, forced } = block;
+  const did = unblocked ? "unblock" : "block";
+  return { number, atMs, who, did, what: nameOf(block), untilMs, why, forced };
+}

@@ -1,0 +1,177 @@
+/**
+ * Follows the control table for one process: what is blocked now, by the last state that could be
+ * read and this process's own clock.
+ *
+ * The table is read through the own campus's replica first, every READ_EVERY_MS; what was read last is
+ * on disk, in force from the process's first moment, and ends at its time even when no store can be
+ * reached. A read that may be old (no quorum answers) is taken only when it is newer than what is
+ * known. A long poll would save reads and need a method of the store; a read costs its replica one
+ * version query, which travels with others.
+ */
+import { z } from "zod";
+import { Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { monotonicMs } from "../svrkit/call.ts";
+import type { Callee } from "../svrkit/client.ts";
+import type { Blocks } from "../svrkit/failover/blocks.ts";
+import type { Logger } from "../svrkit/log.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
+import { setTrouble } from "../svrkit/monitors/trouble.ts";
+import type { TextFiles } from "../svrkit/text-files.ts";
+import { inForce, nameOf } from "./plan/blocks.ts";
+import { type ControlState, stateOf, stateRequest } from "./rows.ts";
+
+/** Together with a read that has to fail over, within the second in which everybody is to know. */
+const READ_EVERY_MS = 500;
+const READ_TIMEOUT_MS = 800;
+const STALE_TIMEOUT_MS = 300;
+/** How often ends are looked for, and whether a read is due. */
+const TICK_MS = 100;
+/** Without an answer for so long, people are told. */
+const TROUBLE_AFTER_MS = 10_000;
+
+const reads = counter("control.reads");
+const failures = counter("control.read_failures");
+const blocked = counter("control.blocks_in_force");
+
+const copySchema = z.strictObject({
+  version: z.int().min(0),
+  blocks: z.array(
+    z.strictObject({
+      campus: z.string(),
+      service: z.string(),
+      untilMs: z.int(),
+      why: z.string(),
+      who: z.string(),
+      setAtMs: z.int(),
+      forced: z.boolean(),
+    }),
+  ),
+});
+
+type Copy = z.output<typeof copySchema>;
+
+interface FollowerParts {
+  /** The group's replicas. */
+  readonly kvsvr: Callee;
+  readonly campus: string;
+  /** Told what is in force. */
+  readonly blocks: Blocks;
+  readonly files: TextFiles;
+  /** Where the copy is. */
+  readonly path: string;
+  readonly log: Logger;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export class BlockFollower {
+  readonly #parts: FollowerParts;
+  readonly #order: readonly number[];
+  #copy: Copy;
+  #timer: NodeJS.Timeout | undefined;
+  #isReading = false;
+  #nextReadMs = 0;
+  #heardMs = monotonicMs();
+
+  /** From now on the last copy is in force. */
+  constructor(parts: FollowerParts) {
+    this.#parts = parts;
+    this.#order = ownFirst(parts.kvsvr, parts.campus);
+    this.#copy = this.#load();
+    parts.blocks.onChange(() => {
+      const names = inForce(this.#copy.blocks, parts.now()).map(nameOf);
+      parts.log.info({ blocked: names }, "what is blocked has changed");
+    });
+    this.#heed();
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tick(): void {
+    this.#heed();
+    const nowMs = monotonicMs();
+    if (this.#isReading || nowMs < this.#nextReadMs) return;
+    // Jittered: the processes of a platform start together and shall not ask together.
+    this.#nextReadMs = nowMs + READ_EVERY_MS * (0.8 + Math.random() * 0.4);
+    this.#isReading = true;
+    void this.#read().finally(() => {
+      this.#isReading = false;
+    });
+  }
+
+  /** Never rejects. */
+  async #read(): Promise<void> {
+    reads.value += 1;
+    try {
+      const state = await this.#ask(Level.STRONG, READ_TIMEOUT_MS).catch(() =>
+        this.#ask(Level.ANY, STALE_TIMEOUT_MS).then((state) =>
+          state.version > this.#copy.version ? state : undefined,
+        ),
+      );
+      this.#heardMs = monotonicMs();
+      setTrouble("control", undefined);
+      if (state !== undefined) this.#take(state);
+    } catch (error) {
+      failures.value += 1;
+      if (monotonicMs() - this.#heardMs < TROUBLE_AFTER_MS) return;
+      const why = error instanceof Error ? error.message : String(error);
+      setTrouble("control", `the control table cannot be read, its last copy is in force (${why})`);
+    }
+  }
+
+  async #ask(level: Level, timeoutMs: number): Promise<ControlState> {
+    const options = { order: this.#order, timeoutMs };
+    return stateOf(await this.#parts.kvsvr.call(Kv.getRows, stateRequest(level), options));
+  }
+
+  #take({ version, blocks }: ControlState): void {
+    if (version === this.#copy.version) return;
+    this.#copy = { version, blocks: [...blocks] };
+    this.#heed();
+    this.#save();
+  }
+
+  #heed(): void {
+    const standing = inForce(this.#copy.blocks, this.#parts.now());
+    blocked.value = standing.length;
+    this.#parts.blocks.set(standing);
+  }
+
+  #load(): Copy {
+    const { files, path, log } = this.#parts;
+    try {
+      const text = files.read(path);
+      if (text !== undefined) return copySchema.parse(JSON.parse(text));
+    } catch (error) {
+      log.warn(
+        { err: error, path },
+        "the copy of the control table cannot be read; starting without",
+      );
+    }
+    return { version: 0, blocks: [] };
+  }
+
+  #save(): void {
+    const { files, path, log } = this.#parts;
+    try {
+      files.replace(path, JSON.stringify(this.#copy));
+    } catch (error) {
+      log.warn({ err: error, path }, "the copy of the control table cannot be written");
+    }
+  }
+}
+
+/** Every replica, the own campus's in front. */
+function ownFirst(kvsvr: Callee, campus: string): number[] {
+  const own = kvsvr.peers.findIndex((peer) => peer.campus === campus);
+  const all = kvsvr.peers.map((_, index) => index);
+  return own < 0 ? all : [own, ...all.filter((index) => index !== own)];
+}
