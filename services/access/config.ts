@@ -1,6 +1,11 @@
 /** Options of the access service. */
 import { z } from "zod";
-import { ATTACH_TIMEOUT_MS, LEAVE_OVER_MS, PING_EVERY_MS } from "./limits.ts";
+import {
+  ATTACH_TIMEOUT_MS,
+  BLOCKED_LEAVE_OVER_MS,
+  LEAVE_OVER_MS,
+  PING_EVERY_MS,
+} from "./limits.ts";
 
 const schema = z.strictObject({
   /** Where clients connect: WebSocket and HTTP on one port. 0: any free one. */
@@ -13,6 +18,8 @@ const schema = z.strictObject({
   pingEveryMs: z.int().min(100).max(60_000).default(PING_EVERY_MS),
   /** At a stop, clients are sent away spread over this time. */
   leaveOverMs: z.int().min(0).max(LEAVE_OVER_MS).default(LEAVE_OVER_MS),
+  /** When this campus or its access is blocked, clients are sent away spread over this time. */
+  blockedLeaveOverMs: z.int().min(0).max(BLOCKED_LEAVE_OVER_MS).default(BLOCKED_LEAVE_OVER_MS),
 });
 
 export type AccessConfig = z.output<typeof schema>;

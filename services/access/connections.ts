@@ -25,6 +25,11 @@ export interface ConnectionsOptions {
   readonly parts: SharedParts;
 }
 
+interface Leaving {
+  readonly reason: string;
+  readonly overMs: number;
+}
+
 type SharedParts = Pick<ConnectionParts, "forwarder" | "tickets" | "snapshots" | "now">;
 
 export class Connections {
@@ -38,6 +43,8 @@ export class Connections {
   #holdTimer: NodeJS.Timeout | undefined;
   #nextNumber = 1;
   #draining = false;
+  /** Clients are being sent away; another object for every time. */
+  #leaving: Leaving | undefined;
 
   constructor(options: ConnectionsOptions) {
     this.#max = options.max;
@@ -75,7 +82,10 @@ export class Connections {
     const number = this.#nextNumber;
     this.#nextNumber += 1;
     opened.value += 1;
-    this.#all.set(number, new ClientConnection(number, webSocket, socket, this.#parts));
+    const connection = new ClientConnection(number, webSocket, socket, this.#parts);
+    this.#all.set(number, connection);
+    // Let in before it was decided that nobody is.
+    if (this.#leaving !== undefined) void this.#dismiss(connection, this.#leaving);
   }
 
   /** The connection, if it is this user's: numbers start again with the process. */
@@ -89,15 +99,50 @@ export class Connections {
     return [...this.#all.values()].filter((connection) => connection.wantsPush).map(asRegistered);
   }
 
+  /**
+   * Tells all clients to go elsewhere, spread over `overMs`, each when its open requests are answered.
+   * Whoever has not gone a moment later is closed.
+   */
+  sendAway(reason: string, overMs: number): void {
+    const leaving = { reason, overMs };
+    this.#leaving = leaving;
+    for (const connection of this.#all.values()) void this.#dismiss(connection, leaving);
+  }
+
+  /** Whoever has not been told to go may stay. */
+  stay(): void {
+    this.#leaving = undefined;
+  }
+
+  async #dismiss(connection: ClientConnection, leaving: Leaving): Promise<void> {
+    await rest(Math.random() * leaving.overMs);
+    if (this.#leaving !== leaving || !this.#isOpen(connection)) return;
+    await this.#finish(connection);
+    connection.leave(leaving.reason);
+    const giveUpMs = this.#parts.now() + FINISH_MS;
+    while (this.#isOpen(connection) && this.#parts.now() < giveUpMs) await rest(50);
+    connection.close(1001, "this campus takes no clients now");
+  }
+
+  #isOpen(connection: ClientConnection): boolean {
+    return this.#all.has(connection.number);
+  }
+
+  /** Waits until its open requests are answered, a moment at most. */
+  async #finish(connection: ClientConnection): Promise<void> {
+    const giveUpMs = this.#parts.now() + FINISH_MS;
+    while (connection.inFlight > 0 && this.#parts.now() < giveUpMs) await rest(10);
+  }
+
   /** Sends all clients away, spread over `leaveOverMs`, then closes what is left. */
   async drain(leaveOverMs: number): Promise<void> {
     this.#draining = true;
+    this.stay();
     const all = [...this.#all.values()];
     const sendAway = async (connection: ClientConnection) => {
       await rest(Math.random() * leaveOverMs);
       connection.leave("this process stops");
-      const giveUpMs = this.#parts.now() + FINISH_MS;
-      while (connection.inFlight > 0 && this.#parts.now() < giveUpMs) await rest(10);
+      await this.#finish(connection);
       connection.close(1001, "this process stops");
     };
     await Promise.all(all.map(sendAway));

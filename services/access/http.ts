@@ -16,21 +16,30 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
+import type { Door } from "./door.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { FRAME_BYTES_MAX } from "./limits.ts";
 import { whenJoined } from "./silence.ts";
 
 const BEARER = /^Bearer ([\w-]+)$/i;
 
-export function createHttp(forwarder: Forwarder, log: Logger): FastifyInstance {
+export function createHttp(
+  forwarder: Forwarder,
+  { log, door }: { log: Logger; door: Door },
+): FastifyInstance {
   const http = fastify({ logger: false, bodyLimit: FRAME_BYTES_MAX, requestTimeout: 30_000 });
   http.removeAllContentTypeParsers();
   http.addContentTypeParser("*", { parseAs: "buffer" }, (_, body, done) => done(null, body));
   http.addHook("onRequest", async (request) => {
     if (await whenJoined()) request.raw.destroy();
+    const refusal = door.refusal(request.raw.socket);
+    if (refusal !== undefined) throw new RpcError("UNAVAILABLE", refusal);
   });
-  http.addHook("onSend", async (request) => {
+  http.server.on("connection", (socket) => door.knocked(socket));
+  http.addHook("onSend", async (request, reply) => {
     if (await whenJoined()) request.raw.destroy();
+    // The client's next request is to go elsewhere.
+    if (door.isClosed) reply.header("connection", "close");
   });
   http.post("/v1/:service/:method", (request, reply) => answer(forwarder, request, reply));
   http.setNotFoundHandler((request, reply) => {

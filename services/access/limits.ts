@@ -27,6 +27,12 @@ export const PUSHES_HELD_MAX = 64;
 /** Time over which clients are sent away when this process stops, and then to finish requests. */
 export const LEAVE_OVER_MS = 2_000;
 export const FINISH_MS = 1_000;
+/**
+ * Time over which clients are sent away when this campus, or its access, is blocked: all of them must
+ * be gone within 10 s of the block, of which learning it takes 1 s, and leaving twice FINISH_MS.
+ */
+export const BLOCKED_LEAVE_OVER_MS = 6_000;
 
 assert(ROWS_BUFFERED_BYTES_MAX < BUFFERED_BYTES_MAX && FRAME_BYTES_MAX < BUFFERED_BYTES_MAX);
+assert(LEAVE_OVER_MS < BLOCKED_LEAVE_OVER_MS && BLOCKED_LEAVE_OVER_MS + 2 * FINISH_MS <= 9_000);
 assert(WATCH_EVERY_MS * 2 <= ATTACH_TIMEOUT_MS && WATCH_EVERY_MS * 2 <= PING_EVERY_MS);

@@ -5,6 +5,7 @@ import type { StartService } from "../svrkit/context.ts";
 import { raiseIncarnation } from "../svrkit/ids.ts";
 import { checkAccessConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
+import { Door, refusalOf } from "./door.ts";
 import { Forwarder } from "./forwarder.ts";
 import { PushHandlers } from "./handlers.ts";
 import { createHttp } from "./http.ts";
@@ -26,8 +27,18 @@ export const start: StartService = async (context) => {
   const connections = new Connections({ max, attachTimeoutMs, pingEveryMs, registrar, parts });
   const handlers = new PushHandlers(connections);
   context.server.add(Push.push, (request, call) => handlers.push(request, call));
-  const http = createHttp(forwarder, log);
-  acceptWebSockets(http.server, connections);
+  const door = new Door();
+  const heed = () => {
+    const block = context.blocks.find(campus, context.service);
+    const reason = block && refusalOf(campus, block);
+    if (reason === undefined) connections.stay();
+    else if (!door.isClosed) connections.sendAway(reason, config.blockedLeaveOverMs);
+    door.set(reason);
+  };
+  context.blocks.onChange(heed);
+  heed();
+  const http = createHttp(forwarder, { log, door });
+  acceptWebSockets(http.server, connections, door);
   const address = await http.listen({ host: config.host, port: config.port, backlog: 1024 });
   log.info({ address }, "clients may connect");
   lifecycle.onStop("access", async () => {
