@@ -34,6 +34,9 @@ describe("tricampus without a platform", () => {
     ["up --config DIR/nothing.json", 2, /--config .*nothing\.json: /],
     ["status", 3, /no platform was started in .*run `tricampus up`/],
     ["campus kill b", 3, /no platform was started/],
+    ["campus block b --for 1m --why drill", 3, /no platform was started/],
+    ["campus unblock b", 3, /no platform was started/],
+    ["campus audit", 3, /no platform was started/],
     ["user register ann --password correct-horse", 3, /no platform was started/],
     ["replay DIR/nothing.txt", 2, /nothing\.txt is no file/],
     ["replay DIR/twice.json --at 30%", 2, /--at and --back-at go with/],
@@ -160,6 +163,14 @@ describe("tricampus with a platform", () => {
       [["group", "members", "ann", "01gx-0000000000000000000000000"], /NOT_FOUND|PERMISSION/],
       [["campus", "start", "b"], /campus b is running: nothing to start/],
       [["campus", "thaw", "d"], /there is no campus "d": there are a, b, c/],
+      [
+        ["campus", "block", "d", "--for", "1m", "--why", "x"],
+        /there is no campus "d": there are a/,
+      ],
+      [["campus", "block", "b", "--why", "x"], /--for is missing: say 30s, 10m or 2h/],
+      [["campus", "block", "b", "--for", "1d", "--why", "x"], /--for "1d" is no such time/],
+      [["campus", "block", "b", "--for", "1m"], /--why: say it in 1-200 characters/],
+      [["campus", "unblock", "b"], /b is not blocked: nothing is/],
       [["clean"], /is running: run `tricampus down` first/],
     ];
     for (const [words, says] of cases) {

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../services/platform/config.ts";
 import type { CommandDefinition } from "./command.ts";
+import { blockCommands } from "./commands/block.ts";
 import { campusCommands } from "./commands/campus.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { cleanCommand } from "./commands/clean.ts";
@@ -29,6 +30,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   cleanCommand,
   statusCommand,
   ...campusCommands,
+  ...blockCommands,
   ...userCommands,
   chatCommand,
   sendCommand,
@@ -43,16 +45,16 @@ const COMMANDS: readonly CommandDefinition[] = [
 ];
 
 const FAMILIES: Readonly<Record<string, string>> = {
-  campus: "kill, start, cut off, join, freeze or thaw a campus",
+  campus: "kill, start, cut off, join, freeze, thaw, block or unblock a campus",
   user: "make users",
   group: "groups: create, join, leave, members",
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild",
 };
 
 const EXIT_CODES = `
-Exit codes: 0 done; 1 failed, the ledger is not clean, a key is absent or at another version, or replicas
-differ; 2 the command line or the configuration is wrong; 3 the platform is not running or cannot be
-reached, or not all of it.`;
+Exit codes: 0 done; 1 failed or refused, the ledger is not clean, a key is absent or at another version, or
+replicas differ; 2 the command line or the configuration is wrong; 3 the platform is not running or cannot
+be reached, or not all of it.`;
 
 const REPOSITORY_DATA = fileURLToPath(new URL("../data", import.meta.url));
 const DEFAULT_DATA_DIR = process.env.TRICAMPUS_DATA ?? REPOSITORY_DATA;

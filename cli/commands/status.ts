@@ -3,6 +3,7 @@ import { Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { Replica } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import { ControlTable, type ShownBlock } from "../../services/control/client.ts";
 import type { CampusReport } from "../../services/platform/campus.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import type { Callee } from "../../services/svrkit/client.ts";
@@ -11,6 +12,7 @@ import { Inspector, requirePlatform } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
+import { describeBlocks } from "./block.ts";
 
 const COUNT_TIMEOUT_MS = 1_500;
 const REGISTERED_PAGE = 5_000;
@@ -32,13 +34,15 @@ interface ProcessRow {
 export interface PlatformStatus {
   readonly campuses: readonly { campus: string; state: string }[];
   readonly processes: readonly ProcessRow[];
+  /** What is blocked now; null: nobody could say. */
+  readonly blocks: readonly ShownBlock[] | null;
   /** null: nobody could say. */
   readonly users: { readonly registered: number | null; readonly online: number | null };
 }
 
 export const statusCommand: CommandDefinition = {
   name: "status",
-  summary: "show every process: campus, pid, health, versions behind, fsyncs; and users",
+  summary: "show every process: campus, pid, health, versions behind, fsyncs; blocks; users",
   run: async (call) => {
     const platform = requirePlatform(call.dataDir);
     const status = await readStatus(platform);
@@ -57,8 +61,9 @@ export async function readStatus(platform: Platform): Promise<PlatformStatus> {
   const names = new Set(reachable.flatMap((report) => report.processes.map((p) => p.name)));
   const inspector = new Inspector(platform);
   try {
-    const [statuses, registered, online] = await Promise.all([
+    const [statuses, blocks, registered, online] = await Promise.all([
       inspector.statuses(names),
+      new ControlTable(inspector.callee("kvsvr")).blocks().catch(() => null),
       countRegistered(inspector.callee("kvsvr")).catch(() => null),
       inspector
         .callee("router")
@@ -69,6 +74,7 @@ export async function readStatus(platform: Platform): Promise<PlatformStatus> {
     return {
       campuses: reports.map(({ campus, state }) => ({ campus, state })),
       processes: reports.flatMap((report) => rowsOf(report, statuses)),
+      blocks,
       users: { registered, online },
     };
   } finally {
@@ -133,7 +139,7 @@ function isName(key: Uint8Array | undefined): boolean {
   return key !== undefined && Buffer.from(key).toString("latin1").startsWith("name/");
 }
 
-function printStatus({ campuses, processes, users }: PlatformStatus): void {
+function printStatus({ campuses, processes, blocks, users }: PlatformStatus): void {
   const cell = (value: number | null) => (value === null ? "-" : String(value));
   const rows = processes.map((row) => [
     row.campus,
@@ -151,5 +157,7 @@ function printStatus({ campuses, processes, users }: PlatformStatus): void {
   }
   const head = "campus process pid health behind fsyncs restarts uptime trouble".split(" ");
   console.log(formatTable(head, rows));
+  for (const line of describeBlocks(blocks ?? [])) console.log(line);
+  if (blocks === null) console.log("what is blocked: no replica of the store could say");
   console.log(`users: ${cell(users.registered)} registered, ${cell(users.online)} online`);
 }

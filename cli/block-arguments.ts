@@ -1,0 +1,59 @@
+/** What a person writes behind `tricampus campus block`, checked. */
+import { isService, SERVICES } from "../services/platform/services.ts";
+import { EXIT, Failure } from "./failure.ts";
+
+export interface Target {
+  readonly campus: string;
+  /** Empty: the whole campus. */
+  readonly service: string;
+}
+
+const BLOCK_HOURS_MAX = 24;
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+const WORDS_MAX = 200;
+
+/** Services that nobody chooses, and what to do about them instead. */
+const NOT_ROUTED: Readonly<Record<string, string>> = {
+  fanout: "it takes its work from the queue: block queue there",
+  "queuelog-1": "two of the three logs decide, and none is chosen",
+  "queuelog-2": "two of the three logs decide, and none is chosen",
+};
+
+/** "b" or "b/text". */
+export function parseTarget(text: string, campuses: readonly string[]): Target {
+  const [campus = "", service, ...more] = text.split("/");
+  if (!campuses.includes(campus) || more.length > 0) {
+    const there = campuses.join(", ");
+    throw wrong(
+      `there is no campus "${text}": there are ${there}; a service of one is like b/text`,
+    );
+  }
+  if (service === undefined) return { campus, service: "" };
+  if (!isService(service))
+    throw wrong(`there is no service "${service}": there are ${SERVICES.join(", ")}`);
+  const instead = NOT_ROUTED[service];
+  if (instead !== undefined) throw wrong(`${service} cannot be blocked by itself: ${instead}`);
+  return { campus, service };
+}
+
+/** "30s", "10m" or "2h" in milliseconds. */
+export function parseDuration(text: string | undefined): number {
+  const [, digits = "", unit = ""] = /^([1-9]\d{0,5})([smh])$/.exec(text ?? "") ?? [];
+  const ms = Number(digits) * (UNIT_MS[unit] ?? 0);
+  if (ms > 0 && ms <= BLOCK_HOURS_MAX * UNIT_MS.h!) return ms;
+  const given = text === undefined ? "is missing" : `${JSON.stringify(text)} is no such time`;
+  throw wrong(
+    `--for ${given}: say 30s, 10m or 2h, at most ${BLOCK_HOURS_MAX}h; a block always ends`,
+  );
+}
+
+/** One line of words that others will read. */
+export function parseWords(option: string, text: string | undefined): string {
+  const words = text?.trim() ?? "";
+  if (words.length > 0 && words.length <= WORDS_MAX && !/\p{C}/u.test(words)) return words;
+  throw wrong(`${option}: say it in 1-${WORDS_MAX} characters on one line`);
+}
+
+function wrong(message: string): Failure {
+  return new Failure(EXIT.usage, message);
+}

@@ -1,0 +1,129 @@
+/**
+ * `tricampus campus block | unblock | audit`: takes a campus, or one service in a campus, out of every
+ * routing decision, for a stated time.
+ */
+import { userInfo } from "node:os";
+import { ControlTable, type ShownBlock, type ShownChange } from "../../services/control/client.ts";
+import type { Platform } from "../../services/platform/platform.ts";
+import { RpcError } from "../../services/svrkit/errors.ts";
+import { parseDuration, parseTarget, parseWords } from "../block-arguments.ts";
+import { requireCaughtUp } from "../caught-up.ts";
+import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
+import { Inspector, requirePlatform, requireRunning } from "../connect.ts";
+import { EXIT, Failure } from "../failure.ts";
+import { printJson } from "../output/json.ts";
+import { formatTable } from "../output/table.ts";
+import { formatRemaining } from "../output/time.ts";
+
+const WHAT = [["<what>", "a campus, like b, or one of its services, like b/text"]] as const;
+const AS = ["--as <name>", "who says so (else the name of this user)"] as const;
+const AUDIT_ENTRIES_MAX = 1_000;
+
+const blockCommand: CommandDefinition = {
+  name: "campus block",
+  summary: "take a campus, or one service in it, out of every routing decision for a time",
+  arguments: WHAT,
+  options: [
+    ["--for <time>", "how long: 30s, 10m or 2h; at most 24h"],
+    ["--why <words>", "for status and the audit log"],
+    AS,
+    ["--force", "although a replica that has to stand in is not caught up"],
+  ],
+  run: async (call) => {
+    const { config } = requirePlatform(call.dataDir);
+    const target = parseTarget(call.arguments[0]!, config.campuses);
+    const forMs = parseDuration(textOption(call, "for"));
+    const why = parseWords("--why", textOption(call, "why"));
+    const who = whoOf(call);
+    const forced = call.options.force === true;
+    const block = await withTable(call, async (table, inspector, platform) => {
+      if (!forced) await requireCaughtUp(platform, inspector, target);
+      return table.block(target, { forMs, why, who, forced });
+    });
+    if (call.json) printJson(block);
+    else {
+      const until = new Date(block.untilMs).toISOString();
+      console.log(`Blocked ${block.what} until ${until}; \`tricampus campus unblock\` ends it.`);
+    }
+    return EXIT.ok;
+  },
+};
+
+const unblockCommand: CommandDefinition = {
+  name: "campus unblock",
+  summary: "end a block before its time",
+  arguments: WHAT,
+  options: [AS],
+  run: async (call) => {
+    const { config } = requirePlatform(call.dataDir);
+    const target = parseTarget(call.arguments[0]!, config.campuses);
+    const who = whoOf(call);
+    const { what } = await withTable(call, (table) => table.unblock(target, who));
+    if (call.json) printJson({ unblocked: what });
+    else console.log(`Unblocked ${what}.`);
+    return EXIT.ok;
+  },
+};
+
+const auditCommand: CommandDefinition = {
+  name: "campus audit",
+  summary: "show who blocked and unblocked what, when and why",
+  run: async (call) => {
+    const changes = await withTable(call, (table) => table.audit(AUDIT_ENTRIES_MAX));
+    if (call.json) printJson({ changes });
+    else printChanges(changes);
+    return EXIT.ok;
+  },
+};
+
+export const blockCommands: readonly CommandDefinition[] = [
+  blockCommand,
+  unblockCommand,
+  auditCommand,
+];
+
+/** "b is blocked for 9 m 58 s more by ann: a new switch", one line a block. */
+export function describeBlocks(blocks: readonly ShownBlock[]): string[] {
+  return blocks.map(({ what, remainingMs, who, why, forced }) => {
+    const by = forced ? `${who}, forced` : who;
+    return `${what} is blocked for ${formatRemaining(remainingMs)} more by ${by}: ${why}`;
+  });
+}
+
+async function withTable<T>(
+  call: CommandCall,
+  run: (table: ControlTable, inspector: Inspector, platform: Platform) => Promise<T>,
+): Promise<T> {
+  const platform = await requireRunning(call.dataDir);
+  const inspector = new Inspector(platform);
+  try {
+    return await run(new ControlTable(inspector.callee("kvsvr")), inspector, platform);
+  } catch (error) {
+    if (!(error instanceof RpcError)) throw error;
+    if (error.code === "FAILED_PRECONDITION") throw new Failure(EXIT.failed, error.message);
+    const reach = error.retryable || error.code === "DEADLINE_EXCEEDED";
+    throw new Failure(
+      reach ? EXIT.unreachable : EXIT.failed,
+      `the control table cannot be used: ${error.message}; look at \`tricampus status\``,
+    );
+  } finally {
+    inspector.stop();
+  }
+}
+
+function whoOf(call: CommandCall): string {
+  return parseWords("--as", textOption(call, "as") ?? userInfo().username);
+}
+
+function printChanges(changes: readonly ShownChange[]): void {
+  const rows = changes.map(({ number, atMs, who, did, what, untilMs, why, forced }) => [
+    String(number),
+    new Date(atMs).toISOString(),
+    who,
+    forced && did === "block" ? "block --force" : did,
+    what,
+    new Date(untilMs).toISOString(),
+    why,
+  ]);
+  console.log(formatTable(["number", "when", "who", "did", "what", "until", "why"], rows));
+}
