@@ -353,21 +353,22 @@ function stamp(row: RowWrite, version: number): StampedRow {
   return { row: row.row, value: row.value, deleted: row.deleted, version };
 }
 
-/** The state of a peer that is ahead: a whole key, or the rows of a table above what is held here. */
+/**
+ * The state of a peer that holds more: a whole key, or the rows of a table above what is held here. It
+ * may be older than what is known: of a table nobody may hold all, and each replica loose changes that
+ * lead on from there.
+ */
 function stepFetched(register: Register, reply: FetchReply): Step {
-  const { version, digest, body } = reply;
-  if (version < register.known.version || version <= register.heldVersion)
-    return unchanged(register);
-  if (body?.case === "decision") return stepLearn(register, openDecision(body.value));
+  const { version, body } = reply;
+  if (version <= register.heldVersion) return unchanged(register);
+  if (body?.case === "decision") {
+    if (version < register.known.version) return unchanged(register);
+    return stepLearn(register, openDecision(body.value));
+  }
   if (body?.case !== "table") return unchanged(register);
   const diff = body.value;
   // A part that comes late, after another way has brought more, must not take anything back.
   if (diff.throughVersion <= register.heldVersion) return unchanged(register);
-  const owner = reply.owner ?? NO_OWNER;
-  const moved =
-    version > register.known.version
-      ? { ...clearVotes(register), known: { version, digest, owner } }
-      : register;
   const whole = diff.throughVersion === version;
   const { kept, forgottenMs } = diff.operations ?? NO_OPERATIONS;
   // The reply's buffer also holds the rows: not to be kept for the sake of the ids.
@@ -375,14 +376,22 @@ function stepFetched(register: Register, reply: FetchReply): Step {
   const added = planted("trimmed-rows-come-back") ? NO_TRIMS : diff.trims;
   const trims = withTrims(trimsOf(register), added);
   const next: Register = {
-    ...moved,
-    known: { ...moved.known, owner },
+    ...knowFetched(register, reply),
     heldVersion: diff.throughVersion,
-    heldDigest: whole ? digest : 0,
+    heldDigest: whole ? reply.digest : 0,
     held: { model: "table", lastNumber: diff.lastNumber, operations, trims },
-    loose: moved.loose.filter((d) => d.version > diff.throughVersion),
+    loose: register.loose.filter((d) => d.version > diff.throughVersion),
   };
-  return { register: next, log: true, vote: undefined, rows: diff.rows };
+  const applied = whole ? applyLoose(next, undefined) : { register: next, rows: NO_ROWS };
+  const rows = [...diff.rows, ...applied.rows];
+  return { register: applied.register, log: true, vote: undefined, rows };
+}
+
+function knowFetched(register: Register, { version, digest, owner = NO_OWNER }: FetchReply) {
+  const { known } = register;
+  if (version < known.version) return register;
+  if (version === known.version) return { ...register, known: { ...known, owner } };
+  return { ...clearVotes(register), known: { version, digest, owner } };
 }
 
 /**
