@@ -34,7 +34,6 @@ import { RunningBatch } from "./batch.ts";
 import {
   OPERATION_AHEAD_MS_MAX,
   OPERATIONS_PER_CHANGE_MAX,
-  PAGE_BYTES_MAX,
   PAGE_ROWS_MAX,
   ROW_KEY_BYTES_MAX,
   TRIM_PREFIX_BYTES_MAX,
@@ -42,16 +41,16 @@ import {
   VALUE_BYTES_MAX,
 } from "./limits.ts";
 import type { Membership } from "./membership.ts";
+import { pageOfChanges, pageOfRows } from "./pages.ts";
 import type { Packing, Proposals, Write } from "./proposals.ts";
 import { composeKey, composeTable, type Outcome } from "./protocol/compose.ts";
 import { createdMs } from "./protocol/operations.ts";
 import { planted } from "./protocol/planted.ts";
-import { trimsOf } from "./protocol/register.ts";
+import { type Register, trimsOf } from "./protocol/register.ts";
 import { bytesNumber, innerKey, type TableView } from "./protocol/table.ts";
 import { forgottenThrough, ROW_CLASS, TRIMS_MAX } from "./protocol/trim.ts";
 import type { Reads } from "./reads.ts";
 import type { Replica } from "./replica.ts";
-import type { EngineRow } from "./storage/engine.ts";
 import type { Entry } from "./storage/state.ts";
 
 const ALL_ROWS: Trim = { throughVersion: 0, rowPrefix: NO_BYTES, appendIds: false };
@@ -106,10 +105,9 @@ export class Handlers {
 
   #view(entry: Entry): TableView {
     const { register } = entry;
-    const lastNumber = register.held.model === "table" ? register.held.lastNumber : 0;
     return {
       version: register.heldVersion,
-      lastNumber,
+      lastNumber: lastNumberOf(register),
       trims: trimsOf(register),
       row: (inner) => this.#replica.state.row(entry, inner),
     };
@@ -260,37 +258,26 @@ export class Handlers {
       request.end.length > 0
         ? innerKey(ROW_CLASS.row, request.end)
         : Buffer.from([ROW_CLASS.row + 1]);
-    const page = new Page(request.limit);
-    for (const row of this.#replica.state.rows(entry, { first, end, reverse: request.reverse })) {
-      if (page.isFull) {
-        page.more = true;
-        break;
-      }
-      page.add(row);
-    }
-    const { version, lastNumber, trims } = this.#view(entry);
-    return { version, rows: page.rows, more: page.more, lastNumber, trims: [...trims] };
+    const scan = { range: { first, end, reverse: request.reverse }, limit: request.limit };
+    const { rows, more, register } = await pageOfRows(this.#replica.state, entry, scan);
+    const { heldVersion: version } = register;
+    return {
+      version,
+      rows,
+      more,
+      lastNumber: lastNumberOf(register),
+      trims: [...trimsOf(register)],
+    };
   }
 
   async scanChanges(request: ScanChangesRequest, call: Call): Promise<ScanChangesReply> {
     const entry = await this.#readTable(request, call);
-    const { heldVersion } = entry.register;
-    const trims = trimsOf(entry.register);
-    const page = new Page(request.limit);
-    let throughVersion = heldVersion;
-    const first = Math.max(request.afterVersion, forgottenThrough(trims, ALL_ROWS));
-    for (const row of this.#replica.state.changes(entry, first)) {
-      if (row.row[0] !== ROW_CLASS.row) continue;
-      const last = page.rows.at(-1)?.version ?? row.version;
-      if (page.isFull && row.version !== last) {
-        page.more = true;
-        throughVersion = last;
-        break;
-      }
-      page.add(row);
-    }
-    const { rows, more } = page;
-    return { version: heldVersion, rows, more, throughVersion, trims: [...trims] };
+    const forgotten = forgottenThrough(trimsOf(entry.register), ALL_ROWS);
+    const scan = { after: Math.max(request.afterVersion, forgotten), limit: request.limit };
+    const { rows, more, register } = await pageOfChanges(this.#replica.state, entry, scan);
+    const { heldVersion: version } = register;
+    const throughVersion = more ? rows.at(-1)!.version : version;
+    return { version, rows, more, throughVersion, trims: [...trimsOf(register)] };
   }
 
   async #readTable(request: Parameters<Handlers["get"]>[0], call: Call): Promise<Entry> {
@@ -333,26 +320,8 @@ export function register(
   server.add(ReplicaService.fetchVotes, (request) => replica.fetchVotes(request));
 }
 
-/** Rows of an answer, bounded in number and bytes. */
-class Page {
-  readonly rows: VersionedRow[] = [];
-  readonly #limit: number;
-  #bytes = 0;
-  more = false;
-
-  constructor(limit: number) {
-    this.#limit = Math.min(limit || PAGE_ROWS_MAX, PAGE_ROWS_MAX);
-  }
-
-  get isFull(): boolean {
-    return this.rows.length >= this.#limit || this.#bytes >= PAGE_BYTES_MAX;
-  }
-
-  add(row: EngineRow): void {
-    const { value, version, deleted } = row;
-    this.rows.push({ row: row.row.subarray(1), value, version, deleted });
-    this.#bytes += row.row.length + value.length;
-  }
+function lastNumberOf({ held }: Register): number {
+  return held.model === "table" ? held.lastNumber : 0;
 }
 
 function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {

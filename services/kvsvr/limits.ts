@@ -20,6 +20,8 @@ export const WAITING_PER_KEY_MAX = 4_096;
 /** Rows of one page. */
 export const PAGE_ROWS_MAX = 1_000;
 export const PAGE_BYTES_MAX = 1024 * 1024;
+/** Rows looked at for a page in one turn: those that are deleted or forgotten are passed over. */
+export const SCAN_LOOKED_ROWS = 2_000;
 /** Largest part of a table in one Fetch. */
 export const FETCH_BYTES_MAX = 128 * 1024;
 
@@ -77,6 +79,7 @@ export const SWEEP_CHUNK = 500;
 /** Tables that wait for it. */
 export const SWEEP_TABLES_MAX = 10_000;
 
+assert(PAGE_ROWS_MAX <= SCAN_LOOKED_ROWS);
 assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
 assert(PAGE_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);

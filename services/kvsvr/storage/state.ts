@@ -27,15 +27,21 @@ import {
   step,
   trimsOf,
 } from "../protocol/register.ts";
-import { isForgotten } from "../protocol/trim.ts";
 import { Dirty, NO_LIMIT } from "./dirty.ts";
-import { type EngineEntry, type EngineRow, RecordDamaged, type StateEngine } from "./engine.ts";
+import {
+  type EngineEntry,
+  type EngineRow,
+  RecordDamaged,
+  type RowRange,
+  type StateEngine,
+} from "./engine.ts";
 import type { Files } from "./files.ts";
 import { Log, type Waiter } from "./log.ts";
 import { keyOfRegisterKey, latin1, nameOfKey, registerKey, slotGroup } from "./record.ts";
 import { decodeInput, decodeRegister, encodeRegister, logRecord } from "./stored-register.ts";
 import { Sweeper } from "./sweeper.ts";
 import { TableRows } from "./table-rows.ts";
+import { allChanges, isGone, lookAtChanges, lookAtRows } from "./table-scan.ts";
 
 /** Memory of an entry besides its value, estimated. */
 const ENTRY_BYTES = 600;
@@ -280,32 +286,16 @@ export class State {
 
   /** Rows above a version in the order of versions, deleted ones included. */
   *changes(entry: Entry, after: number): Iterable<EngineRow> {
-    for (const row of this.#options.engine.changes(entry.registerKey, after)) {
-      if (entry.rows?.get(row.row) === undefined && !isGone(entry, row)) yield row;
-    }
-    for (const row of entry.rows?.changes(after) ?? []) if (!isGone(entry, row)) yield row;
+    for (const row of allChanges(this.#options.engine, entry, after))
+      if (!isGone(entry, row)) yield row;
   }
 
-  /** Present rows first <= key < end in key order, or reversed. */
-  *rows(
-    entry: Entry,
-    range: { first: Uint8Array; end: Uint8Array | undefined; reverse: boolean },
-  ): Iterable<EngineRow> {
-    const waiting = (entry.rows?.range(range) ?? [])[Symbol.iterator]();
-    const sign = range.reverse ? -1 : 1;
-    let next = waiting.next();
-    const isThere = (row: EngineRow) => !row.deleted && !isGone(entry, row);
-    for (const row of this.#options.engine.rows(entry.registerKey, range)) {
-      let order = -1;
-      for (; !next.done; next = waiting.next()) {
-        order = sign * Buffer.compare(next.value.row, row.row);
-        if (order >= 0) break;
-        if (isThere(next.value)) yield next.value;
-      }
-      const overwritten = !next.done && order === 0;
-      if (!overwritten && isThere(row)) yield row;
-    }
-    for (; !next.done; next = waiting.next()) if (isThere(next.value)) yield next.value;
+  lookAtRows(entry: Entry, scan: Parameters<typeof lookAtRows>[2]): RowRange | undefined {
+    return lookAtRows(this.#options.engine, entry, scan);
+  }
+
+  lookAtChanges(entry: Entry, scan: Parameters<typeof lookAtChanges>[2]): number | undefined {
+    return lookAtChanges(this.#options.engine, entry, scan);
   }
 
   /**
@@ -454,12 +444,6 @@ export class State {
 }
 
 const FRESH = { register: EMPTY_REGISTER, unswept: false };
-
-/** The table has forgotten the row. */
-function isGone({ register }: Entry, row: EngineRow): boolean {
-  const trims = trimsOf(register);
-  return trims.length > 0 && isForgotten(trims, row.row, row.version);
-}
 
 /** `ahead`: the engine has the rows through this version already. */
 function engineEntry(

@@ -7,7 +7,7 @@ import { SWEEP_CHUNK } from "../limits.ts";
 import { innerKey } from "../protocol/table.ts";
 import { ROW_CLASS } from "../protocol/trim.ts";
 import { learnChange, TABLE } from "../testing/learned-table.ts";
-import type { EngineEntry } from "./engine.ts";
+import type { EngineEntry, EngineRow } from "./engine.ts";
 import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
 import { registerKey } from "./record.ts";
@@ -46,8 +46,13 @@ const named = (rows: Iterable<{ row: Uint8Array; version: number }>) =>
   [...rows].map((row) => `${Buffer.from(row.row.subarray(1))}@${row.version}`);
 const shown = (state: State) => named(state.changes(state.entry(TABLE), 0));
 const stored = (engine: MemoryEngine) => named(engine.changes(place, 0));
-const scanned = (state: State, reverse = false) =>
-  named(state.rows(state.entry(TABLE), { first: Buffer.from([1]), end: undefined, reverse }));
+function scanned(state: State, reverse = false): string[] {
+  const rows: EngineRow[] = [];
+  const range = { first: Buffer.from([1]), end: undefined, reverse };
+  const take = (row: EngineRow) => rows.push(row) > 0;
+  state.lookAtRows(state.entry(TABLE), { range, most: 1_000, take });
+  return named(rows);
+}
 
 test("sweeper: forgotten rows are hidden at once, and gone from the engine soon", async () => {
   const engine = new MemoryEngine();

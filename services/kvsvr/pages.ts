@@ -1,0 +1,103 @@
+/**
+ * Pages of a table. A page is a snapshot: of one version, whole. Where much is passed over to fill one,
+ * others get a turn in between; when the table has changed meanwhile the page is begun anew, and at last
+ * made in one turn.
+ */
+import type { VersionedRow } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { PAGE_BYTES_MAX, PAGE_ROWS_MAX, SCAN_LOOKED_ROWS } from "./limits.ts";
+import type { Register } from "./protocol/register.ts";
+import { ROW_CLASS } from "./protocol/trim.ts";
+import type { EngineRow, RowRange } from "./storage/engine.ts";
+import type { Entry, State } from "./storage/state.ts";
+
+const RESTARTS_MAX = 3;
+
+/** Rows of an answer, bounded in number and bytes. */
+class Page {
+  readonly rows: VersionedRow[] = [];
+  readonly #limit: number;
+  #bytes = 0;
+  more = false;
+
+  constructor(limit: number) {
+    this.#limit = Math.min(limit || PAGE_ROWS_MAX, PAGE_ROWS_MAX);
+  }
+
+  get isFull(): boolean {
+    return this.rows.length >= this.#limit || this.#bytes >= PAGE_BYTES_MAX;
+  }
+
+  add(row: EngineRow): void {
+    const { value, version, deleted } = row;
+    this.rows.push({ row: row.row.subarray(1), value, version, deleted });
+    this.#bytes += row.row.length + value.length;
+  }
+}
+
+interface TablePage {
+  readonly rows: VersionedRow[];
+  /** Others follow. */
+  readonly more: boolean;
+  /** The table that the page shows. */
+  readonly register: Register;
+}
+
+/** Present rows of a range in its order. */
+export function pageOfRows(
+  state: State,
+  entry: Entry,
+  scan: { range: RowRange; limit: number },
+): Promise<TablePage> {
+  return inTurns(entry, scan.limit, scan.range, (page, range, most) => {
+    const take = (row: EngineRow) => {
+      page.more = page.isFull;
+      if (!page.more) page.add(row);
+      return !page.more;
+    };
+    return state.lookAtRows(entry, { range, most, take });
+  });
+}
+
+/** Rows above a version in the order of versions; a page ends with a whole version. */
+export function pageOfChanges(
+  state: State,
+  entry: Entry,
+  scan: { after: number; limit: number },
+): Promise<TablePage> {
+  return inTurns(entry, scan.limit, scan.after, (page, after, most) => {
+    const take = (row: EngineRow) => {
+      if (row.row[0] !== ROW_CLASS.row) return true;
+      page.more = page.isFull && row.version !== page.rows.at(-1)?.version;
+      if (!page.more) page.add(row);
+      return !page.more;
+    };
+    return state.lookAtChanges(entry, { after, most, take });
+  });
+}
+
+/** `look` looks at no more than `most` rows from `rest` on and tells what is left. */
+async function inTurns<Rest>(
+  entry: Entry,
+  limit: number,
+  all: Rest,
+  look: (page: Page, rest: Rest, most: number) => Rest | undefined,
+): Promise<TablePage> {
+  // Evicted in between, and read again by another, the entry would not hear of changes.
+  entry.pins += 1;
+  try {
+    for (let attempt = 0; ; attempt++) {
+      const most = attempt < RESTARTS_MAX ? SCAN_LOOKED_ROWS : Number.POSITIVE_INFINITY;
+      const { register } = entry;
+      const isSame = () => entry.register.heldVersion === register.heldVersion;
+      const page = new Page(limit);
+      let rest: Rest | undefined = all;
+      while (rest !== undefined && !page.more && isSame()) {
+        rest = look(page, rest, most);
+        if (rest !== undefined && !page.more) await new Promise((turn) => setImmediate(turn));
+      }
+      if (isSame()) return { rows: page.rows, more: page.more, register };
+    }
+  } finally {
+    entry.pins -= 1;
+  }
+}
