@@ -1,0 +1,57 @@
+/** S3: of a table nobody may hold all: the parts that a base and loose changes are fit together. */
+import { expect, test } from "vitest";
+import { type Decision, sealDecision } from "./decision.ts";
+import { EMPTY_REGISTER, type Input, isCurrent, step } from "./register.ts";
+import { votesLeft } from "./votes-left.ts";
+
+const owner = { replica: 0, incarnation: 1 };
+
+function change(version: number, base: Decision | undefined): Decision {
+  const row = { row: Buffer.from(`r${version}`), value: Buffer.from("v"), deleted: false };
+  const baseDigest = base?.digest ?? 0;
+  const value = { rows: [row], lastNumber: 0, operations: undefined, baseDigest };
+  return sealDecision(version, owner, { case: "table", value });
+}
+
+const one = change(1, undefined);
+const two = change(2, one);
+const three = change(3, two);
+
+/** The state of a peer that holds version 1 and knows of nothing above. */
+const base: Input = {
+  kind: "fetched",
+  reply: {
+    version: 1,
+    digest: one.digest,
+    owner,
+    body: {
+      case: "table",
+      value: {
+        rows: [{ row: Buffer.from("r1"), value: Buffer.from("v"), deleted: false, version: 1 }],
+        lastNumber: 0,
+        operations: undefined,
+        throughVersion: 1,
+      },
+    },
+    unavailable: false,
+    barred: "",
+  },
+};
+
+test("S3: a base older than what is known, and the loose changes that lead on from it", () => {
+  const known = step(EMPTY_REGISTER, { kind: "notice", version: 3, digest: three.digest }).register;
+  const reply = votesLeft({ ...known, loose: [two, three] }, 0, 1_000);
+  const loose = step(known, { kind: "copied", reply }).register;
+  expect(loose).toMatchObject({ heldVersion: 0, loose: [two, three] });
+  const fetched = step(loose, base);
+  expect(isCurrent(fetched.register)).toBe(true);
+  expect(fetched.rows.map(({ version }) => version)).toEqual([1, 2, 3]);
+});
+
+test("S3: a loose change that nothing proves is not applied", () => {
+  const other = change(2, one);
+  const known = step(EMPTY_REGISTER, { kind: "notice", version: 3, digest: three.digest }).register;
+  const fetched = step({ ...known, loose: [other] }, base);
+  expect(fetched.register).toMatchObject({ heldVersion: 1, known: { version: 3 } });
+  expect(fetched.rows).toHaveLength(1);
+});
