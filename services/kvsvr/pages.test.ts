@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { silentLogger } from "../svrkit/log.ts";
 import { SCAN_LOOKED_ROWS } from "./limits.ts";
 import { pageOfChanges, pageOfRows } from "./pages.ts";
+import type { RowRange } from "./storage/engine.ts";
 import { systemFiles } from "./storage/files.ts";
 import { MemoryEngine } from "./storage/memory.ts";
 import { State } from "./storage/state.ts";
@@ -115,4 +116,18 @@ test("pages: a table that changes in every turn is shown all the same", async ()
   const [page] = await turnsDuring(() => rowsOf(10), change);
   expect(names(page)).toHaveLength(3);
   expect(page.register.heldVersion).toBeGreaterThan(FORGOTTEN / 100 + 3);
+});
+
+test("pages: looked at row by row, every row is offered once, both ways", () => {
+  learnChange(state, ["a", "b", "c", "d"]);
+  learnChange(state, ["-b", "e"]);
+  for (const reverse of [false, true]) {
+    const seen: string[] = [];
+    const take = ({ row }: { row: Uint8Array }) =>
+      seen.push(Buffer.from(row.subarray(1)).toString()) > 0;
+    let rest: RowRange | undefined = { ...range, reverse };
+    while (rest !== undefined)
+      rest = state.lookAtRows(state.entry(TABLE), { range: rest, most: 1, take });
+    expect(seen.sort()).toEqual(["a", "c", "d", "e"]);
+  }
 });
