@@ -52,6 +52,9 @@ const ROW_BYTES = 400;
 /** With the engine failing, dirty state may grow this far before writes are refused. */
 const DIRTY_BYTES_MAX = 8 * CHECKPOINT_DIRTY_BYTES;
 
+/** So long a planted bug leaves its window open. */
+const PLANTED_MS = 2_000;
+
 const damagedRecords = counter("kvsvr.damaged_records");
 const checkpoints = counter("kvsvr.checkpoints");
 
@@ -341,7 +344,10 @@ export class State {
 
   async #writeCheckpoint(): Promise<void> {
     const closed = await this.#openLog.rotate();
-    if (planted("log-removed-early")) await this.#openLog.removeThrough(closed);
+    if (planted("log-removed-early")) {
+      await this.#openLog.removeThrough(closed);
+      await rest(PLANTED_MS);
+    }
     // By slot: neighbours in the engine share its pages, and each page is rewritten once.
     this.#leaving = this.#dirty;
     const entries = this.#leaving.inOrder();
