@@ -9,7 +9,7 @@ const owner = { replica: 0, incarnation: 1 };
 function change(version: number, base: Decision | undefined): Decision {
   const row = { row: Buffer.from(`r${version}`), value: Buffer.from("v"), deleted: false };
   const baseDigest = base?.digest ?? 0;
-  const value = { rows: [row], lastNumber: 0, operations: undefined, baseDigest };
+  const value = { rows: [row], lastNumber: 0, operations: undefined, trims: [], baseDigest };
   return sealDecision(version, owner, { case: "table", value });
 }
 
@@ -30,6 +30,7 @@ const base: Input = {
         rows: [{ row: Buffer.from("r1"), value: Buffer.from("v"), deleted: false, version: 1 }],
         lastNumber: 0,
         operations: undefined,
+        trims: [],
         throughVersion: 1,
       },
     },
