@@ -173,7 +173,9 @@ test("block: one service in one campus, a second block refused, shown in status 
     ["b/text", "ann"],
     ["b", "bob"],
   ]);
-  expect((await run("status")).stdout).toMatch(/^b is blocked for (2 h 0|1 h 59) m more by bob: a new sw/m);
+  expect((await run("status")).stdout).toMatch(
+    /^b is blocked for (2 h 0|1 h 59) m more by bob: a new sw/m,
+  );
   for (const what of ["b/text", "b"]) await json("campus", "unblock", what, "--as", "cid");
   const again = await run("campus", "unblock", "b");
   expect(again).toMatchObject({ code: 1, stderr: "tricampus: b is not blocked: nothing is\n" });

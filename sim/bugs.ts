@@ -31,7 +31,6 @@ const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   // The disk is an old one, and another replica is away when it votes.
   "incarnation-not-checked": { oldDisk: 6, kill: 6 },
   // The same, and the copy was taken since its last start that the others know.
-  "reach-not-checked": { oldDisk: 12, partition: 6, kill: 2 },
   // Something accepted by the lost disk and one other, and that one away when it matters.
   "votes-not-copied": { rebuild: 6, kill: 6, partition: 6 },
 };

@@ -35,7 +35,7 @@ export function judgeIntroduction(remembered: Met | undefined, claimed: Claim): 
   if (remembered === undefined || planted("vote-after-disk-loss")) return undefined;
   // Of one run an older message may come later than a newer one.
   const isSameRun = isSameStart(remembered, claimed) && claimed.nonce !== "";
-  const reaches = isSameRun || planted("reach-not-checked") ? remembered : claimed;
+  const reaches = isSameRun ? remembered : claimed;
   const { segment, bytes } = planted("incarnation-not-checked") ? remembered : reaches;
   const reason = judgeDisk(remembered, { diskId: claimed.diskId, segment, bytes });
   if (reason !== undefined || planted("incarnation-not-checked")) return reason;

@@ -28,7 +28,6 @@ export const BUGS = [
   "notice-not-logged",
   "vote-after-disk-loss",
   "incarnation-not-checked",
-  "reach-not-checked",
   "votes-not-copied",
 ] as const;
 
