@@ -48,6 +48,7 @@ test("kv rebuild: a lost disk, said yes to; then another campus dies, and nothin
   // Each survivor holds a part of what the lost disk voted.
   expect(await run("kv", "rebuild", "c", "--yes")).toMatchObject({ code: 1 });
   expect(await run("kv", "rebuild", "b", "--yes")).toMatchObject({ code: 0 });
+  expect(await run("kv", "verify")).toMatchObject({ code: 0, stderr: "" });
   await platform.campus("a")!.kill();
   const after = await replayDemo(platform, { limit: 40 });
   expect(after.findings).toEqual([]);

@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 
 const replicasOf = (those: TestCluster) =>
-  new ReplicasClient(client.callee("kvsvr", those.addresses, { caller: "test" }), 1);
+  new ReplicasClient(client.callee("kvsvr", those.addresses, { caller: "test" }));
 
 async function backUp(name: string): Promise<Manifest> {
   const writer = new BackupWriter(join(root, name));
@@ -126,9 +126,7 @@ async function restore(name: string, manifest: Manifest): Promise<TestCluster> {
       await group.close();
     },
   });
-  await expect
-    .poll(() => [0, 1, 2].every((n) => restored.replica(n).replica?.isServing))
-    .toBe(true);
+  await restored.allServe();
   return restored;
 }
 

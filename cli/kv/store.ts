@@ -74,7 +74,7 @@ export async function withReplicas<T>(
   const inspector = new Inspector(platform);
   try {
     const callee = inspector.callee("kvsvr");
-    const replicas = new ReplicasClient(callee, epochOf(platform));
+    const replicas = new ReplicasClient(callee);
     return await work({ platform, store: new KvClient(callee), replicas });
   } catch (error) {
     throw asFailure(error);
@@ -85,12 +85,6 @@ export async function withReplicas<T>(
 
 export function withStore<T>(call: CommandCall, work: (store: KvClient) => Promise<T>): Promise<T> {
   return withReplicas(call, ({ store }) => work(store));
-}
-
-/** As the replicas read it out of their options. */
-function epochOf({ config }: Platform): number {
-  const epoch = config.options.kvsvr?.epoch;
-  return typeof epoch === "number" ? epoch : 1;
 }
 
 const ADVICE: Readonly<Record<string, string>> = {

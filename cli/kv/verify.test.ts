@@ -16,17 +16,13 @@ let replicas: ReplicasClient;
 beforeEach(async () => {
   cluster = await startCluster();
   client = new Client({ process: "test", campus: "" });
-  await expect.poll(() => [0, 1, 2].every(isServing)).toBe(true);
-  // Each compares itself with the others once after its start: it must not find what a test plants.
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  replicas = new ReplicasClient(client.callee("kvsvr", cluster.addresses, { caller: "test" }), 1);
+  await cluster.allServe();
+  replicas = new ReplicasClient(client.callee("kvsvr", cluster.addresses, { caller: "test" }));
 });
 afterEach(async () => {
   client.stop();
   await cluster.close();
 });
-
-const isServing = (number: number) => cluster.replica(number).replica?.isServing === true;
 
 const key = (name: string) => ({ keyspace: Keyspace.CONTROL, key: Buffer.from(name) });
 const put = (name: string, value: string) =>

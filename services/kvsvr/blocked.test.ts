@@ -1,5 +1,5 @@
 /** S10: a blocked replica gets no client calls and is not waited for, and still keeps up and votes. */
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace, Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { Client } from "../svrkit/client.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
@@ -10,6 +10,10 @@ const B = { campus: "b", service: "", untilMs: Date.now() + 600_000, why: "a dri
 const KEYS = Array.from({ length: 60 }, (_, i) => `k${i}`);
 
 let cluster: TestCluster;
+beforeEach(async () => {
+  cluster = await startCluster();
+  await cluster.allServe();
+});
 afterEach(() => cluster.close());
 
 const key = (name: string) => ({ keyspace: Keyspace.ACCOUNT, key: Buffer.from(name) });
@@ -34,7 +38,6 @@ function owners(): number[] {
 }
 
 test("S10: writes go to the two others, also those of keys that the blocked replica owned", async () => {
-  cluster = await startCluster();
   await Promise.all(KEYS.map((name) => write(name, "before")));
   await expect.poll(() => KEYS.every((name) => registerOf(0, name).known.version === 1)).toBe(true);
   expect(owners()[BLOCKED]).toBeGreaterThan(5);
@@ -49,7 +52,6 @@ test("S10: writes go to the two others, also those of keys that the blocked repl
 });
 
 test("S10: a blocked replica gets what is decided by the pipeline", async () => {
-  cluster = await startCluster();
   cluster.blocks.set([B]);
   await Promise.all(KEYS.map((name) => write(name, "new")));
   await expect
@@ -58,7 +60,6 @@ test("S10: a blocked replica gets what is decided by the pipeline", async () => 
 });
 
 test("S10: votes and versions are asked of the other one first", async () => {
-  cluster = await startCluster();
   await write("warm", "up");
   const { peers } = cluster.replica(0).replica!;
   const first = () =>
@@ -71,8 +72,6 @@ test("S10: votes and versions are asked of the other one first", async () => {
 });
 
 test("S10: a proposer that was overtaken by the blocked replica takes over and does not forward", async () => {
-  cluster = await startCluster();
-  await expect.poll(() => [0, 1, 2].every((n) => cluster.replica(n).replica!.isServing)).toBe(true);
   const client = new Client({ process: "test", campus: "" });
   const replicas = client.callee("kvsvr", cluster.addresses, { caller: "test" });
   const calls = counter("svrkit.calls.Kv/Write");
@@ -95,7 +94,6 @@ test("S10: a proposer that was overtaken by the blocked replica takes over and d
 });
 
 test("S10: nobody waits for a blocked replica, even one that is not there", async () => {
-  cluster = await startCluster();
   await Promise.all(KEYS.map((name) => write(name, "before")));
   cluster.blocks.set([B]);
   await cluster.stop(BLOCKED);
@@ -107,7 +105,6 @@ test("S10: nobody waits for a blocked replica, even one that is not there", asyn
 });
 
 test("S10: a blocked replica votes when another one is lost", async () => {
-  cluster = await startCluster();
   await Promise.all(KEYS.map((name) => write(name, "before")));
   cluster.blocks.set([B]);
   await cluster.stop(2);

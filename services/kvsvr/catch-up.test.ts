@@ -34,18 +34,13 @@ async function readAt(number: number, name: string, level: Level = Level.STRONG)
 }
 
 const isServing = (number: number) => cluster.replica(number).replica?.isServing === true;
-async function allServe(): Promise<void> {
-  await expect.poll(() => [0, 1, 2].every(isServing)).toBe(true);
-  // The comparison with the other peer of each ends, which would open the gate again.
-  await new Promise((resolve) => setTimeout(resolve, 500));
-}
 
 test("catch-up: a group that starts as a whole serves at once", async () => {
-  await allServe();
+  await cluster.allServe();
 });
 
 test("catch-up: while behind, a replica sends clients away and votes all the same", async () => {
-  await allServe();
+  await cluster.allServe();
   await cluster.kv.write(put("x", "one"));
   const missed = Promise.withResolvers<void>();
   cluster.replica(2).replica!.catchUpUntil(missed.promise);
@@ -62,7 +57,7 @@ test("catch-up: while behind, a replica sends clients away and votes all the sam
 });
 
 test("catch-up: it is bounded: a replica that cannot catch up serves as well as it can", async () => {
-  await allServe();
+  await cluster.allServe();
   await cluster.kv.write(put("x", "one"));
   cluster.replica(2).replica!.catchUpUntil(new Promise(() => {}), 300);
   await expect(readAt(2, "x")).rejects.toMatchObject({ code: "UNAVAILABLE" });
@@ -71,7 +66,7 @@ test("catch-up: it is bounded: a replica that cannot catch up serves as well as 
 });
 
 test("catch-up: a replica restarted while behind serves nothing old, and holds all when it serves", async () => {
-  await allServe();
+  await cluster.allServe();
   const names = Array.from({ length: 400 }, (_, i) => `k${i}`);
   await Promise.all(names.map((name) => cluster.kv.write(put(name, "old"))));
   await cluster.stop(2);
@@ -91,7 +86,7 @@ test("catch-up: a replica restarted while behind serves nothing old, and holds a
 });
 
 test("catch-up: a replica that reaches no other sends clients away, except for reads that may be old", async () => {
-  await allServe();
+  await cluster.allServe();
   await cluster.kv.write(put("x", "one"));
   await expect.poll(() => readAt(2, "x", Level.ANY)).toBe("one");
   await cluster.stop(0);
@@ -105,7 +100,7 @@ test("catch-up: a replica that reaches no other sends clients away, except for r
 });
 
 test("catch-up: a replica that was cut off for long compares before it serves", async () => {
-  await allServe();
+  await cluster.allServe();
   await cluster.kv.write(put("x", "one"));
   // What a peer says whose pipeline had to drop what it could not send.
   const { replica } = cluster.replica(2);
@@ -121,7 +116,7 @@ test("catch-up: a replica that was cut off for long compares before it serves", 
 });
 
 test("catch-up: clients ask a replica that refuses last, and come back to it", async () => {
-  await allServe();
+  await cluster.allServe();
   const { replica } = cluster.replica(2);
   const missed = Promise.withResolvers<void>();
   replica!.catchUpUntil(missed.promise);

@@ -7,6 +7,7 @@ import { Replica } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { Client } from "../svrkit/client.ts";
 import { randomBytes } from "../svrkit/random.ts";
 import { DISK_ID_BYTES, REBUILD_FILE } from "./identity.ts";
+import { ReplicasClient } from "./replicas-client.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
 
 let cluster: TestCluster | undefined;
@@ -169,4 +170,33 @@ test("S3: a new member that dies after one has admitted it leaves the others in 
   expect(cluster.replica(2).replica!.epoch).toBe(3);
   await cluster.stop(0);
   await expectAll("without");
+});
+
+test("S3: an operator compares and fetches after a rebuild, whatever the group's epoch", async () => {
+  cluster = await startCluster();
+  await writeAll("before");
+  await cluster.stop(2);
+  loseDisk(2);
+  permit(2);
+  await cluster.start(2);
+  await until(() => isRebuilt(2));
+  const client = new Client({ process: "test", campus: "" });
+  try {
+    const callee = client.callee("kvsvr", cluster.addresses, { caller: "test" });
+    const replicas = new ReplicasClient(callee);
+    const one = key("k1");
+    for (const replica of [0, 1, 2]) {
+      expect(await replicas.refusal(replica)).toBeUndefined();
+      expect(await replicas.query(replica, [one])).toMatchObject([{ barred: "", holds: true }]);
+      expect(await replicas.fetch(replica, one)).toHaveLength(1);
+    }
+    let keys = 0;
+    for await (const { at } of replicas.compare([0, 1, 2])) {
+      keys += 1;
+      expect(new Set(at.map(({ digest }) => digest)).size).toBe(1);
+    }
+    expect(keys).toBe(WRITES);
+  } finally {
+    client.stop();
+  }
 });

@@ -177,7 +177,7 @@ export class Replica {
 
   /** Answered from durable state: what is not yet on the disk could be forgotten again (S6). */
   async queryVersions(request: QueryVersionsRequest): Promise<QueryVersionsReply> {
-    const bar = this.#bar(request.epoch) ?? "";
+    const bar = this.#barRead(request.epoch) ?? "";
     const marks: number[] = [];
     const replies = request.keys.map((key, i) => {
       try {
@@ -206,7 +206,7 @@ export class Replica {
   }
 
   #fetchNow(request: FetchRequest): FetchReply {
-    const bar = this.#bar(request.epoch);
+    const bar = this.#barRead(request.epoch);
     const entry = this.entry(request.key);
     const { known, held, heldVersion, heldDigest } = entry.register;
     const owner = known.version === heldVersion ? known.owner : undefined;
@@ -267,7 +267,7 @@ export class Replica {
   }
 
   listVersions(request: ListVersionsRequest): ListVersionsReply {
-    const bar = request.epoch === 0 ? this.barred : this.#bar(request.epoch);
+    const bar = this.#barRead(request.epoch);
     if (bar !== undefined) return { versions: [], cursor: NO_BYTES, barred: bar };
     const limit = Math.min(request.limit || 1_000, 10_000);
     const { length } = request.cursor;
@@ -330,6 +330,11 @@ export class Replica {
     const why =
       this.barred ?? (isBehind ? "it catches up with the others" : "it reaches no other replica");
     throw new RpcError("UNAVAILABLE", `replica ${this.self.replica} may not serve: ${why}`);
+  }
+
+  /** Epoch 0: the asker is no member and only looks (an operator); what it hears is no vote. */
+  #barRead(epoch: number): string | undefined {
+    return epoch === 0 ? this.barred : this.#bar(epoch);
   }
 
   #bar(epoch: number): string | undefined {

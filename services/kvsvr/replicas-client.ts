@@ -20,6 +20,8 @@ const CALL_TIMEOUT_MS = 5_000;
 const ATTEMPTS = 3;
 const ATTEMPT_PAUSE_MS = 200;
 const PAGE = 1_000;
+/** In place of the group's epoch, which rises when a replica is rebuilt. */
+const ONLY_LOOKING = 0;
 
 /** A decided version; 0 and 0: never written. */
 export interface Seen {
@@ -45,12 +47,10 @@ const ABSENT: Seen = { version: 0, digest: 0 };
 
 export class ReplicasClient {
   readonly #callee: Callee;
-  readonly #epoch: number;
 
-  /** `callee`: the group's three replicas in the order of their numbers. `epoch`: the group's. */
-  constructor(callee: Callee, epoch: number) {
+  /** `callee`: the group's three replicas in the order of their numbers. */
+  constructor(callee: Callee) {
     this.#callee = callee;
-    this.#epoch = epoch;
   }
 
   /** Their campuses, in the order of their numbers. */
@@ -60,7 +60,7 @@ export class ReplicasClient {
 
   /** Why a replica cannot be asked; undefined when it can. */
   async refusal(replica: number): Promise<string | undefined> {
-    const request = { cursor: NO_BYTES, limit: 1, epoch: this.#epoch };
+    const request = { cursor: NO_BYTES, limit: 1, epoch: ONLY_LOOKING };
     try {
       const { barred } = await this.#call(replica, ReplicaService.listVersions, request);
       return barred === "" ? undefined : barred;
@@ -90,7 +90,7 @@ export class ReplicasClient {
   async *#list(replica: number): AsyncGenerator<ListedKey> {
     let cursor = NO_BYTES;
     do {
-      const request = { cursor, limit: PAGE, epoch: this.#epoch };
+      const request = { cursor, limit: PAGE, epoch: ONLY_LOOKING };
       const page = await this.#call(replica, ReplicaService.listVersions, request);
       if (page.barred !== "") throw this.#failure(replica, "UNAVAILABLE", page.barred);
       for (const { key, version, digest } of page.versions) {
@@ -104,7 +104,7 @@ export class ReplicasClient {
 
   /** What a replica durably knows of these keys now, in their order. */
   async query(replica: number, keys: readonly Key[]): Promise<readonly QueryVersionReply[]> {
-    const request = { keys: [...keys], epoch: this.#epoch };
+    const request = { keys: [...keys], epoch: ONLY_LOOKING };
     const { replies } = await this.#call(replica, ReplicaService.queryVersions, request);
     if (replies.length === keys.length) return replies;
     throw this.#failure(replica, "INTERNAL", "it did not answer for every key");
@@ -117,7 +117,7 @@ export class ReplicasClient {
   async fetch(replica: number, key: Key): Promise<readonly FetchReply[]> {
     const parts: FetchReply[] = [];
     for (let aboveVersion = 0; ; ) {
-      const request = { key, aboveVersion, epoch: this.#epoch, bytesMax: 0 };
+      const request = { key, aboveVersion, epoch: ONLY_LOOKING, bytesMax: 0 };
       const reply = await this.#call(replica, ReplicaService.fetch, request);
       if (reply.unavailable || reply.barred !== "" || reply.body === undefined) return [];
       parts.push(reply);

@@ -34,6 +34,11 @@ export interface TestCluster {
   /** undefined while it is down. */
   running(number: number): OpenReplica | undefined;
   replica(number: number): OpenReplica;
+  /**
+   * Waits until every replica that runs has served for half a second, at most 10 s: each compares
+   * itself with the others after its start, which would send clients away or find what a test plants.
+   */
+  allServe(): Promise<void>;
   stop(number: number): Promise<void>;
   start(number: number, files?: Files): Promise<void>;
   close(): Promise<void>;
@@ -78,6 +83,16 @@ export async function startCluster(
     dirs,
     running: (number) => running[number]?.opened,
     replica: (number) => running[number]!.opened,
+    async allServe() {
+      const deadlineMs = performance.now() + 10_000;
+      let sinceMs = performance.now();
+      while (performance.now() - sinceMs < 500) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        if (running.every((one) => one?.opened.replica?.isServing !== false)) continue;
+        sinceMs = performance.now();
+        if (sinceMs > deadlineMs) throw new Error("not every replica serves after 10 s");
+      }
+    },
     stop,
     start,
     async close() {

@@ -758,6 +758,8 @@ export interface QueryVersionsRequest {
    */
   keys: Key[];
   /**
+   * 0: the asker is no member and only looks.
+   *
    * @generated from field: uint32 epoch = 2;
    */
   epoch: number;
@@ -939,6 +941,8 @@ export interface FetchRequest {
    */
   aboveVersion: number;
   /**
+   * 0: the asker is no member and only looks.
+   *
    * @generated from field: uint32 epoch = 3;
    */
   epoch: number;

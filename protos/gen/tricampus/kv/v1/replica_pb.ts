@@ -442,6 +442,8 @@ export type QueryVersionsRequest = Message<"tricampus.kv.v1.QueryVersionsRequest
   keys: Key[];
 
   /**
+   * 0: the asker is no member and only looks.
+   *
    * @generated from field: uint32 epoch = 2;
    */
   epoch: number;
@@ -541,6 +543,8 @@ export type FetchRequest = Message<"tricampus.kv.v1.FetchRequest"> & {
   aboveVersion: bigint;
 
   /**
+   * 0: the asker is no member and only looks.
+   *
    * @generated from field: uint32 epoch = 3;
    */
   epoch: number;
