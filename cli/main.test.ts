@@ -200,7 +200,9 @@ describe("tricampus with a platform", () => {
   test("down keeps data, up finds it, clean removes it", async () => {
     expect((await run("down")).stdout).toContain("Stopped campus a, b, c; data stays.");
     expect(await run("status")).toMatchObject({ code: 3, stdout: "" });
-    expect((await run("up")).stdout).toContain("Tricampus is up");
+    const up = await run("up");
+    expect(up.stderr).toBe("");
+    expect(up.stdout).toContain("Tricampus is up");
     expect((await run("send", "ann", "still", "here", "--to", "bob")).stdout).toMatch(/^Accepted/);
     await run("down");
     expect((await run("clean")).stdout).toBe(`Removed ${platform.config.dataDir}.\n`);

@@ -54,25 +54,28 @@ const ANSWER_MS = 2_000;
 
 export class QueueReader {
   readonly #callee: Callee;
-  readonly #order: readonly number[];
+  readonly #own: number;
 
   /** `campus`: the reader's own. */
   constructor(callee: Callee, campus: string) {
     this.#callee = callee;
-    this.#order = [callee.peers.findIndex((peer) => peer.campus === campus)];
+    this.#own = callee.peers.findIndex((peer) => peer.campus === campus);
   }
 
-  /** Answers at once when there are entries, else with the first that is settled, or with none. */
+  /**
+   * Answers at once when there are entries, else with the first that is settled, or with none. Asked
+   * once: the reader polls again anyway, and stops at once when it is told to.
+   */
   async poll({ positions, waitMs }: QueuePoll): Promise<readonly StreamEntries[]> {
-    const options = { order: this.#order, timeoutMs: waitMs + ANSWER_MS };
+    const options = { timeoutMs: waitMs + ANSWER_MS };
     const request = { positions: [...positions], waitMs };
-    const reply = await this.#callee.call(Queue.poll, request, options);
+    const reply = await this.#callee.callOne(this.#own, Queue.poll, request, options);
     return reply.streams;
   }
 
   /** Everything through these slots has taken effect durably. */
   async consumed(positions: readonly StreamPosition[]): Promise<void> {
-    const options = { order: this.#order, timeoutMs: ANSWER_MS };
+    const options = { order: [this.#own], timeoutMs: ANSWER_MS };
     await this.#callee.call(Queue.consumed, { positions: [...positions] }, options);
   }
 }
