@@ -22,11 +22,17 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 class CountingEngine extends MemoryEngine {
   readonly commits: number[] = [];
   left = Number.POSITIVE_INFINITY;
+  /** The newest version of a row that came before its table's register. */
+  ahead = 0;
+  onCommit = () => {};
 
   override commit(entries: readonly EngineEntry[]): Promise<void> {
     if (this.left <= 0) return Promise.reject(new Error("the disk fails"));
     this.left -= 1;
     this.commits.push(entries.reduce((sum, entry) => sum + entry.rows.length, 0));
+    for (const { register, rows } of entries)
+      if (register === undefined) this.ahead = Math.max(this.ahead, ...rows.map((r) => r.version));
+    this.onCommit();
     return super.commit(entries);
   }
 }
@@ -90,4 +96,17 @@ test("large table: killed between two of its commits, a replica comes back with 
   expect(shown(again)).toEqual(before);
   expect(again.entry(TABLE).register.heldVersion).toBe(VERSIONS);
   await again.close();
+});
+
+test("large table: rows that come while it is written wait for their records to be on the disk", async () => {
+  const engine = new CountingEngine();
+  const state = await openState(engine);
+  fill(state);
+  engine.onCommit = () => {
+    engine.onCommit = () => {};
+    fill(state);
+  };
+  await state.close();
+  expect(engine.ahead).toBeGreaterThan(0);
+  expect(engine.ahead).toBeLessThan(VERSIONS);
 });

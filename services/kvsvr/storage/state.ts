@@ -378,15 +378,17 @@ export class State {
    * through which the engine has them.
    */
   async #writeAhead(entry: Entry): Promise<number> {
+    if ((entry.rows?.size ?? 0) <= CHECKPOINT_CHUNK) return 0;
     const { registerKey } = entry;
     const { heldVersion } = entry.register;
     let ahead = 0;
-    while ((entry.rows?.size ?? 0) > CHECKPOINT_CHUNK && ahead < heldVersion) {
+    // A replay must make these rows again. Those that come from now on may not be on the disk yet, and
+    // that the newest version was decided may be known by a notice alone, which is not logged.
+    await this.durable(entry.logged);
+    for (;;) {
       const startedMs = monotonicMs();
-      // A replay must make these rows again.
-      await this.durable(entry.logged);
       const part = entry.rows!.part(ahead, CHECKPOINT_CHUNK);
-      if (part.isLast) break;
+      if (part.isLast || part.through >= heldVersion) break;
       const rows = part.rows.filter((row) => !isGone(entry, row));
       await this.#commit([{ registerKey, register: undefined, rows, forgotten: [] }]);
       ahead = part.through;
