@@ -108,6 +108,20 @@ test("client: with nobody there the call fails at its deadline and says why", as
   });
 });
 
+test("client: what a handler gives up at its deadline, a little late, comes back with the reason", async () => {
+  const c = callee([
+    await serve("a", async (_request, call) => {
+      const lateMs = 100;
+      const leftMs = call.deadlineMs - performance.now();
+      await new Promise((resolve) => setTimeout(resolve, leftMs + lateMs));
+      throw new RpcError("RESOURCE_EXHAUSTED", "no room, to the end");
+    }),
+  ]);
+  await expect(c.call(Echo.echo, { payload }, { timeoutMs: 4_000 })).rejects.toMatchObject({
+    message: "no room, to the end",
+  });
+});
+
 test("server: a handler's defect is answered as INTERNAL and the connection goes on", async () => {
   let broken = true;
   const c = callee([

@@ -215,9 +215,17 @@ function unknownMethod(name: string): RpcError {
   );
 }
 
+/**
+ * Of the caller's time a sixteenth, at most 250 ms, is kept for the answer's way back: what a handler
+ * gives up at its own deadline still tells the caller why, who else would only know that time is over.
+ */
+const ANSWER_SHARE = 1 / 16;
+const ANSWER_MS_MAX = 250;
+
 function callOf(head: RequestHead): Call {
+  const answerMs = Math.min(ANSWER_MS_MAX, head.timeoutMs * ANSWER_SHARE);
   return {
-    deadlineMs: monotonicMs() + head.timeoutMs,
+    deadlineMs: monotonicMs() + head.timeoutMs - answerMs,
     operationId: head.operationId,
     ticket: head.ticket,
     caller: head.caller,
