@@ -24,6 +24,7 @@ const BACKGROUND_DELAY_MS = 50;
 const PAGE = 250;
 const COMPARE_RETRY_MS = 500;
 const COMPARE_SIDE_BY_SIDE = 4;
+const PRESSED_REST_MS = 100;
 
 const behind = counter("kvsvr.behind");
 const repaired = counter("kvsvr.repaired");
@@ -97,9 +98,10 @@ export class Repair {
 
   /**
    * Fetches keys side by side, waits until they are durable, and rests as long as that took: catching
-   * up takes no more than its half of a busy machine and disk.
+   * up takes no more than its half of a busy machine and disk, and nothing while checkpoints are behind.
    */
   async #fetchAndRest(entries: readonly Entry[]): Promise<void> {
+    while (this.#replica.state.isPressed && !this.#stopped) await rest(PRESSED_REST_MS);
     const startedMs = monotonicMs();
     // A key that cannot be had now: the next read, write or comparison tries again.
     await Promise.allSettled(entries.map((entry) => this.fetch(entry)));

@@ -47,10 +47,14 @@ import { allChanges, isGone, lookAtChanges, lookAtRows } from "./table-scan.ts";
 const ENTRY_BYTES = 600;
 /** What a step that is not logged counts for in the next checkpoint. */
 const NOTICE_BYTES = 40;
+/** Chunks of different entries that a checkpoint waits for together. */
+const CHUNKS_AT_ONCE = 8;
+const TURN_MS_MAX = 50;
 /** Memory of a row that waits for the next checkpoint besides its bytes, estimated. */
 const ROW_BYTES = 400;
 /** With the engine failing, dirty state may grow this far before writes are refused. */
 const DIRTY_BYTES_MAX = 8 * CHECKPOINT_DIRTY_BYTES;
+const DIRTY_BYTES_PRESSED = 2 * CHECKPOINT_DIRTY_BYTES;
 
 /** So long a planted bug leaves its window open. */
 const PLANTED_MS = 2_000;
@@ -137,8 +141,14 @@ export class State {
   }
 
   get refusing(): string | undefined {
-    if (this.#dirtyBytes > DIRTY_BYTES_MAX) return "the state engine takes no checkpoints";
+    if (this.#dirtyBytes > DIRTY_BYTES_MAX)
+      return `${Math.round(this.#dirtyBytes / 1_000_000)} MB wait for a checkpoint`;
     return this.#openLog.refusing;
+  }
+
+  /** Checkpoints cannot keep up: who only catches up should wait, for clients would be refused next. */
+  get isPressed(): boolean {
+    return this.#dirtyBytes > DIRTY_BYTES_PRESSED;
   }
 
   get #openLog(): Log {
@@ -354,19 +364,18 @@ export class State {
     this.#dirty = new Dirty();
     this.#dirtyBytes = 0;
     for (let at = 0; at < entries.length; ) {
-      const chunk = takeChunk(entries, at);
       const startedMs = monotonicMs();
+      const before = at;
       try {
-        const aheads = [];
-        for (const entry of chunk) aheads.push(await this.#writeAhead(entry));
-        await this.#writeChunk(chunk, aheads);
+        at = await this.#writeChunks(entries, at);
       } catch (error) {
-        for (const entry of entries.slice(at)) this.#keepDirty(entry);
+        for (const entry of entries.slice(before)) this.#keepDirty(entry);
         throw error;
       }
-      at += chunk.length;
-      // Half of the disk's time is left to the log: somebody waits for every sync of it.
-      if (!this.#closing) await rest(monotonicMs() - startedMs);
+      // Half of the time is left to the log, for somebody waits for every sync of it; less and less of
+      // it when the next checkpoint is due before this one is written.
+      const share = Math.max(0, 1 - this.#dirtyBytes / CHECKPOINT_DIRTY_BYTES);
+      if (!this.#closing && share > 0) await rest((monotonicMs() - startedMs) * share);
     }
     await this.#openLog.removeThrough(closed);
     checkpoints.value += 1;
@@ -397,6 +406,38 @@ export class State {
     return ahead;
   }
 
+  /**
+   * Some chunks, put into the engine in short turns and waited for together: to wait for each would
+   * cost busy replicas more than the writing. Tells where the next ones begin.
+   */
+  async #writeChunks(entries: readonly Entry[], first: number): Promise<number> {
+    const chunks: { entries: Entry[]; aheads: number[] }[] = [];
+    let at = first;
+    while (chunks.length < CHUNKS_AT_ONCE && at < entries.length) {
+      const chunk = takeChunk(entries, at);
+      const aheads: number[] = [];
+      for (const entry of chunk) aheads.push(await this.#writeAhead(entry));
+      chunks.push({ entries: chunk, aheads });
+      at += chunk.length;
+    }
+    await this.#inTurn(async () => {
+      const writing: Promise<unknown>[] = [];
+      let startedMs = monotonicMs();
+      let othersMs = 0;
+      for (const { entries, aheads } of chunks) {
+        writing.push(this.#writeChunk(entries, aheads).then(() => undefined, asError));
+        const nowMs = monotonicMs();
+        // Everybody else had a turn of so many milliseconds: this may take as long before the next.
+        if (nowMs - startedMs < othersMs) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        startedMs = monotonicMs();
+        othersMs = Math.min(TURN_MS_MAX, startedMs - nowMs);
+      }
+      for (const failure of await Promise.all(writing)) if (failure !== undefined) throw failure;
+    });
+    return at;
+  }
+
   /** `aheads`: versions through which the engine has the rows of each already. */
   async #writeChunk(entries: readonly Entry[], aheads: readonly number[]): Promise<void> {
     const through = entries.map((entry) => entry.register.heldVersion);
@@ -409,18 +450,22 @@ export class State {
       return stored;
     });
     try {
-      await this.#commit(batch);
+      await this.#options.engine.commit(batch);
       for (const [i, entry] of entries.entries()) entry.rows?.forgetThrough(through[i]!);
     } finally {
       for (const entry of entries) entry.pins -= 1;
     }
   }
 
-  /** One at a time: a commit reads what it overwrites, and must not overtake an older one. */
   #commit(batch: readonly EngineEntry[]): Promise<void> {
-    const commit = this.#lastCommit.then(() => this.#options.engine.commit(batch));
-    this.#lastCommit = commit.catch(() => {});
-    return commit;
+    return this.#inTurn(() => this.#options.engine.commit(batch));
+  }
+
+  /** One after the other: a commit reads what it overwrites, and must not overtake an older one. */
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const written = this.#lastCommit.then(write);
+    this.#lastCommit = written.catch(() => {});
+    return written;
   }
 
   async #commitSwept(
@@ -463,6 +508,8 @@ function engineEntry(
   const rows = [...(entry.rows?.changes(ahead) ?? [])].filter((row) => !isGone(entry, row));
   return { registerKey, register: encodeRegister(entry.register, unswept), rows, forgotten };
 }
+
+const asError = (error: unknown) => error ?? new Error("no reason given");
 
 function provesBase(input: Input, { known }: Register): boolean {
   if (input.kind === "prepare") return input.version === known.version + 1;
