@@ -65,6 +65,19 @@ test("catch-up: it is bounded: a replica that cannot catch up serves as well as 
   expect(await readAt(2, "x")).toBe("one");
 });
 
+test("catch-up: two that catch up do not leave clients to each other, nor to one that is gone", async () => {
+  await cluster.allServe();
+  await cluster.kv.write(put("x", "one"));
+  const never = new Promise<void>(() => {});
+  cluster.replica(1).replica!.catchUpUntil(never);
+  cluster.replica(2).replica!.catchUpUntil(never);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect([1, 2].some(isServing)).toBe(false);
+  await cluster.stop(0);
+  await expect.poll(() => [1, 2].some(isServing)).toBe(true);
+  expect(await cluster.kv.write(put("x", "two"))).toMatchObject({ applied: true });
+});
+
 test("catch-up: a replica restarted while behind serves nothing old, and holds all when it serves", async () => {
   await cluster.allServe();
   const names = Array.from({ length: 400 }, (_, i) => `k${i}`);

@@ -109,6 +109,11 @@ export class Identity {
     this.#met.set(replica, { diskId, incarnation, nonce: "", segment: 0, bytes: 0 });
   }
 
+  /** Nothing more is written; resolves when what was under way is done. */
+  async stop(): Promise<void> {
+    await Promise.all([this.#metText.stop(), this.#startsText.stop()]);
+  }
+
   /** The other replica has said that it remembers this start. */
   knownTo(replica: number): Promise<void> {
     this.#starts.knownTo[replica] = this.incarnation;

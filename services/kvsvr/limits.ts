@@ -54,8 +54,11 @@ export const TURN_BYTES_MAX = 512 * 1024;
 /** Starts that a replica names when it introduces itself: those it keeps, and one a known peer. */
 export const STARTS_TOLD_MAX = 80;
 
-/** How long a replica that missed much leaves clients to the others while it catches up. */
-export const CATCH_UP_MS_MAX = 60_000;
+/**
+ * How long a replica that missed much leaves clients to the others while it catches up, if one of them
+ * serves: each call it took would wait for a fetch, and busy groups stood still over that.
+ */
+export const CATCH_UP_MS_MAX = 900_000;
 /** Alone, or stopped, for longer than this, a replica asks the others what it has missed. */
 export const ALONE_MS_MAX = 1_000;
 

@@ -41,6 +41,8 @@ const SMALL_BACKLOG = 1_000;
 const BACKLOG_POLL_MS = 200;
 /** Each costs two small files synced elsewhere; what is written in between is not noticed to be gone. */
 const TELL_MS = 5_000;
+/** While this replica catches up the others are asked so often whether they serve. */
+const ASK_SERVING_MS = 1_000;
 /** An epoch further above than so many rebuilds is a mistake. */
 const EPOCH_STEP_MAX = 1_000;
 const BEING_REBUILT = "it is being rebuilt as a new member and copies from both other replicas";
@@ -69,6 +71,9 @@ export class Membership {
   #timer: NodeJS.Timeout | undefined;
   #watchedMs = 0;
   #aloneSinceMs: number | undefined;
+  /** The others that said, during this catching up, that they do not serve clients. */
+  readonly #notServing = new Set<number>();
+  #askedServingMs = 0;
   #teller: NodeJS.Timeout | undefined;
   #told: Position = { segment: 0, bytes: 0 };
 
@@ -111,6 +116,7 @@ export class Membership {
     const { peers } = this.#replica;
     const isAlone = !peers.others.some((peer) => peers.usable(peer));
     this.#replica.isolated = isAlone;
+    this.#watchServing(nowMs);
     const sinceMs = this.#aloneSinceMs;
     this.#aloneSinceMs = isAlone ? (sinceMs ?? nowMs) : undefined;
     if (isAlone || this.#replica.barred !== undefined) return;
@@ -118,6 +124,27 @@ export class Membership {
     if (Math.max(stoppedMs, wasAloneMs) < ALONE_MS_MAX) return;
     const missed = peers.others.map((peer) => this.#fetchMissed(peer));
     this.#replica.catchUpUntil(Promise.all(missed).then(() => {}));
+  }
+
+  /** Two that catch up must not leave clients to each other, nor to one that is gone. */
+  #watchServing(nowMs: number): void {
+    const replica = this.#replica;
+    if (!replica.isCatchingUp) {
+      this.#notServing.clear();
+      replica.othersServe = true;
+      return;
+    }
+    const { peers } = replica;
+    const serves = (peer: number) => peers.usable(peer) && !this.#notServing.has(peer);
+    replica.othersServe = peers.others.some(serves);
+    if (nowMs - this.#askedServingMs < ASK_SERVING_MS) return;
+    this.#askedServingMs = nowMs;
+    for (const peer of peers.others) {
+      this.#ask(peer).then(
+        ({ serving }) => (serving ? this.#notServing.delete(peer) : this.#notServing.add(peer)),
+        () => {}, // gone: not usable, or asked again
+      );
+    }
   }
 
   /** Resolves when what the peer's pipeline held back has come, or has been found by comparing. */

@@ -100,6 +100,7 @@ function assemble(
       proposals.stop();
       reads.stop();
       replica.stop();
+      await identity.stop();
       await state.close();
     },
   };

@@ -302,7 +302,10 @@ export class Replica {
   /** No other replica can be reached: nothing can be confirmed or decided here. */
   isolated = false;
 
-  /** Votes, but leaves clients to the others until `done`, or for so long. */
+  /** Another replica serves clients, as far as is known: asked while this one catches up. */
+  othersServe = true;
+
+  /** Votes, but leaves clients to the others that serve them until `done`, or for so long. */
   catchUpUntil(done: Promise<void>, limitMs = CATCH_UP_MS_MAX): void {
     this.#catchingUp += 1;
     let isOver = false;
@@ -315,8 +318,16 @@ export class Replica {
     void done.finally(end);
   }
 
+  get isCatchingUp(): boolean {
+    return this.#catchingUp > 0;
+  }
+
+  get #leavesClients(): boolean {
+    return this.isCatchingUp && this.othersServe;
+  }
+
   get isServing(): boolean {
-    return this.barred === undefined && !this.isolated && this.#catchingUp === 0;
+    return this.barred === undefined && !this.isolated && !this.#leavesClients;
   }
 
   /**
@@ -325,7 +336,7 @@ export class Replica {
    */
   requireServing(mayBeOld = false): void {
     if (this.isServing) return;
-    const isBehind = this.#catchingUp > 0;
+    const isBehind = this.#leavesClients;
     if (mayBeOld && this.barred === undefined && !isBehind) return;
     const why =
       this.barred ?? (isBehind ? "it catches up with the others" : "it reaches no other replica");

@@ -10,6 +10,7 @@ export class SavedText {
   /** What is durable; undefined: there is no file. */
   #saved: string | undefined;
   #newest: string | undefined;
+  #stopped = false;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(path: string, files: TextFiles) {
@@ -36,7 +37,14 @@ export class SavedText {
     return written;
   }
 
+  /** Nothing more is written to the disk: what was asked for is there, or has failed. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#writing;
+  }
+
   async #write(): Promise<void> {
+    if (this.#stopped) throw new Error("this replica is stopping");
     const text = this.#newest!;
     if (text === this.#saved) return;
     await this.#files.replaceSoon(this.#path, text);
