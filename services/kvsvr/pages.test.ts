@@ -131,3 +131,13 @@ test("pages: looked at row by row, every row is offered once, both ways", () => 
     expect(seen.sort()).toEqual(["a", "c", "d", "e"]);
   }
 });
+
+test("pages: those that many callers ask for in one moment leave turns to others, and all come", async () => {
+  fill();
+  const ask = () => Promise.all(Array.from({ length: 300 }, () => rowsOf(1_000)));
+  const [all, turns] = await turnsDuring(ask);
+  const [{ register }] = all as [Awaited<ReturnType<typeof rowsOf>>];
+  for (const page of all) expect(page).toMatchObject({ register, more: false });
+  // Without turns for them there are three.
+  expect(turns).toBeGreaterThan(10);
+});

@@ -4,6 +4,7 @@
  * made in one turn.
  */
 import type { VersionedRow } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { monotonicMs } from "../svrkit/call.ts";
 import { PAGE_BYTES_MAX, PAGE_ROWS_MAX, SCAN_LOOKED_ROWS } from "./limits.ts";
 import type { Register } from "./protocol/register.ts";
 import { ROW_CLASS } from "./protocol/trim.ts";
@@ -11,6 +12,39 @@ import type { EngineRow, RowRange } from "./storage/engine.ts";
 import type { Entry, State } from "./storage/state.ts";
 
 const RESTARTS_MAX = 3;
+/** A turn of the event loop gives so many milliseconds to pages; those of other callers wait. */
+const TURN_MS = 10;
+
+/**
+ * Lets callers look at tables one after the other, and everything else in between: when a campus comes
+ * back, hundreds of its devices ask for what they missed in one moment, each for a page.
+ */
+class Turns {
+  #usedMs = 0;
+  readonly #waiting: (() => void)[] = [];
+  #next: NodeJS.Immediate | undefined;
+
+  get isUsedUp(): boolean {
+    return this.#usedMs >= TURN_MS || this.#waiting.length > 0;
+  }
+
+  /** Resolves when it is the caller's turn, who then must look and say so. */
+  wait(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  looked(ms: number): void {
+    this.#usedMs += ms;
+    this.#next ??= setImmediate(() => {
+      this.#next = undefined;
+      this.#usedMs = 0;
+      this.#waiting.shift()?.();
+    });
+    if (this.#usedMs < TURN_MS) this.#waiting.shift()?.();
+  }
+}
+
+const turns = new Turns();
 
 /** Rows of an answer, bounded in number and bytes. */
 class Page {
@@ -86,13 +120,19 @@ async function inTurns<Rest>(
   entry.pins += 1;
   try {
     for (let attempt = 0; ; attempt++) {
+      if (turns.isUsedUp) await turns.wait();
       const most = attempt < RESTARTS_MAX ? SCAN_LOOKED_ROWS : Number.POSITIVE_INFINITY;
       const { register } = entry;
       const isSame = () => entry.register.heldVersion === register.heldVersion;
       const page = new Page(limit);
       let rest: Rest | undefined = all;
       while (rest !== undefined && !page.more && isSame()) {
-        rest = look(page, rest, most);
+        const startedMs = monotonicMs();
+        try {
+          rest = look(page, rest, most);
+        } finally {
+          turns.looked(monotonicMs() - startedMs);
+        }
         if (rest !== undefined && !page.more) await new Promise((turn) => setImmediate(turn));
       }
       if (isSame()) return { rows: page.rows, more: page.more, register };
