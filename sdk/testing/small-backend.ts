@@ -126,14 +126,15 @@ export class SmallBackend {
     members: readonly string[],
     callees: { router: Callee; access: Callee },
   ): Promise<void> {
-    for (const member of members) this.#inbox(member).rows.push(message);
+    // Of this moment: while the router is asked, others deliver.
+    const versions = new Map(members.map((id) => [id, this.#inbox(id).rows.push(message)]));
     if (!this.pushes) return;
     const { locations } = await callees.router.call(Router.lookup, { userIds: [...members] });
     for (const [index, { campus }] of callees.access.peers.entries()) {
       const targets = locations
         .filter((location) => location.campus === campus)
         .map(({ number, userId }) => {
-          const version = this.#inbox(userId).rows.length;
+          const version = versions.get(userId)!;
           return { connection: number, userId, version, follows: version - 1 };
         });
       if (targets.length === 0) continue;

@@ -1,7 +1,8 @@
 /** The queue's promises on three campuses: M3, and promise 1 of the design. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Queue } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
-import { firstGroup } from "./protocol/placement.ts";
+import { TRIM_DELAY_MS } from "./limits.ts";
+import { campusOrder, firstGroup } from "./protocol/placement.ts";
 import { CAMPUSES, QueueCluster } from "./testing/cluster.ts";
 import { Ledger, Workers } from "./testing/consumer.ts";
 
@@ -153,6 +154,19 @@ test("queue: what the old group kept is cleared away when it is back", async () 
   for (const name of ["a", "b"]) await cluster.startLog(name, group);
   const held = () => CAMPUSES.flatMap((name) => cluster.untrimmed(name));
   await until(() => ledger.count === 4 && held().length === 0, 8_000);
+});
+
+test("queue: what was consumed lately is known to the next writer, whenever trims are sent", async () => {
+  workers = new Workers(cluster, ledger);
+  await append("s", "1");
+  await until(() => ledger.count === 1, 1_000);
+  await new Promise((resolve) => setTimeout(resolve, TRIM_DELAY_MS - 200));
+  const { slot } = await append("s", "2");
+  await until(() => ledger.count === 2, 1_000);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  await cluster.stopCampus(CAMPUSES[campusOrder("s")[0]!]!);
+  expect(await append("s", "2")).toMatchObject({ slot });
+  expect(ledger.read.get("s")).toEqual(numbers(2));
 });
 
 test("queue: a bad request is refused, and says why", async () => {

@@ -24,6 +24,8 @@ import { compareEpochs, NO_EPOCH } from "./protocol/epoch.ts";
 import { parseLogStream } from "./protocol/segments.ts";
 import { Stream, type StreamEvents } from "./stream.ts";
 
+type Trims = Map<number, Map<string, number>>;
+
 const LIMIT = { entries: POLL_ENTRIES_MAX, bytes: POLL_STREAM_BYTES_MAX };
 
 export class Streams {
@@ -38,7 +40,9 @@ export class Streams {
   #isWaking = false;
   /** Over all streams. */
   #heldBytes = 0;
-  readonly #trims = new Map<number, Map<string, number>>();
+  /** By group and stream: what was consumed lately, and what was when the timer last went off. */
+  #trims: Trims = new Map();
+  #ripeTrims: Trims = new Map();
   #trimTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -126,12 +130,12 @@ export class Streams {
     else await stream.clearAway(orphan.group, id, orphan.lastSlot);
   }
 
+  /** Trims that are not due yet are left to whoever finds the entries lying there (adoption.ts). */
   stop(): void {
     this.#isStopped = true;
     for (const stream of [...this.#open.values()]) stream.close(stopped());
     for (const look of [...this.#polls]) look();
     clearTimeout(this.#trimTimer);
-    this.#sendTrims();
   }
 
   async #takeOver(name: string): Promise<Stream> {
@@ -207,16 +211,19 @@ export class Streams {
       this.#trims.set(group, points);
     }
     points.set(logStream, Math.max(through, points.get(logStream) ?? 0));
-    this.#trimTimer ??= setTimeout(() => this.#sendTrims(), TRIM_DELAY_MS);
+    if (!this.#isStopped) this.#trimTimer ??= setTimeout(() => this.#sendTrims(), TRIM_DELAY_MS);
   }
 
+  /** Twice a delay has passed for the oldest of what is sent, and once for the newest. */
   #sendTrims(): void {
-    this.#trimTimer = undefined;
-    for (const [group, streams] of this.#trims) {
+    for (const [group, streams] of this.#ripeTrims) {
       const points: TrimPoint[] = [...streams].map(([stream, through]) => ({ stream, through }));
       groupOf(this.#parts, group).trim(points);
     }
-    this.#trims.clear();
+    this.#ripeTrims = this.#trims;
+    this.#trims = new Map();
+    const isMore = this.#ripeTrims.size > 0;
+    this.#trimTimer = isMore ? setTimeout(() => this.#sendTrims(), TRIM_DELAY_MS) : undefined;
   }
 }
 
