@@ -3,7 +3,7 @@
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status demo test check gen fmt bench-echo bench-kv bench-table sim sim-long sim-bugs
+.PHONY: help up down clean status demo test e2e check gen fmt bench-echo bench-kv bench-table sim sim-long sim-bugs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,9 @@ demo: node_modules/.stamp ## two conversations, one campus killed on the way, an
 
 test: node_modules/.stamp ## run all tests that need no container engine
 	@vitest run
+
+e2e: node_modules/.stamp ## run the tests of whole platforms that take longer: an upgrade from the previous landing
+	@vitest run --config e2e/vitest.config.ts
 
 check: node_modules/.stamp ## types, lint, format, tidy, generated code fresh, dead code
 	tsc

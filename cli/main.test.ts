@@ -121,7 +121,7 @@ describe("tricampus with a platform", () => {
   test("users talk: register, send, group, chat, sync", async () => {
     for (const name of ["ann", "bob"]) {
       const words = ["user", "register", name];
-      const made = await tricampus(platform.config.dataDir, words, "correct-horse\n");
+      const made = await tricampus(platform.config.dataDir, words, { input: "correct-horse\n" });
       expect(made).toMatchObject({ code: 0, stderr: "" });
     }
     expect(statSync(join(platform.config.dataDir, "cli", "ann.login.json")).mode & 0o077).toBe(0);
@@ -138,11 +138,9 @@ describe("tricampus with a platform", () => {
     expect((await json("group", "members", "ann", other.groupId)).members).toHaveLength(3);
     expect((await run("send", "ann", "hi", "--to", name)).stdout).toMatch(/^Accepted as/);
     const typed = "one\n/to nobody\ntwo\n";
-    const chat = await tricampus(
-      platform.config.dataDir,
-      ["chat", "bob", "--group", groupId],
-      typed,
-    );
+    const chat = await tricampus(platform.config.dataDir, ["chat", "bob", "--group", groupId], {
+      input: typed,
+    });
     expect(chat.stdout).toContain("Not sent: ");
     const { messages } = await json("sync", "ann");
     const texts = messages.map((message: { text: string }) => message.text).filter(Boolean);

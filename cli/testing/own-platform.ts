@@ -11,11 +11,8 @@ import { Platform } from "../../services/platform/platform.ts";
 import { bringUp } from "../commands/up.ts";
 import { type ReplayOutcome, type ReplaySettings, replay } from "../replay/replay.ts";
 
-const CLI_MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
-const COMPILE_CACHE = fileURLToPath(
-  new URL("../../node_modules/.cache/tricampus", import.meta.url),
-);
-const DEMO = fileURLToPath(new URL("../../demo", import.meta.url));
+const CODE = fileURLToPath(new URL("../..", import.meta.url));
+const DEMO = join(CODE, "demo");
 
 export const CHEAP_PASSWORDS = { account: { passwordMemoryKib: 8, passwordPasses: 1 } };
 
@@ -70,21 +67,22 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs the command line tool as a person would, with `input` typed into it. */
+/** Runs the command line tool as a person would, with `input` typed into it; `code`: another checkout's. */
 export function tricampus(
   dataDir: string,
   args: readonly string[],
-  input = "",
+  { input = "", code = CODE }: { input?: string; code?: string } = {},
 ): Promise<CommandResult> {
   return new Promise((resolve) => {
-    const env = { NODE_COMPILE_CACHE: COMPILE_CACHE, ...process.env, TRICAMPUS_DATA: dataDir };
+    const cache = join(code, "node_modules/.cache/tricampus");
+    const env = { NODE_COMPILE_CACHE: cache, ...process.env, TRICAMPUS_DATA: dataDir };
     const child = execFile(
       process.execPath,
-      [CLI_MAIN, ...args],
+      [join(code, "cli/main.ts"), ...args],
       { env },
       (error, stdout, stderr) => {
-        const code = typeof error?.code === "number" ? error.code : error === null ? 0 : -1;
-        resolve({ code, stdout, stderr });
+        const exit = typeof error?.code === "number" ? error.code : error === null ? 0 : -1;
+        resolve({ code: exit, stdout, stderr });
       },
     );
     child.stdin?.end(input);

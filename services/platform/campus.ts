@@ -9,12 +9,15 @@ import { fileURLToPath } from "node:url";
 import { askCampus } from "./control.ts";
 import { paths, readJson } from "./paths.ts";
 import { isProcess, lookAtProcess, signal, waitUntilGone } from "./process-facts.ts";
-import { type CampusState, PROCESS_MAIN } from "./supervisor.ts";
+import type { CampusState } from "./supervisor.ts";
 
 const CAMPUS_MAIN = fileURLToPath(new URL("campus-main.ts", import.meta.url));
 const COMPILE_CACHE = fileURLToPath(
   new URL("../../node_modules/.cache/tricampus", import.meta.url),
 );
+/** By which processes are recognised, beside their data folder: of any checkout, or no upgrade could begin. */
+const CAMPUS_ENTRY = "/services/platform/campus-main.ts ";
+const PROCESS_ENTRY = "/services/platform/main.ts ";
 const ASK_TIMEOUT_MS = 3_000;
 const KILL_TIMEOUT_MS = 5_000;
 /** Longer than a supervisor takes to kill what does not stop. */
@@ -126,14 +129,14 @@ export class Campus {
   /** 0 when the campus is down; a number that belongs to somebody else by now is not believed. */
   #supervisorPid(): number {
     const pid = this.#saved()?.pid ?? 0;
-    return isProcess(pid, CAMPUS_MAIN, `${this.#dataDir} ${this.name}`) ? pid : 0;
+    return isProcess(pid, CAMPUS_ENTRY, `${this.#dataDir} ${this.name}`) ? pid : 0;
   }
 
   #processPids(): number[] {
     const processes = this.#saved()?.processes ?? [];
     return processes
       .filter(({ name, pid }) =>
-        isProcess(pid, PROCESS_MAIN, paths.processConfig(this.#dataDir, name)),
+        isProcess(pid, PROCESS_ENTRY, paths.processConfig(this.#dataDir, name)),
       )
       .map(({ pid }) => pid);
   }

@@ -49,8 +49,8 @@ interface Supervised {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** Entry of every process; also by which one is recognised. */
-export const PROCESS_MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
+/** Entry of every process. */
+const PROCESS_MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 /**
  * One thread for the garbage collector beside the event loop: by default every process has four, and a
  * dozen processes on a few cores kept event loops waiting for them, up to a second. Young objects get
