@@ -10,7 +10,7 @@ import { counter } from "../svrkit/monitors/registry.ts";
 import { rest } from "../svrkit/rest.ts";
 import { border } from "../svrkit/transport/border.ts";
 import { ClientConnection, type ConnectionParts } from "./connection.ts";
-import { FINISH_MS, PINGS_UNANSWERED_MAX, PUSH_HOLD_MS, WATCH_EVERY_MS } from "./limits.ts";
+import { FINISH_MS, HINT_HOLD_MS, PINGS_UNANSWERED_MAX, WATCH_EVERY_MS } from "./limits.ts";
 import type { Registrar } from "./registrar.ts";
 
 const opened = counter("access.connections_opened");
@@ -158,7 +158,7 @@ export class Connections {
 
   #hold(connection: ClientConnection): void {
     this.#waiting.add(connection);
-    this.#holdTimer ??= setTimeout(() => this.#released(), PUSH_HOLD_MS);
+    this.#holdTimer ??= setTimeout(() => this.#released(), HINT_HOLD_MS);
   }
 
   #released(): void {

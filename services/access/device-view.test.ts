@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DeviceView, type PushAction } from "./device-view.ts";
-import { PUSH_HOLD_MS, PUSHES_HELD_MAX } from "./limits.ts";
+import { HINT_HOLD_MS, PUSH_HOLD_MS, PUSHES_HELD_MAX } from "./limits.ts";
 
 const rows = (version: number, follows = version - 1) => ({
   version,
@@ -35,11 +35,23 @@ describe("device view", () => {
     view.offer(rows(7), 0);
     expect(words(view.due(PUSH_HOLD_MS - 1))).toEqual([]);
     expect(words(view.due(PUSH_HOLD_MS))).toEqual(["hint 7"]);
-    expect(words(view.offer(rows(9), 100))).toEqual([]);
-    expect(words(view.due(200))).toEqual([]);
+    expect(words(view.offer(rows(9), 1_000))).toEqual([]);
+    expect(words(view.due(2_000))).toEqual([]);
     view.syncStarted();
-    expect(words(view.syncEnded(7, 300))).toEqual([]);
-    expect(words(view.due(300 + PUSH_HOLD_MS))).toEqual(["hint 9"]);
+    expect(words(view.syncEnded(7, 3_000))).toEqual([]);
+    expect(words(view.due(3_000 + PUSH_HOLD_MS))).toEqual(["hint 9"]);
+  });
+
+  test("a push without rows becomes a hint soon, whatever is held beside it", () => {
+    const view = new DeviceView<string>(4);
+    view.offer(rows(9), 0);
+    view.offer(hint(7), 1);
+    expect(words(view.due(HINT_HOLD_MS - 1))).toEqual([]);
+    expect(words(view.due(HINT_HOLD_MS))).toEqual(["hint 9"]);
+    view.syncStarted();
+    view.syncEnded(7, 100);
+    expect(words(view.due(100 + HINT_HOLD_MS))).toEqual([]);
+    expect(words(view.offer(rows(8), 110))).toEqual(["8 rows", "9 rows"]);
   });
 
   test("what came during a sync follows its answer", () => {
@@ -68,7 +80,7 @@ describe("device view", () => {
   test("rows from a version that is not known are a hint, also at version 0", () => {
     const view = new DeviceView<string>(0);
     view.offer(rows(1, 0), 0);
-    expect(words(view.due(PUSH_HOLD_MS))).toEqual(["hint 1"]);
+    expect(words(view.due(HINT_HOLD_MS))).toEqual(["hint 1"]);
   });
 
   test("what is held is bounded, the oldest goes first", () => {

@@ -5,11 +5,12 @@
  * A push carries rows only when they directly follow the version the device has; otherwise it is a
  * hint, and the device syncs. Two things keep hints rare under load:
  *  - writers of different conversations push concurrently, so a push may overtake the one before it.
- *    What does not follow is held for PUSH_HOLD_MS, and sent in order when the gap closes.
+ *    What does not follow is held for PUSH_HOLD_MS, and sent in order when the gap closes. A push
+ *    without rows leaves a gap that no other push closes: a hint follows after HINT_HOLD_MS.
  *  - one hint is enough until the device syncs, and none is needed while a sync is under way: its
  *    answer moves the version, and what was held may follow it.
  */
-import { PUSH_HOLD_MS, PUSHES_HELD_MAX } from "./limits.ts";
+import { HINT_HOLD_MS, PUSH_HOLD_MS, PUSHES_HELD_MAX } from "./limits.ts";
 
 export interface Offer<R> {
   /** The inbox's version with the rows, and the one they directly follow; 0: unknown. */
@@ -28,6 +29,8 @@ export class DeviceView<R> {
   #version: number;
   /** The newest version heard of. */
   #newest = 0;
+  /** The newest that came without rows: pushes cannot bring it. */
+  #newestWithoutRows = 0;
   #held: Offer<R>[] = [];
   /** Since when the device lacks something that nothing under way will bring. */
   #lackingSinceMs: number | undefined;
@@ -49,14 +52,20 @@ export class DeviceView<R> {
     if (offer.rows !== undefined && offer.follows > 0) {
       this.#held.push(offer);
       if (this.#held.length > PUSHES_HELD_MAX) this.#held.shift();
+    } else {
+      this.#newestWithoutRows = Math.max(this.#newestWithoutRows, offer.version);
     }
     return this.#advance(nowMs, false);
   }
 
   /** The hint, when what lies between did not come in time. */
   due(nowMs: number): PushAction<R>[] {
-    if (!this.isWaiting || nowMs - this.#lackingSinceMs! < PUSH_HOLD_MS) return [];
+    if (!this.isWaiting || nowMs - this.#lackingSinceMs! < this.#holdMs) return [];
     return this.hint();
+  }
+
+  get #holdMs(): number {
+    return this.#newestWithoutRows > this.#version ? HINT_HOLD_MS : PUSH_HOLD_MS;
   }
 
   /** A hint now, unless one is outstanding. */

@@ -20,8 +20,13 @@ export const PINGS_UNANSWERED_MAX = 2;
 export const WATCH_EVERY_MS = 1_000;
 /** Time that services get for one request: clients give up after 5 s and are to hear why before. */
 export const REQUEST_TIMEOUT_MS = 4_500;
-/** A push that does not follow what the device has waits so long for what lies between. */
-export const PUSH_HOLD_MS = 20;
+/**
+ * A push whose rows do not follow what the device has waits so long for what lies between: workers in
+ * other campuses are on their way with it, and a sync costs the store as much as many pushes.
+ */
+export const PUSH_HOLD_MS = 250;
+/** So long when the newest push carried no rows: then only a sync can bring them. */
+export const HINT_HOLD_MS = 20;
 /** Pushes that wait so, per connection. */
 export const PUSHES_HELD_MAX = 64;
 /** Time over which clients are sent away when this process stops, and then to finish requests. */
@@ -35,4 +40,5 @@ export const BLOCKED_LEAVE_OVER_MS = 6_000;
 
 assert(ROWS_BUFFERED_BYTES_MAX < BUFFERED_BYTES_MAX && FRAME_BYTES_MAX < BUFFERED_BYTES_MAX);
 assert(LEAVE_OVER_MS < BLOCKED_LEAVE_OVER_MS && BLOCKED_LEAVE_OVER_MS + 2 * FINISH_MS <= 9_000);
+assert(HINT_HOLD_MS < PUSH_HOLD_MS);
 assert(WATCH_EVERY_MS * 2 <= ATTACH_TIMEOUT_MS && WATCH_EVERY_MS * 2 <= PING_EVERY_MS);
