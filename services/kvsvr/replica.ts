@@ -28,6 +28,7 @@ import type {
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
 import { CATCH_UP_MS_MAX, FETCH_BYTES_MAX, KEY_BYTES_MAX } from "./limits.ts";
 import type { Peers } from "./peers.ts";
 import { Outbox } from "./pipeline/outbox.ts";
@@ -47,6 +48,8 @@ import {
 import { hasVotes, votesLeft } from "./protocol/votes-left.ts";
 import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry, State } from "./storage/state.ts";
+
+const versionsTold = counter("kvsvr.versions_told");
 
 /** Keyspace and slot: what a listing goes on behind. */
 const CURSOR_BYTES_MIN = 3;
@@ -189,7 +192,9 @@ export class Replica {
         return unknownVersion(RpcError.from(error).message);
       }
     });
-    return { replies: await this.#whenDurable(replies, marks, unknownVersion) };
+    const told = await this.#whenDurable(replies, marks, unknownVersion);
+    versionsTold.value += told.length;
+    return { replies: told };
   }
 
   #lastFetch: Promise<void> = Promise.resolve();

@@ -43,6 +43,7 @@ const KEPT_GROUP_BYTES = 4 * 1024 * 1024;
 
 const fsyncs = counter("kvsvr.fsyncs");
 const logBytes = counter("kvsvr.log_bytes");
+const syncedRecords = counter("kvsvr.records_synced");
 
 export class LogDamaged extends Error {}
 
@@ -255,6 +256,7 @@ export class Log {
     await this.#file.sync();
     fsyncs.value += 1;
     logBytes.value += bytes.length;
+    syncedRecords.value += last - this.#durable;
     if (this.#refusing !== undefined) setTrouble("kvsvr", undefined);
     this.#refusing = undefined;
     this.#offset += bytes.length;
