@@ -47,8 +47,8 @@ fmt: node_modules/.stamp ## format the code and apply safe fixes
 bench-echo: node_modules/.stamp ## measure svrkit: 256 B echo calls
 	@node bench/echo.ts
 
-bench-kv: node_modules/.stamp ## measure the store: 256 B puts on three replicas
-	@node bench/kv.ts
+bench-kv: node_modules/.stamp ## measure the store beside etcd: SECONDS=10 a phase
+	@node bench/kv.ts $(if $(SECONDS),--seconds $(SECONDS),)
 
 bench-table: node_modules/.stamp ## measure one table of 100,000 rows, and what it costs others
 	@node bench/large-table.ts
