@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BOOTSTRAP_FILE } from "../../services/kvsvr/identity.ts";
+import { V8_FLAGS } from "../../services/platform/supervisor.ts";
 import type { ServiceAddress } from "../../services/svrkit/client.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 import type { Usage } from "./proc.ts";
@@ -101,11 +102,11 @@ export class Replicas {
   }
 }
 
-/** CPU_PROFILE: a folder for profiles of the replicas; NODE_ARGS: more arguments for them. */
+/** As on the platform; CPU_PROFILE: a folder for profiles of the replicas, NODE_ARGS: more arguments. */
 function nodeArguments(): string[] {
   const { CPU_PROFILE: dir, NODE_ARGS: more = "" } = process.env;
   const profile = dir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${dir}`];
-  return [...profile, ...more.split(" ").filter((argument) => argument !== "")];
+  return [...V8_FLAGS, ...profile, ...more.split(" ").filter((argument) => argument !== "")];
 }
 
 /** The next message of a child; rejects when it ends before. */
