@@ -1,14 +1,20 @@
 /** KVSvr's options. */
 import { z } from "zod";
-import { CHECKPOINT_INTERVAL_MS } from "./limits.ts";
+import { CHECKPOINT_DIRTY_BYTES, CHECKPOINT_INTERVAL_MS } from "./limits.ts";
 
 export const configSchema = z.strictObject({
-  /** Memory for registers that are in use or were lately, bytes. */
+  /** Memory for registers that the state engine has too, least recently used out, bytes. */
   cacheBytes: z
     .number()
     .int()
     .min(1024 * 1024)
     .default(96 * 1024 * 1024),
+  /** Memory of registers and rows that are newer than the state engine's, after which they are written. */
+  checkpointBytes: z
+    .number()
+    .int()
+    .min(1024 * 1024)
+    .default(CHECKPOINT_DIRTY_BYTES),
   /** How old dirty state may become before it is written to the state engine. */
   checkpointMs: z.number().int().min(1).default(CHECKPOINT_INTERVAL_MS),
   /** Epoch of the group's membership; raised when a member is replaced. */

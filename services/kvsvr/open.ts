@@ -66,9 +66,10 @@ export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
 
 function openState(edges: ReplicaEdges): Promise<State> {
   const { dir, files, log, fatal } = edges;
-  const { cacheBytes, checkpointMs } = edges.config;
+  const { cacheBytes, checkpointBytes, checkpointMs } = edges.config;
   const engine = (edges.engine ?? openLmdb)(join(dir, "state"));
-  return State.open({ engine, files, dir, cacheBytes, checkpointMs, log, fatal });
+  const memory = { cacheBytes, checkpointBytes, checkpointMs };
+  return State.open({ engine, files, dir, ...memory, log, fatal });
 }
 
 /** `isNew`: a new member of the group, which has not copied everything yet. */

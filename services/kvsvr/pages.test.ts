@@ -20,6 +20,7 @@ beforeEach(async () => {
     files: systemFiles,
     dir,
     cacheBytes: 1 << 30,
+    checkpointBytes: 1 << 27,
     checkpointMs: 60_000,
     log: silentLogger(),
     fatal: (error) => {

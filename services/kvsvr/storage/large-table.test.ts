@@ -43,6 +43,7 @@ function openState(engine: MemoryEngine): Promise<State> {
     files: systemFiles,
     dir,
     cacheBytes: 1 << 30,
+    checkpointBytes: 1 << 27,
     checkpointMs: 60_000,
     log: silentLogger(),
     fatal: (error) => {

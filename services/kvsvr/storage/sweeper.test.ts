@@ -30,6 +30,7 @@ async function openState(engine: MemoryEngine): Promise<State> {
     files: systemFiles,
     dir,
     cacheBytes: 1 << 30,
+    checkpointBytes: 1 << 27,
     checkpointMs: 60_000,
     log: silentLogger(),
     fatal: (error) => {

@@ -10,11 +10,13 @@ import { Blocks } from "../../svrkit/failover/blocks.ts";
 import { silentLogger } from "../../svrkit/log.ts";
 import { Server } from "../../svrkit/server.ts";
 import { KvClient } from "../client.ts";
-import { configSchema } from "../config.ts";
+import { type Config, configSchema } from "../config.ts";
 import { BOOTSTRAP_FILE } from "../identity.ts";
-import { type OpenReplica, openReplica } from "../open.ts";
+import { type OpenReplica, openReplica, type ReplicaEdges } from "../open.ts";
+import type { StateEngine } from "../storage/engine.ts";
 import type { Files } from "../storage/files.ts";
 import { systemFiles } from "../storage/files.ts";
+import { openLmdb } from "../storage/lmdb.ts";
 
 const CAMPUSES = ["a", "b", "c"];
 
@@ -47,6 +49,8 @@ export interface TestCluster {
 export async function startCluster(
   options: {
     files?: (replica: number) => Files;
+    engine?: (replica: number, path: string) => StateEngine;
+    config?: Partial<Config>;
     /** Fills the replicas' folders before they start. */
     seed?: (dirs: readonly string[]) => Promise<void>;
   } = {},
@@ -64,7 +68,10 @@ export async function startCluster(
   const start = async (number: number, files: Files = systemFiles) => {
     const restart = () => void stop(number).then(() => start(number, files));
     const dir = dirs[number]!;
-    running[number] = await startReplica({ number, dir, addresses, blocks, files, restart });
+    const config = configSchema.parse(options.config ?? {});
+    const engine = (path: string) => options.engine?.(number, path) ?? openLmdb(path);
+    const edges = { dir, number, config, files, engine, restart };
+    running[number] = await startReplica(edges, addresses, blocks);
   };
   const stop = async (number: number) => {
     const gone = running[number];
@@ -110,33 +117,26 @@ async function freeAddress(campus: string): Promise<ServiceAddress> {
   return { campus, host: "127.0.0.1", port };
 }
 
-async function startReplica(options: {
-  number: number;
-  dir: string;
-  addresses: readonly ServiceAddress[];
-  blocks: Blocks;
-  files: Files;
-  restart: () => void;
-}): Promise<Running> {
-  const { number, dir, addresses, blocks, files, restart } = options;
+async function startReplica(
+  edges: Pick<ReplicaEdges, "dir" | "number" | "config" | "files" | "engine" | "restart">,
+  addresses: readonly ServiceAddress[],
+  blocks: Blocks,
+): Promise<Running> {
+  const { number } = edges;
   const campus = CAMPUSES[number]!;
   const identity = { process: `${campus}/kvsvr`, campus };
   const log = silentLogger();
   const server = new Server(identity, log);
   const client = new Client(identity, blocks);
   const opened = await openReplica({
-    dir,
-    number,
+    ...edges,
     campus,
-    config: configSchema.parse({}),
     callee: client.callee("kvsvr", addresses, { caller: "kvsvr", local: server }),
     server,
     log,
-    files,
     fatal: (error) => {
       throw error;
     },
-    restart,
   });
   await server.listen(addresses[number]!);
   return { server, client, opened };

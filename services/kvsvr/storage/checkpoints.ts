@@ -1,0 +1,286 @@
+/**
+ * Checkpoints: what is newer in memory than in the state engine is written there, in large commits slot
+ * by slot, and then the log's old segments go.
+ *
+ *   register changed -> dirty -> leaving (a checkpoint is being written) -> in the engine
+ *
+ * Late is cheap, for the engine rewrites whole pages; too late is not, for memory and the time of a
+ * restart grow. In between the log has everything.
+ */
+import { monotonicMs } from "../../svrkit/call.ts";
+import type { Logger } from "../../svrkit/log.ts";
+import { counter } from "../../svrkit/monitors/registry.ts";
+import { rest } from "../../svrkit/rest.ts";
+import { CHECKPOINT_CHUNK } from "../limits.ts";
+import { planted } from "../protocol/planted.ts";
+import { trimsOf } from "../protocol/register.ts";
+import { Dirty } from "./dirty.ts";
+import type { EngineEntry, EngineRow, StateEngine } from "./engine.ts";
+import { ENTRY_BYTES, type Entries, memoryOf } from "./entries.ts";
+import type { Log } from "./log.ts";
+import type { Entry } from "./state.ts";
+import { encodeRegister } from "./stored-register.ts";
+import { isGone } from "./table-scan.ts";
+
+/** Chunks of different entries that a checkpoint waits for together. */
+const CHUNKS_AT_ONCE = 8;
+const TURN_MS_MAX = 50;
+/** With the engine failing, dirty state may grow to so many checkpoints before writes are refused. */
+const REFUSED_SHARE = 8;
+const PRESSED_SHARE = 2;
+
+/** What failed is not tried again at once, whatever becomes dirty. */
+const RETRY_MS = 1_000;
+
+/** So long a planted bug leaves its window open. */
+const PLANTED_MS = 2_000;
+
+const checkpoints = counter("kvsvr.checkpoints");
+
+export interface CheckpointParts {
+  readonly engine: StateEngine;
+  readonly entries: Entries;
+  /** The replica's log, once it is open. */
+  readonly log: () => Log;
+  readonly logger: Logger;
+  /** Dirty memory at which a checkpoint begins. */
+  readonly dirtyBytes: number;
+}
+
+export class Checkpoints {
+  readonly #parts: CheckpointParts;
+  #dirty = new Dirty();
+  #dirtyBytes = 0;
+  /** What the checkpoint under way has taken out of `#dirty`: newer than the engine's until it ends. */
+  #leaving: Dirty | undefined;
+  #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastCommit: Promise<void> = Promise.resolve();
+  #closing = false;
+  #failedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: CheckpointParts) {
+    this.#parts = parts;
+  }
+
+  /** Called when the log is replayed: until then nothing is written. `intervalMs`: how late at most. */
+  start(intervalMs: number): void {
+    this.#timer = setInterval(() => this.#soon(), intervalMs);
+    if (this.#dirtyBytes > this.#parts.dirtyBytes) this.#soon();
+  }
+
+  /** The entry has changed, by so many bytes. */
+  changed(entry: Entry, bytes: number): void {
+    this.#parts.entries.keep(entry);
+    this.#dirtyBytes += entry.dirty ? bytes : bytes + ENTRY_BYTES;
+    this.#dirty.add(entry);
+    if (this.#dirtyBytes > this.#parts.dirtyBytes) this.#soon();
+  }
+
+  /** Memory that became dirty since the checkpoint under way, or the last one, began. */
+  get dirtyBytes(): number {
+    return this.#dirtyBytes;
+  }
+
+  /** Why nothing more may become dirty; undefined when it may. */
+  get refusing(): string | undefined {
+    if (this.#dirtyBytes <= REFUSED_SHARE * this.#parts.dirtyBytes) return undefined;
+    return `${Math.round(this.#dirtyBytes / 1_000_000)} MB wait for a checkpoint`;
+  }
+
+  /** Checkpoints cannot keep up: who only catches up should wait, for clients would be refused next. */
+  get isPressed(): boolean {
+    return this.#dirtyBytes > PRESSED_SHARE * this.#parts.dirtyBytes;
+  }
+
+  /** What is newer than the engine's, older first. */
+  get newer(): readonly Dirty[] {
+    return this.#leaving === undefined ? [this.#dirty] : [this.#leaving, this.#dirty];
+  }
+
+  #soon(): void {
+    const isStarted = this.#timer !== undefined;
+    if (!isStarted || this.#running !== undefined || this.#dirty.size === 0) return;
+    if (monotonicMs() - this.#failedMs < RETRY_MS) return;
+    this.#running = this.#write()
+      .catch((error: unknown) => {
+        this.#failedMs = monotonicMs();
+        this.#parts.logger.error({ err: error }, "a checkpoint failed; it is tried again");
+      })
+      .finally(() => {
+        this.#running = undefined;
+        this.#leaving = undefined;
+        // Who waits for room, as catching up does, makes no further change that would begin the next.
+        if (this.#dirtyBytes > this.#parts.dirtyBytes) this.#soon();
+      });
+  }
+
+  async #write(): Promise<void> {
+    const log = this.#parts.log();
+    const closed = await log.rotate();
+    if (planted("log-removed-early")) {
+      await log.removeThrough(closed);
+      await rest(PLANTED_MS);
+    }
+    // By slot: neighbours in the engine share its pages, and each page is rewritten once.
+    this.#leaving = this.#dirty;
+    const entries = this.#leaving.inOrder();
+    this.#dirty = new Dirty();
+    this.#dirtyBytes = 0;
+    for (let at = 0; at < entries.length; ) {
+      const startedMs = monotonicMs();
+      const before = at;
+      try {
+        at = await this.#writeChunks(entries, at);
+      } catch (error) {
+        this.#keepDirty(entries.slice(before));
+        throw error;
+      }
+      // Half of the time is left to the log, for somebody waits for every sync of it; less and less of
+      // it when the next checkpoint is due before this one is written.
+      const share = Math.max(0, 1 - this.#dirtyBytes / this.#parts.dirtyBytes);
+      if (!this.#closing && share > 0) await rest((monotonicMs() - startedMs) * share);
+    }
+    await log.removeThrough(closed);
+    checkpoints.value += 1;
+  }
+
+  /**
+   * Rows of a large table, as many a commit as stop nobody, and not the last ones; tells the version
+   * through which the engine has them.
+   */
+  async #writeAhead(entry: Entry): Promise<number> {
+    if ((entry.rows?.size ?? 0) <= CHECKPOINT_CHUNK) return 0;
+    const { registerKey } = entry;
+    const { heldVersion } = entry.register;
+    let ahead = 0;
+    // A replay must make these rows again. Those that come from now on may not be on the disk yet, and
+    // that the newest version was decided may be known by a notice alone, which is not logged.
+    await this.#parts.log().durable(entry.logged);
+    for (;;) {
+      const startedMs = monotonicMs();
+      const part = entry.rows!.part(ahead, CHECKPOINT_CHUNK);
+      if (part.isLast || part.through >= heldVersion) break;
+      const rows = part.rows.filter((row) => !isGone(entry, row));
+      await this.#commit([{ registerKey, register: undefined, rows, forgotten: [] }]);
+      ahead = part.through;
+      if (!this.#closing) await rest(monotonicMs() - startedMs);
+    }
+    return ahead;
+  }
+
+  /**
+   * Some chunks, put into the engine in short turns and waited for together: to wait for each would
+   * cost busy replicas more than the writing. Tells where the next ones begin.
+   */
+  async #writeChunks(entries: readonly Entry[], first: number): Promise<number> {
+    const chunks: { entries: Entry[]; aheads: number[] }[] = [];
+    let at = first;
+    while (chunks.length < CHUNKS_AT_ONCE && at < entries.length) {
+      const chunk = takeChunk(entries, at);
+      const aheads: number[] = [];
+      for (const entry of chunk) aheads.push(await this.#writeAhead(entry));
+      chunks.push({ entries: chunk, aheads });
+      at += chunk.length;
+    }
+    await this.#inTurn(async () => {
+      const writing: Promise<unknown>[] = [];
+      let startedMs = monotonicMs();
+      let othersMs = 0;
+      for (const { entries, aheads } of chunks) {
+        // Thrown when all have ended: until then others still write.
+        writing.push(this.#writeChunk(entries, aheads).then(() => undefined, asError));
+        const nowMs = monotonicMs();
+        // Everybody else had a turn of so many milliseconds: this may take as long before the next.
+        if (nowMs - startedMs < othersMs) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        startedMs = monotonicMs();
+        othersMs = Math.min(TURN_MS_MAX, startedMs - nowMs);
+      }
+      for (const failure of await Promise.all(writing)) if (failure !== undefined) throw failure;
+    });
+    return at;
+  }
+
+  /** `aheads`: versions through which the engine has the rows of each already. */
+  async #writeChunk(entries: readonly Entry[], aheads: readonly number[]): Promise<void> {
+    const through = entries.map((entry) => entry.register.heldVersion);
+    const batch = entries.map((entry, i): EngineEntry => {
+      entry.dirty = false;
+      return engineEntry(entry, { unswept: entry.unswept, ahead: aheads[i]! }, []);
+    });
+    await this.#parts.engine.commit(batch);
+    for (const [i, entry] of entries.entries()) {
+      entry.rows?.forgetThrough(through[i]!);
+      this.#parts.entries.release(entry);
+    }
+  }
+
+  #commit(batch: readonly EngineEntry[]): Promise<void> {
+    return this.#inTurn(() => this.#parts.engine.commit(batch));
+  }
+
+  /** One after the other: a commit reads what it overwrites, and must not overtake an older one. */
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const written = this.#lastCommit.then(write);
+    this.#lastCommit = written.catch(() => {});
+    return written;
+  }
+
+  /** Resolves when commits under way are over. */
+  committed(): Promise<void> {
+    return this.#lastCommit;
+  }
+
+  /** Commits an entry as it stands without these rows. `isLast`: the engine has no others to forget. */
+  async commitSwept(entry: Entry, forgotten: readonly EngineRow[], isLast: boolean): Promise<void> {
+    const ahead = await this.#writeAhead(entry);
+    const { register } = entry;
+    await this.#commit([engineEntry(entry, { unswept: !isLast, ahead }, forgotten)]);
+    entry.rows?.forgetThrough(register.heldVersion);
+    if (isLast && trimsOf(entry.register) === trimsOf(register)) entry.unswept = false;
+  }
+
+  /** The rest of a checkpoint that failed, reached or not, is the next one's: the log must not go before. */
+  #keepDirty(entries: readonly Entry[]): void {
+    const changedAgain = new Set(this.#dirty.inOrder());
+    for (const entry of entries) {
+      if (changedAgain.has(entry)) continue;
+      entry.dirty = false;
+      this.changed(entry, memoryOf(entry.register) - ENTRY_BYTES);
+    }
+  }
+
+  /** Writes what is dirty; a log that refuses leaves it to the next start. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearInterval(this.#timer);
+    await this.#running;
+    if (this.#dirty.size > 0) await this.#write().catch(() => {});
+  }
+}
+
+/** `ahead`: the engine has the rows through this version already. */
+function engineEntry(
+  entry: Entry,
+  { unswept, ahead }: { unswept: boolean; ahead: number },
+  forgotten: readonly EngineRow[],
+): EngineEntry {
+  const { registerKey } = entry;
+  const rows = [...(entry.rows?.changes(ahead) ?? [])].filter((row) => !isGone(entry, row));
+  return { registerKey, register: encodeRegister(entry.register, unswept), rows, forgotten };
+}
+
+const asError = (error: unknown) => error ?? new Error("no reason given");
+
+/** Entries from `at` on, as many as the engine takes in one short turn; at least one. */
+function takeChunk(entries: readonly Entry[], at: number): Entry[] {
+  let records = 0;
+  let end = at;
+  while (end < entries.length && records < CHECKPOINT_CHUNK) {
+    // The rows of a large table are written before it.
+    records += 1 + Math.min(CHECKPOINT_CHUNK, entries[end]!.rows?.size ?? 0);
+    end += 1;
+  }
+  return entries.slice(at, end);
+}
