@@ -313,6 +313,7 @@ export function register(
   server.add(ReplicaService.vote, (request) => replica.vote(request));
   server.add(ReplicaService.queryVersions, (request) => replica.queryVersions(request));
   server.add(ReplicaService.fetch, (request) => replica.fetch(request));
+  server.add(ReplicaService.fetchMany, (request) => replica.fetchMany(request));
   server.add(ReplicaService.pipeline, (request) => replica.pipeline(request));
   server.add(ReplicaService.listVersions, (request) => replica.listVersions(request));
   server.add(ReplicaService.introduce, (request) => membership.introduced(request));

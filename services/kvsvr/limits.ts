@@ -24,6 +24,13 @@ export const PAGE_BYTES_MAX = 1024 * 1024;
 export const SCAN_LOOKED_ROWS = 2_000;
 /** Largest part of a table in one Fetch. */
 export const FETCH_BYTES_MAX = 128 * 1024;
+/** States of many keys in one answer: so many bytes, and made in so much of one turn. */
+export const FETCH_MANY_BYTES_MAX = 256 * 1024;
+export const FETCH_MANY_MS_MAX = 4;
+/** Keys of one page of a comparison, listed in one turn. */
+export const COMPARE_PAGE_KEYS = 500;
+/** A page or states that nobody's call waits for: a busy peer may take its time. */
+export const CATCH_UP_TIMEOUT_MS = 5_000;
 
 /**
  * Time after which the third replica is asked when the preferred one has not answered: at least the
@@ -86,6 +93,9 @@ export const SWEEP_TABLES_MAX = 10_000;
 assert(PAGE_ROWS_MAX <= SCAN_LOOKED_ROWS);
 assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
+assert(FETCH_BYTES_MAX <= FETCH_MANY_BYTES_MAX);
+// The last state of an answer may be as large as one that comes alone.
+assert(FETCH_MANY_BYTES_MAX + PACK_BYTES_MAX + 2 * VALUE_BYTES_MAX < FRAME_BYTES_MAX);
 assert(PAGE_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
 assert(PIPELINE_BATCH_BYTES + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(TURN_BYTES_MAX + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);

@@ -2,28 +2,23 @@
  * Repair: a replica that knows of a version it does not hold fetches it from one that does. At most
  * one fetch a key at a time; background repairs are bounded, the rest is found by comparing.
  */
-import {
-  type ListedVersion,
-  Replica as ReplicaService,
-} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
 import { rest } from "../svrkit/rest.ts";
+import { Comparison, type Page } from "./comparison.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
 import { isCurrent } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
 import type { Entry } from "./storage/state.ts";
 
-type Page = readonly ListedVersion[];
-
 const BACKGROUND_MAX = 4;
 const BACKGROUND_WAITING_MAX = 10_000;
 /** A notice often overtakes the value that follows in the pipeline: give it this long first. */
 const BACKGROUND_DELAY_MS = 50;
-const PAGE = 250;
 const COMPARE_RETRY_MS = 500;
-const COMPARE_SIDE_BY_SIDE = 4;
 const PRESSED_REST_MS = 100;
 
 const behind = counter("kvsvr.behind");
@@ -32,7 +27,9 @@ const repaired = counter("kvsvr.repaired");
 export class Repair {
   readonly #replica: Replica;
   readonly #running = new Map<string, Promise<void>>();
-  readonly #waiting = new Map<string, Entry>();
+  /** By name; their entries may leave the memory meanwhile. */
+  readonly #waiting = new Map<string, Key>();
+  readonly #comparisons = new Set<Comparison>();
   readonly #comparing = new Map<number, Promise<void>>();
   #lastComparison: Promise<void> = Promise.resolve();
   #active = 0;
@@ -97,21 +94,22 @@ export class Repair {
   }
 
   /**
-   * Fetches keys side by side, waits until they are durable, and rests as long as that took: catching
-   * up takes no more than its half of a busy machine and disk, and nothing while checkpoints are behind.
+   * Fetches a key that nobody waits for, until it is durable, and rests as long as that took: no more
+   * than half of a busy machine and disk, and nothing while checkpoints are behind.
    */
-  async #fetchAndRest(entries: readonly Entry[]): Promise<void> {
+  async #fetchAndRest(key: Key): Promise<void> {
     while (this.#replica.state.isPressed && !this.#stopped) await rest(PRESSED_REST_MS);
     const startedMs = monotonicMs();
-    // A key that cannot be had now: the next read, write or comparison tries again.
-    await Promise.allSettled(entries.map((entry) => this.fetch(entry)));
-    await this.#replica.state.durable(Math.max(0, ...entries.map((entry) => entry.logged)));
+    const entry = this.#replica.entry(key);
+    if (isCurrent(entry.register)) return;
+    await this.fetch(entry);
+    await this.#replica.state.durable(this.#replica.state.logged);
     await rest(monotonicMs() - startedMs);
   }
 
   #later(entry: Entry): void {
     if (this.#stopped || this.#waiting.size >= BACKGROUND_WAITING_MAX) return;
-    this.#waiting.set(entry.name, entry);
+    this.#waiting.set(entry.name, entry.key);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#drain();
@@ -120,13 +118,12 @@ export class Repair {
 
   #drain(): void {
     behind.value = this.#waiting.size;
-    for (const [name, entry] of this.#waiting) {
+    for (const [name, key] of this.#waiting) {
       if (this.#active >= BACKGROUND_MAX || this.#stopped) return;
       this.#waiting.delete(name);
-      if (isCurrent(entry.register)) continue;
       this.#active += 1;
-      this.#fetchAndRest([entry])
-        .catch(() => {}) // the disk refuses: as above
+      this.#fetchAndRest(key)
+        .catch(() => {}) // it cannot be had now: the next read, write or comparison tries again
         .finally(() => {
           this.#active -= 1;
           this.#drain();
@@ -163,46 +160,22 @@ export class Repair {
     }
   }
 
-  /**
-   * Compares once with what a peer has; `first` sees every page before. Returns how many keys are not
-   * held as new as they are known.
-   */
+  /** Compares once (comparison.ts); how many keys are not held as new as they are known. */
   async compare(peer: number, first?: (page: Page) => Promise<void>): Promise<number> {
-    let missing = 0;
-    let cursor: Uint8Array = new Uint8Array(0);
-    do {
-      const request = { cursor, limit: PAGE, epoch: this.#replica.epoch };
-      const page = await this.#replica.peers.call(peer, ReplicaService.listVersions, request);
-      if (page.barred !== "") throw new RpcError("UNAVAILABLE", page.barred);
-      await first?.(page.versions);
-      await this.#comparePage(page.versions);
-      const held = page.versions.filter(({ key }) => isCurrent(this.#replica.entry(key).register));
-      missing += page.versions.length - held.length;
-      cursor = page.cursor;
-    } while (cursor.length > 0 && !this.#stopped);
-    this.#replica.log.info({ peer }, "compared with another replica: caught up");
-    return missing;
-  }
-
-  async #comparePage(versions: Page): Promise<void> {
-    let behind: Entry[] = [];
-    for (const listed of versions) {
-      const entry = this.#replica.entry(listed.key);
-      if (listed.version > entry.register.known.version) {
-        const { version, digest } = listed;
-        this.#replica.take(entry, { kind: "notice", version, digest });
-      }
-      if (isCurrent(entry.register)) continue;
-      behind.push(entry);
-      if (behind.length < COMPARE_SIDE_BY_SIDE) continue;
-      await this.#fetchAndRest(behind);
-      behind = [];
+    const comparison = new Comparison(this.#replica, this, peer);
+    this.#comparisons.add(comparison);
+    try {
+      const missing = await comparison.run(first);
+      if (!this.#stopped) this.#replica.log.info({ peer }, "compared with another replica");
+      return missing;
+    } finally {
+      this.#comparisons.delete(comparison);
     }
-    if (behind.length > 0) await this.#fetchAndRest(behind);
   }
 
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    for (const comparison of this.#comparisons) comparison.stop();
   }
 }

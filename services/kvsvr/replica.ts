@@ -8,6 +8,8 @@
 
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type {
+  FetchManyReply,
+  FetchManyRequest,
   FetchReply,
   FetchRequest,
   FetchVotesReply,
@@ -25,11 +27,18 @@ import type {
   VoteRequest,
   VotesReply,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
-import { CATCH_UP_MS_MAX, FETCH_BYTES_MAX, KEY_BYTES_MAX } from "./limits.ts";
+import {
+  CATCH_UP_MS_MAX,
+  FETCH_BYTES_MAX,
+  FETCH_MANY_BYTES_MAX,
+  FETCH_MANY_MS_MAX,
+  KEY_BYTES_MAX,
+} from "./limits.ts";
 import type { Peers } from "./peers.ts";
 import { Outbox } from "./pipeline/outbox.ts";
 import type { HeldEpoch } from "./protocol/admission.ts";
@@ -46,6 +55,7 @@ import {
   type Step,
 } from "./protocol/register.ts";
 import { hasVotes, votesLeft } from "./protocol/votes-left.ts";
+import { Slices } from "./slices.ts";
 import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry, State } from "./storage/state.ts";
 
@@ -53,6 +63,9 @@ const versionsTold = counter("kvsvr.versions_told");
 
 /** Keyspace and slot: what a listing goes on behind. */
 const CURSOR_BYTES_MIN = 3;
+/** What a state, and a row of one, take on the wire besides their values. */
+const STATE_BYTES = 40;
+const ROW_BYTES = 16;
 
 export interface ReplicaParts {
   readonly self: Owner;
@@ -97,6 +110,18 @@ export class Replica {
   }
 
   entry(key: Key | undefined): Entry {
+    const checked = this.checked(key);
+    try {
+      return this.state.entry(checked);
+    } catch (error) {
+      if (error instanceof RecordDamaged)
+        throw new RpcError("UNAVAILABLE", error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  /** A key as others may name it. */
+  checked(key: Key | undefined): Key {
     requireArgument(
       key !== undefined && key.keyspace !== 0,
       "the request names no key or keyspace",
@@ -105,13 +130,7 @@ export class Replica {
       key.key.length > 0 && key.key.length <= KEY_BYTES_MAX,
       `a key of ${key.key.length} bytes: 1 to ${KEY_BYTES_MAX} are allowed`,
     );
-    try {
-      return this.state.entry(key);
-    } catch (error) {
-      if (error instanceof RecordDamaged)
-        throw new RpcError("UNAVAILABLE", error.message, { cause: error });
-      throw error;
-    }
+    return key;
   }
 
   /** Steps a register; a broken rule of the protocol ends the process, loudly. */
@@ -199,57 +218,77 @@ export class Replica {
 
   #lastFetch: Promise<void> = Promise.resolve();
 
-  /**
-   * The state held here, above the version the asker has; `unavailable` when it is not newer. One
-   * fetch a turn of the event loop: many at once would keep everybody else waiting.
-   */
-  async fetch(request: FetchRequest): Promise<FetchReply> {
+  /** One fetch a turn of the event loop: many at once would keep everybody else waiting. */
+  async #fetchTurn(): Promise<void> {
     const turn = this.#lastFetch.then(() => new Promise<void>((resolve) => setImmediate(resolve)));
     this.#lastFetch = turn;
     await turn;
-    return this.#fetchNow(request);
   }
 
-  #fetchNow(request: FetchRequest): FetchReply {
-    const bar = this.#barRead(request.epoch);
-    const entry = this.entry(request.key);
+  /** The state held here, above the version the asker has; `unavailable` when it is not newer. */
+  async fetch(request: FetchRequest): Promise<FetchReply> {
+    await this.#fetchTurn();
+    const barred = this.#barRead(request.epoch);
+    if (barred !== undefined) return { ...NO_STATE, barred };
+    const { aboveVersion, bytesMax } = request;
+    return this.#stateAbove(this.entry(request.key), aboveVersion, bytesMax || FETCH_BYTES_MAX);
+  }
+
+  /** States of the first of many keys, as many as fit into an answer and a part of one turn. */
+  async fetchMany({ wanted, epoch }: FetchManyRequest): Promise<FetchManyReply> {
+    await this.#fetchTurn();
+    const barred = this.#bar(epoch);
+    const states: FetchReply[] = [];
+    if (barred !== undefined) return { states, barred, workedUs: 0 };
+    const startedMs = monotonicMs();
+    let workedMs = 0;
+    let bytesLeft = FETCH_MANY_BYTES_MAX;
+    for (const { key, aboveVersion } of wanted) {
+      const state = this.#peekAbove(this.checked(key), aboveVersion, bytesLeft);
+      states.push(state);
+      bytesLeft -= bytesOf(state);
+      workedMs = monotonicMs() - startedMs;
+      if (bytesLeft <= 0 || workedMs >= FETCH_MANY_MS_MAX) break;
+    }
+    return { states, barred: "", workedUs: Math.round(workedMs * 1_000) };
+  }
+
+  #peekAbove(key: Key, aboveVersion: number, bytesMax: number): FetchReply {
+    try {
+      return this.#stateAbove(this.state.peek(key), aboveVersion, bytesMax);
+    } catch (error) {
+      if (error instanceof RecordDamaged) return NO_STATE;
+      throw error;
+    }
+  }
+
+  #stateAbove(entry: Entry, aboveVersion: number, bytesMax: number): FetchReply {
     const { known, held, heldVersion, heldDigest } = entry.register;
     const owner = known.version === heldVersion ? known.owner : undefined;
-    const base = { version: heldVersion, digest: heldDigest, owner, barred: bar ?? "" };
-    const useless = heldVersion <= request.aboveVersion || heldDigest === 0;
-    if (bar !== undefined || useless || held.model === "none") {
+    const base = { version: heldVersion, digest: heldDigest, owner, barred: "" };
+    if (heldVersion <= aboveVersion || heldDigest === 0 || held.model === "none")
       return { ...base, body: undefined, unavailable: true };
+    if (held.model === "key") {
+      const body = { case: "decision" as const, value: held.decision.bytes };
+      return { ...base, body, unavailable: false };
     }
-    if (held.model === "key")
-      return {
-        ...base,
-        body: { case: "decision", value: held.decision.bytes },
-        unavailable: false,
-      };
-    const { rows, throughVersion } = this.#diff(entry, request);
+    const { rows, throughVersion } = this.#diff(entry, aboveVersion, bytesMax);
     const { lastNumber, operations } = held;
-    const trims = [...held.trims];
-    return {
-      ...base,
-      body: { case: "table", value: { rows, lastNumber, operations, throughVersion, trims } },
-      unavailable: false,
-    };
+    const value = { rows, lastNumber, operations, throughVersion, trims: [...held.trims] };
+    return { ...base, body: { case: "table", value }, unavailable: false };
   }
 
   /** Rows above a version, whole versions only, up to about the size asked for. */
-  #diff(entry: Entry, request: FetchRequest) {
-    const limit = Math.min(request.bytesMax || FETCH_BYTES_MAX, FETCH_BYTES_MAX);
+  #diff(entry: Entry, aboveVersion: number, bytesMax: number) {
+    const limit = Math.min(bytesMax, FETCH_BYTES_MAX);
     const rows: { row: Uint8Array; value: Uint8Array; deleted: boolean; version: number }[] = [];
     let bytes = 0;
-    for (const { row, value, deleted, version } of this.state.changes(
-      entry,
-      request.aboveVersion,
-    )) {
+    for (const { row, value, deleted, version } of this.state.changes(entry, aboveVersion)) {
       if (deleted && planted("deletion-not-repaired")) continue;
       const last = rows.at(-1)?.version ?? version;
       if (bytes > limit && version !== last) return { rows, throughVersion: last };
       rows.push({ row, value, deleted, version });
-      bytes += row.length + value.length + 16;
+      bytes += row.length + value.length + ROW_BYTES;
     }
     return { rows, throughVersion: entry.register.heldVersion };
   }
@@ -259,7 +298,10 @@ export class Replica {
     const bar = this.#bar(request.epoch);
     if (bar !== undefined) return { barred: bar };
     let logged = 0;
+    // After an absence batches come back to back, and votes wait behind each.
+    const slices = new Slices();
     for (const { key, item } of request.items) {
+      if (slices.isOver) await slices.next();
       const entry = this.entry(key);
       if (item?.case === "notice") this.take(entry, { kind: "notice", ...item.value });
       if (item?.case === "decision")
@@ -363,6 +405,28 @@ export class Replica {
   stop(): void {
     for (const outbox of this.#outboxes.values()) outbox.stop();
   }
+}
+
+/** "I do not know", or may not say. */
+const NO_STATE: FetchReply = {
+  version: 0,
+  digest: 0,
+  owner: undefined,
+  body: undefined,
+  unavailable: true,
+  barred: "",
+};
+
+/** About the size of a state on the wire. */
+function bytesOf({ body }: FetchReply): number {
+  if (body === undefined) return STATE_BYTES;
+  if (body.case === "decision") return STATE_BYTES + body.value.length;
+  const { rows, operations } = body.value;
+  const rowBytes = rows.reduce(
+    (sum, { row, value }) => sum + ROW_BYTES + row.length + value.length,
+    0,
+  );
+  return STATE_BYTES + rowBytes + (operations?.kept.length ?? 0);
 }
 
 const ACCEPTED: VoteReply = {

@@ -1092,6 +1092,151 @@ export function decodeFetchReply(r: Reader, end: number): FetchReply {
 }
 
 /**
+ * @generated from message tricampus.kv.v1.FetchManyRequest
+ */
+export interface FetchManyRequest {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.WantedState wanted = 1;
+   */
+  wanted: WantedState[];
+  /**
+   * @generated from field: uint32 epoch = 2;
+   */
+  epoch: number;
+}
+
+export function encodeFetchManyRequest(w: Writer, m: FetchManyRequest): void {
+  for (const x of m.wanted) { { w.tag(10); const at = w.fork(); encodeWantedState(w, x); w.join(at); } }
+  if (m.epoch !== 0) { w.tag(16); w.uint32(m.epoch); }
+}
+
+export function decodeFetchManyRequest(r: Reader, end: number): FetchManyRequest {
+  const m: FetchManyRequest = {
+    wanted: [],
+    epoch: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.wanted.push(decodeWantedState(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.epoch = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.WantedState
+ */
+export interface WantedState {
+  /**
+   * @generated from field: tricampus.kv.v1.Key key = 1;
+   */
+  key: Key | undefined;
+  /**
+   * The newest version the asker holds.
+   *
+   * @generated from field: uint64 above_version = 2;
+   */
+  aboveVersion: number;
+}
+
+export function encodeWantedState(w: Writer, m: WantedState): void {
+  if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
+  if (m.aboveVersion !== 0) { w.tag(16); w.uint64(m.aboveVersion); }
+}
+
+export function decodeWantedState(r: Reader, end: number): WantedState {
+  const m: WantedState = {
+    key: undefined,
+    aboveVersion: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.key = decodeKey(r, r.message());
+        break;
+      }
+      case 16: {
+        m.aboveVersion = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.FetchManyReply
+ */
+export interface FetchManyReply {
+  /**
+   * One a wanted key, in order, at least one; those that are missing at the end are asked for again.
+   *
+   * @generated from field: repeated tricampus.kv.v1.FetchReply states = 1;
+   */
+  states: FetchReply[];
+  /**
+   * @generated from field: string barred = 2;
+   */
+  barred: string;
+  /**
+   * Making the answer took so long: what the asker waited beyond that, it waited for other work.
+   *
+   * @generated from field: uint32 worked_us = 3;
+   */
+  workedUs: number;
+}
+
+export function encodeFetchManyReply(w: Writer, m: FetchManyReply): void {
+  for (const x of m.states) { { w.tag(10); const at = w.fork(); encodeFetchReply(w, x); w.join(at); } }
+  if (m.barred.length > 0) { w.tag(18); w.string(m.barred); }
+  if (m.workedUs !== 0) { w.tag(24); w.uint32(m.workedUs); }
+}
+
+export function decodeFetchManyReply(r: Reader, end: number): FetchManyReply {
+  const m: FetchManyReply = {
+    states: [],
+    barred: "",
+    workedUs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.states.push(decodeFetchReply(r, r.message()));
+        break;
+      }
+      case 18: {
+        m.barred = r.string();
+        break;
+      }
+      case 24: {
+        m.workedUs = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * Rows of a table whose version is above the one asked for, in the order of versions.
  *
  * @generated from message tricampus.kv.v1.TableDiff
@@ -2301,6 +2446,7 @@ export const Replica = {
   vote: defineMethod<VoteRequest, VotesReply>("tricampus.kv.v1.Replica/Vote", encodeVoteRequest, decodeVoteRequest, encodeVotesReply, decodeVotesReply),
   queryVersions: defineMethod<QueryVersionsRequest, QueryVersionsReply>("tricampus.kv.v1.Replica/QueryVersions", encodeQueryVersionsRequest, decodeQueryVersionsRequest, encodeQueryVersionsReply, decodeQueryVersionsReply),
   fetch: defineMethod<FetchRequest, FetchReply>("tricampus.kv.v1.Replica/Fetch", encodeFetchRequest, decodeFetchRequest, encodeFetchReply, decodeFetchReply),
+  fetchMany: defineMethod<FetchManyRequest, FetchManyReply>("tricampus.kv.v1.Replica/FetchMany", encodeFetchManyRequest, decodeFetchManyRequest, encodeFetchManyReply, decodeFetchManyReply),
   pipeline: defineMethod<PipelineRequest, PipelineReply>("tricampus.kv.v1.Replica/Pipeline", encodePipelineRequest, decodePipelineRequest, encodePipelineReply, decodePipelineReply),
   listVersions: defineMethod<ListVersionsRequest, ListVersionsReply>("tricampus.kv.v1.Replica/ListVersions", encodeListVersionsRequest, decodeListVersionsRequest, encodeListVersionsReply, decodeListVersionsReply),
   introduce: defineMethod<IntroduceRequest, IntroduceReply>("tricampus.kv.v1.Replica/Introduce", encodeIntroduceRequest, decodeIntroduceRequest, encodeIntroduceReply, decodeIntroduceReply),

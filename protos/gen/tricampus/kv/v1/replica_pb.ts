@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/replica.proto.
  */
 export const file_tricampus_kv_v1_replica: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEigKA2tleRgDIAEoCzIZLnRyaWNhbXB1cy5rdi52MS5LZXlTdGF0ZUgAEiwKBXRhYmxlGAQgASgLMhsudHJpY2FtcHVzLmt2LnYxLlRhYmxlRGVsdGFIABIOCgZkaWdlc3QYBSABKARCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyK2AQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucxITCgtiYXNlX2RpZ2VzdBgEIAEoBBIkCgV0cmltcxgFIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltIjcKCFJvd1dyaXRlEgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDBIPCgdkZWxldGVkGAMgASgIIjAKCk9wZXJhdGlvbnMSDAoEa2VwdBgBIAEoDBIUCgxmb3Jnb3R0ZW5fbXMYAiABKAQiSgoLVm90ZVJlcXVlc3QSLAoJcHJvcG9zYWxzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlByb3Bvc2FsEg0KBWVwb2NoGAIgASgNIo4BCghQcm9wb3NhbBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSJwoGYmFsbG90GAMgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBITCgtiYXNlX2RpZ2VzdBgEIAEoBBIQCghkZWNpc2lvbhgFIAEoDCI3CgpWb3Rlc1JlcGx5EikKBXZvdGVzGAEgAygLMhoudHJpY2FtcHVzLmt2LnYxLlZvdGVSZXBseSJtCglWb3RlUmVwbHkSKwoHZ3JhbnRlZBgBIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5HcmFudGVkSAASKwoHcmVmdXNlZBgCIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5SZWZ1c2VkSABCBgoEdm90ZSJNCgdHcmFudGVkEjAKD2FjY2VwdGVkX2JhbGxvdBgBIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEAoIYWNjZXB0ZWQYAiABKAwingEKB1JlZnVzZWQSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISKQoIcHJvbWlzZWQYBCABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90Eg4KBmJhcnJlZBgFIAEoCSJJChRRdWVyeVZlcnNpb25zUmVxdWVzdBIiCgRrZXlzGAEgAygLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVlcG9jaBgCIAEoDSJJChJRdWVyeVZlcnNpb25zUmVwbHkSMwoHcmVwbGllcxgBIAMoCzIiLnRyaWNhbXB1cy5rdi52MS5RdWVyeVZlcnNpb25SZXBseSK1AQoRUXVlcnlWZXJzaW9uUmVwbHkSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISDwoHcGVuZGluZxgEIAEoCBIWCg5wZW5kaW5nX2RpZ2VzdBgFIAEoBBINCgVob2xkcxgGIAEoCBIOCgZiYXJyZWQYByABKAkiagoMRmV0Y2hSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDRIRCglieXRlc19tYXgYBCABKA0iwgEKCkZldGNoUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQSJQoFb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISEgoIZGVjaXNpb24YBCABKAxIABIrCgV0YWJsZRgFIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZURpZmZIABITCgt1bmF2YWlsYWJsZRgGIAEoCBIOCgZiYXJyZWQYByABKAlCBgoEYm9keSK7AQoJVGFibGVEaWZmEikKBHJvd3MYASADKAsyGy50cmljYW1wdXMua3YudjEuU3RhbXBlZFJvdxITCgtsYXN0X251bWJlchgCIAEoBBIvCgpvcGVyYXRpb25zGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvbnMSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEEiQKBXRyaW1zGAUgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW0iSgoKU3RhbXBlZFJvdxILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCBIPCgd2ZXJzaW9uGAQgASgEImkKD1BpcGVsaW5lUmVxdWVzdBIsCgVpdGVtcxgBIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZUl0ZW0SDQoFZXBvY2gYAiABKA0SDAoEZnJvbRgDIAEoDRILCgNnYXAYBCABKAgieAoMUGlwZWxpbmVJdGVtEiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSKQoGbm90aWNlGAIgASgLMhcudHJpY2FtcHVzLmt2LnYxLk5vdGljZUgAEhIKCGRlY2lzaW9uGAMgASgMSABCBgoEaXRlbSIpCgZOb3RpY2USDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQiHwoNUGlwZWxpbmVSZXBseRIOCgZiYXJyZWQYASABKAkiQwoTTGlzdFZlcnNpb25zUmVxdWVzdBIOCgZjdXJzb3IYASABKAwSDQoFbGltaXQYAiABKA0SDQoFZXBvY2gYAyABKA0iZQoRTGlzdFZlcnNpb25zUmVwbHkSMAoIdmVyc2lvbnMYASADKAsyHi50cmljYW1wdXMua3YudjEuTGlzdGVkVmVyc2lvbhIOCgZjdXJzb3IYAiABKAwSDgoGYmFycmVkGAMgASgJInEKDUxpc3RlZFZlcnNpb24SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIPCgd2ZXJzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBBINCgV0YWJsZRgEIAEoCBINCgV2b3RlcxgFIAEoCCK0AQoQSW50cm9kdWNlUmVxdWVzdBIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SKwoGbWVtb3J5GAUgASgLMhsudHJpY2FtcHVzLmt2LnYxLkRpc2tNZW1vcnkSLQoJYWRtaXNzaW9uGAYgASgLMhoudHJpY2FtcHVzLmt2LnYxLkFkbWlzc2lvbiI8CglBZG1pc3Npb24SDQoFZXBvY2gYASABKA0SDwoHcmVwbGljYRgCIAEoDRIPCgdkaXNrX2lkGAMgASgMImcKCkRpc2tNZW1vcnkSDQoFbm9uY2UYASABKAwSKgoGYmVmb3JlGAIgAygLMhoudHJpY2FtcHVzLmt2LnYxLkRpc2tTdGFydBIPCgdzZWdtZW50GAMgASgEEg0KBWJ5dGVzGAQgASgEIi8KCURpc2tTdGFydBITCgtpbmNhcm5hdGlvbhgBIAEoDRINCgVub25jZRgCIAEoDCLAAgoOSW50cm9kdWNlUmVwbHkSDwoHcmVwbGljYRgBIAEoDRIPCgdkaXNrX2lkGAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgNEg0KBWVwb2NoGAQgASgNEhoKEnJlbWVtYmVyZWRfZGlza19pZBgFIAEoDBIeChZyZW1lbWJlcmVkX2luY2FybmF0aW9uGAYgASgNEg8KB3JlZnVzZWQYByABKAkSDwoHc2VydmluZxgIIAEoCBIYChBwaXBlbGluZV9iYWNrbG9nGAkgASgNEhQKDHBpcGVsaW5lX2dhcBgKIAEoCBIrCgZtZW1vcnkYCyABKAsyGy50cmljYW1wdXMua3YudjEuRGlza01lbW9yeRItCglhZG1pc3Npb24YDCABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uIj0KDEFkbWl0UmVxdWVzdBItCglhZG1pc3Npb24YASABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uImoKCkFkbWl0UmVwbHkSDQoFZXBvY2gYASABKA0SLQoJYWRtaXNzaW9uGAIgASgLMhoudHJpY2FtcHVzLmt2LnYxLkFkbWlzc2lvbhIeChZyZW1lbWJlcmVkX2luY2FybmF0aW9uGAMgASgNIlwKEUZldGNoVm90ZXNSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDSKeAgoPRmV0Y2hWb3Rlc1JlcGx5EhUKDWtub3duX3ZlcnNpb24YASABKAQSFAoMa25vd25fZGlnZXN0GAIgASgEEisKC2tub3duX293bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEikKCHByb21pc2VkGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIwCg9hY2NlcHRlZF9iYWxsb3QYBSABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhAKCGFjY2VwdGVkGAYgASgMEg0KBWxvb3NlGAcgAygMEgwKBG1vcmUYCCABKAgSDgoGYmFycmVkGAkgASgJEhUKDWxvb3NlX3Rocm91Z2gYCiABKAQygAUKB1JlcGxpY2ESQQoEVm90ZRIcLnRyaWNhbXB1cy5rdi52MS5Wb3RlUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5Wb3Rlc1JlcGx5ElsKDVF1ZXJ5VmVyc2lvbnMSJS50cmljYW1wdXMua3YudjEuUXVlcnlWZXJzaW9uc1JlcXVlc3QaIy50cmljYW1wdXMua3YudjEuUXVlcnlWZXJzaW9uc1JlcGx5EkMKBUZldGNoEh0udHJpY2FtcHVzLmt2LnYxLkZldGNoUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcGx5EkwKCFBpcGVsaW5lEiAudHJpY2FtcHVzLmt2LnYxLlBpcGVsaW5lUmVxdWVzdBoeLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcGx5ElgKDExpc3RWZXJzaW9ucxIkLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXF1ZXN0GiIudHJpY2FtcHVzLmt2LnYxLkxpc3RWZXJzaW9uc1JlcGx5Ek8KCUludHJvZHVjZRIhLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXF1ZXN0Gh8udHJpY2FtcHVzLmt2LnYxLkludHJvZHVjZVJlcGx5EkMKBUFkbWl0Eh0udHJpY2FtcHVzLmt2LnYxLkFkbWl0UmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5BZG1pdFJlcGx5ElIKCkZldGNoVm90ZXMSIi50cmljYW1wdXMua3YudjEuRmV0Y2hWb3Rlc1JlcXVlc3QaIC50cmljYW1wdXMua3YudjEuRmV0Y2hWb3Rlc1JlcGx5YgZwcm90bzM", [file_tricampus_kv_v1_kv]);
+  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEigKA2tleRgDIAEoCzIZLnRyaWNhbXB1cy5rdi52MS5LZXlTdGF0ZUgAEiwKBXRhYmxlGAQgASgLMhsudHJpY2FtcHVzLmt2LnYxLlRhYmxlRGVsdGFIABIOCgZkaWdlc3QYBSABKARCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyK2AQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucxITCgtiYXNlX2RpZ2VzdBgEIAEoBBIkCgV0cmltcxgFIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltIjcKCFJvd1dyaXRlEgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDBIPCgdkZWxldGVkGAMgASgIIjAKCk9wZXJhdGlvbnMSDAoEa2VwdBgBIAEoDBIUCgxmb3Jnb3R0ZW5fbXMYAiABKAQiSgoLVm90ZVJlcXVlc3QSLAoJcHJvcG9zYWxzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlByb3Bvc2FsEg0KBWVwb2NoGAIgASgNIo4BCghQcm9wb3NhbBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSJwoGYmFsbG90GAMgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBITCgtiYXNlX2RpZ2VzdBgEIAEoBBIQCghkZWNpc2lvbhgFIAEoDCI3CgpWb3Rlc1JlcGx5EikKBXZvdGVzGAEgAygLMhoudHJpY2FtcHVzLmt2LnYxLlZvdGVSZXBseSJtCglWb3RlUmVwbHkSKwoHZ3JhbnRlZBgBIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5HcmFudGVkSAASKwoHcmVmdXNlZBgCIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5SZWZ1c2VkSABCBgoEdm90ZSJNCgdHcmFudGVkEjAKD2FjY2VwdGVkX2JhbGxvdBgBIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEAoIYWNjZXB0ZWQYAiABKAwingEKB1JlZnVzZWQSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISKQoIcHJvbWlzZWQYBCABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90Eg4KBmJhcnJlZBgFIAEoCSJJChRRdWVyeVZlcnNpb25zUmVxdWVzdBIiCgRrZXlzGAEgAygLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVlcG9jaBgCIAEoDSJJChJRdWVyeVZlcnNpb25zUmVwbHkSMwoHcmVwbGllcxgBIAMoCzIiLnRyaWNhbXB1cy5rdi52MS5RdWVyeVZlcnNpb25SZXBseSK1AQoRUXVlcnlWZXJzaW9uUmVwbHkSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISDwoHcGVuZGluZxgEIAEoCBIWCg5wZW5kaW5nX2RpZ2VzdBgFIAEoBBINCgVob2xkcxgGIAEoCBIOCgZiYXJyZWQYByABKAkiagoMRmV0Y2hSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDRIRCglieXRlc19tYXgYBCABKA0iwgEKCkZldGNoUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQSJQoFb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISEgoIZGVjaXNpb24YBCABKAxIABIrCgV0YWJsZRgFIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZURpZmZIABITCgt1bmF2YWlsYWJsZRgGIAEoCBIOCgZiYXJyZWQYByABKAlCBgoEYm9keSJPChBGZXRjaE1hbnlSZXF1ZXN0EiwKBndhbnRlZBgBIAMoCzIcLnRyaWNhbXB1cy5rdi52MS5XYW50ZWRTdGF0ZRINCgVlcG9jaBgCIAEoDSJHCgtXYW50ZWRTdGF0ZRIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EhUKDWFib3ZlX3ZlcnNpb24YAiABKAQiYAoORmV0Y2hNYW55UmVwbHkSKwoGc3RhdGVzGAEgAygLMhsudHJpY2FtcHVzLmt2LnYxLkZldGNoUmVwbHkSDgoGYmFycmVkGAIgASgJEhEKCXdvcmtlZF91cxgDIAEoDSK7AQoJVGFibGVEaWZmEikKBHJvd3MYASADKAsyGy50cmljYW1wdXMua3YudjEuU3RhbXBlZFJvdxITCgtsYXN0X251bWJlchgCIAEoBBIvCgpvcGVyYXRpb25zGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvbnMSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEEiQKBXRyaW1zGAUgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW0iSgoKU3RhbXBlZFJvdxILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCBIPCgd2ZXJzaW9uGAQgASgEImkKD1BpcGVsaW5lUmVxdWVzdBIsCgVpdGVtcxgBIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZUl0ZW0SDQoFZXBvY2gYAiABKA0SDAoEZnJvbRgDIAEoDRILCgNnYXAYBCABKAgieAoMUGlwZWxpbmVJdGVtEiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSKQoGbm90aWNlGAIgASgLMhcudHJpY2FtcHVzLmt2LnYxLk5vdGljZUgAEhIKCGRlY2lzaW9uGAMgASgMSABCBgoEaXRlbSIpCgZOb3RpY2USDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQiHwoNUGlwZWxpbmVSZXBseRIOCgZiYXJyZWQYASABKAkiQwoTTGlzdFZlcnNpb25zUmVxdWVzdBIOCgZjdXJzb3IYASABKAwSDQoFbGltaXQYAiABKA0SDQoFZXBvY2gYAyABKA0iZQoRTGlzdFZlcnNpb25zUmVwbHkSMAoIdmVyc2lvbnMYASADKAsyHi50cmljYW1wdXMua3YudjEuTGlzdGVkVmVyc2lvbhIOCgZjdXJzb3IYAiABKAwSDgoGYmFycmVkGAMgASgJInEKDUxpc3RlZFZlcnNpb24SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIPCgd2ZXJzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBBINCgV0YWJsZRgEIAEoCBINCgV2b3RlcxgFIAEoCCK0AQoQSW50cm9kdWNlUmVxdWVzdBIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SKwoGbWVtb3J5GAUgASgLMhsudHJpY2FtcHVzLmt2LnYxLkRpc2tNZW1vcnkSLQoJYWRtaXNzaW9uGAYgASgLMhoudHJpY2FtcHVzLmt2LnYxLkFkbWlzc2lvbiI8CglBZG1pc3Npb24SDQoFZXBvY2gYASABKA0SDwoHcmVwbGljYRgCIAEoDRIPCgdkaXNrX2lkGAMgASgMImcKCkRpc2tNZW1vcnkSDQoFbm9uY2UYASABKAwSKgoGYmVmb3JlGAIgAygLMhoudHJpY2FtcHVzLmt2LnYxLkRpc2tTdGFydBIPCgdzZWdtZW50GAMgASgEEg0KBWJ5dGVzGAQgASgEIi8KCURpc2tTdGFydBITCgtpbmNhcm5hdGlvbhgBIAEoDRINCgVub25jZRgCIAEoDCLAAgoOSW50cm9kdWNlUmVwbHkSDwoHcmVwbGljYRgBIAEoDRIPCgdkaXNrX2lkGAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgNEg0KBWVwb2NoGAQgASgNEhoKEnJlbWVtYmVyZWRfZGlza19pZBgFIAEoDBIeChZyZW1lbWJlcmVkX2luY2FybmF0aW9uGAYgASgNEg8KB3JlZnVzZWQYByABKAkSDwoHc2VydmluZxgIIAEoCBIYChBwaXBlbGluZV9iYWNrbG9nGAkgASgNEhQKDHBpcGVsaW5lX2dhcBgKIAEoCBIrCgZtZW1vcnkYCyABKAsyGy50cmljYW1wdXMua3YudjEuRGlza01lbW9yeRItCglhZG1pc3Npb24YDCABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uIj0KDEFkbWl0UmVxdWVzdBItCglhZG1pc3Npb24YASABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uImoKCkFkbWl0UmVwbHkSDQoFZXBvY2gYASABKA0SLQoJYWRtaXNzaW9uGAIgASgLMhoudHJpY2FtcHVzLmt2LnYxLkFkbWlzc2lvbhIeChZyZW1lbWJlcmVkX2luY2FybmF0aW9uGAMgASgNIlwKEUZldGNoVm90ZXNSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDSKeAgoPRmV0Y2hWb3Rlc1JlcGx5EhUKDWtub3duX3ZlcnNpb24YASABKAQSFAoMa25vd25fZGlnZXN0GAIgASgEEisKC2tub3duX293bmVyGAMgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEikKCHByb21pc2VkGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIwCg9hY2NlcHRlZF9iYWxsb3QYBSABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EhAKCGFjY2VwdGVkGAYgASgMEg0KBWxvb3NlGAcgAygMEgwKBG1vcmUYCCABKAgSDgoGYmFycmVkGAkgASgJEhUKDWxvb3NlX3Rocm91Z2gYCiABKAQy0QUKB1JlcGxpY2ESQQoEVm90ZRIcLnRyaWNhbXB1cy5rdi52MS5Wb3RlUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5Wb3Rlc1JlcGx5ElsKDVF1ZXJ5VmVyc2lvbnMSJS50cmljYW1wdXMua3YudjEuUXVlcnlWZXJzaW9uc1JlcXVlc3QaIy50cmljYW1wdXMua3YudjEuUXVlcnlWZXJzaW9uc1JlcGx5EkMKBUZldGNoEh0udHJpY2FtcHVzLmt2LnYxLkZldGNoUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcGx5Ek8KCUZldGNoTWFueRIhLnRyaWNhbXB1cy5rdi52MS5GZXRjaE1hbnlSZXF1ZXN0Gh8udHJpY2FtcHVzLmt2LnYxLkZldGNoTWFueVJlcGx5EkwKCFBpcGVsaW5lEiAudHJpY2FtcHVzLmt2LnYxLlBpcGVsaW5lUmVxdWVzdBoeLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcGx5ElgKDExpc3RWZXJzaW9ucxIkLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXF1ZXN0GiIudHJpY2FtcHVzLmt2LnYxLkxpc3RWZXJzaW9uc1JlcGx5Ek8KCUludHJvZHVjZRIhLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXF1ZXN0Gh8udHJpY2FtcHVzLmt2LnYxLkludHJvZHVjZVJlcGx5EkMKBUFkbWl0Eh0udHJpY2FtcHVzLmt2LnYxLkFkbWl0UmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5BZG1pdFJlcGx5ElIKCkZldGNoVm90ZXMSIi50cmljYW1wdXMua3YudjEuRmV0Y2hWb3Rlc1JlcXVlc3QaIC50cmljYW1wdXMua3YudjEuRmV0Y2hWb3Rlc1JlcGx5YgZwcm90bzM", [file_tricampus_kv_v1_kv]);
 
 /**
  * Ordered by round, then by proposer. Round 0 belongs to the owner of the version before.
@@ -623,6 +623,83 @@ export const FetchReplySchema: GenMessage<FetchReply> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_replica, 17);
 
 /**
+ * @generated from message tricampus.kv.v1.FetchManyRequest
+ */
+export type FetchManyRequest = Message<"tricampus.kv.v1.FetchManyRequest"> & {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.WantedState wanted = 1;
+   */
+  wanted: WantedState[];
+
+  /**
+   * @generated from field: uint32 epoch = 2;
+   */
+  epoch: number;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.FetchManyRequest.
+ * Use `create(FetchManyRequestSchema)` to create a new message.
+ */
+export const FetchManyRequestSchema: GenMessage<FetchManyRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 18);
+
+/**
+ * @generated from message tricampus.kv.v1.WantedState
+ */
+export type WantedState = Message<"tricampus.kv.v1.WantedState"> & {
+  /**
+   * @generated from field: tricampus.kv.v1.Key key = 1;
+   */
+  key?: Key | undefined;
+
+  /**
+   * The newest version the asker holds.
+   *
+   * @generated from field: uint64 above_version = 2;
+   */
+  aboveVersion: bigint;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.WantedState.
+ * Use `create(WantedStateSchema)` to create a new message.
+ */
+export const WantedStateSchema: GenMessage<WantedState> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 19);
+
+/**
+ * @generated from message tricampus.kv.v1.FetchManyReply
+ */
+export type FetchManyReply = Message<"tricampus.kv.v1.FetchManyReply"> & {
+  /**
+   * One a wanted key, in order, at least one; those that are missing at the end are asked for again.
+   *
+   * @generated from field: repeated tricampus.kv.v1.FetchReply states = 1;
+   */
+  states: FetchReply[];
+
+  /**
+   * @generated from field: string barred = 2;
+   */
+  barred: string;
+
+  /**
+   * Making the answer took so long: what the asker waited beyond that, it waited for other work.
+   *
+   * @generated from field: uint32 worked_us = 3;
+   */
+  workedUs: number;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.FetchManyReply.
+ * Use `create(FetchManyReplySchema)` to create a new message.
+ */
+export const FetchManyReplySchema: GenMessage<FetchManyReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 20);
+
+/**
  * Rows of a table whose version is above the one asked for, in the order of versions.
  *
  * @generated from message tricampus.kv.v1.TableDiff
@@ -663,7 +740,7 @@ export type TableDiff = Message<"tricampus.kv.v1.TableDiff"> & {
  * Use `create(TableDiffSchema)` to create a new message.
  */
 export const TableDiffSchema: GenMessage<TableDiff> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 18);
+  messageDesc(file_tricampus_kv_v1_replica, 21);
 
 /**
  * @generated from message tricampus.kv.v1.StampedRow
@@ -695,7 +772,7 @@ export type StampedRow = Message<"tricampus.kv.v1.StampedRow"> & {
  * Use `create(StampedRowSchema)` to create a new message.
  */
 export const StampedRowSchema: GenMessage<StampedRow> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 19);
+  messageDesc(file_tricampus_kv_v1_replica, 22);
 
 /**
  * @generated from message tricampus.kv.v1.PipelineRequest
@@ -731,7 +808,7 @@ export type PipelineRequest = Message<"tricampus.kv.v1.PipelineRequest"> & {
  * Use `create(PipelineRequestSchema)` to create a new message.
  */
 export const PipelineRequestSchema: GenMessage<PipelineRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 20);
+  messageDesc(file_tricampus_kv_v1_replica, 23);
 
 /**
  * @generated from message tricampus.kv.v1.PipelineItem
@@ -769,7 +846,7 @@ export type PipelineItem = Message<"tricampus.kv.v1.PipelineItem"> & {
  * Use `create(PipelineItemSchema)` to create a new message.
  */
 export const PipelineItemSchema: GenMessage<PipelineItem> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 21);
+  messageDesc(file_tricampus_kv_v1_replica, 24);
 
 /**
  * @generated from message tricampus.kv.v1.Notice
@@ -791,7 +868,7 @@ export type Notice = Message<"tricampus.kv.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 22);
+  messageDesc(file_tricampus_kv_v1_replica, 25);
 
 /**
  * @generated from message tricampus.kv.v1.PipelineReply
@@ -808,7 +885,7 @@ export type PipelineReply = Message<"tricampus.kv.v1.PipelineReply"> & {
  * Use `create(PipelineReplySchema)` to create a new message.
  */
 export const PipelineReplySchema: GenMessage<PipelineReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 23);
+  messageDesc(file_tricampus_kv_v1_replica, 26);
 
 /**
  * @generated from message tricampus.kv.v1.ListVersionsRequest
@@ -839,7 +916,7 @@ export type ListVersionsRequest = Message<"tricampus.kv.v1.ListVersionsRequest">
  * Use `create(ListVersionsRequestSchema)` to create a new message.
  */
 export const ListVersionsRequestSchema: GenMessage<ListVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 24);
+  messageDesc(file_tricampus_kv_v1_replica, 27);
 
 /**
  * @generated from message tricampus.kv.v1.ListVersionsReply
@@ -868,7 +945,7 @@ export type ListVersionsReply = Message<"tricampus.kv.v1.ListVersionsReply"> & {
  * Use `create(ListVersionsReplySchema)` to create a new message.
  */
 export const ListVersionsReplySchema: GenMessage<ListVersionsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 25);
+  messageDesc(file_tricampus_kv_v1_replica, 28);
 
 /**
  * @generated from message tricampus.kv.v1.ListedVersion
@@ -907,7 +984,7 @@ export type ListedVersion = Message<"tricampus.kv.v1.ListedVersion"> & {
  * Use `create(ListedVersionSchema)` to create a new message.
  */
 export const ListedVersionSchema: GenMessage<ListedVersion> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 26);
+  messageDesc(file_tricampus_kv_v1_replica, 29);
 
 /**
  * @generated from message tricampus.kv.v1.IntroduceRequest
@@ -949,7 +1026,7 @@ export type IntroduceRequest = Message<"tricampus.kv.v1.IntroduceRequest"> & {
  * Use `create(IntroduceRequestSchema)` to create a new message.
  */
 export const IntroduceRequestSchema: GenMessage<IntroduceRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 27);
+  messageDesc(file_tricampus_kv_v1_replica, 30);
 
 /**
  * The newest group epoch began with this admission. Unset in the first epoch.
@@ -980,7 +1057,7 @@ export type Admission = Message<"tricampus.kv.v1.Admission"> & {
  * Use `create(AdmissionSchema)` to create a new message.
  */
 export const AdmissionSchema: GenMessage<Admission> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 28);
+  messageDesc(file_tricampus_kv_v1_replica, 31);
 
 /**
  * What only the true continuation of a disk can say (services/kvsvr/protocol/introduction.ts).
@@ -1020,7 +1097,7 @@ export type DiskMemory = Message<"tricampus.kv.v1.DiskMemory"> & {
  * Use `create(DiskMemorySchema)` to create a new message.
  */
 export const DiskMemorySchema: GenMessage<DiskMemory> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 29);
+  messageDesc(file_tricampus_kv_v1_replica, 32);
 
 /**
  * @generated from message tricampus.kv.v1.DiskStart
@@ -1042,7 +1119,7 @@ export type DiskStart = Message<"tricampus.kv.v1.DiskStart"> & {
  * Use `create(DiskStartSchema)` to create a new message.
  */
 export const DiskStartSchema: GenMessage<DiskStart> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 30);
+  messageDesc(file_tricampus_kv_v1_replica, 33);
 
 /**
  * @generated from message tricampus.kv.v1.IntroduceReply
@@ -1122,7 +1199,7 @@ export type IntroduceReply = Message<"tricampus.kv.v1.IntroduceReply"> & {
  * Use `create(IntroduceReplySchema)` to create a new message.
  */
 export const IntroduceReplySchema: GenMessage<IntroduceReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 31);
+  messageDesc(file_tricampus_kv_v1_replica, 34);
 
 /**
  * @generated from message tricampus.kv.v1.AdmitRequest
@@ -1141,7 +1218,7 @@ export type AdmitRequest = Message<"tricampus.kv.v1.AdmitRequest"> & {
  * Use `create(AdmitRequestSchema)` to create a new message.
  */
 export const AdmitRequestSchema: GenMessage<AdmitRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 32);
+  messageDesc(file_tricampus_kv_v1_replica, 35);
 
 /**
  * @generated from message tricampus.kv.v1.AdmitReply
@@ -1170,7 +1247,7 @@ export type AdmitReply = Message<"tricampus.kv.v1.AdmitReply"> & {
  * Use `create(AdmitReplySchema)` to create a new message.
  */
 export const AdmitReplySchema: GenMessage<AdmitReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 33);
+  messageDesc(file_tricampus_kv_v1_replica, 36);
 
 /**
  * @generated from message tricampus.kv.v1.FetchVotesRequest
@@ -1199,7 +1276,7 @@ export type FetchVotesRequest = Message<"tricampus.kv.v1.FetchVotesRequest"> & {
  * Use `create(FetchVotesRequestSchema)` to create a new message.
  */
 export const FetchVotesRequestSchema: GenMessage<FetchVotesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 34);
+  messageDesc(file_tricampus_kv_v1_replica, 37);
 
 /**
  * @generated from message tricampus.kv.v1.FetchVotesReply
@@ -1267,7 +1344,7 @@ export type FetchVotesReply = Message<"tricampus.kv.v1.FetchVotesReply"> & {
  * Use `create(FetchVotesReplySchema)` to create a new message.
  */
 export const FetchVotesReplySchema: GenMessage<FetchVotesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 35);
+  messageDesc(file_tricampus_kv_v1_replica, 38);
 
 /**
  * @generated from service tricampus.kv.v1.Replica
@@ -1302,6 +1379,16 @@ export const Replica: GenService<{
     methodKind: "unary";
     input: typeof FetchRequestSchema;
     output: typeof FetchReplySchema;
+  },
+  /**
+   * States of many keys: of the first ones, as many as one answer and one turn of the event loop take.
+   *
+   * @generated from rpc tricampus.kv.v1.Replica.FetchMany
+   */
+  fetchMany: {
+    methodKind: "unary";
+    input: typeof FetchManyRequestSchema;
+    output: typeof FetchManyReplySchema;
   },
   /**
    * The pipeline: notices and values in the order in which the sender decided them.

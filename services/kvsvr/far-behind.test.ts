@@ -1,0 +1,136 @@
+/** A replica that is far behind: it catches up key by key of its peers' listings, in bounded memory. */
+import { afterEach, expect, test } from "vitest";
+import { Keyspace, Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Client } from "../svrkit/client.ts";
+import { readCounters } from "../svrkit/monitors/registry.ts";
+import type { EngineEntry, StateEngine } from "./storage/engine.ts";
+import { openLmdb } from "./storage/lmdb.ts";
+import { startCluster, type TestCluster } from "./testing/cluster.ts";
+
+const MIB = 1024 * 1024;
+const KEYS = 4_000;
+const VALUE_BYTES = 1_000;
+const BEHIND = 2;
+
+let cluster: TestCluster;
+let gate = Promise.withResolvers<void>();
+afterEach(async () => {
+  gate.resolve();
+  await cluster.close();
+});
+
+const key = (name: string) => ({ keyspace: Keyspace.ACCOUNT, key: Buffer.from(name) });
+const put = (name: string, value: Buffer) =>
+  cluster.kv.write({
+    key: key(name),
+    write: { case: "put", value },
+    expectedVersion: undefined,
+  });
+
+/** Writes keys while one replica is away, and lets the others forget what they would send it. */
+async function missMany(): Promise<void> {
+  await cluster.allServe();
+  await cluster.stop(BEHIND);
+  const value = Buffer.alloc(VALUE_BYTES, 7);
+  for (let at = 0; at < KEYS; at += 500)
+    await Promise.all(Array.from({ length: 500 }, (_, i) => put(`k${at + i}`, value)));
+  const untold = () =>
+    cluster.replica(0).replica!.outbox(1).backlog + cluster.replica(1).replica!.outbox(0).backlog;
+  await expect.poll(untold, { timeout: 5_000 }).toBe(0);
+  for (const other of [0, 1]) {
+    await cluster.stop(other);
+    await cluster.start(other);
+    await cluster.allServe();
+  }
+}
+
+const servesAgain = () =>
+  expect.poll(() => cluster.replica(BEHIND).replica?.isServing, { timeout: 20_000 }).toBe(true);
+
+/** How many of the keys the replica holds when the others are gone. */
+async function heldAlone(): Promise<number> {
+  await cluster.stop(0);
+  await cluster.stop(1);
+  const client = new Client({ process: "test", campus: "" });
+  const replicas = client.callee("kvsvr", cluster.addresses, { caller: "kvsvr" });
+  const reads = Array.from({ length: KEYS }, async (_, i) => {
+    const request = { key: key(`k${i}`), level: Level.ANY };
+    const { value } = await replicas.callOne(BEHIND, Kv.get, request, { timeoutMs: 5_000 });
+    return value.length;
+  });
+  const held = (await Promise.all(reads)).filter((length) => length === VALUE_BYTES).length;
+  client.stop();
+  return held;
+}
+
+function counted(name: string): number {
+  return readCounters().find(([counter]) => counter === name)?.[1] ?? 0;
+}
+
+test("far behind: a replica catches up in bounded memory while the others serve", async () => {
+  cluster = await startCluster({ config: { cacheBytes: MIB, checkpointBytes: MIB } });
+  await missMany();
+  const asked = counted("svrkit.calls.Replica/FetchMany");
+  const askedAlone = counted("svrkit.calls.Replica/Fetch");
+  await cluster.start(BEHIND);
+  let worst = { cleanBytes: 0, dirtyBytes: 0 };
+  let writes = 0;
+  let isOver = false;
+  const load = async () => {
+    for (; !isOver; writes++) {
+      await put(`busy${writes % 100}`, Buffer.from("new"));
+      const { cleanBytes, dirtyBytes } = cluster.replica(BEHIND).replica!.state.memory;
+      worst = {
+        cleanBytes: Math.max(worst.cleanBytes, cleanBytes),
+        dirtyBytes: Math.max(worst.dirtyBytes, dirtyBytes),
+      };
+    }
+  };
+  const loads = Promise.all([load(), load(), load()]);
+  await servesAgain();
+  isOver = true;
+  await loads;
+  expect(writes).toBeGreaterThan(50);
+  // What is missing takes ten times as much as either may.
+  expect(worst.cleanBytes).toBeLessThanOrEqual(1.5 * MIB);
+  expect(worst.dirtyBytes).toBeLessThan(4 * MIB);
+  const calls = counted("svrkit.calls.Replica/FetchMany") - asked;
+  expect(calls).toBeGreaterThanOrEqual((KEYS * VALUE_BYTES) / (300 * 1024));
+  expect(counted("svrkit.calls.Replica/Fetch") - askedAlone).toBeLessThan(KEYS / 10);
+  expect(await heldAlone()).toBe(KEYS);
+}, 40_000);
+
+/** LMDB behind commits that wait for a gate. */
+function gated(engine: StateEngine, gate: Promise<void>): StateEngine {
+  return {
+    register: (registerKey) => engine.register(registerKey),
+    row: (registerKey, row) => engine.row(registerKey, row),
+    rows: (registerKey, range) => engine.rows(registerKey, range),
+    changes: (registerKey, after) => engine.changes(registerKey, after),
+    keys: (after, limit) => engine.keys(after, limit),
+    commit: (entries: readonly EngineEntry[]) => gate.then(() => engine.commit(entries)),
+    close: () => engine.close(),
+  };
+}
+
+test("far behind: catching up waits for checkpoints that are behind, so clients are not refused", async () => {
+  gate = Promise.withResolvers<void>();
+  let isGated = false;
+  cluster = await startCluster({
+    config: { cacheBytes: MIB, checkpointBytes: MIB },
+    engine: (replica, path) =>
+      isGated && replica === BEHIND ? gated(openLmdb(path), gate.promise) : openLmdb(path),
+  });
+  await missMany();
+  isGated = true;
+  await cluster.start(BEHIND);
+  const { state } = cluster.replica(BEHIND).replica!;
+  await expect.poll(() => state.isPressed, { timeout: 10_000 }).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(state.refusing).toBeUndefined();
+  expect(state.memory.dirtyBytes).toBeLessThan(3 * MIB);
+  expect(cluster.replica(BEHIND).replica?.isServing).toBe(false);
+  gate.resolve();
+  await servesAgain();
+  expect(await heldAlone()).toBe(KEYS);
+}, 40_000);
