@@ -3,10 +3,11 @@
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status demo test e2e check gen fmt bench-echo bench-kv bench-table sim sim-long sim-bugs
+.PHONY: help up down clean status demo test e2e check gen fmt bench-echo bench-kv bench-table bench-catch-up \
+  bench-large-data sim sim-long sim-bugs
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 up: node_modules/.stamp ## start three campuses on this machine; prints addresses and what to try next
 	@./tricampus up
@@ -52,6 +53,12 @@ bench-kv: node_modules/.stamp ## measure the store beside etcd: SECONDS=10 a pha
 
 bench-table: node_modules/.stamp ## measure one table of 100,000 rows, and what it costs others
 	@node bench/large-table.ts
+
+bench-catch-up: node_modules/.stamp ## measure how a replica far behind catches up, and what it costs others
+	@node bench/catch-up.ts
+
+bench-large-data: node_modules/.stamp ## measure data larger than memory: 4 GiB, a cache of 256 MiB
+	@node bench/large-data.ts
 
 sim: node_modules/.stamp ## simulate the store under faults: SEEDS=200 from SEED=1, or one SEED with its story
 	@node sim/main.ts $(if $(SEED),--seed $(SEED),) $(if $(SEEDS),--seeds $(SEEDS),$(if $(SEED),,--seeds 200))
