@@ -5,8 +5,9 @@ import { isCurrent } from "../services/kvsvr/protocol/register.ts";
 import type { Entry } from "../services/kvsvr/storage/state.ts";
 import { type Cluster, REPLICAS } from "./cluster.ts";
 import type { ReplicaState, SeenRow } from "./history.ts";
-import { hex, text } from "./workload/clients.ts";
+import { hex } from "./workload/clients.ts";
 import { keyNamed } from "./workload/keys.ts";
+import { valueText } from "./workload/values.ts";
 
 const ID_BYTES = 16;
 const HEAD_BYTES = 26;
@@ -18,7 +19,7 @@ export function statesOf(cluster: Cluster, keys: readonly string[]): ReplicaStat
       const entry = state.entry(keyNamed(key));
       const rows = () =>
         [...state.changes(entry, 0)].map(
-          (row): SeenRow => [hex(row.row), row.deleted ? null : text(row.value), row.version],
+          (row): SeenRow => [hex(row.row), row.deleted ? null : valueText(row.value), row.version],
         );
       return stateOf(replica, key, entry, rows);
     });
@@ -43,11 +44,11 @@ function stateOf(replica: number, key: string, entry: Entry, rows: () => SeenRow
     return { ...base, rows: sorted, ids: idsIn(held.operations.kept) };
   }
   const { deleted, value, operations = NO_OPERATIONS } = held.decision.key;
-  return { ...base, value: deleted ? null : text(value), ids: idsIn(operations.kept) };
+  return { ...base, value: deleted ? null : valueText(value), ids: idsIn(operations.kept) };
 }
 
 /** Packed operations (protocol/operations.ts): id, version, length of the reply, reply. */
-function idsIn(kept: Uint8Array): [string, number][] {
+export function idsIn(kept: Uint8Array): [string, number][] {
   const bytes = Buffer.from(kept);
   const ids: [string, number][] = [];
   for (let at = 0; at < bytes.length; at += HEAD_BYTES + bytes.readUInt32BE(at + HEAD_BYTES - 4))

@@ -61,13 +61,17 @@ function runNow(seed: number, options: Options): Outcome {
   }
 }
 
+interface SimulatedActor extends Actor {
+  readonly process: Process;
+}
+
 class Run {
   readonly #clock: Clock;
   readonly #seed: number;
   readonly #options: Options;
   readonly #cluster: Cluster;
   readonly #nemesis: Nemesis;
-  readonly #actors: readonly Actor[];
+  readonly #actors: readonly SimulatedActor[];
   readonly #keys: readonly string[];
   readonly #tables: readonly string[];
   readonly #lines: Line[] = [];
@@ -94,11 +98,12 @@ class Run {
     clock.onFailure = (process, error) => this.#failed(process, error);
   }
 
-  #actor(index: number): Actor {
+  #actor(index: number): SimulatedActor {
     const { process, kv } = this.#cluster.client(index, index % 3);
     const random = new Random(this.#seed, `client ${index}`);
     const record = (line: Line) => this.#lines.push(line);
     const memory = {
+      large: { share: 0, bytesMax: 0 },
       begun: 0,
       newest: new Map(),
       marks: new Map(),
@@ -160,7 +165,7 @@ class Run {
     };
   }
 
-  async #act(actor: Actor, untilMs: number): Promise<void> {
+  async #act(actor: SimulatedActor, untilMs: number): Promise<void> {
     const [low, high] = this.#options.thinkMs;
     while (this.#clock.nowMs < untilMs) {
       await sleep(actor.random.between(low, high));

@@ -2,17 +2,19 @@
 
 import type { KvClient } from "../../services/kvsvr/client.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
-import type { Clock, Process } from "../clock.ts";
 import type { Operation } from "../history.ts";
 import type { Random } from "../seed.ts";
+import { largeValue } from "./values.ts";
 
 export interface Actor {
   readonly index: number;
-  readonly process: Process;
   readonly kv: KvClient;
-  readonly clock: Clock;
+  /** One for all clients. */
+  readonly clock: { readonly nowMs: number };
   readonly random: Random;
   readonly record: (operation: Operation) => void;
+  /** Share of the values that are large, and how large at most. */
+  readonly large: { readonly share: number; readonly bytesMax: number };
   /** Operations begun, for values and ids that never repeat. */
   begun: number;
   /** Of tables: the newest version seen, and where the mark was last heard to stand. */
@@ -31,12 +33,17 @@ export function operationIdOf(actor: Actor): Buffer {
   return id;
 }
 
-export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
+/** A value that was never written before; drawn as a large one now and then. */
+export function newValue(actor: Actor, bytesMax = actor.large.bytesMax): string {
+  actor.begun += 1;
+  const name = `${actor.index}.${actor.begun}`;
+  const { share } = actor.large;
+  if (share === 0 || !actor.random.chance(share)) return name;
+  return largeValue(name, 1 + actor.random.index(bytesMax));
 }
 
-export function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("latin1");
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }
 
 type Asked = Pick<Operation, "op" | "key" | "id"> & Record<string, unknown>;

@@ -1,6 +1,7 @@
 /** Operations on keys: puts, deletes and compare-and-sets of values that never repeat, and reads. */
 import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { type Actor, hex, operationIdOf, perform, text } from "./clients.ts";
+import { type Actor, hex, newValue, operationIdOf, perform } from "./clients.ts";
+import { valueBytes, valueText } from "./values.ts";
 
 const TIMEOUT_MS = 4_000;
 
@@ -25,7 +26,7 @@ export async function readKey(actor: Actor, key: string, timeoutMs = TIMEOUT_MS)
     { op: "get", key, id: "" },
     () => actor.kv.get({ key: keyNamed(key), level: Level.STRONG }, { timeoutMs }),
     ({ found, value, version }) =>
-      found ? { found, value: text(value), version } : { found, version },
+      found ? { found, value: valueText(value), version } : { found, version },
   );
 }
 
@@ -35,12 +36,11 @@ export function putKey(
   expected: number | undefined,
   timeoutMs = TIMEOUT_MS,
 ): Promise<boolean> {
-  actor.begun += 1;
-  const value = `${actor.index}.${actor.begun}`;
+  const value = newValue(actor);
   const operationId = operationIdOf(actor);
   const request = {
     key: keyNamed(key),
-    write: { case: "put" as const, value: Buffer.from(value) },
+    write: { case: "put" as const, value: valueBytes(value) },
     expectedVersion: expected,
   };
   return perform(
@@ -76,7 +76,7 @@ async function compareAndSet(actor: Actor, key: string): Promise<void> {
     () => actor.kv.get({ key: keyNamed(key), level: Level.STRONG }, { timeoutMs: TIMEOUT_MS }),
     ({ found, value, version }) => {
       seen = version;
-      return found ? { found, value: text(value), version } : { found, version };
+      return found ? { found, value: valueText(value), version } : { found, version };
     },
   );
   if (seen !== undefined) await putKey(actor, key, seen);

@@ -9,13 +9,17 @@ import {
   type RowOperation as Wire,
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { NO_BYTES } from "../../services/svrkit/codec.ts";
+import { RpcError } from "../../services/svrkit/errors.ts";
 import type { RowOperation, SeenRow, SeenTrim } from "../history.ts";
-import { type Actor, hex, operationIdOf, perform, text } from "./clients.ts";
+import { type Actor, hex, newValue, operationIdOf, perform } from "./clients.ts";
 import { keyNamed } from "./keys.ts";
+import { valueBytes, valueText } from "./values.ts";
 
 const TIMEOUT_MS = 4_000;
 const UPSERT_ROWS = 6;
 const INSERT_ROWS = 40;
+/** A page must hold a whole table. */
+const ROW_BYTES_MAX = 4_000;
 const MARK = "m";
 const APPEND_PREFIX = "n/";
 const TRIMMED = ["u", APPEND_PREFIX];
@@ -35,7 +39,8 @@ export function readRows(actor: Actor, table: string, timeoutMs = TIMEOUT_MS): P
     actor,
     { op: "rows", key: table, id: "" },
     () => actor.kv.scanRows({ key: keyNamed(table), ...page, level: Level.STRONG }, { timeoutMs }),
-    ({ version, lastNumber, rows, trims }) => {
+    ({ version, lastNumber, rows, more, trims }) => {
+      if (more) throw new RpcError("INTERNAL", "the table outgrew a page");
       return { version, lastNumber, rows: rows.map(seenRow), ...seenTrims(trims) };
     },
   );
@@ -48,7 +53,8 @@ function readChanges(actor: Actor, table: string): Promise<boolean> {
     actor,
     { op: "changes", key: table, id: "", after },
     () => actor.kv.scanChanges(request, { timeoutMs: TIMEOUT_MS }),
-    ({ version, throughVersion, rows, trims }) => {
+    ({ version, throughVersion, rows, more, trims }) => {
+      if (more) throw new RpcError("INTERNAL", "the table outgrew a page");
       actor.newest.set(table, version);
       return { version, through: throughVersion, rows: rows.map(seenRow), ...seenTrims(trims) };
     },
@@ -57,8 +63,12 @@ function readChanges(actor: Actor, table: string): Promise<boolean> {
 
 function seenTrims(trims: readonly Trim[]) {
   if (trims.length === 0) return {};
-  const seen = trims.map((trim): SeenTrim => [text(trim.rowPrefix), trim.throughVersion]);
+  const seen = trims.map((trim): SeenTrim => [rowName(trim.rowPrefix), trim.throughVersion]);
   return { trims: seen.sort(([a], [b]) => (a < b ? -1 : 1)) };
+}
+
+function rowName(row: Uint8Array): string {
+  return Buffer.from(row).toString("latin1");
 }
 
 function seenRow(row: {
@@ -67,11 +77,11 @@ function seenRow(row: {
   deleted: boolean;
   version: number;
 }): SeenRow {
-  const name = text(row.row);
+  const name = rowName(row.row);
   const number = name.startsWith(APPEND_PREFIX)
     ? `${APPEND_PREFIX}${Buffer.from(row.row).readUIntBE(APPEND_PREFIX.length + 2, 6)}`
     : name;
-  return [number, row.deleted ? null : text(row.value), row.version];
+  return [number, row.deleted ? null : valueText(row.value), row.version];
 }
 
 /** A change of up to three rows, every third time with a step of the mark. */
@@ -94,7 +104,7 @@ export function changeTable(actor: Actor, table: string, timeoutMs = TIMEOUT_MS)
       if (mark !== undefined) actor.marks.set(table, failedGuard?.actual ?? mark.to);
       const seen = results.map((r) => ({
         existed: r.existed,
-        value: text(r.value),
+        value: valueText(r.value),
         number: r.number,
       }));
       return {
@@ -120,8 +130,7 @@ function markGuard({ name, from, to }: { name: string; from: number; to: number 
 
 function rowOperation(actor: Actor, table: string): RowOperation {
   const { random } = actor;
-  actor.begun += 1;
-  const value = `${actor.index}.${actor.begun}`;
+  const value = newValue(actor, ROW_BYTES_MAX);
   const roll = random.next();
   if (roll < 0.3) return { do: "upsert", row: `u${random.index(UPSERT_ROWS)}`, value };
   if (roll < 0.4) return { do: "delete", row: `u${random.index(UPSERT_ROWS)}` };
@@ -134,21 +143,21 @@ function rowOperation(actor: Actor, table: string): RowOperation {
 }
 
 function wireOperation(operation: RowOperation): Wire {
-  const bytes = (s: string) => Buffer.from(s);
+  const bytes = (name: string) => Buffer.from(name);
   switch (operation.do) {
     case "upsert": {
-      const value = { row: bytes(operation.row), value: bytes(operation.value) };
+      const value = { row: bytes(operation.row), value: valueBytes(operation.value) };
       return { operation: { case: "upsert", value } };
     }
     case "insert": {
-      const value = { row: bytes(operation.row), value: bytes(operation.value) };
+      const value = { row: bytes(operation.row), value: valueBytes(operation.value) };
       return { operation: { case: "insertIfAbsent", value } };
     }
     case "delete":
       return { operation: { case: "delete", value: bytes(operation.row) } };
     case "append": {
       const { id, value } = operation;
-      const append = { id: bytes(id), prefix: bytes(APPEND_PREFIX), value: bytes(value) };
+      const append = { id: bytes(id), prefix: bytes(APPEND_PREFIX), value: valueBytes(value) };
       return { operation: { case: "append", value: append } };
     }
     case "trim": {
