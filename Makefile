@@ -4,7 +4,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status demo test e2e check gen fmt bench-echo bench-kv bench-table bench-catch-up \
-  bench-large-data sim sim-long sim-bugs
+  bench-large-data sim sim-long sim-bugs torture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ sim-long: node_modules/.stamp ## simulate 10,000 seeds
 
 sim-bugs: node_modules/.stamp ## look for seeds that catch the planted bugs, and record them
 	@node sim/main.ts --bugs
+
+torture: node_modules/.stamp ## torture three real replicas for MINUTES=2 and check what clients heard: SEED=
+	@node torture/main.ts $(if $(MINUTES),--minutes $(MINUTES),) $(if $(SEED),--seed $(SEED),)
 
 # npm runs under the machine's own Node: `npm ci` removes the one in node_modules while it works.
 node_modules/.stamp: package-lock.json package.json

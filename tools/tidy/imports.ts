@@ -24,7 +24,7 @@ interface Import {
 
 const PURE_FOLDERS = new Set(["protocol", "plan", "admission"]);
 const NODE_MODULES_PURE = new Set(["node:buffer", "node:assert", "node:assert/strict"]);
-const OUTSIDE_PRODUCTION = new Set(["sim", "bench", "e2e", "tools"]);
+const OUTSIDE_PRODUCTION = new Set(["sim", "torture", "bench", "e2e", "tools"]);
 /** The parts that reach services only through protos, svrkit, clients and the platform's wiring. */
 const OUTSIDE_SERVICES = new Set(["cli", "sdk", "operator", "console"]);
 const TOP_FOLDERS = [...OUTSIDE_PRODUCTION, ...OUTSIDE_SERVICES, "services", "protos"];
