@@ -13,6 +13,7 @@ import { downCommand } from "./commands/down.ts";
 import { groupCommands } from "./commands/group.ts";
 import { kvCommands } from "./commands/kv.ts";
 import { kvBackupCommands } from "./commands/kv-backup.ts";
+import { kvForceCommand } from "./commands/kv-force.ts";
 import { kvRebuildCommand } from "./commands/kv-rebuild.ts";
 import { kvVerifyCommand } from "./commands/kv-verify.ts";
 import { replayCommand } from "./commands/replay.ts";
@@ -40,6 +41,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   kvVerifyCommand,
   ...kvBackupCommands,
   kvRebuildCommand,
+  kvForceCommand,
   replayCommand,
   demoCommand,
 ];
@@ -48,7 +50,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   campus: "kill, start, cut off, join, freeze, thaw, block or unblock a campus",
   user: "make users",
   group: "groups: create, join, leave, members",
-  kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild",
+  kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
 };
 
 const EXIT_CODES = `

@@ -16,7 +16,7 @@ import { formatTable } from "../output/table.ts";
 import { formatRemaining } from "../output/time.ts";
 
 const WHAT = [["<what>", "a campus, like b, or one of its services, like b/text"]] as const;
-const AS = ["--as <name>", "who says so (else the name of this user)"] as const;
+export const AS = ["--as <name>", "who says so (else the name of this user)"] as const;
 const AUDIT_ENTRIES_MAX = 1_000;
 
 const blockCommand: CommandDefinition = {
@@ -67,7 +67,7 @@ const unblockCommand: CommandDefinition = {
 
 const auditCommand: CommandDefinition = {
   name: "campus audit",
-  summary: "show who blocked and unblocked what, when and why",
+  summary: "show who blocked, unblocked and forced what, when and why",
   run: async (call) => {
     const changes = await withTable(call, (table) => table.audit(AUDIT_ENTRIES_MAX));
     if (call.json) printJson({ changes });
@@ -111,7 +111,8 @@ async function withTable<T>(
   }
 }
 
-function whoOf(call: CommandCall): string {
+/** Who gives the command, for the audit log. */
+export function whoOf(call: CommandCall): string {
   return parseWords("--as", textOption(call, "as") ?? userInfo().username);
 }
 
@@ -122,7 +123,7 @@ function printChanges(changes: readonly ShownChange[]): void {
     who,
     forced && did === "block" ? "block --force" : did,
     what,
-    new Date(untilMs).toISOString(),
+    untilMs === 0 ? "-" : new Date(untilMs).toISOString(),
     why,
   ]);
   console.log(formatTable(["number", "when", "who", "did", "what", "until", "why"], rows));

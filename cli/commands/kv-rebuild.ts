@@ -2,11 +2,13 @@
  * `tricampus kv rebuild`: the named human act after which a replica that lost its disk, or whose log is
  * damaged, becomes a new member of its group (S3). Its old data is set aside, never removed.
  */
+import { ControlTable } from "../../services/control/client.ts";
 import { permitRebuild } from "../../services/platform/bootstrap.ts";
+import { forcesOf, isKeeper } from "../../services/platform/force.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { signal } from "../../services/platform/process-facts.ts";
 import type { CommandDefinition } from "../command.ts";
-import { requireRunning } from "../connect.ts";
+import { Inspector, requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
 import { type PlatformStatus, readStatus } from "./status.ts";
@@ -29,7 +31,7 @@ export const kvRebuildCommand: CommandDefinition = {
       const names = platform.config.campuses.join(", ");
       throw new Failure(EXIT.usage, `there is no campus "${campus}": there are ${names}`);
     }
-    requireOthers(await readStatus(platform), campus);
+    requireSources(platform, await readStatus(platform), campus);
     if (call.options["yes"] !== true) {
       throw new Failure(
         EXIT.usage,
@@ -37,6 +39,7 @@ export const kvRebuildCommand: CommandDefinition = {
       );
     }
     await rebuild(platform, campus);
+    await noteForces(platform);
     if (call.json) printJson({ campus, done: "rebuild" });
     else console.log(`The replica in campus ${campus} was rebuilt and votes again.`);
     return EXIT.ok;
@@ -48,7 +51,11 @@ function rowOf({ processes }: PlatformStatus, campus: string) {
 }
 
 /** Both others have to answer: what the lost disk voted, each of them holds a part of. */
-function requireOthers(status: PlatformStatus, campus: string): void {
+function requireSources(platform: Platform, status: PlatformStatus, campus: string): void {
+  const { campuses } = platform.config;
+  // In a group that was forced its keeper holds everything, and is in trouble as long as it is alone.
+  const keeper = campuses.find((name) => name !== campus && isKeeper(platform.config, name));
+  if (keeper !== undefined && (rowOf(status, keeper)?.uptimeMs ?? null) !== null) return;
   for (const { campus: other } of status.campuses) {
     const health = rowOf(status, other)?.health ?? "down";
     if (other === campus || health === "ok") continue;
@@ -56,6 +63,17 @@ function requireOthers(status: PlatformStatus, campus: string): void {
       EXIT.failed,
       `the replica in campus ${other} is ${health}: both others must be well to rebuild ${campus}`,
     );
+  }
+}
+
+/** What was forced while nobody could write it down is in the audit log from now on. */
+async function noteForces(platform: Platform): Promise<void> {
+  const inspector = new Inspector(platform);
+  try {
+    const table = new ControlTable(inspector.callee("kvsvr"));
+    for (const force of forcesOf(platform.config)) await table.noteForce(force);
+  } finally {
+    inspector.stop();
   }
 }
 

@@ -31,6 +31,8 @@ const READ_TIMEOUT_MS = 2_000;
 /** When no quorum answers, what one replica holds is shown. */
 const STALE_TIMEOUT_MS = 1_000;
 
+const OTHERS_CHANGE = "others change the control table all the time; try again";
+
 interface BlockFacts {
   readonly forMs: number;
   readonly why: string;
@@ -54,11 +56,21 @@ export interface ShownChange {
   readonly number: number;
   readonly atMs: number;
   readonly who: string;
-  readonly did: "block" | "unblock";
+  readonly did: "block" | "unblock" | "force";
   readonly what: string;
+  /** Of blocks; else 0. */
   readonly untilMs: number;
   readonly why: string;
   readonly forced: boolean;
+}
+
+/** That the store's group was forced from its last survivor. */
+export interface ForceFacts {
+  readonly campus: string;
+  readonly epoch: number;
+  readonly atMs: number;
+  readonly who: string;
+  readonly why: string;
 }
 
 export class ControlTable {
@@ -101,6 +113,21 @@ export class ControlTable {
     return rows.map((row) => shownChange(auditEntryOf(row))).reverse();
   }
 
+  /** Into the audit log, once. */
+  async noteForce({ campus, epoch, atMs, who, why }: ForceFacts): Promise<void> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const state = await this.#read();
+      const request = auditRequest(AUDIT_ROWS_MAX, Level.STRONG);
+      const { rows } = await this.#kv.scanRows(request, { timeoutMs: READ_TIMEOUT_MS });
+      if (rows.some((row) => auditEntryOf(row).forced?.epoch === epoch)) return;
+      const forced = { campus, epoch, why };
+      const noted = { atMs, who, block: undefined, unblocked: false, forced };
+      const reply = await this.#kv.change(changeRequest(state, state.blocks, noted));
+      if (reply.applied) return;
+    }
+    throw new RpcError("ABORTED", OTHERS_CHANGE);
+  }
+
   async #change(
     who: string,
     unblocked: boolean,
@@ -111,11 +138,11 @@ export class ControlTable {
       const nowMs = Date.now();
       const planned = plan(state, nowMs);
       if (planned.verdict === "refused") throw new RpcError("FAILED_PRECONDITION", planned.reason);
-      const noted = { atMs: nowMs, who, block: planned.changed, unblocked };
+      const noted = { atMs: nowMs, who, block: planned.changed, unblocked, forced: undefined };
       const reply = await this.#kv.change(changeRequest(state, planned.blocks, noted));
       if (reply.applied) return { changed: planned.changed, nowMs };
     }
-    throw new RpcError("ABORTED", "others change the control table all the time; try again");
+    throw new RpcError("ABORTED", OTHERS_CHANGE);
   }
 
   async #read(): Promise<ControlState> {
@@ -134,8 +161,28 @@ function shown(block: Block, nowMs: number): ShownBlock {
   return { what: nameOf(block), remainingMs: untilMs - nowMs, untilMs, why, who, forced };
 }
 
-function shownChange({ number, atMs, who, block, unblocked }: AuditEntry): ShownChange {
-  if (block === undefined) throw new RpcError("INTERNAL", `audit entry ${number} names no block`);
+function shownChange({
+  number,
+  atMs,
+  who,
+  block,
+  unblocked,
+  forced: act,
+}: AuditEntry): ShownChange {
+  if (act !== undefined) {
+    const { campus, why } = act;
+    return {
+      number,
+      atMs,
+      who,
+      did: "force",
+      what: `${campus}/kvsvr`,
+      untilMs: 0,
+      why,
+      forced: true,
+    };
+  }
+  if (block === undefined) throw new RpcError("INTERNAL", `audit entry ${number} names nothing`);
   const { untilMs, why, forced } = block;
   const did = unblocked ? "unblock" : "block";
   return { number, atMs, who, did, what: nameOf(block), untilMs, why, forced };

@@ -1,10 +1,10 @@
 /**
  * What makes a disk the memory of a new member (S3): every key of both others, with everything that
- * their votes have left behind. A value that the lost disk had accepted together with one of them is
- * then found here as it was there, whichever two are asked.
+ * their votes have left behind; of a group that was forced, its keeper's alone. A value that the lost
+ * disk had accepted together with one of them is then found here as it was there, whichever two are asked.
  *
- * Both answer in the group's new epoch: what they copy out was voted before, or is decided by the two
- * of them. What changes while this runs comes through their pipelines when it is over.
+ * All of them answer in the group's new epoch: what they copy out was voted before, or is decided by
+ * them. What changes while this runs comes through their pipelines when it is over.
  */
 import {
   type ListedVersion,
@@ -24,11 +24,14 @@ const ROUNDS_MAX = 5;
 export class Copy {
   readonly #replica: Replica;
   readonly #repair: Repair;
+  /** The replicas that together hold everything: both others, or the group's keeper alone. */
+  readonly sources: readonly number[];
   #stopped = false;
 
-  constructor(replica: Replica, repair: Repair) {
+  constructor(replica: Replica, repair: Repair, sources: readonly number[]) {
     this.#replica = replica;
     this.#repair = repair;
+    this.sources = sources;
   }
 
   /** True when all of it is durable here; false when stopped. */
@@ -36,7 +39,7 @@ export class Copy {
     const { log, state } = this.#replica;
     for (let rounds = 0; !this.#stopped; ) {
       try {
-        const missing = await this.#copyBoth();
+        const missing = await this.#copyOnce();
         rounds += 1;
         await state.durable(state.logged);
         if (missing === 0) return !this.#stopped;
@@ -51,9 +54,9 @@ export class Copy {
   }
 
   /** Values that could not be had. */
-  async #copyBoth(): Promise<number> {
+  async #copyOnce(): Promise<number> {
     let missing = 0;
-    for (const peer of this.#replica.peers.others) {
+    for (const peer of this.sources) {
       missing += await this.#repair.compare(peer, (page) => this.#copyVotes(peer, page));
     }
     return missing;

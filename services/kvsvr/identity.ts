@@ -21,7 +21,7 @@ export const BOOTSTRAP_FILE = "bootstrap";
 export const REBUILD_FILE = "rebuild";
 export const DISK_FILE = "disk-id";
 export const DISK_ID_BYTES = 16;
-const MET_FILE = "replicas-met.json";
+export const MET_FILE = "replicas-met.json";
 const STARTS_FILE = "starts.json";
 const NONCE_BYTES = 8;
 

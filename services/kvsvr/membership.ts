@@ -25,11 +25,13 @@ import { comparePositions, type Position } from "../svrkit/known-disk.ts";
 import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import { rest } from "../svrkit/rest.ts";
 import type { Copy } from "./copy.ts";
+import { endAlone, settle } from "./force.ts";
 import type { GroupEpoch } from "./group-epoch.ts";
 import { DISK_ID_BYTES, type Identity } from "./identity.ts";
 import { ALONE_MS_MAX, STARTS_TOLD_MAX } from "./limits.ts";
 import { type Admission, judgeAdmission } from "./protocol/admission.ts";
 import { type Claim, judgeIntroduction, metAfter } from "./protocol/introduction.ts";
+import { eraOf } from "./protocol/keeper.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 
@@ -45,7 +47,11 @@ const TELL_MS = 5_000;
 const ASK_SERVING_MS = 1_000;
 /** An epoch further above than so many rebuilds is a mistake. */
 const EPOCH_STEP_MAX = 1_000;
-const BEING_REBUILT = "it is being rebuilt as a new member and copies from both other replicas";
+const BEING_REBUILT = "it is being rebuilt as a new member and copies from the other replicas";
+const CONSENT_RETRY_MS = 500;
+/** Why a disk of an earlier era does not vote, in this run and in every later one. */
+export const EXCLUDED =
+  "the group was forced from another replica, and this disk is no member of it any more";
 
 export interface MembershipParts {
   readonly replica: Replica;
@@ -87,17 +93,37 @@ export class Membership {
     const { admission } = group;
     if (admission !== undefined && admission.replica !== replica.self.replica)
       identity.expect(admission.replica, admission.diskId);
+    if (group.keeper !== undefined) replica.barred = "it settles what it keeps";
     if (copy === undefined) return;
     replica.barred = BEING_REBUILT;
     setTrouble("kvsvr", BEING_REBUILT);
   }
 
   start(): void {
+    if (this.#group.keeper !== undefined) void this.#keep();
     for (const peer of this.#replica.peers.others) void this.#introduce(peer);
     this.#watchedMs = monotonicMs();
     this.#timer = setInterval(() => this.#watch(), WATCH_MS);
     this.#told = this.#replica.state.reach;
     this.#teller = setInterval(() => this.#tell(), TELL_MS);
+  }
+
+  /** A keeper needs nobody's welcome: the group is what it says. */
+  async #keep(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await settle(this.#replica, this.#group);
+        return;
+      } catch (error) {
+        this.#replica.log.error({ err: error }, "what is kept is not settled yet");
+        await rest(RETRY_LAST_MS);
+      }
+    }
+  }
+
+  /** It keeps the group and nobody else is full: a write would be in one campus only. */
+  get #isSole(): boolean {
+    return this.#group.keeper?.full.length === 0;
   }
 
   #tell(): void {
@@ -114,7 +140,7 @@ export class Membership {
     const stoppedMs = nowMs - this.#watchedMs;
     this.#watchedMs = nowMs;
     const { peers } = this.#replica;
-    const isAlone = !peers.others.some((peer) => peers.usable(peer));
+    const isAlone = this.#isSole || !peers.others.some((peer) => peers.usable(peer));
     this.#replica.isolated = isAlone;
     this.#watchServing(nowMs);
     const sinceMs = this.#aloneSinceMs;
@@ -161,7 +187,11 @@ export class Membership {
   async #ask(peer: number): Promise<IntroduceReply> {
     const request = this.#ownIntroduction();
     const reply = await this.#replica.peers.call(peer, ReplicaService.introduce, request);
-    if (reply.refused !== "" && !this.#stopped) this.#bar(reply.refused);
+    if (reply.refused === "" || this.#stopped) return reply;
+    // What an excluded disk remembers of this one counts for nothing.
+    if (eraOf(reply.epoch) < eraOf(this.#group.epoch)) return reply;
+    if (eraOf(reply.epoch) > eraOf(this.#group.epoch)) this.#hear(admissionOf(reply.admission));
+    this.#bar(reply.refused);
     return reply;
   }
 
@@ -230,12 +260,13 @@ export class Membership {
   #welcomed(peer: number, othersServe: boolean): void {
     this.#welcomedBy.add(peer);
     if (this.#copy !== undefined) {
-      const { others } = this.#replica.peers;
-      if (others.every((other) => this.#welcomedBy.has(other))) void this.#rebuild(this.#copy);
+      const { sources } = this.#copy;
+      if (sources.every((other) => this.#welcomedBy.has(other))) void this.#rebuild(this.#copy);
       return;
     }
     const isFirst = this.#replica.barred !== undefined;
-    if (this.#refused === undefined) this.#replica.barred = undefined;
+    const isSettling = this.#group.keeper?.settled === false;
+    if (this.#refused === undefined && !isSettling) this.#replica.barred = undefined;
     const compared = this.#repair.compareLater(peer);
     if (othersServe && isFirst) this.#replica.catchUpUntil(compared);
   }
@@ -244,21 +275,40 @@ export class Membership {
   async #rebuild(copy: Copy): Promise<void> {
     if (this.#isCopying) return;
     this.#isCopying = true;
-    if (!(await copy.run()) || this.#refused !== undefined) return;
+    if (!(await copy.run()) || !(await this.#tellKeeper(copy)) || this.#refused !== undefined)
+      return;
     this.#copied();
     this.#copy = undefined;
     this.#replica.barred = undefined;
     setTrouble("kvsvr", undefined);
     this.#replica.log.info("rebuilt as a new member: this replica votes again");
-    const { others } = this.#replica.peers;
-    const compared = Promise.all(others.map((peer) => this.#repair.compareLater(peer)));
+    const compared = Promise.all(copy.sources.map((peer) => this.#repair.compareLater(peer)));
     this.#replica.catchUpUntil(compared.then(() => {}));
+  }
+
+  /** True when the keeper, if all was copied from one, holds that this member is full. */
+  async #tellKeeper({ sources }: Copy): Promise<boolean> {
+    const { peers, self, log } = this.#replica;
+    const [keeper] = sources;
+    if (keeper === undefined || sources.length > 1) return true;
+    const diskId = Buffer.from(this.#identity.diskId, "hex");
+    while (!this.#stopped) {
+      const admission = { epoch: this.#group.epoch, replica: self.replica, diskId };
+      try {
+        await peers.call(keeper, ReplicaService.admit, { admission, copied: true });
+        return true;
+      } catch (error) {
+        log.debug({ reason: RpcError.from(error).message }, "the keeper does not consent yet");
+        await rest(CONSENT_RETRY_MS);
+      }
+    }
+    return false;
   }
 
   #isCopying = false;
 
   /** A replica that lost its memory asks to become a new member (rebuild.ts). */
-  admit({ admission }: AdmitRequest): AdmitReply {
+  admit({ admission, copied }: AdmitRequest): AdmitReply {
     const { barred, self, peers } = this.#replica;
     if (barred !== undefined) {
       throw new RpcError("UNAVAILABLE", `replica ${self.replica} cannot admit another: ${barred}`);
@@ -275,17 +325,38 @@ export class Membership {
       admission.epoch <= this.#group.epoch + EPOCH_STEP_MAX,
       `group epoch ${admission.epoch} is far above this replica's ${this.#group.epoch}`,
     );
-    if (admission.epoch > 0) this.#hear(admissionOf(admission));
+    if (copied) this.#takeAsFull(admission);
+    else if (admission.epoch > 0) this.#hear(admissionOf(admission));
     return {
       epoch: this.#group.epoch,
       admission: this.#admission(),
       rememberedIncarnation: this.#identity.met(admission.replica)?.incarnation ?? 0,
+      keeper: this.#group.keeper !== undefined,
     };
+  }
+
+  /** A new member has copied all that this keeper holds. */
+  #takeAsFull({ replica, diskId }: ToldAdmission): void {
+    const { self, log } = this.#replica;
+    if (this.#identity.met(replica)?.diskId !== hex(diskId)) {
+      const message = `replica ${self.replica} has not admitted this disk as replica ${replica}`;
+      throw new RpcError("FAILED_PRECONDITION", message);
+    }
+    const wasSole = this.#isSole;
+    this.#group.copied(replica, hex(diskId));
+    if (wasSole) endAlone();
+    log.warn({ replica }, "a new member has copied everything and votes");
   }
 
   /** Holds an admission that is newer than what is held, and sees to it that the other one hears. */
   #hear(told: Admission | undefined): void {
-    if (told === undefined || judgeAdmission(this.#group, told) !== "hold") return;
+    if (told === undefined) return;
+    const verdict = judgeAdmission(this.#group, told);
+    if (verdict === "excluded") {
+      this.#group.exclude(told);
+      this.#bar(EXCLUDED);
+    }
+    if (verdict !== "hold") return;
     const { self, peers, log } = this.#replica;
     if (told.replica === self.replica) {
       if (told.diskId !== this.#identity.diskId)
@@ -306,6 +377,7 @@ export class Membership {
   /** Another replica introduces itself: judged by what is remembered of it. */
   async introduced(request: IntroduceRequest): Promise<IntroduceReply> {
     if (this.#copy !== undefined) {
+      this.#hear(admissionOf(request.admission));
       throw new RpcError(
         "UNAVAILABLE",
         "this replica cannot vouch for another: it is being rebuilt",
@@ -317,7 +389,8 @@ export class Membership {
     );
     const claimed = claimOf(request);
     const remembered = this.#identity.met(request.replica);
-    const refused = judgeIntroduction(remembered, claimed);
+    const isOfOldEra = eraOf(request.epoch) < eraOf(this.#group.epoch);
+    const refused = isOfOldEra ? EXCLUDED : judgeIntroduction(remembered, claimed);
     const { self, log } = this.#replica;
     if (refused === undefined) {
       await this.#identity.remember(request.replica, metAfter(remembered, claimed));
@@ -348,7 +421,8 @@ export class Membership {
   async #meet(reply: IntroduceReply): Promise<boolean> {
     const claimed = claimOf(reply);
     const remembered = this.#identity.met(reply.replica);
-    const refused = judgeIntroduction(remembered, claimed);
+    const isOfOldEra = eraOf(reply.epoch) < eraOf(this.#group.epoch);
+    const refused = isOfOldEra ? EXCLUDED : judgeIntroduction(remembered, claimed);
     if (refused !== undefined) {
       this.#replica.log.warn(
         { replica: reply.replica, reason: refused },

@@ -6,10 +6,11 @@ import { counter } from "../svrkit/monitors/registry.ts";
 import type { Server } from "../svrkit/server.ts";
 import type { Config } from "./config.ts";
 import { Copy } from "./copy.ts";
+import { forceIfPermitted } from "./force.ts";
 import { GroupEpoch } from "./group-epoch.ts";
 import { Handlers, register } from "./handlers.ts";
 import { Identity } from "./identity.ts";
-import { Membership } from "./membership.ts";
+import { EXCLUDED, Membership } from "./membership.ts";
 import { Peers } from "./peers.ts";
 import { Proposals } from "./proposals.ts";
 import { Reads } from "./reads.ts";
@@ -56,8 +57,11 @@ export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
       "its disk is empty and nobody allowed it to begin anew: it has lost its memory",
     );
   }
+  if (new GroupEpoch(edges.dir, edges.files.texts, edges.config.epoch).isExcluded)
+    return refusing(edges, EXCLUDED);
   try {
-    return assemble(edges, identity, { state: await openState(edges), isNew: stage !== undefined });
+    const state = await openState(edges);
+    return assemble(edges, identity, { state, sources: stage?.sources });
   } catch (error) {
     if (!(error instanceof LogDamaged)) throw error;
     return refusing(edges, `${error.message}: it may have forgotten votes`);
@@ -72,21 +76,24 @@ function openState(edges: ReplicaEdges): Promise<State> {
   return State.open({ engine, files, dir, ...memory, log, fatal });
 }
 
-/** `isNew`: a new member of the group, which has not copied everything yet. */
+/** `sources`: whom a new member of the group, which has not copied everything yet, copies from. */
 function assemble(
   edges: ReplicaEdges,
   identity: Identity,
-  { state, isNew }: { state: State; isNew: boolean },
+  { state, sources }: { state: State; sources: readonly number[] | undefined },
 ): OpenReplica {
   const { dir, files, log, fatal, config } = edges;
   const group = new GroupEpoch(dir, files.texts, config.epoch);
+  const { diskId } = identity;
+  if (sources === undefined)
+    forceIfPermitted(dir, files.texts, { group, replica: edges.number, diskId });
   const peers = new Peers(edges.callee, edges.number, group);
   const self = { replica: edges.number, incarnation: identity.incarnation };
   const replica = new Replica({ self, group, state, peers, log, fatal });
   const repair = new Repair(replica);
   const proposals = new Proposals(replica, repair);
   const reads = new Reads(replica, repair, proposals);
-  const copy = isNew ? new Copy(replica, repair) : undefined;
+  const copy = sources && new Copy(replica, repair, sources);
   const onCopied = () => endRebuild(dir, files);
   const membership = new Membership({ replica, identity, group, repair, copy, onCopied });
   register(edges.server, new Handlers(replica, proposals, reads), replica, membership);

@@ -155,7 +155,12 @@ test("S3: a new member that dies after one has admitted it leaves the others in 
   const admission = { epoch: 2, replica: 2, diskId: randomBytes(DISK_ID_BYTES) };
   try {
     const callee = client.callee("kvsvr", cluster.addresses, { caller: "test" });
-    const reply = await callee.callOne(0, Replica.admit, { admission }, { timeoutMs: 1_000 });
+    const reply = await callee.callOne(
+      0,
+      Replica.admit,
+      { admission, copied: false },
+      { timeoutMs: 1_000 },
+    );
     expect(reply).toMatchObject({ epoch: 2, rememberedIncarnation: 1 });
   } finally {
     client.stop();

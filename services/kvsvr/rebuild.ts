@@ -5,12 +5,13 @@
  *   permit    what lies in the directory is moved aside, never removed; a new disk id is drawn
  *   joining   refuses everything, until both others hold the new disk under one higher epoch
  *   copying   started as that member, but barred, until it has copied everything from both (copy.ts)
+ *
+ * In a group that was forced (force.ts) its keeper stands for both others.
  */
 import { join } from "node:path";
 import { z } from "zod";
 import {
   type AdmitReply,
-  type AdmitRequest,
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
@@ -25,10 +26,13 @@ import { type Admission, epochFor, type HeldEpoch, judgeAdmission } from "./prot
 import type { Files } from "./storage/files.ts";
 
 const RETRY_MS = 500;
+/** Starts of a lost disk that the one replica that is left may not have met. */
+const UNMET_STARTS = 1_000;
 
 const stageSchema = z.discriminatedUnion("stage", [
   z.strictObject({ stage: z.literal("joining"), diskId: z.string() }),
-  z.strictObject({ stage: z.literal("copying") }),
+  /** From both others, or from the group's keeper alone. */
+  z.strictObject({ stage: z.literal("copying"), sources: z.array(z.number().int()).optional() }),
 ]);
 
 type Stage = z.infer<typeof stageSchema>;
@@ -91,26 +95,39 @@ export class Joining {
   async #join(): Promise<boolean> {
     const { dir, files, peers, diskId, firstEpoch, log } = this.#parts;
     const wanted = { replica: peers.self, diskId };
-    const asked = await this.#askBoth({ epoch: 0, ...wanted });
+    const { sources, replies: asked } = await this.#askSources({ epoch: 0, ...wanted });
     const admission = { epoch: epochFor(wanted, asked.map(heldBy)), ...wanted };
-    const held = await this.#askBoth(admission);
+    const held = await Promise.all(sources.map((peer) => this.#ask(peer, admission)));
     if (!held.every((reply) => judgeAdmission(heldBy(reply), admission) === "held")) return false;
     // No start of the old disk that ever voted was in an incarnation that neither of them has met.
     const met = Math.max(...held.map((reply) => reply.rememberedIncarnation));
-    beginIncarnationsAbove(dir, met, files.texts);
+    // A keeper has not met those that the two lost ones alone have met.
+    const margin = sources.length < peers.others.length ? UNMET_STARTS : 0;
+    beginIncarnationsAbove(dir, met + margin, files.texts);
     files.texts.replace(join(dir, DISK_FILE), diskId);
     new GroupEpoch(dir, files.texts, firstEpoch).hold(admission);
-    saveStage(dir, files, { stage: "copying" });
+    saveStage(dir, files, { stage: "copying", sources: [...sources] });
     log.info({ epoch: admission.epoch }, "admitted as a new member of the group");
     return true;
   }
 
-  #askBoth({ epoch, replica, diskId }: Admission): Promise<AdmitReply[]> {
-    const { peers } = this.#parts;
-    const request: AdmitRequest = {
-      admission: { epoch, replica, diskId: Buffer.from(diskId, "hex") },
-    };
-    return Promise.all(peers.others.map((peer) => peers.call(peer, ReplicaService.admit, request)));
+  /** Both others have to answer, or the group's keeper. */
+  async #askSources(admission: Admission): Promise<{ sources: number[]; replies: AdmitReply[] }> {
+    const { others } = this.#parts.peers;
+    const asked = await Promise.allSettled(others.map((peer) => this.#ask(peer, admission)));
+    for (const [i, one] of asked.entries())
+      if (one.status === "fulfilled" && one.value.keeper)
+        return { sources: [others[i]!], replies: [one.value] };
+    const replies = asked.map((one) => {
+      if (one.status === "rejected") throw one.reason;
+      return one.value;
+    });
+    return { sources: [...others], replies };
+  }
+
+  #ask(peer: number, { epoch, replica, diskId }: Admission): Promise<AdmitReply> {
+    const admission = { epoch, replica, diskId: Buffer.from(diskId, "hex") };
+    return this.#parts.peers.call(peer, ReplicaService.admit, { admission, copied: false });
   }
 
   stop(): void {

@@ -9,6 +9,7 @@
  *      that dies half way leaves no two survivors in different epochs
  *   3  it copies from both everything that their votes have left behind; then it votes
  */
+import { eraOf } from "./keeper.ts";
 
 export interface Admission {
   readonly epoch: number;
@@ -24,10 +25,16 @@ export interface HeldEpoch {
   readonly admission: Admission | undefined;
 }
 
-type AdmissionVerdict = "hold" | "held" | "outdated";
+type AdmissionVerdict =
+  | "hold"
+  | "held"
+  | "outdated"
+  /** The group was forced from another replica: this disk is no member any more. */
+  | "excluded";
 
 /** What to make of an admission that somebody asks for, or that another replica tells of. */
 export function judgeAdmission(own: HeldEpoch, told: Admission): AdmissionVerdict {
+  if (eraOf(told.epoch) > eraOf(own.epoch)) return "excluded";
   if (told.epoch > own.epoch) return "hold";
   return isSame(own.admission, told) ? "held" : "outdated";
 }

@@ -27,7 +27,7 @@ import type {
 } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { assertRule } from "./assert.ts";
 import { compareBallots, NO_BALLOT, NO_OWNER, proposerOf } from "./ballot.ts";
-import { type Decision, openDecision } from "./decision.ts";
+import { type Body, type Decision, openDecision, sealDecision } from "./decision.ts";
 import { mergeOperations, NO_OPERATIONS } from "./operations.ts";
 import { planted } from "./planted.ts";
 import { withTrims } from "./trim.ts";
@@ -85,7 +85,8 @@ export type Input =
   | { kind: "notice"; version: number; digest: number }
   | { kind: "learn"; decision: Decision }
   | { kind: "fetched"; reply: FetchReply }
-  | { kind: "copied"; reply: FetchVotesReply };
+  | { kind: "copied"; reply: FetchVotesReply }
+  | { kind: "settle" };
 
 interface Vote {
   readonly granted: boolean;
@@ -125,6 +126,8 @@ export function step(register: Register, input: Input): Step {
       return stepFetched(register, input.reply);
     case "copied":
       return stepCopied(register, input.reply);
+    case "settle":
+      return stepSettle(register);
   }
 }
 
@@ -428,6 +431,39 @@ function stepCopied(register: Register, reply: FetchVotesReply): Step {
     rows.push(...applied.rows);
   }
   return { register: at, log: at !== register, vote: undefined, rows };
+}
+
+/**
+ * Both other replicas are gone for good, and with them versions that are known here and not held. A key
+ * that was accepted after them is taken for decided; else what is held goes on, under a version that
+ * nobody has seen. Of what nothing is held nothing is left.
+ */
+function stepSettle(register: Register): Step {
+  if (isCurrent(register)) return unchanged(register);
+  const { known, held, heldDigest, accepted } = register;
+  if (accepted?.decision.model === "key")
+    return { ...hold(register, accepted.decision), log: true, vote: undefined };
+  const newest = Math.max(known.version, accepted?.decision.version ?? 0);
+  const settled = settledAs(held, heldDigest, newest + 1);
+  return { register: settled, log: true, vote: undefined, rows: NO_ROWS };
+}
+
+function settledAs(held: Held, baseDigest: number, version: number): Register {
+  if (held.model === "none") return EMPTY_REGISTER;
+  const unchangedTable = { rows: [], lastNumber: 0, operations: undefined, baseDigest, trims: [] };
+  const body: Body =
+    held.model === "key"
+      ? { case: "key", value: held.decision.key }
+      : { case: "table", value: unchangedTable };
+  const decision = sealDecision(version, NO_OWNER, body);
+  const { digest } = decision;
+  return {
+    ...EMPTY_REGISTER,
+    known: { version, digest, owner: NO_OWNER },
+    heldVersion: version,
+    heldDigest: digest,
+    held: held.model === "key" ? { model: "key", decision } : held,
+  };
 }
 
 function refuse(register: Register): Step {

@@ -112,6 +112,8 @@ export function logRecord(key: Key, input: Input): LogRecord {
       return { key, input: { case: "fetched", value: input.reply } };
     case "copied":
       return { key, input: { case: "copied", value: input.reply } };
+    case "settle":
+      return { key, input: { case: "settled", value: true } };
   }
 }
 
@@ -139,5 +141,7 @@ function inputOf(logged: NonNullable<LogRecord["input"]>): Input {
       return { kind: "fetched", reply: logged.value };
     case "copied":
       return { kind: "copied", reply: logged.value };
+    case "settled":
+      return { kind: "settle" };
   }
 }

@@ -175,6 +175,12 @@ export interface AuditEntry {
    * @generated from field: bool unblocked = 5;
    */
   unblocked: boolean;
+  /**
+   * Unset but in an entry about the store, which names no block.
+   *
+   * @generated from field: tricampus.control.v1.Forced forced = 6;
+   */
+  forced: Forced | undefined;
 }
 
 export function encodeAuditEntry(w: Writer, m: AuditEntry): void {
@@ -183,6 +189,7 @@ export function encodeAuditEntry(w: Writer, m: AuditEntry): void {
   if (m.who.length > 0) { w.tag(26); w.string(m.who); }
   if (m.block !== undefined) { { w.tag(34); const at = w.fork(); encodeBlock(w, m.block); w.join(at); } }
   if (m.unblocked) { w.tag(40); w.bool(m.unblocked); }
+  if (m.forced !== undefined) { { w.tag(50); const at = w.fork(); encodeForced(w, m.forced); w.join(at); } }
 }
 
 export function decodeAuditEntry(r: Reader, end: number): AuditEntry {
@@ -192,6 +199,7 @@ export function decodeAuditEntry(r: Reader, end: number): AuditEntry {
     who: "",
     block: undefined,
     unblocked: false,
+    forced: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -214,6 +222,67 @@ export function decodeAuditEntry(r: Reader, end: number): AuditEntry {
       }
       case 40: {
         m.unblocked = r.bool();
+        break;
+      }
+      case 50: {
+        m.forced = decodeForced(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * A KV group was forced from its last survivor, in this campus.
+ *
+ * @generated from message tricampus.control.v1.Forced
+ */
+export interface Forced {
+  /**
+   * @generated from field: string campus = 1;
+   */
+  campus: string;
+  /**
+   * The group's epoch since then.
+   *
+   * @generated from field: uint32 epoch = 2;
+   */
+  epoch: number;
+  /**
+   * @generated from field: string why = 3;
+   */
+  why: string;
+}
+
+export function encodeForced(w: Writer, m: Forced): void {
+  if (m.campus.length > 0) { w.tag(10); w.string(m.campus); }
+  if (m.epoch !== 0) { w.tag(16); w.uint32(m.epoch); }
+  if (m.why.length > 0) { w.tag(26); w.string(m.why); }
+}
+
+export function decodeForced(r: Reader, end: number): Forced {
+  const m: Forced = {
+    campus: "",
+    epoch: 0,
+    why: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.campus = r.string();
+        break;
+      }
+      case 16: {
+        m.epoch = r.uint32();
+        break;
+      }
+      case 26: {
+        m.why = r.string();
         break;
       }
       default:

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/control/v1/control.proto.
  */
 export const file_tricampus_control_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0cmljYW1wdXMvY29udHJvbC92MS9jb250cm9sLnByb3RvEhR0cmljYW1wdXMuY29udHJvbC52MSI1CgZCbG9ja3MSKwoGYmxvY2tzGAEgAygLMhsudHJpY2FtcHVzLmNvbnRyb2wudjEuQmxvY2sidwoFQmxvY2sSDgoGY2FtcHVzGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSEAoIdW50aWxfbXMYAyABKAQSCwoDd2h5GAQgASgJEgsKA3dobxgFIAEoCRIRCglzZXRfYXRfbXMYBiABKAQSDgoGZm9yY2VkGAcgASgIIncKCkF1ZGl0RW50cnkSDgoGbnVtYmVyGAEgASgEEg0KBWF0X21zGAIgASgEEgsKA3dobxgDIAEoCRIqCgVibG9jaxgEIAEoCzIbLnRyaWNhbXB1cy5jb250cm9sLnYxLkJsb2NrEhEKCXVuYmxvY2tlZBgFIAEoCGIGcHJvdG8z");
+  fileDesc("CiJ0cmljYW1wdXMvY29udHJvbC92MS9jb250cm9sLnByb3RvEhR0cmljYW1wdXMuY29udHJvbC52MSI1CgZCbG9ja3MSKwoGYmxvY2tzGAEgAygLMhsudHJpY2FtcHVzLmNvbnRyb2wudjEuQmxvY2sidwoFQmxvY2sSDgoGY2FtcHVzGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSEAoIdW50aWxfbXMYAyABKAQSCwoDd2h5GAQgASgJEgsKA3dobxgFIAEoCRIRCglzZXRfYXRfbXMYBiABKAQSDgoGZm9yY2VkGAcgASgIIqUBCgpBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBINCgVhdF9tcxgCIAEoBBILCgN3aG8YAyABKAkSKgoFYmxvY2sYBCABKAsyGy50cmljYW1wdXMuY29udHJvbC52MS5CbG9jaxIRCgl1bmJsb2NrZWQYBSABKAgSLAoGZm9yY2VkGAYgASgLMhwudHJpY2FtcHVzLmNvbnRyb2wudjEuRm9yY2VkIjQKBkZvcmNlZBIOCgZjYW1wdXMYASABKAkSDQoFZXBvY2gYAiABKA0SCwoDd2h5GAMgASgJYgZwcm90bzM");
 
 /**
  * Everything that is blocked. One row, so that it is read and replaced as a whole.
@@ -124,6 +124,13 @@ export type AuditEntry = Message<"tricampus.control.v1.AuditEntry"> & {
    * @generated from field: bool unblocked = 5;
    */
   unblocked: boolean;
+
+  /**
+   * Unset but in an entry about the store, which names no block.
+   *
+   * @generated from field: tricampus.control.v1.Forced forced = 6;
+   */
+  forced?: Forced | undefined;
 };
 
 /**
@@ -132,4 +139,35 @@ export type AuditEntry = Message<"tricampus.control.v1.AuditEntry"> & {
  */
 export const AuditEntrySchema: GenMessage<AuditEntry> = /*@__PURE__*/
   messageDesc(file_tricampus_control_v1_control, 2);
+
+/**
+ * A KV group was forced from its last survivor, in this campus.
+ *
+ * @generated from message tricampus.control.v1.Forced
+ */
+export type Forced = Message<"tricampus.control.v1.Forced"> & {
+  /**
+   * @generated from field: string campus = 1;
+   */
+  campus: string;
+
+  /**
+   * The group's epoch since then.
+   *
+   * @generated from field: uint32 epoch = 2;
+   */
+  epoch: number;
+
+  /**
+   * @generated from field: string why = 3;
+   */
+  why: string;
+};
+
+/**
+ * Describes the message tricampus.control.v1.Forced.
+ * Use `create(ForcedSchema)` to create a new message.
+ */
+export const ForcedSchema: GenMessage<Forced> = /*@__PURE__*/
+  messageDesc(file_tricampus_control_v1_control, 3);
 

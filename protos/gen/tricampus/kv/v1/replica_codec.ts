@@ -2177,21 +2177,33 @@ export interface AdmitRequest {
    * @generated from field: tricampus.kv.v1.Admission admission = 1;
    */
   admission: Admission | undefined;
+  /**
+   * The new member has copied everything from the keeper that is asked, and votes once that holds it.
+   *
+   * @generated from field: bool copied = 2;
+   */
+  copied: boolean;
 }
 
 export function encodeAdmitRequest(w: Writer, m: AdmitRequest): void {
   if (m.admission !== undefined) { { w.tag(10); const at = w.fork(); encodeAdmission(w, m.admission); w.join(at); } }
+  if (m.copied) { w.tag(16); w.bool(m.copied); }
 }
 
 export function decodeAdmitRequest(r: Reader, end: number): AdmitRequest {
   const m: AdmitRequest = {
     admission: undefined,
+    copied: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.admission = decodeAdmission(r, r.message());
+        break;
+      }
+      case 16: {
+        m.copied = r.bool();
         break;
       }
       default:
@@ -2220,12 +2232,19 @@ export interface AdmitReply {
    * @generated from field: uint32 remembered_incarnation = 3;
    */
   rememberedIncarnation: number;
+  /**
+   * The group was forced from this replica: it alone admits, and all there is can be had from it.
+   *
+   * @generated from field: bool keeper = 4;
+   */
+  keeper: boolean;
 }
 
 export function encodeAdmitReply(w: Writer, m: AdmitReply): void {
   if (m.epoch !== 0) { w.tag(8); w.uint32(m.epoch); }
   if (m.admission !== undefined) { { w.tag(18); const at = w.fork(); encodeAdmission(w, m.admission); w.join(at); } }
   if (m.rememberedIncarnation !== 0) { w.tag(24); w.uint32(m.rememberedIncarnation); }
+  if (m.keeper) { w.tag(32); w.bool(m.keeper); }
 }
 
 export function decodeAdmitReply(r: Reader, end: number): AdmitReply {
@@ -2233,6 +2252,7 @@ export function decodeAdmitReply(r: Reader, end: number): AdmitReply {
     epoch: 0,
     admission: undefined,
     rememberedIncarnation: 0,
+    keeper: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -2247,6 +2267,10 @@ export function decodeAdmitReply(r: Reader, end: number): AdmitReply {
       }
       case 24: {
         m.rememberedIncarnation = r.uint32();
+        break;
+      }
+      case 32: {
+        m.keeper = r.bool();
         break;
       }
       default:

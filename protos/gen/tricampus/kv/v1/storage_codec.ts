@@ -23,7 +23,7 @@ export interface LogRecord {
   /**
    * @generated from oneof tricampus.kv.v1.LogRecord.input
    */
-  input: { case: "promise"; value: Promise } | { case: "acceptance"; value: Acceptance } | { case: "notice"; value: Notice } | { case: "learned"; value: Uint8Array } | { case: "fetched"; value: FetchReply } | { case: "copied"; value: FetchVotesReply } | undefined;
+  input: { case: "promise"; value: Promise } | { case: "acceptance"; value: Acceptance } | { case: "notice"; value: Notice } | { case: "learned"; value: Uint8Array } | { case: "fetched"; value: FetchReply } | { case: "copied"; value: FetchVotesReply } | { case: "settled"; value: boolean } | undefined;
 }
 
 export function encodeLogRecord(w: Writer, m: LogRecord): void {
@@ -46,6 +46,9 @@ export function encodeLogRecord(w: Writer, m: LogRecord): void {
       break;
     case "copied":
       { w.tag(58); const at = w.fork(); encodeFetchVotesReply(w, m.input.value); w.join(at); }
+      break;
+    case "settled":
+      w.tag(64); w.bool(m.input.value);
       break;
   }
 }
@@ -84,6 +87,10 @@ export function decodeLogRecord(r: Reader, end: number): LogRecord {
       }
       case 58: {
         m.input = { case: "copied", value: decodeFetchVotesReply(r, r.message()) };
+        break;
+      }
+      case 64: {
+        m.input = { case: "settled", value: r.bool() };
         break;
       }
       default:
