@@ -1,7 +1,13 @@
 /** From a data folder to what a command talks to. */
 import { Process, type StatusReply } from "../protos/gen/tricampus/svrkit/v1/process_codec.ts";
-import { type Address, clientEndpoints, planLayout } from "../services/platform/layout.ts";
+import {
+  type Address,
+  addressesIn,
+  clientEndpoints,
+  planLayout,
+} from "../services/platform/layout.ts";
 import { Platform } from "../services/platform/platform.ts";
+import type { ServiceName } from "../services/platform/services.ts";
 import { type Callee, Client } from "../services/svrkit/client.ts";
 import { type CommandCall, textOption } from "./command.ts";
 import { EXIT, Failure } from "./failure.ts";
@@ -60,8 +66,8 @@ export class Inspector {
     this.#platform = platform;
   }
 
-  callee(service: keyof ReturnType<typeof planLayout>["addresses"], campus?: string): Callee {
-    const all = planLayout(this.#platform.config).addresses[service];
+  callee(service: ServiceName, campus?: string): Callee {
+    const all = addressesIn(planLayout(this.#platform.config), service);
     const addresses = campus === undefined ? all : all.filter((a) => a.campus === campus);
     return this.#callee(service, addresses);
   }

@@ -14,6 +14,7 @@ import { start as startRouter } from "../../services/router/main.ts";
 import { type Callee, Client, type ServiceAddress } from "../../services/svrkit/client.ts";
 import type { ServiceContext, StartService } from "../../services/svrkit/context.ts";
 import { Blocks } from "../../services/svrkit/failover/blocks.ts";
+import { Shards } from "../../services/svrkit/failover/shards.ts";
 import { Lifecycle } from "../../services/svrkit/lifecycle.ts";
 import { silentLogger } from "../../services/svrkit/log.ts";
 import { Server } from "../../services/svrkit/server.ts";
@@ -155,6 +156,7 @@ class SmallProcess {
       dataDir: join(this.#dir, service),
       server: service === "access" ? this.access : this.logic,
       lifecycle: this.#lifecycle,
+      shards: new Shards(),
       callee: (name) => this.client.callee(name, this.#addresses(name), { caller: service }),
     });
   }

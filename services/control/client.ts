@@ -56,9 +56,10 @@ export interface ShownChange {
   readonly number: number;
   readonly atMs: number;
   readonly who: string;
-  readonly did: "block" | "unblock" | "force";
+  /** "block", "unblock", or what was done to slots and KV groups. */
+  readonly did: string;
   readonly what: string;
-  /** Of blocks; else 0. */
+  /** When a block was to end; 0 for everything else. */
   readonly untilMs: number;
   readonly why: string;
   readonly forced: boolean;
@@ -121,7 +122,8 @@ export class ControlTable {
       const { rows } = await this.#kv.scanRows(request, { timeoutMs: READ_TIMEOUT_MS });
       if (rows.some((row) => auditEntryOf(row).forced?.epoch === epoch)) return;
       const forced = { campus, epoch, why };
-      const noted = { atMs, who, block: undefined, unblocked: false, forced };
+      const noBlock = { block: undefined, unblocked: false, slots: undefined };
+      const noted = { atMs, who, ...noBlock, forced };
       const reply = await this.#kv.change(changeRequest(state, state.blocks, noted));
       if (reply.applied) return;
     }
@@ -138,7 +140,10 @@ export class ControlTable {
       const nowMs = Date.now();
       const planned = plan(state, nowMs);
       if (planned.verdict === "refused") throw new RpcError("FAILED_PRECONDITION", planned.reason);
-      const noted = { atMs: nowMs, who, block: planned.changed, unblocked, forced: undefined };
+      const noted = {
+        ...{ atMs: nowMs, who, block: planned.changed, unblocked },
+        ...{ forced: undefined, slots: undefined },
+      };
       const reply = await this.#kv.change(changeRequest(state, planned.blocks, noted));
       if (reply.applied) return { changed: planned.changed, nowMs };
     }
@@ -161,26 +166,13 @@ function shown(block: Block, nowMs: number): ShownBlock {
   return { what: nameOf(block), remainingMs: untilMs - nowMs, untilMs, why, who, forced };
 }
 
-function shownChange({
-  number,
-  atMs,
-  who,
-  block,
-  unblocked,
-  forced: act,
-}: AuditEntry): ShownChange {
+function shownChange(entry: AuditEntry): ShownChange {
+  const { number, atMs, who, block, unblocked, forced: act, slots } = entry;
+  if (slots !== undefined) return { number, atMs, who, ...slots, untilMs: 0, forced: false };
   if (act !== undefined) {
     const { campus, why } = act;
-    return {
-      number,
-      atMs,
-      who,
-      did: "force",
-      what: `${campus}/kvsvr`,
-      untilMs: 0,
-      why,
-      forced: true,
-    };
+    const what = `${campus}/kvsvr`;
+    return { number, atMs, who, did: "force", what, untilMs: 0, why, forced: true };
   }
   if (block === undefined) throw new RpcError("INTERNAL", `audit entry ${number} names nothing`);
   const { untilMs, why, forced } = block;

@@ -7,6 +7,7 @@ import { Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { startCluster, type TestCluster } from "../kvsvr/testing/cluster.ts";
 import { Client } from "../svrkit/client.ts";
 import { Blocks } from "../svrkit/failover/blocks.ts";
+import { Shards } from "../svrkit/failover/shards.ts";
 import { silentLogger } from "../svrkit/log.ts";
 import { systemTextFiles } from "../svrkit/text-files.ts";
 import { ControlTable } from "./client.ts";
@@ -44,7 +45,14 @@ function follow(facts: { clockMs?: () => number; name?: string } = {}): Blocks {
   const blocks = new Blocks();
   const { clockMs = () => 0, name = "blocks.json" } = facts;
   const follower = new BlockFollower({
-    ...{ kvsvr: kvsvr(), campus: "a", blocks, files: systemTextFiles, log: silentLogger() },
+    ...{
+      kvsvr: kvsvr(),
+      campus: "a",
+      blocks,
+      shards: new Shards(),
+      files: systemTextFiles,
+      log: silentLogger(),
+    },
     path: join(dir, name),
     now: () => Date.now() + clockMs(),
   });

@@ -1,6 +1,6 @@
 /**
  * Follows the control table for one process: what is blocked now, by the last state that could be
- * read and this process's own clock.
+ * read and this process's own clock, and which KV group serves which slots.
  *
  * The table is read through the own campus's replica first, every READ_EVERY_MS; what was read last is
  * on disk, in force from the process's first moment, and ends at its time even when no store can be
@@ -13,11 +13,13 @@ import { Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import type { Blocks } from "../svrkit/failover/blocks.ts";
+import type { Shards } from "../svrkit/failover/shards.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
 import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import type { TextFiles } from "../svrkit/text-files.ts";
 import { inForce, nameOf } from "./plan/blocks.ts";
+import { shardsOf } from "./plan/slot-map.ts";
 import { type ControlState, stateOf, stateRequest } from "./rows.ts";
 
 /** Together with a read that has to fail over, within the second in which everybody is to know. */
@@ -46,6 +48,12 @@ const copySchema = z.strictObject({
       forced: z.boolean(),
     }),
   ),
+  /** What other KV groups than the first serve; absent in a copy of before there were several. */
+  shards: z
+    .array(z.strictObject({ keyspace: z.int(), first: z.int(), last: z.int(), group: z.int() }))
+    .default([]),
+  /** Number of the move under way; 0: none. */
+  move: z.int().default(0),
 });
 
 type Copy = z.output<typeof copySchema>;
@@ -56,6 +64,8 @@ interface FollowerParts {
   readonly campus: string;
   /** Told what is in force. */
   readonly blocks: Blocks;
+  /** Told which KV group serves which slots. */
+  readonly shards: Shards;
   readonly files: TextFiles;
   /** Where the copy is. */
   readonly path: string;
@@ -69,7 +79,7 @@ export class BlockFollower {
   readonly #order: readonly number[];
   #copy: Copy;
   #timer: NodeJS.Timeout | undefined;
-  #isReading = false;
+  #reading: Promise<void> | undefined;
   #nextReadMs = 0;
   #heardMs = monotonicMs();
 
@@ -82,6 +92,7 @@ export class BlockFollower {
       const names = inForce(this.#copy.blocks, parts.now()).map(nameOf);
       parts.log.info({ blocked: names }, "what is blocked has changed");
     });
+    parts.shards.refresh = () => this.#readOnce();
     this.#heed();
   }
 
@@ -98,13 +109,18 @@ export class BlockFollower {
   #tick(): void {
     this.#heed();
     const nowMs = monotonicMs();
-    if (this.#isReading || nowMs < this.#nextReadMs) return;
+    if (this.#reading !== undefined || nowMs < this.#nextReadMs) return;
     // Jittered: the processes of a platform start together and shall not ask together.
     this.#nextReadMs = nowMs + READ_EVERY_MS * (0.8 + Math.random() * 0.4);
-    this.#isReading = true;
-    void this.#read().finally(() => {
-      this.#isReading = false;
+    void this.#readOnce();
+  }
+
+  /** One read at a time. */
+  #readOnce(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
     });
+    return this.#reading;
   }
 
   /** Never rejects. */
@@ -132,9 +148,10 @@ export class BlockFollower {
     return stateOf(await this.#parts.kvsvr.call(Kv.getRows, stateRequest(level), options));
   }
 
-  #take({ version, blocks }: ControlState): void {
+  #take({ version, blocks, slots }: ControlState): void {
     if (version === this.#copy.version) return;
-    this.#copy = { version, blocks: [...blocks] };
+    const move = slots.move?.number ?? 0;
+    this.#copy = { version, blocks: [...blocks], shards: shardsOf(slots), move };
     this.#heed();
     this.#save();
   }
@@ -143,6 +160,7 @@ export class BlockFollower {
     const standing = inForce(this.#copy.blocks, this.#parts.now());
     blocked.value = standing.length;
     this.#parts.blocks.set(standing);
+    this.#parts.shards.set(this.#copy.shards, this.#copy.move);
   }
 
   #load(): Copy {
@@ -156,7 +174,7 @@ export class BlockFollower {
         "the copy of the control table cannot be read; starting without",
       );
     }
-    return { version: 0, blocks: [] };
+    return { version: 0, blocks: [], shards: [], move: 0 };
   }
 
   #save(): void {

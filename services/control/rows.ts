@@ -1,6 +1,6 @@
 /**
- * The control table as rows of the store: one row with everything that is blocked, a mark that counts
- * the changes, and one row a change, the audit log.
+ * The control table as rows of the store: one row with everything that is blocked, one with the map of
+ * slots and the move under way, marks that count the changes, and one row a change, the audit log.
  *
  * The mark is the compare-and-set: every change raises it from where its writer has read it, so
  * whoever decided on an older state is refused, and the n-th change writes the n-th audit row in the
@@ -16,9 +16,15 @@ import {
   encodeBlocks,
 } from "../../protos/gen/tricampus/control/v1/control_codec.ts";
 import {
+  decodeSlots,
+  encodeSlots,
+  type Slots,
+} from "../../protos/gen/tricampus/control/v1/slots_codec.ts";
+import {
   type ChangeRequest,
   type GetRowsReply,
   type GetRowsRequest,
+  type Guard,
   type Key,
   Keyspace,
   type Level,
@@ -26,13 +32,17 @@ import {
   type ScanRowsRequest,
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { fromBytes, toBytes } from "../svrkit/codec.ts";
+import { NO_SLOTS } from "./plan/slot-map.ts";
 
 /** Rows of the audit log that are kept; each change deletes the one that is older. */
 export const AUDIT_ROWS_MAX = 1_000;
 
 const TABLE: Key = { keyspace: Keyspace.CONTROL, key: Buffer.from("control") };
 const BLOCKS_ROW = Buffer.from("blocks");
+const SLOTS_ROW = Buffer.from("slots");
 const CHANGES_MARK = Buffer.from("changes");
+/** Counts the changes of the slots' row; the steps of a move are in no audit log. */
+const SLOT_CHANGES_MARK = Buffer.from("slot-changes");
 const AUDIT_PREFIX = Buffer.from("audit/");
 /** Behind every row that begins with the prefix. */
 const AUDIT_END = Buffer.from("audit0");
@@ -44,16 +54,41 @@ export interface ControlState {
   readonly changes: number;
   /** Those that are over may still be among them. */
   readonly blocks: readonly Block[];
+  readonly slots: Slots;
+  /** How often `slots` was changed. */
+  readonly slotChanges: number;
 }
 
 export function stateRequest(level: Level): GetRowsRequest {
-  return { key: TABLE, rows: [BLOCKS_ROW], marks: [CHANGES_MARK], level };
+  const marks = [CHANGES_MARK, SLOT_CHANGES_MARK];
+  return { key: TABLE, rows: [BLOCKS_ROW, SLOTS_ROW], marks, level };
 }
 
 export function stateOf({ version, rows, marks }: GetRowsReply): ControlState {
-  const [row] = rows;
-  const blocks = row === undefined ? [] : fromBytes(decodeBlocks, row.value).blocks;
-  return { version, changes: marks[0] ?? 0, blocks };
+  const stored = (name: Buffer) => rows.find(({ row }) => name.equals(row))?.value;
+  const blocksValue = stored(BLOCKS_ROW);
+  const slotsValue = stored(SLOTS_ROW);
+  return {
+    version,
+    changes: marks[0] ?? 0,
+    blocks: blocksValue === undefined ? [] : fromBytes(decodeBlocks, blocksValue).blocks,
+    slots: slotsValue === undefined ? NO_SLOTS : fromBytes(decodeSlots, slotsValue),
+    slotChanges: marks[1] ?? 0,
+  };
+}
+
+/** Replaces the map and the moves, if nobody did since `before` was read; `noted` in the audit log. */
+export function slotsRequest(
+  before: ControlState,
+  slots: Slots,
+  noted: Omit<AuditEntry, "number"> | undefined,
+): ChangeRequest {
+  const row = upsert(SLOTS_ROW, toBytes(encodeSlots, slots));
+  const guards = [nextMark(SLOT_CHANGES_MARK, before.slotChanges)];
+  if (noted === undefined) return { key: TABLE, change: { guards, operations: [row] } };
+  const operations = [row, ...auditOperations(before, noted)];
+  guards.push(nextMark(CHANGES_MARK, before.changes));
+  return { key: TABLE, change: { guards, operations } };
 }
 
 /** Replaces what is blocked, if nobody did since `before` was read, and notes it in the audit log. */
@@ -62,17 +97,35 @@ export function changeRequest(
   blocks: readonly Block[],
   noted: Omit<AuditEntry, "number">,
 ): ChangeRequest {
-  const from = before.changes;
-  const number = from + 1;
-  const mark = { name: CHANGES_MARK, from, to: number, allowSkip: false };
   const operations: RowOperation[] = [
     upsert(BLOCKS_ROW, toBytes(encodeBlocks, { blocks: [...blocks] })),
-    upsert(auditRow(number), toBytes(encodeAuditEntry, { ...noted, number })),
+    ...auditOperations(before, noted),
   ];
-  if (number > AUDIT_ROWS_MAX) {
-    operations.push({ operation: { case: "delete", value: auditRow(number - AUDIT_ROWS_MAX) } });
-  }
-  return { key: TABLE, change: { guards: [{ guard: { case: "mark", value: mark } }], operations } };
+  const guards = [nextMark(CHANGES_MARK, before.changes)];
+  return { key: TABLE, change: { guards, operations } };
+}
+
+/** Only an entry of the audit log: what it tells of lies elsewhere. */
+export function noteRequest(
+  before: ControlState,
+  noted: Omit<AuditEntry, "number">,
+): ChangeRequest {
+  const guards = [nextMark(CHANGES_MARK, before.changes)];
+  return { key: TABLE, change: { guards, operations: auditOperations(before, noted) } };
+}
+
+function auditOperations(
+  { changes }: ControlState,
+  noted: Omit<AuditEntry, "number">,
+): RowOperation[] {
+  const number = changes + 1;
+  const written = upsert(auditRow(number), toBytes(encodeAuditEntry, { ...noted, number }));
+  if (number <= AUDIT_ROWS_MAX) return [written];
+  return [written, { operation: { case: "delete", value: auditRow(number - AUDIT_ROWS_MAX) } }];
+}
+
+function nextMark(name: Uint8Array, from: number): Guard {
+  return { guard: { case: "mark", value: { name, from, to: from + 1, allowSkip: false } } };
 }
 
 /** The newest rows of the audit log, newest first. */

@@ -1,11 +1,11 @@
 /**
- * The store's client. A key goes to its preferred replica, chosen by a stable hash over the replicas
- * that answer, so that all callers meet at the same one and proposers do not duel (S7); when that one
- * fails, the next in the key's own order takes over inside the same call, under the same operation id.
+ * The store's client: finds the KV group that serves a key and asks it (group-client.ts).
+ *
+ * Which group that is, is a hint that may be old. A group that does not serve a key says so; then the
+ * map is read anew and the call goes on elsewhere under its own operation id, until its deadline. With
+ * one group, and as long as every slot is that group's, nobody looks at a map.
  */
 import type {
-  BatchItem,
-  BatchOutcome,
   ChangeReply,
   ChangeRequest,
   GetReply,
@@ -13,7 +13,6 @@ import type {
   GetRowsReply,
   GetRowsRequest,
   Key,
-  RowOperation,
   ScanChangesReply,
   ScanChangesRequest,
   ScanRowsReply,
@@ -21,60 +20,68 @@ import type {
   WriteReply,
   WriteRequest,
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { Kv } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { type CallOptions, DEFAULT_TIMEOUT_MS, monotonicMs } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import type { Method } from "../svrkit/method.ts";
-import { murmur3 } from "../svrkit/murmur3.ts";
+import { FIRST_GROUP, Shards } from "../svrkit/failover/shards.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
 import { newOperationId } from "../svrkit/operation-id.ts";
-import { type Asker, TurnBatch } from "./turn-batch.ts";
-
-/** The six orders in which three replicas can be tried. */
-const ORDERS = [
-  [0, 1, 2],
-  [1, 2, 0],
-  [2, 0, 1],
-  [0, 2, 1],
-  [1, 0, 2],
-  [2, 1, 0],
-] as const;
+import { rest } from "../svrkit/rest.ts";
+import { type GroupCall, GroupClient, keyOf } from "./group-client.ts";
+import { slotOf } from "./storage/record.ts";
 
 /** A write is tried no longer than this; operation ids are remembered for twice as long (S4). */
 const WRITE_DEADLINE_MS_MAX = 10_000;
+/** Pause before a group is asked again: the slot is between two groups for a moment. */
+const MOVED_PAUSE_FIRST_MS = 5;
+const MOVED_PAUSE_LAST_MS = 40;
 
-/**
- * A replica that refuses (it catches up, or reaches nobody) is asked last for so long: each refusal costs
- * two calls, and while it catches up it would refuse a third of everything.
- */
-const REFUSED_REST_MS = 250;
+const redirects = counter("kv.redirects");
+
+/** The service of a KV group. */
+export function groupService(group: number): string {
+  return group === FIRST_GROUP ? "kvsvr" : `kvsvr-${group}`;
+}
+
+interface Groups {
+  readonly shards: Shards;
+  /** A group's three replicas, by its service, in the order of their numbers. */
+  callee(service: string): Callee;
+}
+
+interface Keyed {
+  readonly key: Key | undefined;
+}
+
+const ONE_GROUP = new Shards();
 
 export class KvClient {
-  readonly #callee: Callee;
-  readonly #batches: readonly TurnBatch<Gathered, BatchOutcome>[];
-  /** By replica: until when it is asked last. */
-  readonly #restsUntilMs: number[];
+  readonly #shards: Shards;
+  readonly #first: GroupClient;
+  readonly #groupClient: (group: number) => GroupClient;
+  readonly #others = new Map<number, GroupClient>();
 
-  /** `callee`: the group's three replicas in the order of their numbers. */
-  constructor(callee: Callee) {
-    this.#callee = callee;
-    this.#batches = callee.peers.map(
-      (_, replica) => new TurnBatch(replica, (operations) => this.#send(replica, operations)),
-    );
-    this.#restsUntilMs = callee.peers.map(() => 0);
+  /** `first`: the first group's three replicas, which serve everything; with `groups`, all groups. */
+  constructor(first: Callee, groups?: Groups) {
+    this.#first = new GroupClient(first);
+    this.#shards = groups?.shards ?? ONE_GROUP;
+    this.#groupClient = (group) =>
+      groups === undefined ? this.#first : new GroupClient(groups.callee(groupService(group)));
+  }
+
+  /** The client of a process that follows the map of slots. */
+  static of(groups: Groups): KvClient {
+    return new KvClient(groups.callee(groupService(FIRST_GROUP)), groups);
   }
 
   get(request: GetRequest, options: CallOptions = {}): Promise<GetReply> {
-    return this.#gather(
-      Kv.get,
-      { case: "get", value: request },
-      { ...options, operationId: NO_BYTES },
-    );
+    const call = { ...options, operationId: NO_BYTES, deadlineMs: deadlineOf(options) };
+    return this.#ask(request, call, (group, again) => group.get(request, again));
   }
 
   write(request: WriteRequest, options: CallOptions = {}): Promise<WriteReply> {
-    return this.#gather(Kv.write, { case: "write", value: request }, options);
+    return this.#ask(request, identified(options), (group, call) => group.write(request, call));
   }
 
   /**
@@ -82,162 +89,88 @@ export class KvClient {
    * insert-if-absent; else it is given one.
    */
   change(request: ChangeRequest, options: CallOptions = {}): Promise<ChangeReply> {
-    return this.#gather(Kv.change, { case: "change", value: request }, options);
+    return this.#ask(request, identified(options), (group, call) => group.change(request, call));
   }
 
   getRows(request: GetRowsRequest, options: CallOptions = {}): Promise<GetRowsReply> {
-    return this.#call(Kv.getRows, request, options);
+    return this.#ask(request, timed(options), (group, call) => group.getRows(request, call));
   }
 
   scanRows(request: ScanRowsRequest, options: CallOptions = {}): Promise<ScanRowsReply> {
-    return this.#call(Kv.scanRows, request, options);
+    return this.#ask(request, timed(options), (group, call) => group.scanRows(request, call));
   }
 
   scanChanges(request: ScanChangesRequest, options: CallOptions = {}): Promise<ScanChangesReply> {
-    return this.#call(Kv.scanChanges, request, options);
+    return this.#ask(request, timed(options), (group, call) => group.scanChanges(request, call));
   }
 
-  /** Sends an operation with everything else that goes to its replica in this turn. */
-  #gather<I extends { key: Key | undefined }, O>(
-    method: Method<I, O>,
-    item: Item & { value: I },
-    options: CallOptions,
+  #ask<O>(
+    request: Keyed,
+    call: GroupCall,
+    run: (group: GroupClient, call: GroupCall) => Promise<O>,
   ): Promise<O> {
-    const key = keyOf(item.value);
-    const call = identified(options);
-    const order = this.#order(key);
-    const replica = this.#preferred(order);
-    return new Promise<O>((resolve, reject) => {
-      const alone = (refusing: number | undefined) => {
-        if (refusing !== undefined) this.#restsUntilMs[refusing] = monotonicMs() + REFUSED_REST_MS;
-        const again = { ...call, order: this.#order(key) };
-        return this.#callee.call(method, item.value as I, again);
-      };
-      const done = resolve as (reply: unknown) => void;
-      const operation = new Gathered({ item, call, alone, resolve: done, reject });
-      this.#batches[replica]!.add(operation, operation.bytes, operation);
-    });
+    const key = keyOf(request);
+    const asked = run(this.#groupOf(key), call);
+    if (this.#shards === ONE_GROUP) return asked;
+    return asked.catch((error: unknown) => this.#redirected(error, key, call, run));
   }
 
-  /** The first that takes calls; when none does, one that is not blocked (S10). */
-  #preferred(order: readonly number[]): number {
-    const callee = this.#callee;
-    return (
-      order.find((index) => callee.takesCalls(index)) ??
-      order.find((index) => !callee.isBlocked(index)) ??
-      order[0]!
-    );
+  #groupOf(key: Key): GroupClient {
+    if (this.#shards.isWhole) return this.#first;
+    const group = this.#shards.groupOf(key.keyspace, slotOf(key.key));
+    if (group === FIRST_GROUP) return this.#first;
+    let client = this.#others.get(group);
+    if (client === undefined) {
+      client = this.#groupClient(group);
+      this.#others.set(group, client);
+    }
+    return client;
   }
 
-  /** One call for what was gathered, for as long as the most hurried part of it may take. */
-  async #send(replica: number, operations: readonly Gathered[]): Promise<readonly BatchOutcome[]> {
-    const items = operations.map((operation) => operation.request);
-    const deadlineMs = Math.min(...operations.map((operation) => operation.deadlineMs));
-    const priority = Math.min(...operations.map((operation) => operation.priority));
-    const options = { deadlineMs, priority };
-    const reply = await this.#callee.callOne(replica, Kv.batch, { items }, options);
-    return reply.outcomes;
-  }
-
-  #call<I extends { key: Key | undefined }, O>(
-    method: Method<I, O>,
-    request: I,
-    options: CallOptions,
+  async #redirected<O>(
+    first: unknown,
+    key: Key,
+    call: GroupCall,
+    run: (group: GroupClient, call: GroupCall) => Promise<O>,
   ): Promise<O> {
-    return this.#callee.call(method, request, { ...options, order: this.#order(keyOf(request)) });
-  }
-
-  #order(key: Key): readonly number[] {
-    const order = ORDERS[murmur3(key.key, key.keyspace) % ORDERS.length]!;
-    const nowMs = monotonicMs();
-    const rests = (replica: number) => this.#restsUntilMs[replica]! > nowMs;
-    if (!order.some(rests)) return order;
-    return [...order.filter((replica) => !rests(replica)), ...order.filter(rests)];
+    let error = first;
+    for (let attempt = 0; error instanceof RpcError && error.code === "MOVED"; attempt++) {
+      redirects.value += 1;
+      const before = this.#groupOf(key);
+      await this.#shards.refresh();
+      const pauseMs =
+        this.#groupOf(key) === before
+          ? Math.min(MOVED_PAUSE_LAST_MS, MOVED_PAUSE_FIRST_MS * 2 ** attempt)
+          : 0;
+      const jitteredMs = pauseMs * (0.5 + Math.random());
+      if (monotonicMs() + jitteredMs >= call.deadlineMs)
+        throw new RpcError("UNAVAILABLE", `its slot moved all the time (${error.message}); retry`);
+      if (jitteredMs > 0) await rest(jitteredMs);
+      try {
+        return await run(this.#groupOf(key), { ...call, attempt: attempt + 1 });
+      } catch (next) {
+        error = next;
+      }
+    }
+    throw error;
   }
 }
 
-function keyOf(request: { key: Key | undefined }): Key {
-  if (request.key === undefined) throw new RpcError("INVALID_ARGUMENT", "the request names no key");
-  return request.key;
+function deadlineOf({ deadlineMs, timeoutMs }: CallOptions): number {
+  return deadlineMs ?? monotonicMs() + (timeoutMs ?? DEFAULT_TIMEOUT_MS);
+}
+
+function timed(options: CallOptions): GroupCall {
+  return {
+    ...options,
+    operationId: options.operationId ?? NO_BYTES,
+    deadlineMs: deadlineOf(options),
+  };
 }
 
 /** A write with its operation id, for a time in which the store is sure to remember that id. */
-function identified(options: CallOptions) {
+function identified(options: CallOptions): GroupCall {
   const latestMs = monotonicMs() + WRITE_DEADLINE_MS_MAX;
-  const wantedMs = options.deadlineMs ?? monotonicMs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   const operationId = options.operationId ?? newOperationId();
-  return { ...options, operationId, deadlineMs: Math.min(wantedMs, latestMs) };
-}
-
-type Item = NonNullable<BatchItem["item"]>;
-
-interface Parts {
-  readonly item: Item;
-  readonly call: ReturnType<typeof identified>;
-  /** Sends the operation by itself, with failover; `refusing`: the replica that would not take it. */
-  readonly alone: (refusing: number | undefined) => Promise<unknown>;
-  readonly resolve: (reply: unknown) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** About what an operation takes in a batch beside its value. */
-const ITEM_BYTES = 64;
-
-/** One operation of a batch. What the batch cannot say about it is asked again alone. */
-class Gathered implements Asker<BatchOutcome> {
-  readonly #parts: Parts;
-
-  constructor(parts: Parts) {
-    this.#parts = parts;
-  }
-
-  get request(): BatchItem {
-    const { item, call } = this.#parts;
-    return { operationId: call.operationId, item };
-  }
-
-  get bytes(): number {
-    const { item } = this.#parts;
-    if (item.case === "write" && item.value.write?.case === "put")
-      return ITEM_BYTES + item.value.write.value.length;
-    if (item.case !== "change") return ITEM_BYTES;
-    const operations = item.value.change?.operations ?? [];
-    return operations.reduce((sum, operation) => sum + sizeOf(operation), ITEM_BYTES);
-  }
-
-  get deadlineMs(): number {
-    return this.#parts.call.deadlineMs;
-  }
-
-  get priority(): number {
-    return this.#parts.call.priority ?? 0;
-  }
-
-  answered(replica: number, { outcome }: BatchOutcome): void {
-    if (outcome === undefined)
-      this.#parts.reject(new RpcError("INTERNAL", "the store left an operation unanswered"));
-    else if (outcome.case === "underWay") this.#alone(undefined);
-    else if (outcome.case === "failure")
-      this.failed(replica, RpcError.fromWire(outcome.value.code, outcome.value.message));
-    else this.#parts.resolve(outcome.value);
-  }
-
-  failed(replica: number, thrown: unknown): void {
-    const error = RpcError.from(thrown);
-    const { deadlineMs } = this.#parts.call;
-    const isOthersDeadline = error.code === "DEADLINE_EXCEEDED" && monotonicMs() < deadlineMs;
-    if (error.code === "UNAVAILABLE") this.#alone(replica);
-    else if (error.retryable || isOthersDeadline) this.#alone(undefined);
-    else this.#parts.reject(error);
-  }
-
-  #alone(refusing: number | undefined): void {
-    this.#parts.alone(refusing).then(this.#parts.resolve, this.#parts.reject);
-  }
-}
-
-function sizeOf({ operation }: RowOperation): number {
-  if (operation?.case === "upsert" || operation?.case === "insertIfAbsent")
-    return operation.value.row.length + operation.value.value.length;
-  return operation?.case === "append" ? operation.value.value.length : 0;
+  return { ...options, operationId, deadlineMs: Math.min(deadlineOf(options), latestMs) };
 }

@@ -1,6 +1,7 @@
 /** KVSvr's options. */
 import { z } from "zod";
 import { CHECKPOINT_DIRTY_BYTES, CHECKPOINT_INTERVAL_MS } from "./limits.ts";
+import { GROUPS_MAX } from "./protocol/ballot.ts";
 
 export const configSchema = z.strictObject({
   /** Memory for registers that the state engine has too, least recently used out, bytes. */
@@ -19,6 +20,8 @@ export const configSchema = z.strictObject({
   checkpointMs: z.number().int().min(1).default(CHECKPOINT_INTERVAL_MS),
   /** Epoch of the group's membership; raised when a member is replaced. */
   epoch: z.number().int().min(1).default(1),
+  /** Number of the group; the first one begins with all slots, the others with none. */
+  group: z.number().int().min(1).max(GROUPS_MAX).default(1),
 });
 
 export type Config = z.infer<typeof configSchema>;

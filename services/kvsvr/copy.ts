@@ -76,7 +76,7 @@ export class Copy {
     entry.pins += 1;
     try {
       for (let aboveVersion = 0, more = true; more && !this.#stopped; ) {
-        const request = { key: entry.key, aboveVersion, epoch: this.#replica.epoch };
+        const request = { key: entry.key, aboveVersion, epoch: this.#replica.epoch, move: 0 };
         const reply = await this.#replica.peers.call(peer, ReplicaService.fetchVotes, request);
         if (reply.barred !== "") throw new RpcError("UNAVAILABLE", reply.barred);
         this.#replica.take(entry, { kind: "copied", reply });

@@ -55,7 +55,7 @@ import type { Entry } from "./storage/state.ts";
 
 const ALL_ROWS: Trim = { throughVersion: 0, rowPrefix: NO_BYTES, appendIds: false };
 
-/** Calls that another replica passed on are not passed on again. */
+/** How replicas of any group call: what one of them passed on is not passed on again. */
 const CALLER = "kvsvr";
 const OPERATION_ID_BYTES = 16;
 
@@ -167,7 +167,7 @@ export class Handlers {
 
   #get(request: GetRequest, call: Call, done: Done<GetReply>): void {
     this.#replica.requireServing(request.level === Level.ANY);
-    const entry = this.#replica.entry(request.key);
+    const entry = this.#replica.servedEntry(request.key);
     if (request.level === Level.ANY) done(getReply(entry));
     else this.#reads.newest(entry, call.deadlineMs, (error) => done(error ?? getReply(entry)));
   }
@@ -177,7 +177,7 @@ export class Handlers {
     const bytes = request.write?.case === "put" ? request.write.value.length : 0;
     requireArgument(request.write !== undefined, "a write that neither puts nor deletes");
     requireSize(bytes, "a value");
-    const entry = this.#replica.entry(request.key);
+    const entry = this.#replica.servedEntry(request.key);
     const forward = (owner: Owner) => this.#forward(owner, Kv.write, request, call);
     this.#submit(entry, this.#keyPacking, { request, call, bytes, forward, done });
   }
@@ -187,7 +187,7 @@ export class Handlers {
     const { change } = request;
     requireArgument(change !== undefined, "a change that changes nothing");
     const bytes = checkChange(change);
-    const entry = this.#replica.entry(request.key);
+    const entry = this.#replica.servedEntry(request.key);
     const forward = (owner: Owner) => this.#forward(owner, Kv.change, request, call);
     this.#submit(entry, this.#tablePacking, { request: change, call, bytes, forward, done });
   }
@@ -210,8 +210,9 @@ export class Handlers {
       `an operation id has ${OPERATION_ID_BYTES} bytes`,
     );
     requireClock(operationId);
-    const forward =
-      call.caller === CALLER ? undefined : (owner: Owner) => write.forward(owner).then(done);
+    const forward = call.caller.startsWith(CALLER)
+      ? undefined
+      : (owner: Owner) => write.forward(owner).then(done);
     this.#proposals.submit(entry, packing, {
       request,
       operationId,
@@ -288,7 +289,7 @@ export class Handlers {
 
   async #read(request: GetRequest, call: Call): Promise<Entry> {
     this.#replica.requireServing(request.level === Level.ANY);
-    const entry = this.#replica.entry(request.key);
+    const entry = this.#replica.servedEntry(request.key);
     if (request.level !== Level.ANY) {
       await asPromise<void>((done) => this.#reads.newest(entry, call.deadlineMs, done));
     }
@@ -319,6 +320,7 @@ export function register(
   server.add(ReplicaService.introduce, (request) => membership.introduced(request));
   server.add(ReplicaService.admit, (request) => membership.admit(request));
   server.add(ReplicaService.fetchVotes, (request) => replica.fetchVotes(request));
+  server.add(ReplicaService.seal, (request) => replica.seal(request));
 }
 
 function lastNumberOf({ held }: Register): number {

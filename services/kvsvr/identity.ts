@@ -11,6 +11,7 @@ import { z } from "zod";
 import { raiseIncarnation } from "../svrkit/ids.ts";
 import { randomBytes } from "../svrkit/random.ts";
 import type { TextFiles } from "../svrkit/text-files.ts";
+import { incarnationFloor } from "./protocol/ballot.ts";
 import { type Met, type Start, startsToKeep } from "./protocol/introduction.ts";
 import { planted } from "./protocol/planted.ts";
 import { SavedText } from "./storage/saved-text.ts";
@@ -59,7 +60,7 @@ export class Identity {
   readonly #met: Map<number, Met>;
   readonly #metText: SavedText;
 
-  private constructor(dir: string, files: TextFiles, diskId: string) {
+  private constructor(dir: string, files: TextFiles, diskId: string, group: number) {
     this.diskId = diskId;
     this.#metText = new SavedText(join(dir, MET_FILE), files);
     this.#met = metIn(this.#metText.saved);
@@ -67,13 +68,13 @@ export class Identity {
     this.#starts = startsIn(this.#startsText.saved);
     this.before = startsToKeep(this.#starts.starts, Object.values(this.#starts.knownTo));
     const nonce = randomBytes(NONCE_BYTES).toString("hex");
-    this.start = { incarnation: raiseIncarnation(dir, files), nonce };
+    this.start = { incarnation: raiseIncarnation(dir, files, incarnationFloor(group)), nonce };
     this.#starts.starts = [...this.before, this.start];
     this.#startsText.saveNow(JSON.stringify(this.#starts));
   }
 
   /** undefined: the directory has no disk id and nobody permitted it to get one. */
-  static open(dir: string, files: TextFiles): Identity | undefined {
+  static open(dir: string, files: TextFiles, group = 1): Identity | undefined {
     const path = join(dir, DISK_FILE);
     const permit = join(dir, BOOTSTRAP_FILE);
     const isPermitted = files.read(permit) !== undefined;
@@ -84,7 +85,7 @@ export class Identity {
       files.replace(path, diskId);
     }
     if (isPermitted) files.remove(permit);
-    return new Identity(dir, files, diskId);
+    return new Identity(dir, files, diskId, group);
   }
 
   get incarnation(): number {

@@ -10,13 +10,14 @@ const EXIT_PROMISE_AT_RISK = 70;
 const EXIT_ADMITTED = 71;
 
 export async function start(context: ServiceContext): Promise<void> {
-  const { campus, campuses, dataDir, log, server } = context;
+  const { service, campus, campuses, dataDir, log, server } = context;
   const opened = await openReplica({
     dir: dataDir,
     number: campuses.indexOf(campus),
     campus,
     config: configSchema.parse(context.options ?? {}),
-    callee: context.callee("kvsvr"),
+    callee: context.callee(service),
+    groups: context,
     server,
     log,
     files: systemFiles,

@@ -332,6 +332,7 @@ export class Membership {
       admission: this.#admission(),
       rememberedIncarnation: this.#identity.met(admission.replica)?.incarnation ?? 0,
       keeper: this.#group.keeper !== undefined,
+      slots: this.#replica.slots.text,
     };
   }
 

@@ -18,6 +18,8 @@ import { endRebuild, Joining, stageOfRebuild } from "./rebuild.ts";
 import { refuseEverything } from "./refusal.ts";
 import { Repair } from "./repair.ts";
 import { Replica } from "./replica.ts";
+import { type MoveEdges, Mover } from "./slots/mover.ts";
+import { SlotTable } from "./slots/slot-table.ts";
 import type { StateEngine } from "./storage/engine.ts";
 import type { Files } from "./storage/files.ts";
 import { openLmdb } from "./storage/lmdb.ts";
@@ -36,6 +38,8 @@ export interface ReplicaEdges {
   readonly log: Logger;
   readonly files: Files;
   readonly engine?: (path: string) => StateEngine;
+  /** How to find the other KV groups; undefined: there are none, and nothing is ever moved. */
+  readonly groups?: Omit<MoveEdges, "restart">;
   readonly fatal: (error: Error) => void;
   /** Ends this process, to be started again: what is on the disk has become another thing. */
   readonly restart: () => void;
@@ -50,7 +54,7 @@ export interface OpenReplica {
 export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
   const stage = await stageOfRebuild(edges.dir, edges.files);
   if (stage?.stage === "joining") return joining(edges, stage.diskId);
-  const identity = Identity.open(edges.dir, edges.files.texts);
+  const identity = Identity.open(edges.dir, edges.files.texts, edges.config.group);
   if (identity === undefined) {
     return refusing(
       edges,
@@ -88,8 +92,9 @@ function assemble(
   if (sources === undefined)
     forceIfPermitted(dir, files.texts, { group, replica: edges.number, diskId });
   const peers = new Peers(edges.callee, edges.number, group);
+  const slots = new SlotTable(dir, files.texts, config.group);
   const self = { replica: edges.number, incarnation: identity.incarnation };
-  const replica = new Replica({ self, group, state, peers, log, fatal });
+  const replica = new Replica({ self, group, state, peers, slots, log, fatal });
   const repair = new Repair(replica);
   const proposals = new Proposals(replica, repair);
   const reads = new Reads(replica, repair, proposals);
@@ -97,28 +102,39 @@ function assemble(
   const onCopied = () => endRebuild(dir, files);
   const membership = new Membership({ replica, identity, group, repair, copy, onCopied });
   register(edges.server, new Handlers(replica, proposals, reads), replica, membership);
+  const mover = moverOf(edges, replica);
   membership.start();
+  mover?.start();
   counter("kvsvr.incarnation").value = identity.incarnation;
   return {
     replica,
     async stop() {
       membership.stop();
+      const moverStopped = mover?.stop();
       copy?.stop();
       repair.stop();
       proposals.stop();
       reads.stop();
       replica.stop();
+      await moverStopped;
       await identity.stop();
       await state.close();
     },
   };
 }
 
+function moverOf({ groups, restart }: ReplicaEdges, replica: Replica): Mover | undefined {
+  if (groups === undefined) return undefined;
+  const { shards } = groups;
+  return new Mover(replica, { shards, callee: (service) => groups.callee(service), restart });
+}
+
 function joining(edges: ReplicaEdges, diskId: string): OpenReplica {
   const { dir, files, callee, number, config, log, restart } = edges;
   const firstEpoch = config.epoch;
   const peers = new Peers(callee, number, new GroupEpoch(dir, files.texts, firstEpoch));
-  const parts = { dir, files, peers, firstEpoch, diskId, log, onAdmitted: restart };
+  const { group } = config;
+  const parts = { dir, files, peers, firstEpoch, group, diskId, log, onAdmitted: restart };
   const attempts = new Joining(parts);
   const reason = "it is being rebuilt: both other replicas must admit it as a new member";
   const refused = refusing(edges, reason);

@@ -74,6 +74,7 @@ export class Reads {
     heard?: readonly Version[] | RpcError,
   ): Promise<void> {
     for (let round = 0; monotonicMs() < deadlineMs; round++) {
+      this.#replica.slots.requireServed(entry.registerKey);
       const answers =
         round === 0 && heard !== undefined ? heard : await this.#hear(entry, round > 0);
       if (answers instanceof RpcError) throw answers;

@@ -23,6 +23,7 @@ import { GroupEpoch } from "./group-epoch.ts";
 import { DISK_FILE, DISK_ID_BYTES, REBUILD_FILE } from "./identity.ts";
 import type { Peers } from "./peers.ts";
 import { type Admission, epochFor, type HeldEpoch, judgeAdmission } from "./protocol/admission.ts";
+import { SlotTable } from "./slots/slot-table.ts";
 import type { Files } from "./storage/files.ts";
 
 const RETRY_MS = 500;
@@ -61,6 +62,8 @@ export interface JoiningParts {
   readonly files: Files;
   readonly peers: Peers;
   readonly firstEpoch: number;
+  /** Number of the group. */
+  readonly group: number;
   readonly diskId: string;
   readonly log: Logger;
   /** Called once, when this disk may be started as the new member. */
@@ -93,7 +96,7 @@ export class Joining {
 
   /** False: the others held something else meanwhile. */
   async #join(): Promise<boolean> {
-    const { dir, files, peers, diskId, firstEpoch, log } = this.#parts;
+    const { dir, files, peers, diskId, firstEpoch, group, log } = this.#parts;
     const wanted = { replica: peers.self, diskId };
     const { sources, replies: asked } = await this.#askSources({ epoch: 0, ...wanted });
     const admission = { epoch: epochFor(wanted, asked.map(heldBy)), ...wanted };
@@ -105,6 +108,7 @@ export class Joining {
     const margin = sources.length < peers.others.length ? UNMET_STARTS : 0;
     beginIncarnationsAbove(dir, met + margin, files.texts);
     files.texts.replace(join(dir, DISK_FILE), diskId);
+    SlotTable.begin(dir, files.texts, { group, others: held.map((reply) => reply.slots) });
     new GroupEpoch(dir, files.texts, firstEpoch).hold(admission);
     saveStage(dir, files, { stage: "copying", sources: [...sources] });
     log.info({ epoch: admission.epoch }, "admitted as a new member of the group");

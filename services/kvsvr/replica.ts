@@ -23,6 +23,8 @@ import type {
   QueryVersionReply,
   QueryVersionsReply,
   QueryVersionsRequest,
+  SealReply,
+  SealRequest,
   VoteReply,
   VoteRequest,
   VotesReply,
@@ -56,6 +58,8 @@ import {
 } from "./protocol/register.ts";
 import { hasVotes, votesLeft } from "./protocol/votes-left.ts";
 import { Slices } from "./slices.ts";
+import type { SlotHolding } from "./slots/plan/held-slots.ts";
+import type { SlotTable } from "./slots/slot-table.ts";
 import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry, State } from "./storage/state.ts";
 
@@ -72,6 +76,7 @@ export interface ReplicaParts {
   readonly group: HeldEpoch;
   readonly state: State;
   readonly peers: Peers;
+  readonly slots: SlotTable;
   readonly log: Logger;
   /** Going on would risk promises: must end the process. */
   readonly fatal: (error: Error) => void;
@@ -82,6 +87,8 @@ export class Replica {
   readonly group: HeldEpoch;
   readonly state: State;
   readonly peers: Peers;
+  /** Which slots are this replica's to vote on. */
+  readonly slots: SlotTable;
   readonly log: Logger;
   readonly #fatal: (error: Error) => void;
   readonly #outboxes: ReadonlyMap<number, Outbox>;
@@ -97,6 +104,7 @@ export class Replica {
     this.group = parts.group;
     this.state = parts.state;
     this.peers = parts.peers;
+    this.slots = parts.slots;
     this.log = parts.log;
     this.#fatal = parts.fatal;
     this.#outboxes = new Map(
@@ -133,11 +141,27 @@ export class Replica {
     return key;
   }
 
-  /** Steps a register; a broken rule of the protocol ends the process, loudly. */
+  /** The entry of a key that is this replica's to serve. */
+  servedEntry(key: Key | undefined): Entry {
+    const entry = this.entry(key);
+    this.slots.requireServed(entry.registerKey);
+    return entry;
+  }
+
+  /**
+   * Steps a register; a broken rule of the protocol ends the process, loudly. Votes are refused where
+   * the slot is not this replica's, and a sealed register stays as it is (S9).
+   */
   take(entry: Entry, input: Input): Step {
+    const isServed = this.slots.serves(entry.registerKey);
+    if (!isServed) {
+      if (input.kind === "prepare" || input.kind === "accept")
+        this.slots.requireServed(entry.registerKey);
+      if (!this.slots.learns(entry.registerKey)) return unchanged(entry.register);
+    }
     try {
       const taken = this.state.take(entry, input);
-      if (!isCurrent(entry.register)) this.onBehind(entry);
+      if (isServed && !isCurrent(entry.register)) this.onBehind(entry);
       return taken;
     } catch (error) {
       if (error instanceof ProtocolViolation) this.#fatal(error);
@@ -203,7 +227,7 @@ export class Replica {
     const marks: number[] = [];
     const replies = request.keys.map((key, i) => {
       try {
-        const entry = this.entry(key);
+        const entry = this.servedEntry(key);
         marks[i] = entry.logged;
         return versionReply(entry.register, bar);
       } catch (error) {
@@ -337,9 +361,9 @@ export class Replica {
     };
   }
 
-  /** What votes on a key have left behind, for a new member (copy.ts). */
+  /** What votes on a key have left behind, for a new member (copy.ts) or a move's target. */
   fetchVotes(request: FetchVotesRequest): FetchVotesReply {
-    const barred = this.#bar(request.epoch);
+    const barred = request.move === 0 ? this.#bar(request.epoch) : this.#barMove(request);
     const register = barred === undefined ? this.entry(request.key).register : EMPTY_REGISTER;
     const left = votesLeft(register, request.aboveVersion, FETCH_BYTES_MAX);
     return { ...left, barred: barred ?? "" };
@@ -402,6 +426,30 @@ export class Replica {
       : `its group epoch is ${this.epoch}, the caller's ${epoch}`;
   }
 
+  /** A move's target is no member: it is answered about what is frozen for it. */
+  #barMove({ key, move }: FetchVotesRequest): string | undefined {
+    if (this.barred !== undefined) return this.barred;
+    const { registerKey } = this.entry(key);
+    const holding = this.slots.holding(registerKey[0]!, registerKey.readUInt16BE(1));
+    if (holding.state === "sealed" && holding.move === move) return undefined;
+    return `the slot is ${holding.state} here, not sealed for move ${move}`;
+  }
+
+  /**
+   * Serves these slots no more, for a move's target to take them over: answered when that is durable,
+   * and everything that this replica's answers rest on.
+   */
+  async seal({ move, to, ranges }: SealRequest): Promise<SealReply> {
+    if (this.barred !== undefined) return { refused: this.barred };
+    const mayBeSealed = (holding: SlotHolding) =>
+      holding.state === "owned" || (holding.state === "sealed" && holding.move === move);
+    if (!this.slots.all(ranges, mayBeSealed))
+      return { refused: "it holds no votes on these slots any more" };
+    this.slots.hold(ranges, { state: "sealed", move, to });
+    await this.state.durable(this.state.logged);
+    return { refused: "" };
+  }
+
   stop(): void {
     for (const outbox of this.#outboxes.values()) outbox.stop();
   }
@@ -427,6 +475,10 @@ function bytesOf({ body }: FetchReply): number {
     0,
   );
   return STATE_BYTES + rowBytes + (operations?.kept.length ?? 0);
+}
+
+function unchanged(register: Register): Step {
+  return { register, log: false, vote: undefined, rows: [] };
 }
 
 const ACCEPTED: VoteReply = {

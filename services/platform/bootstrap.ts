@@ -9,17 +9,32 @@ import { BOOTSTRAP_FILE, REBUILD_FILE } from "../kvsvr/identity.ts";
 import { LOG_BOOTSTRAP_FILE } from "../queuelog/identity.ts";
 import type { PlatformConfig } from "./config.ts";
 import { serviceDataDir } from "./layout.ts";
-import type { ServiceName } from "./services.ts";
+import { KV_GROUPS, type ServiceName } from "./services.ts";
 
-const PERMITS: readonly [ServiceName, string][] = [
+type Permit = readonly [ServiceName, string];
+
+const PERMITS: readonly Permit[] = [
   ["kvsvr", BOOTSTRAP_FILE],
   ["queuelog-1", LOG_BOOTSTRAP_FILE],
   ["queuelog-2", LOG_BOOTSTRAP_FILE],
 ];
 
 export function permitBootstrap(config: PlatformConfig): void {
+  permitAll(config, [...PERMITS, ...furtherGroups(config, 1)]);
+}
+
+/** The same for KV groups that are added: those above `before`. */
+export function permitGroups(config: PlatformConfig, before: number): void {
+  permitAll(config, furtherGroups(config, before));
+}
+
+function furtherGroups({ kvGroups }: PlatformConfig, before: number): Permit[] {
+  return KV_GROUPS.slice(before, kvGroups).map((service) => [service, BOOTSTRAP_FILE]);
+}
+
+function permitAll(config: PlatformConfig, permits: readonly Permit[]): void {
   for (const campus of config.campuses) {
-    for (const [service, file] of PERMITS) {
+    for (const [service, file] of permits) {
       const dir = serviceDataDir(config.dataDir, campus, service);
       mkdirSync(dir, { recursive: true });
       writeFileSync(join(dir, file), "");
@@ -31,8 +46,8 @@ export function permitBootstrap(config: PlatformConfig): void {
  * The named human act that lets a replica of the store begin anew, as a new member of its group. Takes
  * effect when its process starts.
  */
-export function permitRebuild(config: PlatformConfig, campus: string): void {
-  const dir = serviceDataDir(config.dataDir, campus, "kvsvr");
+export function permitRebuild(config: PlatformConfig, campus: string, group = 1): void {
+  const dir = serviceDataDir(config.dataDir, campus, KV_GROUPS[group - 1]!);
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, REBUILD_FILE), "");
 }

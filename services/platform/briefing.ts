@@ -1,10 +1,16 @@
 /** What each process of a campus is told (process-config.ts), derived from the platform's configuration. */
 import type { PlatformConfig } from "./config.ts";
-import { type Layout, type PlannedProcess, planLayout, serviceDataDir } from "./layout.ts";
+import {
+  addressesIn,
+  type Layout,
+  type PlannedProcess,
+  planLayout,
+  serviceDataDir,
+} from "./layout.ts";
 import { paths } from "./paths.ts";
 import type { ProcessConfig } from "./process-config.ts";
 import { secretFiles, TICKET_KEY_ID } from "./secrets.ts";
-import type { ServiceName } from "./services.ts";
+import { ALL_SERVICES, KV_GROUPS, type ServiceName } from "./services.ts";
 
 export function processConfigs(config: PlatformConfig, campus: string): ProcessConfig[] {
   const layout = planLayout(config);
@@ -33,7 +39,7 @@ function processConfigOf(
       options: optionsOf(config, planned, name),
     })),
     addresses: Object.fromEntries(
-      Object.entries(layout.addresses).map(([service, list]) => [service, [...list]]),
+      ALL_SERVICES.map((service) => [service, [...addressesIn(layout, service)]]),
     ) as ProcessConfig["addresses"],
     ticketKeyFiles: { [TICKET_KEY_ID]: secrets.ticketPublicKey },
     snapshotSecretFile: secrets.snapshotSecret,
@@ -53,5 +59,7 @@ function optionsOf(
     const { ticketPrivateKey } = secretFiles(config.dataDir);
     return { keyId: TICKET_KEY_ID, privateKeyFile: ticketPrivateKey, ...own };
   }
-  return own;
+  const group = KV_GROUPS.findIndex((name) => name === service);
+  // All groups are configured like the first one, and further ones may differ.
+  return group > 0 ? { ...config.options["kvsvr"], ...own, group: group + 1 } : own;
 }

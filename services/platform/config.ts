@@ -6,7 +6,7 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { planLayout } from "./layout.ts";
-import { isService, SERVICES } from "./services.ts";
+import { isService, KV_GROUPS, SERVICES } from "./services.ts";
 
 const campusName = z
   .string()
@@ -21,6 +21,12 @@ const fields = {
     .length(3, "a data centre has exactly three")
     .default(["a", "b", "c"]),
   layout: z.enum(["compact", "split"]).default("compact"),
+  /** KV groups that are started; slots are moved to the second and further ones (`tricampus slots`). */
+  kvGroups: z
+    .int("must be a whole number")
+    .min(1)
+    .max(KV_GROUPS.length, `at most ${KV_GROUPS.length} groups`)
+    .default(1),
   host: z.string().min(1).default("127.0.0.1"),
   basePort: port.max(65_535 - 300).default(7_100),
   /** Ports that differ from the scheme: "a/kvsvr" or, for the access layer's HTTP door, "a/http". */

@@ -10,7 +10,13 @@
  */
 import { join } from "node:path";
 import type { PlatformConfig } from "./config.ts";
-import { SERVICES, type ServiceName } from "./services.ts";
+import {
+  ALL_SERVICES,
+  FURTHER_KV_GROUPS,
+  KV_GROUPS,
+  SERVICES,
+  type ServiceName,
+} from "./services.ts";
 
 interface Door {
   readonly port: number;
@@ -36,35 +42,51 @@ export interface Address {
 export interface Layout {
   readonly processes: readonly PlannedProcess[];
   /** By service: one address a campus, in the order of the campuses. */
-  readonly addresses: Readonly<Record<ServiceName, readonly Address[]>>;
+  readonly addresses: Readonly<Record<(typeof SERVICES)[number], readonly Address[]>>;
+  /** The same by KV group, those that are not started included; position 0 is group 1. */
+  readonly kvGroups: readonly (readonly Address[])[];
 }
 
 type PortFacts = Pick<PlatformConfig, "campuses" | "basePort" | "ports">;
-type LayoutFacts = PortFacts & Pick<PlatformConfig, "layout" | "host">;
+type LayoutFacts = PortFacts & Pick<PlatformConfig, "layout" | "host"> & { kvGroups?: number };
 
 const PORTS_PER_CAMPUS = 100;
 const STANDING_ALONE: readonly ServiceName[] = ["access", "kvsvr"];
 
 export function planLayout(config: LayoutFacts): Layout {
   const processes = config.campuses.flatMap((campus) =>
-    processNames(config.layout).map(([process, services]): PlannedProcess => {
+    processNames(config).map(([process, services]): PlannedProcess => {
       const doors = doorsOf(config, campus, services);
       const httpPort = services.includes("access") ? portOf(config, campus, "http") : undefined;
       return { name: `${campus}/${process}`, campus, services, doors, httpPort };
     }),
   );
-  const addresses = Object.fromEntries(
+  const addresses: Record<string, readonly Address[]> = Object.fromEntries(
     SERVICES.map((service) => [service, addressesOf(service, processes, config.host)]),
   );
-  return { processes, addresses: addresses as Record<ServiceName, Address[]> };
+  const kvGroups = KV_GROUPS.map((group) =>
+    config.campuses.map((campus) => {
+      return { campus, host: config.host, port: portOf(config, campus, group) };
+    }),
+  );
+  return { processes, addresses: addresses as Layout["addresses"], kvGroups };
+}
+
+/** One address a campus. */
+export function addressesIn({ addresses, kvGroups }: Layout, service: ServiceName) {
+  const group = KV_GROUPS.findIndex((name) => name === service);
+  return group < 0 ? addresses[service as keyof Layout["addresses"]] : kvGroups[group]!;
 }
 
 /** A campus's processes and the services in each. */
-function processNames(layout: PlatformConfig["layout"]): [string, readonly ServiceName[]][] {
-  if (layout === "split") return SERVICES.map((service) => [service, [service]]);
+function processNames(config: LayoutFacts): [string, readonly ServiceName[]][] {
+  const alone = (service: ServiceName): [string, readonly ServiceName[]] => [service, [service]];
+  const groups = FURTHER_KV_GROUPS.slice(0, (config.kvGroups ?? 1) - 1).map(alone);
+  if (config.layout === "split") return [...SERVICES.map(alone), ...groups];
   return [
-    ...STANDING_ALONE.map((service): [string, readonly ServiceName[]] => [service, [service]]),
+    ...STANDING_ALONE.map(alone),
     ["logic", SERVICES.filter((service) => !STANDING_ALONE.includes(service))],
+    ...groups,
   ];
 }
 
@@ -85,7 +107,7 @@ function sameMethods(a: ServiceName, b: ServiceName): boolean {
 
 function portOf(config: PortFacts, campus: string, door: ServiceName | "http"): number {
   const base = config.basePort + PORTS_PER_CAMPUS * config.campuses.indexOf(campus);
-  const offset = door === "http" ? 0 : 1 + SERVICES.indexOf(door);
+  const offset = door === "http" ? 0 : 1 + ALL_SERVICES.indexOf(door);
   return config.ports[`${campus}/${door}`] ?? base + offset;
 }
 

@@ -3,7 +3,7 @@
  * (platform.json: the configuration it was started with), so every command needs only that.
  */
 import { chmodSync, mkdirSync } from "node:fs";
-import { permitBootstrap } from "./bootstrap.ts";
+import { permitBootstrap, permitGroups } from "./bootstrap.ts";
 import { Campus, type CampusReport } from "./campus.ts";
 import { ConfigError, type PlatformConfig } from "./config.ts";
 import { findTakenPort } from "./free-ports.ts";
@@ -26,8 +26,9 @@ export class Platform {
   /** The platform of a data folder; undefined when none was ever started there. */
   static of(dataDir: string): Platform | undefined {
     const config = readJson<PlatformConfig>(paths.platform(dataDir));
-    // A folder may have been moved since.
-    return config === undefined ? undefined : new Platform({ ...config, dataDir });
+    if (config === undefined) return undefined;
+    // One that was made before there could be several groups names none; a folder may have been moved.
+    return new Platform({ ...config, kvGroups: config.kvGroups ?? 1, dataDir });
   }
 
   campus(name: string): Campus | undefined {
@@ -55,6 +56,7 @@ export class Platform {
     chmodSync(this.config.dataDir, 0o700);
     ensureSecrets(this.config.dataDir);
     if (before === undefined) permitBootstrap(this.config);
+    else permitGroups(this.config, before.config.kvGroups);
     writeJson(paths.platform(this.config.dataDir), this.config);
     for (const name of down) await this.campus(name)!.start();
     return down;
@@ -99,6 +101,11 @@ export class Platform {
       if (!differs(field)) continue;
       const was = JSON.stringify(before[field]);
       throw new ConfigError(`${field}: the data in ${before.dataDir} was made with ${was}`);
+    }
+    if (before.kvGroups > this.config.kvGroups) {
+      throw new ConfigError(
+        `kvGroups: ${before.kvGroups} groups were started; \`tricampus kv group remove\` takes one out`,
+      );
     }
     const fields = Object.keys(this.config) as (keyof PlatformConfig)[];
     const changed = fields.find(differs);

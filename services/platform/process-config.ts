@@ -4,9 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { SERVICES } from "./services.ts";
+import { ALL_SERVICES } from "./services.ts";
 
-const service = z.enum(SERVICES);
+const service = z.enum(ALL_SERVICES);
 const port = z.int().min(0).max(65_535);
 
 const schema = z.strictObject({

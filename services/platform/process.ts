@@ -12,6 +12,7 @@ import { BlockFollower } from "../control/follower.ts";
 import { Client } from "../svrkit/client.ts";
 import type { ServiceContext } from "../svrkit/context.ts";
 import { Blocks } from "../svrkit/failover/blocks.ts";
+import { Shards } from "../svrkit/failover/shards.ts";
 import { Lifecycle } from "../svrkit/lifecycle.ts";
 import { createLogger, type Logger } from "../svrkit/log.ts";
 import { readCounters } from "../svrkit/monitors/registry.ts";
@@ -36,6 +37,7 @@ interface Parts {
   readonly lifecycle: Lifecycle;
   readonly client: Client;
   readonly blocks: Blocks;
+  readonly shards: Shards;
   readonly doors: readonly OpenDoor[];
   readonly tickets: TicketVerifier;
   readonly snapshots: SnapshotSealer;
@@ -79,18 +81,20 @@ function makeParts(config: ProcessConfig, log: Logger): Parts {
     lifecycle: new Lifecycle(log),
     client: new Client(identity, blocks),
     blocks,
+    shards: new Shards(),
     doors: config.doors.map((door) => ({ ...door, server: new Server(identity, log) })),
     tickets: new TicketVerifier(Object.fromEntries(publicKeys)),
     snapshots: new SnapshotSealer(readFileSync(config.snapshotSecretFile)),
   };
 }
 
-function followerOf({ config, client, blocks, doors, log }: Parts): BlockFollower {
+function followerOf({ config, client, blocks, shards, doors, log }: Parts): BlockFollower {
   const local = doors.find((door) => door.services.includes("kvsvr"))?.server;
   return new BlockFollower({
     kvsvr: client.callee("kvsvr", config.addresses.kvsvr, { caller: "control", local }),
     campus: config.campus,
     blocks,
+    shards,
     files: systemTextFiles,
     path: config.blocksFile,
     log: log.child({ service: "control" }),
@@ -99,7 +103,7 @@ function followerOf({ config, client, blocks, doors, log }: Parts): BlockFollowe
 }
 
 function contextOf(parts: Parts, service: ProcessConfig["services"][number]): ServiceContext {
-  const { config, client, blocks, lifecycle, tickets, snapshots } = parts;
+  const { config, client, blocks, shards, lifecycle, tickets, snapshots } = parts;
   const doorOf = (name: string) => parts.doors.find((door) => door.services.includes(name));
   return {
     service: service.name,
@@ -114,6 +118,7 @@ function contextOf(parts: Parts, service: ProcessConfig["services"][number]): Se
     tickets,
     snapshots,
     blocks,
+    shards,
     callee(name) {
       const addresses = isService(name) ? config.addresses[name] : undefined;
       if (addresses === undefined) {

@@ -1,10 +1,10 @@
 /** Where each service starts. The imports are dynamic: a process loads only what it runs. */
 import type { StartService } from "../svrkit/context.ts";
-import type { ServiceName } from "./services.ts";
+import { KV_GROUPS, type SERVICES, type ServiceName } from "./services.ts";
 
 type ServiceModule = { readonly start: StartService };
 
-const modules: Record<ServiceName, () => Promise<ServiceModule>> = {
+const modules: Record<(typeof SERVICES)[number], () => Promise<ServiceModule>> = {
   access: () => import("../access/main.ts"),
   kvsvr: () => import("../kvsvr/main.ts"),
   "queuelog-1": () => import("../queuelog/main.ts"),
@@ -23,6 +23,7 @@ const modules: Record<ServiceName, () => Promise<ServiceModule>> = {
 };
 
 export async function loadService(service: ServiceName): Promise<StartService> {
-  const { start } = await modules[service]();
+  const name = KV_GROUPS.find((group) => group === service) === undefined ? service : "kvsvr";
+  const { start } = await modules[name as keyof typeof modules]();
   return start;
 }

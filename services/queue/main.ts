@@ -18,7 +18,7 @@ export const start: StartService = async (context) => {
   let openings = 0;
   const streams = new Streams({
     groups,
-    store: new KvSegmentStore(new KvClient(context.callee("kvsvr"))),
+    store: new KvSegmentStore(KvClient.of(context)),
     process: `${context.campus}.${raiseIncarnation(context.dataDir)}`,
     nextOpening: () => {
       openings += 1;

@@ -4,6 +4,7 @@
  */
 import type { Callee } from "./client.ts";
 import type { Blocks } from "./failover/blocks.ts";
+import type { Shards } from "./failover/shards.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Logger } from "./log.ts";
 import type { Server } from "./server.ts";
@@ -29,6 +30,8 @@ export interface ServiceContext {
   readonly snapshots: SnapshotSealer;
   /** What is blocked now; callees heed it by themselves. */
   readonly blocks: Blocks;
+  /** Which KV group serves which slot. */
+  readonly shards: Shards;
   /** The replicas of another service, one a campus in the order of `campuses`. */
   callee(service: string): Callee;
   /** The service's own options as configured; its config.ts checks them with zod. */

@@ -13,10 +13,17 @@ import { systemTextFiles, type TextFiles } from "./text-files.ts";
 
 const INCARNATION_FILE = "incarnation";
 
-/** Raises the counter in `dir`/incarnation by one, durably, and returns it; the first is 1. */
-export function raiseIncarnation(dir: string, files: TextFiles = systemTextFiles): number {
+/**
+ * Raises the counter in `dir`/incarnation by one, durably, and returns it; the first is the one above
+ * `floor`.
+ */
+export function raiseIncarnation(
+  dir: string,
+  files: TextFiles = systemTextFiles,
+  floor = 0,
+): number {
   const path = join(dir, INCARNATION_FILE);
-  const next = readIncarnation(path, files) + 1;
+  const next = Math.max(floor, readIncarnation(path, files)) + 1;
   files.replace(path, `${next}\n`);
   return next;
 }

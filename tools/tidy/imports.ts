@@ -15,6 +15,7 @@ const PURE_PARTS: ReadonlySet<string> = new Set([
   "services/svrkit/murmur3.ts",
   "services/svrkit/codec.ts",
   "services/svrkit/known-disk.ts",
+  "services/svrkit/failover/shards.ts",
 ]);
 
 interface Import {

@@ -7,7 +7,7 @@ import { AccountDataHandlers } from "./handlers.ts";
 
 export const start: StartService = async (context) => {
   checkAccountDataConfig(context.options);
-  const handlers = new AccountDataHandlers(new KvClient(context.callee("kvsvr")));
+  const handlers = new AccountDataHandlers(KvClient.of(context));
   context.server.add(AccountData.claimName, (request, call) => handlers.claimName(request, call));
   context.server.add(AccountData.getByName, (request, call) => handlers.getByName(request, call));
   context.server.add(AccountData.confirmDevices, (request, call) =>

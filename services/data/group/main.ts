@@ -7,7 +7,7 @@ import { GroupDataHandlers } from "./handlers.ts";
 
 export const start: StartService = async (context) => {
   const options = groupDataOptions.parse(context.options ?? {});
-  const kv = new KvClient(context.callee("kvsvr"));
+  const kv = KvClient.of(context);
   const handlers = new GroupDataHandlers(kv, context.tickets, options);
   const { server } = context;
   server.add(GroupData.create, (request, call) => handlers.create(request, call));

@@ -7,7 +7,7 @@ import { InboxHandlers } from "./handlers.ts";
 
 export const start: StartService = async (context) => {
   const options = inboxDataOptions.parse(context.options ?? {});
-  const kv = new KvClient(context.callee("kvsvr"));
+  const kv = KvClient.of(context);
   const handlers = new InboxHandlers(kv, context.tickets, options);
   const { server } = context;
   server.add(InboxData.commit, (request, call) => handlers.commit(request, call));

@@ -7,7 +7,7 @@ import { MessageHandlers } from "./handlers.ts";
 
 export const start: StartService = async (context) => {
   const options = messageDataOptions.parse(context.options ?? {});
-  const kv = new KvClient(context.callee("kvsvr"));
+  const kv = KvClient.of(context);
   const handlers = new MessageHandlers(kv, context.tickets, options);
   const { server } = context;
   server.add(MessageData.append, (request, call) => handlers.append(request, call));

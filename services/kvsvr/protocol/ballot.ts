@@ -5,6 +5,18 @@ export const REPLICAS = 3;
 export const NO_BALLOT: Ballot = { round: 0, proposer: 0 };
 export const NO_OWNER: Owner = { replica: 0, incarnation: 0 };
 
+/**
+ * Each group's incarnations have a range of their own: a register that is moved keeps its owner and its
+ * ballots, and no start in another group may be taken for theirs. Eight groups fit into a ballot's 32 bits.
+ */
+const INCARNATIONS_PER_GROUP = 2 ** 26;
+export const GROUPS_MAX = 8;
+
+/** The group's incarnations are above this. */
+export function incarnationFloor(group: number): number {
+  return (group - 1) * INCARNATIONS_PER_GROUP;
+}
+
 /** Below 0: a is lower; 0: the same; above 0: a is higher. */
 export function compareBallots(a: Ballot, b: Ballot): number {
   return a.round !== b.round ? a.round - b.round : a.proposer - b.proposer;

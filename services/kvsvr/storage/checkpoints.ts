@@ -115,6 +115,13 @@ export class Checkpoints {
       });
   }
 
+  /** Resolves when a checkpoint that was begun now, or is under way, has ended. */
+  async now(): Promise<void> {
+    await this.#running;
+    this.#soon();
+    await this.#running;
+  }
+
   async #write(): Promise<void> {
     const log = this.#parts.log();
     const closed = await log.rotate();
@@ -162,7 +169,7 @@ export class Checkpoints {
       const part = entry.rows!.part(ahead, CHECKPOINT_CHUNK);
       if (part.isLast || part.through >= heldVersion) break;
       const rows = part.rows.filter((row) => !isGone(entry, row));
-      await this.#commit([{ registerKey, register: undefined, rows, forgotten: [] }]);
+      await this.commit([{ registerKey, register: undefined, rows, forgotten: [] }]);
       ahead = part.through;
       if (!this.#closing) await rest(monotonicMs() - startedMs);
     }
@@ -216,7 +223,7 @@ export class Checkpoints {
     }
   }
 
-  #commit(batch: readonly EngineEntry[]): Promise<void> {
+  commit(batch: readonly EngineEntry[]): Promise<void> {
     return this.#inTurn(() => this.#parts.engine.commit(batch));
   }
 
@@ -236,7 +243,7 @@ export class Checkpoints {
   async commitSwept(entry: Entry, forgotten: readonly EngineRow[], isLast: boolean): Promise<void> {
     const ahead = await this.#writeAhead(entry);
     const { register } = entry;
-    await this.#commit([engineEntry(entry, { unswept: !isLast, ahead }, forgotten)]);
+    await this.commit([engineEntry(entry, { unswept: !isLast, ahead }, forgotten)]);
     entry.rows?.forgetThrough(register.heldVersion);
     if (isLast && trimsOf(entry.register) === trimsOf(register)) entry.unswept = false;
   }

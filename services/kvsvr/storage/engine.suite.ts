@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { EngineRow, StateEngine } from "./engine.ts";
 import { registerKey } from "./record.ts";
+import { removeSlice } from "./slot-removal.ts";
 
 export function engineSuite(
   name: string,
@@ -94,6 +95,22 @@ export function engineSuite(
     await engine.commit([{ registerKey: key("t"), register, rows: [row("a", 2)], forgotten }]);
     expect(names(engine.rows(key("t"), all))).toEqual(["a@2"]);
     expect(names(engine.changes(key("t"), 0))).toEqual(["a@2"]);
+  });
+
+  test(`${name}: a slot's registers and rows are removed, and no others`, async () => {
+    const slotOfKey = (k: string) => key(k).readUInt16BE(1);
+    await commit("t", row("a", 1), row("b", 2, true), row("c", 3));
+    await commit("other", row("a", 1));
+    const slice = { keyspace: key("t")[0]!, first: slotOfKey("t"), last: slotOfKey("t") };
+    await removeSlice(engine, slice, (entries) => engine.commit(entries));
+    expect(engine.register(key("t"))).toBeUndefined();
+    expect(engine.row(key("t"), Buffer.from("a"))).toBeUndefined();
+    expect(names(engine.rows(key("t"), all))).toEqual([]);
+    expect(names(engine.changes(key("t"), 0))).toEqual([]);
+    expect(engine.keys(undefined, 10).map((k) => k.registerKey)).toEqual([key("other")]);
+    expect(names(engine.rows(key("other"), all))).toEqual(["a@1"]);
+    await commit("t", row("d", 1));
+    expect(names(engine.rows(key("t"), all))).toEqual(["d@1"]);
   });
 
   test(`${name}: keys are listed in pages`, async () => {

@@ -20,6 +20,8 @@ export interface EngineEntry {
   readonly rows: readonly EngineRow[];
   /** Rows to be removed, unless a newer version of them is there. */
   readonly forgotten: readonly EngineRow[];
+  /** The register is removed: its slot was moved to another group. */
+  readonly removed?: boolean;
 }
 
 /** A record whose checksum does not match: it is counted, and never served. */

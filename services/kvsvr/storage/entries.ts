@@ -65,6 +65,17 @@ export class Entries {
     if (!entry.dirty && !this.#clean.has(entry)) this.#addClean(entry);
   }
 
+  /** Forgets those that pass; false, and nothing is forgotten, when one of them is in use. */
+  drop(isGone: (entry: Entry) => boolean): boolean {
+    const gone = [...this.#byName.values()].filter(isGone);
+    if (gone.some((entry) => entry.dirty || entry.pins > 0)) return false;
+    for (const entry of gone) {
+      this.#byName.delete(entry.name);
+      this.keep(entry);
+    }
+    return true;
+  }
+
   #addClean(entry: Entry): void {
     entry.bytes = memoryOf(entry.register);
     this.#clean.add(entry);

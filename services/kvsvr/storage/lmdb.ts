@@ -127,6 +127,7 @@ class LmdbEngine implements StateEngine {
       this.#rows.put(key, sealRow(row));
       this.#changes.put(changeKey(entry.registerKey, row.version, row.row), PRESENT);
     }
+    if (entry.removed === true) this.#registers.remove(entry.registerKey);
     if (entry.register !== undefined)
       this.#registers.put(entry.registerKey, sealRecord(entry.register));
   }

@@ -46,6 +46,7 @@ export class MemoryEngine implements StateEngine {
   async commit(entries: readonly EngineEntry[]): Promise<void> {
     for (const entry of entries) {
       const name = latin1(entry.registerKey);
+      if (entry.removed === true) this.#registers.delete(name);
       if (entry.register !== undefined) this.#registers.set(name, Buffer.from(entry.register));
       let table = this.#tables.get(name);
       if (table === undefined && entry.rows.length > 0) {

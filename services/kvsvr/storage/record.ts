@@ -9,11 +9,10 @@
  */
 import { crc32 } from "node:zlib";
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { SLOTS } from "../../svrkit/failover/shards.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
 
-const SLOTS = 4096;
-
-function slotOf(key: Uint8Array): number {
+export function slotOf(key: Uint8Array): number {
   return murmur3(key) % SLOTS;
 }
 

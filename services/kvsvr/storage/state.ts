@@ -26,11 +26,18 @@ import {
 } from "../protocol/register.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { NO_LIMIT } from "./dirty.ts";
-import { type EngineRow, RecordDamaged, type RowRange, type StateEngine } from "./engine.ts";
+import {
+  type EngineEntry,
+  type EngineRow,
+  RecordDamaged,
+  type RowRange,
+  type StateEngine,
+} from "./engine.ts";
 import { Entries } from "./entries.ts";
 import type { Files } from "./files.ts";
 import { Log, type Waiter } from "./log.ts";
 import { keyOfRegisterKey, latin1, nameOfKey, registerKey, slotGroup } from "./record.ts";
+import { isWithin, removeSlice, type Slice } from "./slot-removal.ts";
 import { decodeInput, decodeRegister, logRecord } from "./stored-register.ts";
 import { Sweeper } from "./sweeper.ts";
 import { TableRows } from "./table-rows.ts";
@@ -40,6 +47,8 @@ import { allChanges, isGone, lookAtChanges, lookAtRows } from "./table-scan.ts";
 const NOTICE_BYTES = 40;
 /** Memory of a row that waits for the next checkpoint besides its bytes, estimated. */
 const ROW_BYTES = 400;
+/** The second one begins for sure after the slots were closed. */
+const CHECKPOINTS_BEFORE_REMOVAL = 2;
 const damagedRecords = counter("kvsvr.damaged_records");
 
 export interface Listed {
@@ -315,6 +324,20 @@ export class State {
       return { entryKey: Buffer.from(at, "latin1"), register: found.get(at)! };
     });
     return { listed, more: lastGroup !== NO_LIMIT };
+  }
+
+  /**
+   * Removes what there is of slots that nothing steps any more. A checkpoint goes before it: no record
+   * about them may be left in the log, for a replay would bring a part of them back.
+   */
+  async removeSlice(slice: Slice): Promise<void> {
+    const isInside = ({ registerKey }: Entry) => isWithin(registerKey, slice);
+    for (let round = 0; round < CHECKPOINTS_BEFORE_REMOVAL; round++) await this.#checkpoints.now();
+    this.#sweeper.drop(isInside);
+    if (!this.#entries.drop(isInside))
+      throw new RpcError("UNAVAILABLE", "a key of slots to be removed is still in use");
+    const commit = (entries: readonly EngineEntry[]) => this.#checkpoints.commit(entries);
+    await removeSlice(this.#options.engine, slice, commit);
   }
 
   async close(): Promise<void> {

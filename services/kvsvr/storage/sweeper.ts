@@ -116,6 +116,15 @@ export class Sweeper {
     return { forgotten, through, isLast: true };
   }
 
+  /** Tables that are about to be removed are not looked at any more. */
+  drop(isDropped: (entry: Entry) => boolean): void {
+    for (const entry of this.#waiting) {
+      if (!isDropped(entry)) continue;
+      this.#waiting.delete(entry);
+      entry.pins -= 1;
+    }
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);

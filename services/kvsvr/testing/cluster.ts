@@ -7,9 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, type ServiceAddress } from "../../svrkit/client.ts";
 import { Blocks } from "../../svrkit/failover/blocks.ts";
+import type { Shards } from "../../svrkit/failover/shards.ts";
 import { silentLogger } from "../../svrkit/log.ts";
 import { Server } from "../../svrkit/server.ts";
-import { KvClient } from "../client.ts";
+import { groupService, KvClient } from "../client.ts";
 import { type Config, configSchema } from "../config.ts";
 import { BOOTSTRAP_FILE } from "../identity.ts";
 import { type OpenReplica, openReplica, type ReplicaEdges } from "../open.ts";
@@ -53,6 +54,10 @@ export async function startCluster(
     config?: Partial<Config>;
     /** Fills the replicas' folders before they start. */
     seed?: (dirs: readonly string[]) => Promise<void>;
+    /** Number of the group; the addresses of all groups, by service, to which it adds its own. */
+    group?: number;
+    directory?: Directory;
+    shards?: Shards;
   } = {},
 ): Promise<TestCluster> {
   const root = mkdtempSync(join(tmpdir(), "tricampus-kv-"));
@@ -65,13 +70,15 @@ export async function startCluster(
   const addresses: ServiceAddress[] = await Promise.all(CAMPUSES.map(freeAddress));
   const running: (Running | undefined)[] = [undefined, undefined, undefined];
   const blocks = new Blocks();
+  const { group = 1, directory = new Map(), shards } = options;
+  directory.set(groupService(group), addresses);
   const start = async (number: number, files: Files = systemFiles) => {
     const restart = () => void stop(number).then(() => start(number, files));
     const dir = dirs[number]!;
-    const config = configSchema.parse(options.config ?? {});
+    const config = configSchema.parse({ group, ...options.config });
     const engine = (path: string) => options.engine?.(number, path) ?? openLmdb(path);
     const edges = { dir, number, config, files, engine, restart };
-    running[number] = await startReplica(edges, addresses, blocks);
+    running[number] = await startReplica(edges, { addresses, blocks, directory, shards });
   };
   const stop = async (number: number) => {
     const gone = running[number];
@@ -110,6 +117,9 @@ export async function startCluster(
   };
 }
 
+/** A KV group's addresses, by its service. */
+export type Directory = Map<string, readonly ServiceAddress[]>;
+
 async function freeAddress(campus: string): Promise<ServiceAddress> {
   const server = new Server({ process: "probe", campus }, silentLogger());
   const port = await server.listen({ host: "127.0.0.1", port: 0 });
@@ -119,10 +129,15 @@ async function freeAddress(campus: string): Promise<ServiceAddress> {
 
 async function startReplica(
   edges: Pick<ReplicaEdges, "dir" | "number" | "config" | "files" | "engine" | "restart">,
-  addresses: readonly ServiceAddress[],
-  blocks: Blocks,
+  around: {
+    addresses: readonly ServiceAddress[];
+    blocks: Blocks;
+    directory: Directory;
+    shards: Shards | undefined;
+  },
 ): Promise<Running> {
   const { number } = edges;
+  const { addresses, blocks, directory, shards } = around;
   const campus = CAMPUSES[number]!;
   const identity = { process: `${campus}/kvsvr`, campus };
   const log = silentLogger();
@@ -132,6 +147,13 @@ async function startReplica(
     ...edges,
     campus,
     callee: client.callee("kvsvr", addresses, { caller: "kvsvr", local: server }),
+    ...(shards !== undefined && {
+      groups: {
+        shards,
+        callee: (service: string) =>
+          client.callee(service, directory.get(service)!, { caller: "kvsvr" }),
+      },
+    }),
     server,
     log,
     fatal: (error) => {

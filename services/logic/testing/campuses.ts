@@ -18,6 +18,7 @@ import { type Callee, Client, type ServiceAddress } from "../../svrkit/client.ts
 import type { StartService } from "../../svrkit/context.ts";
 import { Blocks } from "../../svrkit/failover/blocks.ts";
 import type { PeerAddress } from "../../svrkit/failover/peer.ts";
+import { Shards } from "../../svrkit/failover/shards.ts";
 import { Lifecycle } from "../../svrkit/lifecycle.ts";
 import { silentLogger } from "../../svrkit/log.ts";
 import { Server } from "../../svrkit/server.ts";
@@ -96,6 +97,7 @@ export async function startCampuses(options: Record<string, unknown> = {}): Prom
       ...{ service, campus: campus.name, campuses: CAMPUSES, dc: DC, server, lifecycle, log },
       ...{ process: `${campus.name}/all`, dataDir, tickets, snapshots, options: given },
       blocks: new Blocks(),
+      shards: new Shards(),
       callee: (name) => calleeOf(campus, name, service),
     });
   };

@@ -176,11 +176,15 @@ export interface AuditEntry {
    */
   unblocked: boolean;
   /**
-   * Unset but in an entry about the store, which names no block.
+   * What was done to the store instead of a block: at most one of these.
    *
    * @generated from field: tricampus.control.v1.Forced forced = 6;
    */
   forced: Forced | undefined;
+  /**
+   * @generated from field: tricampus.control.v1.SlotAct slots = 7;
+   */
+  slots: SlotAct | undefined;
 }
 
 export function encodeAuditEntry(w: Writer, m: AuditEntry): void {
@@ -190,6 +194,7 @@ export function encodeAuditEntry(w: Writer, m: AuditEntry): void {
   if (m.block !== undefined) { { w.tag(34); const at = w.fork(); encodeBlock(w, m.block); w.join(at); } }
   if (m.unblocked) { w.tag(40); w.bool(m.unblocked); }
   if (m.forced !== undefined) { { w.tag(50); const at = w.fork(); encodeForced(w, m.forced); w.join(at); } }
+  if (m.slots !== undefined) { { w.tag(58); const at = w.fork(); encodeSlotAct(w, m.slots); w.join(at); } }
 }
 
 export function decodeAuditEntry(r: Reader, end: number): AuditEntry {
@@ -200,6 +205,7 @@ export function decodeAuditEntry(r: Reader, end: number): AuditEntry {
     block: undefined,
     unblocked: false,
     forced: undefined,
+    slots: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -226,6 +232,10 @@ export function decodeAuditEntry(r: Reader, end: number): AuditEntry {
       }
       case 50: {
         m.forced = decodeForced(r, r.message());
+        break;
+      }
+      case 58: {
+        m.slots = decodeSlotAct(r, r.message());
         break;
       }
       default:
@@ -279,6 +289,63 @@ export function decodeForced(r: Reader, end: number): Forced {
       }
       case 16: {
         m.epoch = r.uint32();
+        break;
+      }
+      case 26: {
+        m.why = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.control.v1.SlotAct
+ */
+export interface SlotAct {
+  /**
+   * "move", "rebalance", "cancel", "group-add" or "group-remove".
+   *
+   * @generated from field: string did = 1;
+   */
+  did: string;
+  /**
+   * "inbox 0-2047 to group 2"
+   *
+   * @generated from field: string what = 2;
+   */
+  what: string;
+  /**
+   * @generated from field: string why = 3;
+   */
+  why: string;
+}
+
+export function encodeSlotAct(w: Writer, m: SlotAct): void {
+  if (m.did.length > 0) { w.tag(10); w.string(m.did); }
+  if (m.what.length > 0) { w.tag(18); w.string(m.what); }
+  if (m.why.length > 0) { w.tag(26); w.string(m.why); }
+}
+
+export function decodeSlotAct(r: Reader, end: number): SlotAct {
+  const m: SlotAct = {
+    did: "",
+    what: "",
+    why: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.did = r.string();
+        break;
+      }
+      case 18: {
+        m.what = r.string();
         break;
       }
       case 26: {

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/control/v1/control.proto.
  */
 export const file_tricampus_control_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0cmljYW1wdXMvY29udHJvbC92MS9jb250cm9sLnByb3RvEhR0cmljYW1wdXMuY29udHJvbC52MSI1CgZCbG9ja3MSKwoGYmxvY2tzGAEgAygLMhsudHJpY2FtcHVzLmNvbnRyb2wudjEuQmxvY2sidwoFQmxvY2sSDgoGY2FtcHVzGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSEAoIdW50aWxfbXMYAyABKAQSCwoDd2h5GAQgASgJEgsKA3dobxgFIAEoCRIRCglzZXRfYXRfbXMYBiABKAQSDgoGZm9yY2VkGAcgASgIIqUBCgpBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBINCgVhdF9tcxgCIAEoBBILCgN3aG8YAyABKAkSKgoFYmxvY2sYBCABKAsyGy50cmljYW1wdXMuY29udHJvbC52MS5CbG9jaxIRCgl1bmJsb2NrZWQYBSABKAgSLAoGZm9yY2VkGAYgASgLMhwudHJpY2FtcHVzLmNvbnRyb2wudjEuRm9yY2VkIjQKBkZvcmNlZBIOCgZjYW1wdXMYASABKAkSDQoFZXBvY2gYAiABKA0SCwoDd2h5GAMgASgJYgZwcm90bzM");
+  fileDesc("CiJ0cmljYW1wdXMvY29udHJvbC92MS9jb250cm9sLnByb3RvEhR0cmljYW1wdXMuY29udHJvbC52MSI1CgZCbG9ja3MSKwoGYmxvY2tzGAEgAygLMhsudHJpY2FtcHVzLmNvbnRyb2wudjEuQmxvY2sidwoFQmxvY2sSDgoGY2FtcHVzGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSEAoIdW50aWxfbXMYAyABKAQSCwoDd2h5GAQgASgJEgsKA3dobxgFIAEoCRIRCglzZXRfYXRfbXMYBiABKAQSDgoGZm9yY2VkGAcgASgIItMBCgpBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBINCgVhdF9tcxgCIAEoBBILCgN3aG8YAyABKAkSKgoFYmxvY2sYBCABKAsyGy50cmljYW1wdXMuY29udHJvbC52MS5CbG9jaxIRCgl1bmJsb2NrZWQYBSABKAgSLAoGZm9yY2VkGAYgASgLMhwudHJpY2FtcHVzLmNvbnRyb2wudjEuRm9yY2VkEiwKBXNsb3RzGAcgASgLMh0udHJpY2FtcHVzLmNvbnRyb2wudjEuU2xvdEFjdCI0CgZGb3JjZWQSDgoGY2FtcHVzGAEgASgJEg0KBWVwb2NoGAIgASgNEgsKA3doeRgDIAEoCSIxCgdTbG90QWN0EgsKA2RpZBgBIAEoCRIMCgR3aGF0GAIgASgJEgsKA3doeRgDIAEoCWIGcHJvdG8z");
 
 /**
  * Everything that is blocked. One row, so that it is read and replaced as a whole.
@@ -126,11 +126,16 @@ export type AuditEntry = Message<"tricampus.control.v1.AuditEntry"> & {
   unblocked: boolean;
 
   /**
-   * Unset but in an entry about the store, which names no block.
+   * What was done to the store instead of a block: at most one of these.
    *
    * @generated from field: tricampus.control.v1.Forced forced = 6;
    */
   forced?: Forced | undefined;
+
+  /**
+   * @generated from field: tricampus.control.v1.SlotAct slots = 7;
+   */
+  slots?: SlotAct | undefined;
 };
 
 /**
@@ -170,4 +175,35 @@ export type Forced = Message<"tricampus.control.v1.Forced"> & {
  */
 export const ForcedSchema: GenMessage<Forced> = /*@__PURE__*/
   messageDesc(file_tricampus_control_v1_control, 3);
+
+/**
+ * @generated from message tricampus.control.v1.SlotAct
+ */
+export type SlotAct = Message<"tricampus.control.v1.SlotAct"> & {
+  /**
+   * "move", "rebalance", "cancel", "group-add" or "group-remove".
+   *
+   * @generated from field: string did = 1;
+   */
+  did: string;
+
+  /**
+   * "inbox 0-2047 to group 2"
+   *
+   * @generated from field: string what = 2;
+   */
+  what: string;
+
+  /**
+   * @generated from field: string why = 3;
+   */
+  why: string;
+};
+
+/**
+ * Describes the message tricampus.control.v1.SlotAct.
+ * Use `create(SlotActSchema)` to create a new message.
+ */
+export const SlotActSchema: GenMessage<SlotAct> = /*@__PURE__*/
+  messageDesc(file_tricampus_control_v1_control, 4);
 

@@ -2238,6 +2238,12 @@ export interface AdmitReply {
    * @generated from field: bool keeper = 4;
    */
   keeper: boolean;
+  /**
+   * Which slots the replica serves, as it keeps them on its disk; empty: the group's first state.
+   *
+   * @generated from field: string slots = 5;
+   */
+  slots: string;
 }
 
 export function encodeAdmitReply(w: Writer, m: AdmitReply): void {
@@ -2245,6 +2251,7 @@ export function encodeAdmitReply(w: Writer, m: AdmitReply): void {
   if (m.admission !== undefined) { { w.tag(18); const at = w.fork(); encodeAdmission(w, m.admission); w.join(at); } }
   if (m.rememberedIncarnation !== 0) { w.tag(24); w.uint32(m.rememberedIncarnation); }
   if (m.keeper) { w.tag(32); w.bool(m.keeper); }
+  if (m.slots.length > 0) { w.tag(42); w.string(m.slots); }
 }
 
 export function decodeAdmitReply(r: Reader, end: number): AdmitReply {
@@ -2253,6 +2260,7 @@ export function decodeAdmitReply(r: Reader, end: number): AdmitReply {
     admission: undefined,
     rememberedIncarnation: 0,
     keeper: false,
+    slots: "",
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -2271,6 +2279,10 @@ export function decodeAdmitReply(r: Reader, end: number): AdmitReply {
       }
       case 32: {
         m.keeper = r.bool();
+        break;
+      }
+      case 42: {
+        m.slots = r.string();
         break;
       }
       default:
@@ -2299,12 +2311,19 @@ export interface FetchVotesRequest {
    * @generated from field: uint32 epoch = 3;
    */
   epoch: number;
+  /**
+   * Instead of an epoch: the move for which the slot is sealed.
+   *
+   * @generated from field: uint32 move = 4;
+   */
+  move: number;
 }
 
 export function encodeFetchVotesRequest(w: Writer, m: FetchVotesRequest): void {
   if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
   if (m.aboveVersion !== 0) { w.tag(16); w.uint64(m.aboveVersion); }
   if (m.epoch !== 0) { w.tag(24); w.uint32(m.epoch); }
+  if (m.move !== 0) { w.tag(32); w.uint32(m.move); }
 }
 
 export function decodeFetchVotesRequest(r: Reader, end: number): FetchVotesRequest {
@@ -2312,6 +2331,7 @@ export function decodeFetchVotesRequest(r: Reader, end: number): FetchVotesReque
     key: undefined,
     aboveVersion: 0,
     epoch: 0,
+    move: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -2326,6 +2346,10 @@ export function decodeFetchVotesRequest(r: Reader, end: number): FetchVotesReque
       }
       case 24: {
         m.epoch = r.uint32();
+        break;
+      }
+      case 32: {
+        m.move = r.uint32();
         break;
       }
       default:
@@ -2465,6 +2489,152 @@ export function decodeFetchVotesReply(r: Reader, end: number): FetchVotesReply {
   return m;
 }
 
+/**
+ * @generated from message tricampus.kv.v1.SealRequest
+ */
+export interface SealRequest {
+  /**
+   * @generated from field: uint32 move = 1;
+   */
+  move: number;
+  /**
+   * The group that takes the slots over.
+   *
+   * @generated from field: uint32 to = 2;
+   */
+  to: number;
+  /**
+   * @generated from field: repeated tricampus.kv.v1.SealedRange ranges = 3;
+   */
+  ranges: SealedRange[];
+}
+
+export function encodeSealRequest(w: Writer, m: SealRequest): void {
+  if (m.move !== 0) { w.tag(8); w.uint32(m.move); }
+  if (m.to !== 0) { w.tag(16); w.uint32(m.to); }
+  for (const x of m.ranges) { { w.tag(26); const at = w.fork(); encodeSealedRange(w, x); w.join(at); } }
+}
+
+export function decodeSealRequest(r: Reader, end: number): SealRequest {
+  const m: SealRequest = {
+    move: 0,
+    to: 0,
+    ranges: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.move = r.uint32();
+        break;
+      }
+      case 16: {
+        m.to = r.uint32();
+        break;
+      }
+      case 26: {
+        m.ranges.push(decodeSealedRange(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.SealedRange
+ */
+export interface SealedRange {
+  /**
+   * @generated from field: uint32 keyspace = 1;
+   */
+  keyspace: number;
+  /**
+   * @generated from field: uint32 first = 2;
+   */
+  first: number;
+  /**
+   * Included.
+   *
+   * @generated from field: uint32 last = 3;
+   */
+  last: number;
+}
+
+export function encodeSealedRange(w: Writer, m: SealedRange): void {
+  if (m.keyspace !== 0) { w.tag(8); w.uint32(m.keyspace); }
+  if (m.first !== 0) { w.tag(16); w.uint32(m.first); }
+  if (m.last !== 0) { w.tag(24); w.uint32(m.last); }
+}
+
+export function decodeSealedRange(r: Reader, end: number): SealedRange {
+  const m: SealedRange = {
+    keyspace: 0,
+    first: 0,
+    last: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.keyspace = r.uint32();
+        break;
+      }
+      case 16: {
+        m.first = r.uint32();
+        break;
+      }
+      case 24: {
+        m.last = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.SealReply
+ */
+export interface SealReply {
+  /**
+   * Why the slots cannot be taken over from this replica; empty: they are sealed, durably, and all that
+   * its answers rested on is durable too.
+   *
+   * @generated from field: string refused = 1;
+   */
+  refused: string;
+}
+
+export function encodeSealReply(w: Writer, m: SealReply): void {
+  if (m.refused.length > 0) { w.tag(10); w.string(m.refused); }
+}
+
+export function decodeSealReply(r: Reader, end: number): SealReply {
+  const m: SealReply = {
+    refused: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.refused = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.kv.v1.Replica */
 export const Replica = {
   vote: defineMethod<VoteRequest, VotesReply>("tricampus.kv.v1.Replica/Vote", encodeVoteRequest, decodeVoteRequest, encodeVotesReply, decodeVotesReply),
@@ -2476,5 +2646,6 @@ export const Replica = {
   introduce: defineMethod<IntroduceRequest, IntroduceReply>("tricampus.kv.v1.Replica/Introduce", encodeIntroduceRequest, decodeIntroduceRequest, encodeIntroduceReply, decodeIntroduceReply),
   admit: defineMethod<AdmitRequest, AdmitReply>("tricampus.kv.v1.Replica/Admit", encodeAdmitRequest, decodeAdmitRequest, encodeAdmitReply, decodeAdmitReply),
   fetchVotes: defineMethod<FetchVotesRequest, FetchVotesReply>("tricampus.kv.v1.Replica/FetchVotes", encodeFetchVotesRequest, decodeFetchVotesRequest, encodeFetchVotesReply, decodeFetchVotesReply),
+  seal: defineMethod<SealRequest, SealReply>("tricampus.kv.v1.Replica/Seal", encodeSealRequest, decodeSealRequest, encodeSealReply, decodeSealReply),
 } as const;
 

@@ -1,0 +1,76 @@
+/**
+ * Takes the registers and rows of slots that were moved away out of the state engine, a few hundred a
+ * commit, resting as long as that took. Rows go before their register, so that a removal that was cut
+ * short finds the key again.
+ */
+import { monotonicMs } from "../../svrkit/call.ts";
+import { counter } from "../../svrkit/monitors/registry.ts";
+import { rest } from "../../svrkit/rest.ts";
+import type { EngineEntry, EngineRow, StateEngine } from "./engine.ts";
+import { slotGroup } from "./record.ts";
+
+const KEYS_AT_ONCE = 200;
+const ROWS_AT_ONCE = 500;
+
+const removed = counter("kvsvr.registers_removed");
+
+export interface Slice {
+  readonly keyspace: number;
+  readonly first: number;
+  /** Included. */
+  readonly last: number;
+}
+
+export function isWithin(registerKey: Buffer, { keyspace, first, last }: Slice): boolean {
+  if (registerKey[0] !== keyspace) return false;
+  const slot = registerKey.readUInt16BE(1);
+  return first <= slot && slot <= last;
+}
+
+/** Every register key of a slice is above this. */
+function startOf({ keyspace, first }: Slice): Buffer {
+  const start = Buffer.from([keyspace, 0, 0]);
+  start.writeUInt16BE(first, 1);
+  return start;
+}
+
+export async function removeSlice(
+  engine: StateEngine,
+  slice: Slice,
+  commit: (entries: readonly EngineEntry[]) => Promise<void>,
+): Promise<void> {
+  let after = startOf(slice);
+  const end = slotGroup(Buffer.from([slice.keyspace, slice.last >> 8, slice.last & 0xff]));
+  for (;;) {
+    const page = engine.keys(after, KEYS_AT_ONCE).map(({ registerKey }) => registerKey);
+    const keys = page.filter((registerKey) => slotGroup(registerKey) <= end);
+    if (keys.length === 0) return;
+    const startedMs = monotonicMs();
+    for (const registerKey of keys) await removeRows(engine, registerKey, commit);
+    await commit(keys.map((registerKey) => removal(registerKey, [], true)));
+    removed.value += keys.length;
+    after = keys.at(-1)!;
+    await rest(monotonicMs() - startedMs);
+  }
+}
+
+/** All rows of a table. */
+async function removeRows(
+  engine: StateEngine,
+  registerKey: Buffer,
+  commit: (entries: readonly EngineEntry[]) => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    const rows: EngineRow[] = [];
+    for (const row of engine.changes(registerKey, 0)) {
+      rows.push(row);
+      if (rows.length === ROWS_AT_ONCE) break;
+    }
+    if (rows.length === 0) return;
+    await commit([removal(registerKey, rows, false)]);
+  }
+}
+
+function removal(registerKey: Buffer, forgotten: EngineRow[], isWhole: boolean): EngineEntry {
+  return { registerKey, register: undefined, rows: [], forgotten, removed: isWhole };
+}
