@@ -5,6 +5,7 @@
 import { Keyspace, Kv, Level } from "../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { planLayout } from "../services/platform/layout.ts";
 import type { Platform } from "../services/platform/platform.ts";
+import { KV_GROUPS } from "../services/platform/services.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
 import type { Target } from "./block-arguments.ts";
 import type { Inspector } from "./connect.ts";
@@ -23,9 +24,12 @@ export async function requireCaughtUp(
   inspector: Inspector,
   { campus, service }: Target,
 ): Promise<void> {
-  if (service !== "" && service !== "kvsvr") return;
+  const groups = KV_GROUPS.slice(0, platform.config.kvGroups).filter(
+    (group) => service === "" || service === group,
+  );
   const others = platform.config.campuses.filter((name) => name !== campus);
-  const reasons = await Promise.all(others.map((name) => whyNot(platform, inspector, name)));
+  const asked = groups.flatMap((group) => others.map((name) => ({ group, campus: name })));
+  const reasons = await Promise.all(asked.map((one) => whyNot(platform, inspector, one)));
   const reason = reasons.find((found) => found !== undefined);
   if (reason === undefined) return;
   throw new Failure(
@@ -34,23 +38,36 @@ export async function requireCaughtUp(
   );
 }
 
+/** Why a replica does not serve; one that says that another group has the key does. */
+export async function whyNotServing(
+  inspector: Inspector,
+  { group, campus }: { group: (typeof KV_GROUPS)[number]; campus: string },
+): Promise<string | undefined> {
+  try {
+    const request = { key: KEY, level: Level.STRONG };
+    const options = { timeoutMs: READ_TIMEOUT_MS };
+    await inspector.callee(group, campus).call(Kv.get, request, options);
+    return undefined;
+  } catch (thrown) {
+    const error = RpcError.from(thrown);
+    return error.code === "MOVED" ? undefined : error.message;
+  }
+}
+
 /** Why a campus's replica cannot be relied on; undefined when it can. */
 async function whyNot(
   platform: Platform,
   inspector: Inspector,
-  campus: string,
+  place: { group: (typeof KV_GROUPS)[number]; campus: string },
 ): Promise<string | undefined> {
-  const replica = `the store's replica in campus ${campus}`;
+  const { group, campus } = place;
+  const which = group === "kvsvr" ? "replica" : `replica of ${group}`;
+  const replica = `the store's ${which} in campus ${campus}`;
   const { processes } = planLayout(platform.config);
-  const { name } = processes.find((p) => p.campus === campus && p.services.includes("kvsvr"))!;
+  const { name } = processes.find((p) => p.campus === campus && p.services.includes(group))!;
   const giveUpMs = performance.now() + PATIENCE_MS;
-  try {
-    const request = { key: KEY, level: Level.STRONG };
-    const options = { timeoutMs: READ_TIMEOUT_MS };
-    await inspector.callee("kvsvr", campus).call(Kv.get, request, options);
-  } catch (error) {
-    return `${replica} does not serve (${RpcError.from(error).message})`;
-  }
+  const refusal = await whyNotServing(inspector, place);
+  if (refusal !== undefined) return `${replica} does not serve (${refusal})`;
   for (;;) {
     const status = (await inspector.statuses(new Set([name]))).get(name);
     const behind = status?.monitors.find((monitor) => monitor.name === "kvsvr.behind")?.value;

@@ -14,10 +14,12 @@ import { groupCommands } from "./commands/group.ts";
 import { kvCommands } from "./commands/kv.ts";
 import { kvBackupCommands } from "./commands/kv-backup.ts";
 import { kvForceCommand } from "./commands/kv-force.ts";
+import { kvGroupCommands } from "./commands/kv-group.ts";
 import { kvRebuildCommand } from "./commands/kv-rebuild.ts";
 import { kvVerifyCommand } from "./commands/kv-verify.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
+import { slotsCommands } from "./commands/slots.ts";
 import { statusCommand } from "./commands/status.ts";
 import { syncCommand } from "./commands/sync.ts";
 import { upCommand } from "./commands/up.ts";
@@ -42,6 +44,8 @@ const COMMANDS: readonly CommandDefinition[] = [
   ...kvBackupCommands,
   kvRebuildCommand,
   kvForceCommand,
+  ...kvGroupCommands,
+  ...slotsCommands,
   replayCommand,
   demoCommand,
 ];
@@ -51,6 +55,8 @@ const FAMILIES: Readonly<Record<string, string>> = {
   user: "make users",
   group: "groups: create, join, leave, members",
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
+  "kv group": "KV groups: add one, remove the last",
+  slots: "which KV group serves which slots: show, move, rebalance, cancel",
 };
 
 const EXIT_CODES = `
@@ -69,19 +75,21 @@ function buildProgram(): Command {
     .configureOutput({ outputError: () => {} });
   const families = new Map<string, Command>();
   for (const definition of COMMANDS) {
-    const [first, second] = definition.name.split(" ");
+    const words = definition.name.split(" ");
     let parent = program;
-    if (second !== undefined) {
-      parent = families.get(first!) ?? family(program, first!);
-      families.set(first!, parent);
+    for (let depth = 1; depth < words.length; depth++) {
+      const name = words.slice(0, depth).join(" ");
+      const found = families.get(name) ?? family(parent, words[depth - 1]!, FAMILIES[name]!);
+      families.set(name, found);
+      parent = found;
     }
-    addCommand(parent, second ?? first!, definition);
+    addCommand(parent, words.at(-1)!, definition);
   }
   return program;
 }
 
-function family(program: Command, name: string): Command {
-  return program.command(name).description(FAMILIES[name]!).addHelpText("after", EXIT_CODES);
+function family(parent: Command, name: string, summary: string): Command {
+  return parent.command(name).description(summary).addHelpText("after", EXIT_CODES);
 }
 
 function addCommand(parent: Command, name: string, definition: CommandDefinition): void {

@@ -2,10 +2,10 @@
  * `tricampus campus block | unblock | audit`: takes a campus, or one service in a campus, out of every
  * routing decision, for a stated time.
  */
-import { userInfo } from "node:os";
 import { ControlTable, type ShownBlock, type ShownChange } from "../../services/control/client.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
+import { AS, whoOf } from "../act.ts";
 import { parseDuration, parseTarget, parseWords } from "../block-arguments.ts";
 import { requireCaughtUp } from "../caught-up.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
@@ -16,7 +16,6 @@ import { formatTable } from "../output/table.ts";
 import { formatRemaining } from "../output/time.ts";
 
 const WHAT = [["<what>", "a campus, like b, or one of its services, like b/text"]] as const;
-export const AS = ["--as <name>", "who says so (else the name of this user)"] as const;
 const AUDIT_ENTRIES_MAX = 1_000;
 
 const blockCommand: CommandDefinition = {
@@ -67,7 +66,7 @@ const unblockCommand: CommandDefinition = {
 
 const auditCommand: CommandDefinition = {
   name: "campus audit",
-  summary: "show who blocked, unblocked and forced what, when and why",
+  summary: "show who blocked or forced what, moved slots or changed KV groups, when and why",
   run: async (call) => {
     const changes = await withTable(call, (table) => table.audit(AUDIT_ENTRIES_MAX));
     if (call.json) printJson({ changes });
@@ -109,11 +108,6 @@ async function withTable<T>(
   } finally {
     inspector.stop();
   }
-}
-
-/** Who gives the command, for the audit log. */
-export function whoOf(call: CommandCall): string {
-  return parseWords("--as", textOption(call, "as") ?? userInfo().username);
 }
 
 function printChanges(changes: readonly ShownChange[]): void {

@@ -1,5 +1,6 @@
 /** `tricampus kv backup` and `kv restore`: the whole store into a folder, and out of one. */
 import { resolve } from "node:path";
+import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
   RestoredPlatform,
   RestoreRefused,
@@ -15,7 +16,7 @@ import {
   readGroups,
   readManifest,
 } from "../kv/backup-files.ts";
-import { type OperatorParts, withReplicas } from "../kv/store.ts";
+import { groupOf, type OperatorParts, withReplicas } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
 import { CONFIG_OPTIONS, readConfig } from "./up.ts";
 
@@ -57,14 +58,21 @@ export const kvBackupCommands: readonly CommandDefinition[] = [
   },
 ];
 
-async function backUp({ platform, store, replicas }: OperatorParts, dir: string) {
-  const { dc, campuses } = platform.config;
+async function backUp(parts: OperatorParts, dir: string) {
+  const { dc, campuses } = parts.platform.config;
+  const before = await stillSlots(parts);
   const writer = new BackupWriter(dir);
   try {
     const begunAt = new Date().toISOString();
-    const counts = await new Backup({ store, replicas, writer }).run();
+    const counts = await backUpGroups(parts, writer);
+    const after = await stillSlots(parts);
+    if (after !== before)
+      throw new Failure(
+        EXIT.failed,
+        "slots were moved meanwhile, keys may be missing: back up again",
+      );
     // After the last key: no id in the backup was made in a later incarnation.
-    const incarnations = readIncarnations(platform.config);
+    const incarnations = readIncarnations(parts.platform.config);
     const endedAt = new Date().toISOString();
     const manifest = writer.finish({ begunAt, endedAt, dc, campuses, incarnations, ...counts });
     return { manifest, bytes: writer.bytes };
@@ -72,6 +80,25 @@ async function backUp({ platform, store, replicas }: OperatorParts, dir: string)
     writer.abandon();
     throw error;
   }
+}
+
+async function backUpGroups({ store, groups, shards }: OperatorParts, writer: BackupWriter) {
+  const counts = { keys: 0, tables: 0 };
+  for (const { group, replicas } of groups) {
+    const isIncluded = (key: Key) => groupOf(shards, key) === group;
+    const { keys, tables } = await new Backup({ store, replicas, writer, isIncluded }).run();
+    counts.keys += keys;
+    counts.tables += tables;
+  }
+  return counts;
+}
+
+/** The number of the last move, which is over: a key on its way might be read in neither group. */
+async function stillSlots({ slots, groups }: OperatorParts): Promise<number> {
+  if (groups.length === 1) return 0;
+  const { move, lastNumber } = await slots.read();
+  if (move === undefined) return lastNumber;
+  throw new Failure(EXIT.failed, `move ${move.number} of slots is under way: wait for its end`);
 }
 
 async function restore(

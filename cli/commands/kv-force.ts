@@ -2,15 +2,22 @@
  * `tricampus kv force`: the named human act for the day when two campuses are gone for good. The group
  * goes on from the replica that is left; what that one never received is lost.
  */
-import { forcesOf, permitForce, type Survivor, survivorOf } from "../../services/platform/force.ts";
+import {
+  forcesOf,
+  type Place,
+  permitForce,
+  type Survivor,
+  survivorOf,
+} from "../../services/platform/force.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { signal } from "../../services/platform/process-facts.ts";
+import { AS, whoOf } from "../act.ts";
 import { parseWords } from "../block-arguments.ts";
 import { type CommandDefinition, textOption } from "../command.ts";
 import { requirePlatform } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
+import { groupOption, rowOf } from "../kv/place.ts";
 import { printJson } from "../output/json.ts";
-import { AS, whoOf } from "./block.ts";
 import { type PlatformStatus, readStatus } from "./status.ts";
 
 const WAIT_MS = 30_000;
@@ -23,6 +30,7 @@ export const kvForceCommand: CommandDefinition = {
   options: [
     ["--why <words>", "for the audit log"],
     AS,
+    ["--group <n>", "the KV group (1)"],
     ["--yes", "do it: what only the two others had is lost, and their disks are excluded for good"],
   ],
   run: async (call) => {
@@ -33,29 +41,26 @@ export const kvForceCommand: CommandDefinition = {
       const message = `there is no campus "${campus}": there are ${campuses.join(", ")}`;
       throw new Failure(EXIT.usage, message);
     }
+    const place = { campus, group: groupOption(call, platform) };
     const status = await readStatus(platform);
     requireOthersGone(status, campus);
-    const survivor = survivorOf(platform.config, campus);
+    const survivor = survivorOf(platform.config, place);
     if (survivor.unfit !== undefined) {
       const message = `the replica in campus ${campus} cannot keep the group: ${survivor.unfit}`;
       throw new Failure(EXIT.failed, message);
     }
-    const losses = describeLosses(survivor, campus, rowOf(status, campus)?.behind ?? null);
+    const losses = describeLosses(survivor, campus, rowOf(status, place)?.behind ?? null);
     if (!call.json) for (const line of losses) console.log(line);
     if (call.options.yes !== true)
       throw new Failure(EXIT.usage, "nothing was done: say --yes and --why to do it");
     const said = { who: whoOf(call), why: parseWords("--why", textOption(call, "why")) };
-    const epoch = await force(platform, campus, said);
+    const epoch = await force(platform, place, said);
     const others = campuses.filter((other) => other !== campus).join(" or ");
-    if (call.json) printJson({ campus, epoch, losses });
+    if (call.json) printJson({ ...place, epoch, losses });
     else console.log(`Forced: group epoch ${epoch}. Serves once ${others} is rebuilt from it.`);
     return EXIT.ok;
   },
 };
-
-function rowOf({ processes }: PlatformStatus, campus: string) {
-  return processes.find((row) => row.campus === campus && /\/kvsvr$/.test(row.process));
-}
 
 /** Two halves of a group must not go on side by side. */
 function requireOthersGone({ campuses }: PlatformStatus, survivor: string): void {
@@ -85,11 +90,12 @@ function describeLosses({ heardAtMs }: Survivor, campus: string, behind: number 
 
 async function force(
   platform: Platform,
-  campus: string,
+  place: Place,
   said: { who: string; why: string },
 ): Promise<number> {
-  const before = rowOf(await readStatus(platform), campus);
-  const act = permitForce(platform.config, campus, said);
+  const { campus } = place;
+  const before = rowOf(await readStatus(platform), place);
+  const act = permitForce(platform.config, place, said);
   if (before === undefined || before.pid === 0) {
     const start = `tricampus campus start ${campus}`;
     throw new Failure(EXIT.failed, `campus ${campus} is down: it is forced once \`${start}\` ran`);
@@ -99,7 +105,7 @@ async function force(
   const giveUp = performance.now() + WAIT_MS;
   for (;;) {
     const done = forcesOf(platform.config).find((one) => one.act === act);
-    const row = rowOf(await readStatus(platform), campus);
+    const row = rowOf(await readStatus(platform), place);
     const isUp = row !== undefined && row.pid !== before.pid && row.uptimeMs !== null;
     if (done !== undefined && isUp) return done.epoch;
     if (performance.now() >= giveUp) {

@@ -4,12 +4,13 @@
  */
 import { ControlTable } from "../../services/control/client.ts";
 import { permitRebuild } from "../../services/platform/bootstrap.ts";
-import { forcesOf, isKeeper } from "../../services/platform/force.ts";
+import { forcesOf, isKeeper, type Place } from "../../services/platform/force.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { signal } from "../../services/platform/process-facts.ts";
 import type { CommandDefinition } from "../command.ts";
 import { Inspector, requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
+import { groupOption, rowOf } from "../kv/place.ts";
 import { printJson } from "../output/json.ts";
 import { type PlatformStatus, readStatus } from "./status.ts";
 
@@ -22,6 +23,7 @@ export const kvRebuildCommand: CommandDefinition = {
   summary: "rebuild a campus's replica of the store from the two others, after it lost its memory",
   arguments: [["<campus>", "name of the campus, like b"]],
   options: [
+    ["--group <n>", "the KV group whose replica it is (1)"],
     ["--yes", "do it: the replica forgets what it voted; its data is set aside in its folder"],
   ],
   run: async (call) => {
@@ -31,14 +33,16 @@ export const kvRebuildCommand: CommandDefinition = {
       const names = platform.config.campuses.join(", ");
       throw new Failure(EXIT.usage, `there is no campus "${campus}": there are ${names}`);
     }
-    requireSources(platform, await readStatus(platform), campus);
+    const group = groupOption(call, platform);
+    const place = { campus, group };
+    requireSources(platform, await readStatus(platform), place);
     if (call.options["yes"] !== true) {
       throw new Failure(
         EXIT.usage,
         `the replica in campus ${campus} would begin anew, from both others: say --yes to do it`,
       );
     }
-    await rebuild(platform, campus);
+    await rebuild(platform, place);
     await noteForces(platform);
     if (call.json) printJson({ campus, done: "rebuild" });
     else console.log(`The replica in campus ${campus} was rebuilt and votes again.`);
@@ -46,18 +50,18 @@ export const kvRebuildCommand: CommandDefinition = {
   },
 };
 
-function rowOf({ processes }: PlatformStatus, campus: string) {
-  return processes.find((row) => row.campus === campus && /\/kvsvr$/.test(row.process));
-}
-
 /** Both others have to answer: what the lost disk voted, each of them holds a part of. */
-function requireSources(platform: Platform, status: PlatformStatus, campus: string): void {
+function requireSources(platform: Platform, status: PlatformStatus, place: Place): void {
+  const { campus, group } = place;
   const { campuses } = platform.config;
   // In a group that was forced its keeper holds everything, and is in trouble as long as it is alone.
-  const keeper = campuses.find((name) => name !== campus && isKeeper(platform.config, name));
-  if (keeper !== undefined && (rowOf(status, keeper)?.uptimeMs ?? null) !== null) return;
+  const keeper = campuses.find(
+    (name) => name !== campus && isKeeper(platform.config, { campus: name, group }),
+  );
+  if (keeper !== undefined && (rowOf(status, { campus: keeper, group })?.uptimeMs ?? null) !== null)
+    return;
   for (const { campus: other } of status.campuses) {
-    const health = rowOf(status, other)?.health ?? "down";
+    const health = rowOf(status, { campus: other, group })?.health ?? "down";
     if (other === campus || health === "ok") continue;
     throw new Failure(
       EXIT.failed,
@@ -77,9 +81,10 @@ async function noteForces(platform: Platform): Promise<void> {
   }
 }
 
-async function rebuild(platform: Platform, campus: string): Promise<void> {
-  const before = rowOf(await readStatus(platform), campus);
-  permitRebuild(platform.config, campus);
+async function rebuild(platform: Platform, place: Place): Promise<void> {
+  const { campus, group } = place;
+  const before = rowOf(await readStatus(platform), place);
+  permitRebuild(platform.config, campus, group);
   // Its supervisor starts it again at once; a campus that is down finds the permit when it starts.
   if (before === undefined || before.pid === 0) {
     throw new Failure(
@@ -90,7 +95,7 @@ async function rebuild(platform: Platform, campus: string): Promise<void> {
   signal(before.pid, "SIGTERM");
   const giveUp = performance.now() + WAIT_MS;
   for (;;) {
-    const row = rowOf(await readStatus(platform), campus);
+    const row = rowOf(await readStatus(platform), place);
     if (row !== undefined && row.pid !== before.pid && row.health === "ok") return;
     if (performance.now() >= giveUp) {
       const why = row?.trouble || row?.health || "it does not run";

@@ -1,11 +1,25 @@
 /** `tricampus kv verify`: are the three replicas the same? */
+import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { CommandDefinition } from "../command.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import type { Notation } from "../kv/bytes.ts";
 import { bytesJson } from "../kv/bytes.ts";
 import type { Answer } from "../kv/plan/standing.ts";
-import { describeKey, keyspaceName, notationOf, withReplicas } from "../kv/store.ts";
-import { type Difference, type Verdict, verifyReplicas } from "../kv/verify.ts";
+import {
+  describeKey,
+  groupOf,
+  keyspaceName,
+  notationOf,
+  type OperatorParts,
+  withReplicas,
+} from "../kv/store.ts";
+import {
+  type Difference,
+  PATIENCE,
+  type Verdict,
+  verdictOfAll,
+  verifyReplicas,
+} from "../kv/verify.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 
@@ -17,12 +31,27 @@ export const kvVerifyCommand: CommandDefinition = {
     "compare the three replicas; exit code 1 when they differ for good, 3 when one is missing",
   options: [["--hex", "print keys as hex"]],
   run: async (call) => {
-    const verdict = await withReplicas(call, ({ replicas }) => verifyReplicas(replicas));
+    const verdict = await withReplicas(call, verifyGroups);
     if (call.json) printVerdictJson(verdict, notationOf(call));
     else printVerdict(verdict, notationOf(call));
     return exitCodeOf(verdict);
   },
 };
+
+/** Group by group, each about the slots that it serves. */
+async function verifyGroups({ groups, shards }: OperatorParts): Promise<Verdict> {
+  const verdicts: Verdict[] = [];
+  for (const { group, replicas } of groups) {
+    const isIncluded = (key: Key) => groupOf(shards, key) === group;
+    const verdict = await verifyReplicas(replicas, { ...PATIENCE, isIncluded });
+    const notCompared = verdict.notCompared.map(({ campus, reason }) => {
+      return { campus, reason: groups.length > 1 ? `group ${group}: ${reason}` : reason };
+    });
+    verdicts.push({ ...verdict, notCompared });
+    if (groups.length > 1) await shards.refresh();
+  }
+  return verdictOfAll(verdicts);
+}
 
 function exitCodeOf({ differences, notCompared }: Verdict): ExitCode {
   if (differences > 0) return EXIT.failed;

@@ -1,15 +1,19 @@
 /** `tricampus status`: every process, its health, and what the platform holds. */
-import { Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { type Key, Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { Replica } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import { ControlTable, type ShownBlock } from "../../services/control/client.ts";
+import { SlotsClient } from "../../services/control/slots-client.ts";
 import type { CampusReport } from "../../services/platform/campus.ts";
 import type { Platform } from "../../services/platform/platform.ts";
+import { KV_GROUPS } from "../../services/platform/services.ts";
 import type { Callee } from "../../services/svrkit/client.ts";
+import { Shards } from "../../services/svrkit/failover/shards.ts";
 import type { CommandDefinition } from "../command.ts";
 import { Inspector, requirePlatform } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
+import { groupOf } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 import { describeBlocks } from "./block.ts";
@@ -64,7 +68,7 @@ export async function readStatus(platform: Platform): Promise<PlatformStatus> {
     const [statuses, blocks, registered, online] = await Promise.all([
       inspector.statuses(names),
       new ControlTable(inspector.callee("kvsvr")).blocks().catch(() => null),
-      countRegistered(inspector.callee("kvsvr")).catch(() => null),
+      countAllRegistered(platform, inspector).catch(() => null),
       inspector
         .callee("router")
         .call(Router.count, {}, { timeoutMs: COUNT_TIMEOUT_MS })
@@ -119,8 +123,29 @@ function sumOf(one: number | null, other: number | null): number | null {
   return one === null && other === null ? null : (one ?? 0) + (other ?? 0);
 }
 
+/** Group by group, those that each serves. */
+async function countAllRegistered(platform: Platform, inspector: Inspector) {
+  const { kvGroups } = platform.config;
+  const shards = new Shards();
+  if (kvGroups > 1) {
+    const known = await new SlotsClient(inspector.callee("kvsvr")).shards();
+    shards.set(known.shards, known.move);
+  }
+  let registered = 0;
+  for (const [i, service] of KV_GROUPS.slice(0, kvGroups).entries()) {
+    const isServed = (key: Key) => groupOf(shards, key) === i + 1;
+    const count = await countRegistered(inspector.callee(service), isServed);
+    if (count === null) return null;
+    registered += count;
+  }
+  return registered;
+}
+
 /** Counts the names in the account keyspace of one replica, page by page, up to a bound. */
-async function countRegistered(kvsvr: Callee): Promise<number | null> {
+async function countRegistered(
+  kvsvr: Callee,
+  isServed: (key: Key) => boolean,
+): Promise<number | null> {
   let cursor: Uint8Array = Buffer.from([Keyspace.ACCOUNT, 0, 0]); // its first slot
   let names = 0;
   for (let page = 0; page < REGISTERED_PAGES_MAX; page++) {
@@ -128,15 +153,15 @@ async function countRegistered(kvsvr: Callee): Promise<number | null> {
     const reply = await kvsvr.call(Replica.listVersions, request, { timeoutMs: COUNT_TIMEOUT_MS });
     if (reply.barred !== "") return null;
     const accounts = reply.versions.filter(({ key }) => key?.keyspace === Keyspace.ACCOUNT);
-    names += accounts.filter(({ key }) => isName(key?.key)).length;
+    names += accounts.filter(({ key }) => key && isName(key.key) && isServed(key)).length;
     if (reply.cursor.length === 0 || accounts.length < reply.versions.length) break;
     cursor = reply.cursor;
   }
   return names;
 }
 
-function isName(key: Uint8Array | undefined): boolean {
-  return key !== undefined && Buffer.from(key).toString("latin1").startsWith("name/");
+function isName(key: Uint8Array): boolean {
+  return Buffer.from(key).toString("latin1").startsWith("name/");
 }
 
 function printStatus({ campuses, processes, blocks, users }: PlatformStatus): void {

@@ -4,7 +4,8 @@
  * Each key or table is taken as it was at one moment between the beginning and the end, and contains
  * every write of it that was acknowledged before the backup began: keys are listed at two replicas at
  * least, and what is accepted and not known to be decided is settled by a linearizable read first.
- * Between keys nothing is promised: two keys may be of different moments.
+ * Between keys nothing is promised: two keys may be of different moments. With several KV groups each is
+ * read about the slots that it serves.
  */
 import { type Key, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { FetchReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
@@ -29,11 +30,19 @@ export class Backup {
   readonly #store: KvClient;
   readonly #replicas: ReplicasClient;
   readonly #writer: BackupWriter;
+  readonly #isIncluded: (key: Key) => boolean;
   #asked: readonly number[] = [];
   #keys = 0;
   #tables = 0;
 
-  constructor(parts: { store: KvClient; replicas: ReplicasClient; writer: BackupWriter }) {
+  /** `isIncluded`: the key is one of the group's whose replicas are read. */
+  constructor(parts: {
+    store: KvClient;
+    replicas: ReplicasClient;
+    writer: BackupWriter;
+    isIncluded?: (key: Key) => boolean;
+  }) {
+    this.#isIncluded = parts.isIncluded ?? (() => true);
     this.#store = parts.store;
     this.#replicas = parts.replicas;
     this.#writer = parts.writer;
@@ -43,6 +52,7 @@ export class Backup {
     this.#asked = await this.#answering();
     let keys: Key[] = [];
     for await (const { key } of this.#replicas.compare(this.#asked)) {
+      if (!this.#isIncluded(key)) continue;
       keys.push(key);
       if (keys.length < KEYS_AT_ONCE) continue;
       await this.#take(keys);

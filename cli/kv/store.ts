@@ -4,10 +4,13 @@
  * door, which checks tickets (services/data).
  */
 import { type Key, Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { KvClient } from "../../services/kvsvr/client.ts";
+import { SlotsClient } from "../../services/control/slots-client.ts";
+import { KvClient, slotOf } from "../../services/kvsvr/client.ts";
 import { ReplicasClient } from "../../services/kvsvr/replicas-client.ts";
 import type { Platform } from "../../services/platform/platform.ts";
+import { KV_GROUPS, type ServiceName } from "../../services/platform/services.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
+import { FIRST_GROUP, Shards } from "../../services/svrkit/failover/shards.ts";
 import { type CommandCall, textOption } from "../command.ts";
 import { Inspector, requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
@@ -30,16 +33,18 @@ export function notationOf(call: CommandCall): Notation {
   return call.options.hex === true ? "hex" : "text";
 }
 
+export const KEYSPACE_NUMBERS = [...KEYSPACES.values()];
+
+export function keyspaceOf(name: string): number {
+  const number = KEYSPACES.get(name);
+  if (number !== undefined) return number;
+  throw new Failure(EXIT.usage, `there is no keyspace "${name}": there are ${KEYSPACE_NAMES}`);
+}
+
 /** The key that the first two arguments name. */
 export function keyOf(call: CommandCall): Key {
   const [keyspace = "", key = ""] = call.arguments;
-  const number = KEYSPACES.get(keyspace);
-  if (number === undefined) {
-    throw new Failure(
-      EXIT.usage,
-      `there is no keyspace "${keyspace}": there are ${KEYSPACE_NAMES}`,
-    );
-  }
+  const number = keyspaceOf(keyspace);
   return { keyspace: number, key: parseBytes(key, notationOf(call), "the key") };
 }
 
@@ -58,11 +63,25 @@ export function numberOption(call: CommandCall, name: string): number | undefine
   throw new Failure(EXIT.usage, `--${flag}: "${text}" is not a whole number of 0 or more`);
 }
 
+interface OperatorGroup {
+  readonly group: number;
+  /** Its three replicas one by one. */
+  readonly replicas: ReplicasClient;
+}
+
 export interface OperatorParts {
   readonly platform: Platform;
+  readonly inspector: Inspector;
   readonly store: KvClient;
-  /** The three replicas one by one. */
-  readonly replicas: ReplicasClient;
+  /** In the order of their numbers. */
+  readonly groups: readonly OperatorGroup[];
+  readonly shards: Shards;
+  readonly slots: SlotsClient;
+}
+
+/** The group that serves a key, as far as is known here. */
+export function groupOf(shards: Shards, { keyspace, key }: Key): number {
+  return shards.isWhole ? FIRST_GROUP : shards.groupOf(keyspace, slotOf(key));
 }
 
 /** Runs `work` with clients of the running platform's store. */
@@ -73,9 +92,21 @@ export async function withReplicas<T>(
   const platform = await requireRunning(call.dataDir);
   const inspector = new Inspector(platform);
   try {
-    const callee = inspector.callee("kvsvr");
-    const replicas = new ReplicasClient(callee);
-    return await work({ platform, store: new KvClient(callee), replicas });
+    const { kvGroups } = platform.config;
+    const slots = new SlotsClient(inspector.callee("kvsvr"));
+    const shards = new Shards();
+    const follow = async () => {
+      const known = await slots.shards();
+      shards.set(known.shards, known.move);
+    };
+    shards.refresh = () => follow().catch(() => {}); // what was known stays
+    if (kvGroups > 1) await follow();
+    const callee = (service: string) => inspector.callee(service as ServiceName);
+    const groups = KV_GROUPS.slice(0, kvGroups).map((service, i) => {
+      return { group: i + 1, replicas: new ReplicasClient(inspector.callee(service)) };
+    });
+    const store = KvClient.of({ shards, callee });
+    return await work({ platform, inspector, store, groups, shards, slots });
   } catch (error) {
     throw asFailure(error);
   } finally {

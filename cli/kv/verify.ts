@@ -43,9 +43,18 @@ interface Suspect {
   readonly newest: number;
 }
 
+interface Patience {
+  readonly looks: number;
+  readonly pauseMs: number;
+  /** Is the key this group's? One that is moved meanwhile is not compared. */
+  readonly isIncluded?: (key: Key) => boolean;
+}
+
+export const PATIENCE: Patience = { looks: LOOKS, pauseMs: PAUSE_MS };
+
 export async function verifyReplicas(
   replicas: ReplicasClient,
-  patience: { looks: number; pauseMs: number } = { looks: LOOKS, pauseMs: PAUSE_MS },
+  patience: Patience = PATIENCE,
 ): Promise<Verdict> {
   const all = replicas.campuses.map((campus, replica) => ({ campus, replica }));
   const asked = await Promise.all(
@@ -70,18 +79,16 @@ export async function verifyReplicas(
 class Verification {
   readonly #replicas: ReplicasClient;
   readonly #compared: readonly number[];
-  readonly #patience: { looks: number; pauseMs: number };
+  readonly #patience: Patience;
+  readonly #isIncluded: (key: Key) => boolean;
   readonly #shown: Difference[] = [];
   #keys = 0;
   #slots = 0;
   #lookedAgain = 0;
   #differences = 0;
 
-  constructor(
-    replicas: ReplicasClient,
-    compared: readonly number[],
-    patience: { looks: number; pauseMs: number },
-  ) {
+  constructor(replicas: ReplicasClient, compared: readonly number[], patience: Patience) {
+    this.#isIncluded = patience.isIncluded ?? (() => true);
     this.#replicas = replicas;
     this.#compared = compared;
     this.#patience = patience;
@@ -101,6 +108,7 @@ class Verification {
     let slot = -1;
     let suspects: Suspect[] = [];
     for await (const { key, slotGroup, at } of this.#replicas.compare(this.#compared)) {
+      if (!this.#isIncluded(key)) continue;
       const newest = Math.max(...at.map(({ version }) => version));
       if (newest > 0) {
         this.#keys += 1;
@@ -120,6 +128,7 @@ class Verification {
     let open = suspects;
     for (let look = 1; open.length > 0; look++) {
       await rest(this.#patience.pauseMs);
+      open = open.filter(({ key }) => this.#isIncluded(key));
       const isLast = look >= this.#patience.looks;
       const answers = await this.#ask(open.map(({ key }) => key));
       open = open.filter(({ key, newest }, i) => {
@@ -151,6 +160,23 @@ class Verification {
     this.#differences += 1;
     if (this.#shown.length < SHOWN_MAX) this.#shown.push(difference);
   }
+}
+
+/** Several groups' verdicts as one. */
+export function verdictOfAll(verdicts: readonly Verdict[]): Verdict {
+  const sum = (count: (verdict: Verdict) => number) =>
+    verdicts.reduce((all, verdict) => all + count(verdict), 0);
+  return {
+    keys: sum(({ keys }) => keys),
+    slots: sum(({ slots }) => slots),
+    compared: verdicts[0]!.compared.filter((campus) =>
+      verdicts.every(({ compared }) => compared.includes(campus)),
+    ),
+    notCompared: verdicts.flatMap(({ notCompared }) => notCompared),
+    lookedAgain: sum(({ lookedAgain }) => lookedAgain),
+    differences: sum(({ differences }) => differences),
+    shown: verdicts.flatMap(({ shown }) => shown),
+  };
 }
 
 function asAnswer({ version, digest }: Seen): Answer {

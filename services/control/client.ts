@@ -4,7 +4,7 @@
  */
 import type { AuditEntry, Block } from "../../protos/gen/tricampus/control/v1/control_codec.ts";
 import { Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { KvClient } from "../kvsvr/client.ts";
+import { groupService, KvClient } from "../kvsvr/client.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import {
@@ -68,6 +68,7 @@ export interface ShownChange {
 /** That the store's group was forced from its last survivor. */
 export interface ForceFacts {
   readonly campus: string;
+  readonly group: number;
   readonly epoch: number;
   readonly atMs: number;
   readonly who: string;
@@ -115,13 +116,15 @@ export class ControlTable {
   }
 
   /** Into the audit log, once. */
-  async noteForce({ campus, epoch, atMs, who, why }: ForceFacts): Promise<void> {
+  async noteForce({ campus, group, epoch, atMs, who, why }: ForceFacts): Promise<void> {
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       const state = await this.#read();
       const request = auditRequest(AUDIT_ROWS_MAX, Level.STRONG);
       const { rows } = await this.#kv.scanRows(request, { timeoutMs: READ_TIMEOUT_MS });
-      if (rows.some((row) => auditEntryOf(row).forced?.epoch === epoch)) return;
-      const forced = { campus, epoch, why };
+      const isThis = (noted: AuditEntry["forced"]) =>
+        noted?.epoch === epoch && noted.group === group;
+      if (rows.some((row) => isThis(auditEntryOf(row).forced))) return;
+      const forced = { campus, epoch, why, group };
       const noBlock = { block: undefined, unblocked: false, slots: undefined };
       const noted = { atMs, who, ...noBlock, forced };
       const reply = await this.#kv.change(changeRequest(state, state.blocks, noted));
@@ -170,8 +173,8 @@ function shownChange(entry: AuditEntry): ShownChange {
   const { number, atMs, who, block, unblocked, forced: act, slots } = entry;
   if (slots !== undefined) return { number, atMs, who, ...slots, untilMs: 0, forced: false };
   if (act !== undefined) {
-    const { campus, why } = act;
-    const what = `${campus}/kvsvr`;
+    const { campus, group, why } = act;
+    const what = `${campus}/${groupService(group)}`;
     return { number, atMs, who, did: "force", what, untilMs: 0, why, forced: true };
   }
   if (block === undefined) throw new RpcError("INTERNAL", `audit entry ${number} names nothing`);

@@ -47,6 +47,15 @@ const AUDIT_PREFIX = Buffer.from("audit/");
 /** Behind every row that begins with the prefix. */
 const AUDIT_END = Buffer.from("audit0");
 
+export function isControlTable({ keyspace, key }: Key): boolean {
+  return keyspace === TABLE.keyspace && Buffer.compare(key, TABLE.key) === 0;
+}
+
+/** The row of the map, given its key in the store: a class byte, and the row key. */
+export function isSlotsRow(row: Uint8Array): boolean {
+  return Buffer.compare(row.subarray(1), SLOTS_ROW) === 0;
+}
+
 export interface ControlState {
   /** The table's version. */
   readonly version: number;

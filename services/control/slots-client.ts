@@ -3,12 +3,12 @@
  * through the first KV group's replicas.
  */
 import type { SlotMove, Slots } from "../../protos/gen/tricampus/control/v1/slots_codec.ts";
-import { Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { KvClient } from "../kvsvr/client.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Shard } from "../svrkit/failover/shards.ts";
-import { shardsOf } from "./plan/slot-map.ts";
+import { nameOfSpan, shardsOf } from "./plan/slot-map.ts";
 import {
   planCancel,
   planMoves,
@@ -29,7 +29,9 @@ export interface Act {
   readonly why: string;
 }
 
-export { owns } from "./plan/slot-moves.ts";
+export { inMoves, MOVES_MAX, planRebalance, type Transfer, transfersTo } from "./plan/rebalance.ts";
+export { nameOfSpan, rangesOf, type Span } from "./plan/slot-map.ts";
+export { owns, type WantedMove } from "./plan/slot-moves.ts";
 
 const NO_BLOCK = { block: undefined, unblocked: false, forced: undefined };
 
@@ -120,8 +122,13 @@ export class SlotsClient {
 const AUDIT_TEXT_MAX = 2_000;
 
 function nameOfMove({ ranges, to }: Pick<SlotMove, "ranges" | "to">): string {
-  const names = ranges.map((r) => `keyspace ${r.keyspace} slots ${r.first}-${r.last}`);
+  const names = ranges.map((range) => `${keyspaceName(range.keyspace)} ${nameOfSpan(range)}`);
   return `${names.join(", ")} to group ${to}`;
+}
+
+function keyspaceName(keyspace: number): string {
+  const found = Object.entries(Keyspace).find(([, number]) => number === keyspace);
+  return found?.[0].toLowerCase() ?? `keyspace-${keyspace}`;
 }
 
 function contended(): RpcError {

@@ -31,6 +31,8 @@ import { rest } from "../svrkit/rest.ts";
 import { type GroupCall, GroupClient, keyOf } from "./group-client.ts";
 import { slotOf } from "./storage/record.ts";
 
+export { slotOf };
+
 /** A write is tried no longer than this; operation ids are remembered for twice as long (S4). */
 const WRITE_DEADLINE_MS_MAX = 10_000;
 /** Pause before a group is asked again: the slot is between two groups for a moment. */

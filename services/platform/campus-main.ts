@@ -12,8 +12,8 @@ if (dataDir === undefined || campus === undefined) {
   process.stderr.write("usage: node services/platform/campus-main.ts <data folder> <campus>\n");
   process.exit(2);
 }
-const config = readJson<PlatformConfig>(paths.platform(dataDir));
-if (config === undefined) {
+const configs = readConfigs(dataDir, campus);
+if (configs === undefined) {
   process.stderr.write(`${paths.platform(dataDir)} is missing; run \`tricampus up\`\n`);
   process.exit(2);
 }
@@ -30,12 +30,22 @@ if (control === undefined) {
 process.on("SIGHUP", () => say("SIGHUP: the terminal is gone, the campus stays"));
 process.once("SIGTERM", () => void stop());
 process.once("SIGINT", () => void stop());
-supervisor.start(processConfigs(config, campus));
+supervisor.start(configs);
 say("started");
+
+function readConfigs(dataDir: string, campus: string) {
+  const config = readJson<PlatformConfig>(paths.platform(dataDir));
+  return config && processConfigs(config, campus);
+}
 
 async function carryOut(command: Command) {
   if (command === "cut") await supervisor.setCut(true);
   if (command === "join") await supervisor.setCut(false);
+  if (command === "reload") {
+    const now = readConfigs(dataDir!, campus!);
+    if (now === undefined) throw new Error(`${paths.platform(dataDir!)} is missing`);
+    await supervisor.reload(now);
+  }
   // The caller waits for this process to be gone; it only has to know that it was heard.
   if (command === "stop") void stop();
   return supervisor.state;

@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { askCampus } from "./control.ts";
+import { askCampus, type Command } from "./control.ts";
 import { paths, readJson } from "./paths.ts";
 import { isProcess, lookAtProcess, signal, waitUntilGone } from "./process-facts.ts";
 import type { CampusState } from "./supervisor.ts";
@@ -118,7 +118,12 @@ export class Campus {
     await this.#ask("join");
   }
 
-  #ask(command: "status" | "cut" | "join" | "stop"): Promise<CampusState> {
+  /** Starts processes that are new in the platform's configuration, and ends those that are not there. */
+  async reload(): Promise<void> {
+    await this.#ask("reload");
+  }
+
+  #ask(command: Command): Promise<CampusState> {
     return askCampus(paths.control(this.#dataDir, this.name), command, ASK_TIMEOUT_MS);
   }
 

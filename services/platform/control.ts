@@ -6,7 +6,7 @@ import { chmodSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { CampusState } from "./supervisor.ts";
 
-const COMMANDS = ["status", "cut", "join", "stop"] as const;
+const COMMANDS = ["status", "cut", "join", "reload", "stop"] as const;
 export type Command = (typeof COMMANDS)[number];
 
 type Answer =

@@ -11,6 +11,18 @@ import { DISK_FILE, MET_FILE, REBUILD_FILE } from "../kvsvr/identity.ts";
 import { systemTextFiles } from "../svrkit/text-files.ts";
 import type { PlatformConfig } from "./config.ts";
 import { serviceDataDir } from "./layout.ts";
+import { KV_GROUPS } from "./services.ts";
+
+/** A campus's replica of one KV group. */
+export interface Place {
+  readonly campus: string;
+  /** From 1 on. */
+  readonly group: number;
+}
+
+function dirOf(config: PlatformConfig, { campus, group }: Place): string {
+  return serviceDataDir(config.dataDir, campus, KV_GROUPS[group - 1]!);
+}
 
 export interface Survivor {
   /** Why its disk cannot keep a group; undefined: it can. */
@@ -19,8 +31,8 @@ export interface Survivor {
   readonly heardAtMs: number;
 }
 
-export function survivorOf(config: PlatformConfig, campus: string): Survivor {
-  const dir = serviceDataDir(config.dataDir, campus, "kvsvr");
+export function survivorOf(config: PlatformConfig, place: Place): Survivor {
+  const dir = dirOf(config, place);
   const met = join(dir, MET_FILE);
   return { unfit: unfit(dir), heardAtMs: existsSync(met) ? statSync(met).mtimeMs : 0 };
 }
@@ -37,27 +49,28 @@ function groupOf(dir: string): GroupEpoch {
 }
 
 /** The campus's replica keeps a group that was forced, and others are rebuilt from it alone. */
-export function isKeeper(config: PlatformConfig, campus: string): boolean {
-  return groupOf(serviceDataDir(config.dataDir, campus, "kvsvr")).keeper !== undefined;
+export function isKeeper(config: PlatformConfig, place: Place): boolean {
+  return groupOf(dirOf(config, place)).keeper !== undefined;
 }
 
 /** Takes effect when the replica's process starts; returns what tells the act from others. */
 export function permitForce(
   config: PlatformConfig,
-  campus: string,
+  place: Place,
   said: { who: string; why: string },
 ): string {
   const act = randomUUID();
   const permit = permitSchema.parse({ act, atMs: Date.now(), ...said });
-  const dir = serviceDataDir(config.dataDir, campus, "kvsvr");
+  const dir = dirOf(config, place);
   systemTextFiles.replace(join(dir, FORCE_FILE), JSON.stringify(permit));
   return act;
 }
 
 /** Every act that was carried out, as the survivors' disks have it. */
-export function forcesOf(config: PlatformConfig): (Forces[number] & { campus: string })[] {
-  return config.campuses.flatMap((campus) => {
-    const dir = serviceDataDir(config.dataDir, campus, "kvsvr");
-    return forcesIn(dir, systemTextFiles).map((force) => ({ campus, ...force }));
-  });
+export function forcesOf(config: PlatformConfig): (Forces[number] & Place)[] {
+  const groups = Array.from({ length: config.kvGroups }, (_, i) => i + 1);
+  const places = config.campuses.flatMap((campus) => groups.map((group) => ({ campus, group })));
+  return places.flatMap((place) =>
+    forcesIn(dirOf(config, place), systemTextFiles).map((force) => ({ ...place, ...force })),
+  );
 }

@@ -73,3 +73,23 @@ test("briefing: only the account service is told where the private key lies", ()
     expect(knowing.map((s) => s.name)).toEqual(["account"]);
   }
 });
+
+test("layout: a KV group more is a process more a campus, where everybody knew it would be", () => {
+  for (const config of [compact, split]) {
+    const more = { ...config, kvGroups: 3 };
+    const [before, after] = [planLayout(config), planLayout(more)];
+    expect(after.kvGroups).toEqual(before.kvGroups);
+    const added = after.processes.filter((p) => !before.processes.some((q) => q.name === p.name));
+    expect(added.map((p) => p.name)).toEqual(
+      ["a", "b", "c"].flatMap((campus) => [`${campus}/kvsvr-2`, `${campus}/kvsvr-3`]),
+    );
+    for (const { campus, doors } of added) {
+      const group = Number(doors[0]!.services[0]!.split("-")[1]);
+      const planned = after.kvGroups[group - 1]!.find((address) => address.campus === campus);
+      expect(doors.map(({ port }) => port)).toEqual([planned!.port]);
+    }
+    const told = processConfigs(more, "b").find((p) => p.name === "b/kvsvr-2")!;
+    expect(told.services[0]!.options).toEqual({ group: 2 });
+    expect(told.addresses["kvsvr-2"]).toEqual(after.kvGroups[1]);
+  }
+});

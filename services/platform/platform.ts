@@ -62,6 +62,15 @@ export class Platform {
     return down;
   }
 
+  /** The platform with so many KV groups; those that are added are started, others ended. */
+  async withKvGroups(kvGroups: number): Promise<Platform> {
+    const changed = new Platform({ ...this.config, kvGroups });
+    permitGroups(changed.config, this.config.kvGroups);
+    writeJson(paths.platform(this.config.dataDir), changed.config);
+    await Promise.all(changed.campuses.map((campus) => campus.reload()));
+    return changed;
+  }
+
   /** Resolves when every process is ready; rejects with what is not, and where its log lies. */
   async waitReady(timeoutMs: number): Promise<void> {
     const giveUp = performance.now() + timeoutMs;

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { BackupRecord } from "../../protos/gen/tricampus/kv/v1/backup_codec.ts";
+import { isControlTable, isSlotsRow } from "../control/rows.ts";
 import { ProtocolViolation } from "../kvsvr/protocol/assert.ts";
 import { SeededGroup, SeedRefused } from "../kvsvr/seed.ts";
 import { CodecError } from "../svrkit/codec.ts";
@@ -25,7 +26,7 @@ import { ConfigError, type PlatformConfig } from "./config.ts";
 import { serviceDataDir } from "./layout.ts";
 import { paths, writeJson } from "./paths.ts";
 import { RestoredStreams } from "./restored-streams.ts";
-import { SERVICES } from "./services.ts";
+import { ALL_SERVICES } from "./services.ts";
 
 /** Starts of the old platform after the backup that its ids still cannot meet ours. */
 const INCARNATION_MARGIN = 1_000;
@@ -43,7 +44,7 @@ export function readIncarnations(config: PlatformConfig): Incarnations {
 
 function incarnationFiles(config: PlatformConfig): [name: string, path: string][] {
   return config.campuses.flatMap((campus) =>
-    SERVICES.map((service): [string, string] => {
+    ALL_SERVICES.map((service): [string, string] => {
       const dir = serviceDataDir(config.dataDir, campus, service);
       return [`${campus}/${service}`, join(dir, "incarnation")];
     }),
@@ -87,7 +88,7 @@ export class RestoredPlatform {
   /** Durable when it resolves; throws RestoreRefused when the records are not what a group decided. */
   async add(records: readonly BackupRecord[]): Promise<void> {
     try {
-      await this.#group.add(records);
+      await this.#group.add(records.map(withoutSlots));
       this.#streams.note(records);
     } catch (error) {
       throw asRefused(error);
@@ -112,6 +113,18 @@ export class RestoredPlatform {
     await this.#group.close().catch(() => {});
     rmSync(this.#building.dataDir, { recursive: true, force: true });
   }
+}
+
+/**
+ * The new platform has everything in its first group, wherever it lay in the old one: the map of slots
+ * is not restored. Slots are moved to other groups afterwards.
+ */
+function withoutSlots(record: BackupRecord): BackupRecord {
+  const { key, state } = record;
+  if (key === undefined || state?.body?.case !== "table" || !isControlTable(key)) return record;
+  const rows = state.body.value.rows.filter(({ row }) => !isSlotsRow(row));
+  const body = { case: "table" as const, value: { ...state.body.value, rows } };
+  return { key, state: { ...state, body } };
 }
 
 function asRefused(error: unknown): unknown {

@@ -66,7 +66,7 @@ export class CampusSupervisor {
   readonly #dataDir: string;
   readonly #say: (text: string) => void;
   readonly #startedAtMs = Date.now();
-  readonly #processes: Supervised[];
+  #processes: Supervised[];
   #cut = false;
   #stopping = false;
 
@@ -78,15 +78,27 @@ export class CampusSupervisor {
   }
 
   start(configs: readonly ProcessConfig[]): void {
-    for (const config of configs) {
+    const added = configs.map((config): Supervised => {
       const configPath = paths.processConfig(this.#dataDir, config.name);
       mkdirSync(dirname(configPath), { recursive: true, mode: 0o700 });
       writeJson(configPath, config);
       const log = new LogFile(paths.log(this.#dataDir, config.name));
-      this.#processes.push({ name: config.name, configPath, log, ...NEWBORN });
-    }
-    for (const supervised of this.#processes) this.#spawn(supervised);
+      return { name: config.name, configPath, log, ...NEWBORN };
+    });
+    this.#processes.push(...added);
+    for (const supervised of added) this.#spawn(supervised);
     this.#save();
+  }
+
+  /** Starts what is new in `configs` and ends what is not there any more; all others go on as they are. */
+  async reload(configs: readonly ProcessConfig[]): Promise<void> {
+    const names = new Set(configs.map(({ name }) => name));
+    const gone = this.#processes.filter(({ name }) => !names.has(name));
+    this.#processes = this.#processes.filter((supervised) => !gone.includes(supervised));
+    const running = new Set(this.#processes.map(({ name }) => name));
+    this.start(configs.filter(({ name }) => !running.has(name)));
+    await Promise.all(gone.map((supervised) => this.#end(supervised)));
+    this.#say(`reload: ${names.size - running.size} started, ${gone.length} ended`);
   }
 
   get state(): CampusState {
@@ -162,7 +174,7 @@ export class CampusSupervisor {
 
   #revive(supervised: Supervised, why: string): void {
     supervised.child = undefined;
-    if (this.#stopping) return;
+    if (this.#stopping || !this.#processes.includes(supervised)) return;
     const { pauseMs, earlyDeaths } = planRestart(
       supervised.earlyDeaths,
       Date.now() - supervised.startedAtMs,

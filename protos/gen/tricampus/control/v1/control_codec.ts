@@ -266,12 +266,19 @@ export interface Forced {
    * @generated from field: string why = 3;
    */
   why: string;
+  /**
+   * The KV group's number.
+   *
+   * @generated from field: uint32 group = 4;
+   */
+  group: number;
 }
 
 export function encodeForced(w: Writer, m: Forced): void {
   if (m.campus.length > 0) { w.tag(10); w.string(m.campus); }
   if (m.epoch !== 0) { w.tag(16); w.uint32(m.epoch); }
   if (m.why.length > 0) { w.tag(26); w.string(m.why); }
+  if (m.group !== 0) { w.tag(32); w.uint32(m.group); }
 }
 
 export function decodeForced(r: Reader, end: number): Forced {
@@ -279,6 +286,7 @@ export function decodeForced(r: Reader, end: number): Forced {
     campus: "",
     epoch: 0,
     why: "",
+    group: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -293,6 +301,10 @@ export function decodeForced(r: Reader, end: number): Forced {
       }
       case 26: {
         m.why = r.string();
+        break;
+      }
+      case 32: {
+        m.group = r.uint32();
         break;
       }
       default:

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/control/v1/control.proto.
  */
 export const file_tricampus_control_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0cmljYW1wdXMvY29udHJvbC92MS9jb250cm9sLnByb3RvEhR0cmljYW1wdXMuY29udHJvbC52MSI1CgZCbG9ja3MSKwoGYmxvY2tzGAEgAygLMhsudHJpY2FtcHVzLmNvbnRyb2wudjEuQmxvY2sidwoFQmxvY2sSDgoGY2FtcHVzGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSEAoIdW50aWxfbXMYAyABKAQSCwoDd2h5GAQgASgJEgsKA3dobxgFIAEoCRIRCglzZXRfYXRfbXMYBiABKAQSDgoGZm9yY2VkGAcgASgIItMBCgpBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBINCgVhdF9tcxgCIAEoBBILCgN3aG8YAyABKAkSKgoFYmxvY2sYBCABKAsyGy50cmljYW1wdXMuY29udHJvbC52MS5CbG9jaxIRCgl1bmJsb2NrZWQYBSABKAgSLAoGZm9yY2VkGAYgASgLMhwudHJpY2FtcHVzLmNvbnRyb2wudjEuRm9yY2VkEiwKBXNsb3RzGAcgASgLMh0udHJpY2FtcHVzLmNvbnRyb2wudjEuU2xvdEFjdCI0CgZGb3JjZWQSDgoGY2FtcHVzGAEgASgJEg0KBWVwb2NoGAIgASgNEgsKA3doeRgDIAEoCSIxCgdTbG90QWN0EgsKA2RpZBgBIAEoCRIMCgR3aGF0GAIgASgJEgsKA3doeRgDIAEoCWIGcHJvdG8z");
+  fileDesc("CiJ0cmljYW1wdXMvY29udHJvbC92MS9jb250cm9sLnByb3RvEhR0cmljYW1wdXMuY29udHJvbC52MSI1CgZCbG9ja3MSKwoGYmxvY2tzGAEgAygLMhsudHJpY2FtcHVzLmNvbnRyb2wudjEuQmxvY2sidwoFQmxvY2sSDgoGY2FtcHVzGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSEAoIdW50aWxfbXMYAyABKAQSCwoDd2h5GAQgASgJEgsKA3dobxgFIAEoCRIRCglzZXRfYXRfbXMYBiABKAQSDgoGZm9yY2VkGAcgASgIItMBCgpBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBINCgVhdF9tcxgCIAEoBBILCgN3aG8YAyABKAkSKgoFYmxvY2sYBCABKAsyGy50cmljYW1wdXMuY29udHJvbC52MS5CbG9jaxIRCgl1bmJsb2NrZWQYBSABKAgSLAoGZm9yY2VkGAYgASgLMhwudHJpY2FtcHVzLmNvbnRyb2wudjEuRm9yY2VkEiwKBXNsb3RzGAcgASgLMh0udHJpY2FtcHVzLmNvbnRyb2wudjEuU2xvdEFjdCJDCgZGb3JjZWQSDgoGY2FtcHVzGAEgASgJEg0KBWVwb2NoGAIgASgNEgsKA3doeRgDIAEoCRINCgVncm91cBgEIAEoDSIxCgdTbG90QWN0EgsKA2RpZBgBIAEoCRIMCgR3aGF0GAIgASgJEgsKA3doeRgDIAEoCWIGcHJvdG8z");
 
 /**
  * Everything that is blocked. One row, so that it is read and replaced as a whole.
@@ -167,6 +167,13 @@ export type Forced = Message<"tricampus.control.v1.Forced"> & {
    * @generated from field: string why = 3;
    */
   why: string;
+
+  /**
+   * The KV group's number.
+   *
+   * @generated from field: uint32 group = 4;
+   */
+  group: number;
 };
 
 /**
