@@ -1,6 +1,7 @@
 /** A replica that is far behind: it catches up key by key of its peers' listings, in bounded memory. */
 import { afterEach, expect, test } from "vitest";
 import { Keyspace, Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { Client } from "../svrkit/client.ts";
 import { readCounters } from "../svrkit/monitors/registry.ts";
 import type { EngineEntry, StateEngine } from "./storage/engine.ts";
@@ -134,3 +135,36 @@ test("far behind: catching up waits for checkpoints that are behind, so clients 
   await servesAgain();
   expect(await heldAlone()).toBe(KEYS);
 }, 40_000);
+
+test("far behind: an answer of many states is bounded, in order, and says what is held of each key", async () => {
+  cluster = await startCluster();
+  await cluster.allServe();
+  const names = Array.from({ length: 20 }, (_, i) => `large${i}`);
+  await Promise.all(names.map((name) => put(name, Buffer.alloc(40_000, 7))));
+  const row = { row: Buffer.from("r"), value: Buffer.from("one") };
+  const operations = [{ operation: { case: "upsert" as const, value: row } }];
+  const change = { guards: [], operations };
+  await cluster.kv.change({ key: key("table"), change });
+  const client = new Client({ process: "test", campus: "" });
+  const replicas = client.callee("kvsvr", cluster.addresses, { caller: "kvsvr" });
+  const fetchMany = (wanted: readonly string[], aboveVersion = 0, epoch = 1) =>
+    replicas.callOne(0, ReplicaService.fetchMany, {
+      wanted: wanted.map((name) => ({ key: key(name), aboveVersion })),
+      epoch,
+    });
+  await expect.poll(async () => (await fetchMany(["table"])).states[0]?.version).toBe(1);
+  const first = await fetchMany(["table", "absent", ...names]);
+  expect(first.states[0]?.body?.case).toBe("table");
+  expect(first.states[1]).toMatchObject({ unavailable: true, version: 0 });
+  expect(first.states.length).toBeLessThan(2 + 8);
+  const rest = await fetchMany(names.slice(first.states.length - 2));
+  expect(rest.states.length).toBeGreaterThan(0);
+  expect((await fetchMany(["table"], 1)).states[0]).toMatchObject({
+    unavailable: true,
+    version: 1,
+  });
+  const other = await fetchMany(["table"], 0, 2);
+  expect(other.states).toEqual([]);
+  expect(other.barred).toMatch(/epoch/);
+  client.stop();
+});

@@ -87,6 +87,8 @@ export const CHECKPOINT_INTERVAL_MS = 60_000;
 export const CHECKPOINT_DIRTY_BYTES = 128 * 1024 * 1024;
 /** Registers and rows written in one turn of the event loop, so that a checkpoint stops nobody. */
 export const CHECKPOINT_CHUNK = 500;
+/** Of large values fewer: the engine keeps a commit's pages in memory until it is durable. */
+export const CHECKPOINT_CHUNK_BYTES = 512 * 1024;
 
 /** Forgotten rows leave the state engine so long after a trim, so many looked at in one turn. */
 export const SWEEP_DELAY_MS = 1_000;

@@ -11,7 +11,7 @@ import { monotonicMs } from "../../svrkit/call.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { rest } from "../../svrkit/rest.ts";
-import { CHECKPOINT_CHUNK } from "../limits.ts";
+import { CHECKPOINT_CHUNK, CHECKPOINT_CHUNK_BYTES } from "../limits.ts";
 import { planted } from "../protocol/planted.ts";
 import { trimsOf } from "../protocol/register.ts";
 import { Dirty } from "./dirty.ts";
@@ -280,13 +280,16 @@ function engineEntry(
 
 const asError = (error: unknown) => error ?? new Error("no reason given");
 
-/** Entries from `at` on, as many as the engine takes in one short turn; at least one. */
+/** Entries from `at` on, as many as the engine takes in one short turn and little memory; at least one. */
 function takeChunk(entries: readonly Entry[], at: number): Entry[] {
   let records = 0;
+  let bytes = 0;
   let end = at;
-  while (end < entries.length && records < CHECKPOINT_CHUNK) {
+  while (end < entries.length && records < CHECKPOINT_CHUNK && bytes < CHECKPOINT_CHUNK_BYTES) {
+    const { rows, register } = entries[end]!;
     // The rows of a large table are written before it.
-    records += 1 + Math.min(CHECKPOINT_CHUNK, entries[end]!.rows?.size ?? 0);
+    records += 1 + Math.min(CHECKPOINT_CHUNK, rows?.size ?? 0);
+    bytes += memoryOf(register);
     end += 1;
   }
   return entries.slice(at, end);

@@ -131,6 +131,31 @@ test("state: after a checkpoint that failed the next one writes all of it, and o
   await state.close();
 });
 
+/** Remembers how large its commits were. */
+class MeasuringEngine extends MemoryEngine {
+  readonly sizes: number[] = [];
+
+  override commit(entries: readonly EngineEntry[]): Promise<void> {
+    this.sizes.push(entries.reduce((sum, { register }) => sum + (register?.length ?? 0), 0));
+    return super.commit(entries);
+  }
+}
+
+test("state: a checkpoint of large values is written in commits of bounded size", async () => {
+  const engine = new MeasuringEngine();
+  const state = await open(engine);
+  const value = Buffer.alloc(60_000, 7);
+  for (let i = 0; i < 100; i++) {
+    const body = { deleted: false, value, operations: undefined };
+    const owner = { replica: 0, incarnation: 1 };
+    const decision = sealDecision(1, owner, { case: "key", value: body });
+    state.take(state.entry(key(i)), { kind: "learn", decision });
+  }
+  await state.close();
+  expect(engine.sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(100 * 60_000);
+  expect(Math.max(...engine.sizes)).toBeLessThan(600 * 1024);
+});
+
 test("state: who only looks drives nothing out of memory, and sees what is newest", async () => {
   const engine = new MemoryEngine();
   const before = await open(engine);
