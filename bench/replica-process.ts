@@ -50,5 +50,6 @@ function facts(): Facts {
     counters: Object.fromEntries(readCounters()),
     cpuMs: (user + system) / 1_000,
     isServing: replica?.isServing === true,
+    memory: { ...process.memoryUsage(), ...replica?.state.memory },
   };
 }

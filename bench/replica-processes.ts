@@ -22,6 +22,8 @@ export interface Facts {
   /** Of the process since its start. */
   readonly cpuMs: number;
   readonly isServing: boolean;
+  /** Bytes: of the process as Node counts them, and of the store's entries. */
+  readonly memory: Readonly<Record<string, number>>;
 }
 
 export function addressesOf(ports: readonly number[]): ServiceAddress[] {
