@@ -39,12 +39,12 @@ export class Replicas {
     this.addresses = addresses;
   }
 
-  /** Starts a group on the folders in `root`, new or left by an earlier one; resolves when all serve. */
+  /** Starts a new group with its data below `root`; resolves when all serve. */
   static async start(root: string): Promise<Replicas> {
     const children = CAMPUSES.map((campus, number) => {
       const dir = join(root, campus);
-      if (mkdirSync(dir, { recursive: true }) !== undefined)
-        writeFileSync(join(dir, BOOTSTRAP_FILE), "");
+      mkdirSync(dir, { recursive: true });
+      writeFileSync(join(dir, BOOTSTRAP_FILE), "");
       const path = join(import.meta.dirname, "replica-process.ts");
       return fork(path, [String(number), dir], { execArgv: nodeArguments() });
     });
@@ -89,10 +89,11 @@ export class Replicas {
     for (const child of this.#children) child.kill("SIGKILL");
   }
 
-  /** Stops all in order, everything written down; their last facts. */
+  /** Stops in order those that were not killed, everything written down; their last facts. */
   stop(): Promise<Facts[]> {
+    const alive = this.#children.filter((child) => !child.killed);
     return Promise.all(
-      this.#children.map(async (child) => {
+      alive.map(async (child) => {
         const exited = new Promise((resolve) => child.once("exit", resolve));
         const facts = (await ask(child, "stop")) as Facts;
         await exited;
