@@ -16,6 +16,7 @@ import { printReport } from "./kv/report.ts";
 const options = readOptions(process.argv.slice(2));
 const root = options.dir ?? mkdtempSync(join(tmpdir(), "tricampus-bench-"));
 mkdirSync(root, { recursive: true });
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 try {
   const ours = await measureOurs(options, root);
   const etcd = options.withEtcd ? await measureEtcd(options, root) : undefined;

@@ -50,6 +50,8 @@ export class EtcdCluster {
       return { child: spawn("etcd", args, { stdio: ["ignore", log, log] }), endpoint };
     });
     const cluster = new EtcdCluster(members);
+    // Replicas of ours end with their parent, these do not.
+    process.once("exit", () => cluster.killAll());
     for (let waitedMs = 0; waitedMs < READY_MS_MAX; waitedMs += LOOK_AGAIN_MS) {
       if ((await cluster.#leader()) !== undefined) return cluster;
       await rest(LOOK_AGAIN_MS);

@@ -14,6 +14,12 @@ test("slowest: what overlapped it is told, largest first, summed by cause and pr
   expect(causesOf(slowest, noted)).toBe("b: sync 110 ms, a: turn 40 ms");
 });
 
+test("slowest: what ran side by side counts once", () => {
+  const commit = { cause: "commit", startMs: 1_000, endMs: 1_100, ms: 100 };
+  const behind = { cause: "commit", startMs: 1_010, endMs: 1_150, ms: 140 };
+  expect(causesOf(slowest, [{ process: "a", stalls: [behind, commit] }])).toBe("a: commit 150 ms");
+});
+
 test("slowest: what was before or after it, or is small beside it, is no cause", () => {
   const before = { cause: "sync", startMs: 500, endMs: 999, ms: 499 };
   const after = { cause: "sync", startMs: 1_201, endMs: 1_400, ms: 199 };

@@ -27,11 +27,16 @@ export function causesOf(slowest: Span, noted: readonly Noted[]): string {
   return told.length === 0 ? "nothing that is counted" : told.join(", ");
 }
 
+/** By cause; what ran side by side (commits of one checkpoint) counts once. */
 function lostTo(slowest: Span, stalls: readonly Stall[]): Map<string, number> {
   const lost = new Map<string, number>();
-  for (const { cause, startMs, endMs, ms } of stalls) {
-    const overlapMs = Math.min(endMs, slowest.endMs) - Math.max(startMs, slowest.startMs);
-    if (overlapMs > 0) lost.set(cause, (lost.get(cause) ?? 0) + Math.min(ms, overlapMs));
+  const countedUntil = new Map<string, number>();
+  for (const { cause, startMs, endMs, ms } of [...stalls].sort((a, b) => a.startMs - b.startMs)) {
+    const fromMs = Math.max(startMs, slowest.startMs, countedUntil.get(cause) ?? 0);
+    const untilMs = Math.min(endMs, slowest.endMs);
+    if (untilMs <= fromMs) continue;
+    lost.set(cause, (lost.get(cause) ?? 0) + Math.min(ms, untilMs - fromMs));
+    countedUntil.set(cause, untilMs);
   }
   return lost;
 }
