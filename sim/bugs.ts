@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { type Bug, plantBug } from "../services/kvsvr/protocol/planted.ts";
 import type { FaultWeights } from "./faults.ts";
-import { DEFAULT_OPTIONS, type Options } from "./options.ts";
+import { DEFAULT_OPTIONS, MOVING_OPTIONS, type Options } from "./options.ts";
 import { type Outcome, run } from "./run.ts";
 
 export const SEARCH_SEEDS = 1_000;
@@ -33,6 +33,10 @@ const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   // The same, and the copy was taken since its last start that the others know.
   // Something accepted by the lost disk and one other, and that one away when it matters.
   "votes-not-copied": { rebuild: 6, kill: 6, partition: 6 },
+  "slot-served-by-two-groups": { slotMove: 20 },
+  "ids-dropped-by-move": { slotMove: 20 },
+  // Decided by two, and one of them away or slow when its slots are taken over.
+  "votes-dropped-by-move": { slotMove: 20, partition: 6, slowLink: 6 },
 };
 
 export function needsSeveralFaults(bug: Bug): boolean {
@@ -40,9 +44,9 @@ export function needsSeveralFaults(bug: Bug): boolean {
 }
 
 function optionsFor(bug: Bug): Options {
-  const { faults } = DEFAULT_OPTIONS;
-  const weights = { ...faults.weights, ...NEEDED_FAULTS[bug] };
-  return { ...DEFAULT_OPTIONS, faults: { ...faults, weights } };
+  const base = NEEDED_FAULTS[bug]?.slotMove === undefined ? DEFAULT_OPTIONS : MOVING_OPTIONS;
+  const weights = { ...base.faults.weights, ...NEEDED_FAULTS[bug] };
+  return { ...base, faults: { ...base.faults, weights } };
 }
 
 /** A run with the bug planted, under the faults it needs. */

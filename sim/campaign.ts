@@ -1,6 +1,6 @@
 /** Many seeds: what happened in all of them together, and which ones broke a promise. */
 import { formatHistory } from "./history.ts";
-import { DEFAULT_OPTIONS } from "./options.ts";
+import { optionsOf } from "./options.ts";
 import { type Outcome, run } from "./run.ts";
 
 export interface Summary {
@@ -43,13 +43,13 @@ export async function runSeeds(seeds: {
 }): Promise<Summary> {
   const summary = emptySummary();
   for (let seed = seeds.first; seed < seeds.end; seed += seeds.step)
-    add(summary, await run(seed, DEFAULT_OPTIONS));
+    add(summary, await run(seed, optionsOf(seed)));
   return summary;
 }
 
 /** One seed with its whole story, as lines for people. */
 export async function tellSeed(seed: number): Promise<{ lines: string[]; history: string }> {
-  const outcome = await run(seed, DEFAULT_OPTIONS);
+  const outcome = await run(seed, optionsOf(seed));
   const summary = emptySummary();
   add(summary, outcome);
   const found = summary.broken.flatMap(({ violations }) => violations);

@@ -1,25 +1,31 @@
 /**
- * Three real replicas and any number of real clients, each a process of the simulated clock on the
- * simulated network; a replica's disk outlives its processes.
+ * Three real replicas a KV group and any number of real clients, each a process of the simulated clock
+ * on the simulated network; a replica's disk outlives its processes. Replicas are called by their nodes:
+ * 0 to 2 are the first group's, 3 to 5 the second's.
  */
 
 import { pino } from "pino";
-import { KvClient } from "../services/kvsvr/client.ts";
+import { BlockFollower } from "../services/control/follower.ts";
+import { SlotsClient } from "../services/control/slots-client.ts";
+import { groupService, KvClient } from "../services/kvsvr/client.ts";
 import { configSchema } from "../services/kvsvr/config.ts";
 import { BOOTSTRAP_FILE, REBUILD_FILE } from "../services/kvsvr/identity.ts";
 import { type OpenReplica, openReplica } from "../services/kvsvr/open.ts";
 import type { Replica } from "../services/kvsvr/replica.ts";
-import { Client } from "../services/svrkit/client.ts";
+import { type Callee, Client } from "../services/svrkit/client.ts";
+import { Blocks } from "../services/svrkit/failover/blocks.ts";
 import type { PeerAddress } from "../services/svrkit/failover/peer.ts";
+import { Shards } from "../services/svrkit/failover/shards.ts";
 import type { Logger } from "../services/svrkit/log.ts";
 import { Server } from "../services/svrkit/server.ts";
+import type { TextFiles } from "../services/svrkit/text-files.ts";
 import { type Clock, Process } from "./clock.ts";
 import { Disk, type DiskOptions } from "./disk.ts";
 import { Network, type NetworkOptions } from "./network.ts";
 import { Random } from "./seed.ts";
 
 const CAMPUSES = ["a", "b", "c"] as const;
-export const REPLICAS = [0, 1, 2] as const;
+const REPLICAS_PER_GROUP = CAMPUSES.length;
 
 const DIR = "disk";
 const FIRST_CLIENT_NODE = 10;
@@ -37,6 +43,7 @@ export interface ClusterOptions {
   readonly network: NetworkOptions;
   readonly disk: DiskOptions;
   readonly checkpointMs: number;
+  readonly groups: number;
 }
 
 /** How a replica ends: by a signal, with its host's power, or in order. */
@@ -46,8 +53,10 @@ export class Cluster {
   readonly clock: Clock;
   readonly network: Network;
   readonly disks: readonly Disk[];
+  /** Every replica's node. */
+  readonly replicas: readonly number[];
   readonly #options: ClusterOptions;
-  readonly #running: (Running | undefined)[] = [undefined, undefined, undefined];
+  readonly #running: (Running | undefined)[];
   readonly #log: Logger;
   /** What replicas logged as an error: why one refuses to serve. */
   readonly errors: string[] = [];
@@ -63,7 +72,10 @@ export class Cluster {
     };
     this.#log = pino({ level: "error", timestamp: false, base: null }, { write });
     this.network = new Network(clock, new Random(seed, "network"), options.network);
-    this.disks = REPLICAS.map(
+    const count = REPLICAS_PER_GROUP * options.groups;
+    this.replicas = Array.from({ length: count }, (_, node) => node);
+    this.#running = this.replicas.map(() => undefined);
+    this.disks = this.replicas.map(
       (replica) => new Disk(clock, new Random(seed, `disk ${replica}`), options.disk),
     );
     for (const disk of this.disks) disk.texts.replace(`${DIR}/${BOOTSTRAP_FILE}`, "");
@@ -91,8 +103,8 @@ export class Cluster {
   start(number: number): void {
     if (this.isRunning(number)) return;
     const process = new Process(`replica ${number}`);
-    const campus = CAMPUSES[number]!;
-    const identity = { process: `${campus}/kvsvr`, campus };
+    const campus = campusOf(number);
+    const identity = { process: `${campus}/${groupService(groupOf(number))}`, campus };
     const server = new Server(identity, this.#log);
     const client = new Client(identity);
     const running: Running = { process, server, client, opened: undefined };
@@ -106,15 +118,27 @@ export class Cluster {
   }
 
   async #open(number: number, { process, server, client }: Running): Promise<void> {
-    const campus = CAMPUSES[number]!;
+    const campus = campusOf(number);
     const disk = this.disks[number]!;
-    const options = { caller: "kvsvr", local: server };
+    const group = groupOf(number);
+    const service = groupService(group);
+    const calleeOf = (name: string) => {
+      const local = name === service ? server : undefined;
+      const addresses = this.#addresses({ node: number, process }, name);
+      return client.calleeFrom(name, addresses, { caller: service, local });
+    };
+    const groups = this.#groupsFor(process, {
+      campus,
+      callee: calleeOf,
+      files: disk.files(process).texts,
+    });
     const opened = await openReplica({
       dir: DIR,
-      number,
+      number: number % REPLICAS_PER_GROUP,
       campus,
-      config: configSchema.parse({ checkpointMs: this.#options.checkpointMs }),
-      callee: client.calleeFrom("kvsvr", this.#addresses({ node: number, process }), options),
+      config: configSchema.parse({ checkpointMs: this.#options.checkpointMs, group }),
+      callee: calleeOf(service),
+      ...(groups !== undefined && { groups }),
       server,
       log: this.#log,
       files: disk.files(process),
@@ -132,12 +156,29 @@ export class Cluster {
     if (running?.process === process) running.opened = opened;
   }
 
-  #addresses(from: { node: number; process: Process }): PeerAddress[] {
-    return REPLICAS.map((replica) => ({
-      campus: CAMPUSES[replica]!,
+  #addresses(from: { node: number; process: Process }, service: string): PeerAddress[] {
+    const own = this.replicas.filter((node) => groupService(groupOf(node)) === service);
+    return own.map((replica) => ({
+      campus: campusOf(replica),
       label: `replica ${replica}`,
       dial: (timeoutMs) => this.network.dial(from, replica, timeoutMs),
     }));
+  }
+
+  /** What a process needs when there are several groups: it follows the map of their slots. */
+  #groupsFor(
+    process: Process,
+    parts: { campus: string; callee: (service: string) => Callee; files: TextFiles },
+  ) {
+    if (this.#options.groups === 1) return undefined;
+    const { campus, callee, files } = parts;
+    const shards = new Shards();
+    const follower = new BlockFollower({
+      ...{ kvsvr: callee(groupService(1)), campus, blocks: new Blocks(), shards, files },
+      ...{ path: `${DIR}/blocks.json`, log: this.#log, now: Date.now },
+    });
+    this.clock.inside(process, () => follower.start());
+    return { shards, callee };
   }
 
   /** Ends the replica's process at once; false when it is down already. */
@@ -185,15 +226,62 @@ export class Cluster {
   client(index: number, turn: number): { process: Process; kv: KvClient } {
     const process = new Process(`client ${index}`);
     const client = new Client({ process: `client ${index}`, campus: "" });
-    const addresses = this.#addresses({ node: FIRST_CLIENT_NODE + index, process });
-    const turned = addresses.map((_, i) => addresses[(i + turn) % addresses.length]!);
-    const kv = new KvClient(client.calleeFrom("kvsvr", turned, { caller: "sim" }));
-    return { process, kv };
+    const calleeOf = (service: string) => {
+      const addresses = this.#addresses({ node: FIRST_CLIENT_NODE + index, process }, service);
+      const turned = addresses.map((_, i) => addresses[(i + turn) % addresses.length]!);
+      return client.calleeFrom(service, turned, { caller: "sim" });
+    };
+    const parts = { campus: "", callee: calleeOf, files: textsInMemory() };
+    const groups = this.#groupsFor(process, parts);
+    if (groups === undefined) return { process, kv: new KvClient(calleeOf(groupService(1))) };
+    return { process, kv: KvClient.of(groups) };
+  }
+
+  /** Who moves slots. */
+  operator(index: number): { process: Process; slots: SlotsClient } {
+    const process = new Process("operator");
+    const client = new Client({ process: "operator", campus: "" });
+    const addresses = this.#addresses(
+      { node: FIRST_CLIENT_NODE + index, process },
+      groupService(1),
+    );
+    const callee = client.calleeFrom(groupService(1), addresses, { caller: "sim" });
+    return { process, slots: new SlotsClient(callee) };
   }
 
   nodes(clients: number): number[] {
-    return [...REPLICAS, ...Array.from({ length: clients }, (_, i) => FIRST_CLIENT_NODE + i)];
+    const others = Array.from({ length: clients }, (_, i) => FIRST_CLIENT_NODE + i);
+    return [...this.replicas, ...others];
   }
+
+  /** The other replicas of a replica's group. */
+  mates(node: number): number[] {
+    return this.replicas.filter((other) => other !== node && groupOf(other) === groupOf(node));
+  }
+}
+
+function groupOf(node: number): number {
+  return Math.floor(node / REPLICAS_PER_GROUP) + 1;
+}
+
+/** Of a replica within its group. */
+export function numberOf(node: number): number {
+  return node % REPLICAS_PER_GROUP;
+}
+
+function campusOf(node: number): string {
+  return CAMPUSES[numberOf(node)]!;
+}
+
+/** A client keeps nothing when it ends. */
+function textsInMemory(): TextFiles {
+  const texts = new Map<string, string>();
+  return {
+    read: (path) => texts.get(path),
+    replace: (path, text) => void texts.set(path, text),
+    replaceSoon: async (path, text) => void texts.set(path, text),
+    remove: (path) => void texts.delete(path),
+  };
 }
 
 function asError(thrown: unknown): Error {

@@ -4,8 +4,9 @@
  */
 import { comparePositions, type Position } from "../services/svrkit/known-disk.ts";
 import type { Clock, Process } from "./clock.ts";
-import { type Cluster, REPLICAS } from "./cluster.ts";
+import { type Cluster, numberOf } from "./cluster.ts";
 import type { Random } from "./seed.ts";
+import type { SlotMoves } from "./slot-moves.ts";
 
 /** Weight of each kind of fault when the next one is drawn; 0: never. */
 export interface FaultWeights {
@@ -33,6 +34,8 @@ export interface FaultWeights {
   readonly oldDisk: number;
   /** The disk is lost, and somebody has the replica rebuilt as a new member. */
   readonly rebuild: number;
+  /** Slots are moved to another KV group, or a move is cancelled; where there are several. */
+  readonly slotMove: number;
 }
 
 export interface FaultOptions {
@@ -57,6 +60,7 @@ export class Nemesis {
   readonly #nodes: readonly number[];
   /** The one replica that may lose its memory. */
   readonly #victim: number;
+  readonly #moves: SlotMoves | undefined;
   readonly counts: Record<string, number> = {};
   /** What happened when, for people. */
   readonly story: string[] = [];
@@ -69,14 +73,16 @@ export class Nemesis {
     random: Random;
     options: FaultOptions;
     clients: readonly Process[];
+    moves: SlotMoves | undefined;
   }) {
     this.#cluster = parts.cluster;
     this.#clock = parts.cluster.clock;
     this.#random = parts.random;
     this.#options = parts.options;
     this.#clients = parts.clients;
+    this.#moves = parts.moves;
     this.#nodes = parts.cluster.nodes(parts.clients.length);
-    this.#victim = parts.random.index(REPLICAS.length);
+    this.#victim = parts.random.index(parts.cluster.replicas.length);
   }
 
   /** Faults from now on; a crash and a partition are certain. */
@@ -132,14 +138,14 @@ export class Nemesis {
   }
 
   #carryOut(kind: FaultKind): void {
-    if (!this.#isOver) this.#acts[kind](this.#random.pick(REPLICAS), this.#lasts());
+    if (!this.#isOver) this.#acts[kind](this.#random.pick(this.#cluster.replicas), this.#lasts());
   }
 
   readonly #acts: Record<FaultKind, (replica: number, lastsMs: number) => void> = {
     kill: (replica, lastsMs) => this.#crash("kill", replica, lastsMs),
     power: (replica, lastsMs) => this.#crash("power", replica, lastsMs),
     powerAll: () => {
-      for (const replica of REPLICAS) this.#crashNow("power", replica, this.#lasts());
+      for (const replica of this.#cluster.replicas) this.#crashNow("power", replica, this.#lasts());
       this.#count("powerAll", "");
     },
     stop: (replica, lastsMs) => {
@@ -162,6 +168,7 @@ export class Nemesis {
     lostDisk: (_, lastsMs) => this.#forget("lostDisk", lastsMs),
     oldDisk: (_, lastsMs) => this.#forget("oldDisk", lastsMs),
     rebuild: (_, lastsMs) => this.#forget("rebuild", lastsMs),
+    slotMove: () => this.#moves?.begin((what) => this.#count("slotMove", what)),
   };
 
   /** Half of the crashes wait for a moment in which something is written and not synced. */
@@ -205,7 +212,7 @@ export class Nemesis {
     const withClients = this.#random.chance(0.3);
     const inbound = this.#random.chance(0.5);
     const others = this.#nodes.filter(
-      (node) => node !== replica && (node < REPLICAS.length || withClients),
+      (node) => node !== replica && (node < this.#cluster.replicas.length || withClients),
     );
     const links = others.flatMap((other): [number, number][] => {
       if (!isOneWay)
@@ -225,7 +232,7 @@ export class Nemesis {
 
   #slowLink(lastsMs: number): void {
     const from = this.#random.pick(this.#nodes);
-    const to = this.#random.pick(REPLICAS);
+    const to = this.#random.pick(this.#cluster.replicas);
     if (from === to) return;
     this.#cluster.network.slow(from, to, this.#random.between(5, 250));
     this.#count("slowLink", `${from}>${to}`);
@@ -285,8 +292,8 @@ export class Nemesis {
   #missingInCopy(): "starts" | "writes" | undefined {
     const copy = this.#copy;
     if (copy === undefined) return undefined;
-    const others = REPLICAS.filter((replica) => replica !== this.#victim);
-    const met = others.map((other) => this.#cluster.disks[other]!.met(this.#victim));
+    const others = this.#cluster.mates(this.#victim);
+    const met = others.map((other) => this.#cluster.disks[other]!.met(numberOf(this.#victim)));
     const lacks = met.map(({ incarnation, ...reach }) => {
       if (incarnation !== copy.starts) return incarnation > copy.starts ? "starts" : undefined;
       return comparePositions(reach, copy.reach) > 0 ? "writes" : undefined;
@@ -303,7 +310,7 @@ export class Nemesis {
         this.#cluster.network.slow(from, to, 0);
       }
     }
-    for (const replica of REPLICAS) {
+    for (const replica of this.#cluster.replicas) {
       const disk = this.#cluster.disks[replica]!;
       disk.slowMs = 0;
       disk.writeError = undefined;

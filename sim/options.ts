@@ -22,6 +22,7 @@ export const DEFAULT_OPTIONS: Options = {
     network: { latencyMs: [0.1, 1.2], spikes: 0.01, spikeMs: 40 },
     disk: { syncMs: [0.3, 3], stalls: 0.01, stallMs: 60 },
     checkpointMs: 3_000,
+    groups: 1,
   },
   faults: {
     weights: {
@@ -42,6 +43,7 @@ export const DEFAULT_OPTIONS: Options = {
       lostDisk: 0.1,
       oldDisk: 0.2,
       rebuild: 0.3,
+      slotMove: 0,
     },
     everyMs: [50, 2_000],
     lastsMs: [20, 4_000],
@@ -54,3 +56,20 @@ export const DEFAULT_OPTIONS: Options = {
   safetyMs: 20_000,
   livenessMs: 10_000,
 };
+
+/** The same with two KV groups, between which slots move all the time. */
+export const MOVING_OPTIONS: Options = {
+  ...DEFAULT_OPTIONS,
+  cluster: { ...DEFAULT_OPTIONS.cluster, groups: 2 },
+  faults: {
+    ...DEFAULT_OPTIONS.faults,
+    weights: { ...DEFAULT_OPTIONS.faults.weights, slotMove: 12 },
+  },
+};
+
+/** One seed in so many has several groups: such a run takes half as long again. */
+const MOVING_EVERY = 10;
+
+export function optionsOf(seed: number): Options {
+  return seed % MOVING_EVERY === 0 ? MOVING_OPTIONS : DEFAULT_OPTIONS;
+}

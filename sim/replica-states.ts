@@ -3,7 +3,7 @@
 import { NO_OPERATIONS } from "../services/kvsvr/protocol/operations.ts";
 import { isCurrent } from "../services/kvsvr/protocol/register.ts";
 import type { Entry } from "../services/kvsvr/storage/state.ts";
-import { type Cluster, REPLICAS } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import type { ReplicaState, SeenRow } from "./history.ts";
 import { hex } from "./workload/clients.ts";
 import { keyNamed } from "./workload/keys.ts";
@@ -12,18 +12,34 @@ import { valueText } from "./workload/values.ts";
 const ID_BYTES = 16;
 const HEAD_BYTES = 26;
 
-export function statesOf(cluster: Cluster, keys: readonly string[]): ReplicaState[] {
-  return REPLICAS.filter((replica) => cluster.votes(replica)).flatMap((replica) => {
-    const { state } = cluster.replica(replica)!;
-    return keys.map((key) => {
-      const entry = state.entry(keyNamed(key));
-      const rows = () =>
-        [...state.changes(entry, 0)].map(
-          (row): SeenRow => [hex(row.row), row.deleted ? null : valueText(row.value), row.version],
-        );
-      return stateOf(replica, key, entry, rows);
+/** What is looked at of a cluster. */
+export type Holders = Pick<Cluster, "replicas" | "votes" | "replica">;
+
+/** `isHolder`: the replica is of the KV group that serves the key at the end. */
+export function statesOf(
+  cluster: Holders,
+  keys: readonly string[],
+  isHolder: (replica: number, key: string) => boolean = () => true,
+): ReplicaState[] {
+  return cluster.replicas
+    .filter((replica) => cluster.votes(replica))
+    .flatMap((replica) => {
+      const { state } = cluster.replica(replica)!;
+      return keys
+        .filter((key) => isHolder(replica, key))
+        .map((key) => {
+          const entry = state.entry(keyNamed(key));
+          const rows = () =>
+            [...state.changes(entry, 0)].map(
+              (row): SeenRow => [
+                hex(row.row),
+                row.deleted ? null : valueText(row.value),
+                row.version,
+              ],
+            );
+          return stateOf(replica, key, entry, rows);
+        });
     });
-  });
 }
 
 function stateOf(replica: number, key: string, entry: Entry, rows: () => SeenRow[]): ReplicaState {

@@ -5,18 +5,20 @@
  */
 
 import { ProtocolViolation } from "../services/kvsvr/protocol/assert.ts";
+import { registerKey } from "../services/kvsvr/storage/record.ts";
 import { setRandomSource } from "../services/svrkit/random.ts";
 import { checkHistory } from "./checkers/all.ts";
 import type { Violation } from "./checkers/violation.ts";
 import { Clock, installGlobals, type Process } from "./clock.ts";
-import { Cluster, REPLICAS } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
 import { Nemesis } from "./faults.ts";
 import { isOperation, type Line } from "./history.ts";
 import type { Options } from "./options.ts";
 import { statesOf } from "./replica-states.ts";
 import { Random } from "./seed.ts";
+import { SlotMoves } from "./slot-moves.ts";
 import { type Actor, sleep } from "./workload/clients.ts";
-import { actOnKey, putKey, readKey } from "./workload/keys.ts";
+import { actOnKey, keyNamed, putKey, readKey } from "./workload/keys.ts";
 import { actOnTable, changeTable, readRows } from "./workload/tables.ts";
 
 export interface Outcome {
@@ -71,6 +73,7 @@ class Run {
   readonly #options: Options;
   readonly #cluster: Cluster;
   readonly #nemesis: Nemesis;
+  readonly #moves: SlotMoves | undefined;
   readonly #actors: readonly SimulatedActor[];
   readonly #keys: readonly string[];
   readonly #tables: readonly string[];
@@ -88,11 +91,13 @@ class Run {
     this.#tables = Array.from({ length: options.tables }, (_, i) => `table-${i}`);
     const clients = this.#actors.map((actor) => actor.process);
     const random = new Random(seed, "faults");
+    this.#moves = options.cluster.groups > 1 ? this.#slotMoves() : undefined;
     this.#nemesis = new Nemesis({
       cluster: this.#cluster,
       random,
       options: options.faults,
       clients,
+      moves: this.#moves,
     });
     this.#cluster.onFatal = (replica, error) => this.#stopped(replica, error);
     clock.onFailure = (process, error) => this.#failed(process, error);
@@ -110,6 +115,25 @@ class Run {
       underWay: new Set<() => void>(),
     };
     return { index, process, kv, clock: this.#clock, random, record, ...memory };
+  }
+
+  #slotMoves(): SlotMoves {
+    const { process, slots } = this.#cluster.operator(this.#options.clients);
+    const random = new Random(this.#seed, "slot moves");
+    return new SlotMoves({ clock: this.#clock, process, slots, random });
+  }
+
+  /** The key is the replica's to vote on at the end. */
+  #serves(replica: number, key: string): boolean {
+    const { slots } = this.#cluster.replica(replica)!;
+    return slots.serves(registerKey(keyNamed(key)));
+  }
+
+  /** A move waits for a replica that has lost its memory until somebody rebuilds it. */
+  #isSettled(): boolean {
+    const { bitFlip, oldDisk, lostDisk } = this.#nemesis.counts;
+    const isWaiting = (bitFlip ?? oldDisk ?? lostDisk) !== undefined;
+    return this.#moves === undefined || this.#moves.isSettled || isWaiting;
   }
 
   /** A replica that ends itself: because of its disk that is a fault, for any other reason a finding. */
@@ -143,7 +167,7 @@ class Run {
 
   run(): Outcome {
     const { safetyMs, livenessMs } = this.#options;
-    for (const replica of REPLICAS) this.#cluster.start(replica);
+    for (const replica of this.#cluster.replicas) this.#cluster.start(replica);
     this.#clock.runUntil(300);
     for (const actor of this.#actors)
       this.#clock.inside(actor.process, () => void this.#act(actor, safetyMs));
@@ -152,7 +176,9 @@ class Run {
     this.#nemesis.end();
     this.#clock.runUntil(safetyMs + SETTLE_MS);
     this.#checkLiveness(safetyMs + livenessMs);
-    this.#lines.push(...statesOf(this.#cluster, [...this.#keys, ...this.#tables]));
+    const names = [...this.#keys, ...this.#tables];
+    const isHolder = (replica: number, key: string) => this.#serves(replica, key);
+    this.#lines.push(...statesOf(this.#cluster, names, isHolder));
     this.#violations.push(...checkHistory(this.#lines));
     return {
       seed: this.#seed,
@@ -187,14 +213,17 @@ class Run {
         });
       });
     }
-    const isDone = () => done === this.#actors.length && this.#finished === this.#actors.length;
+    this.#moves?.settle();
+    const isProved = () => done === this.#actors.length && this.#finished === this.#actors.length;
+    const isDone = () => isProved() && this.#isSettled();
     this.#clock.runUntil(endMs, isDone);
+    if (!this.#isSettled()) this.#report("liveness", `a move of slots is not over: ${this.#why()}`);
     if (failed > 0)
       this.#report(
         "liveness",
         `${failed} operations failed after the faults ended: ${this.#why()}`,
       );
-    if (!isDone()) {
+    if (!isProved()) {
       for (const actor of this.#actors) for (const giveUp of actor.underWay) giveUp();
       this.#report("liveness", `clients still wait long after the faults ended: ${this.#why()}`);
     }
@@ -202,7 +231,9 @@ class Run {
     // A new member whose disk is damaged or replaced while it copies is barred like any other.
     const { bitFlip, oldDisk } = this.#nemesis.counts;
     const isDamaged = bitFlip !== undefined || oldDisk !== undefined;
-    for (const replica of REPLICAS.filter((number) => !this.#cluster.isWhole(number))) {
+    for (const replica of this.#cluster.replicas.filter(
+      (number) => !this.#cluster.isWhole(number),
+    )) {
       if (!isDamaged)
         this.#report("liveness", `replica ${replica} was not rebuilt: ${this.#why()}`);
     }

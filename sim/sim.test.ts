@@ -1,8 +1,8 @@
-/** Promises 1, 2 and 3 and rules S1-S8 under simulated faults, and that a seed is a whole run. */
+/** Promises 1, 2 and 3 and rules S1-S9 under simulated faults, and that a seed is a whole run. */
 import { expect, test } from "vitest";
 import { runSeeds } from "./campaign.ts";
 import { formatHistory, isOperation } from "./history.ts";
-import { DEFAULT_OPTIONS } from "./options.ts";
+import { DEFAULT_OPTIONS, MOVING_OPTIONS } from "./options.ts";
 import { run } from "./run.ts";
 
 const SEEDS = 200;
@@ -26,6 +26,13 @@ test("simulation: the same seed is the same history, byte for byte", async () =>
   expect(formatHistory(again.history)).toBe(formatHistory(one.history));
   expect(again.story).toEqual(one.story);
 });
+
+test("simulation: slots move between two groups during all that, the same way every time", async () => {
+  const [one, again] = [await run(9, MOVING_OPTIONS), await run(9, MOVING_OPTIONS)];
+  expect(one.violations).toEqual([]);
+  expect(one.faults.slotMove).toBeGreaterThan(1);
+  expect(formatHistory(again.history)).toBe(formatHistory(one.history));
+}, 240_000);
 
 test("simulation: a run is 300 operations at least, with a crash and a partition", async () => {
   for (const seed of [1, 2, 3]) {

@@ -18,6 +18,8 @@ const ID_BYTES = 16;
 const VERSION_AT = ID_BYTES;
 const LENGTH_AT = VERSION_AT + 6;
 const HEAD_BYTES = LENGTH_AT + 4;
+/** Of one that has no reply. */
+export const OPERATION_HEAD_BYTES = HEAD_BYTES;
 
 export const NO_OPERATIONS: Operations = { kept: NO_BYTES, forgottenMs: 0 };
 

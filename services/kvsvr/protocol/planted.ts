@@ -29,6 +29,9 @@ export const BUGS = [
   "vote-after-disk-loss",
   "incarnation-not-checked",
   "votes-not-copied",
+  "slot-served-by-two-groups",
+  "ids-dropped-by-move",
+  "votes-dropped-by-move",
 ] as const;
 
 export type Bug = (typeof BUGS)[number];

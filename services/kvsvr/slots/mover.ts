@@ -39,8 +39,9 @@ const FEW_KEYS = 100;
 const PASSES_MAX = 50;
 /** Without a pass for so long, a target counts as one that cannot be ready. */
 const STUCK_AFTER_MS = 3_000;
-/** Two that are ready wait so long for a third that cannot be. */
-const THIRD_WAITED_MS = 10_000;
+/** Two that are ready wait so long for a third that cannot be reached, and for any third. */
+const THIRD_GONE_MS = 10_000;
+const THIRD_LATE_MS = 60_000;
 
 /** How a replica finds the other groups, and hears that there is a move. */
 export interface MoveEdges {
@@ -204,17 +205,15 @@ export class Mover {
   async #lookAtThird(move: SlotMove): Promise<void> {
     const { peers, self } = this.#replica;
     const third = move.targets.findIndex((stage) => stage !== TargetStage.READY);
-    const isOut =
-      third >= 0 &&
-      third !== self.replica &&
-      move.targets.filter((stage) => stage === TargetStage.READY).length === 2 &&
-      (!peers.usable(third) || move.targets[third] === TargetStage.STUCK);
-    if (!isOut) {
+    const ready = move.targets.filter((stage) => stage === TargetStage.READY).length;
+    if (ready !== 2 || third === self.replica) {
       this.#readyButOneSinceMs = undefined;
       return;
     }
     this.#readyButOneSinceMs ??= monotonicMs();
-    if (monotonicMs() - this.#readyButOneSinceMs < THIRD_WAITED_MS) return;
+    const isGone = !peers.usable(third) || move.targets[third] === TargetStage.STUCK;
+    const waitedMs = isGone ? THIRD_GONE_MS : THIRD_LATE_MS;
+    if (monotonicMs() - this.#readyButOneSinceMs < waitedMs) return;
     this.#replica.log.warn({ move: move.number, third }, "a move goes on with two of three");
     await this.#control.report(this.#as(move), { report: "goOnWithTwo" });
   }

@@ -3,9 +3,8 @@ import { afterEach, expect, test } from "vitest";
 import { MovePhase } from "../../../protos/gen/tricampus/control/v1/slots_codec.ts";
 import { Keyspace, Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { checkHistory } from "../../../sim/checkers/all.ts";
-import type { Cluster } from "../../../sim/cluster.ts";
 import { isOperation, type Line } from "../../../sim/history.ts";
-import { statesOf } from "../../../sim/replica-states.ts";
+import { type Holders, statesOf } from "../../../sim/replica-states.ts";
 import { Random } from "../../../sim/seed.ts";
 import { type Actor, sleep } from "../../../sim/workload/clients.ts";
 import { actOnKey } from "../../../sim/workload/keys.ts";
@@ -66,10 +65,11 @@ function startActors(kv: KvClient, lines: Line[]) {
 }
 
 function check(lines: readonly Line[], group: TestCluster, names: readonly string[]): string[] {
-  const seen = {
+  const seen: Holders = {
+    replicas: [0, 1, 2],
     votes: () => true,
-    replica: (n: number) => group.replica(n).replica,
-  } as unknown as Cluster;
+    replica: (number) => group.replica(number).replica,
+  };
   const violations = checkHistory([...lines, ...statesOf(seen, names)]);
   return violations.map(({ checker, key, message }) => `${checker} ${key}: ${message}`);
 }

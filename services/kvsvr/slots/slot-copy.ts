@@ -6,6 +6,7 @@
  * replica that votes on them no more, or, when it is lost, from both others of the group (copy.ts).
  */
 import {
+  type FetchReply,
   type ListedVersion,
   Replica as ReplicaService,
 } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
@@ -15,6 +16,9 @@ import type { Method } from "../../svrkit/method.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { FETCH_BYTES_MAX } from "../limits.ts";
+import { openDecision, sealDecision } from "../protocol/decision.ts";
+import { NO_OPERATIONS, OPERATION_HEAD_BYTES } from "../protocol/operations.ts";
+import { planted } from "../protocol/planted.ts";
 import type { Replica } from "../replica.ts";
 import { slotGroup } from "../storage/record.ts";
 import type { Entry } from "../storage/state.ts";
@@ -119,7 +123,7 @@ export class SlotCopy {
       requireAnswer(reply.barred);
       if (reply.unavailable) return isNewer;
       const before = entry.register;
-      this.#replica.take(entry, { kind: "fetched", reply });
+      this.#replica.take(entry, { kind: "fetched", reply: plantedReply(reply) });
       if (entry.register === before) return isNewer;
       copied.value += isNewer ? 0 : 1;
       isNewer = true;
@@ -128,6 +132,7 @@ export class SlotCopy {
   }
 
   async #fetchVotes(source: CopySource, entry: Entry): Promise<void> {
+    if (planted("votes-dropped-by-move")) return;
     for (let aboveVersion = 0, more = true; more; ) {
       this.#requireRunning();
       const { epoch, move } = source;
@@ -152,4 +157,14 @@ function isWhole({ register }: Entry): boolean {
 
 function requireAnswer(barred: string): void {
   if (barred !== "") throw new RpcError("UNAVAILABLE", barred);
+}
+
+/** The bug planted: the newest operation of a key is not taken along. */
+function plantedReply(reply: FetchReply): FetchReply {
+  if (!planted("ids-dropped-by-move") || reply.body?.case !== "decision") return reply;
+  const { version, owner, key } = openDecision(reply.body.value);
+  const { kept, forgottenMs } = key.operations ?? NO_OPERATIONS;
+  const operations = { kept: kept.subarray(0, kept.length - OPERATION_HEAD_BYTES), forgottenMs };
+  const { bytes } = sealDecision(version, owner, { case: "key", value: { ...key, operations } });
+  return { ...reply, body: { case: "decision", value: bytes } };
 }

@@ -8,6 +8,7 @@ import { RpcError } from "../../svrkit/errors.ts";
 import { SLOTS } from "../../svrkit/failover/shards.ts";
 import type { TextFiles } from "../../svrkit/text-files.ts";
 import { GROUPS_MAX } from "../protocol/ballot.ts";
+import { planted } from "../protocol/planted.ts";
 import {
   type HeldSpan,
   holdingAt,
@@ -161,6 +162,7 @@ export class SlotTable {
 
 function codeOf({ state }: SlotHolding): number {
   if (state === "owned") return SERVES;
+  if (state === "sealed" && planted("slot-served-by-two-groups")) return SERVES;
   return state === "receiving" ? LEARNS : CLOSED;
 }
 
