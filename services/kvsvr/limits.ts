@@ -34,11 +34,10 @@ export const CATCH_UP_TIMEOUT_MS = 5_000;
 
 /**
  * Time after which the third replica is asked when the preferred one has not answered: at least the
- * first figure, and three times what votes took lately, so that load alone does not add a third vote. The
- * last figure is what a put may wait for a peer that has just fallen silent on a busy machine.
+ * first figure, and three times what votes took lately, so that load alone does not add a third vote.
  */
 export const HEDGE_MS = 10;
-export const HEDGE_MS_MAX = 300;
+export const HEDGE_MS_MAX = 100;
 /** How long a read waits for the fate of a value that one replica has accepted. */
 export const PENDING_WAIT_MS = 8;
 /** One attempt to reach a peer; silence is noticed by svrkit earlier. */
@@ -105,6 +104,6 @@ assert(FETCH_MANY_BYTES_MAX + PACK_BYTES_MAX + 2 * VALUE_BYTES_MAX < FRAME_BYTES
 assert(PAGE_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
 assert(PIPELINE_BATCH_BYTES + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(TURN_BYTES_MAX + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
-assert(HEDGE_MS < HEDGE_MS_MAX && HEDGE_MS_MAX < PEER_TIMEOUT_MS);
+assert(HEDGE_MS < PEER_TIMEOUT_MS);
 assert(BATCH_PATIENCE_MS < BATCH_PATIENCE_MS_MAX);
 assert(STARTS_KEPT + REPLICAS <= STARTS_TOLD_MAX);
