@@ -1,37 +1,56 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { BatchOutcome } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { RpcError } from "../svrkit/errors.ts";
 import { RunningBatch } from "./batch.ts";
-import { BATCH_PATIENCE_MS, BATCH_PATIENCE_MS_MAX } from "./limits.ts";
 
-beforeEach(() => void vi.useFakeTimers());
-afterEach(() => void vi.useRealTimers());
+const written: BatchOutcome["outcome"] = {
+  case: "write",
+  value: { applied: true, version: 1 },
+};
 
-const written = { case: "write" as const, value: { applied: true, version: 1 } };
+let answered: (string | undefined)[] | undefined;
 
-/** A batch of two, the first settled after so long; tells what each was answered, and when. */
-function batchOfTwo(firstMs: number, secondMs: number) {
-  const startedMs = performance.now();
-  const answer = { cases: [] as unknown[], afterMs: 0 };
-  const batch = new RunningBatch(2, (outcomes) => {
-    answer.cases = outcomes.map(({ outcome }) => outcome?.case);
-    answer.afterMs = performance.now() - startedMs;
+function start(items: number): RunningBatch {
+  answered = undefined;
+  return new RunningBatch(items, (outcomes) => {
+    answered = outcomes.map(({ outcome }) => outcome?.case);
   });
-  setTimeout(() => batch.settle(0, written), firstMs);
-  setTimeout(() => batch.settle(1, written), secondMs);
-  vi.advanceTimersByTime(10_000);
-  return answer;
 }
 
-test("batch: what is slower than the rest is answered as under way", () => {
-  const answer = batchOfTwo(2, 1_000);
-  expect(answer).toEqual({ cases: ["write", "underWay"], afterMs: 2 + BATCH_PATIENCE_MS });
+beforeEach(() => {
+  vi.useFakeTimers();
 });
 
-test("batch: when all are slow, the first waits for the others twice as long as it took itself", () => {
-  expect(batchOfTwo(100, 290)).toEqual({ cases: ["write", "write"], afterMs: 290 });
-  expect(batchOfTwo(100, 1_000)).toEqual({ cases: ["write", "underWay"], afterMs: 300 });
+afterEach(() => {
+  vi.useRealTimers();
 });
 
-test("batch: patience has an end", () => {
-  const answer = batchOfTwo(2_000, 9_000);
-  expect(answer.afterMs).toBe(2_000 + BATCH_PATIENCE_MS_MAX);
+test("a batch is answered when all its items are", () => {
+  const batch = start(2);
+  batch.settle(1, new RpcError("NOT_FOUND", "no such key"));
+  expect(answered).toBeUndefined();
+  batch.settle(0, written);
+  expect(answered).toEqual(["write", "failure"]);
+});
+
+test("a batch without items is answered at once", () => {
+  start(0);
+  expect(answered).toEqual([]);
+});
+
+test.each([
+  { firstMs: 2, patienceMs: 30 },
+  { firstMs: 100, patienceMs: 100 },
+  { firstMs: 2_000, patienceMs: 250 },
+])("what is slower than the first, which took $firstMs ms, gets $patienceMs ms more", (times) => {
+  const { firstMs, patienceMs } = times;
+  const batch = start(3);
+  vi.advanceTimersByTime(firstMs);
+  batch.settle(0, written);
+  vi.advanceTimersByTime(patienceMs - 1);
+  batch.settle(2, written);
+  expect(answered).toBeUndefined();
+  vi.advanceTimersByTime(1);
+  expect(answered).toEqual(["write", "underWay", "write"]);
+  batch.settle(1, written); // too late, and heard by nobody
 });

@@ -1,7 +1,8 @@
 /**
  * A batch under way: one reply for many operations. They mostly end together, since they share votes
  * and syncs; one that does not (a takeover, a fetch) must not keep the others waiting, so it is
- * answered as under way and the caller asks again for it alone.
+ * answered as under way and the caller asks again for it alone. In a busy replica all take long, and
+ * what is asked again makes it busier: the others get as long again as the first one took.
  */
 import type { BatchOutcome } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
@@ -13,10 +14,10 @@ const UNDER_WAY: BatchOutcome = { outcome: { case: "underWay", value: true } };
 export class RunningBatch {
   readonly #outcomes: (BatchOutcome | undefined)[];
   readonly #done: (outcomes: BatchOutcome[]) => void;
-  readonly #startedMs = monotonicMs();
   #open: number;
   #timer: NodeJS.Timeout | undefined;
   #answered = false;
+  readonly #begunMs = monotonicMs();
 
   /** `done` hears once, with an outcome for every item. */
   constructor(items: number, done: (outcomes: BatchOutcome[]) => void) {
@@ -35,8 +36,8 @@ export class RunningBatch {
   }
 
   #patienceMs(): number {
-    const tookMs = monotonicMs() - this.#startedMs;
-    return Math.min(BATCH_PATIENCE_MS_MAX, Math.max(BATCH_PATIENCE_MS, 2 * tookMs));
+    const tookMs = monotonicMs() - this.#begunMs;
+    return Math.max(BATCH_PATIENCE_MS, Math.min(tookMs, BATCH_PATIENCE_MS_MAX));
   }
 
   #answer(): void {
