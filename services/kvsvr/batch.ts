@@ -1,13 +1,11 @@
 /**
  * A batch under way: one reply for many operations. They mostly end together, since they share votes
  * and syncs; one that does not (a takeover, a fetch) must not keep the others waiting, so it is
- * answered as under way and the caller asks again for it alone. In a busy replica all take long, and
- * what is asked again makes it busier: the others get as long again as the first one took.
+ * answered as under way and the caller asks again for it alone.
  */
 import type { BatchOutcome } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { monotonicMs } from "../svrkit/call.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
-import { BATCH_PATIENCE_MS, BATCH_PATIENCE_MS_MAX } from "./limits.ts";
+import { BATCH_PATIENCE_MS } from "./limits.ts";
 
 const UNDER_WAY: BatchOutcome = { outcome: { case: "underWay", value: true } };
 
@@ -17,7 +15,6 @@ export class RunningBatch {
   #open: number;
   #timer: NodeJS.Timeout | undefined;
   #answered = false;
-  readonly #begunMs = monotonicMs();
 
   /** `done` hears once, with an outcome for every item. */
   constructor(items: number, done: (outcomes: BatchOutcome[]) => void) {
@@ -32,12 +29,7 @@ export class RunningBatch {
     this.#outcomes[index] = outcome instanceof RpcError ? failure(outcome) : { outcome };
     this.#open -= 1;
     if (this.#open === 0) this.#answer();
-    else this.#timer ??= setTimeout(() => this.#answer(), this.#patienceMs());
-  }
-
-  #patienceMs(): number {
-    const tookMs = monotonicMs() - this.#begunMs;
-    return Math.max(BATCH_PATIENCE_MS, Math.min(tookMs, BATCH_PATIENCE_MS_MAX));
+    else this.#timer ??= setTimeout(() => this.#answer(), BATCH_PATIENCE_MS);
   }
 
   #answer(): void {

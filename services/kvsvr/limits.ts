@@ -51,9 +51,8 @@ export const DUEL_PAUSE_MS = 20;
  */
 export const OPERATION_AHEAD_MS_MAX = 10_000;
 
-/** How long the first outcome of a batch waits for the others: as long as it took, between these. */
+/** How long the first outcome of a batch waits for the others. */
 export const BATCH_PATIENCE_MS = 30;
-export const BATCH_PATIENCE_MS_MAX = 250;
 
 /** Proposals or queries to one peer, or a client's operations at one replica, that one call carries. */
 export const TURN_ITEMS_MAX = 500;
