@@ -154,6 +154,24 @@ test("force: a new member whose disk is lost again is rebuilt from the keeper al
   await expectAll("with two");
 });
 
+test("force: an older copy of the keeper's disk is noticed by who was rebuilt from it", async () => {
+  await startWith("before");
+  await cluster!.stop(A);
+  await cluster!.stop(C);
+  await force("one");
+  await rebuild(A);
+  await cluster!.stop(B);
+  const dir = cluster!.dirs[B]!;
+  cpSync(dir, `${dir}-copy`, { recursive: true });
+  await cluster!.start(B);
+  await writeAll("after the copy");
+  await cluster!.stop(B);
+  rmSync(dir, { recursive: true });
+  cpSync(`${dir}-copy`, dir, { recursive: true });
+  await cluster!.start(B);
+  await expect.poll(() => barredOf(B)).toMatch(/older copy/);
+});
+
 test("force: what the survivor knew of and did not hold goes on from what it holds", async () => {
   await startWith("before");
   const { replica } = cluster!.replica(B);

@@ -80,9 +80,11 @@ export async function settle(replica: Replica, group: GroupEpoch): Promise<void>
     await state.durable(state.logged);
   }
   if (group.keeper?.settled === false) group.settled();
+  // Who has copied it remembers it: an older copy of this disk is noticed as of any other.
+  if (group.keeper?.full.length !== 0) return;
   replica.barred = undefined;
+  setTrouble("kvsvr", ALONE);
   log.warn({ given, epoch: group.epoch }, "the group goes on from this replica alone");
-  if (group.keeper?.full.length === 0) setTrouble("kvsvr", ALONE);
 }
 
 const ALONE =

@@ -93,7 +93,6 @@ export class Membership {
     const { admission } = group;
     if (admission !== undefined && admission.replica !== replica.self.replica)
       identity.expect(admission.replica, admission.diskId);
-    if (group.keeper !== undefined) replica.barred = "it settles what it keeps";
     if (copy === undefined) return;
     replica.barred = BEING_REBUILT;
     setTrouble("kvsvr", BEING_REBUILT);
@@ -108,7 +107,7 @@ export class Membership {
     this.#teller = setInterval(() => this.#tell(), TELL_MS);
   }
 
-  /** A keeper needs nobody's welcome: the group is what it says. */
+  /** A keeper that nobody has copied yet needs nobody's welcome: the group is what it says. */
   async #keep(): Promise<void> {
     while (!this.#stopped) {
       try {
