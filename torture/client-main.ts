@@ -23,6 +23,8 @@ export interface ClientBriefing {
   /** In all processes. */
   readonly allClients: number;
   readonly seed: number;
+  /** An operation of the proof that takes longer has failed. */
+  readonly proofTimeoutMs: number;
   readonly addresses: readonly ServiceAddress[];
   readonly historyPath: string;
   /** When the first keys and tables were new. */
@@ -42,7 +44,6 @@ const TABLES = 6;
 const TABLE_SHARE = 0.4;
 const THINK_MS_MAX = 12;
 const LARGE = { share: 0.04, bytesMax: 200_000 };
-const PROOF_TIMEOUT_MS = 5_000;
 
 const briefing = JSON.parse(process.argv[2]!) as ClientBriefing;
 const history = createWriteStream(briefing.historyPath);
@@ -112,14 +113,15 @@ async function prove(one: Actor): Promise<number> {
     failures += isDone ? 0 : 1;
   };
   const newest = generationNow();
+  const { proofTimeoutMs } = briefing;
   for (let generation = one.index % briefing.allClients; generation <= newest; ) {
     const { keys, tables } = namesOf(generation);
-    for (const key of keys) note(await readKey(one, key, PROOF_TIMEOUT_MS));
-    for (const table of tables) note(await readRows(one, table, PROOF_TIMEOUT_MS));
+    for (const key of keys) note(await readKey(one, key, proofTimeoutMs));
+    for (const table of tables) note(await readRows(one, table, proofTimeoutMs));
     generation += briefing.allClients;
   }
   const { keys, tables } = namesOf(newest);
-  for (const key of keys) note(await putKey(one, key, undefined, PROOF_TIMEOUT_MS));
-  for (const table of tables) note(await changeTable(one, table, PROOF_TIMEOUT_MS));
+  for (const key of keys) note(await putKey(one, key, undefined, proofTimeoutMs));
+  for (const table of tables) note(await changeTable(one, table, proofTimeoutMs));
   return failures;
 }

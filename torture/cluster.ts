@@ -24,7 +24,15 @@ const START_TIMEOUT_MS = 15_000;
 /** Often, so that power is cut while the state engine writes too. */
 const CHECKPOINT_MS = 700;
 /** A power cut that finds nothing to take proves nothing: so often another moment is looked for. */
-const LOOKS_FOR_UNSYNCED = 20;
+const LOOKS_FOR_UNSYNCED = 150;
+
+export interface ClusterParts {
+  readonly root: string;
+  readonly links: Links;
+  readonly bug: Bug | undefined;
+  /** How much longer than here a sync takes. */
+  readonly syncMs: number;
+}
 
 export class TortureCluster {
   readonly #root: string;
@@ -35,14 +43,16 @@ export class TortureCluster {
   readonly #addresses: ServiceAddress[][] = [];
   readonly #client = new Client({ process: "torture", campus: "" });
   #replicas: ReplicasClient | undefined;
+  /** Power cuts so far: every other one takes all that was not synced, from every disk. */
+  #cuts = 0;
   /** Told when a replica's process ends without having been asked to. */
   onEnd: (replica: number, how: string) => void = () => {};
 
-  constructor(root: string, links: Links, bug: Bug | undefined) {
+  constructor({ root, links, bug, syncMs }: ClusterParts) {
     this.#root = root;
     this.#links = links;
     this.#bug = bug;
-    this.#environment = buildNotes(root);
+    this.#environment = buildNotes(root, syncMs);
   }
 
   /** `observer`: the node from which the replicas are looked at. */
@@ -153,9 +163,12 @@ export class TortureCluster {
       await new Promise((resolve) => setTimeout(resolve, random.between(1, 10)));
     }
     await Promise.all(numbers.map((number) => this.kill(number)));
-    const losses = numbers.map((number) =>
-      cutPower(this.disk(number), this.#journals(number), random),
-    );
+    const takesAll = this.#cuts % 2 === 0;
+    this.#cuts += 1;
+    const losses = numbers.map((number) => {
+      const folders = { disk: this.disk(number), journals: this.#journals(number) };
+      return cutPower(folders, takesAll, random);
+    });
     return {
       files: losses.reduce((sum, { files }) => sum + files, 0),
       unsynced: losses.reduce((sum, { unsynced }) => sum + unsynced, 0),

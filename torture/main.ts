@@ -16,6 +16,9 @@ import { parseHistory } from "../sim/history.ts";
 import { FAULTS } from "./faults.ts";
 import { type TortureOutcome, torture } from "./run.ts";
 
+/** A disk of the ordinary sort. */
+const SYNC_MS = 4;
+const PATIENCE_MS = 10_000;
 const VIOLATIONS_SHOWN = 10;
 
 const { values } = parseArgs({
@@ -56,6 +59,8 @@ async function run(): Promise<void> {
 function settingsFor(minutes: number, bug: Bug | undefined) {
   return {
     bug,
+    syncMs: SYNC_MS,
+    patienceMs: PATIENCE_MS,
     faults: {
       kinds: FAULTS,
       deals: 1,

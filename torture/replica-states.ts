@@ -9,23 +9,27 @@ import { keyNamed } from "../sim/workload/keys.ts";
 import { valueText } from "../sim/workload/values.ts";
 import { REPLICAS } from "./cluster.ts";
 
-const AGREE_WITHIN_MS = 20_000;
 const LOOK_AGAIN_MS = 200;
 const KEYS_A_QUERY = 200;
 
 export async function statesOf(
   replicas: ReplicasClient,
   keys: readonly string[],
+  agreeWithinMs: number,
 ): Promise<ReplicaState[]> {
-  await untilTheyAgree(replicas, keys);
+  await untilTheyAgree(replicas, keys, agreeWithinMs);
   const states: ReplicaState[] = [];
   for (const replica of REPLICAS)
     for (const key of keys) states.push(await stateOf(replicas, replica, key));
   return states;
 }
 
-async function untilTheyAgree(replicas: ReplicasClient, keys: readonly string[]): Promise<void> {
-  const giveUp = performance.now() + AGREE_WITHIN_MS;
+async function untilTheyAgree(
+  replicas: ReplicasClient,
+  keys: readonly string[],
+  withinMs: number,
+): Promise<void> {
+  const giveUp = performance.now() + withinMs;
   for (let at = 0; at < keys.length; ) {
     const some = keys.slice(at, at + KEYS_A_QUERY).map(keyNamed);
     const answers = await Promise.all(REPLICAS.map((replica) => replicas.query(replica, some)));

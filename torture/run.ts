@@ -34,6 +34,9 @@ export interface TortureOptions {
   readonly faults: FaultOptions;
   readonly clientProcesses: number;
   readonly clientsPerProcess: number;
+  readonly syncMs: number;
+  /** When nothing is wrong any more: how long an operation may take, and replicas to agree on a key. */
+  readonly patienceMs: number;
   readonly bug?: Bug | undefined;
   /** Told what happens when it does, for people. */
   readonly say?: ((line: string) => void) | undefined;
@@ -50,7 +53,7 @@ export interface TortureOutcome {
 export async function torture(options: TortureOptions): Promise<TortureOutcome> {
   const nodes = REPLICAS.length + options.clientProcesses + OBSERVERS;
   const links = new Links(nodes);
-  const cluster = new TortureCluster(options.root, links, options.bug);
+  const cluster = new TortureCluster({ ...options, links, bug: options.bug });
   const random = new Random(options.seed, "faults");
   const { faults, say = () => {} } = options;
   const nemesis = new Nemesis({ cluster, links, random, options: faults, nodes, say });
@@ -68,7 +71,10 @@ export async function torture(options: TortureOptions): Promise<TortureOutcome> 
     const lines = clients.flatMap(({ path }) => parseHistory(readFileSync(path, "utf8")));
     const operations = lines.filter(isOperation).sort((a, b) => a.end - b.end);
     const keys = [...new Set(operations.map(({ key }) => key))];
-    const history: Line[] = [...operations, ...(await statesOf(cluster.replicas, keys))];
+    const history: Line[] = [
+      ...operations,
+      ...(await statesOf(cluster.replicas, keys, options.patienceMs)),
+    ];
     const historyPath = join(options.root, "history.jsonl");
     writeFileSync(historyPath, formatHistory(history));
     return {
@@ -110,6 +116,7 @@ async function startClient(
     firstClient: number * options.clientsPerProcess,
     allClients: options.clientProcesses * options.clientsPerProcess,
     seed: options.seed,
+    proofTimeoutMs: options.patienceMs,
     addresses: await cluster.addressesFrom(REPLICAS.length + number),
     historyPath,
     startMs,

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { Random } from "../../sim/seed.ts";
 import { buildNotes, cutPower, unsyncedBytes } from "./power-cut.ts";
 
@@ -12,18 +12,22 @@ const LMDB = import.meta.resolve("lmdb");
 let root: string;
 let disk: string;
 let journals: string;
-beforeEach(() => {
+let environment: ReturnType<typeof buildNotes>;
+beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), "tricampus-power-"));
-  disk = join(root, "disk");
-  journals = join(root, "journals");
-  mkdirSync(disk);
+  environment = buildNotes(root);
+});
+beforeEach((test) => {
+  disk = join(root, test.task.id, "disk");
+  journals = join(root, test.task.id, "journals");
+  mkdirSync(disk, { recursive: true });
   mkdirSync(journals);
 });
-afterEach(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 /** A process that carries out the script in the disk's folder, and is killed at its end. */
 function killedAfter(script: string): void {
-  const env = { ...process.env, ...buildNotes(root)(disk, journals) };
+  const env = { ...process.env, ...environment(disk, journals) };
   const source = `import fs from "node:fs"; ${script}; process.kill(process.pid, "SIGKILL");`;
   try {
     execFileSync(process.execPath, ["--input-type=module", "-e", source], { env, cwd: disk });
@@ -31,11 +35,6 @@ function killedAfter(script: string): void {
     if ((error as { signal?: string }).signal !== "SIGKILL") throw error;
   }
 }
-
-const writing = () => `
-  const path = "${disk}/log";
-  const file = fs.openSync(path, "w");
-  const put = (text, at) => fs.writeSync(file, text, at);`;
 
 const log = (name = "log") => readFileSync(join(disk, name), "utf8");
 
@@ -51,7 +50,7 @@ test("power cut: what was synced stays; of the rest any part may, and at times e
   const names = Array.from({ length: FILES }, (_, i) => `log-${i}`);
   for (const name of names) expect(log(name)).toBe("durTHEeREST");
   expect(unsyncedBytes(journals)).toBe(7 * FILES);
-  const loss = cutPower(disk, journals, new Random(1, "power"));
+  const loss = cutPower({ disk, journals }, false, new Random(1, "power"));
   expect(loss).toEqual({ files: FILES, unsynced: 7 * FILES });
   for (const name of names) expect(log(name)).toMatch(/^dur[aT][bH][lE]e(?:R(?:E(?:ST?)?)?)?$/);
   const left = new Set(names.map((name) => log(name)));
@@ -59,20 +58,21 @@ test("power cut: what was synced stays; of the rest any part may, and at times e
   expect([...left]).toEqual(expect.arrayContaining(each));
 });
 
-test("power cut: what was cut off, written over and emptied without a sync is back", () => {
-  killedAfter(`${writing()} put("0123456789", 0); fs.fsyncSync(file); fs.ftruncateSync(file, 4);
-    put("xx", 2); fs.closeSync(file); fs.writeFileSync(path, "other")`);
-  expect(log()).toBe("other");
-  cutPower(disk, journals, new Random(seedOf("nothing"), "power"));
-  expect(log()).toBe("0123456789");
-});
-
-test("power cut: a write to a descriptor that syncs by itself stays", () => {
-  killedAfter(`${writing()} put("aaaa", 0); fs.fsyncSync(file); put("bb", 0);
+test("power cut: what was cut off, written over and emptied is back; a syncing write stays", () => {
+  killedAfter(`
+    const path = "${disk}/log";
+    const file = fs.openSync(path, "w");
+    fs.writeSync(file, "0123456789", 0);
+    fs.fsyncSync(file);
+    fs.ftruncateSync(file, 4);
+    fs.writeSync(file, "xx", 2);
     const own = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_DSYNC);
-    fs.writeSync(own, "cc", 2)`);
-  cutPower(disk, journals, new Random(seedOf("nothing"), "power"));
-  expect(log()).toBe("aacc");
+    fs.writeSync(own, "cc", 0);
+    fs.closeSync(file);
+    fs.writeFileSync(path, "other");`);
+  expect(log()).toBe("other");
+  cutPower({ disk, journals }, true, new Random(1, "power"));
+  expect(log()).toBe("cc23456789");
 });
 
 test("power cut: what LMDB has committed stays, and what it does not sync goes", () => {
@@ -85,11 +85,3 @@ test("power cut: what LMDB has committed stays, and what it does not sync goes",
   killedAfter(put("overlappingSync: false, noSync: true"));
   expect(unsyncedBytes(journals)).toBeGreaterThan(4_000);
 });
-
-/** A seed whose first choice is this one. */
-function seedOf(mode: string): number {
-  for (let seed = 1; ; seed++) {
-    const drawn = new Random(seed, "power").pick(["nothing", "all", "first", "sectors"]);
-    if (drawn === mode) return seed;
-  }
-}

@@ -2,7 +2,8 @@
  * A power cut below the engine: of what killed processes wrote, only what was synced is sure to be left.
  * The writes since then lie in the journals of unsynced-writes.c; each file is put back to what was
  * durable, and then given as much of the rest as a disk might have taken by itself: nothing, all, the
- * first writes with the last one torn, or single sectors in any order.
+ * first writes with the last one torn, or single sectors in any order. Half of the cuts take everything
+ * from every disk: what one copy of three happened to keep would hide that none was sure to.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -41,14 +42,21 @@ export interface Loss {
   readonly unsynced: number;
 }
 
-/** Builds the library that notes writes; returns what a process's environment needs to load it. */
-export function buildNotes(into: string): (disk: string, journals: string) => NodeJS.ProcessEnv {
+/**
+ * Builds the library that notes writes; returns what a process's environment needs to load it. Each sync
+ * takes `syncMs` longer than the machine's own.
+ */
+export function buildNotes(
+  into: string,
+  syncMs = 0,
+): (disk: string, journals: string) => NodeJS.ProcessEnv {
   const library = join(into, "unsynced-writes.so");
   execFileSync("cc", ["-O1", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl", "-lpthread"]);
   return (disk, journals) => ({
     LD_PRELOAD: library,
     TORTURE_DISK: disk,
     TORTURE_JOURNAL: journals,
+    TORTURE_SYNC_MS: String(syncMs),
     // Through io_uring writes would pass unseen.
     UV_USE_IO_URING: "0",
   });
@@ -62,8 +70,15 @@ export function unsyncedBytes(journals: string): number {
   }, 0);
 }
 
-/** Takes back what was not synced. No process may have the files open. */
-export function cutPower(disk: string, journals: string, random: Random): Loss {
+/**
+ * Takes back what was not synced: all of it, or what is drawn for each file. No process may have the
+ * files open.
+ */
+export function cutPower(
+  { disk, journals }: { disk: string; journals: string },
+  takesAll: boolean,
+  random: Random,
+): Loss {
   const paths = pathsByInode(disk);
   let files = 0;
   const unsynced = unsyncedBytes(journals);
@@ -73,7 +88,7 @@ export function cutPower(disk: string, journals: string, random: Random): Loss {
     const path = paths.get(name);
     if (path !== undefined && changes.some(({ durable }) => !durable)) {
       files += 1;
-      rewrite(path, changes, random);
+      rewrite(path, changes, takesAll ? changes.filter(isDurable) : whatSurvives(changes, random));
     }
     rmSync(journal);
   }
@@ -115,14 +130,18 @@ function readChanges(journal: string): Change[] {
   return changes;
 }
 
-function rewrite(path: string, changes: readonly Change[], random: Random): void {
+function isDurable({ durable }: Change): boolean {
+  return durable;
+}
+
+function rewrite(path: string, changes: readonly Change[], surviving: readonly Change[]): void {
   const file = openSync(path, "r+");
   try {
     for (const change of changes.toReversed()) {
       writeSync(file, change.before, 0, change.before.length, change.at);
       ftruncateSync(file, change.sizeBefore);
     }
-    for (const change of whatSurvives(changes, random)) apply(file, change);
+    for (const change of surviving) apply(file, change);
   } finally {
     closeSync(file);
   }
@@ -139,11 +158,11 @@ function apply(file: number, { kind, at, after }: Change): void {
 }
 
 function whatSurvives(changes: readonly Change[], random: Random): Change[] {
-  const mode = random.pick(["nothing", "all", "first", "sectors"] as const);
+  const mode = random.pick(["all", "first", "sectors"] as const);
   const count = mode === "first" ? random.index(changes.length + 1) : changes.length;
   return changes.flatMap((change, i) => {
     if (change.durable) return [change];
-    if (mode === "nothing" || i >= count) return [];
+    if (i >= count) return [];
     if (mode === "all" || change.kind === "truncate") return [change];
     if (mode === "sectors") return someSectors(change, random);
     return [i < count - 1 ? change : cut(change, random)];
