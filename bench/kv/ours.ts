@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Keyspace, Level, type RowOperation } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { KvClient } from "../../services/kvsvr/client.ts";
 import { Client } from "../../services/svrkit/client.ts";
+import { Shards } from "../../services/svrkit/failover/shards.ts";
 import { readCounters } from "../../services/svrkit/monitors/registry.ts";
 import { closedLoop, type Measured, openLoop } from "./load.ts";
 import type { Options, PhaseName } from "./options.ts";
@@ -97,7 +98,8 @@ class Bench {
     this.#replicas = replicas;
     this.#stalls = stalls;
     const callee = this.#client.callee("kvsvr", replicas.addresses, { caller: "bench" });
-    this.#kv = new KvClient(callee);
+    // As a service has it: with a map of slots, in which everything is the first group's.
+    this.#kv = KvClient.of({ shards: new Shards(), callee: () => callee });
   }
 
   /** In the order in which they run. */

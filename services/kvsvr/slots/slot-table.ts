@@ -63,12 +63,14 @@ export class SlotTable {
   /** By keyspace, where it is not as at first. */
   #codes: ReadonlyMap<number, Uint8Array> = new Map();
   readonly #atFirst: SlotHolding;
+  readonly #codeAtFirst: number;
 
   constructor(dir: string, files: TextFiles, group: number) {
     this.group = group;
     this.#path = join(dir, SLOTS_FILE);
     this.#files = files;
     this.#atFirst = holdingAtFirst(group);
+    this.#codeAtFirst = codeOf(this.#atFirst);
     this.#text = files.read(this.#path) ?? "";
     this.#spans = spansIn(this.#text);
     this.#index();
@@ -121,7 +123,7 @@ export class SlotTable {
 
   #codeOf(registerKey: Buffer): number {
     const codes = this.#codes.get(registerKey[0]!);
-    if (codes === undefined) return codeOf(this.#atFirst);
+    if (codes === undefined) return this.#codeAtFirst;
     return codes[registerKey.readUInt16BE(1)]!;
   }
 
