@@ -25,10 +25,10 @@ status: node_modules/.stamp ## show every process: campus, health, versions behi
 demo: node_modules/.stamp ## two conversations, one campus killed on the way, and the ledger
 	@./tricampus demo
 
-test: node_modules/.stamp ## run all tests that need no container engine
+test: node_modules/.stamp ## run all tests but those of e2e; no container engine is needed
 	@vitest run
 
-e2e: node_modules/.stamp ## run the tests of whole platforms that take longer: an upgrade from the previous landing
+e2e: node_modules/.stamp ## run the tests of whole platforms that take minutes: faults, blocks, torture, an upgrade
 	@vitest run --config e2e/vitest.config.ts
 
 check: node_modules/.stamp ## types, lint, format, tidy, generated code fresh, dead code

@@ -1,12 +1,12 @@
 import { defineConfig } from "vitest/config";
 
-/** Tests of whole platforms that take too long for `make test`; one at a time. */
+/** Tests of whole platforms that take too long for `make test`. */
 export default defineConfig({
   test: {
-    include: ["e2e/**/*.test.ts"],
+    include: ["**/*.e2e.ts"],
     reporters: ["default", "./tools/closing-line-reporter.ts"],
     pool: "forks",
-    maxWorkers: 1,
+    maxWorkers: 2,
     testTimeout: 600_000,
     hookTimeout: 120_000,
   },

@@ -46,7 +46,7 @@ function findImports(source: MaskedSource): Import[] {
 function isOutsideProduction(path: string): boolean {
   const folders = path.split("/").slice(0, -1);
   return (
-    /\.(?:test|suite|bench|fuzz|config)\.ts$/.test(path) ||
+    /\.(?:test|e2e|suite|bench|fuzz|config)\.ts$/.test(path) ||
     folders.includes("testing") ||
     OUTSIDE_PRODUCTION.has(folders[0] ?? "")
   );

@@ -135,7 +135,7 @@ export function checkNames(path: string): Finding[] {
   const file = parts.at(-1)!;
   const isKebab =
     folders.every((folder) => /^\.?[a-z0-9]+(?:-[a-z0-9]+)*$/.test(folder)) &&
-    /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|suite|bench|fuzz|config|d))?\.ts$/.test(file);
+    /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|e2e|suite|bench|fuzz|config|d))?\.ts$/.test(file);
   if (!isKebab) report("files and folders are named in kebab-case, like slot-moves.test.ts");
   return findings;
 }

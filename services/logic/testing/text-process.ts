@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { SERVICES } from "../../platform/services.ts";
+import { ALL_SERVICES } from "../../platform/services.ts";
 import type { ServiceAddress } from "../../svrkit/client.ts";
 import type { Campuses } from "./campuses.ts";
 
@@ -36,7 +36,7 @@ export async function startTextProcess(
     doors: [{ port: address.port, services: ["text"] }],
     services: [{ name: "text", dataDir: join(folder, "text"), options: {} }],
     addresses: {
-      ...Object.fromEntries(SERVICES.map((service) => [service, real])),
+      ...Object.fromEntries(ALL_SERVICES.map((service) => [service, real])),
       "message-data": real.map(({ campus }) => ({ ...messageData, campus })),
       text: [address, ...real.slice(1)],
     },
