@@ -6,12 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BOOTSTRAP_FILE } from "../services/kvsvr/identity.ts";
+import { findFreePort } from "../services/platform/free-ports.ts";
 import { V8_FLAGS } from "../services/platform/supervisor.ts";
 import { monotonicMs } from "../services/svrkit/call.ts";
 import type { ServiceAddress } from "../services/svrkit/client.ts";
-import { silentLogger } from "../services/svrkit/log.ts";
 import { rest } from "../services/svrkit/rest.ts";
-import { Server } from "../services/svrkit/server.ts";
 
 const CAMPUSES = ["a", "b", "c"];
 const HOST = "127.0.0.1";
@@ -46,7 +45,7 @@ export class ReplicaProcesses {
 
   /** `dir`: where their data goes and stays; else it goes with them. `config`: KVSvr's options. */
   static async start(options: { dir?: string; config: object }): Promise<ReplicaProcesses> {
-    const ports = await Promise.all(CAMPUSES.map(freePort));
+    const ports = await Promise.all(CAMPUSES.map(() => findFreePort(HOST)));
     const replicas = new ReplicaProcesses(ports, options);
     for (const number of CAMPUSES.keys()) {
       mkdirSync(replicas.dir(number), { recursive: true });
@@ -139,11 +138,4 @@ function askedFlags(number: number): string[] {
           `--cpu-prof-name=replica-${number}-${Date.now()}.cpuprofile`,
         ];
   return [...profile, ...args.split(" ").filter((arg) => arg !== "")];
-}
-
-async function freePort(campus: string): Promise<number> {
-  const server = new Server({ process: "bench", campus }, silentLogger());
-  const port = await server.listen({ host: HOST, port: 0 });
-  await server.stop();
-  return port;
 }

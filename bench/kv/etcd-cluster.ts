@@ -1,8 +1,8 @@
 /** Three etcd processes on this machine, with etcd's default settings. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { findFreePort } from "../../services/platform/free-ports.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 
 const MEMBERS = ["a", "b", "c"];
@@ -34,7 +34,9 @@ export class EtcdCluster {
 
   /** Starts a new cluster with its data below `root`; resolves when it has a leader. */
   static async start(root: string): Promise<EtcdCluster> {
-    const ports = await freePorts(MEMBERS.length * 2);
+    const ports = await Promise.all(
+      Array.from({ length: MEMBERS.length * 2 }, () => findFreePort("127.0.0.1")),
+    );
     const peers = MEMBERS.map((_, i) => `http://127.0.0.1:${ports[MEMBERS.length + i]}`);
     const initial = MEMBERS.map((name, i) => `${name}=${peers[i]}`).join(",");
     const members = MEMBERS.map((name, i): Member => {
@@ -106,20 +108,4 @@ async function statusOf({ endpoint }: Member): Promise<Status | undefined> {
   } catch {
     return undefined; // it does not answer yet, or not any more
   }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  return Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) =>
-          server.once("listening", () => {
-            const address = server.address();
-            const port = address !== null && typeof address === "object" ? address.port : 0;
-            server.close(() => resolve(port));
-          }),
-        ),
-    ),
-  );
 }

@@ -3,13 +3,13 @@
  * real router and real account services, over one real store, with real sockets on free ports.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { start as startAccess } from "../../services/access/main.ts";
 import { start as startAccountData } from "../../services/data/account/main.ts";
 import { startCluster } from "../../services/kvsvr/testing/cluster.ts";
 import { start as startAccount } from "../../services/logic/account/main.ts";
+import { findFreePort } from "../../services/platform/free-ports.ts";
 import { start as startRouter } from "../../services/router/main.ts";
 import { type Callee, Client, type ServiceAddress } from "../../services/svrkit/client.ts";
 import type { ServiceContext, StartService } from "../../services/svrkit/context.ts";
@@ -175,19 +175,8 @@ class SmallProcess {
   }
 }
 
-async function freePorts(): Promise<Ports> {
-  const [logic, access, http] = await Promise.all([freePort(), freePort(), freePort()]);
-  return { logic: logic!, access: access!, http: http! };
-}
-
 /** Campuses must know each other's ports before any of them listens. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, HOST, () => {
-      const address = server.address();
-      server.close(() =>
-        resolve(typeof address === "object" && address !== null ? address.port : 0),
-      );
-    });
-  });
+async function freePorts(): Promise<Ports> {
+  const [logic, access, http] = [findFreePort(HOST), findFreePort(HOST), findFreePort(HOST)];
+  return { logic: await logic, access: await access, http: await http };
 }

@@ -59,6 +59,22 @@ export async function findBasePort(config: Omit<PortFacts, "basePort">): Promise
   throw new Error(`no room for a platform between the ports ${LOWEST_BASE} and ${HIGHEST_BASE}`);
 }
 
+const given = new Set<number>();
+
+/**
+ * A port that is free now, and that no outgoing connection will take before it is used; each is given
+ * once a process.
+ */
+export async function findFreePort(host: string): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const port = LOWEST_BASE + Math.floor(Math.random() * (HIGHEST_BASE - LOWEST_BASE));
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(host, port)) return port;
+  }
+  throw new Error(`no free port between ${LOWEST_BASE} and ${HIGHEST_BASE}`);
+}
+
 function isFree(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -5,6 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findFreePort } from "../../platform/free-ports.ts";
 import { Client, type ServiceAddress } from "../../svrkit/client.ts";
 import { Blocks } from "../../svrkit/failover/blocks.ts";
 import type { Shards } from "../../svrkit/failover/shards.ts";
@@ -121,10 +122,8 @@ export async function startCluster(
 export type Directory = Map<string, readonly ServiceAddress[]>;
 
 async function freeAddress(campus: string): Promise<ServiceAddress> {
-  const server = new Server({ process: "probe", campus }, silentLogger());
-  const port = await server.listen({ host: "127.0.0.1", port: 0 });
-  await server.stop();
-  return { campus, host: "127.0.0.1", port };
+  const host = "127.0.0.1";
+  return { campus, host, port: await findFreePort(host) };
 }
 
 async function startReplica(

@@ -1,10 +1,10 @@
 /** A text service in a process of its own, in campus a of the test's campuses, to be killed. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findFreePort } from "../../platform/free-ports.ts";
 import { ALL_SERVICES } from "../../platform/services.ts";
 import type { ServiceAddress } from "../../svrkit/client.ts";
 import type { Campuses } from "./campuses.ts";
@@ -29,7 +29,7 @@ export async function startTextProcess(
     return join(folder, name);
   };
   const real = await campuses.listen();
-  const address = { campus: "a", host: HOST, port: await freePort() };
+  const address = { campus: "a", host: HOST, port: await findFreePort(HOST) };
   const config = {
     ...{ name: "a/text", dc: 7, campus: "a", campuses: ["a", "b", "c"], host: HOST },
     logLevel: "warn",
@@ -67,14 +67,5 @@ function ready(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     child.once("message", () => resolve());
     child.once("exit", (code) => reject(new Error(`the process ended with ${code}`)));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const listener = createServer().listen(0, HOST, () => {
-      const { port } = listener.address() as { port: number };
-      listener.close(() => resolve(port));
-    });
   });
 }
