@@ -76,7 +76,7 @@ function check(lines: readonly Line[], group: TestCluster, names: readonly strin
 
 /** Replicas that were away have caught up a moment later; what is lost or doubled stays so. */
 async function untilWell(found: () => string[]): Promise<void> {
-  await expect.poll(found, { timeout: 15_000, interval: 250 }).toEqual([]);
+  await expect.poll(found, { timeout: 30_000, interval: 250 }).toEqual([]);
 }
 
 test("slots: clients write and read all the time, and nothing is lost, doubled or out of order", async () => {
