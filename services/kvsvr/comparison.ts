@@ -33,6 +33,8 @@ const ALONE_SIDE_BY_SIDE = 4;
 
 const caughtUp = counter("kvsvr.caught_up");
 
+const NOTHING: FetchManyReply = { states: [], barred: "", workedUs: 0 };
+
 /** What the peer has and this replica has not. */
 interface Wanted {
   readonly listed: ListedVersion;
@@ -51,6 +53,8 @@ export class Comparison {
   readonly #peer: number;
   readonly #slices = new Slices();
   #isStopped = false;
+  /** The peer is of a version that knows Fetch alone. */
+  #answersOneByOne = false;
   /** Keys that are not held as new as they are known, though all was asked for. */
   #missing = 0;
 
@@ -96,10 +100,18 @@ export class Comparison {
     this.#slices.end();
     const { workedMs } = this.#slices;
     await this.#rest({ tookMs: monotonicMs() - startedMs, workedMs });
+    if (this.#answersOneByOne) {
+      await this.#fetchAlone(wanted.map(({ listed }) => listed));
+      return;
+    }
     let part = this.#fetchPart(wanted, 0);
     for (let at = 0; part !== undefined; ) {
       await this.#whilePressed();
       const { reply, askedMs } = await part;
+      if (this.#answersOneByOne) {
+        await this.#fetchAlone(wanted.map(({ listed }) => listed));
+        return;
+      }
       const some = wanted.slice(at, at + reply.states.length);
       at += some.length;
       part = this.#fetchPart(wanted, at);
@@ -133,12 +145,14 @@ export class Comparison {
       wanted: wanted.map(({ listed, aboveVersion }) => ({ key: listed.key, aboveVersion })),
       epoch,
     };
-    const reply = await peers.call(
-      this.#peer,
-      ReplicaService.fetchMany,
-      request,
-      CATCH_UP_TIMEOUT_MS,
-    );
+    const reply = await peers
+      .call(this.#peer, ReplicaService.fetchMany, request, CATCH_UP_TIMEOUT_MS)
+      .catch((error: unknown) => {
+        if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
+        this.#answersOneByOne = true;
+        return NOTHING;
+      });
+    if (this.#answersOneByOne) return { reply, askedMs };
     if (reply.barred !== "") throw new RpcError("UNAVAILABLE", reply.barred);
     if (reply.states.length === 0 || reply.states.length > wanted.length)
       throw new RpcError("INTERNAL", `${reply.states.length} states came of ${wanted.length}`);
@@ -181,7 +195,12 @@ export class Comparison {
       await this.#whilePressed();
       const startedMs = monotonicMs();
       const some = listed.slice(at, at + ALONE_SIDE_BY_SIDE);
-      const entries = some.map(({ key }) => this.#replica.entry(key));
+      const entries = some.map(({ key, version, digest }) => {
+        const entry = this.#replica.entry(key);
+        if (version > entry.register.known.version)
+          this.#replica.take(entry, { kind: "notice", version, digest });
+        return entry;
+      });
       // A key that cannot be had now: the next read, write or comparison tries again.
       const fetched = entries.map((entry) => this.#repair.fetch(entry));
       const outcomes = await Promise.allSettled(fetched);
