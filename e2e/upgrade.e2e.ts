@@ -4,7 +4,7 @@
  * the command line's doors and the client's frames must each be understood by both.
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,12 +23,13 @@ const dataDir = join(dir, "data");
 const run = async (code: string, ...args: string[]) => {
   const result = await tricampus(dataDir, args, { code });
   const version = code === OLD ? "the old version" : "the new version";
-  expect(result.code, `${version}: ${args.join(" ")}: ${result.stderr}`).toBe(0);
+  const said = `${result.stderr}${result.stdout}`;
+  expect(result.code, `${version}: ${args.join(" ")}: ${said}`).toBe(0);
   return result.stdout;
 };
 
 beforeAll(async () => {
-  execFileSync("mkdir", [OLD]);
+  mkdirSync(OLD);
   const archive = execFileSync("git", ["-C", NEW, "archive", PREVIOUS], {
     maxBuffer: 256 * 1024 * 1024,
   });

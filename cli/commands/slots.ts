@@ -36,7 +36,7 @@ import {
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 
-/** While the last keys of a move change hands nobody serves them: so many take about 0.2 s. */
+/** While the last keys of a move change hands nobody serves them: a bound on how many those can be. */
 const KEYS_PER_MOVE = 5_000;
 
 const FORCE = ["--force", "although a campus is blocked or a replica does not serve"] as const;

@@ -33,8 +33,6 @@ const ALONE_SIDE_BY_SIDE = 4;
 
 const caughtUp = counter("kvsvr.caught_up");
 
-const NOTHING: FetchManyReply = { states: [], barred: "", workedUs: 0 };
-
 /** What the peer has and this replica has not. */
 interface Wanted {
   readonly listed: ListedVersion;
@@ -100,18 +98,23 @@ export class Comparison {
     this.#slices.end();
     const { workedMs } = this.#slices;
     await this.#rest({ tookMs: monotonicMs() - startedMs, workedMs });
-    if (this.#answersOneByOne) {
-      await this.#fetchAlone(wanted.map(({ listed }) => listed));
-      return;
+    if (!this.#answersOneByOne) {
+      try {
+        await this.#takeMany(wanted);
+        return;
+      } catch (error) {
+        if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
+        this.#answersOneByOne = true;
+      }
     }
+    await this.#fetchAlone(wanted.map(({ listed }) => listed));
+  }
+
+  async #takeMany(wanted: readonly Wanted[]): Promise<void> {
     let part = this.#fetchPart(wanted, 0);
     for (let at = 0; part !== undefined; ) {
       await this.#whilePressed();
       const { reply, askedMs } = await part;
-      if (this.#answersOneByOne) {
-        await this.#fetchAlone(wanted.map(({ listed }) => listed));
-        return;
-      }
       const some = wanted.slice(at, at + reply.states.length);
       at += some.length;
       part = this.#fetchPart(wanted, at);
@@ -145,14 +148,12 @@ export class Comparison {
       wanted: wanted.map(({ listed, aboveVersion }) => ({ key: listed.key, aboveVersion })),
       epoch,
     };
-    const reply = await peers
-      .call(this.#peer, ReplicaService.fetchMany, request, CATCH_UP_TIMEOUT_MS)
-      .catch((error: unknown) => {
-        if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
-        this.#answersOneByOne = true;
-        return NOTHING;
-      });
-    if (this.#answersOneByOne) return { reply, askedMs };
+    const reply = await peers.call(
+      this.#peer,
+      ReplicaService.fetchMany,
+      request,
+      CATCH_UP_TIMEOUT_MS,
+    );
     if (reply.barred !== "") throw new RpcError("UNAVAILABLE", reply.barred);
     if (reply.states.length === 0 || reply.states.length > wanted.length)
       throw new RpcError("INTERNAL", `${reply.states.length} states came of ${wanted.length}`);

@@ -20,7 +20,6 @@ import type {
   PipelineReply,
   PipelineRequest,
   Proposal,
-  QueryVersionReply,
   QueryVersionsReply,
   QueryVersionsRequest,
   SealReply,
@@ -34,6 +33,14 @@ import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
+import {
+  ACCEPTED,
+  barredVote,
+  promiseOf,
+  refusedVote,
+  unknownVersion,
+  versionReply,
+} from "./answers.ts";
 import {
   CATCH_UP_MS_MAX,
   FETCH_BYTES_MAX,
@@ -49,7 +56,6 @@ import { NO_BALLOT } from "./protocol/ballot.ts";
 import { openDecision } from "./protocol/decision.ts";
 import { planted } from "./protocol/planted.ts";
 import {
-  type Accepted,
   EMPTY_REGISTER,
   type Input,
   isCurrent,
@@ -214,11 +220,13 @@ export class Replica {
     const { version, baseDigest, decision: encoded, ballot = NO_BALLOT } = proposal;
     if (encoded.length === 0) {
       const taken = this.take(entry, { kind: "prepare", version, ballot, baseDigest });
-      return taken.vote?.granted === true ? promiseOf(taken.vote.accepted) : refusedVote(entry);
+      return taken.vote?.granted === true
+        ? promiseOf(taken.vote.accepted)
+        : refusedVote(entry.register);
     }
     const decision = openDecision(encoded);
     const taken = this.take(entry, { kind: "accept", ballot, decision, baseDigest });
-    return taken.vote?.granted === true ? ACCEPTED : refusedVote(entry);
+    return taken.vote?.granted === true ? ACCEPTED : refusedVote(entry.register);
   }
 
   /** Answered from durable state: what is not yet on the disk could be forgotten again (S6). */
@@ -479,54 +487,4 @@ function bytesOf({ body }: FetchReply): number {
 
 function unchanged(register: Register): Step {
   return { register, log: false, vote: undefined, rows: [] };
-}
-
-const ACCEPTED: VoteReply = {
-  vote: { case: "granted", value: { acceptedBallot: undefined, accepted: NO_BYTES } },
-};
-
-function promiseOf(before: Accepted | undefined): VoteReply {
-  const accepted = before?.decision.bytes ?? NO_BYTES;
-  return { vote: { case: "granted", value: { acceptedBallot: before?.ballot, accepted } } };
-}
-
-function versionReply(register: Register, barred: string): QueryVersionReply {
-  const { known, accepted } = register;
-  return {
-    knownVersion: known.version,
-    knownDigest: known.digest,
-    knownOwner: known.owner,
-    pending: accepted !== undefined,
-    pendingDigest: accepted?.decision.digest ?? 0,
-    holds: isCurrent(register),
-    barred,
-  };
-}
-
-/** "I do not know" (S3): counts for nothing. */
-function unknownVersion(reason: string): QueryVersionReply {
-  const nothing = { knownVersion: 0, knownDigest: 0, knownOwner: undefined };
-  return { ...nothing, pending: false, pendingDigest: 0, holds: false, barred: reason };
-}
-
-function barredVote(reason: string): VoteReply {
-  const nothing = { knownVersion: 0, knownDigest: 0, knownOwner: undefined, promised: undefined };
-  return { vote: { case: "refused", value: { ...nothing, barred: reason } } };
-}
-
-function refusedVote(entry: Entry): VoteReply {
-  const { known, promised } = entry.register;
-  const { version, digest, owner } = known;
-  return {
-    vote: {
-      case: "refused",
-      value: {
-        knownVersion: version,
-        knownDigest: digest,
-        knownOwner: owner,
-        promised,
-        barred: "",
-      },
-    },
-  };
 }
