@@ -330,6 +330,39 @@ describe("sdk: three campuses", () => {
     cable.close();
   });
 
+  test("a campus that dies: who waits is elsewhere at once, idle clients come over 2 s, evenly", async () => {
+    const cable = await layCable(Number(new URL(platform.endpoints[0]!.url).port));
+    const [, b, c] = platform.endpoints;
+    const endpoints = [{ campus: "a", url: `http://127.0.0.1:${cable.port}` }, b!, c!];
+    let lostMs = Number.POSITIVE_INFINITY;
+    const awayMs: number[] = [];
+    const onState = (state: string) => {
+      const ms = performance.now() - lostMs;
+      if (state === "attached" && ms > 0) awayMs.push(ms);
+    };
+    const names = Array.from({ length: 24 }, (_, i) => `p${i}`);
+    const people = await Promise.all(names.map((name) => register(name, { endpoints, onState })));
+    await until(() => platform.backend.syncs === 24); // each once, when it came online
+    const held = Promise.withResolvers<void>();
+    platform.backend.beforeSend = () => held.promise;
+    const asking = people[0]!.send({ userId: people[1]!.userId! }, "hi");
+    const calling = people[1]!;
+    await until(() => platform.backend.calls === 1);
+    lostMs = performance.now();
+    cable.sever();
+    held.resolve();
+    await asking;
+    // A request ends an idle pause.
+    await calling.send({ userId: people[0]!.userId! }, "hi");
+    expect(performance.now() - lostMs).toBeLessThan(1_000);
+    await until(() => awayMs.length === 24);
+    expect(awayMs.filter((ms) => ms > 500).length).toBeGreaterThan(6);
+    const atB = people.filter((person) => person.campus === "b").length;
+    expect(people.filter((person) => person.campus === "c").length).toBe(24 - atB);
+    expect(atB).toBeGreaterThan(3);
+    expect(atB).toBeLessThan(21);
+  });
+
   test("with every campus gone the client keeps trying and says why it cannot", async () => {
     const ann = await register("ann", { sendTimeoutMs: 1_000 });
     await Promise.all([0, 1, 2].map((index) => platform.stopCampus(index)));

@@ -34,8 +34,8 @@ const LOGIN_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const FALLBACK_SYNC_MS = 30_000;
 /**
- * A third of all clients come back at once when a campus dies. Their sends go first; their syncs are
- * spread over this time.
+ * Clients with open requests come back at once when a campus dies. Their sends go first; their syncs
+ * are spread over this time. Idle ones come spread already (endpoints.ts).
  */
 const REUNION_MS = 1_500;
 /** Access pushes a hint once the connection is registered; should it be lost, the device syncs anyway. */
@@ -222,7 +222,8 @@ export class TricampusClient {
   #changed(state: LinkState, campus: string): void {
     if (state === "attached" && (this.#options.autoSync ?? true)) {
       const expectsHint = this.#options.wantPush ?? true;
-      if (this.#wasAttached) this.#syncFromMs = performance.now() + Math.random() * REUNION_MS;
+      const spreadMs = Math.max(0, REUNION_MS - this.#link.pausedMs);
+      if (this.#wasAttached) this.#syncFromMs = performance.now() + Math.random() * spreadMs;
       this.#wasAttached = true;
       this.#nextSyncMs = performance.now() + (expectsHint ? FIRST_HINT_MS : 0);
     }

@@ -1,14 +1,35 @@
 import { expect, test } from "vitest";
 import { EndpointChooser } from "./endpoints.ts";
 
+const waiting = { nowMs: 10_000, stoodMs: 60_000, isIdle: false };
+
 test("endpoints: after a loss another campus is tried at once, the others evenly", () => {
   const chosen = [0, 0, 0];
   for (let i = 0; i < 1000; i++) {
     const chooser = new EndpointChooser(3);
-    expect(chooser.failed(10_000, 60_000, () => i / 1000)).toBe(0);
+    expect(chooser.failed(waiting, () => i / 1000)).toBe(0);
     chosen[chooser.current]! += 1;
   }
   expect(chosen).toEqual([0, 500, 500]);
+});
+
+test("endpoints: 800 idle clients of a lost campus come back over 2 s, evenly over the others", () => {
+  let seed = 1;
+  const random = () => {
+    seed = (seed * 48_271) % 2_147_483_647;
+    return seed / 2_147_483_647;
+  };
+  const quarters = { 1: [0, 0, 0, 0], 2: [0, 0, 0, 0] };
+  for (let i = 0; i < 800; i++) {
+    const chooser = new EndpointChooser(3);
+    const pauseMs = chooser.failed({ ...waiting, isIdle: true }, random);
+    expect(pauseMs).toBeLessThan(2_000);
+    quarters[chooser.current as 1 | 2][Math.floor(pauseMs / 500)]! += 1;
+  }
+  for (const count of [...quarters[1], ...quarters[2]]) {
+    expect(count).toBeGreaterThan(70);
+    expect(count).toBeLessThan(130);
+  }
 });
 
 test("endpoints: the lost campus comes last, and pauses grow to 2 s", () => {
@@ -16,7 +37,7 @@ test("endpoints: the lost campus comes last, and pauses grow to 2 s", () => {
   const order = [chooser.current];
   const pauses: number[] = [];
   for (let i = 0; i < 10; i++) {
-    pauses.push(chooser.failed(10_000 + i, 0, () => 0));
+    pauses.push(chooser.failed({ nowMs: 10_000 + i, stoodMs: 0, isIdle: false }, () => 0));
     order.push(chooser.current);
   }
   expect(order.slice(0, 3)).toEqual([0, 1, 2]);
@@ -25,7 +46,9 @@ test("endpoints: the lost campus comes last, and pauses grow to 2 s", () => {
 
 test("endpoints: a campus that takes connections and drops them is not tried without pause", () => {
   const chooser = new EndpointChooser(1);
-  expect(chooser.failed(0, 2_000, () => 1)).toBe(0);
-  expect(chooser.failed(10, 5, () => 1)).toBe(50);
-  expect(chooser.failed(5_000, 2_000, () => 1)).toBe(0);
+  const lost = (nowMs: number, stoodMs: number) =>
+    chooser.failed({ nowMs, stoodMs, isIdle: false }, () => 1);
+  expect(lost(0, 2_000)).toBe(0);
+  expect(lost(10, 5)).toBe(50);
+  expect(lost(5_000, 2_000)).toBe(0);
 });

@@ -1,10 +1,12 @@
 /**
  * Which campus to try next, and when. Pure: time and chance are arguments.
  *
- * After a loss another campus is tried at once, by chance, so that the clients of a lost campus
- * spread evenly over the others; campuses that failed lately come last. From the second failure on
- * the pause doubles from 50 ms to 2 s, jittered. A connection counts as a success only when it stood
- * for a while: otherwise a campus that takes connections and drops them would be tried without pause.
+ * After a loss another campus is tried, by chance, so that the clients of a lost campus spread evenly
+ * over the others; campuses that failed lately come last. Who waits for an answer tries at once. Who
+ * has nothing open does so within IDLE_SPREAD_MS: a third of all clients lose their campus in one
+ * moment, and those who wait are not to queue behind those who do not. From the second failure on the
+ * pause doubles from 50 ms to 2 s, jittered. A connection counts as a success only when it stood for a
+ * while: otherwise a campus that takes connections and drops them would be tried without pause.
  */
 export interface Endpoint {
   readonly campus: string;
@@ -14,8 +16,17 @@ export interface Endpoint {
 
 const PAUSE_FIRST_MS = 50;
 const PAUSE_LAST_MS = 2_000;
+const IDLE_SPREAD_MS = 2_000;
 const STOOD_MS = 1_000;
 const FAILED_LATELY_MS = 5_000;
+
+export interface Loss {
+  readonly nowMs: number;
+  /** How long the connection stood; 0 when there was none. */
+  readonly stoodMs: number;
+  /** Nobody waits for an answer. */
+  readonly isIdle: boolean;
+}
 
 export class EndpointChooser {
   readonly #failedAtMs: number[];
@@ -30,13 +41,13 @@ export class EndpointChooser {
     return this.#current;
   }
 
-  /** The current endpoint failed, or ended after `stoodMs`. Moves on; returns the pause before trying. */
-  failed(nowMs: number, stoodMs: number, random: () => number): number {
+  /** The current endpoint failed, or its connection ended. Moves on; returns the pause before trying. */
+  failed({ nowMs, stoodMs, isIdle }: Loss, random: () => number): number {
     if (stoodMs >= STOOD_MS) this.#failures = 0;
     this.#failures += 1;
     this.#failedAtMs[this.#current] = nowMs;
     this.#current = this.#other(nowMs, random);
-    if (this.#failures === 1) return 0;
+    if (this.#failures === 1) return isIdle ? random() * IDLE_SPREAD_MS : 0;
     const pauseMs = Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** (this.#failures - 2));
     return pauseMs * (0.5 + random() / 2);
   }

@@ -83,6 +83,9 @@ export class Link implements Ticking {
   #socket: WebSocket | undefined;
   #sinceMs = 0;
   #dueMs = 0;
+  /** The pause before the next attempt, or the last one, was as long as it was because nobody waited. */
+  #pausesIdly = false;
+  #pausedMs = 0;
   #nextId = 1;
   #attachId = 0;
   #stopTicking: (() => void) | undefined;
@@ -103,8 +106,9 @@ export class Link implements Ticking {
     return this.#endpoints[this.#chooser.current]!.campus;
   }
 
-  get openRequests(): number {
-    return this.#requests.size;
+  /** How long it waited before it tried the campus it is at. */
+  get pausedMs(): number {
+    return this.#pausedMs;
   }
 
   start(): void {
@@ -117,7 +121,7 @@ export class Link implements Ticking {
   ticketChanged(): void {
     this.#refused = undefined;
     if (this.#state === "open") this.#attach();
-    else if (this.#state === "attached" || this.#state === "attaching") this.#lost();
+    else if (this.#state === "attached" || this.#state === "attaching") this.#lost(true);
   }
 
   /** Resolves when attached; rejects when the ticket is refused or the time is over. */
@@ -168,6 +172,7 @@ export class Link implements Ticking {
     };
     this.#requests.set(id, request);
     this.start();
+    if (this.#state === "pausing" && this.#pausesIdly) this.#connect();
     if (this.#canSend(request)) this.#send(request);
   }
 
@@ -274,7 +279,8 @@ export class Link implements Ticking {
     this.#write(encode({ id: this.#attachId, kind: { case: "attach", value } }));
   }
 
-  #lost(): void {
+  /** `wasAsked`: the campus spreads its clients itself, or the application wants another connection. */
+  #lost(wasAsked = false): void {
     const nowMs = performance.now();
     this.#drop();
     if (this.#requests.size === 0 && this.#events.attach() === undefined) {
@@ -283,8 +289,12 @@ export class Link implements Ticking {
       return;
     }
     for (const request of this.#requests.values()) request.sent = false;
-    const pauseMs = this.#chooser.failed(nowMs, nowMs - this.#sinceMs, Math.random);
+    const isIdle = !wasAsked && this.#requests.size === 0 && this.#watchers.size === 0;
+    const stoodMs = nowMs - this.#sinceMs;
+    const pauseMs = this.#chooser.failed({ nowMs, stoodMs, isIdle }, Math.random);
     this.#dueMs = nowMs + pauseMs;
+    this.#pausesIdly = isIdle;
+    this.#pausedMs = pauseMs;
     this.#become("pausing");
     if (pauseMs === 0) this.#connect();
   }
@@ -316,7 +326,7 @@ export class Link implements Ticking {
         this.#attached();
         return;
       case "leave":
-        this.#lost();
+        this.#lost(true);
         return;
     }
   }

@@ -1,9 +1,13 @@
-/** A cable that can be cut: forwards TCP to a port until `cut`, then carries nothing and stays open. */
+/**
+ * A cable that can be cut: forwards TCP to a port until `cut`, then carries nothing and stays open.
+ * `sever` ends everything on it in one moment, as the death of the other side does.
+ */
 import { connect, createServer, type Socket } from "node:net";
 
 export interface Cable {
   readonly port: number;
   cut(): void;
+  sever(): void;
   close(): void;
 }
 
@@ -28,15 +32,17 @@ export async function layCable(toPort: number): Promise<Cable> {
     }
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const end = () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
   const address = server.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
     cut: () => {
       isCut = true;
     },
-    close: () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
+    sever: end,
+    close: end,
   };
 }
