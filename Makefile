@@ -3,7 +3,7 @@
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status demo test e2e check gen fmt bench-echo bench-kv bench-table bench-catch-up \
+.PHONY: help up down clean status demo test e2e image check gen fmt bench-echo bench-kv bench-table bench-catch-up \
   bench-large-data sim sim-long sim-bugs torture
 
 help: ## list the targets
@@ -30,6 +30,9 @@ test: node_modules/.stamp ## run all tests but those of e2e; no container engine
 
 e2e: node_modules/.stamp ## run the tests of whole platforms that take minutes: faults, blocks, torture, an upgrade
 	@vitest run --config e2e/vitest.config.ts
+
+image: ## build the container image tricampus:dev; DOCKER_BUILD_FLAGS= are passed on
+	@docker build $(DOCKER_BUILD_FLAGS) -t tricampus:dev .
 
 check: node_modules/.stamp ## types, lint, format, tidy, generated code fresh, dead code
 	tsc

@@ -1,5 +1,6 @@
 /** Starts a replica of the KV group in this process. */
 import type { ServiceContext } from "../svrkit/context.ts";
+import { reportReadiness } from "../svrkit/monitors/readiness.ts";
 import { configSchema } from "./config.ts";
 import { openReplica } from "./open.ts";
 import { systemFiles } from "./storage/files.ts";
@@ -27,5 +28,8 @@ export async function start(context: ServiceContext): Promise<void> {
     },
     restart: () => process.exit(EXIT_ADMITTED),
   });
+  reportReadiness(service, () =>
+    opened.replica === undefined ? "it does not vote" : opened.replica.unreadiness,
+  );
   context.lifecycle.onStop("kvsvr", () => opened.stop());
 }

@@ -88,6 +88,9 @@ export interface ReplicaParts {
   readonly fatal: (error: Error) => void;
 }
 
+const CATCHES_UP = "it catches up with the others";
+const REACHES_NOBODY = "it reaches no other replica";
+
 export class Replica {
   readonly self: Owner;
   readonly group: HeldEpoch;
@@ -409,6 +412,13 @@ export class Replica {
     return this.barred === undefined && !this.isolated && !this.#leavesClients;
   }
 
+  /** Why the group must not count on this replica yet; undefined when it serves and is caught up. */
+  get unreadiness(): string | undefined {
+    if (this.barred !== undefined) return this.barred;
+    if (this.isCatchingUp) return CATCHES_UP;
+    return this.isolated ? REACHES_NOBODY : undefined;
+  }
+
   /**
    * Throws UNAVAILABLE while this replica may not serve clients: another one can. `mayBeOld`: what is
    * held here is good enough, so being alone is no reason.
@@ -417,8 +427,7 @@ export class Replica {
     if (this.isServing) return;
     const isBehind = this.#leavesClients;
     if (mayBeOld && this.barred === undefined && !isBehind) return;
-    const why =
-      this.barred ?? (isBehind ? "it catches up with the others" : "it reaches no other replica");
+    const why = this.barred ?? (isBehind ? CATCHES_UP : REACHES_NOBODY);
     throw new RpcError("UNAVAILABLE", `replica ${this.self.replica} may not serve: ${why}`);
   }
 

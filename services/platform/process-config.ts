@@ -33,13 +33,26 @@ const schema = z.strictObject({
   snapshotSecretFile: z.string().min(1),
   /** The process's own copy of what is blocked; it is there after the first block. */
   blocksFile: z.string().min(1),
+  /** HTTP door for whoever starts and watches the process: is it alive, may it be counted on. */
+  healthPort: port.optional(),
+  /** The services' folders last as long as the process's place: another one begins with empty folders. */
+  ephemeral: z.boolean().optional(),
 });
 
 export type ProcessConfig = z.output<typeof schema>;
 
 export function readProcessConfig(path: string): ProcessConfig {
-  const parsed = schema.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  return checkedAgainst(schema, JSON.parse(readFileSync(path, "utf8")), path);
+}
+
+/** `input` as the schema has it; throws an Error of one line that names `source` and the field. */
+export function checkedAgainst<T extends z.ZodType>(
+  checked: T,
+  input: unknown,
+  source: string,
+): z.output<T> {
+  const parsed = checked.safeParse(input);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new Error(`${path}: ${issue.path.join(".")}: ${issue.message}`);
+  throw new Error(`${source}: ${issue.path.join(".")}: ${issue.message}`);
 }

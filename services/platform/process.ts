@@ -9,21 +9,24 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import { BlockFollower } from "../control/follower.ts";
-import { Client } from "../svrkit/client.ts";
+import { Client, type ServiceAddress } from "../svrkit/client.ts";
 import type { ServiceContext } from "../svrkit/context.ts";
 import { Blocks } from "../svrkit/failover/blocks.ts";
 import { Shards } from "../svrkit/failover/shards.ts";
 import { Lifecycle } from "../svrkit/lifecycle.ts";
 import { createLogger, type Logger } from "../svrkit/log.ts";
+import { readUnreadiness } from "../svrkit/monitors/readiness.ts";
 import { readCounters } from "../svrkit/monitors/registry.ts";
 import { readTrouble } from "../svrkit/monitors/trouble.ts";
 import { Server } from "../svrkit/server.ts";
 import { systemTextFiles } from "../svrkit/text-files.ts";
 import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
+import { HealthDoor } from "./health-door.ts";
+import { beginUnsharedIncarnations } from "./incarnations.ts";
 import type { ProcessConfig } from "./process-config.ts";
 import { loadService } from "./registry.ts";
-import { isService } from "./services.ts";
+import { isService, type ServiceName } from "./services.ts";
 
 interface OpenDoor {
   readonly port: number;
@@ -31,8 +34,12 @@ interface OpenDoor {
   readonly server: Server;
 }
 
+/** Where a service's replicas are, one a campus in the order of the campuses. */
+export type AddressesOf = (service: ServiceName) => readonly ServiceAddress[];
+
 interface Parts {
   readonly config: ProcessConfig;
+  readonly addresses: AddressesOf;
   readonly log: Logger;
   readonly lifecycle: Lifecycle;
   readonly client: Client;
@@ -43,15 +50,21 @@ interface Parts {
   readonly snapshots: SnapshotSealer;
 }
 
-export async function runProcess(config: ProcessConfig): Promise<void> {
+export async function runProcess(
+  config: ProcessConfig,
+  addresses: AddressesOf = (service) => config.addresses[service],
+): Promise<void> {
   const log = createLogger({ process: config.name, level: config.logLevel });
   dieOnDefects(log);
-  const parts = makeParts(config, log);
+  const health = await HealthDoor.open(config);
+  const parts = makeParts(config, { log, addresses });
+  parts.lifecycle.onStop("health door", () => health?.close());
   parts.lifecycle.onStop("client", () => parts.client.stop());
   // Before the services: a process that is born in a blocked campus knows it from its first moment.
   const follower = followerOf(parts);
   for (const service of config.services) {
     mkdirSync(service.dataDir, { recursive: true });
+    if (config.ephemeral) beginUnsharedIncarnations(service.dataDir);
     const start = await loadService(service.name);
     await start(contextOf(parts, service));
   }
@@ -65,10 +78,14 @@ export async function runProcess(config: ProcessConfig): Promise<void> {
   parts.lifecycle.attach();
   // Written at exit otherwise, which kill -9 does not wait for.
   flushCompileCache();
+  health?.started();
   log.info({ services: config.services.map((s) => s.name) }, "ready");
 }
 
-function makeParts(config: ProcessConfig, log: Logger): Parts {
+function makeParts(
+  config: ProcessConfig,
+  { log, addresses }: Pick<Parts, "log" | "addresses">,
+): Parts {
   const identity = { process: config.name, campus: config.campus };
   const blocks = new Blocks();
   const publicKeys = Object.entries(config.ticketKeyFiles).map(([id, path]) => [
@@ -77,6 +94,7 @@ function makeParts(config: ProcessConfig, log: Logger): Parts {
   ]);
   return {
     config,
+    addresses,
     log,
     lifecycle: new Lifecycle(log),
     client: new Client(identity, blocks),
@@ -88,10 +106,18 @@ function makeParts(config: ProcessConfig, log: Logger): Parts {
   };
 }
 
-function followerOf({ config, client, blocks, shards, doors, log }: Parts): BlockFollower {
+function followerOf({
+  config,
+  addresses,
+  client,
+  blocks,
+  shards,
+  doors,
+  log,
+}: Parts): BlockFollower {
   const local = doors.find((door) => door.services.includes("kvsvr"))?.server;
   return new BlockFollower({
-    kvsvr: client.callee("kvsvr", config.addresses.kvsvr, { caller: "control", local }),
+    kvsvr: client.callee("kvsvr", addresses("kvsvr"), { caller: "control", local }),
     campus: config.campus,
     blocks,
     shards,
@@ -120,11 +146,11 @@ function contextOf(parts: Parts, service: ProcessConfig["services"][number]): Se
     blocks,
     shards,
     callee(name) {
-      const addresses = isService(name) ? config.addresses[name] : undefined;
-      if (addresses === undefined) {
+      if (!isService(name)) {
         throw new Error(`${service.name} calls "${name}", and there is no such service`);
       }
-      return client.callee(name, addresses, { caller: service.name, local: doorOf(name)?.server });
+      const options = { caller: service.name, local: doorOf(name)?.server };
+      return client.callee(name, parts.addresses(name), options);
     },
     options: service.options,
   };
@@ -139,6 +165,7 @@ function statusOf(config: ProcessConfig): StatusReply {
     services: config.services.map((service) => service.name),
     trouble: readTrouble(),
     monitors: readCounters().map(([name, value]) => ({ name, value })),
+    unready: readUnreadiness(),
   };
 }
 

@@ -1,6 +1,7 @@
 /** One log of a queue group: wiring and start. */
 import { monotonicMs } from "../svrkit/call.ts";
 import type { StartService } from "../svrkit/context.ts";
+import { reportReadiness } from "../svrkit/monitors/readiness.ts";
 import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import { checkQueueLogConfig } from "./config.ts";
 import { serveLog } from "./handlers.ts";
@@ -34,6 +35,7 @@ export const start: StartService = async (context) => {
   });
   serveLog(context.server, group, { engine, membership });
   membership.start();
+  reportReadiness(context.service, () => membership.barred ?? engine.refusal);
   context.lifecycle.onStop(context.service, async () => {
     membership.stop();
     await engine.close();

@@ -25,8 +25,11 @@ import { dial } from "./transport/tcp.ts";
 /** One replica of a service, as configuration names it. */
 export interface ServiceAddress {
   readonly campus: string;
+  /** Host and port are read at every attempt to connect: they may change, and may throw. */
   readonly host: string;
   readonly port: number;
+  /** What the place is called whatever its address; default: the address as it is now. */
+  readonly label?: string;
 }
 
 const RETRY_PAUSE_FIRST_MS = 20;
@@ -68,7 +71,7 @@ export class Client {
     const dialled = addresses.map(
       (a): PeerAddress => ({
         campus: a.campus,
-        label: `campus ${a.campus} at ${a.host}:${a.port}`,
+        label: a.label ?? `campus ${a.campus} at ${a.host}:${a.port}`,
         dial: (timeoutMs) => dial(a, timeoutMs),
       }),
     );

@@ -11,7 +11,7 @@
 import { join } from "node:path";
 import { systemTextFiles, type TextFiles } from "./text-files.ts";
 
-const INCARNATION_FILE = "incarnation";
+export const INCARNATION_FILE = "incarnation";
 
 /**
  * Raises the counter in `dir`/incarnation by one, durably, and returns it; the first is the one above

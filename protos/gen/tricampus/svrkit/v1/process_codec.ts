@@ -67,6 +67,12 @@ export interface StatusReply {
    * @generated from field: repeated tricampus.svrkit.v1.Monitor monitors = 7;
    */
   monitors: Monitor[];
+  /**
+   * Why it must not be counted on yet, though it is up; empty when it serves and is caught up.
+   *
+   * @generated from field: string unready = 8;
+   */
+  unready: string;
 }
 
 export function encodeStatusReply(w: Writer, m: StatusReply): void {
@@ -77,6 +83,7 @@ export function encodeStatusReply(w: Writer, m: StatusReply): void {
   for (const x of m.services) { w.tag(42); w.string(x); }
   if (m.trouble.length > 0) { w.tag(50); w.string(m.trouble); }
   for (const x of m.monitors) { { w.tag(58); const at = w.fork(); encodeMonitor(w, x); w.join(at); } }
+  if (m.unready.length > 0) { w.tag(66); w.string(m.unready); }
 }
 
 export function decodeStatusReply(r: Reader, end: number): StatusReply {
@@ -88,6 +95,7 @@ export function decodeStatusReply(r: Reader, end: number): StatusReply {
     services: [],
     trouble: "",
     monitors: [],
+    unready: "",
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -118,6 +126,10 @@ export function decodeStatusReply(r: Reader, end: number): StatusReply {
       }
       case 58: {
         m.monitors.push(decodeMonitor(r, r.message()));
+        break;
+      }
+      case 66: {
+        m.unready = r.string();
         break;
       }
       default:

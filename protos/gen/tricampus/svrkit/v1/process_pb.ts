@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/svrkit/v1/process.proto.
  */
 export const file_tricampus_svrkit_v1_process: GenFile = /*@__PURE__*/
-  fileDesc("CiF0cmljYW1wdXMvc3Zya2l0L3YxL3Byb2Nlc3MucHJvdG8SE3RyaWNhbXB1cy5zdnJraXQudjEiDwoNU3RhdHVzUmVxdWVzdCKhAQoLU3RhdHVzUmVwbHkSDwoHcHJvY2VzcxgBIAEoCRIOCgZjYW1wdXMYAiABKAkSCwoDcGlkGAMgASgNEhEKCXVwdGltZV9tcxgEIAEoBBIQCghzZXJ2aWNlcxgFIAMoCRIPCgd0cm91YmxlGAYgASgJEi4KCG1vbml0b3JzGAcgAygLMhwudHJpY2FtcHVzLnN2cmtpdC52MS5Nb25pdG9yIiYKB01vbml0b3ISDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoBDJZCgdQcm9jZXNzEk4KBlN0YXR1cxIiLnRyaWNhbXB1cy5zdnJraXQudjEuU3RhdHVzUmVxdWVzdBogLnRyaWNhbXB1cy5zdnJraXQudjEuU3RhdHVzUmVwbHliBnByb3RvMw");
+  fileDesc("CiF0cmljYW1wdXMvc3Zya2l0L3YxL3Byb2Nlc3MucHJvdG8SE3RyaWNhbXB1cy5zdnJraXQudjEiDwoNU3RhdHVzUmVxdWVzdCKyAQoLU3RhdHVzUmVwbHkSDwoHcHJvY2VzcxgBIAEoCRIOCgZjYW1wdXMYAiABKAkSCwoDcGlkGAMgASgNEhEKCXVwdGltZV9tcxgEIAEoBBIQCghzZXJ2aWNlcxgFIAMoCRIPCgd0cm91YmxlGAYgASgJEi4KCG1vbml0b3JzGAcgAygLMhwudHJpY2FtcHVzLnN2cmtpdC52MS5Nb25pdG9yEg8KB3VucmVhZHkYCCABKAkiJgoHTW9uaXRvchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgEMlkKB1Byb2Nlc3MSTgoGU3RhdHVzEiIudHJpY2FtcHVzLnN2cmtpdC52MS5TdGF0dXNSZXF1ZXN0GiAudHJpY2FtcHVzLnN2cmtpdC52MS5TdGF0dXNSZXBseWIGcHJvdG8z");
 
 /**
  * @generated from message tricampus.svrkit.v1.StatusRequest
@@ -69,6 +69,13 @@ export type StatusReply = Message<"tricampus.svrkit.v1.StatusReply"> & {
    * @generated from field: repeated tricampus.svrkit.v1.Monitor monitors = 7;
    */
   monitors: Monitor[];
+
+  /**
+   * Why it must not be counted on yet, though it is up; empty when it serves and is caught up.
+   *
+   * @generated from field: string unready = 8;
+   */
+  unready: string;
 };
 
 /**

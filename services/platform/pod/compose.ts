@@ -1,0 +1,71 @@
+/** From what is mounted and told to a pod to the configuration of its process. Pure. */
+import { join } from "node:path";
+import { checkedAgainst, type ProcessConfig } from "../process-config.ts";
+import { POD_FILES, podProcessSchema } from "./files.ts";
+
+export interface PodFacts {
+  /** Where files are mounted, and where the data volume is. */
+  readonly filesDir: string;
+  readonly dataDir: string;
+  readonly campus: string;
+  /** Where its doors listen. */
+  readonly host: string;
+  /** The pod's name, unique in its time. */
+  readonly pod: string;
+  /** Names of the public keys mounted, and of the private one: files `<id>.pem`. */
+  readonly ticketKeys: readonly string[];
+  readonly signingKeys: readonly string[];
+}
+
+/** `input`: what the file "process" says. */
+export function composeProcess(input: unknown, facts: PodFacts): ProcessConfig {
+  const { filesDir, dataDir, campus, pod, ticketKeys } = facts;
+  const told = checkedAgainst(podProcessSchema, input, POD_FILES.process);
+  if (!told.campuses.includes(campus)) {
+    throw new Error(
+      `TRICAMPUS_CAMPUS: "${campus}" is no campus; there are ${told.campuses.join(", ")}`,
+    );
+  }
+  const { dc, campuses, logLevel, doors, healthPort, ephemeral } = told;
+  const services = doors.flatMap((door) => door.services);
+  const name = `${campus}/${told.process}-${podSuffix(pod)}`;
+  return {
+    name,
+    dc,
+    campus,
+    campuses,
+    host: facts.host,
+    logLevel,
+    doors,
+    services: services.map((service) => ({
+      name: service,
+      dataDir: join(dataDir, service),
+      options: { ...ownOptions(service, told.clientPort, facts), ...told.options[service] },
+    })),
+    addresses: {} as ProcessConfig["addresses"],
+    ticketKeyFiles: Object.fromEntries(
+      ticketKeys.map((id) => [id, join(filesDir, POD_FILES.ticketKeys, `${id}.pem`)]),
+    ),
+    snapshotSecretFile: join(filesDir, POD_FILES.snapshotSecret),
+    blocksFile: join(dataDir, "blocks.json"),
+    healthPort,
+    ephemeral,
+  };
+}
+
+function ownOptions(
+  service: string,
+  clientPort: number | undefined,
+  { filesDir, host, signingKeys }: PodFacts,
+): Record<string, unknown> {
+  if (service === "access") return { host, port: clientPort };
+  if (service !== "account") return {};
+  const keyId = signingKeys.toSorted().at(-1);
+  if (keyId === undefined) throw new Error(`${POD_FILES.ticketSigning}: no private key is there`);
+  return { keyId, privateKeyFile: join(filesDir, POD_FILES.ticketSigning, `${keyId}.pem`) };
+}
+
+/** "logic-a-7d9fbc-x2x7k" is told apart by its last parts. */
+function podSuffix(pod: string): string {
+  return pod.split("-").slice(-2).join("-");
+}

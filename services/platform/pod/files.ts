@@ -1,0 +1,67 @@
+/**
+ * What a process finds in its pod: files that whoever placed it there has mounted. One image holds
+ * every service; these say which of them run here, and where everybody else is.
+ */
+import { z } from "zod";
+import { ALL_SERVICES } from "../services.ts";
+
+/** Below this folder, each in a folder of its own so that each can be a mount of its own. */
+export const POD_FILES = {
+  /** What this process is: podProcessSchema. The same in all three campuses. */
+  process: "process/process.json",
+  /** Where everybody is: addressBookSchema. Read again when it changes. */
+  addresses: "addresses/addresses.json",
+  /** What empty folders may do: permitsSchema. Only where there are disks. */
+  permits: "permits/permits.json",
+  /** Public keys of tickets, `<key id>.pem`, and the secret that seals snapshots. */
+  ticketKeys: "ticket-keys",
+  snapshotSecret: "snapshot-secret/secret",
+  /** The private key that signs tickets, `<key id>.pem`; only where accounts are. */
+  ticketSigning: "ticket-signing",
+} as const;
+
+export const POD_FILES_DIR = "/etc/tricampus";
+export const POD_DATA_DIR = "/var/lib/tricampus";
+
+const service = z.enum(ALL_SERVICES);
+const port = z.int().min(1).max(65_535);
+const campusName = z.string().min(1);
+
+export const podProcessSchema = z.strictObject({
+  dc: z.int().min(0).max(255),
+  campuses: z.array(campusName).length(3),
+  /** "logic": the process's name is made of it, the campus and the pod's. */
+  process: z.string().min(1),
+  logLevel: z.string().min(1).default("info"),
+  doors: z.array(z.strictObject({ port, services: z.array(service).min(1) })).min(1),
+  /** Options of the services in these doors, by name. */
+  options: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
+  healthPort: port,
+  /** Where clients connect, in the process that holds access. */
+  clientPort: port.optional(),
+  /** The data folder is gone with the pod. */
+  ephemeral: z.boolean().default(false),
+});
+
+export const addressBookSchema = z.strictObject({
+  /** By service: the door behind which it is, the same in all campuses. */
+  services: z.partialRecord(service, z.string()),
+  /** By door and campus. A door may have several pods behind one address. */
+  doors: z.record(
+    z.string(),
+    z.record(campusName, z.strictObject({ host: z.string().min(1), port })),
+  ),
+});
+
+export type AddressBookFile = z.output<typeof addressBookSchema>;
+
+export const permitsSchema = z.strictObject({
+  /** Services whose empty folder may become a disk, in every campus: the group's first bootstrap. */
+  bootstrap: z.array(service).default([]),
+  /** Replicas of the store that may begin anew as new members, each once a token. */
+  rebuild: z
+    .array(z.strictObject({ service, campus: campusName, token: z.string().min(1) }))
+    .default([]),
+});
+
+export type Permits = z.input<typeof permitsSchema>;
