@@ -7,8 +7,11 @@ import {
   planLayout,
 } from "../services/platform/layout.ts";
 import { Platform } from "../services/platform/platform.ts";
+import { cliTlsFiles } from "../services/platform/secrets.ts";
 import type { ServiceName } from "../services/platform/services.ts";
 import { type Callee, Client } from "../services/svrkit/client.ts";
+import { silentLogger } from "../services/svrkit/log.ts";
+import { Credentials } from "../services/svrkit/tls/credentials.ts";
 import { type CommandCall, textOption } from "./command.ts";
 import { EXIT, Failure } from "./failure.ts";
 
@@ -60,10 +63,16 @@ function parseEndpoints(text: string): Endpoint[] {
 /** svrkit calls from outside into the platform, for status and the first test. */
 export class Inspector {
   readonly #platform: Platform;
-  readonly #client = new Client({ process: "cli", campus: "" });
+  readonly #client: Client;
 
   constructor(platform: Platform) {
     this.#platform = platform;
+    const { tls, dataDir, plaintext } = platform.config;
+    const credentials = tls ? new Credentials(cliTlsFiles(dataDir), silentLogger()) : undefined;
+    this.#client = new Client({ process: "cli", campus: "" }, undefined, {
+      credentials,
+      plaintext,
+    });
   }
 
   callee(service: ServiceName, campus?: string): Callee {
@@ -81,7 +90,8 @@ export class Inspector {
     );
     await Promise.all(
       planned.map(async ({ name, campus, doors }) => {
-        const callee = this.#callee(name, [{ campus, host, port: doors[0]!.port }]);
+        const { port, services } = doors[0]!;
+        const callee = this.#callee(services[0]!, [{ campus, host, port }]);
         const reply = await callee
           .call(Process.status, {}, { timeoutMs: STATUS_TIMEOUT_MS })
           .catch(() => undefined);

@@ -22,6 +22,7 @@ import { sendCommand } from "./commands/send.ts";
 import { slotsCommands } from "./commands/slots.ts";
 import { statusCommand } from "./commands/status.ts";
 import { syncCommand } from "./commands/sync.ts";
+import { tlsCommands } from "./commands/tls.ts";
 import { upCommand } from "./commands/up.ts";
 import { userCommands } from "./commands/user.ts";
 import { EXIT, Failure } from "./failure.ts";
@@ -46,6 +47,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   kvForceCommand,
   ...kvGroupCommands,
   ...slotsCommands,
+  ...tlsCommands,
   replayCommand,
   demoCommand,
 ];
@@ -56,6 +58,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   group: "groups: create, join, leave, members",
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
   "kv group": "KV groups: add one, remove the last",
+  tls: "certificates for services: issue",
   slots: "which KV group serves which slots: show, move, rebalance, cancel",
 };
 

@@ -28,6 +28,7 @@ class SimulatedWire implements Wire {
   readonly node: number;
   readonly process: Process;
   readonly remote: string;
+  readonly proved = undefined;
   peer: SimulatedWire | undefined;
   events: WireEvents | undefined;
   closed = false;

@@ -21,6 +21,7 @@ const READY_TIMEOUT_MS = 30_000;
 export const CONFIG_OPTIONS = [
   ["--layout <layout>", "compact: three processes a campus; split: every service its own"],
   ["--base-port <number>", "first of the ports; each campus takes the next hundred"],
+  ["--tls", "services speak TLS, with certificates of the platform's own authority"],
   ["--config <file>", "JSON file with the configuration; the options above win over it"],
 ] as const;
 
@@ -77,6 +78,7 @@ export function readConfig(call: CommandCall, defaults: PlatformConfigInput = {}
     ...(isFromFile ? {} : { dataDir: call.dataDir }),
     ...(layout === undefined ? {} : { layout }),
     ...(basePort === undefined ? {} : { basePort: Number(basePort) }),
+    ...(call.options.tls === true ? { tls: true } : {}),
   });
 }
 

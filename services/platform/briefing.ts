@@ -9,7 +9,7 @@ import {
 } from "./layout.ts";
 import { paths } from "./paths.ts";
 import type { ProcessConfig } from "./process-config.ts";
-import { secretFiles, TICKET_KEY_ID } from "./secrets.ts";
+import { secretFiles, TICKET_KEY_ID, tlsFiles } from "./secrets.ts";
 import { ALL_SERVICES, KV_GROUPS, type ServiceName } from "./services.ts";
 
 export function processConfigs(config: PlatformConfig, campus: string): ProcessConfig[] {
@@ -41,6 +41,8 @@ function processConfigOf(
     addresses: Object.fromEntries(
       ALL_SERVICES.map((service) => [service, [...addressesIn(layout, service)]]),
     ) as ProcessConfig["addresses"],
+    ...(config.tls && { tls: tlsFiles(config.dataDir, planned.name) }),
+    plaintext: config.plaintext,
     ticketKeyFiles: { [TICKET_KEY_ID]: secrets.ticketPublicKey },
     snapshotSecretFile: secrets.snapshotSecret,
     blocksFile: paths.blocks(config.dataDir, planned.name),

@@ -32,6 +32,10 @@ const fields = {
   /** Ports that differ from the scheme: "a/kvsvr" or, for the access layer's HTTP door, "a/http". */
   ports: z.record(z.string(), port).default({}),
   dataDir: z.string().min(1).default("data"),
+  /** Services speak TLS with each other, with certificates of the platform's own authority. */
+  tls: z.boolean().default(false),
+  /** Without tls, doors beyond loopback have to be asked for. */
+  plaintext: z.boolean().default(false),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
   /** A service's own options, by its name; each service checks its own. */
   options: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),

@@ -8,7 +8,7 @@ import { Campus, type CampusReport } from "./campus.ts";
 import { ConfigError, type PlatformConfig } from "./config.ts";
 import { findTakenPort } from "./free-ports.ts";
 import { paths, readJson, writeJson } from "./paths.ts";
-import { ensureSecrets } from "./secrets.ts";
+import { ensureCertificates, ensureSecrets } from "./secrets.ts";
 
 /** What cannot change while data of an earlier start is there. */
 const BORN_WITH = ["dc", "campuses"] as const;
@@ -27,8 +27,9 @@ export class Platform {
   static of(dataDir: string): Platform | undefined {
     const config = readJson<PlatformConfig>(paths.platform(dataDir));
     if (config === undefined) return undefined;
-    // One that was made before there could be several groups names none; a folder may have been moved.
-    return new Platform({ ...config, kvGroups: config.kvGroups ?? 1, dataDir });
+    // What an older version did not name is what it had; a folder may have been moved.
+    const { kvGroups = 1, tls = false, plaintext = false } = config;
+    return new Platform({ ...config, kvGroups, tls, plaintext, dataDir });
   }
 
   campus(name: string): Campus | undefined {
@@ -55,6 +56,7 @@ export class Platform {
     mkdirSync(this.config.dataDir, { recursive: true });
     chmodSync(this.config.dataDir, 0o700);
     ensureSecrets(this.config.dataDir);
+    if (this.config.tls) await ensureCertificates(this.config);
     if (before === undefined) permitBootstrap(this.config);
     else permitGroups(this.config, before.config.kvGroups);
     writeJson(paths.platform(this.config.dataDir), this.config);
@@ -66,6 +68,7 @@ export class Platform {
   async withKvGroups(kvGroups: number): Promise<Platform> {
     const changed = new Platform({ ...this.config, kvGroups });
     permitGroups(changed.config, this.config.kvGroups);
+    if (changed.config.tls) await ensureCertificates(changed.config);
     writeJson(paths.platform(this.config.dataDir), changed.config);
     await Promise.all(changed.campuses.map((campus) => campus.reload()));
     return changed;

@@ -28,6 +28,16 @@ const schema = z.strictObject({
     service,
     z.array(z.strictObject({ campus: z.string(), host: z.string(), port })),
   ),
+  /** PEM files; without them connections are plain, and on loopback only. */
+  tls: z
+    .strictObject({
+      caFile: z.string().min(1),
+      certFile: z.string().min(1),
+      keyFile: z.string().min(1),
+    })
+    .optional(),
+  /** Without tls: plain connections beyond loopback, which anybody there can read and forge. */
+  plaintext: z.boolean().default(false),
   /** File with the public key (PEM), by key id. */
   ticketKeyFiles: z.record(z.string(), z.string()),
   snapshotSecretFile: z.string().min(1),

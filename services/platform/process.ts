@@ -22,6 +22,9 @@ import { Server } from "../svrkit/server.ts";
 import { systemTextFiles } from "../svrkit/text-files.ts";
 import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
+import { Credentials } from "../svrkit/tls/credentials.ts";
+import { CONTROL_IDENTITY } from "../svrkit/tls/identity.ts";
+import { allowedCallers } from "./allowed-callers.ts";
 import { HealthDoor } from "./health-door.ts";
 import { beginUnsharedIncarnations } from "./incarnations.ts";
 import type { ProcessConfig } from "./process-config.ts";
@@ -43,6 +46,7 @@ interface Parts {
   readonly log: Logger;
   readonly lifecycle: Lifecycle;
   readonly client: Client;
+  readonly credentials: Credentials | undefined;
   readonly blocks: Blocks;
   readonly shards: Shards;
   readonly doors: readonly OpenDoor[];
@@ -60,6 +64,8 @@ export async function runProcess(
   const parts = makeParts(config, { log, addresses });
   parts.lifecycle.onStop("health door", () => health?.close());
   parts.lifecycle.onStop("client", () => parts.client.stop());
+  parts.credentials?.watch();
+  parts.lifecycle.onStop("credentials", () => parts.credentials?.stop());
   // Before the services: a process that is born in a blocked campus knows it from its first moment.
   const follower = followerOf(parts);
   for (const service of config.services) {
@@ -88,6 +94,8 @@ function makeParts(
 ): Parts {
   const identity = { process: config.name, campus: config.campus };
   const blocks = new Blocks();
+  const credentials = config.tls && new Credentials(config.tls, log);
+  const security = { credentials, plaintext: config.plaintext };
   const publicKeys = Object.entries(config.ticketKeyFiles).map(([id, path]) => [
     id,
     readFileSync(path, "utf8"),
@@ -97,10 +105,14 @@ function makeParts(
     addresses,
     log,
     lifecycle: new Lifecycle(log),
-    client: new Client(identity, blocks),
+    client: new Client(identity, blocks, security),
+    credentials,
     blocks,
     shards: new Shards(),
-    doors: config.doors.map((door) => ({ ...door, server: new Server(identity, log) })),
+    doors: config.doors.map((door) => ({
+      ...door,
+      server: new Server(identity, log, { security, allowed: allowedCallers }),
+    })),
     tickets: new TicketVerifier(Object.fromEntries(publicKeys)),
     snapshots: new SnapshotSealer(readFileSync(config.snapshotSecretFile)),
   };
@@ -117,7 +129,7 @@ function followerOf({
 }: Parts): BlockFollower {
   const local = doors.find((door) => door.services.includes("kvsvr"))?.server;
   return new BlockFollower({
-    kvsvr: client.callee("kvsvr", addresses("kvsvr"), { caller: "control", local }),
+    kvsvr: client.callee("kvsvr", addresses("kvsvr"), { caller: CONTROL_IDENTITY, local }),
     campus: config.campus,
     blocks,
     shards,

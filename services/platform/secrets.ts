@@ -7,6 +7,10 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { newTicketKeys } from "../svrkit/ticket/sign.ts";
+import type { TlsFiles } from "../svrkit/tls/credentials.ts";
+import { CONTROL_IDENTITY } from "../svrkit/tls/identity.ts";
+import type { PlatformConfig } from "./config.ts";
+import { planLayout } from "./layout.ts";
 import { paths } from "./paths.ts";
 
 const SNAPSHOT_SECRET_BYTES = 32;
@@ -27,6 +31,44 @@ export function secretFiles(dataDir: string): SecretFiles {
     ticketPrivateKey: join(dir, "ticket-private.pem"),
     snapshotSecret: join(dir, "snapshot-secret"),
   };
+}
+
+const CERTIFICATE_DAYS = 365;
+/** The name of the command line's certificate, and of the service it is to others. */
+const CLI = "cli";
+
+/** Where a process's certificate lies; `process`: "a/logic". */
+export function tlsFiles(dataDir: string, process: string): TlsFiles {
+  const dir = tlsDir(dataDir);
+  const name = process.replaceAll("/", "-");
+  return {
+    caFile: join(dir, "ca.pem"),
+    certFile: join(dir, `${name}.pem`),
+    keyFile: join(dir, `${name}-key.pem`),
+  };
+}
+
+export function cliTlsFiles(dataDir: string): TlsFiles {
+  return tlsFiles(dataDir, CLI);
+}
+
+/**
+ * Issues what is missing or near its end: a certificate for each process, one for the command line.
+ * A process that runs takes a new one up by itself.
+ */
+export async function ensureCertificates(config: PlatformConfig): Promise<void> {
+  // Loaded where it is needed: most commands never are.
+  const { CertificateAuthority } = await import("./certificates.ts");
+  const authority = await CertificateAuthority.open(tlsDir(config.dataDir));
+  for (const { name, services } of planLayout(config).processes) {
+    const identities = [...services, CONTROL_IDENTITY];
+    await authority.issue(name.replaceAll("/", "-"), identities, CERTIFICATE_DAYS);
+  }
+  await authority.issue(CLI, [CLI], CERTIFICATE_DAYS);
+}
+
+function tlsDir(dataDir: string): string {
+  return join(paths.secrets(dataDir), "tls");
 }
 
 /** Makes what is missing. All or nothing: the folder appears complete, by one rename. */

@@ -20,7 +20,7 @@ import { counter } from "./monitors/registry.ts";
 import { rest } from "./rest.ts";
 import type { Server, ServerIdentity } from "./server.ts";
 import type { Waiter } from "./transport/session.ts";
-import { dial } from "./transport/tcp.ts";
+import { dial, type Security } from "./transport/tcp.ts";
 
 /** One replica of a service, as configuration names it. */
 export interface ServiceAddress {
@@ -52,15 +52,17 @@ interface LocalPeer {
 export class Client {
   readonly #identity: ServerIdentity;
   readonly #blocks: Blocks;
+  readonly #security: Security | undefined;
   readonly #peers = new Map<string, Peer>();
   #timer: NodeJS.Timeout | undefined;
   #expectedMs = 0;
   #stopped = false;
 
-  /** `blocks`: what is left out of every choice; default: nothing. */
-  constructor(identity: ServerIdentity, blocks: Blocks = new Blocks()) {
+  /** `blocks`: what is left out of every choice; default: nothing. `security`: plain on loopback. */
+  constructor(identity: ServerIdentity, blocks: Blocks = new Blocks(), security?: Security) {
     this.#identity = identity;
     this.#blocks = blocks;
+    this.#security = security;
   }
 
   /**
@@ -72,7 +74,7 @@ export class Client {
       (a): PeerAddress => ({
         campus: a.campus,
         label: a.label ?? `campus ${a.campus} at ${a.host}:${a.port}`,
-        dial: (timeoutMs) => dial(a, timeoutMs),
+        dial: (timeoutMs) => dial(a, timeoutMs, this.#security),
       }),
     );
     return this.calleeFrom(service, dialled, options);
@@ -82,18 +84,19 @@ export class Client {
     const peers = addresses.map((address) =>
       options.local !== undefined && address.campus === this.#identity.campus
         ? ({ campus: address.campus, usable: true, server: options.local } as const)
-        : this.#peer(address),
+        : this.#peer(address, service),
     );
     const { campus } = this.#identity;
     return new Callee(service, peers, { campus, caller: options.caller, blocks: this.#blocks });
   }
 
-  #peer(address: PeerAddress): Peer {
+  #peer(address: PeerAddress, service: string): Peer {
     let peer = this.#peers.get(address.label);
     if (peer === undefined) {
       peer = new Peer(address, this.#identity, () => this.#startWatch());
       this.#peers.set(address.label, peer);
     }
+    peer.expect(service);
     return peer;
   }
 

@@ -17,7 +17,7 @@ import type { Method } from "./method.ts";
 import { type Counter, counter } from "./monitors/registry.ts";
 import { wasStopped } from "./stall.ts";
 import { Session } from "./transport/session.ts";
-import { type Endpoint, listen } from "./transport/tcp.ts";
+import { type Endpoint, listen, type Security } from "./transport/tcp.ts";
 import type { Wire } from "./transport/wire.ts";
 
 export type Handler<I, O> = (request: I, call: Call) => Promise<O> | O;
@@ -25,6 +25,8 @@ export type Handler<I, O> = (request: I, call: Call) => Promise<O> | O;
 interface Registered {
   readonly method: Method<unknown, unknown>;
   readonly handle: Handler<unknown, unknown>;
+  /** Who may call; undefined: whoever reaches this server. */
+  readonly allowed: ReadonlySet<string> | undefined;
   /** Calls that arrived, from other processes and from this one: "svrkit.calls.Kv/Batch". */
   readonly calls: Counter;
 }
@@ -39,33 +41,50 @@ export interface ServerIdentity {
   readonly campus: string;
 }
 
+/** The services that may call a method; undefined for a method that the table does not name. */
+type AllowedCallers = (method: string) => ReadonlySet<string> | undefined;
+
+export interface ServerOptions {
+  /** Default: plain, on loopback only. */
+  readonly security?: Security;
+  /** Default: whoever reaches this server may call everything. */
+  readonly allowed?: AllowedCallers;
+}
+
 export class Server {
   readonly #identity: ServerIdentity;
   readonly #log: Logger;
+  readonly #options: ServerOptions;
   readonly #methods = new Map<number, Registered>();
   readonly #sessions = new Set<Session>();
   readonly #listeners: NetServer[] = [];
   #inFlight = 0;
   #draining = false;
 
-  constructor(identity: ServerIdentity, log: Logger) {
+  constructor(identity: ServerIdentity, log: Logger, options: ServerOptions = {}) {
     this.#identity = identity;
     this.#log = log;
+    this.#options = options;
   }
 
   add<I, O>(method: Method<I, O>, handle: Handler<I, O>): void {
     const other = this.#methods.get(method.hash);
     if (other !== undefined)
       throw new Error(`${method.name} and ${other.method.name} share a hash; rename one`);
+    const allowed = this.#options.allowed?.(method.name);
+    if (this.#options.allowed !== undefined && allowed === undefined)
+      throw new Error(`${method.name} is in no table of allowed callers: nobody could call it`);
     this.#methods.set(method.hash, {
       method: method as Method<unknown, unknown>,
       handle: handle as Handler<unknown, unknown>,
+      allowed,
       calls: counter(`svrkit.calls.${method.name.slice(method.name.lastIndexOf(".") + 1)}`),
     });
   }
 
   async listen(endpoint: Endpoint): Promise<number> {
-    const listener = await listen(endpoint, (wire) => this.accept(wire));
+    const { security } = this.#options;
+    const listener = await listen(endpoint, (wire) => this.accept(wire), security);
     this.#listeners.push(listener);
     const address = listener.address();
     return address !== null && typeof address === "object" ? address.port : endpoint.port;
@@ -87,6 +106,7 @@ export class Server {
     const registered = this.#methods.get(method.hash);
     if (registered === undefined) throw unknownMethod(method.name);
     registered.calls.value += 1;
+    requireAllowed(registered, call.caller, undefined);
     this.#admit(call.deadlineMs);
     this.#inFlight += 1;
     try {
@@ -151,6 +171,7 @@ export class Server {
       if (registered === undefined) throw unknownMethod(`with hash ${head.method}`);
       const call = callOf(head);
       registered.calls.value += 1;
+      requireAllowed(registered, call.caller, session.proved);
       this.#admit(call.deadlineMs);
       const own = ownBytes(body);
       const request = registered.method.decodeRequest(own, own.end);
@@ -206,6 +227,22 @@ const OWN_BYTES_MAX = 16 * 1024;
 function ownBytes(body: Reader): Reader {
   if (body.end - body.pos > OWN_BYTES_MAX) return body;
   return new Reader(Buffer.from(body.buffer.subarray(body.pos, body.end)));
+}
+
+/** `proved`: what the caller's certificate says it is; undefined: there is none, it is believed. */
+function requireAllowed(
+  { method, allowed }: Registered,
+  caller: string,
+  proved: ReadonlySet<string> | undefined,
+): void {
+  if (proved !== undefined && !proved.has(caller)) {
+    const names = [...proved].join(", ") || "no service";
+    const message = `a call as "${caller}" whose certificate names ${names}`;
+    throw new RpcError("PERMISSION_DENIED", message);
+  }
+  if (allowed === undefined || allowed.has(caller)) return;
+  const who = caller === "" ? "a client outside" : `the service "${caller}"`;
+  throw new RpcError("PERMISSION_DENIED", `${who} may not call ${method.name}`);
 }
 
 function unknownMethod(name: string): RpcError {

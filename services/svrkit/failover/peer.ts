@@ -44,6 +44,8 @@ export class Peer {
   /** Sessions of a peer that drains: no new calls, those under way are still watched. */
   readonly #leaving = new Set<Session>();
   readonly #patience = new Patience();
+  /** Services that are called there. */
+  readonly #services = new Set<string>();
 
   /** Told before a call is made: from now on the peer must be watched. */
   readonly onBusy: () => void;
@@ -52,6 +54,23 @@ export class Peer {
     this.address = address;
     this.#identity = identity;
     this.onBusy = onBusy;
+  }
+
+  /** A service is going to be called there: the peer must prove to be it. */
+  expect(service: string): void {
+    this.#services.add(service);
+    const session = this.ready;
+    const reason = session && this.#impostor(session.proved);
+    if (reason !== undefined) session!.close(reason);
+  }
+
+  /** Why calls must not go there; undefined when they may. */
+  #impostor(proved: ReadonlySet<string> | undefined): string | undefined {
+    if (proved === undefined) return undefined;
+    const missing = [...this.#services].filter((service) => !proved.has(service));
+    if (missing.length === 0) return undefined;
+    const names = [...proved].join(", ") || "no service";
+    return `its certificate names ${names}, and not ${missing.join(", ")}`;
   }
 
   /** Calls are open, or the peer is looked for: `watch` has something to do. */
@@ -113,7 +132,9 @@ export class Peer {
       const session: Session = new Session(wire, this.#identity, {
         opened: () => {
           clearTimeout(timer);
-          resolve(session);
+          const reason = this.#impostor(session.proved);
+          if (reason === undefined) resolve(session);
+          else session.close(reason);
         },
         goingAway: () => this.#leave(session),
         late: (quietMs) => this.#patience.silenceEnded(quietMs, monotonicMs()),

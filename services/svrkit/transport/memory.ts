@@ -3,6 +3,7 @@ import type { Wire, WireEvents } from "./wire.ts";
 
 class MemoryWire implements Wire {
   readonly remote: string;
+  readonly proved = undefined;
   #events: WireEvents | undefined;
   #peer: MemoryWire | undefined;
   #closed = false;

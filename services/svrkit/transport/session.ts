@@ -78,6 +78,11 @@ export class Session {
     return this.#wire.remote;
   }
 
+  /** The services that the other side has proved to be; undefined: it has proved nothing. */
+  get proved(): ReadonlySet<string> | undefined {
+    return this.#wire.proved;
+  }
+
   get isOpen(): boolean {
     return this.#state === "open";
   }

@@ -1,5 +1,14 @@
-/** TCP wires: one socket each, Nagle off (sessions gather their writes), held by the border when cut. */
-import { connect, createServer, type Server, type Socket } from "node:net";
+/**
+ * TCP wires: one socket each, Nagle off (sessions gather their writes), held by the border when cut.
+ *
+ * With credentials they are TLS 1.3 wires, and both sides prove with certificates which services they
+ * are. Without, they are plain, and nobody outside the machine can be trusted: a plain door beyond
+ * loopback has to be asked for by name.
+ */
+import { connect, createServer, isIP, type Server, type Socket } from "node:net";
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
+import type { Credentials } from "../tls/credentials.ts";
+import { servicesOf } from "../tls/identity.ts";
 import { border } from "./border.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
@@ -11,15 +20,24 @@ export interface Endpoint {
   readonly port: number;
 }
 
+export interface Security {
+  /** undefined: plain. */
+  readonly credentials?: Credentials | undefined;
+  /** Plain connections beyond loopback were asked for by name. */
+  readonly plaintext?: boolean | undefined;
+}
+
 class TcpWire implements Wire {
   readonly remote: string;
+  readonly proved: ReadonlySet<string> | undefined;
   readonly #socket: Socket;
   #leaveBorder: () => void;
   #events: WireEvents | undefined;
   #reason = "closed by the other side";
 
-  constructor(socket: Socket, remote: string) {
+  constructor(socket: Socket, remote: string, proved: ReadonlySet<string> | undefined) {
     this.remote = remote;
+    this.proved = proved;
     this.#socket = socket;
     socket.setNoDelay(true);
     this.#leaveBorder = border.admit({
@@ -79,10 +97,17 @@ class TcpWire implements Wire {
 }
 
 /** Connects; rejects with the system's error, or when `timeoutMs` passes first. */
-export function dial(endpoint: Endpoint, timeoutMs: number): Promise<Wire> {
+export function dial(
+  endpoint: Endpoint,
+  timeoutMs: number,
+  { credentials, plaintext }: Security = {},
+): Promise<Wire> {
   return new Promise((resolve, reject) => {
-    const remote = `${endpoint.host}:${endpoint.port}`;
-    const socket = connect({ host: endpoint.host, port: endpoint.port });
+    const { host, port } = endpoint;
+    const remote = `${host}:${port}`;
+    if (credentials === undefined) requirePlain(host, plaintext);
+    const socket =
+      credentials === undefined ? connect({ host, port }) : dialTls(endpoint, credentials);
     const timer = setTimeout(() => {
       socket.destroy(new Error(`connecting to ${remote} took longer than ${timeoutMs} ms`));
     }, timeoutMs);
@@ -91,24 +116,69 @@ export function dial(endpoint: Endpoint, timeoutMs: number): Promise<Wire> {
       reject(error);
     };
     socket.once("error", failed);
-    socket.once("connect", () => {
+    socket.once(credentials === undefined ? "connect" : "secureConnect", () => {
       clearTimeout(timer);
       socket.off("error", failed);
-      resolve(new TcpWire(socket, remote));
+      resolve(new TcpWire(socket, remote, credentials && provedBy(socket as TLSSocket)));
     });
   });
 }
 
+/** The certificate says which services answer there; what host it runs on says nothing. */
+function dialTls({ host, port }: Endpoint, credentials: Credentials): TLSSocket {
+  const { context: secureContext } = credentials;
+  const checkServerIdentity = () => undefined;
+  return connectTls({ host, port, secureContext, minVersion: "TLSv1.3", checkServerIdentity });
+}
+
 /** Listens; port 0 picks a free one. Rejects when the address cannot be had. */
-export function listen(endpoint: Endpoint, accept: (wire: Wire) => void): Promise<Server> {
+export function listen(
+  endpoint: Endpoint,
+  accept: (wire: Wire) => void,
+  { credentials, plaintext }: Security = {},
+): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = createServer((socket) => {
-      accept(new TcpWire(socket, `${socket.remoteAddress}:${socket.remotePort}`));
-    });
+    const { host, port } = endpoint;
+    if (credentials === undefined) requirePlain(host, plaintext);
+    const take = (socket: Socket, proved: ReadonlySet<string> | undefined) =>
+      accept(new TcpWire(socket, `${socket.remoteAddress}:${socket.remotePort}`, proved));
+    const server =
+      credentials === undefined
+        ? createServer((socket) => take(socket, undefined))
+        : listenTls(credentials, (socket) => take(socket, provedBy(socket)));
     server.once("error", reject);
-    server.listen({ host: endpoint.host, port: endpoint.port, backlog: 1024 }, () => {
+    server.listen({ host, port, backlog: 1024 }, () => {
       server.off("error", reject);
       resolve(server);
     });
   });
+}
+
+function listenTls(credentials: Credentials, take: (socket: TLSSocket) => void): Server {
+  const options = { requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3" } as const;
+  const server = createTlsServer({ ...options, ...credentials.material }, take);
+  const forget = credentials.onChange(() =>
+    server.setSecureContext({ ...credentials.material, minVersion: "TLSv1.3" }),
+  );
+  // Whoever cannot prove what it is never gets as far as a wire; its own end says why.
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.on("close", forget);
+  return server;
+}
+
+function provedBy(socket: TLSSocket): ReadonlySet<string> {
+  const certificate = socket.getPeerX509Certificate();
+  return certificate === undefined ? new Set() : servicesOf(certificate);
+}
+
+function requirePlain(host: string, plaintext: boolean | undefined): void {
+  if (plaintext === true || isLoopback(host)) return;
+  throw new Error(
+    `plain connections at ${host}, which is not loopback: configure tls, or ask for plaintext by name`,
+  );
+}
+
+function isLoopback(host: string): boolean {
+  if (isIP(host) === 4) return host.startsWith("127.");
+  return host === "::1" || host === "localhost";
 }

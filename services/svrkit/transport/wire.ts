@@ -11,6 +11,8 @@ export interface WireEvents {
 export interface Wire {
   /** For logs: "127.0.0.1:7101". */
   readonly remote: string;
+  /** The services that the far end has proved to be; undefined on a plain wire, which proves nothing. */
+  readonly proved: ReadonlySet<string> | undefined;
   /** Bytes accepted by `write` and not yet handed to the other side. */
   bufferedBytes(): number;
   write(chunk: Buffer): void;

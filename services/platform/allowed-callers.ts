@@ -1,0 +1,71 @@
+/**
+ * Who may call what: the services that may call each method, so that a process that was taken over can
+ * do what its services do and no more. svrkit checks it before a request is decoded, against the
+ * identity that the caller's certificate proves; on plain connections, which are for one machine, callers
+ * are believed. Whose data a call may touch is a second question, answered where the data is
+ * (services/data/authority.ts).
+ *
+ * A method that is not named here cannot be served. Names: protos/, without "tricampus." and version.
+ */
+import { KV_GROUPS } from "./services.ts";
+
+/** People who run the platform, by the command line, and the operator in Kubernetes. */
+const OPERATORS = ["cli", "operator"];
+const DATA = ["account-data", "inbox-data", "message-data", "group-data"];
+/** What keeps its state in the store, and every process's follower of the control table. */
+const STORE = [...DATA, "queue", "control", ...KV_GROUPS, ...OPERATORS];
+const LOGS = ["queuelog-1", "queuelog-2"];
+
+/** By method, or by service for all its methods. */
+const CALLERS: Readonly<Record<string, readonly string[]>> = {
+  "svrkit.Process": OPERATORS,
+
+  "client.Account": ["access"],
+  "client.Group": ["access"],
+  "client.Sync": ["access"],
+  "client.Text": ["access"],
+  "access.Push": ["text", "fanout", "group", "sync"],
+  "router.Router/Register": ["access"],
+  "router.Router/Lookup": ["text", "fanout", "group", "sync"],
+  "router.Router/Count": OPERATORS,
+  "logic.Finishing/Finish": ["sync"],
+  "logic.Finishing/Witness": ["text"],
+
+  "data.AccountData/ClaimName": ["account"],
+  "data.AccountData/GetByName": ["account", "text"],
+  "data.AccountData/ConfirmDevices": ["sync"],
+  "data.GroupData/Create": ["group"],
+  "data.GroupData/Membership": ["group", "text"],
+  "data.GroupData/Read": ["group", "fanout"],
+  "data.GroupData/EntryOutcomes": ["group", "sync", "fanout"],
+  "data.GroupData/Apply": ["fanout"],
+  "data.GroupData/Messages": ["fanout"],
+  "data.InboxData/Commit": ["text"],
+  "data.InboxData/Committed": ["text"],
+  "data.InboxData/Deliver": ["text", "fanout"],
+  "data.InboxData/Changes": ["sync"],
+  "data.MessageData/Append": ["text"],
+  "data.MessageData/Read": ["text"],
+  "data.MessageData/Sequences": ["sync"],
+
+  "kv.Kv": STORE,
+  "kv.Replica": KV_GROUPS,
+  "kv.Replica/QueryVersions": [...KV_GROUPS, ...OPERATORS],
+  "kv.Replica/Fetch": [...KV_GROUPS, ...OPERATORS],
+  "kv.Replica/ListVersions": [...KV_GROUPS, ...OPERATORS],
+
+  "queue.Log": ["queue"],
+  "queue.Log/Introduce": LOGS,
+  "queue.Queue/Append": ["text", "group", "queue"],
+  "queue.Queue/Poll": ["fanout"],
+  "queue.Queue/Consumed": ["fanout"],
+  "queue.Queue/Adopt": ["queue"],
+};
+
+const sets = new Map(Object.entries(CALLERS).map(([name, callers]) => [name, new Set(callers)]));
+
+/** `method`: "tricampus.kv.v1.Kv/Get"; undefined when nothing is said of it. */
+export function allowedCallers(method: string): ReadonlySet<string> | undefined {
+  const [, area, service, name] = /^tricampus\.(\w+)\.v\d+\.(\w+)\/(\w+)$/.exec(method) ?? [];
+  return sets.get(`${area}.${service}/${name}`) ?? sets.get(`${area}.${service}`);
+}

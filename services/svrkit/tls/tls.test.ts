@@ -1,0 +1,154 @@
+/** Who gets in with which certificate, over real sockets, and certificates that change meanwhile. */
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { Echo } from "../../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
+import { CertificateAuthority } from "../../platform/certificates.ts";
+import { Client, type ServiceAddress } from "../client.ts";
+import { silentLogger } from "../log.ts";
+import { readTrouble } from "../monitors/trouble.ts";
+import { Server } from "../server.ts";
+import { dial, listen } from "../transport/tcp.ts";
+import { Credentials, type TlsFiles } from "./credentials.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "tricampus-tls-"));
+let ours: CertificateAuthority;
+let theirs: CertificateAuthority;
+const cleanUps: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  ours = await CertificateAuthority.open(join(dir, "ours"));
+  theirs = await CertificateAuthority.open(join(dir, "theirs"));
+});
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0)) await cleanUp();
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const credentialsOf = (files: TlsFiles) => new Credentials(files, silentLogger());
+
+async function serveEcho(files: TlsFiles): Promise<ServiceAddress & { credentials: Credentials }> {
+  const credentials = credentialsOf(files);
+  const server = new Server({ process: "a/echo", campus: "a" }, silentLogger(), {
+    security: { credentials },
+    allowed: () => new Set(["text"]),
+  });
+  server.add(Echo.echo, (request) => request);
+  const port = await server.listen({ host: "127.0.0.1", port: 0 });
+  cleanUps.push(
+    () => credentials.stop(),
+    () => server.stop(),
+  );
+  return { campus: "a", host: "127.0.0.1", port, credentials };
+}
+
+async function echo(
+  address: ServiceAddress,
+  files: TlsFiles | undefined,
+  caller = "text",
+): Promise<string> {
+  const credentials = files && credentialsOf(files);
+  const client = new Client({ process: "test", campus: "b" }, undefined, { credentials });
+  try {
+    const callee = client.callee("echo", [address], { caller });
+    const request = { payload: Buffer.from("hello") };
+    const reply = await callee.call(Echo.echo, request, { timeoutMs: 600 });
+    return Buffer.from(reply.payload).toString();
+  } finally {
+    client.stop();
+  }
+}
+
+test("tls: a service with a certificate of the same authority is served, under the names in it alone", async () => {
+  const address = await serveEcho(await ours.issue("echo", ["echo"], 1));
+  const both = await ours.issue("logic", ["text", "group"], 1);
+  expect(await echo(address, both)).toBe("hello");
+  await expect(echo(address, both, "group")).rejects.toMatchObject({
+    code: "PERMISSION_DENIED",
+    message: expect.stringContaining('"group" may not call tricampus.svrkit.v1.Echo/Echo'),
+  });
+  await expect(echo(address, both, "sync")).rejects.toMatchObject({
+    code: "PERMISSION_DENIED",
+    message: expect.stringContaining('as "sync" whose certificate names text, group'),
+  });
+});
+
+test("tls: without a certificate, with a stranger's, or in plain nobody gets in", async () => {
+  const address = await serveEcho(await ours.issue("echo", ["echo"], 1));
+  const text = await ours.issue("text", ["text"], 1);
+  const stranger = await theirs.issue("text", ["text"], 1);
+  // Trusts the server, and shows a certificate that the server does not trust.
+  const posing = { ...stranger, caFile: text.caFile };
+  for (const files of [undefined, stranger, posing])
+    await expect(echo(address, files)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  const bare = connectTls({ host: address.host, port: address.port, rejectUnauthorized: false });
+  await new Promise<void>((resolve) => {
+    bare.on("error", () => {});
+    bare.on("close", () => resolve());
+    bare.resume();
+  });
+  const old = connectTls({
+    host: address.host,
+    port: address.port,
+    secureContext: credentialsOf(text).context,
+    maxVersion: "TLSv1.2",
+    minVersion: "TLSv1.2",
+  });
+  await expect(
+    new Promise((resolve, reject) => old.on("error", reject).on("secureConnect", resolve)),
+  ).rejects.toThrow();
+});
+
+test("tls: a server that cannot prove to be the service is not called", async () => {
+  const address = await serveEcho(await ours.issue("router", ["router"], 1));
+  const text = await ours.issue("text", ["text"], 1);
+  await expect(echo(address, text)).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+    message: expect.stringContaining("its certificate names router, and not echo"),
+  });
+});
+
+test("tls: certificates are read again when they change, and broken ones change nothing", async () => {
+  const files = {
+    caFile: join(dir, "ca.pem"),
+    certFile: join(dir, "echo.pem"),
+    keyFile: join(dir, "echo-key.pem"),
+  };
+  const put = (from: TlsFiles) => {
+    for (const name of ["caFile", "certFile", "keyFile"] as const) cpSync(from[name], files[name]);
+  };
+  put(await ours.issue("echo", ["echo"], 1));
+  const address = await serveEcho(files);
+  address.credentials.watch(20);
+  const text = await ours.issue("text", ["text"], 1);
+  writeFileSync(files.keyFile, "not a key");
+  await expect.poll(readTrouble).toContain("stays in force");
+  expect(await echo(address, text)).toBe("hello");
+  put(await theirs.issue("echo", ["echo"], 1));
+  const stranger = await theirs.issue("text", ["text"], 1);
+  await expect.poll(() => echo(address, stranger)).toBe("hello");
+  await expect(echo(address, text)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  expect(readTrouble()).toBe("");
+});
+
+test("tls: what cannot be used is refused at the start, by the name of the file", async () => {
+  const files = await ours.issue("one", ["echo"], 1);
+  const other = await ours.issue("other", ["echo"], 1);
+  const wrong = (change: Partial<TlsFiles>) => () => credentialsOf({ ...files, ...change });
+  expect(wrong({ keyFile: other.keyFile })).toThrow("is not the key of the certificate");
+  expect(wrong({ certFile: files.keyFile })).toThrow(files.keyFile);
+  expect(wrong({ certFile: files.caFile, keyFile: join(dir, "ours/ca-key.pem") })).toThrow(
+    "names no service",
+  );
+  expect(wrong({ caFile: "/nowhere" })).toThrow("/nowhere");
+});
+
+test("tls: plain connections beyond loopback have to be asked for by name", async () => {
+  const everywhere = { host: "0.0.0.0", port: 0 };
+  await expect(listen(everywhere, () => {})).rejects.toThrow("plaintext by name");
+  await expect(dial({ host: "192.0.2.1", port: 1 }, 10)).rejects.toThrow("plaintext by name");
+  const server = await listen(everywhere, () => {}, { plaintext: true });
+  server.close();
+});
