@@ -9,6 +9,7 @@ const FACTS: PodFacts = {
   pod: "logic-b-7d9fbc-x2x7k",
   ticketKeys: ["k1", "k2"],
   signingKeys: ["k1", "k2"],
+  tls: true,
 };
 
 const LOGIC = {
@@ -41,7 +42,14 @@ test("pod: what is mounted becomes a process's configuration", () => {
     blocksFile: "/var/lib/tricampus/blocks.json",
     healthPort: 7199,
     ephemeral: true,
+    tls: {
+      caFile: "/etc/tricampus/tls/ca.crt",
+      certFile: "/etc/tricampus/tls/tls.crt",
+      keyFile: "/etc/tricampus/tls/tls.key",
+    },
+    plaintext: false,
   });
+  expect(composeProcess(LOGIC, { ...FACTS, tls: false })).not.toHaveProperty("tls");
   const options = Object.fromEntries(config.services.map((s) => [s.name, s.options]));
   expect(options).toEqual({
     access: { host: "0.0.0.0", port: 7100 },

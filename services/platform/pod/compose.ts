@@ -15,18 +15,20 @@ export interface PodFacts {
   /** Names of the public keys mounted, and of the private one: files `<id>.pem`. */
   readonly ticketKeys: readonly string[];
   readonly signingKeys: readonly string[];
+  /** Certificates are mounted. */
+  readonly tls: boolean;
 }
 
 /** `input`: what the file "process" says. */
 export function composeProcess(input: unknown, facts: PodFacts): ProcessConfig {
-  const { filesDir, dataDir, campus, pod, ticketKeys } = facts;
+  const { filesDir, dataDir, campus, pod, ticketKeys, tls } = facts;
   const told = checkedAgainst(podProcessSchema, input, POD_FILES.process);
   if (!told.campuses.includes(campus)) {
     throw new Error(
       `TRICAMPUS_CAMPUS: "${campus}" is no campus; there are ${told.campuses.join(", ")}`,
     );
   }
-  const { dc, campuses, logLevel, doors, healthPort, ephemeral } = told;
+  const { dc, campuses, logLevel, doors, healthPort, ephemeral, plaintext } = told;
   const services = doors.flatMap((door) => door.services);
   const name = `${campus}/${told.process}-${podSuffix(pod)}`;
   return {
@@ -50,6 +52,16 @@ export function composeProcess(input: unknown, facts: PodFacts): ProcessConfig {
     blocksFile: join(dataDir, "blocks.json"),
     healthPort,
     ephemeral,
+    ...(tls && { tls: tlsFiles(join(filesDir, POD_FILES.tls)) }),
+    plaintext,
+  };
+}
+
+function tlsFiles(dir: string): NonNullable<ProcessConfig["tls"]> {
+  return {
+    caFile: join(dir, "ca.crt"),
+    certFile: join(dir, "tls.crt"),
+    keyFile: join(dir, "tls.key"),
   };
 }
 

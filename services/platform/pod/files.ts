@@ -18,6 +18,8 @@ export const POD_FILES = {
   snapshotSecret: "snapshot-secret/secret",
   /** The private key that signs tickets, `<key id>.pem`; only where accounts are. */
   ticketSigning: "ticket-signing",
+  /** ca.crt, tls.crt and tls.key, as secrets of TLS name them; without the folder connections are plain. */
+  tls: "tls",
 } as const;
 
 export const POD_FILES_DIR = "/etc/tricampus";
@@ -41,6 +43,8 @@ export const podProcessSchema = z.strictObject({
   clientPort: port.optional(),
   /** The data folder is gone with the pod. */
   ephemeral: z.boolean().default(false),
+  /** Without certificates: serve plain connections all the same. */
+  plaintext: z.boolean().default(false),
 });
 
 export const addressBookSchema = z.strictObject({

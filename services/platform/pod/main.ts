@@ -27,6 +27,7 @@ const config = composeProcess(readMounted(POD_FILES.process), {
   pod: POD_NAME,
   ticketKeys: keysIn(join(filesDir, POD_FILES.ticketKeys)),
   signingKeys: keysIn(join(filesDir, POD_FILES.ticketSigning)),
+  tls: existsSync(join(filesDir, POD_FILES.tls)),
 });
 const book = new AddressBook(join(filesDir, POD_FILES.addresses), config.campuses);
 applyPermits(join(filesDir, POD_FILES.permits), config);
