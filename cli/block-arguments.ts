@@ -1,5 +1,6 @@
 /** What a person writes behind `tricampus campus block`, checked. */
 import { isService, SERVICES } from "../services/platform/services.ts";
+import { durationMs } from "./duration.ts";
 import { EXIT, Failure } from "./failure.ts";
 
 export interface Target {
@@ -9,7 +10,7 @@ export interface Target {
 }
 
 const BLOCK_HOURS_MAX = 24;
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+const HOUR_MS = 3_600_000;
 const WORDS_MAX = 200;
 
 /** Services that nobody chooses, and what to do about them instead. */
@@ -38,9 +39,8 @@ export function parseTarget(text: string, campuses: readonly string[]): Target {
 
 /** "30s", "10m" or "2h" in milliseconds. */
 export function parseDuration(text: string | undefined): number {
-  const [, digits = "", unit = ""] = /^([1-9]\d{0,5})([smh])$/.exec(text ?? "") ?? [];
-  const ms = Number(digits) * (UNIT_MS[unit] ?? 0);
-  if (ms > 0 && ms <= BLOCK_HOURS_MAX * UNIT_MS.h!) return ms;
+  const ms = text?.endsWith("d") ? undefined : durationMs(text ?? "");
+  if (ms !== undefined && ms <= BLOCK_HOURS_MAX * HOUR_MS) return ms;
   const given = text === undefined ? "is missing" : `${JSON.stringify(text)} is no such time`;
   throw wrong(
     `--for ${given}: say 30s, 10m or 2h, at most ${BLOCK_HOURS_MAX}h; a block always ends`,

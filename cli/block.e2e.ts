@@ -84,7 +84,7 @@ class Crowd {
     const members = this.clients.map((client) => client.userId!);
     // A group each: their streams are spread over the campuses.
     const groups = await Promise.all(
-      this.clients.map((client, i) => client.createGroup(`of ${i}`, members)),
+      this.clients.map((client, i) => client.groups.create(`of ${i}`, members)),
     );
     this.#talking = this.clients.map((client, i) => this.#talk(client, i, groups[i]!));
   }

@@ -8,6 +8,7 @@ import { blockCommands } from "./commands/block.ts";
 import { campusCommands } from "./commands/campus.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { cleanCommand } from "./commands/clean.ts";
+import { conversationCommands } from "./commands/conversation.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { downCommand } from "./commands/down.ts";
 import { groupCommands } from "./commands/group.ts";
@@ -40,6 +41,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   sendCommand,
   syncCommand,
   ...groupCommands,
+  ...conversationCommands,
   ...kvCommands,
   kvVerifyCommand,
   ...kvBackupCommands,
@@ -55,7 +57,9 @@ const COMMANDS: readonly CommandDefinition[] = [
 const FAMILIES: Readonly<Record<string, string>> = {
   campus: "kill, start, cut off, join, freeze, thaw, block or unblock a campus",
   user: "make users",
-  group: "groups: create, join, leave, members",
+  group: "groups: create, invite, join, leave; members and their roles; mute, announce, dismiss",
+  conversation: "conversations: list, read, pin, mute, draft, delete, history",
+  message: "messages: take back, delete, who has read",
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
   "kv group": "KV groups: add one, remove the last",
   tls: "certificates for services: issue",

@@ -12,6 +12,7 @@ import { type SmallPlatform, startSmallPlatform } from "./testing/small-platform
 import { until } from "./testing/until.ts";
 
 let platform: SmallPlatform;
+const NO_ROWS = { messages: [], settings: [], groups: [] };
 const clients: TricampusClient[] = [];
 
 afterEach(async () => {
@@ -74,7 +75,7 @@ describe("sdk: one campus", () => {
 
   test("a busy group: every device has every message, in one order, mostly without a sync", async () => {
     const people = await Promise.all(["a1", "a2", "a3", "a4", "a5"].map((name) => register(name)));
-    const group = await people[0]!.createGroup(
+    const group = await people[0]!.groups.create(
       "busy",
       people.map((p) => p.userId!),
     );
@@ -164,7 +165,7 @@ describe("sdk: one campus", () => {
     const [ann, bob] = await Promise.all([register("ann"), register("bob", { store })]);
     await ann.send({ userId: bob.userId! }, "one");
     await until(() => store.counts.messages === 1);
-    store.add([], EMPTY_SNAPSHOT); // the device lost its newest state, access does not know
+    store.add(NO_ROWS, EMPTY_SNAPSHOT); // the device lost its newest state, access does not know
     const { syncs } = platform.backend;
     await ann.send({ userId: bob.userId! }, "two");
     await until(() => store.snapshot.version === 2);
@@ -178,7 +179,7 @@ describe("sdk: one campus", () => {
     const bob = await register("bob", { store });
     await ann.send({ userId: bob.userId! }, "one");
     await until(() => store.counts.messages === 1);
-    store.add([], { bytes: Buffer.alloc(30, 1), version: 7 });
+    store.add(NO_ROWS, { bytes: Buffer.alloc(30, 1), version: 7 });
     await ann.send({ userId: bob.userId! }, "two");
     await bob.sync();
     await bob.sync();
@@ -251,14 +252,14 @@ describe("sdk: one campus", () => {
 
   test("groups: create again with the same id, join, list, leave", async () => {
     const [ann, bob] = await Promise.all([register("ann"), register("bob")]);
-    const group = await ann.createGroup("friends", [], "request-1");
-    expect(await ann.createGroup("friends", [], "request-1")).toBe(group);
-    await bob.joinGroup(group);
-    const { title, members } = await ann.listMembers(group);
+    const group = await ann.groups.create("friends", [], "request-1");
+    expect(await ann.groups.create("friends", [], "request-1")).toBe(group);
+    await bob.groups.join(group);
+    const { title, members } = await ann.groups.listMembers(group);
     expect([title, members.map((m) => m.userId)]).toEqual(["friends", [ann.userId, bob.userId]]);
-    await bob.leaveGroup(group);
-    expect((await ann.listMembers(group)).members).toHaveLength(1);
-    await expect(ann.joinGroup("nope")).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await bob.groups.leave(group);
+    expect((await ann.groups.listMembers(group)).members).toHaveLength(1);
+    await expect(ann.groups.join("nope")).rejects.toMatchObject({ code: "NOT_FOUND" });
   });
 
   test("what an earlier run sent and heard nothing of is sent again, once", async () => {
@@ -342,7 +343,7 @@ describe("sdk: three campuses", () => {
     };
     const names = Array.from({ length: 24 }, (_, i) => `p${i}`);
     const people = await Promise.all(names.map((name) => register(name, { endpoints, onState })));
-    await until(() => platform.backend.syncs === 24); // each once, when it came online
+    await until(() => platform.backend.syncs >= 24); // each when it came online
     const held = Promise.withResolvers<void>();
     platform.backend.beforeSend = () => held.promise;
     const asking = people[0]!.send({ userId: people[1]!.userId! }, "hi");

@@ -5,17 +5,25 @@
  * performance) and Buffer.
  */
 import { Account, type LoginReply } from "../protos/gen/tricampus/client/v1/account_codec.ts";
+import type { Content } from "../protos/gen/tricampus/client/v1/content_codec.ts";
 import type { Push } from "../protos/gen/tricampus/client/v1/frame_codec.ts";
-import { Group, type ListMembersReply } from "../protos/gen/tricampus/client/v1/group_codec.ts";
-import type { InboxMessage } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  type ConversationSetting,
+  type GroupMembership,
+  makeInboxMessage,
+} from "../protos/gen/tricampus/client/v1/sync_codec.ts";
 import {
   type SendReply,
   type SendRequest,
   Text,
 } from "../protos/gen/tricampus/client/v1/text_codec.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
+import { fetchBodies } from "./bodies.ts";
+import { Conversations } from "./conversations.ts";
 import type { Endpoint } from "./endpoints.ts";
+import { Groups } from "./groups.ts";
 import { Link, type LinkState } from "./link.ts";
+import { REQUEST_OPTIONS } from "./requester.ts";
 import {
   type DeviceStore,
   EMPTY_SNAPSHOT,
@@ -25,10 +33,9 @@ import {
   type Snapshot,
   type StoredMessage,
 } from "./store.ts";
-import { SyncLoop } from "./sync-loop.ts";
+import { type Page, SyncLoop } from "./sync-loop.ts";
 
 const SEND_TIMEOUT_MS = 5_000;
-const REQUEST_TIMEOUT_MS = 5_000;
 /** A password takes 50 ms of a core to check, so at a rush everybody waits. */
 const LOGIN_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -58,10 +65,21 @@ export interface ClientOptions {
   readonly sendTimeoutMs?: number;
   /** Default 30 s: the longest time without a sync or a push before the device syncs by itself. */
   readonly fallbackSyncMs?: number;
-  /** Called for each new message, in the order of the inbox. */
+  /** Called for each new message, in the order of the inbox: notices and recalls are messages, too. */
   readonly onMessage?: (message: StoredMessage) => void;
+  /** Called for what else is new; the store has it already. */
+  readonly onUpdate?: (update: Update) => void;
   readonly onState?: (state: LinkState, campus: string) => void;
 }
+
+export type Update =
+  /** A message that the device had was taken back. */
+  | { readonly kind: "recalled"; readonly conversationId: string; readonly sequence: number }
+  /** Another device of the user, or the other side's reading, changed something. */
+  | { readonly kind: "setting"; readonly setting: ConversationSetting }
+  | { readonly kind: "group"; readonly group: GroupMembership }
+  /** The device was away for longer than the platform keeps messages: some are missing. */
+  | { readonly kind: "gap" };
 
 export interface Login {
   readonly userId: string;
@@ -81,6 +99,8 @@ export interface Sent {
 
 export class TricampusClient {
   readonly store: DeviceStore;
+  readonly groups: Groups;
+  readonly conversations: Conversations;
   readonly #options: ClientOptions;
   readonly #fallbackSyncMs: number;
   readonly #ownsStore: boolean;
@@ -106,11 +126,16 @@ export class TricampusClient {
       tick: (nowMs) => this.#tick(nowMs),
     });
     const { store } = this;
+    this.groups = new Groups(this.#link);
+    this.conversations = new Conversations(this.#link, store);
     this.#syncs = new SyncLoop(this.#link, {
       get snapshot() {
         return store.snapshot;
       },
-      take: (messages, snapshot) => this.#take(messages, snapshot),
+      take: (page, snapshot) => this.#takePage(page, snapshot),
+      forget: () => {
+        store.add(NO_ROWS, EMPTY_SNAPSHOT);
+      },
     });
   }
 
@@ -140,6 +165,7 @@ export class TricampusClient {
 
   /** Goes on with an earlier log-in of this device. */
   useLogin(login: Login): void {
+    this.store.belongTo(login.userId);
     this.#login = login;
     this.#link.ticketChanged();
   }
@@ -153,42 +179,34 @@ export class TricampusClient {
     this.#resendOpen();
   }
 
-  /** Resolves when the platform has accepted the message; rejects after 5 s with DEADLINE_EXCEEDED. */
+  /**
+   * Resolves when the platform has accepted the message; rejects after 5 s with DEADLINE_EXCEEDED.
+   * `message`: its text, or its text and what else it holds.
+   */
   async send(
     to: Recipient,
-    text: string,
+    message: string | { text?: string; content: Content },
     clientMessageId: string = crypto.randomUUID(),
   ): Promise<Sent> {
     const sentAtMs = preciseNow();
-    return this.#transmit({ clientMessageId, to, text, sentAtMs, outcome: { state: "open" } });
+    const { text = "", content } =
+      typeof message === "string" ? { text: message, content: undefined } : message;
+    const outcome = { state: "open" } as const;
+    return this.#transmit({ clientMessageId, to, text, content, sentAtMs, outcome });
+  }
+
+  /** Takes a message of the user's own back; in a group, owner and admins take back anybody's. */
+  async recall(
+    { conversationId, sequence, messageId }: Pick<StoredMessage, RecalledFields>,
+    clientMessageId: string = crypto.randomUUID(),
+  ): Promise<void> {
+    const request = { clientMessageId, conversationId, sequence, messageId };
+    await this.#link.request(Text.recall, request, REQUEST_OPTIONS);
   }
 
   /** Resolves to the id of the user of that name; rejects with NOT_FOUND when there is none. */
   async findUser(name: string): Promise<string> {
     return (await this.#link.request(Account.find, { name }, REQUEST_OPTIONS)).userId;
-  }
-
-  /** Resolves to the group's id. */
-  async createGroup(
-    title: string,
-    members: readonly string[],
-    clientRequestId: string = crypto.randomUUID(),
-  ): Promise<string> {
-    const request = { title, members: [...members], clientRequestId };
-    return (await this.#link.request(Group.create, request, REQUEST_OPTIONS)).groupId;
-  }
-
-  /** Resolves to the sequence number at which the user is a member. */
-  async joinGroup(groupId: string): Promise<number> {
-    return (await this.#link.request(Group.join, { groupId }, REQUEST_OPTIONS)).sequence;
-  }
-
-  async leaveGroup(groupId: string): Promise<number> {
-    return (await this.#link.request(Group.leave, { groupId }, REQUEST_OPTIONS)).sequence;
-  }
-
-  listMembers(groupId: string): Promise<ListMembersReply> {
-    return this.#link.request(Group.listMembers, { groupId }, REQUEST_OPTIONS);
   }
 
   /** Resolves when everything that is in the inbox now is in the store. */
@@ -245,22 +263,36 @@ export class TricampusClient {
   }
 
   #pushed(push: Push): void {
-    const { version, messages, snapshot, follows } = push;
+    const { version, messages, settings, snapshot, follows } = push;
     const has = this.store.snapshot.version;
-    if (messages.length > 0 && follows === has) {
-      this.#take(messages, { bytes: snapshot, version });
+    const isApart = messages.some((message) => message.apartBytes > 0);
+    if (snapshot.length > 0 && follows === has && !isApart) {
+      this.#take({ messages, settings, groups: [] }, { bytes: snapshot, version });
       // A push lost before this one would have shown as a gap.
       this.#nextSyncMs = nextFallbackMs(this.#fallbackSyncMs);
-    } else if (messages.length === 0 || version > has) this.#syncSoon();
+    } else if (snapshot.length === 0 || version > has) this.#syncSoon();
   }
 
-  /** Keeps messages with the snapshot after them, and tells the application of the new ones. */
-  #take(messages: readonly InboxMessage[], snapshot: Snapshot): void {
+  /** Bodies that did not come along are fetched first: whoever gets a message gets all of it. */
+  async #takePage(page: Page, snapshot: Snapshot): Promise<void> {
+    const messages = await fetchBodies(this.#link, page.messages);
+    this.#take({ ...page, messages }, snapshot);
+  }
+
+  /** Keeps rows with the snapshot after them, and tells the application of the new ones. */
+  #take(page: Page, snapshot: Snapshot): void {
     const receivedAtMs = preciseNow();
-    const received = messages.map((message): StoredMessage => ({ ...message, receivedAtMs }));
+    const messages = page.messages.map((message) => ({ ...message, receivedAtMs }));
     // A sync's answer may be older than a push that overtook it.
-    const isNewer = snapshot.version >= this.store.snapshot.version || snapshot === EMPTY_SNAPSHOT;
-    this.#tell(this.store.add(received, isNewer ? snapshot : undefined));
+    const isNewer = snapshot.version >= this.store.snapshot.version || page.rebuild !== undefined;
+    const fresh = this.store.add({ ...page, messages }, isNewer ? snapshot : undefined);
+    this.#tell(fresh.messages);
+    const { onUpdate } = this.#options;
+    if (onUpdate === undefined) return;
+    if (page.rebuild?.startsWith("begins")) onUpdate({ kind: "gap" });
+    for (const recalled of fresh.recalled) onUpdate({ kind: "recalled", ...recalled });
+    for (const setting of fresh.settings) onUpdate({ kind: "setting", setting });
+    for (const group of fresh.groups) onUpdate({ kind: "group", group });
   }
 
   #tell(messages: readonly StoredMessage[]): void {
@@ -269,11 +301,11 @@ export class TricampusClient {
   }
 
   async #transmit(send: SendRecord): Promise<Sent> {
-    const { clientMessageId, text, sentAtMs } = send;
+    const { clientMessageId, text, content, sentAtMs } = send;
     this.store.recordSend(send);
     this.#underWay.add(clientMessageId);
     try {
-      const request = { clientMessageId, text, to: recipientOf(send.to) };
+      const request = { clientMessageId, text, content, to: recipientOf(send.to) };
       const timeoutMs = this.#options.sendTimeoutMs ?? SEND_TIMEOUT_MS;
       const reply = await this.#link.request(Text.send, request, { timeoutMs });
       const ackedAtMs = preciseNow();
@@ -297,17 +329,12 @@ export class TricampusClient {
 
   /** An own 1:1 message is numbered when it is acknowledged: no need to wait for it in the inbox. */
   #keepOwn(send: SendRecord, reply: SendReply, ackedAtMs: number): void {
-    const { clientMessageId, text } = send;
-    const message = {
-      ...reply,
-      clientMessageId,
-      text,
-      senderId: this.userId ?? "",
-      acceptedAtMs: Math.round(ackedAtMs),
-      notice: undefined,
-      receivedAtMs: ackedAtMs,
-    };
-    this.#tell(this.store.add([message], undefined));
+    const { clientMessageId, text, content } = send;
+    const about = { clientMessageId, text, content, senderId: this.userId ?? "" };
+    const acceptedAtMs = Math.round(ackedAtMs);
+    const message = makeInboxMessage({ ...reply, ...about, acceptedAtMs });
+    const own = { ...message, receivedAtMs: ackedAtMs };
+    this.#tell(this.store.add({ ...NO_ROWS, messages: [own] }, undefined).messages);
   }
 
   /** What an earlier run of this device sent and heard nothing of. */
@@ -320,7 +347,10 @@ export class TricampusClient {
   }
 }
 
-const REQUEST_OPTIONS = { timeoutMs: REQUEST_TIMEOUT_MS };
+const NO_ROWS = { messages: [], settings: [], groups: [] };
+
+type RecalledFields = "conversationId" | "sequence" | "messageId";
+
 const LOGIN_OPTIONS = {
   timeoutMs: LOGIN_TIMEOUT_MS,
   beforeAttach: true,

@@ -10,7 +10,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FileStore, readDeviceFile } from "./file-store.ts";
-import { type DeviceStore, MemoryStore, type SendRecord, type StoredMessage } from "./store.ts";
+import {
+  type DeviceStore,
+  MemoryStore,
+  type Rows,
+  type SendRecord,
+  type StoredMessage,
+} from "./store.ts";
 
 let dir: string;
 let path: string;
@@ -30,10 +36,15 @@ function message(sequence: number, facts: Partial<StoredMessage> = {}): StoredMe
     ...body,
     acceptedAtMs: 1_000,
     notice: undefined,
+    content: undefined,
+    recalled: false,
+    apartBytes: 0,
     receivedAtMs: 1_000.125,
     ...facts,
   };
 }
+
+const rows = (...messages: StoredMessage[]): Rows => ({ messages, settings: [], groups: [] });
 
 const snapshot = (version: number) => ({ bytes: Buffer.from([version]), version });
 
@@ -47,10 +58,9 @@ describe.each([
 ] as [string, () => DeviceStore][])("device store (%s)", (_, open) => {
   test("a message is kept once, whatever comes again, and read in order", async () => {
     const store = open();
-    expect(store.add([message(2), message(3)], snapshot(2))).toHaveLength(2);
-    expect(
-      store.add([message(1), message(2), message(3)], snapshot(3)).map((m) => m.sequence),
-    ).toEqual([1]);
+    expect(store.add(rows(message(2), message(3)), snapshot(2)).messages).toHaveLength(2);
+    const again = store.add(rows(message(1), message(2), message(3)), snapshot(3));
+    expect(again.messages.map((m) => m.sequence)).toEqual([1]);
     expect(await store.messages("g1")).toEqual([message(1), message(2), message(3)]);
     expect({ ...store.snapshot, bytes: Buffer.from(store.snapshot.bytes) }).toEqual(snapshot(3));
     expect(store.counts).toMatchObject({ messages: 3, doubles: 0 });
@@ -59,8 +69,8 @@ describe.each([
 
   test("a message id under a second sequence number is counted, not shown", async () => {
     const store = open();
-    store.add([message(1)], undefined);
-    expect(store.add([message(2, { messageId: "m1" })], undefined)).toEqual([]);
+    store.add(rows(message(1)), undefined);
+    expect(store.add(rows(message(2, { messageId: "m1" })), undefined).messages).toEqual([]);
     expect(store.counts).toMatchObject({ messages: 1, doubles: 1 });
     await store.close();
   });
@@ -87,15 +97,16 @@ describe.each([
 describe("file store", () => {
   test("everything is there after reopening, notices included", async () => {
     const first = new FileStore(path);
-    const joined = message(4, { notice: { kind: 1, userId: "u9" } });
-    first.add([message(1), joined], snapshot(8));
+    const joined = message(4, { notice: { kind: 1, userId: "u9", untilMs: 0 } });
+    first.add(rows(message(1), joined), snapshot(8));
     first.recordSend(send("open"));
     await first.close();
     const second = new FileStore(path);
     expect(second.snapshot).toEqual(snapshot(8));
     expect(second.openSends()).toEqual([send("open")]);
     expect(await second.messages("g1")).toEqual([message(1), joined]);
-    expect(second.add([message(1), message(2)], undefined)).toEqual([message(2)]);
+    const again = second.add(rows(message(1), message(2)), undefined);
+    expect(again.messages).toEqual([message(2)]);
     await second.close();
     expect(readDeviceFile(path).map((line) => line.kind)).toEqual([
       "message",
@@ -108,10 +119,10 @@ describe("file store", () => {
 
   test("a torn last line is cut off, at every byte, and the snapshot with it", async () => {
     const whole = new FileStore(path);
-    whole.add([message(1)], snapshot(1));
+    whole.add(rows(message(1)), snapshot(1));
     await whole.flush();
     const good = readFileSync(path).length;
-    whole.add([message(2)], snapshot(2));
+    whole.add(rows(message(2)), snapshot(2));
     await whole.close();
     const bytes = readFileSync(path);
     for (let length = good; length < bytes.length; length++) {
@@ -119,7 +130,7 @@ describe("file store", () => {
       truncateSync(path, length);
       const torn = new FileStore(path);
       expect(torn.snapshot).toEqual(snapshot(1));
-      torn.add([message(2), message(3)], snapshot(3));
+      torn.add(rows(message(2), message(3)), snapshot(3));
       await torn.close();
       const sequences = readDeviceFile(path).flatMap((l) =>
         l.kind === "message" ? [l.message.sequence] : [],
@@ -136,7 +147,7 @@ describe("file store", () => {
   test("a disk that refuses is said, and later writes are refused", async () => {
     const full = new FileStore("/dev/full");
     await expect(full.flush()).rejects.toThrow("/dev/full cannot be written");
-    expect(() => full.add([message(1)], undefined)).toThrow("/dev/full cannot be written");
+    expect(() => full.add(rows(message(1)), undefined)).toThrow("/dev/full cannot be written");
     await expect(full.close()).rejects.toThrow("/dev/full cannot be written");
   });
 });

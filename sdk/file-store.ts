@@ -1,15 +1,7 @@
 /**
- * A device's store as one append-only file of JSON lines, for Node. Messages stay in the file; in
- * memory are only the numbers of those the device has, so that thousands of devices fit into one
- * process. Lines (arrays; times in milliseconds since 1970):
- *
- *   ["device", 1]                                                        the format, first
- *   ["m", conversation, sequence, id, sender, client id, text, accepted, received, kind?, user?]
- *   ["s", snapshot as base64, version]                                   after its messages
- *   ["o", client id, recipient, text, sent]                              a send begins
- *   ["a", client id, acknowledged, id, conversation, sequence]           ... is acknowledged
- *   ["f", client id, failed, code]                                       ... or has failed
- *   ["d", conversation, sequence, id]                                    refused: a double
+ * A device's store as one append-only file of JSON lines (device-lines.ts), for Node. Messages stay in
+ * the file; in memory is only what a book keeps of them, so that thousands of devices fit into one
+ * process.
  *
  * Writes are gathered for FLUSH_EVERY_MS. A line torn by a crash is cut off when the file is opened;
  * a damaged line anywhere else is an error, never skipped.
@@ -24,19 +16,30 @@ import {
   write,
 } from "node:fs";
 import { promisify } from "node:util";
+import { Book } from "./book.ts";
+import {
+  type DeviceLine,
+  FORMAT,
+  messageLine,
+  parseLine,
+  sendLine,
+  settingLine,
+  snapshotLine,
+} from "./device-lines.ts";
 import {
   type DeviceStore,
   EMPTY_SNAPSHOT,
-  inOrder,
-  MessageIndex,
-  type Recipient,
+  type NewRows,
+  type Rows,
+  requireSameOwner,
   type SendRecord,
   type Snapshot,
   type StoredMessage,
+  shownInOrder,
+  takeRows,
 } from "./store.ts";
 import { startTicking, type Ticking } from "./ticker.ts";
 
-const FORMAT = 1;
 const FLUSH_EVERY_MS = 1_000;
 const FLUSH_CHARACTERS = 64 * 1024;
 /** What may wait for a disk that is slower than the platform. */
@@ -44,34 +47,10 @@ const PENDING_CHARACTERS_MAX = 64 * 1024 * 1024;
 
 const writeAsync = promisify(write);
 
-/** One line of a device's file. */
-export type DeviceLine =
-  | { readonly kind: "message"; readonly message: StoredMessage }
-  | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
-  | { readonly kind: "send"; readonly send: SendRecord }
-  | {
-      readonly kind: "acknowledged";
-      readonly clientMessageId: string;
-      readonly outcome: Outcome<"acknowledged">;
-    }
-  | {
-      readonly kind: "failed";
-      readonly clientMessageId: string;
-      readonly outcome: Outcome<"failed">;
-    }
-  | {
-      readonly kind: "double";
-      readonly conversationId: string;
-      readonly sequence: number;
-      readonly messageId: string;
-    };
-
-type Outcome<S> = Extract<SendRecord["outcome"], { state: S }>;
-
 export class FileStore implements DeviceStore, Ticking {
   readonly path: string;
   readonly #file: number;
-  readonly #index = new MessageIndex();
+  readonly book = new Book();
   readonly #open = new Map<string, SendRecord>();
   readonly #stopTicking: () => void;
   #snapshot: Snapshot = EMPTY_SNAPSHOT;
@@ -98,43 +77,45 @@ export class FileStore implements DeviceStore, Ticking {
   }
 
   get counts(): { messages: number; doubles: number } {
-    return this.#index;
+    return this.book;
   }
 
-  add(messages: readonly StoredMessage[], snapshot: Snapshot | undefined): StoredMessage[] {
-    const fresh: StoredMessage[] = [];
-    for (const message of messages) {
-      const taken = this.#index.take(message);
-      if (taken === "new") {
-        this.#append(messageLine(message));
-        fresh.push(message);
-      } else if (taken === "double") {
-        this.#append(["d", message.conversationId, message.sequence, message.messageId]);
-      }
-    }
+  belongTo(userId: string): void {
+    requireSameOwner(this.book, userId);
+    if (this.book.ownId === userId) return;
+    this.book.ownId = userId;
+    this.#append(["u", userId]);
+  }
+
+  add(rows: Rows, snapshot: Snapshot | undefined): NewRows {
+    if (rows.rebuild?.startsWith("begins")) this.#append(["b"]);
+    const fresh = takeRows(this.book, rows, (message, taken) => {
+      const { conversationId, sequence, messageId } = message;
+      if (taken === "new") this.#append(messageLine(message));
+      else if (taken === "double") this.#append(["d", conversationId, sequence, messageId]);
+      else this.#append(["r", conversationId, sequence]);
+    });
+    for (const setting of fresh.settings) this.#append(settingLine(setting));
+    for (const { groupId, sinceSequence } of fresh.groups)
+      this.#append(["g", groupId, sinceSequence]);
+    if (rows.rebuild?.endsWith("ends")) this.#append(["e"]);
     if (snapshot !== undefined) {
       const bytes = Buffer.from(snapshot.bytes);
       this.#snapshot = { bytes, version: snapshot.version };
-      this.#append(["s", bytes.toString("base64"), snapshot.version]);
+      this.#append(snapshotLine(snapshot));
     }
     return fresh;
   }
 
   recordSend(send: SendRecord): void {
-    const { clientMessageId, to, text, sentAtMs, outcome } = send;
+    const { clientMessageId, outcome } = send;
     if (outcome.state === "open") {
       if (this.#open.has(clientMessageId)) return;
       this.#open.set(clientMessageId, send);
-      this.#append(["o", clientMessageId, to, text, sentAtMs]);
-      return;
+    } else {
+      this.#open.delete(clientMessageId);
     }
-    this.#open.delete(clientMessageId);
-    if (outcome.state === "failed") {
-      this.#append(["f", clientMessageId, outcome.atMs, outcome.code]);
-      return;
-    }
-    const { atMs, messageId, conversationId, sequence } = outcome;
-    this.#append(["a", clientMessageId, atMs, messageId, conversationId, sequence]);
+    this.#append(sendLine(send));
   }
 
   openSends(): SendRecord[] {
@@ -154,7 +135,7 @@ export class FileStore implements DeviceStore, Ticking {
   }
 
   async conversations(): Promise<string[]> {
-    return this.#index.conversations();
+    return this.book.ids();
   }
 
   async messages(conversationId: string): Promise<StoredMessage[]> {
@@ -164,7 +145,7 @@ export class FileStore implements DeviceStore, Ticking {
       if (line.kind === "message" && line.message.conversationId === conversationId)
         found.push(line.message);
     }
-    return inOrder(found);
+    return shownInOrder(this.book, found);
   }
 
   async flush(): Promise<void> {
@@ -221,12 +202,42 @@ export class FileStore implements DeviceStore, Ticking {
   }
 
   #restore(line: DeviceLine): void {
-    if (line.kind === "message") this.#index.take(line.message);
-    else if (line.kind === "snapshot") this.#snapshot = line.snapshot;
-    else if (line.kind === "send") this.#open.set(line.send.clientMessageId, line.send);
-    else if (line.kind === "acknowledged" || line.kind === "failed")
-      this.#open.delete(line.clientMessageId);
-    else this.#index.restoreDouble(line.conversationId, line.sequence);
+    switch (line.kind) {
+      case "owner":
+        this.book.ownId = line.userId;
+        return;
+      case "message":
+        this.book.take(line.message);
+        return;
+      case "setting":
+        this.book.set(line.setting);
+        return;
+      case "group":
+        this.book.setMembership(line.group);
+        return;
+      case "rebuild begins":
+        this.book.beginRebuild();
+        return;
+      case "rebuild ends":
+        this.book.endRebuild();
+        return;
+      case "snapshot":
+        this.#snapshot = line.snapshot;
+        return;
+      case "send":
+        this.#open.set(line.send.clientMessageId, line.send);
+        return;
+      case "acknowledged":
+      case "failed":
+        this.#open.delete(line.clientMessageId);
+        return;
+      case "double":
+        this.book.restoreDouble(line.conversationId, line.sequence);
+        return;
+      case "recalled":
+        this.book.recall(line.conversationId, line.sequence);
+        return;
+    }
   }
 }
 
@@ -245,88 +256,4 @@ function readLines(path: string): { lines: DeviceLine[]; goodBytes: number; byte
     start = end + 1;
   }
   return { lines, goodBytes: start, bytes: content.length };
-}
-
-function messageLine(m: StoredMessage): unknown[] {
-  const line: unknown[] = [
-    "m",
-    m.conversationId,
-    m.sequence,
-    m.messageId,
-    m.senderId,
-    m.clientMessageId,
-    m.text,
-    m.acceptedAtMs,
-    m.receivedAtMs,
-  ];
-  if (m.notice !== undefined) line.push(m.notice.kind, m.notice.userId);
-  return line;
-}
-
-/** Undefined for the line that names the format. */
-function parseLine(text: string, place: string): DeviceLine | undefined {
-  let line: unknown[];
-  try {
-    line = JSON.parse(text) as unknown[];
-  } catch (error) {
-    throw new Error(`${place}: the line is damaged`, { cause: error });
-  }
-  const [tag, ...rest] = line as [string, ...unknown[]];
-  if (tag === "m") return { kind: "message", message: parseMessage(rest) };
-  if (tag === "s") {
-    const [bytes, version] = rest as [string, number];
-    return { kind: "snapshot", snapshot: { bytes: Buffer.from(bytes, "base64"), version } };
-  }
-  if (tag === "d") {
-    const [conversationId, sequence, messageId] = rest as [string, number, string];
-    return { kind: "double", conversationId, sequence, messageId };
-  }
-  if (tag === "device" && (rest as number[])[0] === FORMAT) return undefined;
-  const send = parseSend(tag, rest);
-  if (send === undefined) throw new Error(`${place}: "${tag}" is of no kind known here`);
-  return send;
-}
-
-function parseMessage(fields: readonly unknown[]): StoredMessage {
-  const [conversationId, sequence, messageId, senderId, clientMessageId, text] = fields as [
-    string,
-    number,
-    string,
-    string,
-    string,
-    string,
-  ];
-  const [acceptedAtMs, receivedAtMs, kind, userId] = fields.slice(6) as [
-    number,
-    number,
-    1 | 2 | 3,
-    string,
-  ];
-  const notice = kind === undefined ? undefined : { kind, userId };
-  const body = { messageId, conversationId, sequence, senderId, clientMessageId, text };
-  return { ...body, acceptedAtMs, receivedAtMs, notice };
-}
-
-function parseSend(tag: string, fields: readonly unknown[]): DeviceLine | undefined {
-  if (tag === "o") {
-    const [clientMessageId, to, text, sentAtMs] = fields as [string, Recipient, string, number];
-    return {
-      kind: "send",
-      send: { clientMessageId, to, text, sentAtMs, outcome: { state: "open" } },
-    };
-  }
-  if (tag === "a") {
-    const [clientMessageId, atMs, messageId, conversationId, sequence] = fields as [
-      string,
-      number,
-      string,
-      string,
-      number,
-    ];
-    const outcome = { state: "acknowledged", atMs, messageId, conversationId, sequence } as const;
-    return { kind: "acknowledged", clientMessageId, outcome };
-  }
-  if (tag !== "f") return undefined;
-  const [clientMessageId, atMs, code] = fields as [string, number, string];
-  return { kind: "failed", clientMessageId, outcome: { state: "failed", atMs, code } };
 }

@@ -1,12 +1,18 @@
 /**
- * What a device keeps: its messages, each once under (conversation, sequence), the snapshot that
- * stands for them, and its own sends with their times. The client writes, the application reads.
+ * What a device keeps: its messages, each once under (conversation, sequence), what it shares with the
+ * user's other devices about conversations, the snapshot that stands for all of it, and its own sends
+ * with their times. The client writes, the application reads.
  *
- * Messages and the snapshot after them are kept as one: a store that lost its tail has lost the
- * snapshot with it, syncs from the older one, and drops what it still has.
+ * Rows and the snapshot after them are kept as one: a store that lost its tail has lost the snapshot
+ * with it, syncs from the older one, and drops what it still has.
  */
-import type { InboxMessage } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { SequenceSet } from "./sequence-set.ts";
+import type { Content } from "../protos/gen/tricampus/client/v1/content_codec.ts";
+import type {
+  ConversationSetting,
+  GroupMembership,
+  InboxMessage,
+} from "../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { Book } from "./book.ts";
 
 export interface StoredMessage extends InboxMessage {
   /** When this device got it: milliseconds since 1970, with fractions. */
@@ -21,6 +27,24 @@ export interface Snapshot {
 
 export const EMPTY_SNAPSHOT: Snapshot = { bytes: new Uint8Array(0), version: 0 };
 
+/** What one answer or push brought. */
+export interface Rows {
+  readonly messages: readonly StoredMessage[];
+  readonly settings: readonly ConversationSetting[];
+  readonly groups: readonly GroupMembership[];
+  /** These are the first, or the last, of everything that the platform has. */
+  readonly rebuild?: "begins" | "ends" | "begins and ends" | undefined;
+}
+
+/** What of it was new to the device. */
+export interface NewRows {
+  readonly messages: StoredMessage[];
+  /** Messages that the device had and that are taken back now. */
+  readonly recalled: { readonly conversationId: string; readonly sequence: number }[];
+  readonly settings: ConversationSetting[];
+  readonly groups: GroupMembership[];
+}
+
 export type Recipient =
   | { readonly userId: string }
   | { readonly groupId: string }
@@ -31,6 +55,7 @@ export interface SendRecord {
   readonly clientMessageId: string;
   readonly to: Recipient;
   readonly text: string;
+  readonly content?: Content | undefined;
   readonly sentAtMs: number;
   readonly outcome:
     | { readonly state: "open" }
@@ -49,87 +74,83 @@ export interface DeviceStore {
   readonly snapshot: Snapshot;
   /** Messages kept, and messages refused because another one had their message id. */
   readonly counts: { readonly messages: number; readonly doubles: number };
-  /** Keeps those that are new, with the snapshot after them if there is one; returns the new ones. */
-  add(messages: readonly StoredMessage[], snapshot: Snapshot | undefined): StoredMessage[];
+  readonly book: Book;
+  /** Whose messages these are: at every log-in, before anything is added. */
+  belongTo(userId: string): void;
+  /** Keeps what is new, with the snapshot after it if there is one; returns what is new. */
+  add(rows: Rows, snapshot: Snapshot | undefined): NewRows;
   /** Keeps a send, or its newer outcome. */
   recordSend(send: SendRecord): void;
   /** Sends whose outcome is open, oldest first. */
   openSends(): SendRecord[];
   sends(): Promise<SendRecord[]>;
   conversations(): Promise<string[]>;
-  /** A conversation in its order. */
+  /** A conversation in its order: without what the user deleted, and without what was taken back. */
   messages(conversationId: string): Promise<StoredMessage[]>;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
 
-const RECENT_IDS_MAX = 32;
-
-/** Which messages a device has, without the messages. */
-export class MessageIndex {
-  readonly #conversations = new Map<string, SequenceSet>();
-  /** Two generations: the older one is dropped whole when the younger is full. */
-  #recentIds = new Set<string>();
-  #olderIds = new Set<string>();
-  messages = 0;
-  doubles = 0;
-
-  /**
-   * "double": the sequence number is new, but a recent message had the same message id. The platform
-   * promises that this never happens; it is counted and kept from the application, not hidden.
-   */
-  take(message: InboxMessage): "new" | "known" | "double" {
-    if (!this.#sequences(message.conversationId).add(message.sequence)) return "known";
-    if (this.#recentIds.has(message.messageId) || this.#olderIds.has(message.messageId)) {
-      this.doubles += 1;
-      return "double";
-    }
-    this.#recentIds.add(message.messageId);
-    if (this.#recentIds.size >= RECENT_IDS_MAX) {
-      this.#olderIds = this.#recentIds;
-      this.#recentIds = new Set();
-    }
-    this.messages += 1;
-    return "new";
+/** Puts rows into a book: the same for every store. `each`: of the new messages. */
+export function takeRows(
+  book: Book,
+  rows: Rows,
+  each: (message: StoredMessage, taken: "new" | "double" | "recalled") => void,
+): NewRows {
+  if (rows.rebuild?.startsWith("begins")) book.beginRebuild();
+  const messages: StoredMessage[] = [];
+  const recalled: { conversationId: string; sequence: number }[] = [];
+  for (const message of rows.messages) {
+    const { conversationId, sequence, content } = message;
+    const target = content?.body?.case === "recall" ? content.body.value.sequence : undefined;
+    const had = target !== undefined && book.shown(conversationId, target) === "whole";
+    const taken = book.take(message);
+    if (taken === "known") continue;
+    each(message, taken);
+    if (taken === "new") messages.push(message);
+    if (taken === "new" && had) recalled.push({ conversationId, sequence: target });
+    if (taken === "recalled") recalled.push({ conversationId, sequence });
   }
+  const settings = rows.settings.filter((setting) => book.set(setting));
+  const groups = rows.groups.filter((group) => book.setMembership(group));
+  if (rows.rebuild?.endsWith("ends")) book.endRebuild();
+  return { messages, recalled, settings, groups };
+}
 
-  /** A double found by an earlier run. */
-  restoreDouble(conversationId: string, sequence: number): void {
-    this.#sequences(conversationId).add(sequence);
-    this.doubles += 1;
+/** A conversation as a device shows it, of all messages it was ever sent. */
+export function shownInOrder(book: Book, messages: readonly StoredMessage[]): StoredMessage[] {
+  const shown: StoredMessage[] = [];
+  for (const message of messages) {
+    const how = book.shown(message.conversationId, message.sequence);
+    if (how === "whole") shown.push(message);
+    if (how === "recalled")
+      shown.push({ ...message, text: "", content: undefined, recalled: true });
   }
-
-  conversations(): string[] {
-    return [...this.#conversations.keys()];
-  }
-
-  #sequences(conversationId: string): SequenceSet {
-    let sequences = this.#conversations.get(conversationId);
-    if (sequences === undefined) {
-      sequences = new SequenceSet();
-      this.#conversations.set(conversationId, sequences);
-    }
-    return sequences;
-  }
+  return shown.sort((a, b) => a.sequence - b.sequence);
 }
 
 export class MemoryStore implements DeviceStore {
   snapshot: Snapshot = EMPTY_SNAPSHOT;
-  readonly #index = new MessageIndex();
+  readonly book = new Book();
   readonly #messages = new Map<string, StoredMessage[]>();
   readonly #sends = new Map<string, SendRecord>();
 
   get counts(): { messages: number; doubles: number } {
-    return this.#index;
+    return this.book;
   }
 
-  add(messages: readonly StoredMessage[], snapshot: Snapshot | undefined): StoredMessage[] {
-    const fresh = messages.filter((message) => this.#index.take(message) === "new");
-    for (const message of fresh) {
+  belongTo(userId: string): void {
+    requireSameOwner(this.book, userId);
+    this.book.ownId = userId;
+  }
+
+  add(rows: Rows, snapshot: Snapshot | undefined): NewRows {
+    const fresh = takeRows(this.book, rows, (message, taken) => {
+      if (taken !== "new") return;
       const conversation = this.#messages.get(message.conversationId);
       if (conversation === undefined) this.#messages.set(message.conversationId, [message]);
       else conversation.push(message);
-    }
+    });
     if (snapshot !== undefined)
       this.snapshot = { ...snapshot, bytes: new Uint8Array(snapshot.bytes) };
     return fresh;
@@ -148,11 +169,11 @@ export class MemoryStore implements DeviceStore {
   }
 
   async conversations(): Promise<string[]> {
-    return [...this.#messages.keys()];
+    return this.book.ids();
   }
 
   async messages(conversationId: string): Promise<StoredMessage[]> {
-    return inOrder(this.#messages.get(conversationId) ?? []);
+    return shownInOrder(this.book, this.#messages.get(conversationId) ?? []);
   }
 
   async flush(): Promise<void> {}
@@ -160,6 +181,7 @@ export class MemoryStore implements DeviceStore {
   async close(): Promise<void> {}
 }
 
-export function inOrder(messages: readonly StoredMessage[]): StoredMessage[] {
-  return messages.toSorted((a, b) => a.sequence - b.sequence);
+export function requireSameOwner(book: Book, userId: string): void {
+  if (book.ownId === userId || book.messages === 0) return;
+  throw new Error(`this store holds messages of ${book.ownId}: ${userId} needs another`);
 }

@@ -4,18 +4,23 @@
  * hint. A snapshot that the platform does not accept is given up: everything is read again, and the
  * store keeps what is new.
  */
-import { type InboxMessage, Sync } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { Sync, type SyncReply } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
 import type { Link } from "./link.ts";
-import { EMPTY_SNAPSHOT, type Snapshot } from "./store.ts";
+import { EMPTY_SNAPSHOT, type Rows, type Snapshot } from "./store.ts";
 
 const PAGE = 500;
 const TIMEOUT_MS = 10_000;
 
 export interface SyncTarget {
   readonly snapshot: Snapshot;
-  take(messages: readonly InboxMessage[], snapshot: Snapshot): void;
+  /** Keeps the rows of an answer, with the snapshot after them. */
+  take(page: Page, snapshot: Snapshot): Promise<void>;
+  /** The snapshot is of no use: everything is read again. */
+  forget(): void;
 }
+
+export type Page = Pick<SyncReply, "messages" | "settings" | "groups"> & Pick<Rows, "rebuild">;
 
 interface Waiter {
   readonly done: () => void;
@@ -66,11 +71,17 @@ export class SyncLoop {
   }
 
   async #pages(): Promise<void> {
+    let rebuilding = false;
     for (let before: number | undefined; ; ) {
       const reply = await this.#page();
-      this.#target.take(reply.messages, { bytes: reply.snapshot, version: reply.version });
+      rebuilding ||= reply.rebuild;
+      const rebuild = rebuildOf(reply, rebuilding);
+      await this.#target.take(
+        { ...reply, rebuild },
+        { bytes: reply.snapshot, version: reply.version },
+      );
       if (!reply.more) return;
-      if (before !== undefined && reply.version <= before) {
+      if (before !== undefined && !reply.rebuild && reply.version <= before) {
         throw new RpcError(
           "INTERNAL",
           "the platform says that there is more, and sends nothing newer",
@@ -89,7 +100,7 @@ export class SyncLoop {
       const isRefused =
         error instanceof RpcError && error.code === "INVALID_ARGUMENT" && bytes.length > 0;
       if (!isRefused) throw error;
-      this.#target.take([], EMPTY_SNAPSHOT);
+      this.#target.forget();
       return this.#link.request(
         Sync.sync,
         { snapshot: EMPTY_SNAPSHOT.bytes, limit: PAGE },
@@ -97,4 +108,10 @@ export class SyncLoop {
       );
     }
   }
+}
+
+/** Pages of a rebuild follow one another in one run, or else the platform begins again. */
+function rebuildOf({ rebuild, more }: SyncReply, rebuilding: boolean): Rows["rebuild"] {
+  if (rebuild) return more ? "begins" : "begins and ends";
+  return rebuilding && !more ? "ends" : undefined;
 }

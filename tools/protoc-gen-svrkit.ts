@@ -151,13 +151,23 @@ function generateMessage(f: GeneratedFile, message: DescMessage): void {
   }
   f.print(`}`);
   f.print();
+  const zeros = message.members.map(
+    (member) =>
+      `${member.localName}: ${member.kind === "oneof" ? "undefined" : zeroValue(member)},`,
+  );
+  if (zeros.length > 0) {
+    f.print(`/** What is not given is as if it had come over the wire without it. */`);
+    f.print(`export function make${name}(fields: Partial<${name}>): ${name} {`);
+    f.print(`  return {`);
+    for (const zero of zeros) f.print(`    ${zero}`);
+    f.print(`    ...fields,`);
+    f.print(`  };`);
+    f.print(`}`);
+    f.print();
+  }
   f.print(`export function decode${name}(r: Reader, end: number): ${name} {`);
   f.print(`  const m: ${name} = {`);
-  for (const member of message.members) {
-    f.print(
-      `    ${member.localName}: ${member.kind === "oneof" ? "undefined" : zeroValue(member)},`,
-    );
-  }
+  for (const zero of zeros) f.print(`    ${zero}`);
   f.print(`  };`);
   f.print(`  while (r.pos < end) {`);
   f.print(`    const tag = r.uint32();`);

@@ -11,6 +11,9 @@ const message = {
   acceptedAtMs: 0,
   receivedAtMs: 0,
   notice: undefined,
+  content: undefined,
+  recalled: false,
+  apartBytes: 0,
 };
 const nameOf = (id: string) => (id === "u1" ? "ann" : id);
 
@@ -21,6 +24,11 @@ test("message: a foreign text cannot command the terminal", () => {
 });
 
 test("message: what a group tells of itself is put into words", () => {
-  const notice = { ...message, conversationId: "g1", notice: { kind: 1, userId: "u2" } } as const;
+  const notice = {
+    ...message,
+    conversationId: "g1",
+    text: "",
+    notice: { kind: 1, userId: "u2", untilMs: 0 },
+  } as const;
   expect(describeMessage(notice, nameOf)).toMatch(/\] u2 joined in g1$/);
 });

@@ -68,7 +68,7 @@ export class Crowd implements Sender {
     await inParallel(this.#plan.groups, GROUPS_AT_ONCE, async ({ title, members }, index) => {
       const userIds = members.map((member) => this.#devices[member]![0]!.client.userId!);
       const maker = this.#devices[members[0]!]![0]!.client;
-      ids[index] = await maker.createGroup(title, userIds, `${this.#plan.run}-${index}`);
+      ids[index] = await maker.groups.create(title, userIds, `${this.#plan.run}-${index}`);
     });
     return ids;
   }

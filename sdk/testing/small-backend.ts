@@ -3,10 +3,16 @@
  * protos' promises (ids, order, once, snapshots) and nothing else. One backend serves all campuses,
  * as the real store does.
  */
-import { Push } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
-import { Group, type GroupMember } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
+import { makePushRequest, Push } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
+import {
+  Group,
+  type GroupMember,
+  makeGroupMember,
+} from "../../protos/gen/tricampus/client/v1/group_codec.ts";
 import {
   type InboxMessage,
+  makeInboxMessage,
+  makeSyncReply,
   Sync,
   type SyncReply,
   type SyncRequest,
@@ -64,13 +70,13 @@ export class SmallBackend {
       const members = [...new Set([userId, ...request.members])];
       this.#groups.set(groupId, {
         title: request.title,
-        members: new Map(members.map((id) => [id, { userId: id, sinceSequence: 1 }])),
+        members: new Map(members.map((id) => [id, memberSince(id, 1)])),
       });
       return { groupId };
     });
     server.add(Group.join, (request, call) => {
       const { userId } = this.#parts.tickets.userOf(call);
-      this.#group(request.groupId).members.set(userId, { userId, sinceSequence: 2 });
+      this.#group(request.groupId).members.set(userId, memberSince(userId, 2));
       return { sequence: 2 };
     });
     server.add(Group.leave, (request, call) => {
@@ -106,17 +112,17 @@ export class SmallBackend {
     const sequence = (this.#sequences.get(conversationId) ?? 0) + 1;
     this.#sequences.set(conversationId, sequence);
     this.#ids += 1;
-    const { clientMessageId, text } = request;
+    const { clientMessageId, text, content } = request;
     const place = { messageId: `m${this.#ids}`, conversationId, sequence };
     const about = {
       senderId: userId,
       clientMessageId,
       acceptedAtMs: Date.now(),
-      notice: undefined,
+      content,
     };
     const reply = { ...place, sequence: numbered ? sequence : 0 };
     this.#sent.set(name, reply);
-    await this.deliver({ ...place, ...about, text }, members, callees);
+    await this.deliver(makeInboxMessage({ ...place, ...about, text }), members, callees);
     return reply;
   }
 
@@ -140,7 +146,7 @@ export class SmallBackend {
       if (targets.length === 0) continue;
       const options = { order: [index], timeoutMs: 300 };
       await callees.access
-        .call(Push.push, { messages: [message], targets }, options)
+        .call(Push.push, makePushRequest({ messages: [message], targets }), options)
         .catch(() => {});
     }
   }
@@ -179,6 +185,10 @@ export class SmallBackend {
     const version = Math.min(rows.length, versions.messagesVersion + (request.limit || 200));
     const snapshot = this.#parts.snapshots.seal(who, { ...versions, messagesVersion: version });
     const messages = rows.slice(versions.messagesVersion, version);
-    return { messages, snapshot, version, more: version < rows.length };
+    return makeSyncReply({ messages, snapshot, version, more: version < rows.length });
   }
+}
+
+function memberSince(userId: string, sinceSequence: number): GroupMember {
+  return makeGroupMember({ userId, sinceSequence });
 }

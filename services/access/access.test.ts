@@ -1,9 +1,13 @@
 /** Access with real sockets: both ways in give the same, and nothing a client sends hurts anybody. */
 import type { JsonValue } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Push } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
+import { makePushRequest, Push } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
 import { encodeClientFrame } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
-import { encodeSendRequest } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import {
+  encodeSendRequest,
+  makeSendRequest,
+} from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import { makeSnapshotPayload } from "../../protos/gen/tricampus/client/v1/ticket_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../sdk/testing/small-platform.ts";
 import { until } from "../../sdk/testing/until.ts";
 import { toBytes } from "../svrkit/codec.ts";
@@ -160,7 +164,7 @@ const operations: [string, string, () => JsonValue, () => Uint8Array, string][] 
 ];
 
 function snapshotOf(who: { userId: string; device: string }): string {
-  const versions = { accountVersion: 0, contactsVersion: 0, messagesVersion: 1 };
+  const versions = makeSnapshotPayload({ messagesVersion: 1 });
   return base64(platform.snapshots.seal(who, versions));
 }
 
@@ -198,7 +202,7 @@ const frame = (id: number, method: string, body: Uint8Array) =>
   toBytes(encodeClientFrame, { id, kind: { case: "request", value: { method, body } } });
 const goodSend = () => {
   const to = { case: "userId", value: "u-bob" } as const;
-  return toBytes(encodeSendRequest, { clientMessageId: "c9", to, text: "hello" });
+  return toBytes(encodeSendRequest, makeSendRequest({ clientMessageId: "c9", to, text: "hello" }));
 };
 const withBadUtf8 = (bytes: Buffer, text: string) => {
   const copy = Buffer.from(bytes);
@@ -372,7 +376,7 @@ describe("access: limits and life", () => {
     const targets = Array.from({ length: 200 }, (_, i) => {
       return { connection: i + 1, userId: "u-other", version: 5, follows: 4 };
     });
-    const reply = await platform.access.call(Push.push, { messages: [], targets });
+    const reply = await platform.access.call(Push.push, makePushRequest({ targets }));
     expect(reply.gone).toHaveLength(200);
     expect(await socket.ping()).toBe("pong");
     expect(socket.frames).toEqual([]);

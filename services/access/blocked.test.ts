@@ -1,7 +1,10 @@
 /** A campus that is blocked: its clients leave without seeing an error, and nobody comes. */
 import { Agent, request } from "node:http";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { encodeSendRequest } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import {
+  encodeSendRequest,
+  makeSendRequest,
+} from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { TricampusClient } from "../../sdk/client.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../sdk/testing/small-platform.ts";
 import { until } from "../../sdk/testing/until.ts";
@@ -12,7 +15,10 @@ const ANN = { userId: "u-ann", device: "phone" };
 const A_BLOCKED = {
   ...{ campus: "a", service: "", untilMs: Date.now() + 60_000, why: "a new switch" },
 };
-const SEND = { clientMessageId: "c1", text: "hi", to: { case: "userId", value: "u-bob" } } as const;
+const SEND = makeSendRequest({
+  ...{ clientMessageId: "c1", text: "hi" },
+  to: { case: "userId", value: "u-bob" },
+});
 const LEAVE_OVER_MS = 400;
 
 let platform: SmallPlatform;

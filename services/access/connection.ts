@@ -12,6 +12,7 @@ import {
   type ClientFrame,
   decodeClientFrame,
   encodeServerFrame,
+  makePush,
   type Request,
   type ServerFrame,
 } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
@@ -32,7 +33,7 @@ import {
   ROWS_BUFFERED_BYTES_MAX,
 } from "./limits.ts";
 import { SYNC_HASH } from "./methods.ts";
-import { encodePushFrame, peekSyncReply, requestIdOf } from "./partial-codec.ts";
+import { encodePushFrame, peekSnapshot, requestIdOf } from "./partial-codec.ts";
 
 /** What connections share. */
 export interface ConnectionParts {
@@ -258,8 +259,7 @@ export class ClientConnection {
     const attachment = this.#attachment!;
     let version: number | undefined;
     try {
-      const reply = peekSyncReply(body);
-      attachment.versions = this.#parts.snapshots.open(attachment.who, reply.snapshot);
+      attachment.versions = this.#parts.snapshots.open(attachment.who, peekSnapshot(body));
       version = attachment.versions.messagesVersion;
     } catch {
       version = undefined; // then the device gets hints
@@ -278,7 +278,7 @@ export class ClientConnection {
 
   #push(attachment: Attachment, action: PushAction<Uint8Array>): void {
     if (action.kind === "hint") {
-      const value = { version: action.version, messages: [], snapshot: NO_BYTES, follows: 0 };
+      const value = makePush({ version: action.version });
       this.#write({ id: 0, kind: { case: "push", value } });
       return;
     }

@@ -1,6 +1,7 @@
 /** What services ask of access: to push to connections. For the platform's own services only. */
 import type { PushReply, PushRequest } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
 import type { Call } from "../svrkit/call.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
 import type { Connections } from "./connections.ts";
@@ -19,8 +20,7 @@ export class PushHandlers {
   push(request: PushRequest, call: Call): PushReply {
     if (call.caller === "")
       throw new RpcError("PERMISSION_DENIED", "pushes come from services, which say who they are");
-    const rows = request.messages.length === 0 ? undefined : encodeRows(request.messages);
-    const carried = rows !== undefined && rows.length <= FRAME_BYTES_MAX / 2 ? rows : undefined;
+    const carried = rowsOf(request);
     const gone: number[] = [];
     for (const target of request.targets) {
       const connection = this.#connections.find(target.connection, target.userId);
@@ -33,4 +33,11 @@ export class PushHandlers {
     }
     return { gone };
   }
+}
+
+/** What the push carries; undefined: every target gets a hint. */
+function rowsOf({ messages, settings, showsNothing }: PushRequest): Uint8Array | undefined {
+  if (messages.length + settings.length === 0) return showsNothing ? NO_BYTES : undefined;
+  const rows = encodeRows(messages, settings);
+  return rows.length <= FRAME_BYTES_MAX / 2 ? rows : undefined;
 }

@@ -3,11 +3,15 @@ import {
   decodeServerFrame,
   encodeClientFrame,
 } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
-import { encodeSyncReply } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  encodeSyncReply,
+  makeInboxMessage,
+  makeSyncReply,
+} from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { fromBytes, toBytes } from "../svrkit/codec.ts";
-import { encodePushFrame, encodeRows, peekSyncReply, requestIdOf } from "./partial-codec.ts";
+import { encodePushFrame, encodeRows, peekSnapshot, requestIdOf } from "./partial-codec.ts";
 
-const message = {
+const message = makeInboxMessage({
   messageId: "m1",
   conversationId: "g1",
   sequence: 300,
@@ -15,12 +19,12 @@ const message = {
   clientMessageId: "c1",
   text: "grüße ".repeat(40),
   acceptedAtMs: 1_700_000_000_000,
-  notice: undefined,
-};
+});
+const setting = { conversationId: "g1", setting: { case: "readSequence", value: 7 } } as const;
 
 test("access: a push frame around encoded rows is what the generated codec reads", () => {
   const snapshot = Buffer.from([1, 2, 3]);
-  const rows = encodeRows([message, { ...message, sequence: 301 }]);
+  const rows = encodeRows([message, { ...message, sequence: 301 }], [setting]);
   const frame = fromBytes(
     decodeServerFrame,
     encodePushFrame({ version: 1000, follows: 999, rows, snapshot }),
@@ -28,18 +32,18 @@ test("access: a push frame around encoded rows is what the generated codec reads
   const messages = [message, { ...message, sequence: 301 }];
   expect(frame).toEqual({
     id: 0,
-    kind: { case: "push", value: { version: 1000, follows: 999, messages, snapshot } },
+    kind: {
+      case: "push",
+      value: { version: 1000, follows: 999, messages, snapshot, settings: [setting] },
+    },
   });
 });
 
-test("access: the head of a sync's answer is read without its messages", () => {
+test("access: the snapshot of a sync's answer is read without its messages", () => {
   const snapshot = Buffer.from([9, 8]);
-  const reply = { messages: [message, message], snapshot, more: true, version: 70_000 };
-  expect(peekSyncReply(toBytes(encodeSyncReply, reply))).toEqual({
-    snapshot,
-    more: true,
-    version: 70_000,
-  });
+  const rows = { messages: [message, message], settings: [setting] };
+  const reply = makeSyncReply({ ...rows, snapshot, more: true, version: 70_000 });
+  expect(peekSnapshot(toBytes(encodeSyncReply, reply))).toEqual(snapshot);
 });
 
 test("access: the id of a frame is found before the frame is known to be good", () => {

@@ -4,8 +4,11 @@
  * numbers: protos/tricampus/client/v1/frame.proto, sync.proto and access/v1/push.proto; the tests
  * hold them against the generated codecs.
  */
-import { encodePush } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
-import type { InboxMessage, SyncReply } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { encodePush, makePush } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
+import type {
+  ConversationSetting,
+  InboxMessage,
+} from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { NO_BYTES, Reader, skipField, toBytes, Writer } from "../svrkit/codec.ts";
 
 const tag = (field: number, wireType: 0 | 2) => (field << 3) | wireType;
@@ -16,8 +19,6 @@ const pushVersion = tag(1, 0);
 const pushSnapshot = tag(3, 2);
 const pushFollows = tag(4, 0);
 const replySnapshot = tag(2, 2);
-const replyMore = tag(3, 0);
-const replyVersion = tag(4, 0);
 
 /** The id of a client's frame, as far as it can be read: a broken frame is answered under its id. */
 export function requestIdOf(bytes: Uint8Array): number {
@@ -27,8 +28,8 @@ export function requestIdOf(bytes: Uint8Array): number {
 }
 
 /** The rows as they stand in a Push. */
-export function encodeRows(messages: InboxMessage[]): Buffer {
-  return toBytes(encodePush, { version: 0, messages, snapshot: NO_BYTES, follows: 0 });
+export function encodeRows(messages: InboxMessage[], settings: ConversationSetting[]): Buffer {
+  return toBytes(encodePush, makePush({ messages, settings }));
 }
 
 const writer = new Writer(64 * 1024);
@@ -54,17 +55,15 @@ export function encodePushFrame(push: {
   return writer.finish();
 }
 
-/** A SyncReply without its messages. */
-export function peekSyncReply(bytes: Uint8Array): Omit<SyncReply, "messages"> {
+/** The snapshot of a SyncReply. */
+export function peekSnapshot(bytes: Uint8Array): Uint8Array {
   const reader = new Reader(bytes);
-  const reply = { snapshot: NO_BYTES, more: false, version: 0 };
+  let snapshot = NO_BYTES;
   while (reader.pos < reader.end) {
     const next = reader.uint32();
-    if (next === replySnapshot) reply.snapshot = reader.bytes();
-    else if (next === replyMore) reply.more = reader.bool();
-    else if (next === replyVersion) reply.version = reader.uint64();
+    if (next === replySnapshot) snapshot = reader.bytes();
     else skipField(reader, next);
   }
   reader.finish(reader.end);
-  return reply;
+  return snapshot;
 }

@@ -1,4 +1,5 @@
 /** Rules for what clients name things by, the same in every operation. */
+import { usersOf } from "../data/message/client.ts";
 import { requireArgument } from "../svrkit/errors.ts";
 
 const CLIENT_ID_CHARACTERS_MAX = 64;
@@ -13,9 +14,22 @@ export function requireId(id: string, what: string): void {
 }
 
 export function requireClientId(id: string, what: string): void {
-  const characters = [...id.slice(0, 2 * CLIENT_ID_CHARACTERS_MAX + 1)].length;
-  requireArgument(
-    characters >= 1 && characters <= CLIENT_ID_CHARACTERS_MAX,
-    `${what} must have 1 to ${CLIENT_ID_CHARACTERS_MAX} characters`,
-  );
+  requireCharacters(id, what, { min: 1, max: CLIENT_ID_CHARACTERS_MAX });
+}
+
+/** Characters, not UTF-16 units or bytes. */
+export function requireCharacters(
+  text: string,
+  what: string,
+  { min = 0, max }: { min?: number; max: number },
+): void {
+  const characters = [...text.slice(0, 2 * max + 1)].length;
+  const range = min === 0 ? `at most ${max}` : `${min} to ${max}`;
+  requireArgument(characters >= min && characters <= max, `${what} has ${range} characters`);
+}
+
+/** A 1:1 conversation's id, or a group's. */
+export function requireConversationId(id: string): void {
+  const isDirect = usersOf(id).every((user) => ID.test(user)) && usersOf(id).length === 2;
+  if (!isDirect) requireId(id, "a conversation id");
 }

@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type InboxMessage, Sync } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import { makeSendRequest, Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import { makeSnapshotPayload } from "../../protos/gen/tricampus/client/v1/ticket_codec.ts";
 import { AccountData } from "../../protos/gen/tricampus/data/v1/account_codec.ts";
-import { InboxData } from "../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-import { MessageData } from "../../protos/gen/tricampus/data/v1/message_codec.ts";
+import { InboxData, makeCommittedMessage } from "../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import {
+  MessageData,
+  makeReadMessagesRequest,
+} from "../../protos/gen/tricampus/data/v1/message_codec.ts";
 import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import { conversationOf } from "../data/message/client.ts";
 import { type Campuses, startCampuses } from "./testing/campuses.ts";
@@ -30,7 +34,7 @@ interface Sending {
 }
 
 function send({ from, to, id: clientMessageId, text = "hello", campus = "a" }: Sending) {
-  const request = { clientMessageId, text, to: { case: "userId" as const, value: to } };
+  const request = makeSendRequest({ clientMessageId, text, to: { case: "userId", value: to } });
   return campuses.callee("text", "access", campus).call(Text.send, request, campuses.ticket(from));
 }
 
@@ -121,7 +125,8 @@ test("send: to a login name", async () => {
   await campuses.callee("account-data", "account").call(AccountData.claimName, { record });
   const to = (value: string) => ({ case: "userName" as const, value });
   const text = campuses.callee("text", "access");
-  const request = { clientMessageId: "k1", text: "hello", to: to(record.name) };
+  const facts = { clientMessageId: "k1", text: "hello" };
+  const request = makeSendRequest({ ...facts, to: to(record.name) });
   const sent = await text.call(Text.send, request, campuses.ticket(ann));
   expect(sent.conversationId).toBe(conversationOf(ann, bob));
   const unknown = text.call(Text.send, { ...request, to: to("nobody") }, campuses.ticket(ann));
@@ -130,14 +135,14 @@ test("send: to a login name", async () => {
 
 /** What a text service leaves behind that dies after `steps` writes of a send. */
 async function dieAfter(steps: 1 | 2, { from, to, id }: Sending, ageMs: number) {
-  const message = {
+  const message = makeCommittedMessage({
     ...{
       messageId: `m-${from}-${id}`,
       conversationId: conversationOf(from, to),
       clientMessageId: id,
     },
     ...{ senderId: from, recipientId: to, text: "hello", acceptedAtMs: Date.now() - ageMs },
-  };
+  });
   const ticket = campuses.ticket(from);
   await campuses.callee("inbox-data", "text").call(InboxData.commit, { message }, ticket);
   if (steps === 1) return;
@@ -211,7 +216,7 @@ test("M5: a snapshot is bound to user and device, and cannot be from the future"
   forged[forged.length - 1]! ^= 1;
   const future = campuses.snapshots.seal(
     { userId: bob, device: "phone" },
-    { accountVersion: 0, contactsVersion: 0, messagesVersion: 99 },
+    makeSnapshotPayload({ messagesVersion: 99 }),
   );
   const refused = { code: "INVALID_ARGUMENT" };
   await expect(sync(snapshot, ann, "phone")).rejects.toMatchObject(refused);
@@ -228,17 +233,18 @@ test("promise 7: without the user's own valid ticket nothing is read or written"
   const inboxes = campuses.callee("inbox-data", "sync");
   const messages = campuses.callee("message-data", "text");
   const changes = { userId: bob, afterVersion: 0, limit: 0, consistency: 0 };
-  const message = {
+  const message = makeCommittedMessage({
     ...{ messageId: "m-x", conversationId, clientMessageId: "x", senderId: ann },
     ...{ recipientId: bob, text: "forged", acceptedAtMs: 1 },
-  };
-  const read = { conversationId, afterSequence: 0, limit: 0, consistency: 0 };
+  });
+  const read = makeReadMessagesRequest({ conversationId });
+  const sequences = { conversationId, messageIds: ["m-x"], consistency: 0 };
   const tries = (options: Parameters<typeof inboxes.call>[2]) => [
     inboxes.call(InboxData.changes, changes, options),
     inboxes.call(InboxData.commit, { message }, options),
     messages.call(MessageData.append, { message }, options),
     messages.call(MessageData.read, read, options),
-    messages.call(MessageData.sequences, { ...read, messageIds: ["m-x"] }, options),
+    messages.call(MessageData.sequences, sequences, options),
   ];
   for (const attempt of tries(campuses.ticket(eve))) {
     await expect(attempt).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
@@ -252,7 +258,7 @@ test("promise 7: without the user's own valid ticket nothing is read or written"
   await expect(deliver).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
 });
 
-test("notify: the recipient's devices and the sender's others, the row where it follows", async () => {
+test("notify: the recipient's devices and the sender's, the row where it follows", async () => {
   const [ann, bob] = [newUser(), newUser()];
   const online = [
     { number: 1, userId: ann, device: "phone" },
@@ -268,6 +274,7 @@ test("notify: the recipient's devices and the sender's others, the row where it 
   const [push] = campuses.pushes;
   expect(push!.messages).toMatchObject([{ sequence: 1, text: "hello" }]);
   expect([...push!.targets].sort((a, b) => a.connection - b.connection)).toEqual([
+    { connection: 1, userId: ann, version: 1, follows: 0 },
     { connection: 2, userId: ann, version: 1, follows: 0 },
     { connection: 3, userId: bob, version: 1, follows: 0 },
   ]);

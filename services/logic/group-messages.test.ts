@@ -2,12 +2,18 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Group } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
 import {
   type InboxMessage,
+  makeInboxMessage,
   NoticeKind,
   Sync,
 } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
-import { GroupData } from "../../protos/gen/tricampus/data/v1/group_codec.ts";
-import { InboxData } from "../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { makeSendRequest, Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import {
+  GroupData,
+  makeApplyEntriesRequest,
+  makeGroupMemberRecord,
+  makeGroupMessagesRequest,
+} from "../../protos/gen/tricampus/data/v1/group_codec.ts";
+import { InboxData, makeCommittedMessage } from "../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { type Campuses, startCampuses } from "./testing/campuses.ts";
 
 const MEMBERS_MAX = 6;
@@ -36,13 +42,13 @@ async function create(creator: string, members: string[], clientRequestId = "r1"
 
 function send(from: string, groupId: string, id: string, campus = "a") {
   const to = { case: "groupId" as const, value: groupId };
-  const request = { clientMessageId: id, text: `text of ${id}`, to };
+  const request = makeSendRequest({ clientMessageId: id, text: `text of ${id}`, to });
   return campuses.callee("text", "access", campus).call(Text.send, request, campuses.ticket(from));
 }
 
 function change(method: typeof Group.join | typeof Group.leave, user: string, groupId: string) {
   const group = campuses.callee("group", "access");
-  return group.call(method, { groupId }, campuses.ticket(user));
+  return group.call(method, { groupId, clientRequestId: "" }, campuses.ticket(user));
 }
 
 async function syncAll(userId: string) {
@@ -186,14 +192,15 @@ test("M2: an inbox that lacks messages noted as delivered gets them first", asyn
   await campuses.stopFanout();
   const slots = campuses.queue.entries(groupId).length;
   campuses.queue.put(groupId, { id: Buffer.from("x"), payload: Buffer.alloc(0) });
-  const message = {
+  const message = makeInboxMessage({
     ...{ messageId: `${groupId}-2`, conversationId: groupId, sequence: 2, senderId: ann },
-    ...{ clientMessageId: "k1", text: "x", acceptedAtMs: 1, notice: undefined },
-  };
-  await campuses.callee("group-data", "fanout").call(GroupData.apply, {
-    ...{ groupId, fromSlot: slots, throughSlot: slots + 1, lastSequence: 1, messages: [message] },
-    ...{ members: [], forgotten: [], refused: [], deliveredSequence: 2 },
+    ...{ clientMessageId: "k1", text: "x", acceptedAtMs: 1 },
   });
+  const step = makeApplyEntriesRequest({
+    ...{ groupId, fromSlot: slots, throughSlot: slots + 1, lastSequence: 1, messages: [message] },
+    deliveredSequence: 2,
+  });
+  await campuses.callee("group-data", "fanout").call(GroupData.apply, step);
   await campuses.startFanout({ membersMax: MEMBERS_MAX });
   await send(ann, groupId, "k2");
   for (const user of [ann, bob]) await expectInbox(user, ["1 CREATED", "2 k1", "3 k2"]);
@@ -201,22 +208,24 @@ test("M2: an inbox that lacks messages noted as delivered gets them first", asyn
 
 /** What a worker leaves that dies after numbering two entries and delivering one to one member. */
 async function leaveHalfway(groupId: string, users: { ann: string; bob: string; cid: string }) {
-  const message = (sequence: number, clientMessageId: string) => ({
-    ...{ messageId: `${groupId}-${sequence}`, conversationId: groupId, sequence },
-    ...{ senderId: users.ann, clientMessageId, text: "x", acceptedAtMs: 1, notice: undefined },
-  });
-  const joined = { kind: NoticeKind.JOINED, userId: users.cid };
+  const message = (sequence: number, clientMessageId: string) =>
+    makeInboxMessage({
+      ...{ messageId: `${groupId}-${sequence}`, conversationId: groupId, sequence },
+      ...{ senderId: users.ann, clientMessageId, text: "x", acceptedAtMs: 1 },
+    });
+  const joined = { kind: NoticeKind.JOINED, userId: users.cid, untilMs: 0 };
   const messages = [message(3, "k2"), { ...message(4, ""), notice: joined }];
   const groups = campuses.callee("group-data", "fanout");
   const slots = campuses.queue.entries(groupId).length;
   for (const { messageId } of messages) {
     campuses.queue.put(groupId, { id: Buffer.from(messageId), payload: Buffer.alloc(0) });
   }
-  const { applied } = await groups.call(GroupData.apply, {
+  const step = makeApplyEntriesRequest({
     ...{ groupId, fromSlot: slots, throughSlot: slots + 2, lastSequence: 2, messages },
-    ...{ members: [{ userId: users.cid, sinceSequence: 4, leftSequence: 0 }], forgotten: [] },
-    ...{ refused: [], deliveredSequence: 2 },
+    members: [makeGroupMemberRecord({ userId: users.cid, sinceSequence: 4 })],
+    deliveredSequence: 2,
   });
+  const { applied } = await groups.call(GroupData.apply, step);
   expect(applied).toBe(true);
   const target = { userId: users.bob, fromSequence: 2, allowSkip: false, throughSequence: 3 };
   const delivery = { conversationId: groupId, messages, targets: [target] };
@@ -228,10 +237,10 @@ async function leaveHalfway(groupId: string, users: { ann: string; bob: string; 
 test("M1: a group message that did not reach the queue is put there by the sender's sync", async () => {
   const [ann, bob] = newUsers(2) as [string, string];
   const groupId = await create(ann, [bob]);
-  const message = {
+  const message = makeCommittedMessage({
     ...{ messageId: `m-${ann}-k1`, conversationId: groupId, clientMessageId: "k1", senderId: ann },
-    ...{ recipientId: "", text: "hello", acceptedAtMs: Date.now() - 6_000 },
-  };
+    ...{ text: "hello", acceptedAtMs: Date.now() - 6_000 },
+  });
   const inboxes = campuses.callee("inbox-data", "text");
   await inboxes.call(InboxData.commit, { message }, campuses.ticket(ann));
   await syncAll(ann);
@@ -240,21 +249,17 @@ test("M1: a group message that did not reach the queue is put there by the sende
   expect(campuses.queue.entries(groupId)).toHaveLength(2);
 });
 
-test("M4: numbering and reading a group's messages is for fan-out alone", async () => {
-  const [ann] = newUsers(1) as [string];
+test("M4: numbering a group's messages is for fan-out alone, reading them for members", async () => {
+  const [ann, bob] = newUsers(2) as [string, string];
   const groupId = await create(ann, []);
+  await allConsumed(groupId);
   const denied = { code: "PERMISSION_DENIED" };
   const groups = campuses.callee("group-data", "text");
-  const read = groups.call(
-    GroupData.messages,
-    { groupId, afterSequence: 0, limit: 0 },
-    campuses.ticket(ann),
-  );
-  await expect(read).rejects.toMatchObject(denied);
-  const step = {
-    ...{ groupId, fromSlot: 0, throughSlot: 1, lastSequence: 0, messages: [], members: [] },
-    ...{ forgotten: [], refused: [], deliveredSequence: 0 },
-  };
+  const request = makeGroupMessagesRequest({ groupId });
+  const read = (user: string) => groups.call(GroupData.messages, request, campuses.ticket(user));
+  await expect(read(bob)).rejects.toMatchObject(denied);
+  expect((await read(ann)).messages).toHaveLength(1);
+  const step = makeApplyEntriesRequest({ groupId, throughSlot: 1 });
   await expect(groups.call(GroupData.apply, step, campuses.ticket(ann))).rejects.toMatchObject(
     denied,
   );

@@ -1,8 +1,8 @@
 /** M1: what a text process leaves midway when it dies is finished, and its sender need not return. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type InboxMessage, Sync } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
-import { InboxData } from "../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { makeSendRequest, Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import { InboxData, makeCommittedMessage } from "../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { MessageData } from "../../protos/gen/tricampus/data/v1/message_codec.ts";
 import { Finishing } from "../../protos/gen/tricampus/logic/v1/finish_codec.ts";
 import { conversationOf } from "../data/message/client.ts";
@@ -57,10 +57,10 @@ test("M1: a process is killed between commit and delivery: another campus delive
   text = await startTextProcess(campuses, await silentMessageData(isCommitted));
   const client = new Client({ process: "a/test", campus: "a" });
   closing.push(() => client.stop());
-  const request = {
+  const request = makeSendRequest({
     ...{ clientMessageId: "k1", text: "hello" },
-    to: { case: "userId" as const, value: bob },
-  };
+    to: { case: "userId", value: bob },
+  });
   const sent = client
     .callee("text", [text.address], { caller: "access" })
     .call(Text.send, request, { ...campuses.ticket(ann), timeoutMs: 3_000 });
@@ -77,10 +77,10 @@ test("M1: a process is killed between commit and delivery: another campus delive
 test("M1: a send that was never committed makes no message, and only text names witnesses", async () => {
   const [ann, bob] = ["07au1-ann2", "07au1-bob2"];
   const { ticket } = campuses.ticket(ann);
-  const message = {
+  const message = makeCommittedMessage({
     ...{ messageId: "m-2", conversationId: conversationOf(ann, bob), clientMessageId: "k2" },
     ...{ senderId: ann, recipientId: bob, text: "late", acceptedAtMs: Date.now() },
-  };
+  });
   const open = (id: string, clientMessageId: string) => ({
     ...{ id, clientMessageId, ticket, openedAtMs: Date.now() },
   });

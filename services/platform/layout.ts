@@ -11,9 +11,9 @@
 import { join } from "node:path";
 import type { PlatformConfig } from "./config.ts";
 import {
-  ALL_SERVICES,
   FURTHER_KV_GROUPS,
   KV_GROUPS,
+  PORT_ORDER,
   SERVICES,
   type ServiceName,
 } from "./services.ts";
@@ -107,7 +107,7 @@ function sameMethods(a: ServiceName, b: ServiceName): boolean {
 
 function portOf(config: PortFacts, campus: string, door: ServiceName | "http"): number {
   const base = config.basePort + PORTS_PER_CAMPUS * config.campuses.indexOf(campus);
-  const offset = door === "http" ? 0 : 1 + ALL_SERVICES.indexOf(door);
+  const offset = door === "http" ? 0 : 1 + PORT_ORDER.indexOf(door);
   return config.ports[`${campus}/${door}`] ?? base + offset;
 }
 

@@ -20,6 +20,7 @@ const modules: Record<(typeof SERVICES)[number], () => Promise<ServiceModule>> =
   group: () => import("../logic/group/main.ts"),
   sync: () => import("../logic/sync/main.ts"),
   fanout: () => import("../logic/fanout/main.ts"),
+  conversation: () => import("../logic/conversation/main.ts"),
 };
 
 export async function loadService(service: ServiceName): Promise<StartService> {

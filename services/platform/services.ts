@@ -1,7 +1,4 @@
-/**
- * The names of all services, in the order in which a process starts those it holds. The position
- * also gives a service its port (layout.ts): append new ones, so that ports stay where they were.
- */
+/** The names of all services, in the order in which a process starts those it holds. */
 export const SERVICES = [
   "access",
   "kvsvr",
@@ -18,6 +15,7 @@ export const SERVICES = [
   "group",
   "sync",
   "fanout",
+  "conversation",
 ] as const;
 
 /**
@@ -40,6 +38,18 @@ export const KV_GROUPS = ["kvsvr", ...FURTHER_KV_GROUPS] as const;
 export const ALL_SERVICES = [...SERVICES, ...FURTHER_KV_GROUPS] as const;
 
 export type ServiceName = (typeof ALL_SERVICES)[number];
+
+/**
+ * By position a service has its port (layout.ts). Those named here stand where they stood when the
+ * further KV groups came; what is new goes behind them, so that ports stay where they were.
+ */
+const FIRST_SERVICES = SERVICES.slice(0, SERVICES.indexOf("conversation"));
+const LATER_SERVICES = SERVICES.slice(FIRST_SERVICES.length);
+export const PORT_ORDER: readonly ServiceName[] = [
+  ...FIRST_SERVICES,
+  ...FURTHER_KV_GROUPS,
+  ...LATER_SERVICES,
+];
 
 export function isService(name: string): name is ServiceName {
   return (ALL_SERVICES as readonly string[]).includes(name);

@@ -2,6 +2,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { makeContent, makeLocation } from "../../protos/gen/tricampus/client/v1/content_codec.ts";
 import {
   decodeInboxMessage,
   encodeInboxMessage,
@@ -56,9 +57,23 @@ test("codec: strings, repeated and nested messages of any length survive the rou
     clientMessageId: fc.string(),
     text: fc.string({ unit: "grapheme", maxLength: 4_000 }),
     acceptedAtMs: number,
-    notice: fc.option(fc.record({ kind: fc.nat({ max: 3 }), userId: fc.string() }), {
-      nil: undefined,
-    }),
+    notice: fc.option(
+      fc.record({ kind: fc.nat({ max: 3 }), userId: fc.string(), untilMs: number }),
+      {
+        nil: undefined,
+      },
+    ),
+    content: fc.option(
+      fc.record({ latitudeE7: fc.integer(), title: fc.string() }).map((place) =>
+        makeContent({
+          body: { case: "location", value: makeLocation(place) },
+          mentions: [place.title],
+        }),
+      ),
+      { nil: undefined },
+    ),
+    recalled: fc.boolean(),
+    apartBytes: fc.nat(),
   });
   fc.assert(
     fc.property(messages, (message) => {

@@ -11,14 +11,25 @@ import {
   type GroupMemberRecord,
   type GroupMessagesReply,
   type GroupMessagesRequest,
+  type GroupReadPositionsReply,
+  type GroupReadPositionsRequest,
+  type MarkGroupReadReply,
+  type MarkGroupReadRequest,
   type MembershipReply,
   type MembershipRequest,
+  makeMembershipReply,
+  makeReadGroupReply,
   type ReadGroupReply,
   type ReadGroupRequest,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
-import { type Key, Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import {
+  type Key,
+  Level,
+  type VersionedRow,
+} from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, type CallOptions, forward } from "../../svrkit/call.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
@@ -29,16 +40,22 @@ import {
   applyChange,
   createChange,
   groupKey,
+  INVITE_ROWS,
   MARKS,
   MEMBER_ROWS,
   memberRowKey,
   messagesAfter,
+  messagesBefore,
   outcomeRowKey,
   PROFILE_ROW,
+  readInvite,
   readMember,
   readMessage,
   readOutcome,
+  readPositionChange,
   readProfile,
+  readReadPosition,
+  readsKey,
 } from "./rows.ts";
 
 const WORKER = "fanout";
@@ -69,20 +86,37 @@ export class GroupDataHandlers {
   async membership(request: MembershipRequest, call: Call): Promise<MembershipReply> {
     const { groupId, userId, consistency } = request;
     requireTicketOf(this.#tickets, call, [userId]);
+    return this.#membership(groupId, userId, { ...forward(call), level: levelOf(consistency) });
+  }
+
+  async #membership(
+    groupId: string,
+    userId: string,
+    { level, ...options }: CallOptions & { level: Level },
+  ): Promise<MembershipReply> {
     const memberRow = memberRowKey(userId);
     const { rows } = await this.#kv.getRows(
-      {
-        key: groupKey(groupId),
-        rows: [PROFILE_ROW, memberRow],
-        marks: [],
-        level: levelOf(consistency),
-      },
-      forward(call),
+      { key: groupKey(groupId), rows: [PROFILE_ROW, memberRow], marks: [], level },
+      options,
     );
-    const groupExists = rows.some((row) => PROFILE_ROW.equals(row.row));
-    const record = rows.find((row) => memberRow.equals(row.row));
-    const member = record !== undefined && readMember(record.value).leftSequence === 0;
-    return { groupExists, member: groupExists && member };
+    const profileRow = rows.find((row) => PROFILE_ROW.equals(row.row));
+    const memberFound = rows.find((row) => memberRow.equals(row.row));
+    const profile = profileRow && readProfile(profileRow.value);
+    if (profile === undefined) return NOT_A_MEMBER;
+    const record = memberFound && readMember(memberFound.value);
+    if (profile.dismissed || record === undefined || record.leftSequence !== 0) {
+      return { ...NOT_A_MEMBER, groupExists: !profile.dismissed };
+    }
+    return { groupExists: true, member: true, profile, record };
+  }
+
+  async #requireMember(groupId: string, call: Call): Promise<GroupMemberRecord> {
+    const { userId } = this.#tickets.userOf(call);
+    const options = { ...forward(call), level: Level.STRONG };
+    const { groupExists, record } = await this.#membership(groupId, userId, options);
+    if (!groupExists) throw new RpcError("NOT_FOUND", `there is no group ${groupId}`);
+    if (record !== undefined) return record;
+    throw new RpcError("PERMISSION_DENIED", `you are not a member of group ${groupId}`);
   }
 
   /**
@@ -93,30 +127,36 @@ export class GroupDataHandlers {
     const key = groupKey(groupId);
     const level = levelOf(consistency);
     const options = forward(call);
-    const userId = call.caller === WORKER ? undefined : this.#tickets.userOf(call).userId;
+    const isWorker = call.caller === WORKER;
+    const userId = isWorker ? undefined : this.#tickets.userOf(call).userId;
     const head = await this.#kv.getRows({ key, rows: [PROFILE_ROW], marks: MARKS, level }, options);
-    const [profile] = head.rows;
-    if (profile === undefined) return NO_GROUP;
-    const members = await this.#members(key, level, options);
+    const [profileRow] = head.rows;
+    if (profileRow === undefined) return makeReadGroupReply({});
+    const memberRows = await this.#scan({ key, ...MEMBER_ROWS, level }, options);
+    const members = memberRows.map((row) => readMember(row.value));
     const isMember = members.some((m) => m.userId === userId && m.leftSequence === 0);
     if (userId !== undefined && !isMember) {
       throw new RpcError("PERMISSION_DENIED", `you are not a member of group ${groupId}`);
     }
+    const inviteRows = isWorker ? await this.#scan({ key, ...INVITE_ROWS, level }, options) : [];
+    const invites = inviteRows.map((row) => readInvite(row.value));
     const [offset = 0, lastSequence = 0, deliveredSequence = 0] = head.marks;
-    const { title } = readProfile(profile.value);
-    return { exists: true, title, members, lastSequence, offset, deliveredSequence };
+    const profile = readProfile(profileRow.value);
+    const marks = { lastSequence, offset, deliveredSequence };
+    return { exists: true, profile, members, invites, ...marks };
   }
 
-  async #members(key: Key, level: Level, options: CallOptions): Promise<GroupMemberRecord[]> {
-    const members: GroupMemberRecord[] = [];
-    for (let first = MEMBER_ROWS.first; ; ) {
-      const page = await this.#kv.scanRows(
-        { key, first, end: MEMBER_ROWS.end, limit: 0, level, reverse: false },
-        options,
-      );
-      for (const row of page.rows) members.push(readMember(row.value));
+  async #scan(
+    range: { key: Key; first: Buffer; end: Buffer; level: Level },
+    options: CallOptions,
+  ): Promise<VersionedRow[]> {
+    const rows: VersionedRow[] = [];
+    for (let first: Uint8Array = range.first; ; ) {
+      const request = { ...range, first, limit: 0, reverse: false };
+      const page = await this.#kv.scanRows(request, options);
+      rows.push(...page.rows);
       const last = page.rows.at(-1);
-      if (!page.more || last === undefined) return members;
+      if (!page.more || last === undefined) return rows;
       first = Buffer.concat([last.row, Buffer.from([0])]);
     }
   }
@@ -156,24 +196,44 @@ export class GroupDataHandlers {
   }
 
   async messages(request: GroupMessagesRequest, call: Call): Promise<GroupMessagesReply> {
-    requireCaller(call, [WORKER], "reading a group's messages");
-    const { first, end } = messagesAfter(request.afterSequence);
-    const key = groupKey(request.groupId);
-    const scan = { key, first, end, limit: request.limit, level: Level.STRONG, reverse: false };
+    const { groupId, beforeSequence, limit } = request;
+    const since =
+      call.caller === WORKER ? 0 : (await this.#requireMember(groupId, call)).sinceSequence;
+    const after = Math.max(request.afterSequence, since - 1);
+    const reverse = beforeSequence > 0;
+    const range = messagesAfter(after);
+    const end = reverse ? messagesBefore(beforeSequence).end : range.end;
+    const scan = { key: groupKey(groupId), ...range, end, limit, level: Level.STRONG, reverse };
     const page = await this.#kv.scanRows(scan, forward(call));
     const rows = firstRows(page.rows, this.#options.pageBytesMax);
-    return { messages: rows.map((row) => readMessage(row.value)) };
+    return {
+      messages: rows.map((row) => readMessage(row.value)),
+      more: page.more || rows.length < page.rows.length,
+    };
+  }
+
+  async markRead(request: MarkGroupReadRequest, call: Call): Promise<MarkGroupReadReply> {
+    requireCaller(call, ["conversation"], "saying how far a member has read");
+    const { groupId, sequence } = request;
+    const { userId } = await this.#requireMember(groupId, call);
+    const change = readPositionChange({ userId, sequence });
+    const options = { ...forward(call), operationId: NO_BYTES };
+    await this.#kv.change({ key: readsKey(groupId), change }, options);
+    return {};
+  }
+
+  async readPositions(
+    { groupId }: GroupReadPositionsRequest,
+    call: Call,
+  ): Promise<GroupReadPositionsReply> {
+    await this.#requireMember(groupId, call);
+    const range = { key: readsKey(groupId), ...MEMBER_ROWS, level: Level.STRONG };
+    const rows = await this.#scan(range, forward(call));
+    return { positions: rows.map((row) => readReadPosition(row.value)) };
   }
 }
 
-const NO_GROUP: ReadGroupReply = {
-  exists: false,
-  title: "",
-  members: [],
-  lastSequence: 0,
-  offset: 0,
-  deliveredSequence: 0,
-};
+const NOT_A_MEMBER: MembershipReply = makeMembershipReply({});
 
 function notDone(entryId: string): EntryOutcome {
   return { entryId, done: false, sequence: 0, refusal: EntryOutcomeRefusal.UNSPECIFIED };

@@ -3,6 +3,7 @@
  *
  *   p                     the profile; a table without it is no group
  *   u/<user>              a member
+ *   i/<user>              an invitation that waits to be accepted
  *   q/<8 bytes sequence>  a message or notice, numbered
  *   o/<entry id>          what became of an entry of the group's queue stream
  *
@@ -12,6 +13,9 @@
  * The worker numbers the messages itself instead of letting the store append them: it is fenced by
  * two marks, so nobody else numbers meanwhile, and a join can be recorded with its exact number in
  * the same change. The rows `o/` keep an entry that comes twice from being numbered twice.
+ *
+ * How far members have read lies in a table of its own (u/<user>, and a mark of that name, since a
+ * position only rises): it changes as often as all of them read, and has no part in the order.
  */
 import {
   decodeInboxMessage,
@@ -22,15 +26,23 @@ import {
   type ApplyEntriesRequest,
   type CreateGroupDataRequest,
   decodeEntryOutcome,
+  decodeGroupInviteRecord,
   decodeGroupMemberRecord,
   decodeGroupProfile,
+  decodeGroupReadPosition,
   type EntryOutcome,
   EntryOutcomeRefusal,
   encodeEntryOutcome,
+  encodeGroupInviteRecord,
   encodeGroupMemberRecord,
   encodeGroupProfile,
+  encodeGroupReadPosition,
+  type GroupInviteRecord,
   type GroupMemberRecord,
   type GroupProfile,
+  type GroupReadPosition,
+  makeGroupMemberRecord,
+  makeGroupProfile,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
   type Guard,
@@ -46,9 +58,12 @@ const MESSAGES = Buffer.from("q/");
 const MESSAGES_END = Buffer.from("q0");
 const MEMBER = "u/";
 const OUTCOME = "o/";
+const INVITE = "i/";
+const READS = "/reads";
 
 export const PROFILE_ROW = Buffer.from("p");
 export const MEMBER_ROWS = { first: Buffer.from(MEMBER), end: Buffer.from("u0") };
+export const INVITE_ROWS = { first: Buffer.from(INVITE), end: Buffer.from("i0") };
 export const QUEUE_MARK = Buffer.from("queue");
 const SEQUENCE_MARK = Buffer.from("sequence");
 const DELIVERED_MARK = Buffer.from("delivered");
@@ -59,6 +74,11 @@ const FIRST_SEQUENCE = 1;
 
 export function groupKey(groupId: string): Key {
   return { keyspace: Keyspace.GROUP, key: Buffer.from(groupId) };
+}
+
+/** The table of how far a group's members have read. */
+export function readsKey(groupId: string): Key {
+  return { keyspace: Keyspace.GROUP, key: Buffer.from(groupId + READS) };
 }
 
 export function memberRowKey(userId: string): Buffer {
@@ -73,11 +93,16 @@ export function messagesAfter(sequence: number): { first: Buffer; end: Buffer } 
   return { first: sequenceKey(MESSAGES, sequence + 1), end: MESSAGES_END };
 }
 
+export function messagesBefore(sequence: number): { first: Buffer; end: Buffer } {
+  return { first: MESSAGES, end: sequenceKey(MESSAGES, sequence) };
+}
+
 export function createChange(request: CreateGroupDataRequest): TableChange {
   const { title, creatorId, createdAtMs, members } = request;
-  const profile = toBytes(encodeGroupProfile, { title, creatorId, createdAtMs });
+  const facts = { title, creatorId, createdAtMs, ownerId: creatorId };
+  const profile = toBytes(encodeGroupProfile, makeGroupProfile(facts));
   const records = [...new Set([creatorId, ...members])].map((userId) =>
-    upsertMember({ userId, sinceSequence: FIRST_SEQUENCE, leftSequence: 0 }),
+    upsertMember(makeGroupMemberRecord({ userId, sinceSequence: FIRST_SEQUENCE })),
   );
   return { guards: [absent(PROFILE_ROW)], operations: [upsert(PROFILE_ROW, profile), ...records] };
 }
@@ -95,17 +120,22 @@ export function applyChange(request: ApplyEntriesRequest): TableChange {
     guards.push(mark(DELIVERED_MARK, deliveredSequence, deliveredSequence, true));
   }
   const operations = [
-    ...messages.map((message) =>
+    ...[...messages, ...request.recalled].map((message) =>
       upsert(sequenceKey(MESSAGES, message.sequence), toBytes(encodeInboxMessage, message)),
     ),
     ...outcomes.map((outcome) =>
       upsert(outcomeRowKey(outcome.entryId), toBytes(encodeEntryOutcome, outcome)),
     ),
     ...request.members.map(upsertMember),
-    ...request.forgotten.map(
-      (userId): RowOperation => ({ operation: { case: "delete", value: memberRowKey(userId) } }),
+    ...request.forgotten.map((userId) => remove(memberRowKey(userId))),
+    ...request.invites.map((invite) =>
+      upsert(inviteRowKey(invite.userId), toBytes(encodeGroupInviteRecord, invite)),
     ),
+    ...request.uninvited.map((userId) => remove(inviteRowKey(userId))),
   ];
+  if (request.profile !== undefined) {
+    operations.push(upsert(PROFILE_ROW, toBytes(encodeGroupProfile, request.profile)));
+  }
   return { guards, operations };
 }
 
@@ -126,12 +156,40 @@ function upsert(row: Buffer, value: Buffer): RowOperation {
   return { operation: { case: "upsert", value: { row, value } } };
 }
 
+function remove(row: Buffer): RowOperation {
+  return { operation: { case: "delete", value: row } };
+}
+
+function inviteRowKey(userId: string): Buffer {
+  return Buffer.from(INVITE + userId);
+}
+
 function upsertMember(member: GroupMemberRecord): RowOperation {
   return upsert(memberRowKey(member.userId), toBytes(encodeGroupMemberRecord, member));
 }
 
+/** Raises how far a user has read; changes nothing when it is so far already. */
+export function readPositionChange(position: GroupReadPosition): TableChange {
+  const { userId, sequence } = position;
+  const row = memberRowKey(userId);
+  return {
+    guards: [mark(row, sequence - 1, sequence, true)],
+    operations: [upsert(row, toBytes(encodeGroupReadPosition, position))],
+  };
+}
+
+export function readReadPosition(value: Uint8Array): GroupReadPosition {
+  return fromBytes(decodeGroupReadPosition, value);
+}
+
+/** Groups from before there was an owner belong to who made them. */
 export function readProfile(value: Uint8Array): GroupProfile {
-  return fromBytes(decodeGroupProfile, value);
+  const profile = fromBytes(decodeGroupProfile, value);
+  return { ...profile, ownerId: profile.ownerId || profile.creatorId };
+}
+
+export function readInvite(value: Uint8Array): GroupInviteRecord {
+  return fromBytes(decodeGroupInviteRecord, value);
 }
 
 export function readMember(value: Uint8Array): GroupMemberRecord {

@@ -22,6 +22,7 @@ export async function readChanges(
     const row = readRow(stored);
     if (row !== undefined) rows.push(row);
   }
-  const { version, throughVersion, more } = page;
-  return { version, throughVersion, more, rows };
+  const { version, throughVersion, more, trims } = page;
+  const forgottenVersion = trims.reduce((newest, t) => Math.max(newest, t.throughVersion), 0);
+  return { version, throughVersion, more, rows, forgottenVersion };
 }

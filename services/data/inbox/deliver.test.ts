@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { makeInboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import type { Delivery } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import { outcomeOf, planChanges } from "./deliver.ts";
@@ -8,10 +9,12 @@ const target = (userId: string, fromSequence: number, throughSequence = 2) => ({
 });
 
 function deliveryTo(...targets: ReturnType<typeof target>[]): Delivery {
-  const messages = [1, 2].map((sequence) => ({
-    ...{ messageId: `m${sequence}`, conversationId: "g1", sequence, senderId: "ann" },
-    ...{ clientMessageId: "", text: "hello", acceptedAtMs: 5, notice: undefined },
-  }));
+  const messages = [1, 2].map((sequence) =>
+    makeInboxMessage({
+      ...{ messageId: `m${sequence}`, conversationId: "g1", sequence, senderId: "ann" },
+      ...{ text: "hello", acceptedAtMs: 5 },
+    }),
+  );
   return { conversationId: "g1", messages, targets };
 }
 

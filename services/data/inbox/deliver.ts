@@ -17,7 +17,13 @@ import type { CallOptions } from "../../svrkit/call.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { Gate } from "./gate.ts";
-import { type DeliveryChange, deliveryChange, encodeRows, inboxKey } from "./rows.ts";
+import {
+  concernsMembership,
+  type DeliveryChange,
+  deliveryChange,
+  encodeRows,
+  inboxKey,
+} from "./rows.ts";
 
 /** What a change weighs at the store besides its rows. */
 const CHANGE_BYTES = 256;
@@ -36,10 +42,11 @@ export function planChanges(deliveries: readonly Delivery[]): SizedChange[] {
     for (const target of delivery.targets) {
       checkTarget(target);
       const range = `${target.fromSequence} ${target.throughSequence} ${target.allowSkip}`;
-      let planned = shared.get(range);
+      const isOwn = concernsMembership(encoded, target.userId);
+      let planned = isOwn ? undefined : shared.get(range);
       if (planned === undefined) {
         planned = deliveryChange(encoded, target);
-        shared.set(range, planned);
+        if (!isOwn) shared.set(range, planned);
       }
       const { change, bytes } = planned;
       changes.push({ request: { key: inboxKey(target.userId), change }, bytes });

@@ -1,24 +1,33 @@
 /** The inbox's doors, and who may pass each. */
+import type { ConversationSetting } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import type {
   CommitReply,
   CommitRequest,
   CommittedRequest,
+  DeliverReadRequest,
   DeliverReply,
   DeliverRequest,
   InboxChangesReply,
   InboxChangesRequest,
+  SetSettingsReply,
+  SetSettingsRequest,
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import { requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
+import { usersOf } from "../message/client.ts";
 import { readChanges } from "./changes.ts";
 import type { InboxDataOptions } from "./config.ts";
 import { deliver } from "./deliver.ts";
 import { Gate } from "./gate.ts";
-import { commitChange, committedRowKey, inboxKey, readCommitted } from "./rows.ts";
+import { commitChange, committedRowKey, deliveredRowKey, inboxKey, readCommitted } from "./rows.ts";
+import { settingChanges } from "./settings.ts";
+
+const SETTINGS_MAX = 100;
 
 /** Delivery is append-only and theirs: they checked the sender's ticket, or cite an entry that did. */
 const DELIVERERS = ["text", "fanout"];
@@ -66,6 +75,48 @@ export class InboxHandlers {
     // A 1:1 message is one row that its sender waits for: it does not queue behind fan-out.
     const gate = call.caller === "fanout" ? this.#fanoutGate : undefined;
     return { outcomes: await deliver(this.#kv, deliveries, gate, forward(call)) };
+  }
+
+  async set({ settings }: SetSettingsRequest, call: Call): Promise<SetSettingsReply> {
+    const owner = this.#tickets.userOf(call).userId;
+    requireArgument(
+      settings.length >= 1 && settings.length <= SETTINGS_MAX,
+      `1 to ${SETTINGS_MAX} settings can be set at once`,
+    );
+    const isForeign = settings.some(({ setting }) => setting?.case === "peerReadSequence");
+    requireArgument(!isForeign, "how far others have read is theirs to say");
+    return this.#set(owner, settings, call);
+  }
+
+  /** conversation: tells the other side of a 1:1 conversation how far the ticket's owner has read. */
+  async deliverRead(request: DeliverReadRequest, call: Call): Promise<SetSettingsReply> {
+    requireCaller(call, ["conversation"], "telling how far somebody has read");
+    const { conversationId, sequence } = request;
+    const users = usersOf(conversationId);
+    const reader = requireTicketOf(this.#tickets, call, users);
+    const owner = users.find((user) => user !== reader) ?? reader;
+    const setting = { case: "peerReadSequence", value: sequence } as const;
+    return this.#set(owner, [{ conversationId, setting }], call);
+  }
+
+  async #set(
+    owner: string,
+    settings: readonly ConversationSetting[],
+    call: Call,
+  ): Promise<SetSettingsReply> {
+    const key = inboxKey(owner);
+    const changes = settingChanges(settings, deliveredRowKey);
+    // Safe to repeat, so they need no operation ids.
+    const options = { ...forward(call), operationId: NO_BYTES };
+    const replies = await Promise.all(
+      changes.map((change) => this.#kv.change({ key, change }, options)),
+    );
+    const applied = replies.filter((reply) => reply.applied);
+    return {
+      version: Math.max(0, ...applied.map((reply) => reply.version)),
+      alone: applied.length === 1 && applied[0]!.alone,
+      changed: applied.length > 0,
+    };
   }
 
   changes(request: InboxChangesRequest, call: Call): Promise<InboxChangesReply> {

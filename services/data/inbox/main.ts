@@ -13,5 +13,7 @@ export const start: StartService = async (context) => {
   server.add(InboxData.commit, (request, call) => handlers.commit(request, call));
   server.add(InboxData.committed, (request, call) => handlers.committed(request, call));
   server.add(InboxData.deliver, (request, call) => handlers.deliver(request, call));
+  server.add(InboxData.set, (request, call) => handlers.set(request, call));
+  server.add(InboxData.deliverRead, (request, call) => handlers.deliverRead(request, call));
   server.add(InboxData.changes, (request, call) => handlers.changes(request, call));
 };

@@ -1,12 +1,17 @@
 import { expect, test } from "vitest";
-import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  type InboxMessage,
+  makeInboxMessage,
+} from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { makeCommittedMessage } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { sequenceOf } from "../sequence-key.ts";
 import { commitChange, committedRowKey, deliveryChange, encodeRows, readRow } from "./rows.ts";
 
-const message = (sequence: number): InboxMessage => ({
-  ...{ messageId: `m${sequence}`, conversationId: "g1", sequence, senderId: "ann" },
-  ...{ clientMessageId: `k${sequence}`, text: "hello", acceptedAtMs: 5, notice: undefined },
-});
+const message = (sequence: number, facts: Partial<InboxMessage> = {}) =>
+  makeInboxMessage({
+    ...{ messageId: `m${sequence}`, conversationId: "g1", sequence, senderId: "ann" },
+    ...{ clientMessageId: `k${sequence}`, text: "hello", acceptedAtMs: 5, ...facts },
+  });
 
 const encoded = encodeRows("g1", [message(5), message(6), message(8)]);
 
@@ -16,8 +21,8 @@ test.each([
   { what: "up to the middle", from: 4, through: 6, rows: [5, 6] },
   { what: "only the mark", from: 6, through: 7, rows: [] },
 ])("inbox delivery: $what", ({ from: fromSequence, through: throughSequence, rows }) => {
-  const range = { fromSequence, throughSequence, allowSkip: false };
-  const { change } = deliveryChange(encoded, range);
+  const target = { userId: "bob", fromSequence, throughSequence, allowSkip: false };
+  const { change } = deliveryChange(encoded, target);
   const upserts = change.operations.map(({ operation }) =>
     operation?.case === "upsert" ? sequenceOf(operation.value.row) : undefined,
   );
@@ -38,15 +43,15 @@ test.each([
 });
 
 test("inbox rows: what was delivered and committed reads back", () => {
-  const { operation } = encoded.rows[0]!.operation;
+  const { operation } = encoded.rows[0]!.operations[0]!;
   if (operation?.case !== "upsert") throw new Error("not an upsert");
   const stored = { ...operation.value, version: 3, deleted: false };
   expect(readRow(stored)).toEqual({ version: 3, row: { case: "delivered", value: message(5) } });
 
-  const committed = {
+  const committed = makeCommittedMessage({
     ...{ messageId: "m1", conversationId: "c:a|b", clientMessageId: "k1", senderId: "a" },
     ...{ recipientId: "b", text: "hello", acceptedAtMs: 5 },
-  };
+  });
   const [inserted] = commitChange(committed).operations;
   if (inserted?.operation?.case !== "insertIfAbsent") throw new Error("not an insert");
   expect(inserted.operation.value.row).toEqual(committedRowKey("k1"));

@@ -1,7 +1,11 @@
 /**
- * What other services know of a 1:1 conversation: its id. It is made from the two user ids alone, so
- * that both sides, and every process, name the same table without asking anybody.
+ * What other services know of a 1:1 conversation: its id, and what becomes of a committed message in
+ * it. The id is made from the two user ids alone, so that both sides, and every process, name the same
+ * table without asking anybody.
  */
+import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import type { CommittedMessage } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+
 const PREFIX = "c:";
 const BETWEEN = "|";
 
@@ -17,4 +21,19 @@ export function usersOf(conversationId: string): readonly string[] {
   const isWhole =
     users.length === 2 && one !== "" && conversationOf(one!, other!) === conversationId;
   return isWhole ? users : [];
+}
+
+/** A committed message as its conversation numbers it. */
+export function numbered(message: CommittedMessage, sequence: number): InboxMessage {
+  const { messageId, conversationId, senderId, clientMessageId, text, acceptedAtMs } = message;
+  const { content, recalled } = message;
+  return {
+    ...{ messageId, conversationId, sequence, senderId, clientMessageId, text, acceptedAtMs },
+    ...{ notice: undefined, content, recalled, apartBytes: 0 },
+  };
+}
+
+/** What is left of a message that was taken back: its place. */
+export function takenBack(message: InboxMessage): InboxMessage {
+  return { ...message, text: "", content: undefined, apartBytes: 0, recalled: true };
 }

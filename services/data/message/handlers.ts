@@ -16,7 +16,13 @@ import { levelOf } from "../consistency.ts";
 import { firstRows } from "../page.ts";
 import { conversationOf, usersOf } from "./client.ts";
 import type { MessageDataOptions } from "./config.ts";
-import { appendChange, conversationKey, messagesAfter, readMessage } from "./rows.ts";
+import {
+  appendChange,
+  conversationKey,
+  messagesAfter,
+  messagesBefore,
+  readMessage,
+} from "./rows.ts";
 import { findSequences } from "./sequences.ts";
 
 const SEQUENCES_MAX = 1_000;
@@ -40,6 +46,11 @@ export class MessageHandlers {
       conversationId === conversationOf(senderId, recipientId),
       `the message is not one of conversation "${conversationId}"`,
     );
+    const { takesBack } = message;
+    requireArgument(
+      takesBack === undefined || (takesBack.senderId === senderId && takesBack.sequence > 0),
+      "a message is taken back by its sender",
+    );
     const request = { key: conversationKey(conversationId), change: appendChange(message) };
     const { results } = await this.#kv.change(request, forward(call));
     const sequence = results[0]?.number ?? 0;
@@ -50,11 +61,17 @@ export class MessageHandlers {
   async read(request: ReadMessagesRequest, call: Call): Promise<ReadMessagesReply> {
     const { conversationId, consistency } = request;
     requireTicketOf(this.#tickets, call, usersOf(conversationId));
-    const { first, end } = messagesAfter(request.afterSequence);
-    const key = conversationKey(conversationId);
-    const scan = { key, first, end, limit: request.limit, level: levelOf(consistency) };
-    const page = await this.#kv.scanRows({ ...scan, reverse: false }, forward(call));
-    return { messages: firstRows(page.rows, this.#options.pageBytesMax).map(readMessage) };
+    const { afterSequence, beforeSequence, limit } = request;
+    const reverse = beforeSequence > 0;
+    const range = reverse ? messagesBefore(beforeSequence) : messagesAfter(afterSequence);
+    const scan = { key: conversationKey(conversationId), ...range, limit, reverse };
+    const page = await this.#kv.scanRows({ ...scan, level: levelOf(consistency) }, forward(call));
+    const rows = firstRows(page.rows, this.#options.pageBytesMax);
+    return {
+      messages: rows.map(readMessage),
+      more: page.more || rows.length < page.rows.length,
+      forgotten: page.trims.some((trim) => !trim.appendIds),
+    };
   }
 
   async sequences(request: SequencesRequest, call: Call): Promise<SequencesReply> {

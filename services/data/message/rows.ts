@@ -17,11 +17,13 @@ import type { CommittedMessage } from "../../../protos/gen/tricampus/data/v1/inb
 import {
   type Key,
   Keyspace,
+  type RowOperation,
   type TableChange,
   type VersionedRow,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { fromBytes, toBytes } from "../../svrkit/codec.ts";
 import { sequenceKey, sequenceOf } from "../sequence-key.ts";
+import { numbered, takenBack } from "./client.ts";
 
 const MESSAGES = Buffer.from("q/");
 const MESSAGES_END = Buffer.from("q0");
@@ -37,27 +39,33 @@ export function indexRowKey(messageId: string): Buffer {
   return Buffer.from(INDEX + messageId);
 }
 
+/** A recall leaves of what it takes back its place. */
 export function appendChange(message: CommittedMessage): TableChange {
-  const { messageId, conversationId, senderId, clientMessageId, text, acceptedAtMs } = message;
-  const value = toBytes(encodeInboxMessage, {
-    ...{ messageId, conversationId, senderId, clientMessageId, text, acceptedAtMs },
-    sequence: 0,
-    notice: undefined,
-  });
-  const id = Buffer.from(messageId);
-  const index = { row: indexRowKey(messageId), value: PRESENT };
-  return {
-    guards: [],
-    operations: [
-      { operation: { case: "append", value: { id, prefix: MESSAGES, value } } },
-      { operation: { case: "insertIfAbsent", value: index } },
-    ],
-  };
+  const value = toBytes(encodeInboxMessage, numbered(message, 0));
+  const id = Buffer.from(message.messageId);
+  const index = { row: indexRowKey(message.messageId), value: PRESENT };
+  const operations: RowOperation[] = [
+    { operation: { case: "append", value: { id, prefix: MESSAGES, value } } },
+    { operation: { case: "insertIfAbsent", value: index } },
+  ];
+  const { takesBack } = message;
+  if (takesBack !== undefined) {
+    const row = sequenceKey(MESSAGES, takesBack.sequence);
+    const place = { ...takenBack(takesBack), sequence: 0 };
+    const left = { row, value: toBytes(encodeInboxMessage, place) };
+    operations.push({ operation: { case: "upsert", value: left } });
+  }
+  return { guards: [], operations };
 }
 
 /** Row keys of the messages above a sequence number. */
 export function messagesAfter(sequence: number): { first: Buffer; end: Buffer } {
   return { first: sequenceKey(MESSAGES, sequence + 1), end: MESSAGES_END };
+}
+
+/** Row keys of the messages below a sequence number. */
+export function messagesBefore(sequence: number): { first: Buffer; end: Buffer } {
+  return { first: MESSAGES, end: sequenceKey(MESSAGES, sequence) };
 }
 
 export function readMessage(row: VersionedRow): InboxMessage {

@@ -1,8 +1,13 @@
 import { z } from "zod";
-import { membersMax } from "../group/size.ts";
+import { acceptAboveMembers, membersMax } from "../group/size.ts";
 
 export const fanoutOptions = z.strictObject({
   membersMax,
+  acceptAboveMembers,
+  /** Invitations of a group that wait to be accepted, at most. */
+  invitesMax: z.int().min(1).max(1_000).default(500),
+  /** Larger texts and voices lie in the group's table alone, and not in every member's inbox. */
+  apartAboveBytes: z.int().min(256).max(1_048_576).default(4_096),
   /** Streams that are worked on at once. */
   streamsMax: z.int().min(1).max(1_000).default(64),
   /** Groups whose state is kept in memory. */

@@ -17,6 +17,7 @@ import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
 import { rest } from "../../svrkit/rest.ts";
 import type { Notifier } from "../notify/notifier.ts";
+import { withoutLargeBody } from "./plan/body.ts";
 import { type Arrival, nextTargets } from "./plan/delivery.ts";
 
 const TIMEOUT_MS = 15_000;
@@ -32,6 +33,8 @@ export interface DeliveringParts {
   readonly groups: Callee;
   readonly notifier: Pick<Notifier, "notify">;
   readonly log: Logger;
+  /** Larger bodies lie in the group's table alone. */
+  readonly apartAboveBytes: number;
   /** Ends all waiting. */
   readonly stopped: AbortSignal;
 }
@@ -46,9 +49,11 @@ export class Delivering {
   /** Resolves when all targets have the messages; rejects only when the service stops. */
   async deliver(
     groupId: string,
-    messages: readonly InboxMessage[],
+    numbered: readonly InboxMessage[],
     targets: readonly DeliveryTarget[],
   ): Promise<void> {
+    const { apartAboveBytes } = this.#parts;
+    const messages = numbered.map((message) => withoutLargeBody(message, apartAboveBytes));
     let left = targets;
     for (let failures = 0; left.length > 0; ) {
       const outcomes = await this.#deliverOnce(groupId, messages, left);
@@ -65,11 +70,11 @@ export class Delivering {
 
   async #deliverOnce(
     conversationId: string,
-    messages: readonly InboxMessage[],
+    messages: InboxMessage[],
     targets: readonly DeliveryTarget[],
   ): Promise<readonly DeliveryOutcome[]> {
     this.#parts.stopped.throwIfAborted();
-    const delivery = { conversationId, messages: [...messages], targets: [...targets] };
+    const delivery = { conversationId, messages, targets: [...targets] };
     try {
       const request = { deliveries: [delivery] };
       const options = { timeoutMs: TIMEOUT_MS };
@@ -91,7 +96,7 @@ export class Delivering {
     for (const target of behind) {
       const { userId, fromSequence: afterSequence } = target;
       this.#parts.log.error({ groupId, userId, afterSequence }, "an inbox lacks older messages");
-      const request = { groupId, afterSequence, limit: PAGE_MESSAGES_MAX };
+      const request = { groupId, afterSequence, limit: PAGE_MESSAGES_MAX, beforeSequence: 0 };
       const options = { timeoutMs: TIMEOUT_MS };
       const page = await this.#parts.groups
         .call(GroupData.messages, request, options)
@@ -110,7 +115,7 @@ export class Delivering {
     return left;
   }
 
-  #tell(messages: readonly InboxMessage[], arrived: readonly Arrival[]): void {
+  #tell(messages: InboxMessage[], arrived: readonly Arrival[]): void {
     const [first] = messages;
     const last = messages.at(-1);
     const targets = arrived.map(({ userId, version, alone, fromSequence, throughSequence }) => {
@@ -119,7 +124,7 @@ export class Delivering {
       const isWhole = fromSequence < first!.sequence && throughSequence >= last!.sequence;
       return { userId, version, alone: alone && isWhole };
     });
-    this.#parts.notifier.notify(messages, targets);
+    this.#parts.notifier.notify({ messages }, targets);
   }
 
   #warn(groupId: string, targets: number, outcomes: readonly DeliveryOutcome[]): void {

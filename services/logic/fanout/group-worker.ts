@@ -79,12 +79,8 @@ export class GroupWorker {
     entries: readonly SlotEntry[],
     worked: ReadonlySet<string>,
   ): Promise<GroupState | undefined> {
-    const {
-      batchEntriesMax: entriesMax,
-      batchBytesMax: bytesMax,
-      membersMax,
-    } = this.#parts.options;
-    const planned = planBatch(state, entries, { entriesMax, bytesMax, membersMax, worked });
+    const { batchEntriesMax: entriesMax, batchBytesMax: bytesMax, ...limits } = this.#parts.options;
+    const planned = planBatch(state, entries, { ...limits, entriesMax, bytesMax, worked });
     // A gap: this worker's memory is older than the group's table. Read again.
     if (planned === undefined) return undefined;
     const { request, after } = planned;
@@ -111,7 +107,7 @@ export class GroupWorker {
     for (let after = state.deliveredSequence; after < state.lastSequence; ) {
       const { messages } = await this.#parts.groups.call(
         GroupData.messages,
-        { groupId, afterSequence: after, limit: PAGE_MESSAGES_MAX },
+        { groupId, afterSequence: after, limit: PAGE_MESSAGES_MAX, beforeSequence: 0 },
         { timeoutMs: TIMEOUT_MS },
       );
       const last = messages.at(-1)?.sequence ?? after;

@@ -17,6 +17,7 @@ export const start: StartService = async (context) => {
     groups,
     notifier: new Notifier(context),
     log,
+    apartAboveBytes: options.apartAboveBytes,
     stopped: stop.signal,
   });
   const streams = new Streams({

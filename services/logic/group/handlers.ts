@@ -1,49 +1,55 @@
-/**
- * Groups: making one, joining, leaving, listing members.
- *
- * Joins and leaves pass through the group's queue stream like its messages, so that everybody agrees
- * on which messages a member gets. The caller waits until fan-out has worked off its entry, and asks
- * with growing pauses instead of being called back: the answer lies in the group's table whoever
- * wrote it, so neither side needs to know or outlive the other.
- */
-
-import type {
-  CreateGroupReply,
-  CreateGroupRequest,
-  JoinGroupReply,
-  JoinGroupRequest,
-  LeaveGroupReply,
-  LeaveGroupRequest,
-  ListMembersReply,
-  ListMembersRequest,
+/** Groups: what clients may ask. Changes pass through the group's stream: see changes.ts. */
+import {
+  type AcceptInviteRequest,
+  type CreateGroupReply,
+  type CreateGroupRequest,
+  type DismissRequest,
+  type GetGroupRequest,
+  type GroupChangeReply,
+  type GroupInfo,
+  type JoinGroupReply,
+  type JoinGroupRequest,
+  type KickRequest,
+  type LeaveGroupReply,
+  type LeaveGroupRequest,
+  type ListMembersReply,
+  type ListMembersRequest,
+  type MuteAllRequest,
+  type MuteRequest,
+  makeSetGroupProfileRequest,
+  type SetAdminRequest,
+  type SetGroupProfileRequest,
+  type SetNicknameRequest,
+  type TransferRequest,
 } from "../../../protos/gen/tricampus/client/v1/group_codec.ts";
 import {
-  type EntryOutcome,
-  EntryOutcomeRefusal,
   GroupData,
   GroupEntryKind,
+  makeGroupEntry,
+  type ReadGroupReply,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-import { type Call, forward, remainingMs } from "../../svrkit/call.ts";
+import { type Call, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
-import type { IdMaker } from "../../svrkit/ids.ts";
-import { rest } from "../../svrkit/rest.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
-import { requireClientId, requireId } from "../arguments.ts";
-import type { GroupStreams } from "../group-streams.ts";
+import { requireCharacters, requireClientId, requireId } from "../arguments.ts";
+import { type AskedChange, full, type GroupChanges, sequenceOf } from "./changes.ts";
 import { groupIdOf } from "./group-id.ts";
+import { infoOf, memberOf } from "./info.ts";
 
 const TITLE_CHARACTERS_MAX = 128;
-const PAUSE_FIRST_MS = 2;
-const PAUSE_LAST_MS = 50;
+const ANNOUNCEMENT_CHARACTERS_MAX = 4_000;
+const DESCRIPTION_CHARACTERS_MAX = 500;
+const NICKNAME_CHARACTERS_MAX = 64;
+const MEDIA_ID_CHARACTERS_MAX = 128;
+const MUTE_MS_MAX = 30 * 24 * 3_600_000;
 
 export interface GroupParts {
   readonly tickets: TicketVerifier;
-  readonly ids: IdMaker;
+  readonly changes: GroupChanges;
   readonly dc: number;
   readonly groups: Callee;
-  readonly streams: Pick<GroupStreams, "append">;
   readonly membersMax: number;
 }
 
@@ -58,11 +64,7 @@ export class GroupHandlers {
     const { userId: creatorId } = this.#parts.tickets.userOf(call);
     const { title, clientRequestId } = request;
     requireClientId(clientRequestId, "a client request id");
-    const characters = [...title.slice(0, 2 * TITLE_CHARACTERS_MAX + 1)].length;
-    requireArgument(
-      characters >= 1 && characters <= TITLE_CHARACTERS_MAX,
-      `a group's title has 1 to ${TITLE_CHARACTERS_MAX} characters`,
-    );
+    requireTitle(title);
     const members = new Set([creatorId, ...request.members]);
     if (members.size > this.#parts.membersMax) throw full(this.#parts.membersMax);
     for (const member of members) requireId(member, "a user id");
@@ -70,96 +72,121 @@ export class GroupHandlers {
     const createdAtMs = Date.now();
     const group = { groupId, title, creatorId, members: [...members], createdAtMs };
     await this.#parts.groups.call(GroupData.create, group, forward(call));
-    await this.#append(groupId, GroupEntryKind.CREATED, {
-      ...{ id: `${groupId}:created`, userId: creatorId, call },
-    });
+    const facts = { id: `${groupId}:created`, userId: creatorId, acceptedAtMs: createdAtMs };
+    const entry = makeGroupEntry({ kind: GroupEntryKind.CREATED, ...facts });
+    await this.#parts.changes.append(groupId, entry, call);
     return { groupId };
   }
 
-  async join({ groupId }: JoinGroupRequest, call: Call): Promise<JoinGroupReply> {
-    const outcome = await this.#change(groupId, GroupEntryKind.JOIN, call);
-    switch (outcome.refusal) {
-      case EntryOutcomeRefusal.UNSPECIFIED:
-      case EntryOutcomeRefusal.MEMBER_ALREADY:
-        return { sequence: outcome.sequence };
-      case EntryOutcomeRefusal.FULL:
-        throw full(this.#parts.membersMax);
-      default:
-        throw new RpcError("INTERNAL", `a join was refused with ${outcome.refusal}`);
-    }
-  }
-
-  async leave({ groupId }: LeaveGroupRequest, call: Call): Promise<LeaveGroupReply> {
-    const outcome = await this.#change(groupId, GroupEntryKind.LEAVE, call);
-    switch (outcome.refusal) {
-      case EntryOutcomeRefusal.UNSPECIFIED:
-        return { sequence: outcome.sequence };
-      case EntryOutcomeRefusal.NOT_A_MEMBER:
-        throw new RpcError("FAILED_PRECONDITION", `you are not a member of group ${groupId}`);
-      default:
-        throw new RpcError("INTERNAL", `a leave was refused with ${outcome.refusal}`);
-    }
+  async get({ groupId }: GetGroupRequest, call: Call): Promise<GroupInfo> {
+    const { userId } = this.#parts.tickets.userOf(call);
+    return infoOf(groupId, await this.#read(groupId, call), userId);
   }
 
   async listMembers({ groupId }: ListMembersRequest, call: Call): Promise<ListMembersReply> {
+    const { profile, members } = await this.#read(groupId, call);
+    const present = members.filter((member) => member.leftSequence === 0);
+    return {
+      title: profile!.title,
+      members: present.map((member) => memberOf(member, profile!.ownerId)),
+    };
+  }
+
+  async #read(groupId: string, call: Call): Promise<ReadGroupReply> {
     this.#parts.tickets.userOf(call);
     requireId(groupId, "a group id");
     const request = { groupId, consistency: Consistency.STRONG };
     const group = await this.#parts.groups.call(GroupData.read, request, forward(call));
-    if (!group.exists) throw new RpcError("NOT_FOUND", `there is no group ${groupId}`);
-    const members = group.members.filter((member) => member.leftSequence === 0);
-    return {
-      title: group.title,
-      members: members.map(({ userId, sinceSequence }) => ({ userId, sinceSequence })),
-    };
+    if (group.profile !== undefined) return group;
+    throw new RpcError("NOT_FOUND", `there is no group ${groupId}`);
   }
 
-  /** Puts a join or leave of the caller into the stream and waits for what becomes of it. */
-  async #change(groupId: string, kind: GroupEntryKind, call: Call): Promise<EntryOutcome> {
-    const { userId } = this.#parts.tickets.userOf(call);
-    requireId(groupId, "a group id");
-    const question = { groupId, userId, consistency: Consistency.STRONG };
-    const answer = await this.#parts.groups.call(GroupData.membership, question, forward(call));
-    if (!answer.groupExists) throw new RpcError("NOT_FOUND", `there is no group ${groupId}`);
-    const id = this.#entryId(userId, call);
-    await this.#append(groupId, kind, { id, userId, call });
-    return this.#outcome(groupId, id, call);
+  async join(request: JoinGroupRequest, call: Call): Promise<JoinGroupReply> {
+    return this.#change({ kind: GroupEntryKind.JOIN, ...request }, call);
   }
 
-  /** A repeated call has its operation id, and with it the entry and the outcome of the first. */
-  #entryId(userId: string, { operationId }: Call): string {
-    if (operationId.length === 0) return this.#parts.ids.next();
-    return `${userId}:${Buffer.from(operationId).toString("hex")}`;
+  async acceptInvite(request: AcceptInviteRequest, call: Call): Promise<JoinGroupReply> {
+    requireArgument(request.inviteId !== "", "the invitation has no id");
+    return this.#change({ kind: GroupEntryKind.JOIN, ...request }, call);
   }
 
-  async #append(
-    groupId: string,
-    kind: GroupEntryKind,
-    { id, userId, call }: { id: string; userId: string; call: Call },
-  ): Promise<void> {
-    const entry = { kind, id, userId, clientMessageId: "", text: "", acceptedAtMs: Date.now() };
-    await this.#parts.streams.append(groupId, entry, forward(call));
+  async leave(request: LeaveGroupRequest, call: Call): Promise<LeaveGroupReply> {
+    return this.#change({ kind: GroupEntryKind.LEAVE, ...request }, call);
   }
 
-  async #outcome(groupId: string, entryId: string, call: Call): Promise<EntryOutcome> {
-    for (let pauseMs = PAUSE_FIRST_MS; ; pauseMs = Math.min(PAUSE_LAST_MS, pauseMs * 2)) {
-      if (remainingMs(call) <= pauseMs) {
-        const message =
-          "the request is in the group's queue and was not worked off in time: ask again";
-        throw new RpcError("DEADLINE_EXCEEDED", message);
-      }
-      await rest(pauseMs);
-      const request = { groupId, entryIds: [entryId] };
-      const reply = await this.#parts.groups.call(GroupData.entryOutcomes, request, forward(call));
-      const [outcome] = reply.outcomes;
-      if (outcome?.done === true) return outcome;
-    }
+  kick(request: KickRequest, call: Call): Promise<GroupChangeReply> {
+    return this.#changeMember(GroupEntryKind.KICK, request, call);
+  }
+
+  transfer(request: TransferRequest, call: Call): Promise<GroupChangeReply> {
+    return this.#changeMember(GroupEntryKind.TRANSFER, request, call);
+  }
+
+  setAdmin({ admin, ...request }: SetAdminRequest, call: Call): Promise<GroupChangeReply> {
+    const kind = admin ? GroupEntryKind.SET_ADMIN : GroupEntryKind.UNSET_ADMIN;
+    return this.#changeMember(kind, request, call);
+  }
+
+  mute({ forMs, ...request }: MuteRequest, call: Call): Promise<GroupChangeReply> {
+    requireArgument(forMs <= MUTE_MS_MAX, "a member is muted for 30 days at most");
+    const untilMs = forMs === 0 ? 0 : Date.now() + forMs;
+    return this.#changeMember(GroupEntryKind.MUTE, request, call, { untilMs });
+  }
+
+  muteAll({ muted, ...request }: MuteAllRequest, call: Call): Promise<GroupChangeReply> {
+    const kind = muted ? GroupEntryKind.MUTE_ALL : GroupEntryKind.UNMUTE_ALL;
+    return this.#change({ kind, ...request }, call);
+  }
+
+  setProfile(request: SetGroupProfileRequest, call: Call): Promise<GroupChangeReply> {
+    checkProfile(request);
+    const { groupId, clientRequestId, ...fields } = request;
+    const profile = makeSetGroupProfileRequest(fields);
+    return this.#change(
+      { kind: GroupEntryKind.SET_PROFILE, groupId, clientRequestId, profile },
+      call,
+    );
+  }
+
+  setNickname(request: SetNicknameRequest, call: Call): Promise<GroupChangeReply> {
+    const { nickname: text, ...facts } = request;
+    requireCharacters(text, "a nickname", { max: NICKNAME_CHARACTERS_MAX });
+    return this.#change({ kind: GroupEntryKind.SET_NICKNAME, ...facts, text }, call);
+  }
+
+  dismiss(request: DismissRequest, call: Call): Promise<GroupChangeReply> {
+    return this.#change({ kind: GroupEntryKind.DISMISS, ...request }, call);
+  }
+
+  #changeMember(
+    kind: number,
+    request: { groupId: string; userId: string; clientRequestId: string },
+    call: Call,
+    facts: Partial<AskedChange> = {},
+  ): Promise<GroupChangeReply> {
+    const { groupId, userId: subjectId, clientRequestId } = request;
+    requireId(subjectId, "a user id");
+    return this.#change({ ...facts, kind, groupId, clientRequestId, subjectId }, call);
+  }
+
+  async #change(asked: AskedChange, call: Call): Promise<{ sequence: number }> {
+    const outcome = await this.#parts.changes.ask(asked, call);
+    return { sequence: sequenceOf(outcome, asked.groupId, this.#parts.membersMax) };
   }
 }
 
-function full(membersMax: number): RpcError {
-  return new RpcError(
-    "RESOURCE_EXHAUSTED",
-    `the group is full: ${membersMax} members are the limit`,
-  );
+function requireTitle(title: string): void {
+  requireCharacters(title, "a group's title", { min: 1, max: TITLE_CHARACTERS_MAX });
+}
+
+function checkProfile(request: SetGroupProfileRequest): void {
+  const { title, announcement, description, avatarId } = request;
+  if (title !== undefined) requireTitle(title);
+  const max = ANNOUNCEMENT_CHARACTERS_MAX;
+  if (announcement !== undefined) requireCharacters(announcement, "an announcement", { max });
+  if (description !== undefined) {
+    requireCharacters(description, "a description", { max: DESCRIPTION_CHARACTERS_MAX });
+  }
+  if (avatarId === undefined) return;
+  requireCharacters(avatarId, "a media id", { max: MEDIA_ID_CHARACTERS_MAX });
 }

@@ -5,3 +5,6 @@ import { z } from "zod";
 const MEMBERS_LIMIT = 1_500;
 
 export const membersMax = z.int().min(2).max(MEMBERS_LIMIT).default(500);
+
+/** With more members than this, who is invited has to accept. */
+export const acceptAboveMembers = z.int().min(0).max(MEMBERS_LIMIT).default(40);

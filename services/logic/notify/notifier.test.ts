@@ -14,10 +14,11 @@ test("notify: every connection of every target, by campus; rows only where they 
     at("u3", "phone", "a", 4),
   ];
   const targets = new Map([
-    ["u1", { userId: "u1", version: 7, alone: true, exceptDevice: "phone" }],
+    ["u1", { userId: "u1", version: 7, alone: true }],
     ["u2", { userId: "u2", version: 9, alone: false }],
   ]);
   expect(Object.fromEntries(pushTargets(locations, targets))).toEqual({
+    a: [{ connection: 1, userId: "u1", version: 7, follows: 6 }],
     b: [
       { connection: 2, userId: "u1", version: 7, follows: 6 },
       { connection: 3, userId: "u2", version: 9, follows: 0 },

@@ -5,8 +5,12 @@
  * waits for it, nothing is retried, and when too many are on their way already the next is dropped
  * and counted. The row itself rides along where it directly follows what the device has.
  */
-import { Push, type PushTarget } from "../../../protos/gen/tricampus/access/v1/push_codec.ts";
-import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  makePushRequest,
+  Push,
+  type PushRequest,
+  type PushTarget,
+} from "../../../protos/gen/tricampus/access/v1/push_codec.ts";
 import { type Location, Router } from "../../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import type { ServiceContext } from "../../svrkit/context.ts";
@@ -23,11 +27,15 @@ export interface NotifyTarget {
   readonly userId: string;
   /** The inbox's version with the messages. */
   readonly version: number;
-  /** The messages make up this version alone, so that a device at the one before may add them. */
+  /** The rows make up this version alone, so that a device at the one before may add them. */
   readonly alone: boolean;
-  /** A device that knows already. */
-  readonly exceptDevice?: string | undefined;
 }
+
+/**
+ * What the targets' inboxes got; "nothing": a version without anything that a device shows. Devices
+ * that know the rows already get them, too: only so do they go along with the version.
+ */
+export type Notified = Partial<Pick<PushRequest, "messages" | "settings">> | "nothing";
 
 export class Notifier {
   readonly #router: Callee;
@@ -42,14 +50,14 @@ export class Notifier {
   }
 
   /** Returns at once. */
-  notify(messages: readonly InboxMessage[], targets: readonly NotifyTarget[]): void {
+  notify(notified: Notified, targets: readonly NotifyTarget[]): void {
     if (targets.length === 0) return;
     if (this.#inFlight >= IN_FLIGHT_MAX) {
       dropped.value += 1;
       return;
     }
     this.#inFlight += 1;
-    this.#push(messages, targets)
+    this.#push(notified, targets)
       .catch(() => {
         failed.value += 1;
       })
@@ -58,7 +66,8 @@ export class Notifier {
       });
   }
 
-  async #push(messages: readonly InboxMessage[], targets: readonly NotifyTarget[]): Promise<void> {
+  async #push(notified: Notified, targets: readonly NotifyTarget[]): Promise<void> {
+    const rows = notified === "nothing" ? { showsNothing: true } : notified;
     const byUser = new Map(targets.map((target) => [target.userId, target]));
     const options = { timeoutMs: TIMEOUT_MS };
     const { locations } = await this.#router.call(
@@ -71,7 +80,7 @@ export class Notifier {
       const index = this.#campuses.indexOf(campus);
       if (index < 0) return undefined;
       pushed.value += atCampus.length;
-      const request = { messages: [...messages], targets: atCampus };
+      const request = makePushRequest({ ...rows, targets: atCampus });
       return this.#access.call(Push.push, request, { ...options, order: [index] });
     });
     await Promise.all(calls);
@@ -84,9 +93,9 @@ export function pushTargets(
   byUser: ReadonlyMap<string, NotifyTarget>,
 ): Map<string, PushTarget[]> {
   const byCampus = new Map<string, PushTarget[]>();
-  for (const { userId, device, campus, number: connection } of locations) {
+  for (const { userId, campus, number: connection } of locations) {
     const target = byUser.get(userId);
-    if (target === undefined || target.exceptDevice === device) continue;
+    if (target === undefined) continue;
     const { version, alone } = target;
     const push = { connection, userId, version, follows: alone ? version - 1 : 0 };
     const atCampus = byCampus.get(campus);

@@ -1,7 +1,12 @@
 /** Sync (M5): snapshot in; everything newer and a new snapshot out, in pages. */
 import type { SyncReply, SyncRequest } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { Consistency, InboxData } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-import { type Call, forward } from "../../svrkit/call.ts";
+import type { SnapshotPayload } from "../../../protos/gen/tricampus/client/v1/ticket_codec.ts";
+import {
+  Consistency,
+  type InboxChangesReply,
+  InboxData,
+} from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { type Call, type CallOptions, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { requireArgument } from "../../svrkit/errors.ts";
 import type { SnapshotSealer } from "../../svrkit/ticket/snapshot.ts";
@@ -9,6 +14,7 @@ import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import type { Confirmations } from "./confirmations.ts";
 import type { OwnMessages } from "./own-messages.ts";
 import { buildPage, committedIn } from "./plan/page.ts";
+import { type Start, standingAt, startOf } from "./plan/start.ts";
 
 const LIMIT_DEFAULT = 200;
 const LIMIT_MAX = 1_000;
@@ -30,35 +36,49 @@ export class SyncHandlers {
   }
 
   async sync(request: SyncRequest, call: Call): Promise<SyncReply> {
-    const { tickets, snapshots, inboxes, own, confirmations } = this.#parts;
-    const { userId, device } = tickets.userOf(call);
+    const { tickets, snapshots, own, confirmations } = this.#parts;
+    const who = tickets.userOf(call);
+    const { userId, device } = who;
     requireArgument(request.limit <= LIMIT_MAX, `a page has at most ${LIMIT_MAX} messages`);
-    const versions = snapshots.open({ userId, device }, request.snapshot);
-    const afterVersion = versions.messagesVersion;
+    const versions = snapshots.open(who, request.snapshot);
     const limit = request.limit || LIMIT_DEFAULT;
-    const question = { userId, afterVersion, limit };
     const options = forward(call);
-    const changes = await inboxes.call(
-      InboxData.changes,
-      { ...question, consistency: Consistency.STRONG },
-      options,
-    );
-    requireArgument(
-      afterVersion <= changes.version,
-      `the snapshot is from the future (version ${afterVersion}, the inbox is at ` +
-        `${changes.version}): sync with an empty one`,
-    );
+    const { changes, start } = await this.#changes({ userId, versions, limit }, options);
     const nowMs = Date.now();
-    confirmations.note({ userId, device, messagesVersion: afterVersion, atMs: nowMs });
+    const { messagesVersion } = versions;
+    confirmations.note({ userId, device, messagesVersion, atMs: nowMs });
     const sent = committedIn(changes.rows);
     const sequences =
       sent.length === 0 ? new Map() : await own.numbers(sent, { ...options, nowMs });
-    const facts = { afterVersion, bytesMax: PAGE_BYTES_MAX, sequences };
-    const { messages, version, more } = buildPage(changes, facts);
+    const afterVersion = start.messagesVersion;
+    const page = buildPage(changes, { afterVersion, bytesMax: PAGE_BYTES_MAX, sequences });
+    const isSame = page.version === messagesVersion && request.snapshot.length > 0;
     const snapshot =
-      version === afterVersion && request.snapshot.length > 0
+      isSame && !start.rebuild
         ? request.snapshot
-        : snapshots.seal({ userId, device }, { ...versions, messagesVersion: version });
-    return { messages: [...messages], snapshot, more, version };
+        : snapshots.seal(who, { ...versions, ...standingAt(page.version, start) });
+    return { ...page, snapshot, rebuild: start.rebuild };
+  }
+
+  /** What follows the device's snapshot; everything, when that is older than what is remembered. */
+  async #changes(
+    { userId, versions, limit }: { userId: string; versions: SnapshotPayload; limit: number },
+    options: CallOptions,
+  ): Promise<{ changes: InboxChangesReply; start: Start }> {
+    const read = (afterVersion: number) => {
+      const consistency = Consistency.STRONG;
+      const question = { userId, afterVersion, limit, consistency };
+      return this.#parts.inboxes.call(InboxData.changes, question, options);
+    };
+    const { messagesVersion } = versions;
+    const changes = await read(messagesVersion);
+    requireArgument(
+      messagesVersion <= changes.version,
+      `the snapshot is from the future (version ${messagesVersion}, the inbox is at ` +
+        `${changes.version}): sync with an empty one`,
+    );
+    const start = startOf(versions, changes.forgottenVersion);
+    if (start.messagesVersion === messagesVersion) return { changes, start };
+    return { changes: await read(start.messagesVersion), start };
   }
 }

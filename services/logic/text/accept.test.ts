@@ -1,13 +1,30 @@
 import { expect, test } from "vitest";
-import type { SendRequest } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
+import { makeContent } from "../../../protos/gen/tricampus/client/v1/content_codec.ts";
+import {
+  makeSendRequest,
+  type SendRequest,
+} from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
+import {
+  makeGroupMemberRecord,
+  makeGroupProfile,
+  makeMembershipReply,
+} from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import { makeCommittedMessage } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
-import { checkSend, requireSameMessage, TEXT_BYTES_MAX } from "./accept.ts";
+import { checkSend, refusalInGroup, requireSameMessage, TEXT_BYTES_MAX } from "./accept.ts";
 
-const fine: SendRequest = {
+const DENIED = ["PERMISSION_DENIED"];
+interface Situation {
+  allMuted?: boolean;
+  mutedUntilMs?: number;
+  mentionsAll?: boolean;
+}
+
+const fine = makeSendRequest({
   clientMessageId: "k1",
   text: "hello",
   to: { case: "userId", value: "07au1-2" },
-};
+});
 
 function codeOf(run: () => unknown): string {
   try {
@@ -33,7 +50,7 @@ test.each<[what: string, change: Partial<SendRequest>, code: string]>([
   ["a user name", { to: { case: "userName", value: "ann" } }, "taken"],
   ["an empty user name", { to: { case: "userName", value: "" } }, "INVALID_ARGUMENT"],
 ])("send: %s", (_what, change, code) => {
-  expect(codeOf(() => checkSend({ ...fine, ...change }))).toBe(code);
+  expect(codeOf(() => checkSend({ ...fine, ...change }, "access"))).toBe(code);
 });
 
 test.each([
@@ -43,9 +60,34 @@ test.each([
   ["another recipient", { recipientId: "07au1-3" }, "INVALID_ARGUMENT"],
   ["another conversation", { conversationId: "c:x|y" }, "INVALID_ARGUMENT"],
 ])("send again: %s", (_what, change, code) => {
-  const committed = {
+  const committed = makeCommittedMessage({
     ...{ messageId: "m1", conversationId: "c:a|b", clientMessageId: "k1", senderId: "a" },
     ...{ recipientId: "b", text: "hello", acceptedAtMs: 5 },
-  };
+  });
   expect(codeOf(() => requireSameMessage(committed, { ...committed, ...change }))).toBe(code);
 });
+
+// In a group that olga owns, with adam as an admin; max is muted until 9.
+test.each<[what: string, facts: object, expected: string[]]>([
+  ["any message", {}, ["taken", "taken", "taken", "PERMISSION_DENIED"]],
+  ["while all are muted", { allMuted: true }, ["taken", "taken", ...DENIED, ...DENIED]],
+  ["from a muted member", { mutedUntilMs: 9 }, ["taken", "taken", ...DENIED, ...DENIED]],
+  ["when the mute is over", { mutedUntilMs: 8 }, ["taken", "taken", "taken", ...DENIED]],
+  ["that mentions all", { mentionsAll: true }, ["taken", "taken", ...DENIED, ...DENIED]],
+])(
+  "send into a group: %s",
+  (_what, { allMuted, mutedUntilMs, mentionsAll }: Situation, expected) => {
+    const outcomes = ["olga", "adam", "max", "sam"].map((userId) => {
+      const profile = makeGroupProfile({ ownerId: "olga", allMuted: allMuted ?? false });
+      const muted = { admin: userId === "adam", mutedUntilMs: mutedUntilMs ?? 0 };
+      const record = makeGroupMemberRecord({ userId, ...muted });
+      const isMember = userId !== "sam";
+      const membership = isMember ? { member: true, profile, record } : {};
+      const reply = makeMembershipReply({ groupExists: true, ...membership });
+      const content = makeContent({ mentionsAll: mentionsAll ?? false });
+      const message = makeCommittedMessage({ conversationId: "g", senderId: userId, content });
+      return refusalInGroup(reply, message, 8)?.code ?? "taken";
+    });
+    expect(outcomes).toEqual(expected);
+  },
+);

@@ -8,7 +8,10 @@
  */
 
 import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { GroupEntryKind } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import {
+  GroupEntryKind,
+  makeGroupEntry,
+} from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
   type CommittedMessage,
   Consistency,
@@ -17,6 +20,7 @@ import {
   InboxData,
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
+import { numbered } from "../../data/message/client.ts";
 import { type CallOptions, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
@@ -24,7 +28,7 @@ import { rest } from "../../svrkit/rest.ts";
 import type { GroupStreams } from "../group-streams.ts";
 import type { Notifier, NotifyTarget } from "../notify/notifier.ts";
 import { RecentlyUsed } from "../recently-used.ts";
-import { deliverableAfter, numbered } from "./deliverable.ts";
+import { deliverableAfter } from "./deliverable.ts";
 
 const PAGE_MESSAGES_MAX = 100;
 const PAUSE_FIRST_MS = 5;
@@ -62,7 +66,7 @@ export class Carrier {
 
   /**
    * Resolves to the sequence number, 0 for a group message. `sender`: what the commit made of the
-   * sender's own inbox, for the sender's other devices.
+   * sender's own inbox, for the sender's devices.
    */
   async carry(
     message: CommittedMessage,
@@ -71,19 +75,23 @@ export class Carrier {
   ): Promise<number> {
     if (message.recipientId === "") {
       await this.#queue(message, options);
+      // Devices show a group's message when it is numbered; this one only moves their version on.
+      if (sender !== undefined) this.#parts.notifier.notify("nothing", [sender]);
       return 0;
     }
     const { sequence } = await this.#parts.messages.call(MessageData.append, { message }, options);
     const delivered = await this.#deliver(message, sequence, options);
     const targets = sender === undefined ? delivered.targets : [...delivered.targets, sender];
-    this.#parts.notifier.notify([numbered(message, sequence)], targets);
+    this.#parts.notifier.notify({ messages: [numbered(message, sequence)] }, targets);
     return sequence;
   }
 
   async #queue(message: CommittedMessage, options: CallOptions): Promise<void> {
-    const { messageId, senderId, clientMessageId, text, acceptedAtMs } = message;
-    const kind = GroupEntryKind.MESSAGE;
-    const entry = { kind, id: messageId, userId: senderId, clientMessageId, text, acceptedAtMs };
+    const { messageId: id, senderId: userId, takesBack: recalled } = message;
+    const { clientMessageId, text, acceptedAtMs, content } = message;
+    const kind = recalled === undefined ? GroupEntryKind.MESSAGE : GroupEntryKind.RECALL;
+    const facts = { clientMessageId, text, acceptedAtMs, content, recalled };
+    const entry = makeGroupEntry({ kind, id, userId, ...facts });
     await this.#parts.streams.append(message.conversationId, entry, options);
   }
 
@@ -135,10 +143,12 @@ export class Carrier {
       const limit = Math.min(PAGE_MESSAGES_MAX, own.sequence - 1 - mark);
       const page = await this.#parts.messages.call(
         MessageData.read,
-        { conversationId, afterSequence: mark, limit, consistency },
+        { conversationId, afterSequence: mark, limit, consistency, beforeSequence: 0 },
         options,
       );
-      const part = deliverableAfter(page.messages, { mark, own, recipientId });
+      const forgotten = page.forgotten && consistency === Consistency.STRONG;
+      const { messages } = page;
+      const part = deliverableAfter({ messages, forgotten }, { mark, own, recipientId });
       if (part !== undefined) return part;
     }
     throw new RpcError("INTERNAL", `${own.conversationId} lacks a message below ${own.sequence}`);

@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+const MINUTE_MS = 60_000;
+
 export const textOptions = z.strictObject({
   /** Sends that failed midway and are carried on in the background, at most. */
   unfinishedMax: z.int().min(1).max(1_000_000).default(10_000),
@@ -9,4 +11,18 @@ export const textOptions = z.strictObject({
   sweepAfterMs: z.int().min(1).max(600_000).default(10_000),
   /** Conversations of which the recipient's mark is remembered. */
   marksRememberedMax: z.int().min(1).max(1_000_000).default(20_000),
+  /** How long senders can take their messages back; files, images and videos longer. */
+  recallMs: z
+    .int()
+    .min(0)
+    .default(2 * MINUTE_MS),
+  recallMediaMs: z
+    .int()
+    .min(0)
+    .default(180 * MINUTE_MS),
+  /** How long owner and admins of a group can take anybody's message back. */
+  recallByAdminMs: z
+    .int()
+    .min(0)
+    .default(24 * 60 * MINUTE_MS),
 });

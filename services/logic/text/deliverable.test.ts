@@ -1,12 +1,14 @@
 import { expect, test } from "vitest";
-import { deliverableAfter, numbered } from "./deliverable.ts";
+import { makeCommittedMessage } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { numbered } from "../../data/message/client.ts";
+import { deliverableAfter } from "./deliverable.ts";
 
 const message = (sequence: number, senderId: string) =>
   numbered(
-    {
+    makeCommittedMessage({
       ...{ messageId: `m${sequence}`, conversationId: "c:a|b", clientMessageId: `k${sequence}` },
       ...{ senderId, recipientId: senderId === "a" ? "b" : "a", text: "x", acceptedAtMs: 1 },
-    },
+    }),
     sequence,
   );
 
@@ -26,7 +28,8 @@ test.each([
   },
 ])("deliverable: $what", ({ mark, page, expected, through }) => {
   const messages = page.split(" ").map((m) => message(Number(m.slice(1)), m[0]!));
-  const part = deliverableAfter(messages, { mark, own: message(7, "a"), recipientId: "b" });
+  const at = { mark, own: message(7, "a"), recipientId: "b" };
+  const part = deliverableAfter({ messages, forgotten: false }, at);
   expect(part?.messages.map((m) => m.sequence).join(" ")).toBe(expected);
   expect(part?.through).toBe(through);
 });
@@ -34,5 +37,13 @@ test.each([
 test.each(["", "a4 a5 a6"])("deliverable: nothing follows the mark (%j)", (page) => {
   const messages = page === "" ? [] : page.split(" ").map((m) => message(Number(m.slice(1)), "a"));
   const at = { mark: 2, own: message(7, "a"), recipientId: "b" };
-  expect(deliverableAfter(messages, at)).toBeUndefined();
+  expect(deliverableAfter({ messages, forgotten: false }, at)).toBeUndefined();
+});
+
+test("deliverable: what is forgotten by age is passed over", () => {
+  const messages = [message(5, "a"), message(6, "b")];
+  const at = { mark: 2, own: message(7, "a"), recipientId: "b" };
+  const part = deliverableAfter({ messages, forgotten: true }, at);
+  expect(part?.messages.map((m) => m.sequence)).toEqual([5, 7]);
+  expect(part?.through).toBe(7);
 });

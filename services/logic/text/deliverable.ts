@@ -5,26 +5,18 @@
  * not delivered: they lie in the recipient's inbox since they were committed.
  */
 import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import type { CommittedMessage } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-
-export function numbered(message: CommittedMessage, sequence: number): InboxMessage {
-  const { messageId, conversationId, senderId, clientMessageId, text, acceptedAtMs } = message;
-  return {
-    ...{ messageId, conversationId, sequence, senderId, clientMessageId, text, acceptedAtMs },
-    notice: undefined,
-  };
-}
 
 /**
  * `page`: messages read above `mark`. Undefined when it has none that directly follows the mark: it
- * came from a replica that lags behind.
+ * came from a replica that lags behind. `forgotten`: or from a conversation whose older messages are
+ * forgotten, by age: nobody gets those any more.
  */
 export function deliverableAfter(
-  page: readonly InboxMessage[],
+  { messages: page, forgotten }: { messages: readonly InboxMessage[]; forgotten: boolean },
   at: { mark: number; own: InboxMessage; recipientId: string },
 ): { messages: InboxMessage[]; through: number } | undefined {
   const messages: InboxMessage[] = [];
-  let through = at.mark;
+  let through = forgotten ? Math.max(at.mark, (page[0]?.sequence ?? 0) - 1) : at.mark;
   for (const message of page) {
     if (message.sequence !== through + 1 || message.sequence >= at.own.sequence) break;
     through = message.sequence;

@@ -1,5 +1,11 @@
 /** Text: taking messages. See carrier.ts for what follows the commit point. */
-import type { SendReply, SendRequest } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
+import type {
+  BodiesReply,
+  BodiesRequest,
+  RecallRequest,
+  SendReply,
+  SendRequest,
+} from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
@@ -16,14 +22,16 @@ import type {
 import { conversationOf } from "../../data/message/client.ts";
 import { type Call, forward, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
-import { RpcError } from "../../svrkit/errors.ts";
+import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import type { NotifyTarget } from "../notify/notifier.ts";
 import { RecentlyUsed } from "../recently-used.ts";
-import { checkSend, type Recipient, requireSameMessage } from "./accept.ts";
+import { checkSend, type Recipient, refusalInGroup, requireSameMessage } from "./accept.ts";
+import { readBodies } from "./bodies.ts";
 import type { Carrier, CarryOptions } from "./carrier.ts";
 import type { OpenSends } from "./open-sends.ts";
+import { checkRecall, type Recalls, type Taken } from "./recalls.ts";
 import { Unfinished } from "./unfinished.ts";
 
 const NAMES_REMEMBERED_MAX = 10_000;
@@ -45,6 +53,7 @@ export interface TextParts {
   readonly groups: Callee;
   readonly inboxes: Callee;
   readonly carrier: Pick<Carrier, "carry">;
+  readonly recalls: Pick<Recalls, "messageFor">;
   readonly openSends: Pick<OpenSends, "open" | "close" | "stop">;
   readonly unfinishedMax: number;
 }
@@ -73,9 +82,47 @@ export class TextHandlers {
   }
 
   async send(request: SendRequest, call: Call): Promise<SendReply> {
-    const { userId, device } = this.#parts.tickets.userOf(call);
-    const sent = await this.#messageOf(request, checkSend(request), { senderId: userId, call });
-    return this.#witnessed(sent, call, () => this.#commitAndCarry(sent, call, { userId, device }));
+    const { userId: senderId } = this.#parts.tickets.userOf(call);
+    const to = checkSend(request, call.caller);
+    return this.#take(await this.#messageOf(request, to, { senderId, call }), call);
+  }
+
+  async recall(request: RecallRequest, call: Call): Promise<SendReply> {
+    const { userId } = this.#parts.tickets.userOf(call);
+    checkRecall(request);
+    const { clientMessageId } = request;
+    const before = await this.#parts.inboxes.call(
+      InboxData.committed,
+      { clientMessageId },
+      forward(call),
+    );
+    if (before.message !== undefined) return this.#recalledBefore(request, before.message, call);
+    const options = { ...forward(call), nowMs: Date.now() };
+    return this.#take(await this.#parts.recalls.messageFor(request, userId, options), call);
+  }
+
+  async #recalledBefore(
+    { clientMessageId, messageId }: RecallRequest,
+    message: CommittedMessage,
+    call: Call,
+  ): Promise<SendReply> {
+    requireArgument(
+      message.takesBack?.messageId === messageId,
+      `client message id "${clientMessageId}" was used for another message: take a new one`,
+    );
+    const sequence = await this.#carry(message, undefined, forwardedWithTicket(call));
+    return { messageId: message.messageId, conversationId: message.conversationId, sequence };
+  }
+
+  async bodies(request: BodiesRequest, call: Call): Promise<BodiesReply> {
+    this.#parts.tickets.userOf(call);
+    return { messages: await readBodies(this.#parts.groups, request, forward(call)) };
+  }
+
+  #take(taken: Taken, call: Call): Promise<SendReply> {
+    const messageId = this.#parts.ids.next();
+    const sent = { ...taken, messageId, acceptedAtMs: Date.now() };
+    return this.#witnessed(sent, call, () => this.#commitAndCarry(sent, call));
   }
 
   /** Another campus knows of the send before it is committed, and until it can end in nothing more. */
@@ -93,16 +140,12 @@ export class TextHandlers {
     }
   }
 
-  async #commitAndCarry(
-    sent: CommittedMessage,
-    call: Call,
-    { userId, device }: { userId: string; device: string },
-  ): Promise<SendReply> {
+  async #commitAndCarry(sent: CommittedMessage, call: Call): Promise<SendReply> {
     const committed = await this.#commit(sent, call);
     const message = committed.message!;
     requireSameMessage(message, sent);
     const { version, alone } = committed;
-    const sender = { userId, version, alone, exceptDevice: device };
+    const sender = { userId: sent.senderId, version, alone };
     const sequence = await this.#carry(message, sender, forwardedWithTicket(call));
     const { messageId, conversationId } = message;
     return { messageId, conversationId, sequence };
@@ -137,15 +180,14 @@ export class TextHandlers {
     request: SendRequest,
     to: Recipient,
     { senderId, call }: { senderId: string; call: Call },
-  ): Promise<CommittedMessage> {
-    const { clientMessageId, text } = request;
+  ): Promise<Taken> {
+    const { clientMessageId, text, content } = request;
     const isGroup = to.case === "groupId";
     const recipientId = isGroup ? "" : await this.#recipientOf(to, call);
     const conversationId = isGroup ? to.value : conversationOf(senderId, recipientId);
-    const messageId = this.#parts.ids.next();
-    const acceptedAtMs = Date.now();
     return {
-      ...{ messageId, conversationId, clientMessageId, senderId, recipientId, text, acceptedAtMs },
+      ...{ conversationId, clientMessageId, senderId, recipientId, text, content },
+      ...{ recalled: false, takesBack: undefined },
     };
   }
 
@@ -169,19 +211,19 @@ export class TextHandlers {
   }
 
   /**
-   * A message to a group is taken from members only. Who resends a message that was taken while they
-   * were a member gets its first outcome.
+   * A message to a group is taken from members who may speak. Who resends a message that was taken
+   * before gets its first outcome.
    */
   async #beforeIfRefused(message: CommittedMessage, call: Call): Promise<CommitReply | undefined> {
     const { senderId: userId, conversationId: groupId, clientMessageId } = message;
     const { groups, inboxes } = this.#parts;
     const question = { groupId, userId, consistency: Consistency.STRONG };
     const answer = await groups.call(GroupData.membership, question, forward(call));
-    if (answer.member) return undefined;
+    const refusal = refusalInGroup(answer, message, message.acceptedAtMs);
+    if (refusal === undefined) return undefined;
     const before = await inboxes.call(InboxData.committed, { clientMessageId }, forward(call));
     if (before.message !== undefined) return before;
-    if (!answer.groupExists) throw new RpcError("NOT_FOUND", `there is no group ${groupId}`);
-    throw new RpcError("PERMISSION_DENIED", `you are not a member of group ${groupId}`);
+    throw refusal;
   }
 
   async #carry(

@@ -12,6 +12,7 @@ import { Carrier } from "./carrier.ts";
 import { textOptions } from "./config.ts";
 import { requireService, TextHandlers } from "./handlers.ts";
 import { OpenSends, witnessOrder } from "./open-sends.ts";
+import { Recalls } from "./recalls.ts";
 import { Witness } from "./witness.ts";
 
 export const start: StartService = async (context) => {
@@ -19,15 +20,18 @@ export const start: StartService = async (context) => {
   const { dc, campus, campuses, tickets, server, lifecycle } = context;
   const inboxes = context.callee("inbox-data");
   const incarnation = raiseIncarnation(context.dataDir);
+  const groups = context.callee("group-data");
+  const messages = context.callee("message-data");
   const handlers = new TextHandlers({
     tickets,
     ids: new IdMaker({ dc, campus, letter: "m", incarnation }),
     accounts: context.callee("account-data"),
-    groups: context.callee("group-data"),
+    groups,
     inboxes,
+    recalls: new Recalls({ messages, groups, ...options }),
     carrier: new Carrier({
       inboxes,
-      messages: context.callee("message-data"),
+      messages,
       streams: new GroupStreams(context.callee("queue")),
       notifier: new Notifier(context),
       marksRememberedMax: options.marksRememberedMax,
@@ -51,6 +55,8 @@ export const start: StartService = async (context) => {
       ),
   });
   server.add(Text.send, (request, call) => handlers.send(request, call));
+  server.add(Text.recall, (request, call) => handlers.recall(request, call));
+  server.add(Text.bodies, (request, call) => handlers.bodies(request, call));
   server.add(Finishing.finish, (request, call) => handlers.finish(request, call));
   server.add(Finishing.witness, (request, call) => {
     requireService(call, "text", "witnessing sends");

@@ -9,6 +9,7 @@ import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "no
 import {
   decodeSnapshotPayload,
   encodeSnapshotPayload,
+  makeSnapshotPayload,
   type SnapshotPayload,
 } from "../../../protos/gen/tricampus/client/v1/ticket_codec.ts";
 import { fromBytes, toBytes } from "../codec.ts";
@@ -37,7 +38,7 @@ export class SnapshotSealer {
 
   /** The versions in a snapshot; all 0 for an empty one. Throws INVALID_ARGUMENT for a foreign one. */
   open(who: DeviceIdentity, snapshot: Uint8Array): SnapshotPayload {
-    if (snapshot.length === 0) return { accountVersion: 0, contactsVersion: 0, messagesVersion: 0 };
+    if (snapshot.length === 0) return makeSnapshotPayload({});
     const payload = snapshot.subarray(1 + MAC_BYTES);
     const mac = snapshot.subarray(1, 1 + MAC_BYTES);
     const whole =

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { makeSnapshotPayload } from "../../../protos/gen/tricampus/client/v1/ticket_codec.ts";
 import { newTicketKeys, TicketSigner } from "./sign.ts";
 import { SnapshotSealer } from "./snapshot.ts";
 import { TicketVerifier } from "./verify.ts";
@@ -70,7 +71,11 @@ test("ticket: each key verifies what names it, and nothing else; long ones are n
 
 test("M5: a snapshot opens for its user and device only", () => {
   const sealer = new SnapshotSealer(Buffer.alloc(32, 7));
-  const versions = { accountVersion: 1, contactsVersion: 2, messagesVersion: 30_000 };
+  const versions = makeSnapshotPayload({
+    accountVersion: 1,
+    contactsVersion: 2,
+    messagesVersion: 30_000,
+  });
   const who = { userId: "u1", device: "phone" };
   const snapshot = sealer.seal(who, versions);
   expect(snapshot.length).toBeLessThanOrEqual(64);
@@ -89,13 +94,20 @@ test("M5: a snapshot opens for its user and device only", () => {
 
 test("M5: a snapshot is bound to the secret, to where the user's name ends, and short", () => {
   const sealer = new SnapshotSealer(Buffer.alloc(32, 7));
-  const versions = { accountVersion: 1, contactsVersion: 2, messagesVersion: 3 };
+  const versions = makeSnapshotPayload({
+    accountVersion: 1,
+    contactsVersion: 2,
+    messagesVersion: 3,
+  });
   const refused = expect.objectContaining({ code: "INVALID_ARGUMENT" });
   const who = { userId: "u1", device: "2phone" };
   const snapshot = sealer.seal(who, versions);
   expect(() => new SnapshotSealer(Buffer.alloc(32, 8)).open(who, snapshot)).toThrow(refused);
   expect(() => sealer.open({ userId: "u12", device: "phone" }, snapshot)).toThrow(refused);
   const largest = Number.MAX_SAFE_INTEGER;
-  const long = { accountVersion: largest, contactsVersion: largest, messagesVersion: largest };
+  const long = {
+    ...{ accountVersion: largest, contactsVersion: largest, messagesVersion: largest },
+    rebuiltVersion: largest,
+  };
   expect(sealer.open(who, sealer.seal(who, long))).toEqual(long);
 });

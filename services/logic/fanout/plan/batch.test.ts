@@ -2,8 +2,10 @@ import { expect, test } from "vitest";
 import { NoticeKind } from "../../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import {
   EntryOutcomeRefusal,
-  type GroupEntry,
   GroupEntryKind,
+  makeGroupEntry,
+  makeGroupMemberRecord,
+  makeGroupProfile,
 } from "../../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { type PlannedBatch, planBatch, type SlotEntry } from "./batch.ts";
 import type { GroupState } from "./group-state.ts";
@@ -21,8 +23,8 @@ function entryOf(script: string): SlotEntry {
   const [slot, kind, id, userId] = script.split(" ");
   if (kind === "void") return { slot: Number(slot), entry: undefined };
   const text = kind === "msg" ? "x".repeat(10) : "";
-  const ids = { id: id!, userId: userId!, clientMessageId: "" };
-  const entry: GroupEntry = { ...ids, kind: KINDS[kind!]!, text, acceptedAtMs: 1 };
+  const ids = { id: id!, userId: userId! };
+  const entry = makeGroupEntry({ ...ids, kind: KINDS[kind!]!, text, acceptedAtMs: 1 });
   return { slot: Number(slot), entry };
 }
 
@@ -30,9 +32,24 @@ function entryOf(script: string): SlotEntry {
 function membersOf(script: string): GroupState["members"] {
   const records = script.split(" ").map((member) => {
     const [userId, since, left] = member.split(/[:-]/) as [string, string, string?];
-    return { userId, sinceSequence: Number(since), leftSequence: Number(left ?? 0) };
+    const sequences = { sinceSequence: Number(since), leftSequence: Number(left ?? 0) };
+    return makeGroupMemberRecord({ userId, ...sequences });
   });
   return new Map(records.map((record) => [record.userId, record]));
+}
+
+const GROUP_LIMITS = { membersMax: 4, acceptAboveMembers: 4, invitesMax: 2 };
+
+/** At slot 4 and sequence 6, delivered. */
+function stateWith(members: string): GroupState {
+  return {
+    ...{
+      groupId: "g",
+      profile: makeGroupProfile({ ownerId: "olga" }),
+      members: membersOf(members),
+    },
+    ...{ invites: new Map(), lastSequence: 6, offset: 4, deliveredSequence: 6 },
+  };
 }
 
 function show(planned: PlannedBatch | undefined): string[] {
@@ -161,37 +178,25 @@ test.each<{ what: string; members?: string; entries: string[]; worked?: string; 
     plan: ["s1 NOT_UNDERSTOOD", "slots 4 to 5"],
   },
 ])("batch: $what", ({ members = "ann:1 bob:3", entries, worked = "", plan }) => {
-  const state: GroupState = {
-    groupId: "g",
-    members: membersOf(members),
-    lastSequence: 6,
-    offset: 4,
-    deliveredSequence: 6,
-  };
-  const limits = { entriesMax: 3, bytesMax: 35, membersMax: 4 };
+  const state = stateWith(members);
+  const limits = { ...GROUP_LIMITS, entriesMax: 3, bytesMax: 35 };
   const known = new Set(worked.split(" "));
   expect(show(planBatch(state, entries.map(entryOf), { ...limits, worked: known }))).toEqual(plan);
 });
 
 test("batch: full by bytes, and a single message over the limit goes alone", () => {
-  const members = membersOf("ann:1");
-  const state = { groupId: "g", members, lastSequence: 6, offset: 4, deliveredSequence: 6 };
-  const limits = { entriesMax: 9, membersMax: 4, worked: new Set<string>() };
+  const state = stateWith("ann:1");
+  const limits = { ...GROUP_LIMITS, entriesMax: 9, worked: new Set<string>() };
   const entries = ["5 msg m1 ann", "6 msg m2 ann", "7 msg m3 ann"].map(entryOf);
   expect(planBatch(state, entries, { ...limits, bytesMax: 25 })!.request.messages).toHaveLength(2);
   expect(planBatch(state, entries, { ...limits, bytesMax: 5 })!.request.messages).toHaveLength(1);
 });
 
 test("batch: the state afterwards is what the table will hold", () => {
-  const state: GroupState = {
-    groupId: "g",
-    members: membersOf("ann:1 bob:3-6"),
-    lastSequence: 6,
-    offset: 4,
-    deliveredSequence: 6,
-  };
+  const state = stateWith("ann:1 bob:3-6");
   const entries = ["5 join j1 cid", "6 leave l1 ann"].map(entryOf);
-  const limits = { entriesMax: 9, bytesMax: 99, membersMax: 4, worked: new Set<string>() };
+  const worked = new Set<string>();
+  const limits = { ...GROUP_LIMITS, entriesMax: 9, bytesMax: 99, worked };
   const { after } = planBatch(state, entries, limits)!;
   expect(after.members).toEqual(membersOf("ann:1-8 cid:7"));
   expect(after.deliveredSequence).toBe(6);

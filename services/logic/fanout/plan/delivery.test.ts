@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { makeGroupMemberRecord } from "../../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
   type DeliveryOutcome,
   DeliveryOutcomeKind,
@@ -23,13 +24,15 @@ test.each([
   { what: "joined and left within", member: "13-15", target: "ann 12..15 skip" },
 ])("delivery targets: $what", ({ member, target }) => {
   const [sinceSequence, leftSequence] = member.split("-").map(Number) as [number, number];
-  const members = new Map([["ann", { userId: "ann", sinceSequence, leftSequence }]]);
+  const members = new Map([
+    ["ann", makeGroupMemberRecord({ userId: "ann", sinceSequence, leftSequence })],
+  ]);
   const targets = planTargets(members, { after: 10, through: 20 });
   expect(targets.map(showTarget).join()).toBe(target);
 });
 
 test("delivery targets: the first members of a new group", () => {
-  const members = new Map([["ann", { userId: "ann", sinceSequence: 1, leftSequence: 0 }]]);
+  const members = new Map([["ann", makeGroupMemberRecord({ userId: "ann", sinceSequence: 1 })]]);
   const targets = planTargets(members, { after: 0, through: 1 });
   expect(targets.map(showTarget)).toEqual(["ann 0..1 skip"]);
 });

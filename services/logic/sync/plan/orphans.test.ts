@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { makeCommittedMessage } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { findOrphans } from "./orphans.ts";
 
 const NOW = 1_000_000_000;
@@ -8,10 +9,10 @@ const HOUR = 3_600_000;
 function own(script: string) {
   const [messageId, conversationId, age] = script.split(" ") as [string, string, string];
   const recipientId = conversationId.startsWith("g") ? "" : "b";
-  return {
+  return makeCommittedMessage({
     ...{ messageId, conversationId, recipientId, clientMessageId: messageId, senderId: "a" },
     ...{ text: "x", acceptedAtMs: NOW - Number(age) },
-  };
+  });
 }
 
 test.each([

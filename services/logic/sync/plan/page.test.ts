@@ -1,5 +1,9 @@
 import { expect, test } from "vitest";
-import type { InboxRow } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { makeInboxMessage } from "../../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  type InboxRow,
+  makeCommittedMessage,
+} from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { buildPage } from "./page.ts";
 
 const TEXT = "x".repeat(872);
@@ -16,8 +20,11 @@ function rowOf(script: string): InboxRow {
   };
   const row: InboxRow["row"] =
     kind === "d"
-      ? { case: "delivered", value: { ...message, sequence: 1, notice: undefined } }
-      : { case: "committed", value: { ...message, recipientId: kind === "o" ? "b" : "" } };
+      ? { case: "delivered", value: makeInboxMessage({ ...message, sequence: 1 }) }
+      : {
+          case: "committed",
+          value: makeCommittedMessage({ ...message, recipientId: kind === "o" ? "b" : "" }),
+        };
   return { version: Number(version), row };
 }
 

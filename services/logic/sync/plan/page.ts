@@ -7,15 +7,24 @@
  * before it, and the device gets it with the next sync. The user's own group messages are passed
  * over, because fan-out puts them, numbered, into the sender's inbox like into everybody's.
  */
-import type { InboxMessage } from "../../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  type ConversationSetting,
+  encodeInboxMessage,
+  type GroupMembership,
+  type InboxMessage,
+} from "../../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import type {
   CommittedMessage,
   InboxChangesReply,
   InboxRow,
 } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { numbered } from "../../../data/message/client.ts";
+import { toBytes } from "../../../svrkit/codec.ts";
 
 export interface Page {
-  readonly messages: readonly InboxMessage[];
+  readonly messages: InboxMessage[];
+  readonly settings: ConversationSetting[];
+  readonly groups: GroupMembership[];
   /** The version that the page stands for. */
   readonly version: number;
   readonly more: boolean;
@@ -30,25 +39,21 @@ export interface PageFacts {
 
 export function buildPage(
   changes: Pick<InboxChangesReply, "rows" | "throughVersion" | "more">,
-  facts: PageFacts,
+  { afterVersion, bytesMax, sequences }: PageFacts,
 ): Page {
-  const messages: InboxMessage[] = [];
+  const rows = { messages: [], settings: [], groups: [] };
   let bytes = 0;
-  let version = facts.afterVersion;
-  for (const rows of byVersion(changes.rows)) {
-    const found = rows.map((row) => messageOf(row, facts.sequences));
+  let version = afterVersion;
+  for (const own of byVersion(changes.rows)) {
     // What waits is not "more": syncing again at once would not bring it.
-    if (found.includes("unnumbered")) return { messages, version, more: false };
-    const ready = found.filter((m) => typeof m === "object");
-    const size = ready.reduce((sum, message) => sum + sizeOf(message), 0);
-    if (messages.length > 0 && bytes + size > facts.bytesMax) {
-      return { messages, version, more: true };
-    }
-    messages.push(...ready);
+    if (own.some((row) => isUnnumbered(row, sequences))) return { ...rows, version, more: false };
+    const size = own.reduce((sum, row) => sum + sizeOf(row), 0);
+    if (bytes > 0 && bytes + size > bytesMax) return { ...rows, version, more: true };
+    for (const row of own) addRow(rows, row, sequences);
     bytes += size;
-    version = rows[0]!.version;
+    version = own[0]!.version;
   }
-  return { messages, version: Math.max(version, changes.throughVersion), more: changes.more };
+  return { ...rows, version: Math.max(version, changes.throughVersion), more: changes.more };
 }
 
 function byVersion(rows: readonly InboxRow[]): InboxRow[][] {
@@ -61,24 +66,52 @@ function byVersion(rows: readonly InboxRow[]): InboxRow[][] {
   return groups;
 }
 
-function messageOf(
-  { row }: InboxRow,
-  sequences: ReadonlyMap<string, number>,
-): InboxMessage | "unnumbered" | "not shown" {
-  if (row?.case === "delivered") return row.value;
-  if (row?.case !== "committed" || row.value.recipientId === "") return "not shown";
-  const { messageId, conversationId, senderId, clientMessageId, text, acceptedAtMs } = row.value;
-  const sequence = sequences.get(messageId) ?? 0;
-  if (sequence === 0) return "unnumbered";
-  return {
-    ...{ messageId, conversationId, sequence, senderId, clientMessageId, text, acceptedAtMs },
-    notice: undefined,
-  };
+function isDirect(message: CommittedMessage): boolean {
+  return message.recipientId !== "";
 }
 
-/** About what a message takes in a reply: a character of its text is counted as one byte. */
-function sizeOf(message: InboxMessage): number {
-  return message.text.length + 128;
+function isUnnumbered({ row }: InboxRow, sequences: PageFacts["sequences"]): boolean {
+  return row?.case === "committed" && isDirect(row.value) && !sequences.get(row.value.messageId);
+}
+
+function addRow(
+  page: Pick<Page, "messages" | "settings" | "groups">,
+  { row }: InboxRow,
+  sequences: PageFacts["sequences"],
+): void {
+  switch (row?.case) {
+    case "delivered":
+      page.messages.push(row.value);
+      return;
+    case "committed": {
+      const sequence = sequences.get(row.value.messageId) ?? 0;
+      if (isDirect(row.value)) page.messages.push(numbered(row.value, sequence));
+      return;
+    }
+    case "setting":
+      page.settings.push(row.value);
+      return;
+    case "membership":
+      page.groups.push(row.value);
+      return;
+  }
+}
+
+/** About what a row takes in a reply: a character of a text is counted as one byte. */
+function sizeOf({ row }: InboxRow): number {
+  switch (row?.case) {
+    case "delivered":
+      if (row.value.content === undefined) return row.value.text.length + 128;
+      return toBytes(encodeInboxMessage, row.value).length;
+    case "committed":
+      if (!isDirect(row.value)) return 0;
+      if (row.value.content === undefined) return row.value.text.length + 128;
+      return toBytes(encodeInboxMessage, numbered(row.value, 0)).length;
+    case "setting":
+      return 256;
+    default:
+      return 64;
+  }
 }
 
 /** The user's own messages of a page, as committed. */

@@ -7,7 +7,7 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
-import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
+import { decodeConversationSetting, decodeInboxMessage, encodeConversationSetting, encodeInboxMessage, type ConversationSetting, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
 
 /**
  * The same rows for many inboxes, as fan-out makes them.
@@ -16,7 +16,7 @@ import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../..
  */
 export interface PushRequest {
   /**
-   * Rows, in order; empty when they cannot be carried: every target gets a hint.
+   * Rows, in order; none, when they cannot be carried: every target gets a hint.
    *
    * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 1;
    */
@@ -25,17 +25,42 @@ export interface PushRequest {
    * @generated from field: repeated tricampus.access.v1.PushTarget targets = 2;
    */
   targets: PushTarget[];
+  /**
+   * @generated from field: repeated tricampus.client.v1.ConversationSetting settings = 3;
+   */
+  settings: ConversationSetting[];
+  /**
+   * There are no rows that a device shows: it only goes on to the version.
+   *
+   * @generated from field: bool shows_nothing = 4;
+   */
+  showsNothing: boolean;
 }
 
 export function encodePushRequest(w: Writer, m: PushRequest): void {
   for (const x of m.messages) { { w.tag(10); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
   for (const x of m.targets) { { w.tag(18); const at = w.fork(); encodePushTarget(w, x); w.join(at); } }
+  for (const x of m.settings) { { w.tag(26); const at = w.fork(); encodeConversationSetting(w, x); w.join(at); } }
+  if (m.showsNothing) { w.tag(32); w.bool(m.showsNothing); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makePushRequest(fields: Partial<PushRequest>): PushRequest {
+  return {
+    messages: [],
+    targets: [],
+    settings: [],
+    showsNothing: false,
+    ...fields,
+  };
 }
 
 export function decodePushRequest(r: Reader, end: number): PushRequest {
   const m: PushRequest = {
     messages: [],
     targets: [],
+    settings: [],
+    showsNothing: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -46,6 +71,14 @@ export function decodePushRequest(r: Reader, end: number): PushRequest {
       }
       case 18: {
         m.targets.push(decodePushTarget(r, r.message()));
+        break;
+      }
+      case 26: {
+        m.settings.push(decodeConversationSetting(r, r.message()));
+        break;
+      }
+      case 32: {
+        m.showsNothing = r.bool();
         break;
       }
       default:
@@ -87,6 +120,17 @@ export function encodePushTarget(w: Writer, m: PushTarget): void {
   if (m.userId.length > 0) { w.tag(18); w.string(m.userId); }
   if (m.version !== 0) { w.tag(24); w.uint64(m.version); }
   if (m.follows !== 0) { w.tag(32); w.uint64(m.follows); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makePushTarget(fields: Partial<PushTarget>): PushTarget {
+  return {
+    connection: 0,
+    userId: "",
+    version: 0,
+    follows: 0,
+    ...fields,
+  };
 }
 
 export function decodePushTarget(r: Reader, end: number): PushTarget {
@@ -137,6 +181,14 @@ export interface PushReply {
 
 export function encodePushReply(w: Writer, m: PushReply): void {
   if (m.gone.length > 0) { w.tag(10); const at = w.fork(); for (const x of m.gone) w.uint64(x); w.join(at); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makePushReply(fields: Partial<PushReply>): PushReply {
+  return {
+    gone: [],
+    ...fields,
+  };
 }
 
 export function decodePushReply(r: Reader, end: number): PushReply {

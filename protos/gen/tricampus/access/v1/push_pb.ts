@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { InboxMessage } from "../../client/v1/sync_pb.ts";
+import type { ConversationSetting, InboxMessage } from "../../client/v1/sync_pb.ts";
 import { file_tricampus_client_v1_sync } from "../../client/v1/sync_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/access/v1/push.proto.
  */
 export const file_tricampus_access_v1_push: GenFile = /*@__PURE__*/
-  fileDesc("Ch50cmljYW1wdXMvYWNjZXNzL3YxL3B1c2gucHJvdG8SE3RyaWNhbXB1cy5hY2Nlc3MudjEidAoLUHVzaFJlcXVlc3QSMwoIbWVzc2FnZXMYASADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRIwCgd0YXJnZXRzGAIgAygLMh8udHJpY2FtcHVzLmFjY2Vzcy52MS5QdXNoVGFyZ2V0IlMKClB1c2hUYXJnZXQSEgoKY29ubmVjdGlvbhgBIAEoBBIPCgd1c2VyX2lkGAIgASgJEg8KB3ZlcnNpb24YAyABKAQSDwoHZm9sbG93cxgEIAEoBCIZCglQdXNoUmVwbHkSDAoEZ29uZRgBIAMoBDJQCgRQdXNoEkgKBFB1c2gSIC50cmljYW1wdXMuYWNjZXNzLnYxLlB1c2hSZXF1ZXN0Gh4udHJpY2FtcHVzLmFjY2Vzcy52MS5QdXNoUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync]);
+  fileDesc("Ch50cmljYW1wdXMvYWNjZXNzL3YxL3B1c2gucHJvdG8SE3RyaWNhbXB1cy5hY2Nlc3MudjEixwEKC1B1c2hSZXF1ZXN0EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USMAoHdGFyZ2V0cxgCIAMoCzIfLnRyaWNhbXB1cy5hY2Nlc3MudjEuUHVzaFRhcmdldBI6CghzZXR0aW5ncxgDIAMoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZxIVCg1zaG93c19ub3RoaW5nGAQgASgIIlMKClB1c2hUYXJnZXQSEgoKY29ubmVjdGlvbhgBIAEoBBIPCgd1c2VyX2lkGAIgASgJEg8KB3ZlcnNpb24YAyABKAQSDwoHZm9sbG93cxgEIAEoBCIZCglQdXNoUmVwbHkSDAoEZ29uZRgBIAMoBDJQCgRQdXNoEkgKBFB1c2gSIC50cmljYW1wdXMuYWNjZXNzLnYxLlB1c2hSZXF1ZXN0Gh4udHJpY2FtcHVzLmFjY2Vzcy52MS5QdXNoUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync]);
 
 /**
  * The same rows for many inboxes, as fan-out makes them.
@@ -23,7 +23,7 @@ export const file_tricampus_access_v1_push: GenFile = /*@__PURE__*/
  */
 export type PushRequest = Message<"tricampus.access.v1.PushRequest"> & {
   /**
-   * Rows, in order; empty when they cannot be carried: every target gets a hint.
+   * Rows, in order; none, when they cannot be carried: every target gets a hint.
    *
    * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 1;
    */
@@ -33,6 +33,18 @@ export type PushRequest = Message<"tricampus.access.v1.PushRequest"> & {
    * @generated from field: repeated tricampus.access.v1.PushTarget targets = 2;
    */
   targets: PushTarget[];
+
+  /**
+   * @generated from field: repeated tricampus.client.v1.ConversationSetting settings = 3;
+   */
+  settings: ConversationSetting[];
+
+  /**
+   * There are no rows that a device shows: it only goes on to the version.
+   *
+   * @generated from field: bool shows_nothing = 4;
+   */
+  showsNothing: boolean;
 };
 
 /**

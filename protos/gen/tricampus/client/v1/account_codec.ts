@@ -37,6 +37,16 @@ export function encodeRegisterRequest(w: Writer, m: RegisterRequest): void {
   if (m.device.length > 0) { w.tag(26); w.string(m.device); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeRegisterRequest(fields: Partial<RegisterRequest>): RegisterRequest {
+  return {
+    name: "",
+    password: "",
+    device: "",
+    ...fields,
+  };
+}
+
 export function decodeRegisterRequest(r: Reader, end: number): RegisterRequest {
   const m: RegisterRequest = {
     name: "",
@@ -88,6 +98,16 @@ export function encodeLoginRequest(w: Writer, m: LoginRequest): void {
   if (m.name.length > 0) { w.tag(10); w.string(m.name); }
   if (m.password.length > 0) { w.tag(18); w.string(m.password); }
   if (m.device.length > 0) { w.tag(26); w.string(m.device); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLoginRequest(fields: Partial<LoginRequest>): LoginRequest {
+  return {
+    name: "",
+    password: "",
+    device: "",
+    ...fields,
+  };
 }
 
 export function decodeLoginRequest(r: Reader, end: number): LoginRequest {
@@ -145,6 +165,16 @@ export function encodeLoginReply(w: Writer, m: LoginReply): void {
   if (m.expiresAtMs !== 0) { w.tag(24); w.uint64(m.expiresAtMs); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeLoginReply(fields: Partial<LoginReply>): LoginReply {
+  return {
+    userId: "",
+    ticket: NO_BYTES,
+    expiresAtMs: 0,
+    ...fields,
+  };
+}
+
 export function decodeLoginReply(r: Reader, end: number): LoginReply {
   const m: LoginReply = {
     userId: "",
@@ -188,6 +218,14 @@ export function encodeFindRequest(w: Writer, m: FindRequest): void {
   if (m.name.length > 0) { w.tag(10); w.string(m.name); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeFindRequest(fields: Partial<FindRequest>): FindRequest {
+  return {
+    name: "",
+    ...fields,
+  };
+}
+
 export function decodeFindRequest(r: Reader, end: number): FindRequest {
   const m: FindRequest = {
     name: "",
@@ -226,6 +264,15 @@ export interface FindReply {
 export function encodeFindReply(w: Writer, m: FindReply): void {
   if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
   if (m.name.length > 0) { w.tag(18); w.string(m.name); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeFindReply(fields: Partial<FindReply>): FindReply {
+  return {
+    userId: "",
+    name: "",
+    ...fields,
+  };
 }
 
 export function decodeFindReply(r: Reader, end: number): FindReply {

@@ -6,7 +6,7 @@
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
-import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
+import { decodeConversationSetting, decodeInboxMessage, encodeConversationSetting, encodeInboxMessage, type ConversationSetting, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
 
 /**
  * @generated from message tricampus.client.v1.ClientFrame
@@ -37,6 +37,15 @@ export function encodeClientFrame(w: Writer, m: ClientFrame): void {
       { w.tag(34); const at = w.fork(); encodePing(w, m.kind.value); w.join(at); }
       break;
   }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeClientFrame(fields: Partial<ClientFrame>): ClientFrame {
+  return {
+    id: 0,
+    kind: undefined,
+    ...fields,
+  };
 }
 
 export function decodeClientFrame(r: Reader, end: number): ClientFrame {
@@ -101,6 +110,16 @@ export function encodeAttach(w: Writer, m: Attach): void {
   if (m.wantPush) { w.tag(24); w.bool(m.wantPush); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAttach(fields: Partial<Attach>): Attach {
+  return {
+    ticket: NO_BYTES,
+    snapshot: NO_BYTES,
+    wantPush: false,
+    ...fields,
+  };
+}
+
 export function decodeAttach(r: Reader, end: number): Attach {
   const m: Attach = {
     ticket: NO_BYTES,
@@ -151,6 +170,15 @@ export interface Request {
 export function encodeRequest(w: Writer, m: Request): void {
   if (m.method.length > 0) { w.tag(10); w.string(m.method); }
   if (m.body.length > 0) { w.tag(18); w.bytes(m.body); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRequest(fields: Partial<Request>): Request {
+  return {
+    method: "",
+    body: NO_BYTES,
+    ...fields,
+  };
 }
 
 export function decodeRequest(r: Reader, end: number): Request {
@@ -240,6 +268,15 @@ export function encodeServerFrame(w: Writer, m: ServerFrame): void {
   }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeServerFrame(fields: Partial<ServerFrame>): ServerFrame {
+  return {
+    id: 0,
+    kind: undefined,
+    ...fields,
+  };
+}
+
 export function decodeServerFrame(r: Reader, end: number): ServerFrame {
   const m: ServerFrame = {
     id: 0,
@@ -326,6 +363,15 @@ export function encodeAttached(w: Writer, m: Attached): void {
   if (m.device.length > 0) { w.tag(18); w.string(m.device); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAttached(fields: Partial<Attached>): Attached {
+  return {
+    userId: "",
+    device: "",
+    ...fields,
+  };
+}
+
 export function decodeAttached(r: Reader, end: number): Attached {
   const m: Attached = {
     userId: "",
@@ -362,6 +408,14 @@ export interface Leave {
 
 export function encodeLeave(w: Writer, m: Leave): void {
   if (m.reason.length > 0) { w.tag(10); w.string(m.reason); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLeave(fields: Partial<Leave>): Leave {
+  return {
+    reason: "",
+    ...fields,
+  };
 }
 
 export function decodeLeave(r: Reader, end: number): Leave {
@@ -409,6 +463,16 @@ export function encodeFailure(w: Writer, m: Failure): void {
   if (m.code.length > 0) { w.tag(10); w.string(m.code); }
   if (m.message.length > 0) { w.tag(18); w.string(m.message); }
   if (m.retryable) { w.tag(24); w.bool(m.retryable); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeFailure(fields: Partial<Failure>): Failure {
+  return {
+    code: "",
+    message: "",
+    retryable: false,
+    ...fields,
+  };
 }
 
 export function decodeFailure(r: Reader, end: number): Failure {
@@ -459,17 +523,21 @@ export interface Push {
    */
   messages: InboxMessage[];
   /**
-   * ... and the snapshot after them. Both empty: sync.
+   * ... and the snapshot after them. Empty: sync.
    *
    * @generated from field: bytes snapshot = 3;
    */
   snapshot: Uint8Array;
   /**
-   * With rows: the version that they directly follow. A device that has another one syncs.
+   * With a snapshot: the version that the rows directly follow. A device that has another one syncs.
    *
    * @generated from field: uint64 follows = 4;
    */
   follows: number;
+  /**
+   * @generated from field: repeated tricampus.client.v1.ConversationSetting settings = 5;
+   */
+  settings: ConversationSetting[];
 }
 
 export function encodePush(w: Writer, m: Push): void {
@@ -477,6 +545,19 @@ export function encodePush(w: Writer, m: Push): void {
   for (const x of m.messages) { { w.tag(18); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
   if (m.snapshot.length > 0) { w.tag(26); w.bytes(m.snapshot); }
   if (m.follows !== 0) { w.tag(32); w.uint64(m.follows); }
+  for (const x of m.settings) { { w.tag(42); const at = w.fork(); encodeConversationSetting(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makePush(fields: Partial<Push>): Push {
+  return {
+    version: 0,
+    messages: [],
+    snapshot: NO_BYTES,
+    follows: 0,
+    settings: [],
+    ...fields,
+  };
 }
 
 export function decodePush(r: Reader, end: number): Push {
@@ -485,6 +566,7 @@ export function decodePush(r: Reader, end: number): Push {
     messages: [],
     snapshot: NO_BYTES,
     follows: 0,
+    settings: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -503,6 +585,10 @@ export function decodePush(r: Reader, end: number): Push {
       }
       case 32: {
         m.follows = r.uint64();
+        break;
+      }
+      case 42: {
+        m.settings.push(decodeConversationSetting(r, r.message()));
         break;
       }
       default:

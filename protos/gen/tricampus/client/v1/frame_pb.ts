@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { InboxMessage } from "./sync_pb.ts";
+import type { ConversationSetting, InboxMessage } from "./sync_pb.ts";
 import { file_tricampus_client_v1_sync } from "./sync_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/client/v1/frame.proto.
  */
 export const file_tricampus_client_v1_frame: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvY2xpZW50L3YxL2ZyYW1lLnByb3RvEhN0cmljYW1wdXMuY2xpZW50LnYxIqwBCgtDbGllbnRGcmFtZRIKCgJpZBgBIAEoDRItCgZhdHRhY2gYAiABKAsyGy50cmljYW1wdXMuY2xpZW50LnYxLkF0dGFjaEgAEi8KB3JlcXVlc3QYAyABKAsyHC50cmljYW1wdXMuY2xpZW50LnYxLlJlcXVlc3RIABIpCgRwaW5nGAQgASgLMhkudHJpY2FtcHVzLmNsaWVudC52MS5QaW5nSABCBgoEa2luZCI9CgZBdHRhY2gSDgoGdGlja2V0GAEgASgMEhAKCHNuYXBzaG90GAIgASgMEhEKCXdhbnRfcHVzaBgDIAEoCCInCgdSZXF1ZXN0Eg4KBm1ldGhvZBgBIAEoCRIMCgRib2R5GAIgASgMIgYKBFBpbmcimAIKC1NlcnZlckZyYW1lEgoKAmlkGAEgASgNEg4KBGJvZHkYAiABKAxIABIvCgdmYWlsdXJlGAMgASgLMhwudHJpY2FtcHVzLmNsaWVudC52MS5GYWlsdXJlSAASKQoEcHVzaBgEIAEoCzIZLnRyaWNhbXB1cy5jbGllbnQudjEuUHVzaEgAEikKBHBvbmcYBSABKAsyGS50cmljYW1wdXMuY2xpZW50LnYxLlBvbmdIABIxCghhdHRhY2hlZBgGIAEoCzIdLnRyaWNhbXB1cy5jbGllbnQudjEuQXR0YWNoZWRIABIrCgVsZWF2ZRgHIAEoCzIaLnRyaWNhbXB1cy5jbGllbnQudjEuTGVhdmVIAEIGCgRraW5kIgYKBFBvbmciKwoIQXR0YWNoZWQSDwoHdXNlcl9pZBgBIAEoCRIOCgZkZXZpY2UYAiABKAkiFwoFTGVhdmUSDgoGcmVhc29uGAEgASgJIjsKB0ZhaWx1cmUSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhEKCXJldHJ5YWJsZRgDIAEoCCJvCgRQdXNoEg8KB3ZlcnNpb24YASABKAQSMwoIbWVzc2FnZXMYAiADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRIQCghzbmFwc2hvdBgDIAEoDBIPCgdmb2xsb3dzGAQgASgEYgZwcm90bzM", [file_tricampus_client_v1_sync]);
+  fileDesc("Ch90cmljYW1wdXMvY2xpZW50L3YxL2ZyYW1lLnByb3RvEhN0cmljYW1wdXMuY2xpZW50LnYxIqwBCgtDbGllbnRGcmFtZRIKCgJpZBgBIAEoDRItCgZhdHRhY2gYAiABKAsyGy50cmljYW1wdXMuY2xpZW50LnYxLkF0dGFjaEgAEi8KB3JlcXVlc3QYAyABKAsyHC50cmljYW1wdXMuY2xpZW50LnYxLlJlcXVlc3RIABIpCgRwaW5nGAQgASgLMhkudHJpY2FtcHVzLmNsaWVudC52MS5QaW5nSABCBgoEa2luZCI9CgZBdHRhY2gSDgoGdGlja2V0GAEgASgMEhAKCHNuYXBzaG90GAIgASgMEhEKCXdhbnRfcHVzaBgDIAEoCCInCgdSZXF1ZXN0Eg4KBm1ldGhvZBgBIAEoCRIMCgRib2R5GAIgASgMIgYKBFBpbmcimAIKC1NlcnZlckZyYW1lEgoKAmlkGAEgASgNEg4KBGJvZHkYAiABKAxIABIvCgdmYWlsdXJlGAMgASgLMhwudHJpY2FtcHVzLmNsaWVudC52MS5GYWlsdXJlSAASKQoEcHVzaBgEIAEoCzIZLnRyaWNhbXB1cy5jbGllbnQudjEuUHVzaEgAEikKBHBvbmcYBSABKAsyGS50cmljYW1wdXMuY2xpZW50LnYxLlBvbmdIABIxCghhdHRhY2hlZBgGIAEoCzIdLnRyaWNhbXB1cy5jbGllbnQudjEuQXR0YWNoZWRIABIrCgVsZWF2ZRgHIAEoCzIaLnRyaWNhbXB1cy5jbGllbnQudjEuTGVhdmVIAEIGCgRraW5kIgYKBFBvbmciKwoIQXR0YWNoZWQSDwoHdXNlcl9pZBgBIAEoCRIOCgZkZXZpY2UYAiABKAkiFwoFTGVhdmUSDgoGcmVhc29uGAEgASgJIjsKB0ZhaWx1cmUSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhEKCXJldHJ5YWJsZRgDIAEoCCKrAQoEUHVzaBIPCgd2ZXJzaW9uGAEgASgEEjMKCG1lc3NhZ2VzGAIgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USEAoIc25hcHNob3QYAyABKAwSDwoHZm9sbG93cxgEIAEoBBI6CghzZXR0aW5ncxgFIAMoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZ2IGcHJvdG8z", [file_tricampus_client_v1_sync]);
 
 /**
  * @generated from message tricampus.client.v1.ClientFrame
@@ -298,18 +298,23 @@ export type Push = Message<"tricampus.client.v1.Push"> & {
   messages: InboxMessage[];
 
   /**
-   * ... and the snapshot after them. Both empty: sync.
+   * ... and the snapshot after them. Empty: sync.
    *
    * @generated from field: bytes snapshot = 3;
    */
   snapshot: Uint8Array;
 
   /**
-   * With rows: the version that they directly follow. A device that has another one syncs.
+   * With a snapshot: the version that the rows directly follow. A device that has another one syncs.
    *
    * @generated from field: uint64 follows = 4;
    */
   follows: bigint;
+
+  /**
+   * @generated from field: repeated tricampus.client.v1.ConversationSetting settings = 5;
+   */
+  settings: ConversationSetting[];
 };
 
 /**

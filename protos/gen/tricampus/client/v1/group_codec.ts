@@ -7,6 +7,41 @@ import { skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 
 /**
+ * @generated from enum tricampus.client.v1.JoinPolicy
+ */
+export const JoinPolicy = {
+  UNSPECIFIED: 0,
+  OPEN: 1,
+  INVITED: 2,
+  INVITED_BY_ADMIN: 3,
+} as const;
+export type JoinPolicy = number;
+
+/**
+ * @generated from enum tricampus.client.v1.GroupRole
+ */
+export const GroupRole = {
+  UNSPECIFIED: 0,
+  MEMBER: 1,
+  ADMIN: 2,
+  OWNER: 3,
+} as const;
+export type GroupRole = number;
+
+/**
+ * @generated from enum tricampus.client.v1.InviteOutcome.Kind
+ */
+export const InviteOutcomeKind = {
+  UNSPECIFIED: 0,
+  JOINED: 1,
+  INVITED: 2,
+  MEMBER_ALREADY: 3,
+  REFUSED: 4,
+  FULL: 5,
+} as const;
+export type InviteOutcomeKind = number;
+
+/**
  * @generated from message tricampus.client.v1.CreateGroupRequest
  */
 export interface CreateGroupRequest {
@@ -23,7 +58,7 @@ export interface CreateGroupRequest {
    */
   members: string[];
   /**
-   * 1-64 characters, unique among the caller's requests: the same id gives the same group.
+   * The same id gives the same group.
    *
    * @generated from field: string client_request_id = 3;
    */
@@ -34,6 +69,16 @@ export function encodeCreateGroupRequest(w: Writer, m: CreateGroupRequest): void
   if (m.title.length > 0) { w.tag(10); w.string(m.title); }
   for (const x of m.members) { w.tag(18); w.string(x); }
   if (m.clientRequestId.length > 0) { w.tag(26); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeCreateGroupRequest(fields: Partial<CreateGroupRequest>): CreateGroupRequest {
+  return {
+    title: "",
+    members: [],
+    clientRequestId: "",
+    ...fields,
+  };
 }
 
 export function decodeCreateGroupRequest(r: Reader, end: number): CreateGroupRequest {
@@ -79,6 +124,14 @@ export function encodeCreateGroupReply(w: Writer, m: CreateGroupReply): void {
   if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeCreateGroupReply(fields: Partial<CreateGroupReply>): CreateGroupReply {
+  return {
+    groupId: "",
+    ...fields,
+  };
+}
+
 export function decodeCreateGroupReply(r: Reader, end: number): CreateGroupReply {
   const m: CreateGroupReply = {
     groupId: "",
@@ -99,21 +152,29 @@ export function decodeCreateGroupReply(r: Reader, end: number): CreateGroupReply
 }
 
 /**
- * @generated from message tricampus.client.v1.JoinGroupRequest
+ * @generated from message tricampus.client.v1.GetGroupRequest
  */
-export interface JoinGroupRequest {
+export interface GetGroupRequest {
   /**
    * @generated from field: string group_id = 1;
    */
   groupId: string;
 }
 
-export function encodeJoinGroupRequest(w: Writer, m: JoinGroupRequest): void {
+export function encodeGetGroupRequest(w: Writer, m: GetGroupRequest): void {
   if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
 }
 
-export function decodeJoinGroupRequest(r: Reader, end: number): JoinGroupRequest {
-  const m: JoinGroupRequest = {
+/** What is not given is as if it had come over the wire without it. */
+export function makeGetGroupRequest(fields: Partial<GetGroupRequest>): GetGroupRequest {
+  return {
+    groupId: "",
+    ...fields,
+  };
+}
+
+export function decodeGetGroupRequest(r: Reader, end: number): GetGroupRequest {
+  const m: GetGroupRequest = {
     groupId: "",
   };
   while (r.pos < end) {
@@ -121,6 +182,213 @@ export function decodeJoinGroupRequest(r: Reader, end: number): JoinGroupRequest
     switch (tag) {
       case 10: {
         m.groupId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.GroupInfo
+ */
+export interface GroupInfo {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string title = 2;
+   */
+  title: string;
+  /**
+   * @generated from field: string owner_id = 3;
+   */
+  ownerId: string;
+  /**
+   * @generated from field: string announcement = 4;
+   */
+  announcement: string;
+  /**
+   * @generated from field: string description = 5;
+   */
+  description: string;
+  /**
+   * A media id; empty: none.
+   *
+   * @generated from field: string avatar_id = 6;
+   */
+  avatarId: string;
+  /**
+   * @generated from field: tricampus.client.v1.JoinPolicy join_policy = 7;
+   */
+  joinPolicy: JoinPolicy;
+  /**
+   * @generated from field: bool all_muted = 8;
+   */
+  allMuted: boolean;
+  /**
+   * @generated from field: uint32 members = 9;
+   */
+  members: number;
+  /**
+   * @generated from field: uint64 created_at_ms = 10;
+   */
+  createdAtMs: number;
+  /**
+   * The caller's own entry.
+   *
+   * @generated from field: tricampus.client.v1.GroupMember own = 11;
+   */
+  own: GroupMember | undefined;
+}
+
+export function encodeGroupInfo(w: Writer, m: GroupInfo): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.title.length > 0) { w.tag(18); w.string(m.title); }
+  if (m.ownerId.length > 0) { w.tag(26); w.string(m.ownerId); }
+  if (m.announcement.length > 0) { w.tag(34); w.string(m.announcement); }
+  if (m.description.length > 0) { w.tag(42); w.string(m.description); }
+  if (m.avatarId.length > 0) { w.tag(50); w.string(m.avatarId); }
+  if (m.joinPolicy !== 0) { w.tag(56); w.uint32(m.joinPolicy); }
+  if (m.allMuted) { w.tag(64); w.bool(m.allMuted); }
+  if (m.members !== 0) { w.tag(72); w.uint32(m.members); }
+  if (m.createdAtMs !== 0) { w.tag(80); w.uint64(m.createdAtMs); }
+  if (m.own !== undefined) { { w.tag(90); const at = w.fork(); encodeGroupMember(w, m.own); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupInfo(fields: Partial<GroupInfo>): GroupInfo {
+  return {
+    groupId: "",
+    title: "",
+    ownerId: "",
+    announcement: "",
+    description: "",
+    avatarId: "",
+    joinPolicy: 0,
+    allMuted: false,
+    members: 0,
+    createdAtMs: 0,
+    own: undefined,
+    ...fields,
+  };
+}
+
+export function decodeGroupInfo(r: Reader, end: number): GroupInfo {
+  const m: GroupInfo = {
+    groupId: "",
+    title: "",
+    ownerId: "",
+    announcement: "",
+    description: "",
+    avatarId: "",
+    joinPolicy: 0,
+    allMuted: false,
+    members: 0,
+    createdAtMs: 0,
+    own: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.title = r.string();
+        break;
+      }
+      case 26: {
+        m.ownerId = r.string();
+        break;
+      }
+      case 34: {
+        m.announcement = r.string();
+        break;
+      }
+      case 42: {
+        m.description = r.string();
+        break;
+      }
+      case 50: {
+        m.avatarId = r.string();
+        break;
+      }
+      case 56: {
+        m.joinPolicy = r.uint32();
+        break;
+      }
+      case 64: {
+        m.allMuted = r.bool();
+        break;
+      }
+      case 72: {
+        m.members = r.uint32();
+        break;
+      }
+      case 80: {
+        m.createdAtMs = r.uint64();
+        break;
+      }
+      case 90: {
+        m.own = decodeGroupMember(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.JoinGroupRequest
+ */
+export interface JoinGroupRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string client_request_id = 2;
+   */
+  clientRequestId: string;
+}
+
+export function encodeJoinGroupRequest(w: Writer, m: JoinGroupRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.clientRequestId.length > 0) { w.tag(18); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeJoinGroupRequest(fields: Partial<JoinGroupRequest>): JoinGroupRequest {
+  return {
+    groupId: "",
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeJoinGroupRequest(r: Reader, end: number): JoinGroupRequest {
+  const m: JoinGroupRequest = {
+    groupId: "",
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.clientRequestId = r.string();
         break;
       }
       default:
@@ -145,6 +413,14 @@ export interface JoinGroupReply {
 
 export function encodeJoinGroupReply(w: Writer, m: JoinGroupReply): void {
   if (m.sequence !== 0) { w.tag(8); w.uint64(m.sequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeJoinGroupReply(fields: Partial<JoinGroupReply>): JoinGroupReply {
+  return {
+    sequence: 0,
+    ...fields,
+  };
 }
 
 export function decodeJoinGroupReply(r: Reader, end: number): JoinGroupReply {
@@ -174,21 +450,40 @@ export interface LeaveGroupRequest {
    * @generated from field: string group_id = 1;
    */
   groupId: string;
+  /**
+   * @generated from field: string client_request_id = 2;
+   */
+  clientRequestId: string;
 }
 
 export function encodeLeaveGroupRequest(w: Writer, m: LeaveGroupRequest): void {
   if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.clientRequestId.length > 0) { w.tag(18); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLeaveGroupRequest(fields: Partial<LeaveGroupRequest>): LeaveGroupRequest {
+  return {
+    groupId: "",
+    clientRequestId: "",
+    ...fields,
+  };
 }
 
 export function decodeLeaveGroupRequest(r: Reader, end: number): LeaveGroupRequest {
   const m: LeaveGroupRequest = {
     groupId: "",
+    clientRequestId: "",
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.clientRequestId = r.string();
         break;
       }
       default:
@@ -211,6 +506,14 @@ export interface LeaveGroupReply {
 
 export function encodeLeaveGroupReply(w: Writer, m: LeaveGroupReply): void {
   if (m.sequence !== 0) { w.tag(8); w.uint64(m.sequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLeaveGroupReply(fields: Partial<LeaveGroupReply>): LeaveGroupReply {
+  return {
+    sequence: 0,
+    ...fields,
+  };
 }
 
 export function decodeLeaveGroupReply(r: Reader, end: number): LeaveGroupReply {
@@ -244,6 +547,14 @@ export interface ListMembersRequest {
 
 export function encodeListMembersRequest(w: Writer, m: ListMembersRequest): void {
   if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeListMembersRequest(fields: Partial<ListMembersRequest>): ListMembersRequest {
+  return {
+    groupId: "",
+    ...fields,
+  };
 }
 
 export function decodeListMembersRequest(r: Reader, end: number): ListMembersRequest {
@@ -284,6 +595,15 @@ export function encodeListMembersReply(w: Writer, m: ListMembersReply): void {
   for (const x of m.members) { { w.tag(18); const at = w.fork(); encodeGroupMember(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeListMembersReply(fields: Partial<ListMembersReply>): ListMembersReply {
+  return {
+    title: "",
+    members: [],
+    ...fields,
+  };
+}
+
 export function decodeListMembersReply(r: Reader, end: number): ListMembersReply {
   const m: ListMembersReply = {
     title: "",
@@ -322,17 +642,49 @@ export interface GroupMember {
    * @generated from field: uint64 since_sequence = 2;
    */
   sinceSequence: number;
+  /**
+   * @generated from field: tricampus.client.v1.GroupRole role = 3;
+   */
+  role: GroupRole;
+  /**
+   * @generated from field: string nickname = 4;
+   */
+  nickname: string;
+  /**
+   * 0: not muted.
+   *
+   * @generated from field: uint64 muted_until_ms = 5;
+   */
+  mutedUntilMs: number;
 }
 
 export function encodeGroupMember(w: Writer, m: GroupMember): void {
   if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
   if (m.sinceSequence !== 0) { w.tag(16); w.uint64(m.sinceSequence); }
+  if (m.role !== 0) { w.tag(24); w.uint32(m.role); }
+  if (m.nickname.length > 0) { w.tag(34); w.string(m.nickname); }
+  if (m.mutedUntilMs !== 0) { w.tag(40); w.uint64(m.mutedUntilMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupMember(fields: Partial<GroupMember>): GroupMember {
+  return {
+    userId: "",
+    sinceSequence: 0,
+    role: 0,
+    nickname: "",
+    mutedUntilMs: 0,
+    ...fields,
+  };
 }
 
 export function decodeGroupMember(r: Reader, end: number): GroupMember {
   const m: GroupMember = {
     userId: "",
     sinceSequence: 0,
+    role: 0,
+    nickname: "",
+    mutedUntilMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -343,6 +695,864 @@ export function decodeGroupMember(r: Reader, end: number): GroupMember {
       }
       case 16: {
         m.sinceSequence = r.uint64();
+        break;
+      }
+      case 24: {
+        m.role = r.uint32();
+        break;
+      }
+      case 34: {
+        m.nickname = r.string();
+        break;
+      }
+      case 40: {
+        m.mutedUntilMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * What became of a change.
+ *
+ * @generated from message tricampus.client.v1.GroupChangeReply
+ */
+export interface GroupChangeReply {
+  /**
+   * Sequence number of its notice; 0: nothing had to be changed.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: number;
+}
+
+export function encodeGroupChangeReply(w: Writer, m: GroupChangeReply): void {
+  if (m.sequence !== 0) { w.tag(8); w.uint64(m.sequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupChangeReply(fields: Partial<GroupChangeReply>): GroupChangeReply {
+  return {
+    sequence: 0,
+    ...fields,
+  };
+}
+
+export function decodeGroupChangeReply(r: Reader, end: number): GroupChangeReply {
+  const m: GroupChangeReply = {
+    sequence: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.sequence = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.InviteRequest
+ */
+export interface InviteRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * 1-50 user ids.
+   *
+   * @generated from field: repeated string user_ids = 2;
+   */
+  userIds: string[];
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+}
+
+export function encodeInviteRequest(w: Writer, m: InviteRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  for (const x of m.userIds) { w.tag(18); w.string(x); }
+  if (m.clientRequestId.length > 0) { w.tag(26); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeInviteRequest(fields: Partial<InviteRequest>): InviteRequest {
+  return {
+    groupId: "",
+    userIds: [],
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeInviteRequest(r: Reader, end: number): InviteRequest {
+  const m: InviteRequest = {
+    groupId: "",
+    userIds: [],
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.userIds.push(r.string());
+        break;
+      }
+      case 26: {
+        m.clientRequestId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.InviteReply
+ */
+export interface InviteReply {
+  /**
+   * One a user, in order.
+   *
+   * @generated from field: repeated tricampus.client.v1.InviteOutcome outcomes = 1;
+   */
+  outcomes: InviteOutcome[];
+}
+
+export function encodeInviteReply(w: Writer, m: InviteReply): void {
+  for (const x of m.outcomes) { { w.tag(10); const at = w.fork(); encodeInviteOutcome(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeInviteReply(fields: Partial<InviteReply>): InviteReply {
+  return {
+    outcomes: [],
+    ...fields,
+  };
+}
+
+export function decodeInviteReply(r: Reader, end: number): InviteReply {
+  const m: InviteReply = {
+    outcomes: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.outcomes.push(decodeInviteOutcome(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.InviteOutcome
+ */
+export interface InviteOutcome {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * @generated from field: tricampus.client.v1.InviteOutcome.Kind kind = 2;
+   */
+  kind: InviteOutcomeKind;
+  /**
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: number;
+}
+
+export function encodeInviteOutcome(w: Writer, m: InviteOutcome): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.kind !== 0) { w.tag(16); w.uint32(m.kind); }
+  if (m.sequence !== 0) { w.tag(24); w.uint64(m.sequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeInviteOutcome(fields: Partial<InviteOutcome>): InviteOutcome {
+  return {
+    userId: "",
+    kind: 0,
+    sequence: 0,
+    ...fields,
+  };
+}
+
+export function decodeInviteOutcome(r: Reader, end: number): InviteOutcome {
+  const m: InviteOutcome = {
+    userId: "",
+    kind: 0,
+    sequence: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 16: {
+        m.kind = r.uint32();
+        break;
+      }
+      case 24: {
+        m.sequence = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.AcceptInviteRequest
+ */
+export interface AcceptInviteRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string invite_id = 2;
+   */
+  inviteId: string;
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+}
+
+export function encodeAcceptInviteRequest(w: Writer, m: AcceptInviteRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.inviteId.length > 0) { w.tag(18); w.string(m.inviteId); }
+  if (m.clientRequestId.length > 0) { w.tag(26); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAcceptInviteRequest(fields: Partial<AcceptInviteRequest>): AcceptInviteRequest {
+  return {
+    groupId: "",
+    inviteId: "",
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeAcceptInviteRequest(r: Reader, end: number): AcceptInviteRequest {
+  const m: AcceptInviteRequest = {
+    groupId: "",
+    inviteId: "",
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.inviteId = r.string();
+        break;
+      }
+      case 26: {
+        m.clientRequestId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.KickRequest
+ */
+export interface KickRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+}
+
+export function encodeKickRequest(w: Writer, m: KickRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.userId.length > 0) { w.tag(18); w.string(m.userId); }
+  if (m.clientRequestId.length > 0) { w.tag(26); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeKickRequest(fields: Partial<KickRequest>): KickRequest {
+  return {
+    groupId: "",
+    userId: "",
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeKickRequest(r: Reader, end: number): KickRequest {
+  const m: KickRequest = {
+    groupId: "",
+    userId: "",
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.userId = r.string();
+        break;
+      }
+      case 26: {
+        m.clientRequestId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.TransferRequest
+ */
+export interface TransferRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+}
+
+export function encodeTransferRequest(w: Writer, m: TransferRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.userId.length > 0) { w.tag(18); w.string(m.userId); }
+  if (m.clientRequestId.length > 0) { w.tag(26); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeTransferRequest(fields: Partial<TransferRequest>): TransferRequest {
+  return {
+    groupId: "",
+    userId: "",
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeTransferRequest(r: Reader, end: number): TransferRequest {
+  const m: TransferRequest = {
+    groupId: "",
+    userId: "",
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.userId = r.string();
+        break;
+      }
+      case 26: {
+        m.clientRequestId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SetAdminRequest
+ */
+export interface SetAdminRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+  /**
+   * @generated from field: bool admin = 3;
+   */
+  admin: boolean;
+  /**
+   * @generated from field: string client_request_id = 4;
+   */
+  clientRequestId: string;
+}
+
+export function encodeSetAdminRequest(w: Writer, m: SetAdminRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.userId.length > 0) { w.tag(18); w.string(m.userId); }
+  if (m.admin) { w.tag(24); w.bool(m.admin); }
+  if (m.clientRequestId.length > 0) { w.tag(34); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSetAdminRequest(fields: Partial<SetAdminRequest>): SetAdminRequest {
+  return {
+    groupId: "",
+    userId: "",
+    admin: false,
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeSetAdminRequest(r: Reader, end: number): SetAdminRequest {
+  const m: SetAdminRequest = {
+    groupId: "",
+    userId: "",
+    admin: false,
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.userId = r.string();
+        break;
+      }
+      case 24: {
+        m.admin = r.bool();
+        break;
+      }
+      case 34: {
+        m.clientRequestId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.MuteRequest
+ */
+export interface MuteRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+  /**
+   * From now on, up to 30 days; 0: not any more.
+   *
+   * @generated from field: uint64 for_ms = 3;
+   */
+  forMs: number;
+  /**
+   * @generated from field: string client_request_id = 4;
+   */
+  clientRequestId: string;
+}
+
+export function encodeMuteRequest(w: Writer, m: MuteRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.userId.length > 0) { w.tag(18); w.string(m.userId); }
+  if (m.forMs !== 0) { w.tag(24); w.uint64(m.forMs); }
+  if (m.clientRequestId.length > 0) { w.tag(34); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMuteRequest(fields: Partial<MuteRequest>): MuteRequest {
+  return {
+    groupId: "",
+    userId: "",
+    forMs: 0,
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeMuteRequest(r: Reader, end: number): MuteRequest {
+  const m: MuteRequest = {
+    groupId: "",
+    userId: "",
+    forMs: 0,
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.userId = r.string();
+        break;
+      }
+      case 24: {
+        m.forMs = r.uint64();
+        break;
+      }
+      case 34: {
+        m.clientRequestId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.MuteAllRequest
+ */
+export interface MuteAllRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * Only owner and admins may speak.
+   *
+   * @generated from field: bool muted = 2;
+   */
+  muted: boolean;
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+}
+
+export function encodeMuteAllRequest(w: Writer, m: MuteAllRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.muted) { w.tag(16); w.bool(m.muted); }
+  if (m.clientRequestId.length > 0) { w.tag(26); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMuteAllRequest(fields: Partial<MuteAllRequest>): MuteAllRequest {
+  return {
+    groupId: "",
+    muted: false,
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeMuteAllRequest(r: Reader, end: number): MuteAllRequest {
+  const m: MuteAllRequest = {
+    groupId: "",
+    muted: false,
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 16: {
+        m.muted = r.bool();
+        break;
+      }
+      case 26: {
+        m.clientRequestId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SetGroupProfileRequest
+ */
+export interface SetGroupProfileRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string client_request_id = 2;
+   */
+  clientRequestId: string;
+  /**
+   * What is present is changed. Title 1-128 characters, announcement up to 4,000, description up to 500.
+   *
+   * @generated from field: optional string title = 3;
+   */
+  title: string | undefined;
+  /**
+   * @generated from field: optional string announcement = 4;
+   */
+  announcement: string | undefined;
+  /**
+   * @generated from field: optional string description = 5;
+   */
+  description: string | undefined;
+  /**
+   * @generated from field: optional string avatar_id = 6;
+   */
+  avatarId: string | undefined;
+  /**
+   * @generated from field: optional tricampus.client.v1.JoinPolicy join_policy = 7;
+   */
+  joinPolicy: JoinPolicy | undefined;
+}
+
+export function encodeSetGroupProfileRequest(w: Writer, m: SetGroupProfileRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.clientRequestId.length > 0) { w.tag(18); w.string(m.clientRequestId); }
+  if (m.title !== undefined) { w.tag(26); w.string(m.title); }
+  if (m.announcement !== undefined) { w.tag(34); w.string(m.announcement); }
+  if (m.description !== undefined) { w.tag(42); w.string(m.description); }
+  if (m.avatarId !== undefined) { w.tag(50); w.string(m.avatarId); }
+  if (m.joinPolicy !== undefined) { w.tag(56); w.uint32(m.joinPolicy); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSetGroupProfileRequest(fields: Partial<SetGroupProfileRequest>): SetGroupProfileRequest {
+  return {
+    groupId: "",
+    clientRequestId: "",
+    title: undefined,
+    announcement: undefined,
+    description: undefined,
+    avatarId: undefined,
+    joinPolicy: undefined,
+    ...fields,
+  };
+}
+
+export function decodeSetGroupProfileRequest(r: Reader, end: number): SetGroupProfileRequest {
+  const m: SetGroupProfileRequest = {
+    groupId: "",
+    clientRequestId: "",
+    title: undefined,
+    announcement: undefined,
+    description: undefined,
+    avatarId: undefined,
+    joinPolicy: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.clientRequestId = r.string();
+        break;
+      }
+      case 26: {
+        m.title = r.string();
+        break;
+      }
+      case 34: {
+        m.announcement = r.string();
+        break;
+      }
+      case 42: {
+        m.description = r.string();
+        break;
+      }
+      case 50: {
+        m.avatarId = r.string();
+        break;
+      }
+      case 56: {
+        m.joinPolicy = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SetNicknameRequest
+ */
+export interface SetNicknameRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * Up to 64 characters; empty: none.
+   *
+   * @generated from field: string nickname = 2;
+   */
+  nickname: string;
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+}
+
+export function encodeSetNicknameRequest(w: Writer, m: SetNicknameRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.nickname.length > 0) { w.tag(18); w.string(m.nickname); }
+  if (m.clientRequestId.length > 0) { w.tag(26); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSetNicknameRequest(fields: Partial<SetNicknameRequest>): SetNicknameRequest {
+  return {
+    groupId: "",
+    nickname: "",
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeSetNicknameRequest(r: Reader, end: number): SetNicknameRequest {
+  const m: SetNicknameRequest = {
+    groupId: "",
+    nickname: "",
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.nickname = r.string();
+        break;
+      }
+      case 26: {
+        m.clientRequestId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.DismissRequest
+ */
+export interface DismissRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string client_request_id = 2;
+   */
+  clientRequestId: string;
+}
+
+export function encodeDismissRequest(w: Writer, m: DismissRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.clientRequestId.length > 0) { w.tag(18); w.string(m.clientRequestId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDismissRequest(fields: Partial<DismissRequest>): DismissRequest {
+  return {
+    groupId: "",
+    clientRequestId: "",
+    ...fields,
+  };
+}
+
+export function decodeDismissRequest(r: Reader, end: number): DismissRequest {
+  const m: DismissRequest = {
+    groupId: "",
+    clientRequestId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.clientRequestId = r.string();
         break;
       }
       default:
@@ -356,8 +1566,19 @@ export function decodeGroupMember(r: Reader, end: number): GroupMember {
 /** tricampus.client.v1.Group */
 export const Group = {
   create: defineMethod<CreateGroupRequest, CreateGroupReply>("tricampus.client.v1.Group/Create", encodeCreateGroupRequest, decodeCreateGroupRequest, encodeCreateGroupReply, decodeCreateGroupReply),
+  get: defineMethod<GetGroupRequest, GroupInfo>("tricampus.client.v1.Group/Get", encodeGetGroupRequest, decodeGetGroupRequest, encodeGroupInfo, decodeGroupInfo),
+  listMembers: defineMethod<ListMembersRequest, ListMembersReply>("tricampus.client.v1.Group/ListMembers", encodeListMembersRequest, decodeListMembersRequest, encodeListMembersReply, decodeListMembersReply),
   join: defineMethod<JoinGroupRequest, JoinGroupReply>("tricampus.client.v1.Group/Join", encodeJoinGroupRequest, decodeJoinGroupRequest, encodeJoinGroupReply, decodeJoinGroupReply),
   leave: defineMethod<LeaveGroupRequest, LeaveGroupReply>("tricampus.client.v1.Group/Leave", encodeLeaveGroupRequest, decodeLeaveGroupRequest, encodeLeaveGroupReply, decodeLeaveGroupReply),
-  listMembers: defineMethod<ListMembersRequest, ListMembersReply>("tricampus.client.v1.Group/ListMembers", encodeListMembersRequest, decodeListMembersRequest, encodeListMembersReply, decodeListMembersReply),
+  invite: defineMethod<InviteRequest, InviteReply>("tricampus.client.v1.Group/Invite", encodeInviteRequest, decodeInviteRequest, encodeInviteReply, decodeInviteReply),
+  acceptInvite: defineMethod<AcceptInviteRequest, JoinGroupReply>("tricampus.client.v1.Group/AcceptInvite", encodeAcceptInviteRequest, decodeAcceptInviteRequest, encodeJoinGroupReply, decodeJoinGroupReply),
+  kick: defineMethod<KickRequest, GroupChangeReply>("tricampus.client.v1.Group/Kick", encodeKickRequest, decodeKickRequest, encodeGroupChangeReply, decodeGroupChangeReply),
+  transfer: defineMethod<TransferRequest, GroupChangeReply>("tricampus.client.v1.Group/Transfer", encodeTransferRequest, decodeTransferRequest, encodeGroupChangeReply, decodeGroupChangeReply),
+  setAdmin: defineMethod<SetAdminRequest, GroupChangeReply>("tricampus.client.v1.Group/SetAdmin", encodeSetAdminRequest, decodeSetAdminRequest, encodeGroupChangeReply, decodeGroupChangeReply),
+  mute: defineMethod<MuteRequest, GroupChangeReply>("tricampus.client.v1.Group/Mute", encodeMuteRequest, decodeMuteRequest, encodeGroupChangeReply, decodeGroupChangeReply),
+  muteAll: defineMethod<MuteAllRequest, GroupChangeReply>("tricampus.client.v1.Group/MuteAll", encodeMuteAllRequest, decodeMuteAllRequest, encodeGroupChangeReply, decodeGroupChangeReply),
+  setProfile: defineMethod<SetGroupProfileRequest, GroupChangeReply>("tricampus.client.v1.Group/SetProfile", encodeSetGroupProfileRequest, decodeSetGroupProfileRequest, encodeGroupChangeReply, decodeGroupChangeReply),
+  setNickname: defineMethod<SetNicknameRequest, GroupChangeReply>("tricampus.client.v1.Group/SetNickname", encodeSetNicknameRequest, decodeSetNicknameRequest, encodeGroupChangeReply, decodeGroupChangeReply),
+  dismiss: defineMethod<DismissRequest, GroupChangeReply>("tricampus.client.v1.Group/Dismiss", encodeDismissRequest, decodeDismissRequest, encodeGroupChangeReply, decodeGroupChangeReply),
 } as const;
 

@@ -2,15 +2,15 @@
 // @generated from file tricampus/client/v1/group.proto (package tricampus.client.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tricampus/client/v1/group.proto.
  */
 export const file_tricampus_client_v1_group: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvY2xpZW50L3YxL2dyb3VwLnByb3RvEhN0cmljYW1wdXMuY2xpZW50LnYxIk8KEkNyZWF0ZUdyb3VwUmVxdWVzdBINCgV0aXRsZRgBIAEoCRIPCgdtZW1iZXJzGAIgAygJEhkKEWNsaWVudF9yZXF1ZXN0X2lkGAMgASgJIiQKEENyZWF0ZUdyb3VwUmVwbHkSEAoIZ3JvdXBfaWQYASABKAkiJAoQSm9pbkdyb3VwUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCSIiCg5Kb2luR3JvdXBSZXBseRIQCghzZXF1ZW5jZRgBIAEoBCIlChFMZWF2ZUdyb3VwUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCSIjCg9MZWF2ZUdyb3VwUmVwbHkSEAoIc2VxdWVuY2UYASABKAQiJgoSTGlzdE1lbWJlcnNSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJIlQKEExpc3RNZW1iZXJzUmVwbHkSDQoFdGl0bGUYASABKAkSMQoHbWVtYmVycxgCIAMoCzIgLnRyaWNhbXB1cy5jbGllbnQudjEuR3JvdXBNZW1iZXIiNgoLR3JvdXBNZW1iZXISDwoHdXNlcl9pZBgBIAEoCRIWCg5zaW5jZV9zZXF1ZW5jZRgCIAEoBDLrAgoFR3JvdXASWAoGQ3JlYXRlEicudHJpY2FtcHVzLmNsaWVudC52MS5DcmVhdGVHcm91cFJlcXVlc3QaJS50cmljYW1wdXMuY2xpZW50LnYxLkNyZWF0ZUdyb3VwUmVwbHkSUgoESm9pbhIlLnRyaWNhbXB1cy5jbGllbnQudjEuSm9pbkdyb3VwUmVxdWVzdBojLnRyaWNhbXB1cy5jbGllbnQudjEuSm9pbkdyb3VwUmVwbHkSVQoFTGVhdmUSJi50cmljYW1wdXMuY2xpZW50LnYxLkxlYXZlR3JvdXBSZXF1ZXN0GiQudHJpY2FtcHVzLmNsaWVudC52MS5MZWF2ZUdyb3VwUmVwbHkSXQoLTGlzdE1lbWJlcnMSJy50cmljYW1wdXMuY2xpZW50LnYxLkxpc3RNZW1iZXJzUmVxdWVzdBolLnRyaWNhbXB1cy5jbGllbnQudjEuTGlzdE1lbWJlcnNSZXBseWIGcHJvdG8z");
+  fileDesc("Ch90cmljYW1wdXMvY2xpZW50L3YxL2dyb3VwLnByb3RvEhN0cmljYW1wdXMuY2xpZW50LnYxIk8KEkNyZWF0ZUdyb3VwUmVxdWVzdBINCgV0aXRsZRgBIAEoCRIPCgdtZW1iZXJzGAIgAygJEhkKEWNsaWVudF9yZXF1ZXN0X2lkGAMgASgJIiQKEENyZWF0ZUdyb3VwUmVwbHkSEAoIZ3JvdXBfaWQYASABKAkiIwoPR2V0R3JvdXBSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJIpwCCglHcm91cEluZm8SEAoIZ3JvdXBfaWQYASABKAkSDQoFdGl0bGUYAiABKAkSEAoIb3duZXJfaWQYAyABKAkSFAoMYW5ub3VuY2VtZW50GAQgASgJEhMKC2Rlc2NyaXB0aW9uGAUgASgJEhEKCWF2YXRhcl9pZBgGIAEoCRI0Cgtqb2luX3BvbGljeRgHIAEoDjIfLnRyaWNhbXB1cy5jbGllbnQudjEuSm9pblBvbGljeRIRCglhbGxfbXV0ZWQYCCABKAgSDwoHbWVtYmVycxgJIAEoDRIVCg1jcmVhdGVkX2F0X21zGAogASgEEi0KA293bhgLIAEoCzIgLnRyaWNhbXB1cy5jbGllbnQudjEuR3JvdXBNZW1iZXIiPwoQSm9pbkdyb3VwUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIZChFjbGllbnRfcmVxdWVzdF9pZBgCIAEoCSIiCg5Kb2luR3JvdXBSZXBseRIQCghzZXF1ZW5jZRgBIAEoBCJAChFMZWF2ZUdyb3VwUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIZChFjbGllbnRfcmVxdWVzdF9pZBgCIAEoCSIjCg9MZWF2ZUdyb3VwUmVwbHkSEAoIc2VxdWVuY2UYASABKAQiJgoSTGlzdE1lbWJlcnNSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJIlQKEExpc3RNZW1iZXJzUmVwbHkSDQoFdGl0bGUYASABKAkSMQoHbWVtYmVycxgCIAMoCzIgLnRyaWNhbXB1cy5jbGllbnQudjEuR3JvdXBNZW1iZXIijgEKC0dyb3VwTWVtYmVyEg8KB3VzZXJfaWQYASABKAkSFgoOc2luY2Vfc2VxdWVuY2UYAiABKAQSLAoEcm9sZRgDIAEoDjIeLnRyaWNhbXB1cy5jbGllbnQudjEuR3JvdXBSb2xlEhAKCG5pY2tuYW1lGAQgASgJEhYKDm11dGVkX3VudGlsX21zGAUgASgEIiQKEEdyb3VwQ2hhbmdlUmVwbHkSEAoIc2VxdWVuY2UYASABKAQiTgoNSW52aXRlUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIQCgh1c2VyX2lkcxgCIAMoCRIZChFjbGllbnRfcmVxdWVzdF9pZBgDIAEoCSJDCgtJbnZpdGVSZXBseRI0CghvdXRjb21lcxgBIAMoCzIiLnRyaWNhbXB1cy5jbGllbnQudjEuSW52aXRlT3V0Y29tZSLkAQoNSW52aXRlT3V0Y29tZRIPCgd1c2VyX2lkGAEgASgJEjUKBGtpbmQYAiABKA4yJy50cmljYW1wdXMuY2xpZW50LnYxLkludml0ZU91dGNvbWUuS2luZBIQCghzZXF1ZW5jZRgDIAEoBCJ5CgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIPCgtLSU5EX0pPSU5FRBABEhAKDEtJTkRfSU5WSVRFRBACEhcKE0tJTkRfTUVNQkVSX0FMUkVBRFkQAxIQCgxLSU5EX1JFRlVTRUQQBBINCglLSU5EX0ZVTEwQBSJVChNBY2NlcHRJbnZpdGVSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEhEKCWludml0ZV9pZBgCIAEoCRIZChFjbGllbnRfcmVxdWVzdF9pZBgDIAEoCSJLCgtLaWNrUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhkKEWNsaWVudF9yZXF1ZXN0X2lkGAMgASgJIk8KD1RyYW5zZmVyUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhkKEWNsaWVudF9yZXF1ZXN0X2lkGAMgASgJIl4KD1NldEFkbWluUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg0KBWFkbWluGAMgASgIEhkKEWNsaWVudF9yZXF1ZXN0X2lkGAQgASgJIlsKC011dGVSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSDgoGZm9yX21zGAMgASgEEhkKEWNsaWVudF9yZXF1ZXN0X2lkGAQgASgJIkwKDk11dGVBbGxSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEg0KBW11dGVkGAIgASgIEhkKEWNsaWVudF9yZXF1ZXN0X2lkGAMgASgJIqoCChZTZXRHcm91cFByb2ZpbGVSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEhkKEWNsaWVudF9yZXF1ZXN0X2lkGAIgASgJEhIKBXRpdGxlGAMgASgJSACIAQESGQoMYW5ub3VuY2VtZW50GAQgASgJSAGIAQESGAoLZGVzY3JpcHRpb24YBSABKAlIAogBARIWCglhdmF0YXJfaWQYBiABKAlIA4gBARI5Cgtqb2luX3BvbGljeRgHIAEoDjIfLnRyaWNhbXB1cy5jbGllbnQudjEuSm9pblBvbGljeUgEiAEBQggKBl90aXRsZUIPCg1fYW5ub3VuY2VtZW50Qg4KDF9kZXNjcmlwdGlvbkIMCgpfYXZhdGFyX2lkQg4KDF9qb2luX3BvbGljeSJTChJTZXROaWNrbmFtZVJlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSEAoIbmlja25hbWUYAiABKAkSGQoRY2xpZW50X3JlcXVlc3RfaWQYAyABKAkiPQoORGlzbWlzc1JlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSGQoRY2xpZW50X3JlcXVlc3RfaWQYAiABKAkqegoKSm9pblBvbGljeRIbChdKT0lOX1BPTElDWV9VTlNQRUNJRklFRBAAEhQKEEpPSU5fUE9MSUNZX09QRU4QARIXChNKT0lOX1BPTElDWV9JTlZJVEVEEAISIAocSk9JTl9QT0xJQ1lfSU5WSVRFRF9CWV9BRE1JThADKmoKCUdyb3VwUm9sZRIaChZHUk9VUF9ST0xFX1VOU1BFQ0lGSUVEEAASFQoRR1JPVVBfUk9MRV9NRU1CRVIQARIUChBHUk9VUF9ST0xFX0FETUlOEAISFAoQR1JPVVBfUk9MRV9PV05FUhADMqoKCgVHcm91cBJYCgZDcmVhdGUSJy50cmljYW1wdXMuY2xpZW50LnYxLkNyZWF0ZUdyb3VwUmVxdWVzdBolLnRyaWNhbXB1cy5jbGllbnQudjEuQ3JlYXRlR3JvdXBSZXBseRJLCgNHZXQSJC50cmljYW1wdXMuY2xpZW50LnYxLkdldEdyb3VwUmVxdWVzdBoeLnRyaWNhbXB1cy5jbGllbnQudjEuR3JvdXBJbmZvEl0KC0xpc3RNZW1iZXJzEicudHJpY2FtcHVzLmNsaWVudC52MS5MaXN0TWVtYmVyc1JlcXVlc3QaJS50cmljYW1wdXMuY2xpZW50LnYxLkxpc3RNZW1iZXJzUmVwbHkSUgoESm9pbhIlLnRyaWNhbXB1cy5jbGllbnQudjEuSm9pbkdyb3VwUmVxdWVzdBojLnRyaWNhbXB1cy5jbGllbnQudjEuSm9pbkdyb3VwUmVwbHkSVQoFTGVhdmUSJi50cmljYW1wdXMuY2xpZW50LnYxLkxlYXZlR3JvdXBSZXF1ZXN0GiQudHJpY2FtcHVzLmNsaWVudC52MS5MZWF2ZUdyb3VwUmVwbHkSTgoGSW52aXRlEiIudHJpY2FtcHVzLmNsaWVudC52MS5JbnZpdGVSZXF1ZXN0GiAudHJpY2FtcHVzLmNsaWVudC52MS5JbnZpdGVSZXBseRJdCgxBY2NlcHRJbnZpdGUSKC50cmljYW1wdXMuY2xpZW50LnYxLkFjY2VwdEludml0ZVJlcXVlc3QaIy50cmljYW1wdXMuY2xpZW50LnYxLkpvaW5Hcm91cFJlcGx5Ek8KBEtpY2sSIC50cmljYW1wdXMuY2xpZW50LnYxLktpY2tSZXF1ZXN0GiUudHJpY2FtcHVzLmNsaWVudC52MS5Hcm91cENoYW5nZVJlcGx5ElcKCFRyYW5zZmVyEiQudHJpY2FtcHVzLmNsaWVudC52MS5UcmFuc2ZlclJlcXVlc3QaJS50cmljYW1wdXMuY2xpZW50LnYxLkdyb3VwQ2hhbmdlUmVwbHkSVwoIU2V0QWRtaW4SJC50cmljYW1wdXMuY2xpZW50LnYxLlNldEFkbWluUmVxdWVzdBolLnRyaWNhbXB1cy5jbGllbnQudjEuR3JvdXBDaGFuZ2VSZXBseRJPCgRNdXRlEiAudHJpY2FtcHVzLmNsaWVudC52MS5NdXRlUmVxdWVzdBolLnRyaWNhbXB1cy5jbGllbnQudjEuR3JvdXBDaGFuZ2VSZXBseRJVCgdNdXRlQWxsEiMudHJpY2FtcHVzLmNsaWVudC52MS5NdXRlQWxsUmVxdWVzdBolLnRyaWNhbXB1cy5jbGllbnQudjEuR3JvdXBDaGFuZ2VSZXBseRJgCgpTZXRQcm9maWxlEisudHJpY2FtcHVzLmNsaWVudC52MS5TZXRHcm91cFByb2ZpbGVSZXF1ZXN0GiUudHJpY2FtcHVzLmNsaWVudC52MS5Hcm91cENoYW5nZVJlcGx5El0KC1NldE5pY2tuYW1lEicudHJpY2FtcHVzLmNsaWVudC52MS5TZXROaWNrbmFtZVJlcXVlc3QaJS50cmljYW1wdXMuY2xpZW50LnYxLkdyb3VwQ2hhbmdlUmVwbHkSVQoHRGlzbWlzcxIjLnRyaWNhbXB1cy5jbGllbnQudjEuRGlzbWlzc1JlcXVlc3QaJS50cmljYW1wdXMuY2xpZW50LnYxLkdyb3VwQ2hhbmdlUmVwbHliBnByb3RvMw");
 
 /**
  * @generated from message tricampus.client.v1.CreateGroupRequest
@@ -31,7 +31,7 @@ export type CreateGroupRequest = Message<"tricampus.client.v1.CreateGroupRequest
   members: string[];
 
   /**
-   * 1-64 characters, unique among the caller's requests: the same id gives the same group.
+   * The same id gives the same group.
    *
    * @generated from field: string client_request_id = 3;
    */
@@ -63,9 +63,9 @@ export const CreateGroupReplySchema: GenMessage<CreateGroupReply> = /*@__PURE__*
   messageDesc(file_tricampus_client_v1_group, 1);
 
 /**
- * @generated from message tricampus.client.v1.JoinGroupRequest
+ * @generated from message tricampus.client.v1.GetGroupRequest
  */
-export type JoinGroupRequest = Message<"tricampus.client.v1.JoinGroupRequest"> & {
+export type GetGroupRequest = Message<"tricampus.client.v1.GetGroupRequest"> & {
   /**
    * @generated from field: string group_id = 1;
    */
@@ -73,11 +73,104 @@ export type JoinGroupRequest = Message<"tricampus.client.v1.JoinGroupRequest"> &
 };
 
 /**
+ * Describes the message tricampus.client.v1.GetGroupRequest.
+ * Use `create(GetGroupRequestSchema)` to create a new message.
+ */
+export const GetGroupRequestSchema: GenMessage<GetGroupRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 2);
+
+/**
+ * @generated from message tricampus.client.v1.GroupInfo
+ */
+export type GroupInfo = Message<"tricampus.client.v1.GroupInfo"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * @generated from field: string owner_id = 3;
+   */
+  ownerId: string;
+
+  /**
+   * @generated from field: string announcement = 4;
+   */
+  announcement: string;
+
+  /**
+   * @generated from field: string description = 5;
+   */
+  description: string;
+
+  /**
+   * A media id; empty: none.
+   *
+   * @generated from field: string avatar_id = 6;
+   */
+  avatarId: string;
+
+  /**
+   * @generated from field: tricampus.client.v1.JoinPolicy join_policy = 7;
+   */
+  joinPolicy: JoinPolicy;
+
+  /**
+   * @generated from field: bool all_muted = 8;
+   */
+  allMuted: boolean;
+
+  /**
+   * @generated from field: uint32 members = 9;
+   */
+  members: number;
+
+  /**
+   * @generated from field: uint64 created_at_ms = 10;
+   */
+  createdAtMs: bigint;
+
+  /**
+   * The caller's own entry.
+   *
+   * @generated from field: tricampus.client.v1.GroupMember own = 11;
+   */
+  own?: GroupMember | undefined;
+};
+
+/**
+ * Describes the message tricampus.client.v1.GroupInfo.
+ * Use `create(GroupInfoSchema)` to create a new message.
+ */
+export const GroupInfoSchema: GenMessage<GroupInfo> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 3);
+
+/**
+ * @generated from message tricampus.client.v1.JoinGroupRequest
+ */
+export type JoinGroupRequest = Message<"tricampus.client.v1.JoinGroupRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: string client_request_id = 2;
+   */
+  clientRequestId: string;
+};
+
+/**
  * Describes the message tricampus.client.v1.JoinGroupRequest.
  * Use `create(JoinGroupRequestSchema)` to create a new message.
  */
 export const JoinGroupRequestSchema: GenMessage<JoinGroupRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_group, 2);
+  messageDesc(file_tricampus_client_v1_group, 4);
 
 /**
  * @generated from message tricampus.client.v1.JoinGroupReply
@@ -96,7 +189,7 @@ export type JoinGroupReply = Message<"tricampus.client.v1.JoinGroupReply"> & {
  * Use `create(JoinGroupReplySchema)` to create a new message.
  */
 export const JoinGroupReplySchema: GenMessage<JoinGroupReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_group, 3);
+  messageDesc(file_tricampus_client_v1_group, 5);
 
 /**
  * @generated from message tricampus.client.v1.LeaveGroupRequest
@@ -106,6 +199,11 @@ export type LeaveGroupRequest = Message<"tricampus.client.v1.LeaveGroupRequest">
    * @generated from field: string group_id = 1;
    */
   groupId: string;
+
+  /**
+   * @generated from field: string client_request_id = 2;
+   */
+  clientRequestId: string;
 };
 
 /**
@@ -113,7 +211,7 @@ export type LeaveGroupRequest = Message<"tricampus.client.v1.LeaveGroupRequest">
  * Use `create(LeaveGroupRequestSchema)` to create a new message.
  */
 export const LeaveGroupRequestSchema: GenMessage<LeaveGroupRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_group, 4);
+  messageDesc(file_tricampus_client_v1_group, 6);
 
 /**
  * @generated from message tricampus.client.v1.LeaveGroupReply
@@ -130,7 +228,7 @@ export type LeaveGroupReply = Message<"tricampus.client.v1.LeaveGroupReply"> & {
  * Use `create(LeaveGroupReplySchema)` to create a new message.
  */
 export const LeaveGroupReplySchema: GenMessage<LeaveGroupReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_group, 5);
+  messageDesc(file_tricampus_client_v1_group, 7);
 
 /**
  * @generated from message tricampus.client.v1.ListMembersRequest
@@ -147,7 +245,7 @@ export type ListMembersRequest = Message<"tricampus.client.v1.ListMembersRequest
  * Use `create(ListMembersRequestSchema)` to create a new message.
  */
 export const ListMembersRequestSchema: GenMessage<ListMembersRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_group, 6);
+  messageDesc(file_tricampus_client_v1_group, 8);
 
 /**
  * @generated from message tricampus.client.v1.ListMembersReply
@@ -169,7 +267,7 @@ export type ListMembersReply = Message<"tricampus.client.v1.ListMembersReply"> &
  * Use `create(ListMembersReplySchema)` to create a new message.
  */
 export const ListMembersReplySchema: GenMessage<ListMembersReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_group, 7);
+  messageDesc(file_tricampus_client_v1_group, 9);
 
 /**
  * @generated from message tricampus.client.v1.GroupMember
@@ -186,6 +284,23 @@ export type GroupMember = Message<"tricampus.client.v1.GroupMember"> & {
    * @generated from field: uint64 since_sequence = 2;
    */
   sinceSequence: bigint;
+
+  /**
+   * @generated from field: tricampus.client.v1.GroupRole role = 3;
+   */
+  role: GroupRole;
+
+  /**
+   * @generated from field: string nickname = 4;
+   */
+  nickname: string;
+
+  /**
+   * 0: not muted.
+   *
+   * @generated from field: uint64 muted_until_ms = 5;
+   */
+  mutedUntilMs: bigint;
 };
 
 /**
@@ -193,14 +308,519 @@ export type GroupMember = Message<"tricampus.client.v1.GroupMember"> & {
  * Use `create(GroupMemberSchema)` to create a new message.
  */
 export const GroupMemberSchema: GenMessage<GroupMember> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_group, 8);
+  messageDesc(file_tricampus_client_v1_group, 10);
 
 /**
+ * What became of a change.
+ *
+ * @generated from message tricampus.client.v1.GroupChangeReply
+ */
+export type GroupChangeReply = Message<"tricampus.client.v1.GroupChangeReply"> & {
+  /**
+   * Sequence number of its notice; 0: nothing had to be changed.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message tricampus.client.v1.GroupChangeReply.
+ * Use `create(GroupChangeReplySchema)` to create a new message.
+ */
+export const GroupChangeReplySchema: GenMessage<GroupChangeReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 11);
+
+/**
+ * @generated from message tricampus.client.v1.InviteRequest
+ */
+export type InviteRequest = Message<"tricampus.client.v1.InviteRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * 1-50 user ids.
+   *
+   * @generated from field: repeated string user_ids = 2;
+   */
+  userIds: string[];
+
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.InviteRequest.
+ * Use `create(InviteRequestSchema)` to create a new message.
+ */
+export const InviteRequestSchema: GenMessage<InviteRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 12);
+
+/**
+ * @generated from message tricampus.client.v1.InviteReply
+ */
+export type InviteReply = Message<"tricampus.client.v1.InviteReply"> & {
+  /**
+   * One a user, in order.
+   *
+   * @generated from field: repeated tricampus.client.v1.InviteOutcome outcomes = 1;
+   */
+  outcomes: InviteOutcome[];
+};
+
+/**
+ * Describes the message tricampus.client.v1.InviteReply.
+ * Use `create(InviteReplySchema)` to create a new message.
+ */
+export const InviteReplySchema: GenMessage<InviteReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 13);
+
+/**
+ * @generated from message tricampus.client.v1.InviteOutcome
+ */
+export type InviteOutcome = Message<"tricampus.client.v1.InviteOutcome"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: tricampus.client.v1.InviteOutcome.Kind kind = 2;
+   */
+  kind: InviteOutcome_Kind;
+
+  /**
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message tricampus.client.v1.InviteOutcome.
+ * Use `create(InviteOutcomeSchema)` to create a new message.
+ */
+export const InviteOutcomeSchema: GenMessage<InviteOutcome> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 14);
+
+/**
+ * @generated from enum tricampus.client.v1.InviteOutcome.Kind
+ */
+export const InviteOutcome_Kind = {
+  /**
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: KIND_JOINED = 1;
+   */
+  JOINED: 1,
+
+  /**
+   * Got the invitation and has to accept.
+   *
+   * @generated from enum value: KIND_INVITED = 2;
+   */
+  INVITED: 2,
+
+  /**
+   * @generated from enum value: KIND_MEMBER_ALREADY = 3;
+   */
+  MEMBER_ALREADY: 3,
+
+  /**
+   * The user does not let the caller do this.
+   *
+   * @generated from enum value: KIND_REFUSED = 4;
+   */
+  REFUSED: 4,
+
+  /**
+   * @generated from enum value: KIND_FULL = 5;
+   */
+  FULL: 5,
+} as const;
+
+/**
+ * @generated from enum tricampus.client.v1.InviteOutcome.Kind
+ */
+export type InviteOutcome_Kind = (typeof InviteOutcome_Kind)[keyof typeof InviteOutcome_Kind] | UnknownEnum;
+
+/**
+ * Describes the enum tricampus.client.v1.InviteOutcome.Kind.
+ */
+export const InviteOutcome_KindSchema: GenEnum<InviteOutcome_Kind> = /*@__PURE__*/
+  enumDesc(file_tricampus_client_v1_group, 14, 0);
+
+/**
+ * @generated from message tricampus.client.v1.AcceptInviteRequest
+ */
+export type AcceptInviteRequest = Message<"tricampus.client.v1.AcceptInviteRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: string invite_id = 2;
+   */
+  inviteId: string;
+
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.AcceptInviteRequest.
+ * Use `create(AcceptInviteRequestSchema)` to create a new message.
+ */
+export const AcceptInviteRequestSchema: GenMessage<AcceptInviteRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 15);
+
+/**
+ * @generated from message tricampus.client.v1.KickRequest
+ */
+export type KickRequest = Message<"tricampus.client.v1.KickRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.KickRequest.
+ * Use `create(KickRequestSchema)` to create a new message.
+ */
+export const KickRequestSchema: GenMessage<KickRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 16);
+
+/**
+ * @generated from message tricampus.client.v1.TransferRequest
+ */
+export type TransferRequest = Message<"tricampus.client.v1.TransferRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.TransferRequest.
+ * Use `create(TransferRequestSchema)` to create a new message.
+ */
+export const TransferRequestSchema: GenMessage<TransferRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 17);
+
+/**
+ * @generated from message tricampus.client.v1.SetAdminRequest
+ */
+export type SetAdminRequest = Message<"tricampus.client.v1.SetAdminRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: bool admin = 3;
+   */
+  admin: boolean;
+
+  /**
+   * @generated from field: string client_request_id = 4;
+   */
+  clientRequestId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.SetAdminRequest.
+ * Use `create(SetAdminRequestSchema)` to create a new message.
+ */
+export const SetAdminRequestSchema: GenMessage<SetAdminRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 18);
+
+/**
+ * @generated from message tricampus.client.v1.MuteRequest
+ */
+export type MuteRequest = Message<"tricampus.client.v1.MuteRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * From now on, up to 30 days; 0: not any more.
+   *
+   * @generated from field: uint64 for_ms = 3;
+   */
+  forMs: bigint;
+
+  /**
+   * @generated from field: string client_request_id = 4;
+   */
+  clientRequestId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.MuteRequest.
+ * Use `create(MuteRequestSchema)` to create a new message.
+ */
+export const MuteRequestSchema: GenMessage<MuteRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 19);
+
+/**
+ * @generated from message tricampus.client.v1.MuteAllRequest
+ */
+export type MuteAllRequest = Message<"tricampus.client.v1.MuteAllRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * Only owner and admins may speak.
+   *
+   * @generated from field: bool muted = 2;
+   */
+  muted: boolean;
+
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.MuteAllRequest.
+ * Use `create(MuteAllRequestSchema)` to create a new message.
+ */
+export const MuteAllRequestSchema: GenMessage<MuteAllRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 20);
+
+/**
+ * @generated from message tricampus.client.v1.SetGroupProfileRequest
+ */
+export type SetGroupProfileRequest = Message<"tricampus.client.v1.SetGroupProfileRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: string client_request_id = 2;
+   */
+  clientRequestId: string;
+
+  /**
+   * What is present is changed. Title 1-128 characters, announcement up to 4,000, description up to 500.
+   *
+   * @generated from field: optional string title = 3;
+   */
+  title?: string | undefined;
+
+  /**
+   * @generated from field: optional string announcement = 4;
+   */
+  announcement?: string | undefined;
+
+  /**
+   * @generated from field: optional string description = 5;
+   */
+  description?: string | undefined;
+
+  /**
+   * @generated from field: optional string avatar_id = 6;
+   */
+  avatarId?: string | undefined;
+
+  /**
+   * @generated from field: optional tricampus.client.v1.JoinPolicy join_policy = 7;
+   */
+  joinPolicy?: JoinPolicy | undefined;
+};
+
+/**
+ * Describes the message tricampus.client.v1.SetGroupProfileRequest.
+ * Use `create(SetGroupProfileRequestSchema)` to create a new message.
+ */
+export const SetGroupProfileRequestSchema: GenMessage<SetGroupProfileRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 21);
+
+/**
+ * @generated from message tricampus.client.v1.SetNicknameRequest
+ */
+export type SetNicknameRequest = Message<"tricampus.client.v1.SetNicknameRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * Up to 64 characters; empty: none.
+   *
+   * @generated from field: string nickname = 2;
+   */
+  nickname: string;
+
+  /**
+   * @generated from field: string client_request_id = 3;
+   */
+  clientRequestId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.SetNicknameRequest.
+ * Use `create(SetNicknameRequestSchema)` to create a new message.
+ */
+export const SetNicknameRequestSchema: GenMessage<SetNicknameRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 22);
+
+/**
+ * @generated from message tricampus.client.v1.DismissRequest
+ */
+export type DismissRequest = Message<"tricampus.client.v1.DismissRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: string client_request_id = 2;
+   */
+  clientRequestId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.DismissRequest.
+ * Use `create(DismissRequestSchema)` to create a new message.
+ */
+export const DismissRequestSchema: GenMessage<DismissRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_group, 23);
+
+/**
+ * @generated from enum tricampus.client.v1.JoinPolicy
+ */
+export const JoinPolicy = {
+  /**
+   * Anybody who knows the group's id may join.
+   *
+   * @generated from enum value: JOIN_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: JOIN_POLICY_OPEN = 1;
+   */
+  OPEN: 1,
+
+  /**
+   * Whom a member invites.
+   *
+   * @generated from enum value: JOIN_POLICY_INVITED = 2;
+   */
+  INVITED: 2,
+
+  /**
+   * Whom the owner or an admin invites.
+   *
+   * @generated from enum value: JOIN_POLICY_INVITED_BY_ADMIN = 3;
+   */
+  INVITED_BY_ADMIN: 3,
+} as const;
+
+/**
+ * @generated from enum tricampus.client.v1.JoinPolicy
+ */
+export type JoinPolicy = (typeof JoinPolicy)[keyof typeof JoinPolicy] | UnknownEnum;
+
+/**
+ * Describes the enum tricampus.client.v1.JoinPolicy.
+ */
+export const JoinPolicySchema: GenEnum<JoinPolicy> = /*@__PURE__*/
+  enumDesc(file_tricampus_client_v1_group, 0);
+
+/**
+ * @generated from enum tricampus.client.v1.GroupRole
+ */
+export const GroupRole = {
+  /**
+   * @generated from enum value: GROUP_ROLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: GROUP_ROLE_MEMBER = 1;
+   */
+  MEMBER: 1,
+
+  /**
+   * @generated from enum value: GROUP_ROLE_ADMIN = 2;
+   */
+  ADMIN: 2,
+
+  /**
+   * @generated from enum value: GROUP_ROLE_OWNER = 3;
+   */
+  OWNER: 3,
+} as const;
+
+/**
+ * @generated from enum tricampus.client.v1.GroupRole
+ */
+export type GroupRole = (typeof GroupRole)[keyof typeof GroupRole] | UnknownEnum;
+
+/**
+ * Describes the enum tricampus.client.v1.GroupRole.
+ */
+export const GroupRoleSchema: GenEnum<GroupRole> = /*@__PURE__*/
+  enumDesc(file_tricampus_client_v1_group, 1);
+
+/**
+ * Every change of a group passes through its stream, like its messages: it is decided where it stands
+ * there, and all members hear of it by a notice in the conversation's order. Each carries a
+ * client_request_id of 1-64 characters, unique among the caller's requests of the last 7 days: the same
+ * id has the same outcome. Who may do what: services/logic/fanout/README.md.
+ *
  * @generated from service tricampus.client.v1.Group
  */
 export const Group: GenService<{
   /**
-   * Makes a group with the caller and the named users as members; at most 500 members.
+   * Makes a group with the caller, its owner, and the named users as members; at most 500 members.
    *
    * @generated from rpc tricampus.client.v1.Group.Create
    */
@@ -210,20 +830,14 @@ export const Group: GenService<{
     output: typeof CreateGroupReplySchema;
   },
   /**
-   * @generated from rpc tricampus.client.v1.Group.Join
+   * What the group is, and what the caller is in it; members only.
+   *
+   * @generated from rpc tricampus.client.v1.Group.Get
    */
-  join: {
+  get: {
     methodKind: "unary";
-    input: typeof JoinGroupRequestSchema;
-    output: typeof JoinGroupReplySchema;
-  },
-  /**
-   * @generated from rpc tricampus.client.v1.Group.Leave
-   */
-  leave: {
-    methodKind: "unary";
-    input: typeof LeaveGroupRequestSchema;
-    output: typeof LeaveGroupReplySchema;
+    input: typeof GetGroupRequestSchema;
+    output: typeof GroupInfoSchema;
   },
   /**
    * Members only.
@@ -234,6 +848,109 @@ export const Group: GenService<{
     methodKind: "unary";
     input: typeof ListMembersRequestSchema;
     output: typeof ListMembersReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Group.Join
+   */
+  join: {
+    methodKind: "unary";
+    input: typeof JoinGroupRequestSchema;
+    output: typeof JoinGroupReplySchema;
+  },
+  /**
+   * When the owner leaves, the admin, else the member, of longest standing owns the group.
+   *
+   * @generated from rpc tricampus.client.v1.Group.Leave
+   */
+  leave: {
+    methodKind: "unary";
+    input: typeof LeaveGroupRequestSchema;
+    output: typeof LeaveGroupReplySchema;
+  },
+  /**
+   * Up to 40 members (configurable) the users are members at once; above, each gets a message from the
+   * caller and has to accept.
+   *
+   * @generated from rpc tricampus.client.v1.Group.Invite
+   */
+  invite: {
+    methodKind: "unary";
+    input: typeof InviteRequestSchema;
+    output: typeof InviteReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Group.AcceptInvite
+   */
+  acceptInvite: {
+    methodKind: "unary";
+    input: typeof AcceptInviteRequestSchema;
+    output: typeof JoinGroupReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Group.Kick
+   */
+  kick: {
+    methodKind: "unary";
+    input: typeof KickRequestSchema;
+    output: typeof GroupChangeReplySchema;
+  },
+  /**
+   * Hands the group to another member.
+   *
+   * @generated from rpc tricampus.client.v1.Group.Transfer
+   */
+  transfer: {
+    methodKind: "unary";
+    input: typeof TransferRequestSchema;
+    output: typeof GroupChangeReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Group.SetAdmin
+   */
+  setAdmin: {
+    methodKind: "unary";
+    input: typeof SetAdminRequestSchema;
+    output: typeof GroupChangeReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Group.Mute
+   */
+  mute: {
+    methodKind: "unary";
+    input: typeof MuteRequestSchema;
+    output: typeof GroupChangeReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Group.MuteAll
+   */
+  muteAll: {
+    methodKind: "unary";
+    input: typeof MuteAllRequestSchema;
+    output: typeof GroupChangeReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Group.SetProfile
+   */
+  setProfile: {
+    methodKind: "unary";
+    input: typeof SetGroupProfileRequestSchema;
+    output: typeof GroupChangeReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Group.SetNickname
+   */
+  setNickname: {
+    methodKind: "unary";
+    input: typeof SetNicknameRequestSchema;
+    output: typeof GroupChangeReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Group.Dismiss
+   */
+  dismiss: {
+    methodKind: "unary";
+    input: typeof DismissRequestSchema;
+    output: typeof GroupChangeReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_client_v1_group, 0);

@@ -5,6 +5,7 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
+import { decodeContent, encodeContent, type Content } from "../../../tricampus/client/v1/content_codec.ts";
 
 /**
  * @generated from enum tricampus.client.v1.Notice.Kind
@@ -14,6 +15,20 @@ export const NoticeKind = {
   JOINED: 1,
   LEFT: 2,
   CREATED: 3,
+  KICKED: 4,
+  DISMISSED: 5,
+  OWNER: 6,
+  ADMIN: 7,
+  ADMIN_NO_MORE: 8,
+  MUTED: 9,
+  UNMUTED: 10,
+  ALL_MUTED: 11,
+  ALL_UNMUTED: 12,
+  ANNOUNCEMENT: 13,
+  TITLE: 14,
+  NICKNAME: 15,
+  PROFILE: 16,
+  INVITED: 17,
 } as const;
 export type NoticeKind = number;
 
@@ -38,6 +53,15 @@ export interface SyncRequest {
 export function encodeSyncRequest(w: Writer, m: SyncRequest): void {
   if (m.snapshot.length > 0) { w.tag(10); w.bytes(m.snapshot); }
   if (m.limit !== 0) { w.tag(16); w.uint32(m.limit); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSyncRequest(fields: Partial<SyncRequest>): SyncRequest {
+  return {
+    snapshot: NO_BYTES,
+    limit: 0,
+    ...fields,
+  };
 }
 
 export function decodeSyncRequest(r: Reader, end: number): SyncRequest {
@@ -90,6 +114,26 @@ export interface SyncReply {
    * @generated from field: uint64 version = 4;
    */
   version: number;
+  /**
+   * What the user's devices share about conversations, as it is now.
+   *
+   * @generated from field: repeated tricampus.client.v1.ConversationSetting settings = 5;
+   */
+  settings: ConversationSetting[];
+  /**
+   * Groups that the user came into or left.
+   *
+   * @generated from field: repeated tricampus.client.v1.GroupMembership groups = 6;
+   */
+  groups: GroupMembership[];
+  /**
+   * The snapshot was older than what the platform remembers: this page is the first of everything it
+   * has. What of `settings` and `groups` the device does not get until `more` is false is gone;
+   * messages it keeps. Some messages may be missing for ever.
+   *
+   * @generated from field: bool rebuild = 7;
+   */
+  rebuild: boolean;
 }
 
 export function encodeSyncReply(w: Writer, m: SyncReply): void {
@@ -97,6 +141,23 @@ export function encodeSyncReply(w: Writer, m: SyncReply): void {
   if (m.snapshot.length > 0) { w.tag(18); w.bytes(m.snapshot); }
   if (m.more) { w.tag(24); w.bool(m.more); }
   if (m.version !== 0) { w.tag(32); w.uint64(m.version); }
+  for (const x of m.settings) { { w.tag(42); const at = w.fork(); encodeConversationSetting(w, x); w.join(at); } }
+  for (const x of m.groups) { { w.tag(50); const at = w.fork(); encodeGroupMembership(w, x); w.join(at); } }
+  if (m.rebuild) { w.tag(56); w.bool(m.rebuild); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSyncReply(fields: Partial<SyncReply>): SyncReply {
+  return {
+    messages: [],
+    snapshot: NO_BYTES,
+    more: false,
+    version: 0,
+    settings: [],
+    groups: [],
+    rebuild: false,
+    ...fields,
+  };
 }
 
 export function decodeSyncReply(r: Reader, end: number): SyncReply {
@@ -105,6 +166,9 @@ export function decodeSyncReply(r: Reader, end: number): SyncReply {
     snapshot: NO_BYTES,
     more: false,
     version: 0,
+    settings: [],
+    groups: [],
+    rebuild: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -123,6 +187,18 @@ export function decodeSyncReply(r: Reader, end: number): SyncReply {
       }
       case 32: {
         m.version = r.uint64();
+        break;
+      }
+      case 42: {
+        m.settings.push(decodeConversationSetting(r, r.message()));
+        break;
+      }
+      case 50: {
+        m.groups.push(decodeGroupMembership(r, r.message()));
+        break;
+      }
+      case 56: {
+        m.rebuild = r.bool();
         break;
       }
       default:
@@ -175,6 +251,25 @@ export interface InboxMessage {
    * @generated from field: tricampus.client.v1.Notice notice = 8;
    */
   notice: Notice | undefined;
+  /**
+   * Absent for a message of text alone.
+   *
+   * @generated from field: tricampus.client.v1.Content content = 9;
+   */
+  content: Content | undefined;
+  /**
+   * It was taken back: text and content are gone.
+   *
+   * @generated from field: bool recalled = 10;
+   */
+  recalled: boolean;
+  /**
+   * Text or voice is so large that it does not lie in every member's inbox: Text/Bodies has it. Its
+   * size in bytes.
+   *
+   * @generated from field: uint32 apart_bytes = 11;
+   */
+  apartBytes: number;
 }
 
 export function encodeInboxMessage(w: Writer, m: InboxMessage): void {
@@ -186,6 +281,27 @@ export function encodeInboxMessage(w: Writer, m: InboxMessage): void {
   if (m.text.length > 0) { w.tag(50); w.string(m.text); }
   if (m.acceptedAtMs !== 0) { w.tag(56); w.uint64(m.acceptedAtMs); }
   if (m.notice !== undefined) { { w.tag(66); const at = w.fork(); encodeNotice(w, m.notice); w.join(at); } }
+  if (m.content !== undefined) { { w.tag(74); const at = w.fork(); encodeContent(w, m.content); w.join(at); } }
+  if (m.recalled) { w.tag(80); w.bool(m.recalled); }
+  if (m.apartBytes !== 0) { w.tag(88); w.uint32(m.apartBytes); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeInboxMessage(fields: Partial<InboxMessage>): InboxMessage {
+  return {
+    messageId: "",
+    conversationId: "",
+    sequence: 0,
+    senderId: "",
+    clientMessageId: "",
+    text: "",
+    acceptedAtMs: 0,
+    notice: undefined,
+    content: undefined,
+    recalled: false,
+    apartBytes: 0,
+    ...fields,
+  };
 }
 
 export function decodeInboxMessage(r: Reader, end: number): InboxMessage {
@@ -198,6 +314,9 @@ export function decodeInboxMessage(r: Reader, end: number): InboxMessage {
     text: "",
     acceptedAtMs: 0,
     notice: undefined,
+    content: undefined,
+    recalled: false,
+    apartBytes: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -234,6 +353,172 @@ export function decodeInboxMessage(r: Reader, end: number): InboxMessage {
         m.notice = decodeNotice(r, r.message());
         break;
       }
+      case 74: {
+        m.content = decodeContent(r, r.message());
+        break;
+      }
+      case 80: {
+        m.recalled = r.bool();
+        break;
+      }
+      case 88: {
+        m.apartBytes = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * One setting of a conversation. The last write stands; positions only rise.
+ *
+ * @generated from message tricampus.client.v1.ConversationSetting
+ */
+export interface ConversationSetting {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+  /**
+   * @generated from oneof tricampus.client.v1.ConversationSetting.setting
+   */
+  setting: { case: "readSequence"; value: number } | { case: "peerReadSequence"; value: number } | { case: "pinnedAtMs"; value: number } | { case: "muted"; value: boolean } | { case: "draft"; value: string } | { case: "clearedSequence"; value: number } | { case: "hiddenSequence"; value: number } | undefined;
+}
+
+export function encodeConversationSetting(w: Writer, m: ConversationSetting): void {
+  if (m.conversationId.length > 0) { w.tag(10); w.string(m.conversationId); }
+  switch (m.setting?.case) {
+    case "readSequence":
+      w.tag(16); w.uint64(m.setting.value);
+      break;
+    case "peerReadSequence":
+      w.tag(24); w.uint64(m.setting.value);
+      break;
+    case "pinnedAtMs":
+      w.tag(32); w.uint64(m.setting.value);
+      break;
+    case "muted":
+      w.tag(40); w.bool(m.setting.value);
+      break;
+    case "draft":
+      w.tag(50); w.string(m.setting.value);
+      break;
+    case "clearedSequence":
+      w.tag(56); w.uint64(m.setting.value);
+      break;
+    case "hiddenSequence":
+      w.tag(64); w.uint64(m.setting.value);
+      break;
+  }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeConversationSetting(fields: Partial<ConversationSetting>): ConversationSetting {
+  return {
+    conversationId: "",
+    setting: undefined,
+    ...fields,
+  };
+}
+
+export function decodeConversationSetting(r: Reader, end: number): ConversationSetting {
+  const m: ConversationSetting = {
+    conversationId: "",
+    setting: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.conversationId = r.string();
+        break;
+      }
+      case 16: {
+        m.setting = { case: "readSequence", value: r.uint64() };
+        break;
+      }
+      case 24: {
+        m.setting = { case: "peerReadSequence", value: r.uint64() };
+        break;
+      }
+      case 32: {
+        m.setting = { case: "pinnedAtMs", value: r.uint64() };
+        break;
+      }
+      case 40: {
+        m.setting = { case: "muted", value: r.bool() };
+        break;
+      }
+      case 50: {
+        m.setting = { case: "draft", value: r.string() };
+        break;
+      }
+      case 56: {
+        m.setting = { case: "clearedSequence", value: r.uint64() };
+        break;
+      }
+      case 64: {
+        m.setting = { case: "hiddenSequence", value: r.uint64() };
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.GroupMembership
+ */
+export interface GroupMembership {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * Sequence number of the join; 0: the user is not a member any more.
+   *
+   * @generated from field: uint64 since_sequence = 2;
+   */
+  sinceSequence: number;
+}
+
+export function encodeGroupMembership(w: Writer, m: GroupMembership): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.sinceSequence !== 0) { w.tag(16); w.uint64(m.sinceSequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupMembership(fields: Partial<GroupMembership>): GroupMembership {
+  return {
+    groupId: "",
+    sinceSequence: 0,
+    ...fields,
+  };
+}
+
+export function decodeGroupMembership(r: Reader, end: number): GroupMembership {
+  const m: GroupMembership = {
+    groupId: "",
+    sinceSequence: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 16: {
+        m.sinceSequence = r.uint64();
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -251,20 +536,38 @@ export interface Notice {
    */
   kind: NoticeKind;
   /**
+   * Whom it is about; who did it is the message's sender.
+   *
    * @generated from field: string user_id = 2;
    */
   userId: string;
+  /**
+   * @generated from field: uint64 until_ms = 3;
+   */
+  untilMs: number;
 }
 
 export function encodeNotice(w: Writer, m: Notice): void {
   if (m.kind !== 0) { w.tag(8); w.uint32(m.kind); }
   if (m.userId.length > 0) { w.tag(18); w.string(m.userId); }
+  if (m.untilMs !== 0) { w.tag(24); w.uint64(m.untilMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeNotice(fields: Partial<Notice>): Notice {
+  return {
+    kind: 0,
+    userId: "",
+    untilMs: 0,
+    ...fields,
+  };
 }
 
 export function decodeNotice(r: Reader, end: number): Notice {
   const m: Notice = {
     kind: 0,
     userId: "",
+    untilMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -275,6 +578,10 @@ export function decodeNotice(r: Reader, end: number): Notice {
       }
       case 18: {
         m.userId = r.string();
+        break;
+      }
+      case 24: {
+        m.untilMs = r.uint64();
         break;
       }
       default:

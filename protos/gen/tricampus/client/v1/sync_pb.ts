@@ -4,13 +4,15 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Content } from "./content_pb.ts";
+import { file_tricampus_client_v1_content } from "./content_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tricampus/client/v1/sync.proto.
  */
 export const file_tricampus_client_v1_sync: GenFile = /*@__PURE__*/
-  fileDesc("Ch50cmljYW1wdXMvY2xpZW50L3YxL3N5bmMucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEiLgoLU3luY1JlcXVlc3QSEAoIc25hcHNob3QYASABKAwSDQoFbGltaXQYAiABKA0icQoJU3luY1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USEAoIc25hcHNob3QYAiABKAwSDAoEbW9yZRgDIAEoCBIPCgd2ZXJzaW9uGAQgASgEIs4BCgxJbmJveE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSEQoJc2VuZGVyX2lkGAQgASgJEhkKEWNsaWVudF9tZXNzYWdlX2lkGAUgASgJEgwKBHRleHQYBiABKAkSFgoOYWNjZXB0ZWRfYXRfbXMYByABKAQSKwoGbm90aWNlGAggASgLMhsudHJpY2FtcHVzLmNsaWVudC52MS5Ob3RpY2UimQEKBk5vdGljZRIuCgRraW5kGAEgASgOMiAudHJpY2FtcHVzLmNsaWVudC52MS5Ob3RpY2UuS2luZBIPCgd1c2VyX2lkGAIgASgJIk4KBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg8KC0tJTkRfSk9JTkVEEAESDQoJS0lORF9MRUZUEAISEAoMS0lORF9DUkVBVEVEEAMyUAoEU3luYxJICgRTeW5jEiAudHJpY2FtcHVzLmNsaWVudC52MS5TeW5jUmVxdWVzdBoeLnRyaWNhbXB1cy5jbGllbnQudjEuU3luY1JlcGx5YgZwcm90bzM");
+  fileDesc("Ch50cmljYW1wdXMvY2xpZW50L3YxL3N5bmMucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEiLgoLU3luY1JlcXVlc3QSEAoIc25hcHNob3QYASABKAwSDQoFbGltaXQYAiABKA0i9AEKCVN5bmNSZXBseRIzCghtZXNzYWdlcxgBIAMoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlEhAKCHNuYXBzaG90GAIgASgMEgwKBG1vcmUYAyABKAgSDwoHdmVyc2lvbhgEIAEoBBI6CghzZXR0aW5ncxgFIAMoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZxI0CgZncm91cHMYBiADKAsyJC50cmljYW1wdXMuY2xpZW50LnYxLkdyb3VwTWVtYmVyc2hpcBIPCgdyZWJ1aWxkGAcgASgIIqQCCgxJbmJveE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSEQoJc2VuZGVyX2lkGAQgASgJEhkKEWNsaWVudF9tZXNzYWdlX2lkGAUgASgJEgwKBHRleHQYBiABKAkSFgoOYWNjZXB0ZWRfYXRfbXMYByABKAQSKwoGbm90aWNlGAggASgLMhsudHJpY2FtcHVzLmNsaWVudC52MS5Ob3RpY2USLQoHY29udGVudBgJIAEoCzIcLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udGVudBIQCghyZWNhbGxlZBgKIAEoCBITCgthcGFydF9ieXRlcxgLIAEoDSLhAQoTQ29udmVyc2F0aW9uU2V0dGluZxIXCg9jb252ZXJzYXRpb25faWQYASABKAkSFwoNcmVhZF9zZXF1ZW5jZRgCIAEoBEgAEhwKEnBlZXJfcmVhZF9zZXF1ZW5jZRgDIAEoBEgAEhYKDHBpbm5lZF9hdF9tcxgEIAEoBEgAEg8KBW11dGVkGAUgASgISAASDwoFZHJhZnQYBiABKAlIABIaChBjbGVhcmVkX3NlcXVlbmNlGAcgASgESAASGQoPaGlkZGVuX3NlcXVlbmNlGAggASgESABCCQoHc2V0dGluZyI7Cg9Hcm91cE1lbWJlcnNoaXASEAoIZ3JvdXBfaWQYASABKAkSFgoOc2luY2Vfc2VxdWVuY2UYAiABKAQiswMKBk5vdGljZRIuCgRraW5kGAEgASgOMiAudHJpY2FtcHVzLmNsaWVudC52MS5Ob3RpY2UuS2luZBIPCgd1c2VyX2lkGAIgASgJEhAKCHVudGlsX21zGAMgASgEItUCCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIPCgtLSU5EX0pPSU5FRBABEg0KCUtJTkRfTEVGVBACEhAKDEtJTkRfQ1JFQVRFRBADEg8KC0tJTkRfS0lDS0VEEAQSEgoOS0lORF9ESVNNSVNTRUQQBRIOCgpLSU5EX09XTkVSEAYSDgoKS0lORF9BRE1JThAHEhYKEktJTkRfQURNSU5fTk9fTU9SRRAIEg4KCktJTkRfTVVURUQQCRIQCgxLSU5EX1VOTVVURUQQChISCg5LSU5EX0FMTF9NVVRFRBALEhQKEEtJTkRfQUxMX1VOTVVURUQQDBIVChFLSU5EX0FOTk9VTkNFTUVOVBANEg4KCktJTkRfVElUTEUQDhIRCg1LSU5EX05JQ0tOQU1FEA8SEAoMS0lORF9QUk9GSUxFEBASEAoMS0lORF9JTlZJVEVEEBEyUAoEU3luYxJICgRTeW5jEiAudHJpY2FtcHVzLmNsaWVudC52MS5TeW5jUmVxdWVzdBoeLnRyaWNhbXB1cy5jbGllbnQudjEuU3luY1JlcGx5YgZwcm90bzM", [file_tricampus_client_v1_content]);
 
 /**
  * @generated from message tricampus.client.v1.SyncRequest
@@ -67,6 +69,29 @@ export type SyncReply = Message<"tricampus.client.v1.SyncReply"> & {
    * @generated from field: uint64 version = 4;
    */
   version: bigint;
+
+  /**
+   * What the user's devices share about conversations, as it is now.
+   *
+   * @generated from field: repeated tricampus.client.v1.ConversationSetting settings = 5;
+   */
+  settings: ConversationSetting[];
+
+  /**
+   * Groups that the user came into or left.
+   *
+   * @generated from field: repeated tricampus.client.v1.GroupMembership groups = 6;
+   */
+  groups: GroupMembership[];
+
+  /**
+   * The snapshot was older than what the platform remembers: this page is the first of everything it
+   * has. What of `settings` and `groups` the device does not get until `more` is false is gone;
+   * messages it keeps. Some messages may be missing for ever.
+   *
+   * @generated from field: bool rebuild = 7;
+   */
+  rebuild: boolean;
 };
 
 /**
@@ -125,6 +150,28 @@ export type InboxMessage = Message<"tricampus.client.v1.InboxMessage"> & {
    * @generated from field: tricampus.client.v1.Notice notice = 8;
    */
   notice?: Notice | undefined;
+
+  /**
+   * Absent for a message of text alone.
+   *
+   * @generated from field: tricampus.client.v1.Content content = 9;
+   */
+  content?: Content | undefined;
+
+  /**
+   * It was taken back: text and content are gone.
+   *
+   * @generated from field: bool recalled = 10;
+   */
+  recalled: boolean;
+
+  /**
+   * Text or voice is so large that it does not lie in every member's inbox: Text/Bodies has it. Its
+   * size in bytes.
+   *
+   * @generated from field: uint32 apart_bytes = 11;
+   */
+  apartBytes: number;
 };
 
 /**
@@ -133,6 +180,110 @@ export type InboxMessage = Message<"tricampus.client.v1.InboxMessage"> & {
  */
 export const InboxMessageSchema: GenMessage<InboxMessage> = /*@__PURE__*/
   messageDesc(file_tricampus_client_v1_sync, 2);
+
+/**
+ * One setting of a conversation. The last write stands; positions only rise.
+ *
+ * @generated from message tricampus.client.v1.ConversationSetting
+ */
+export type ConversationSetting = Message<"tricampus.client.v1.ConversationSetting"> & {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * @generated from oneof tricampus.client.v1.ConversationSetting.setting
+   */
+  setting: {
+    /**
+     * The user has read everything up to here.
+     *
+     * @generated from field: uint64 read_sequence = 2;
+     */
+    value: bigint;
+    case: "readSequence";
+  } | {
+    /**
+     * The other side of a 1:1 conversation has.
+     *
+     * @generated from field: uint64 peer_read_sequence = 3;
+     */
+    value: bigint;
+    case: "peerReadSequence";
+  } | {
+    /**
+     * Pinned since then; 0: not pinned.
+     *
+     * @generated from field: uint64 pinned_at_ms = 4;
+     */
+    value: bigint;
+    case: "pinnedAtMs";
+  } | {
+    /**
+     * No sound and no push.
+     *
+     * @generated from field: bool muted = 5;
+     */
+    value: boolean;
+    case: "muted";
+  } | {
+    /**
+     * What the user has typed and not sent; empty: nothing.
+     *
+     * @generated from field: string draft = 6;
+     */
+    value: string;
+    case: "draft";
+  } | {
+    /**
+     * The user has deleted everything up to here for itself.
+     *
+     * @generated from field: uint64 cleared_sequence = 7;
+     */
+    value: bigint;
+    case: "clearedSequence";
+  } | {
+    /**
+     * This message the user has deleted for itself.
+     *
+     * @generated from field: uint64 hidden_sequence = 8;
+     */
+    value: bigint;
+    case: "hiddenSequence";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tricampus.client.v1.ConversationSetting.
+ * Use `create(ConversationSettingSchema)` to create a new message.
+ */
+export const ConversationSettingSchema: GenMessage<ConversationSetting> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_sync, 3);
+
+/**
+ * @generated from message tricampus.client.v1.GroupMembership
+ */
+export type GroupMembership = Message<"tricampus.client.v1.GroupMembership"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * Sequence number of the join; 0: the user is not a member any more.
+   *
+   * @generated from field: uint64 since_sequence = 2;
+   */
+  sinceSequence: bigint;
+};
+
+/**
+ * Describes the message tricampus.client.v1.GroupMembership.
+ * Use `create(GroupMembershipSchema)` to create a new message.
+ */
+export const GroupMembershipSchema: GenMessage<GroupMembership> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_sync, 4);
 
 /**
  * @generated from message tricampus.client.v1.Notice
@@ -144,9 +295,16 @@ export type Notice = Message<"tricampus.client.v1.Notice"> & {
   kind: Notice_Kind;
 
   /**
+   * Whom it is about; who did it is the message's sender.
+   *
    * @generated from field: string user_id = 2;
    */
   userId: string;
+
+  /**
+   * @generated from field: uint64 until_ms = 3;
+   */
+  untilMs: bigint;
 };
 
 /**
@@ -154,7 +312,7 @@ export type Notice = Message<"tricampus.client.v1.Notice"> & {
  * Use `create(NoticeSchema)` to create a new message.
  */
 export const NoticeSchema: GenMessage<Notice> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_sync, 3);
+  messageDesc(file_tricampus_client_v1_sync, 5);
 
 /**
  * @generated from enum tricampus.client.v1.Notice.Kind
@@ -179,6 +337,84 @@ export const Notice_Kind = {
    * @generated from enum value: KIND_CREATED = 3;
    */
   CREATED: 3,
+
+  /**
+   * @generated from enum value: KIND_KICKED = 4;
+   */
+  KICKED: 4,
+
+  /**
+   * @generated from enum value: KIND_DISMISSED = 5;
+   */
+  DISMISSED: 5,
+
+  /**
+   * @generated from enum value: KIND_OWNER = 6;
+   */
+  OWNER: 6,
+
+  /**
+   * @generated from enum value: KIND_ADMIN = 7;
+   */
+  ADMIN: 7,
+
+  /**
+   * @generated from enum value: KIND_ADMIN_NO_MORE = 8;
+   */
+  ADMIN_NO_MORE: 8,
+
+  /**
+   * Until `until_ms`.
+   *
+   * @generated from enum value: KIND_MUTED = 9;
+   */
+  MUTED: 9,
+
+  /**
+   * @generated from enum value: KIND_UNMUTED = 10;
+   */
+  UNMUTED: 10,
+
+  /**
+   * @generated from enum value: KIND_ALL_MUTED = 11;
+   */
+  ALL_MUTED: 11,
+
+  /**
+   * @generated from enum value: KIND_ALL_UNMUTED = 12;
+   */
+  ALL_UNMUTED: 12,
+
+  /**
+   * `text` of the message has the announcement, the title, the member's nickname.
+   *
+   * @generated from enum value: KIND_ANNOUNCEMENT = 13;
+   */
+  ANNOUNCEMENT: 13,
+
+  /**
+   * @generated from enum value: KIND_TITLE = 14;
+   */
+  TITLE: 14,
+
+  /**
+   * @generated from enum value: KIND_NICKNAME = 15;
+   */
+  NICKNAME: 15,
+
+  /**
+   * Avatar, description or join policy: Group/Get has them.
+   *
+   * @generated from enum value: KIND_PROFILE = 16;
+   */
+  PROFILE: 16,
+
+  /**
+   * The user has not accepted yet.
+   *
+   * @generated from enum value: KIND_INVITED = 17;
+   */
+  INVITED: 17,
 } as const;
 
 /**
@@ -190,7 +426,7 @@ export type Notice_Kind = (typeof Notice_Kind)[keyof typeof Notice_Kind] | Unkno
  * Describes the enum tricampus.client.v1.Notice.Kind.
  */
 export const Notice_KindSchema: GenEnum<Notice_Kind> = /*@__PURE__*/
-  enumDesc(file_tricampus_client_v1_sync, 3, 0);
+  enumDesc(file_tricampus_client_v1_sync, 5, 0);
 
 /**
  * @generated from service tricampus.client.v1.Sync

@@ -5,6 +5,8 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
+import { decodeContent, encodeContent, type Content } from "../../../tricampus/client/v1/content_codec.ts";
+import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
 
 /**
  * @generated from message tricampus.client.v1.SendRequest
@@ -21,11 +23,17 @@ export interface SendRequest {
    */
   to: { case: "userId"; value: string } | { case: "groupId"; value: string } | { case: "userName"; value: string } | undefined;
   /**
-   * 1 byte to 64 KiB of UTF-8.
+   * 1 byte to 64 KiB of UTF-8; may be empty when `content` has a body.
    *
    * @generated from field: string text = 4;
    */
   text: string;
+  /**
+   * Without recall and invite, which the platform makes.
+   *
+   * @generated from field: tricampus.client.v1.Content content = 6;
+   */
+  content: Content | undefined;
 }
 
 export function encodeSendRequest(w: Writer, m: SendRequest): void {
@@ -42,6 +50,18 @@ export function encodeSendRequest(w: Writer, m: SendRequest): void {
       break;
   }
   if (m.text.length > 0) { w.tag(34); w.string(m.text); }
+  if (m.content !== undefined) { { w.tag(50); const at = w.fork(); encodeContent(w, m.content); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSendRequest(fields: Partial<SendRequest>): SendRequest {
+  return {
+    clientMessageId: "",
+    to: undefined,
+    text: "",
+    content: undefined,
+    ...fields,
+  };
 }
 
 export function decodeSendRequest(r: Reader, end: number): SendRequest {
@@ -49,6 +69,7 @@ export function decodeSendRequest(r: Reader, end: number): SendRequest {
     clientMessageId: "",
     to: undefined,
     text: "",
+    content: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -71,6 +92,186 @@ export function decodeSendRequest(r: Reader, end: number): SendRequest {
       }
       case 34: {
         m.text = r.string();
+        break;
+      }
+      case 50: {
+        m.content = decodeContent(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.RecallRequest
+ */
+export interface RecallRequest {
+  /**
+   * As in SendRequest: the recall is a message itself.
+   *
+   * @generated from field: string client_message_id = 1;
+   */
+  clientMessageId: string;
+  /**
+   * @generated from field: string conversation_id = 2;
+   */
+  conversationId: string;
+  /**
+   * Of what is taken back.
+   *
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: number;
+  /**
+   * @generated from field: string message_id = 4;
+   */
+  messageId: string;
+}
+
+export function encodeRecallRequest(w: Writer, m: RecallRequest): void {
+  if (m.clientMessageId.length > 0) { w.tag(10); w.string(m.clientMessageId); }
+  if (m.conversationId.length > 0) { w.tag(18); w.string(m.conversationId); }
+  if (m.sequence !== 0) { w.tag(24); w.uint64(m.sequence); }
+  if (m.messageId.length > 0) { w.tag(34); w.string(m.messageId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRecallRequest(fields: Partial<RecallRequest>): RecallRequest {
+  return {
+    clientMessageId: "",
+    conversationId: "",
+    sequence: 0,
+    messageId: "",
+    ...fields,
+  };
+}
+
+export function decodeRecallRequest(r: Reader, end: number): RecallRequest {
+  const m: RecallRequest = {
+    clientMessageId: "",
+    conversationId: "",
+    sequence: 0,
+    messageId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.clientMessageId = r.string();
+        break;
+      }
+      case 18: {
+        m.conversationId = r.string();
+        break;
+      }
+      case 24: {
+        m.sequence = r.uint64();
+        break;
+      }
+      case 34: {
+        m.messageId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.BodiesRequest
+ */
+export interface BodiesRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * 1-50.
+   *
+   * @generated from field: repeated uint64 sequences = 2;
+   */
+  sequences: number[];
+}
+
+export function encodeBodiesRequest(w: Writer, m: BodiesRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.sequences.length > 0) { w.tag(18); const at = w.fork(); for (const x of m.sequences) w.uint64(x); w.join(at); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBodiesRequest(fields: Partial<BodiesRequest>): BodiesRequest {
+  return {
+    groupId: "",
+    sequences: [],
+    ...fields,
+  };
+}
+
+export function decodeBodiesRequest(r: Reader, end: number): BodiesRequest {
+  const m: BodiesRequest = {
+    groupId: "",
+    sequences: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        const stop = r.message(); while (r.pos < stop) m.sequences.push(r.uint64()); r.finish(stop);
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.BodiesReply
+ */
+export interface BodiesReply {
+  /**
+   * In order; fewer when they are too large together: ask again for the rest. One that is gone has
+   * neither text nor content.
+   *
+   * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 1;
+   */
+  messages: InboxMessage[];
+}
+
+export function encodeBodiesReply(w: Writer, m: BodiesReply): void {
+  for (const x of m.messages) { { w.tag(10); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBodiesReply(fields: Partial<BodiesReply>): BodiesReply {
+  return {
+    messages: [],
+    ...fields,
+  };
+}
+
+export function decodeBodiesReply(r: Reader, end: number): BodiesReply {
+  const m: BodiesReply = {
+    messages: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.messages.push(decodeInboxMessage(r, r.message()));
         break;
       }
       default:
@@ -107,6 +308,16 @@ export function encodeSendReply(w: Writer, m: SendReply): void {
   if (m.sequence !== 0) { w.tag(24); w.uint64(m.sequence); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeSendReply(fields: Partial<SendReply>): SendReply {
+  return {
+    messageId: "",
+    conversationId: "",
+    sequence: 0,
+    ...fields,
+  };
+}
+
 export function decodeSendReply(r: Reader, end: number): SendReply {
   const m: SendReply = {
     messageId: "",
@@ -139,5 +350,7 @@ export function decodeSendReply(r: Reader, end: number): SendReply {
 /** tricampus.client.v1.Text */
 export const Text = {
   send: defineMethod<SendRequest, SendReply>("tricampus.client.v1.Text/Send", encodeSendRequest, decodeSendRequest, encodeSendReply, decodeSendReply),
+  recall: defineMethod<RecallRequest, SendReply>("tricampus.client.v1.Text/Recall", encodeRecallRequest, decodeRecallRequest, encodeSendReply, decodeSendReply),
+  bodies: defineMethod<BodiesRequest, BodiesReply>("tricampus.client.v1.Text/Bodies", encodeBodiesRequest, decodeBodiesRequest, encodeBodiesReply, decodeBodiesReply),
 } as const;
 

@@ -4,13 +4,17 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Content } from "./content_pb.ts";
+import { file_tricampus_client_v1_content } from "./content_pb.ts";
+import type { InboxMessage } from "./sync_pb.ts";
+import { file_tricampus_client_v1_sync } from "./sync_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tricampus/client/v1/text.proto.
  */
 export const file_tricampus_client_v1_text: GenFile = /*@__PURE__*/
-  fileDesc("Ch50cmljYW1wdXMvY2xpZW50L3YxL3RleHQucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEieAoLU2VuZFJlcXVlc3QSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAkSEQoHdXNlcl9pZBgCIAEoCUgAEhIKCGdyb3VwX2lkGAMgASgJSAASEwoJdXNlcl9uYW1lGAUgASgJSAASDAoEdGV4dBgEIAEoCUIECgJ0byJKCglTZW5kUmVwbHkSEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQyUAoEVGV4dBJICgRTZW5kEiAudHJpY2FtcHVzLmNsaWVudC52MS5TZW5kUmVxdWVzdBoeLnRyaWNhbXB1cy5jbGllbnQudjEuU2VuZFJlcGx5YgZwcm90bzM");
+  fileDesc("Ch50cmljYW1wdXMvY2xpZW50L3YxL3RleHQucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEipwEKC1NlbmRSZXF1ZXN0EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgJEhEKB3VzZXJfaWQYAiABKAlIABISCghncm91cF9pZBgDIAEoCUgAEhMKCXVzZXJfbmFtZRgFIAEoCUgAEgwKBHRleHQYBCABKAkSLQoHY29udGVudBgGIAEoCzIcLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udGVudEIECgJ0byJpCg1SZWNhbGxSZXF1ZXN0EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgJEhcKD2NvbnZlcnNhdGlvbl9pZBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBISCgptZXNzYWdlX2lkGAQgASgJIjQKDUJvZGllc1JlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSEQoJc2VxdWVuY2VzGAIgAygEIkIKC0JvZGllc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2UiSgoJU2VuZFJlcGx5EhIKCm1lc3NhZ2VfaWQYASABKAkSFwoPY29udmVyc2F0aW9uX2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEMu4BCgRUZXh0EkgKBFNlbmQSIC50cmljYW1wdXMuY2xpZW50LnYxLlNlbmRSZXF1ZXN0Gh4udHJpY2FtcHVzLmNsaWVudC52MS5TZW5kUmVwbHkSTAoGUmVjYWxsEiIudHJpY2FtcHVzLmNsaWVudC52MS5SZWNhbGxSZXF1ZXN0Gh4udHJpY2FtcHVzLmNsaWVudC52MS5TZW5kUmVwbHkSTgoGQm9kaWVzEiIudHJpY2FtcHVzLmNsaWVudC52MS5Cb2RpZXNSZXF1ZXN0GiAudHJpY2FtcHVzLmNsaWVudC52MS5Cb2RpZXNSZXBseWIGcHJvdG8z", [file_tricampus_client_v1_content, file_tricampus_client_v1_sync]);
 
 /**
  * @generated from message tricampus.client.v1.SendRequest
@@ -51,11 +55,18 @@ export type SendRequest = Message<"tricampus.client.v1.SendRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * 1 byte to 64 KiB of UTF-8.
+   * 1 byte to 64 KiB of UTF-8; may be empty when `content` has a body.
    *
    * @generated from field: string text = 4;
    */
   text: string;
+
+  /**
+   * Without recall and invite, which the platform makes.
+   *
+   * @generated from field: tricampus.client.v1.Content content = 6;
+   */
+  content?: Content | undefined;
 };
 
 /**
@@ -64,6 +75,86 @@ export type SendRequest = Message<"tricampus.client.v1.SendRequest"> & {
  */
 export const SendRequestSchema: GenMessage<SendRequest> = /*@__PURE__*/
   messageDesc(file_tricampus_client_v1_text, 0);
+
+/**
+ * @generated from message tricampus.client.v1.RecallRequest
+ */
+export type RecallRequest = Message<"tricampus.client.v1.RecallRequest"> & {
+  /**
+   * As in SendRequest: the recall is a message itself.
+   *
+   * @generated from field: string client_message_id = 1;
+   */
+  clientMessageId: string;
+
+  /**
+   * @generated from field: string conversation_id = 2;
+   */
+  conversationId: string;
+
+  /**
+   * Of what is taken back.
+   *
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
+
+  /**
+   * @generated from field: string message_id = 4;
+   */
+  messageId: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.RecallRequest.
+ * Use `create(RecallRequestSchema)` to create a new message.
+ */
+export const RecallRequestSchema: GenMessage<RecallRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_text, 1);
+
+/**
+ * @generated from message tricampus.client.v1.BodiesRequest
+ */
+export type BodiesRequest = Message<"tricampus.client.v1.BodiesRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * 1-50.
+   *
+   * @generated from field: repeated uint64 sequences = 2;
+   */
+  sequences: bigint[];
+};
+
+/**
+ * Describes the message tricampus.client.v1.BodiesRequest.
+ * Use `create(BodiesRequestSchema)` to create a new message.
+ */
+export const BodiesRequestSchema: GenMessage<BodiesRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_text, 2);
+
+/**
+ * @generated from message tricampus.client.v1.BodiesReply
+ */
+export type BodiesReply = Message<"tricampus.client.v1.BodiesReply"> & {
+  /**
+   * In order; fewer when they are too large together: ask again for the rest. One that is gone has
+   * neither text nor content.
+   *
+   * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 1;
+   */
+  messages: InboxMessage[];
+};
+
+/**
+ * Describes the message tricampus.client.v1.BodiesReply.
+ * Use `create(BodiesReplySchema)` to create a new message.
+ */
+export const BodiesReplySchema: GenMessage<BodiesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_text, 3);
 
 /**
  * @generated from message tricampus.client.v1.SendReply
@@ -92,7 +183,7 @@ export type SendReply = Message<"tricampus.client.v1.SendReply"> & {
  * Use `create(SendReplySchema)` to create a new message.
  */
 export const SendReplySchema: GenMessage<SendReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_text, 1);
+  messageDesc(file_tricampus_client_v1_text, 4);
 
 /**
  * @generated from service tricampus.client.v1.Text
@@ -108,6 +199,27 @@ export const Text: GenService<{
     methodKind: "unary";
     input: typeof SendRequestSchema;
     output: typeof SendReplySchema;
+  },
+  /**
+   * Takes a message back: the caller's own, for some minutes; in a group also for owner and admins, a
+   * day. A message of the conversation, which reaches devices that were offline like any other.
+   *
+   * @generated from rpc tricampus.client.v1.Text.Recall
+   */
+  recall: {
+    methodKind: "unary";
+    input: typeof RecallRequestSchema;
+    output: typeof SendReplySchema;
+  },
+  /**
+   * Texts and voices of group messages that are too large for every member's inbox.
+   *
+   * @generated from rpc tricampus.client.v1.Text.Bodies
+   */
+  bodies: {
+    methodKind: "unary";
+    input: typeof BodiesRequestSchema;
+    output: typeof BodiesReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_client_v1_text, 0);

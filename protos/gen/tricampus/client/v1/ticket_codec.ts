@@ -44,6 +44,18 @@ export function encodeTicketPayload(w: Writer, m: TicketPayload): void {
   if (m.keyId.length > 0) { w.tag(42); w.string(m.keyId); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeTicketPayload(fields: Partial<TicketPayload>): TicketPayload {
+  return {
+    userId: "",
+    device: "",
+    issuedAtMs: 0,
+    expiresAtMs: 0,
+    keyId: "",
+    ...fields,
+  };
+}
+
 export function decodeTicketPayload(r: Reader, end: number): TicketPayload {
   const m: TicketPayload = {
     userId: "",
@@ -102,12 +114,31 @@ export interface SnapshotPayload {
    * @generated from field: uint64 messages_version = 3;
    */
   messagesVersion: number;
+  /**
+   * Not 0: the device reads everything anew, since so much was forgotten when it began. It is told
+   * again only when more than that is forgotten.
+   *
+   * @generated from field: uint64 rebuilt_version = 4;
+   */
+  rebuiltVersion: number;
 }
 
 export function encodeSnapshotPayload(w: Writer, m: SnapshotPayload): void {
   if (m.accountVersion !== 0) { w.tag(8); w.uint64(m.accountVersion); }
   if (m.contactsVersion !== 0) { w.tag(16); w.uint64(m.contactsVersion); }
   if (m.messagesVersion !== 0) { w.tag(24); w.uint64(m.messagesVersion); }
+  if (m.rebuiltVersion !== 0) { w.tag(32); w.uint64(m.rebuiltVersion); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSnapshotPayload(fields: Partial<SnapshotPayload>): SnapshotPayload {
+  return {
+    accountVersion: 0,
+    contactsVersion: 0,
+    messagesVersion: 0,
+    rebuiltVersion: 0,
+    ...fields,
+  };
 }
 
 export function decodeSnapshotPayload(r: Reader, end: number): SnapshotPayload {
@@ -115,6 +146,7 @@ export function decodeSnapshotPayload(r: Reader, end: number): SnapshotPayload {
     accountVersion: 0,
     contactsVersion: 0,
     messagesVersion: 0,
+    rebuiltVersion: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -129,6 +161,10 @@ export function decodeSnapshotPayload(r: Reader, end: number): SnapshotPayload {
       }
       case 24: {
         m.messagesVersion = r.uint64();
+        break;
+      }
+      case 32: {
+        m.rebuiltVersion = r.uint64();
         break;
       }
       default:

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/client/v1/ticket.proto.
  */
 export const file_tricampus_client_v1_ticket: GenFile = /*@__PURE__*/
-  fileDesc("CiB0cmljYW1wdXMvY2xpZW50L3YxL3RpY2tldC5wcm90bxITdHJpY2FtcHVzLmNsaWVudC52MSJtCg1UaWNrZXRQYXlsb2FkEg8KB3VzZXJfaWQYASABKAkSDgoGZGV2aWNlGAIgASgJEhQKDGlzc3VlZF9hdF9tcxgDIAEoBBIVCg1leHBpcmVzX2F0X21zGAQgASgEEg4KBmtleV9pZBgFIAEoCSJeCg9TbmFwc2hvdFBheWxvYWQSFwoPYWNjb3VudF92ZXJzaW9uGAEgASgEEhgKEGNvbnRhY3RzX3ZlcnNpb24YAiABKAQSGAoQbWVzc2FnZXNfdmVyc2lvbhgDIAEoBGIGcHJvdG8z");
+  fileDesc("CiB0cmljYW1wdXMvY2xpZW50L3YxL3RpY2tldC5wcm90bxITdHJpY2FtcHVzLmNsaWVudC52MSJtCg1UaWNrZXRQYXlsb2FkEg8KB3VzZXJfaWQYASABKAkSDgoGZGV2aWNlGAIgASgJEhQKDGlzc3VlZF9hdF9tcxgDIAEoBBIVCg1leHBpcmVzX2F0X21zGAQgASgEEg4KBmtleV9pZBgFIAEoCSJ3Cg9TbmFwc2hvdFBheWxvYWQSFwoPYWNjb3VudF92ZXJzaW9uGAEgASgEEhgKEGNvbnRhY3RzX3ZlcnNpb24YAiABKAQSGAoQbWVzc2FnZXNfdmVyc2lvbhgDIAEoBBIXCg9yZWJ1aWx0X3ZlcnNpb24YBCABKARiBnByb3RvMw");
 
 /**
  * Contents of a ticket. The ticket on the wire: 1 byte format (1), 64 bytes Ed25519 signature over
@@ -75,6 +75,14 @@ export type SnapshotPayload = Message<"tricampus.client.v1.SnapshotPayload"> & {
    * @generated from field: uint64 messages_version = 3;
    */
   messagesVersion: bigint;
+
+  /**
+   * Not 0: the device reads everything anew, since so much was forgotten when it began. It is told
+   * again only when more than that is forgotten.
+   *
+   * @generated from field: uint64 rebuilt_version = 4;
+   */
+  rebuiltVersion: bigint;
 };
 
 /**

@@ -23,6 +23,14 @@ export function encodeBlocks(w: Writer, m: Blocks): void {
   for (const x of m.blocks) { { w.tag(10); const at = w.fork(); encodeBlock(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeBlocks(fields: Partial<Blocks>): Blocks {
+  return {
+    blocks: [],
+    ...fields,
+  };
+}
+
 export function decodeBlocks(r: Reader, end: number): Blocks {
   const m: Blocks = {
     blocks: [],
@@ -94,6 +102,20 @@ export function encodeBlock(w: Writer, m: Block): void {
   if (m.who.length > 0) { w.tag(42); w.string(m.who); }
   if (m.setAtMs !== 0) { w.tag(48); w.uint64(m.setAtMs); }
   if (m.forced) { w.tag(56); w.bool(m.forced); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBlock(fields: Partial<Block>): Block {
+  return {
+    campus: "",
+    service: "",
+    untilMs: 0,
+    why: "",
+    who: "",
+    setAtMs: 0,
+    forced: false,
+    ...fields,
+  };
 }
 
 export function decodeBlock(r: Reader, end: number): Block {
@@ -197,6 +219,20 @@ export function encodeAuditEntry(w: Writer, m: AuditEntry): void {
   if (m.slots !== undefined) { { w.tag(58); const at = w.fork(); encodeSlotAct(w, m.slots); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAuditEntry(fields: Partial<AuditEntry>): AuditEntry {
+  return {
+    number: 0,
+    atMs: 0,
+    who: "",
+    block: undefined,
+    unblocked: false,
+    forced: undefined,
+    slots: undefined,
+    ...fields,
+  };
+}
+
 export function decodeAuditEntry(r: Reader, end: number): AuditEntry {
   const m: AuditEntry = {
     number: 0,
@@ -281,6 +317,17 @@ export function encodeForced(w: Writer, m: Forced): void {
   if (m.group !== 0) { w.tag(32); w.uint32(m.group); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeForced(fields: Partial<Forced>): Forced {
+  return {
+    campus: "",
+    epoch: 0,
+    why: "",
+    group: 0,
+    ...fields,
+  };
+}
+
 export function decodeForced(r: Reader, end: number): Forced {
   const m: Forced = {
     campus: "",
@@ -341,6 +388,16 @@ export function encodeSlotAct(w: Writer, m: SlotAct): void {
   if (m.did.length > 0) { w.tag(10); w.string(m.did); }
   if (m.what.length > 0) { w.tag(18); w.string(m.what); }
   if (m.why.length > 0) { w.tag(26); w.string(m.why); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSlotAct(fields: Partial<SlotAct>): SlotAct {
+  return {
+    did: "",
+    what: "",
+    why: "",
+    ...fields,
+  };
 }
 
 export function decodeSlotAct(r: Reader, end: number): SlotAct {

@@ -73,6 +73,17 @@ export function encodeSlots(w: Writer, m: Slots): void {
   if (m.lastNumber !== 0) { w.tag(32); w.uint32(m.lastNumber); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeSlots(fields: Partial<Slots>): Slots {
+  return {
+    keyspaces: [],
+    move: undefined,
+    waiting: [],
+    lastNumber: 0,
+    ...fields,
+  };
+}
+
 export function decodeSlots(r: Reader, end: number): Slots {
   const m: Slots = {
     keyspaces: [],
@@ -137,6 +148,16 @@ export function encodeKeyspaceSlots(w: Writer, m: KeyspaceSlots): void {
   for (const x of m.ranges) { { w.tag(26); const at = w.fork(); encodeSlotRange(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeKeyspaceSlots(fields: Partial<KeyspaceSlots>): KeyspaceSlots {
+  return {
+    keyspace: 0,
+    version: 0,
+    ranges: [],
+    ...fields,
+  };
+}
+
 export function decodeKeyspaceSlots(r: Reader, end: number): KeyspaceSlots {
   const m: KeyspaceSlots = {
     keyspace: 0,
@@ -197,6 +218,17 @@ export function encodeSlotRange(w: Writer, m: SlotRange): void {
   if (m.first !== 0) { w.tag(16); w.uint32(m.first); }
   if (m.last !== 0) { w.tag(24); w.uint32(m.last); }
   if (m.group !== 0) { w.tag(32); w.uint32(m.group); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSlotRange(fields: Partial<SlotRange>): SlotRange {
+  return {
+    keyspace: 0,
+    first: 0,
+    last: 0,
+    group: 0,
+    ...fields,
+  };
 }
 
 export function decodeSlotRange(r: Reader, end: number): SlotRange {
@@ -296,6 +328,23 @@ export function encodeSlotMove(w: Writer, m: SlotMove): void {
   if (m.who.length > 0) { w.tag(66); w.string(m.who); }
   if (m.why.length > 0) { w.tag(74); w.string(m.why); }
   if (m.begunAtMs !== 0) { w.tag(80); w.uint64(m.begunAtMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSlotMove(fields: Partial<SlotMove>): SlotMove {
+  return {
+    number: 0,
+    ranges: [],
+    from: 0,
+    to: 0,
+    phase: 0,
+    targets: [],
+    cleaned: [],
+    who: "",
+    why: "",
+    begunAtMs: 0,
+    ...fields,
+  };
 }
 
 export function decodeSlotMove(r: Reader, end: number): SlotMove {

@@ -22,6 +22,14 @@ export function encodeClaimNameRequest(w: Writer, m: ClaimNameRequest): void {
   if (m.record !== undefined) { { w.tag(10); const at = w.fork(); encodeAccountRecord(w, m.record); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeClaimNameRequest(fields: Partial<ClaimNameRequest>): ClaimNameRequest {
+  return {
+    record: undefined,
+    ...fields,
+  };
+}
+
 export function decodeClaimNameRequest(r: Reader, end: number): ClaimNameRequest {
   const m: ClaimNameRequest = {
     record: undefined,
@@ -53,6 +61,14 @@ export interface GetByNameRequest {
 
 export function encodeGetByNameRequest(w: Writer, m: GetByNameRequest): void {
   if (m.name.length > 0) { w.tag(10); w.string(m.name); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGetByNameRequest(fields: Partial<GetByNameRequest>): GetByNameRequest {
+  return {
+    name: "",
+    ...fields,
+  };
 }
 
 export function decodeGetByNameRequest(r: Reader, end: number): GetByNameRequest {
@@ -105,6 +121,17 @@ export function encodeAccountRecord(w: Writer, m: AccountRecord): void {
   if (m.createdAtMs !== 0) { w.tag(32); w.uint64(m.createdAtMs); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAccountRecord(fields: Partial<AccountRecord>): AccountRecord {
+  return {
+    name: "",
+    userId: "",
+    password: NO_BYTES,
+    createdAtMs: 0,
+    ...fields,
+  };
+}
+
 export function decodeAccountRecord(r: Reader, end: number): AccountRecord {
   const m: AccountRecord = {
     name: "",
@@ -151,6 +178,14 @@ export interface ConfirmDevicesRequest {
 
 export function encodeConfirmDevicesRequest(w: Writer, m: ConfirmDevicesRequest): void {
   for (const x of m.confirmations) { { w.tag(10); const at = w.fork(); encodeDeviceConfirmation(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeConfirmDevicesRequest(fields: Partial<ConfirmDevicesRequest>): ConfirmDevicesRequest {
+  return {
+    confirmations: [],
+    ...fields,
+  };
 }
 
 export function decodeConfirmDevicesRequest(r: Reader, end: number): ConfirmDevicesRequest {
@@ -201,6 +236,17 @@ export function encodeDeviceConfirmation(w: Writer, m: DeviceConfirmation): void
   if (m.device.length > 0) { w.tag(18); w.string(m.device); }
   if (m.messagesVersion !== 0) { w.tag(24); w.uint64(m.messagesVersion); }
   if (m.atMs !== 0) { w.tag(32); w.uint64(m.atMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeviceConfirmation(fields: Partial<DeviceConfirmation>): DeviceConfirmation {
+  return {
+    userId: "",
+    device: "",
+    messagesVersion: 0,
+    atMs: 0,
+    ...fields,
+  };
 }
 
 export function decodeDeviceConfirmation(r: Reader, end: number): DeviceConfirmation {

@@ -3,12 +3,15 @@
 /* eslint-disable */
 
 // Data access for groups: the only door to the group keyspace. One table a group: its profile, its
-// members, its messages in order, and how far its queue was worked off.
+// members, its messages in order, and how far its queue was worked off; a second one has how far each
+// member has read.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 import { type Consistency } from "../../../tricampus/data/v1/inbox_codec.ts";
+import { decodeSetGroupProfileRequest, encodeSetGroupProfileRequest, type JoinPolicy, type SetGroupProfileRequest } from "../../../tricampus/client/v1/group_codec.ts";
+import { decodeContent, encodeContent, type Content } from "../../../tricampus/client/v1/content_codec.ts";
 import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
 
 /**
@@ -20,6 +23,18 @@ export const GroupEntryKind = {
   JOIN: 2,
   LEAVE: 3,
   CREATED: 4,
+  INVITE: 5,
+  KICK: 6,
+  TRANSFER: 7,
+  SET_ADMIN: 8,
+  UNSET_ADMIN: 9,
+  MUTE: 10,
+  MUTE_ALL: 11,
+  UNMUTE_ALL: 12,
+  SET_PROFILE: 13,
+  SET_NICKNAME: 14,
+  DISMISS: 15,
+  RECALL: 16,
 } as const;
 export type GroupEntryKind = number;
 
@@ -32,6 +47,14 @@ export const EntryOutcomeRefusal = {
   MEMBER_ALREADY: 2,
   NOT_A_MEMBER: 3,
   NOT_UNDERSTOOD: 4,
+  ROLE: 5,
+  SUBJECT: 6,
+  NOT_INVITED: 7,
+  INVITE_EXPIRED: 8,
+  DISMISSED: 9,
+  NOTHING_TO_DO: 10,
+  HAS_TO_ACCEPT: 11,
+  TOO_MANY_INVITES: 12,
 } as const;
 export type EntryOutcomeRefusal = number;
 
@@ -67,6 +90,18 @@ export function encodeCreateGroupDataRequest(w: Writer, m: CreateGroupDataReques
   if (m.creatorId.length > 0) { w.tag(26); w.string(m.creatorId); }
   for (const x of m.members) { w.tag(34); w.string(x); }
   if (m.createdAtMs !== 0) { w.tag(40); w.uint64(m.createdAtMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeCreateGroupDataRequest(fields: Partial<CreateGroupDataRequest>): CreateGroupDataRequest {
+  return {
+    groupId: "",
+    title: "",
+    creatorId: "",
+    members: [],
+    createdAtMs: 0,
+    ...fields,
+  };
 }
 
 export function decodeCreateGroupDataRequest(r: Reader, end: number): CreateGroupDataRequest {
@@ -122,6 +157,14 @@ export function encodeCreateGroupDataReply(w: Writer, m: CreateGroupDataReply): 
   if (m.existed) { w.tag(8); w.bool(m.existed); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeCreateGroupDataReply(fields: Partial<CreateGroupDataReply>): CreateGroupDataReply {
+  return {
+    existed: false,
+    ...fields,
+  };
+}
+
 export function decodeCreateGroupDataReply(r: Reader, end: number): CreateGroupDataReply {
   const m: CreateGroupDataReply = {
     existed: false,
@@ -165,6 +208,16 @@ export function encodeMembershipRequest(w: Writer, m: MembershipRequest): void {
   if (m.consistency !== 0) { w.tag(24); w.uint32(m.consistency); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeMembershipRequest(fields: Partial<MembershipRequest>): MembershipRequest {
+  return {
+    groupId: "",
+    userId: "",
+    consistency: 0,
+    ...fields,
+  };
+}
+
 export function decodeMembershipRequest(r: Reader, end: number): MembershipRequest {
   const m: MembershipRequest = {
     groupId: "",
@@ -206,17 +259,42 @@ export interface MembershipReply {
    * @generated from field: bool member = 2;
    */
   member: boolean;
+  /**
+   * Only for a member.
+   *
+   * @generated from field: tricampus.data.v1.GroupProfile profile = 3;
+   */
+  profile: GroupProfile | undefined;
+  /**
+   * @generated from field: tricampus.data.v1.GroupMemberRecord record = 4;
+   */
+  record: GroupMemberRecord | undefined;
 }
 
 export function encodeMembershipReply(w: Writer, m: MembershipReply): void {
   if (m.groupExists) { w.tag(8); w.bool(m.groupExists); }
   if (m.member) { w.tag(16); w.bool(m.member); }
+  if (m.profile !== undefined) { { w.tag(26); const at = w.fork(); encodeGroupProfile(w, m.profile); w.join(at); } }
+  if (m.record !== undefined) { { w.tag(34); const at = w.fork(); encodeGroupMemberRecord(w, m.record); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMembershipReply(fields: Partial<MembershipReply>): MembershipReply {
+  return {
+    groupExists: false,
+    member: false,
+    profile: undefined,
+    record: undefined,
+    ...fields,
+  };
 }
 
 export function decodeMembershipReply(r: Reader, end: number): MembershipReply {
   const m: MembershipReply = {
     groupExists: false,
     member: false,
+    profile: undefined,
+    record: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -227,6 +305,14 @@ export function decodeMembershipReply(r: Reader, end: number): MembershipReply {
       }
       case 16: {
         m.member = r.bool();
+        break;
+      }
+      case 26: {
+        m.profile = decodeGroupProfile(r, r.message());
+        break;
+      }
+      case 34: {
+        m.record = decodeGroupMemberRecord(r, r.message());
         break;
       }
       default:
@@ -254,6 +340,15 @@ export interface ReadGroupRequest {
 export function encodeReadGroupRequest(w: Writer, m: ReadGroupRequest): void {
   if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
   if (m.consistency !== 0) { w.tag(16); w.uint32(m.consistency); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeReadGroupRequest(fields: Partial<ReadGroupRequest>): ReadGroupRequest {
+  return {
+    groupId: "",
+    consistency: 0,
+    ...fields,
+  };
 }
 
 export function decodeReadGroupRequest(r: Reader, end: number): ReadGroupRequest {
@@ -289,9 +384,9 @@ export interface ReadGroupReply {
    */
   exists: boolean;
   /**
-   * @generated from field: string title = 2;
+   * @generated from field: tricampus.data.v1.GroupProfile profile = 2;
    */
-  title: string;
+  profile: GroupProfile | undefined;
   /**
    * @generated from field: repeated tricampus.data.v1.GroupMemberRecord members = 3;
    */
@@ -312,25 +407,47 @@ export interface ReadGroupReply {
    * @generated from field: uint64 delivered_sequence = 6;
    */
   deliveredSequence: number;
+  /**
+   * Only for fanout.
+   *
+   * @generated from field: repeated tricampus.data.v1.GroupInviteRecord invites = 7;
+   */
+  invites: GroupInviteRecord[];
 }
 
 export function encodeReadGroupReply(w: Writer, m: ReadGroupReply): void {
   if (m.exists) { w.tag(8); w.bool(m.exists); }
-  if (m.title.length > 0) { w.tag(18); w.string(m.title); }
+  if (m.profile !== undefined) { { w.tag(18); const at = w.fork(); encodeGroupProfile(w, m.profile); w.join(at); } }
   for (const x of m.members) { { w.tag(26); const at = w.fork(); encodeGroupMemberRecord(w, x); w.join(at); } }
   if (m.lastSequence !== 0) { w.tag(32); w.uint64(m.lastSequence); }
   if (m.offset !== 0) { w.tag(40); w.uint64(m.offset); }
   if (m.deliveredSequence !== 0) { w.tag(48); w.uint64(m.deliveredSequence); }
+  for (const x of m.invites) { { w.tag(58); const at = w.fork(); encodeGroupInviteRecord(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeReadGroupReply(fields: Partial<ReadGroupReply>): ReadGroupReply {
+  return {
+    exists: false,
+    profile: undefined,
+    members: [],
+    lastSequence: 0,
+    offset: 0,
+    deliveredSequence: 0,
+    invites: [],
+    ...fields,
+  };
 }
 
 export function decodeReadGroupReply(r: Reader, end: number): ReadGroupReply {
   const m: ReadGroupReply = {
     exists: false,
-    title: "",
+    profile: undefined,
     members: [],
     lastSequence: 0,
     offset: 0,
     deliveredSequence: 0,
+    invites: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -340,7 +457,7 @@ export function decodeReadGroupReply(r: Reader, end: number): ReadGroupReply {
         break;
       }
       case 18: {
-        m.title = r.string();
+        m.profile = decodeGroupProfile(r, r.message());
         break;
       }
       case 26: {
@@ -357,6 +474,10 @@ export function decodeReadGroupReply(r: Reader, end: number): ReadGroupReply {
       }
       case 48: {
         m.deliveredSequence = r.uint64();
+        break;
+      }
+      case 58: {
+        m.invites.push(decodeGroupInviteRecord(r, r.message()));
         break;
       }
       default:
@@ -389,12 +510,42 @@ export interface GroupMemberRecord {
    * @generated from field: uint64 left_sequence = 3;
    */
   leftSequence: number;
+  /**
+   * The owner is named in the profile.
+   *
+   * @generated from field: bool admin = 4;
+   */
+  admin: boolean;
+  /**
+   * @generated from field: string nickname = 5;
+   */
+  nickname: string;
+  /**
+   * @generated from field: uint64 muted_until_ms = 6;
+   */
+  mutedUntilMs: number;
 }
 
 export function encodeGroupMemberRecord(w: Writer, m: GroupMemberRecord): void {
   if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
   if (m.sinceSequence !== 0) { w.tag(16); w.uint64(m.sinceSequence); }
   if (m.leftSequence !== 0) { w.tag(24); w.uint64(m.leftSequence); }
+  if (m.admin) { w.tag(32); w.bool(m.admin); }
+  if (m.nickname.length > 0) { w.tag(42); w.string(m.nickname); }
+  if (m.mutedUntilMs !== 0) { w.tag(48); w.uint64(m.mutedUntilMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupMemberRecord(fields: Partial<GroupMemberRecord>): GroupMemberRecord {
+  return {
+    userId: "",
+    sinceSequence: 0,
+    leftSequence: 0,
+    admin: false,
+    nickname: "",
+    mutedUntilMs: 0,
+    ...fields,
+  };
 }
 
 export function decodeGroupMemberRecord(r: Reader, end: number): GroupMemberRecord {
@@ -402,6 +553,9 @@ export function decodeGroupMemberRecord(r: Reader, end: number): GroupMemberReco
     userId: "",
     sinceSequence: 0,
     leftSequence: 0,
+    admin: false,
+    nickname: "",
+    mutedUntilMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -416,6 +570,94 @@ export function decodeGroupMemberRecord(r: Reader, end: number): GroupMemberReco
       }
       case 24: {
         m.leftSequence = r.uint64();
+        break;
+      }
+      case 32: {
+        m.admin = r.bool();
+        break;
+      }
+      case 42: {
+        m.nickname = r.string();
+        break;
+      }
+      case 48: {
+        m.mutedUntilMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * Somebody who was invited and has to accept.
+ *
+ * @generated from message tricampus.data.v1.GroupInviteRecord
+ */
+export interface GroupInviteRecord {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * @generated from field: string invite_id = 2;
+   */
+  inviteId: string;
+  /**
+   * @generated from field: string inviter_id = 3;
+   */
+  inviterId: string;
+  /**
+   * @generated from field: uint64 expires_at_ms = 4;
+   */
+  expiresAtMs: number;
+}
+
+export function encodeGroupInviteRecord(w: Writer, m: GroupInviteRecord): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.inviteId.length > 0) { w.tag(18); w.string(m.inviteId); }
+  if (m.inviterId.length > 0) { w.tag(26); w.string(m.inviterId); }
+  if (m.expiresAtMs !== 0) { w.tag(32); w.uint64(m.expiresAtMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupInviteRecord(fields: Partial<GroupInviteRecord>): GroupInviteRecord {
+  return {
+    userId: "",
+    inviteId: "",
+    inviterId: "",
+    expiresAtMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeGroupInviteRecord(r: Reader, end: number): GroupInviteRecord {
+  const m: GroupInviteRecord = {
+    userId: "",
+    inviteId: "",
+    inviterId: "",
+    expiresAtMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 18: {
+        m.inviteId = r.string();
+        break;
+      }
+      case 26: {
+        m.inviterId = r.string();
+        break;
+      }
+      case 32: {
+        m.expiresAtMs = r.uint64();
         break;
       }
       default:
@@ -444,12 +686,68 @@ export interface GroupProfile {
    * @generated from field: uint64 created_at_ms = 3;
    */
   createdAtMs: number;
+  /**
+   * Empty in groups that are older than ownership: the creator.
+   *
+   * @generated from field: string owner_id = 4;
+   */
+  ownerId: string;
+  /**
+   * @generated from field: string announcement = 5;
+   */
+  announcement: string;
+  /**
+   * @generated from field: string description = 6;
+   */
+  description: string;
+  /**
+   * @generated from field: string avatar_id = 7;
+   */
+  avatarId: string;
+  /**
+   * @generated from field: tricampus.client.v1.JoinPolicy join_policy = 8;
+   */
+  joinPolicy: JoinPolicy;
+  /**
+   * @generated from field: bool all_muted = 9;
+   */
+  allMuted: boolean;
+  /**
+   * For good.
+   *
+   * @generated from field: bool dismissed = 10;
+   */
+  dismissed: boolean;
 }
 
 export function encodeGroupProfile(w: Writer, m: GroupProfile): void {
   if (m.title.length > 0) { w.tag(10); w.string(m.title); }
   if (m.creatorId.length > 0) { w.tag(18); w.string(m.creatorId); }
   if (m.createdAtMs !== 0) { w.tag(24); w.uint64(m.createdAtMs); }
+  if (m.ownerId.length > 0) { w.tag(34); w.string(m.ownerId); }
+  if (m.announcement.length > 0) { w.tag(42); w.string(m.announcement); }
+  if (m.description.length > 0) { w.tag(50); w.string(m.description); }
+  if (m.avatarId.length > 0) { w.tag(58); w.string(m.avatarId); }
+  if (m.joinPolicy !== 0) { w.tag(64); w.uint32(m.joinPolicy); }
+  if (m.allMuted) { w.tag(72); w.bool(m.allMuted); }
+  if (m.dismissed) { w.tag(80); w.bool(m.dismissed); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupProfile(fields: Partial<GroupProfile>): GroupProfile {
+  return {
+    title: "",
+    creatorId: "",
+    createdAtMs: 0,
+    ownerId: "",
+    announcement: "",
+    description: "",
+    avatarId: "",
+    joinPolicy: 0,
+    allMuted: false,
+    dismissed: false,
+    ...fields,
+  };
 }
 
 export function decodeGroupProfile(r: Reader, end: number): GroupProfile {
@@ -457,6 +755,13 @@ export function decodeGroupProfile(r: Reader, end: number): GroupProfile {
     title: "",
     creatorId: "",
     createdAtMs: 0,
+    ownerId: "",
+    announcement: "",
+    description: "",
+    avatarId: "",
+    joinPolicy: 0,
+    allMuted: false,
+    dismissed: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -471,6 +776,34 @@ export function decodeGroupProfile(r: Reader, end: number): GroupProfile {
       }
       case 24: {
         m.createdAtMs = r.uint64();
+        break;
+      }
+      case 34: {
+        m.ownerId = r.string();
+        break;
+      }
+      case 42: {
+        m.announcement = r.string();
+        break;
+      }
+      case 50: {
+        m.description = r.string();
+        break;
+      }
+      case 58: {
+        m.avatarId = r.string();
+        break;
+      }
+      case 64: {
+        m.joinPolicy = r.uint32();
+        break;
+      }
+      case 72: {
+        m.allMuted = r.bool();
+        break;
+      }
+      case 80: {
+        m.dismissed = r.bool();
         break;
       }
       default:
@@ -492,12 +825,14 @@ export interface GroupEntry {
    */
   kind: GroupEntryKind;
   /**
-   * Message id, or the id of the join or leave.
+   * Message id, or the id of the change.
    *
    * @generated from field: string id = 2;
    */
   id: string;
   /**
+   * Who does it.
+   *
    * @generated from field: string user_id = 3;
    */
   userId: string;
@@ -513,6 +848,36 @@ export interface GroupEntry {
    * @generated from field: uint64 accepted_at_ms = 6;
    */
   acceptedAtMs: number;
+  /**
+   * @generated from field: tricampus.client.v1.Content content = 7;
+   */
+  content: Content | undefined;
+  /**
+   * Whom it is done to.
+   *
+   * @generated from field: string subject_id = 8;
+   */
+  subjectId: string;
+  /**
+   * A mute's end, 0 to unmute; an invitation's.
+   *
+   * @generated from field: uint64 until_ms = 9;
+   */
+  untilMs: number;
+  /**
+   * @generated from field: tricampus.client.v1.SetGroupProfileRequest profile = 10;
+   */
+  profile: SetGroupProfileRequest | undefined;
+  /**
+   * A join: of the invitation that it accepts.
+   *
+   * @generated from field: string invite_id = 11;
+   */
+  inviteId: string;
+  /**
+   * @generated from field: tricampus.client.v1.InboxMessage recalled = 12;
+   */
+  recalled: InboxMessage | undefined;
 }
 
 export function encodeGroupEntry(w: Writer, m: GroupEntry): void {
@@ -522,6 +887,31 @@ export function encodeGroupEntry(w: Writer, m: GroupEntry): void {
   if (m.clientMessageId.length > 0) { w.tag(34); w.string(m.clientMessageId); }
   if (m.text.length > 0) { w.tag(42); w.string(m.text); }
   if (m.acceptedAtMs !== 0) { w.tag(48); w.uint64(m.acceptedAtMs); }
+  if (m.content !== undefined) { { w.tag(58); const at = w.fork(); encodeContent(w, m.content); w.join(at); } }
+  if (m.subjectId.length > 0) { w.tag(66); w.string(m.subjectId); }
+  if (m.untilMs !== 0) { w.tag(72); w.uint64(m.untilMs); }
+  if (m.profile !== undefined) { { w.tag(82); const at = w.fork(); encodeSetGroupProfileRequest(w, m.profile); w.join(at); } }
+  if (m.inviteId.length > 0) { w.tag(90); w.string(m.inviteId); }
+  if (m.recalled !== undefined) { { w.tag(98); const at = w.fork(); encodeInboxMessage(w, m.recalled); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupEntry(fields: Partial<GroupEntry>): GroupEntry {
+  return {
+    kind: 0,
+    id: "",
+    userId: "",
+    clientMessageId: "",
+    text: "",
+    acceptedAtMs: 0,
+    content: undefined,
+    subjectId: "",
+    untilMs: 0,
+    profile: undefined,
+    inviteId: "",
+    recalled: undefined,
+    ...fields,
+  };
 }
 
 export function decodeGroupEntry(r: Reader, end: number): GroupEntry {
@@ -532,6 +922,12 @@ export function decodeGroupEntry(r: Reader, end: number): GroupEntry {
     clientMessageId: "",
     text: "",
     acceptedAtMs: 0,
+    content: undefined,
+    subjectId: "",
+    untilMs: 0,
+    profile: undefined,
+    inviteId: "",
+    recalled: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -560,6 +956,30 @@ export function decodeGroupEntry(r: Reader, end: number): GroupEntry {
         m.acceptedAtMs = r.uint64();
         break;
       }
+      case 58: {
+        m.content = decodeContent(r, r.message());
+        break;
+      }
+      case 66: {
+        m.subjectId = r.string();
+        break;
+      }
+      case 72: {
+        m.untilMs = r.uint64();
+        break;
+      }
+      case 82: {
+        m.profile = decodeSetGroupProfileRequest(r, r.message());
+        break;
+      }
+      case 90: {
+        m.inviteId = r.string();
+        break;
+      }
+      case 98: {
+        m.recalled = decodeInboxMessage(r, r.message());
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -585,6 +1005,15 @@ export interface EntryOutcomesRequest {
 export function encodeEntryOutcomesRequest(w: Writer, m: EntryOutcomesRequest): void {
   if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
   for (const x of m.entryIds) { w.tag(18); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeEntryOutcomesRequest(fields: Partial<EntryOutcomesRequest>): EntryOutcomesRequest {
+  return {
+    groupId: "",
+    entryIds: [],
+    ...fields,
+  };
 }
 
 export function decodeEntryOutcomesRequest(r: Reader, end: number): EntryOutcomesRequest {
@@ -625,6 +1054,14 @@ export interface EntryOutcomesReply {
 
 export function encodeEntryOutcomesReply(w: Writer, m: EntryOutcomesReply): void {
   for (const x of m.outcomes) { { w.tag(10); const at = w.fork(); encodeEntryOutcome(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeEntryOutcomesReply(fields: Partial<EntryOutcomesReply>): EntryOutcomesReply {
+  return {
+    outcomes: [],
+    ...fields,
+  };
 }
 
 export function decodeEntryOutcomesReply(r: Reader, end: number): EntryOutcomesReply {
@@ -675,6 +1112,17 @@ export function encodeEntryOutcome(w: Writer, m: EntryOutcome): void {
   if (m.done) { w.tag(16); w.bool(m.done); }
   if (m.sequence !== 0) { w.tag(24); w.uint64(m.sequence); }
   if (m.refusal !== 0) { w.tag(32); w.uint32(m.refusal); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeEntryOutcome(fields: Partial<EntryOutcome>): EntryOutcome {
+  return {
+    entryId: "",
+    done: false,
+    sequence: 0,
+    refusal: 0,
+    ...fields,
+  };
 }
 
 export function decodeEntryOutcome(r: Reader, end: number): EntryOutcome {
@@ -743,7 +1191,7 @@ export interface ApplyEntriesRequest {
    */
   messages: InboxMessage[];
   /**
-   * Members that joined or left, as they are afterwards.
+   * Members that joined, left or changed, as they are afterwards.
    *
    * @generated from field: repeated tricampus.data.v1.GroupMemberRecord members = 6;
    */
@@ -766,6 +1214,28 @@ export interface ApplyEntriesRequest {
    * @generated from field: uint64 delivered_sequence = 9;
    */
   deliveredSequence: number;
+  /**
+   * Present when it changed.
+   *
+   * @generated from field: tricampus.data.v1.GroupProfile profile = 10;
+   */
+  profile: GroupProfile | undefined;
+  /**
+   * @generated from field: repeated tricampus.data.v1.GroupInviteRecord invites = 11;
+   */
+  invites: GroupInviteRecord[];
+  /**
+   * Users whose invitation is over.
+   *
+   * @generated from field: repeated string uninvited = 12;
+   */
+  uninvited: string[];
+  /**
+   * Earlier messages that were taken back, without text and content.
+   *
+   * @generated from field: repeated tricampus.client.v1.InboxMessage recalled = 13;
+   */
+  recalled: InboxMessage[];
 }
 
 export function encodeApplyEntriesRequest(w: Writer, m: ApplyEntriesRequest): void {
@@ -778,6 +1248,30 @@ export function encodeApplyEntriesRequest(w: Writer, m: ApplyEntriesRequest): vo
   for (const x of m.forgotten) { w.tag(58); w.string(x); }
   for (const x of m.refused) { { w.tag(66); const at = w.fork(); encodeEntryOutcome(w, x); w.join(at); } }
   if (m.deliveredSequence !== 0) { w.tag(72); w.uint64(m.deliveredSequence); }
+  if (m.profile !== undefined) { { w.tag(82); const at = w.fork(); encodeGroupProfile(w, m.profile); w.join(at); } }
+  for (const x of m.invites) { { w.tag(90); const at = w.fork(); encodeGroupInviteRecord(w, x); w.join(at); } }
+  for (const x of m.uninvited) { w.tag(98); w.string(x); }
+  for (const x of m.recalled) { { w.tag(106); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeApplyEntriesRequest(fields: Partial<ApplyEntriesRequest>): ApplyEntriesRequest {
+  return {
+    groupId: "",
+    fromSlot: 0,
+    throughSlot: 0,
+    lastSequence: 0,
+    messages: [],
+    members: [],
+    forgotten: [],
+    refused: [],
+    deliveredSequence: 0,
+    profile: undefined,
+    invites: [],
+    uninvited: [],
+    recalled: [],
+    ...fields,
+  };
 }
 
 export function decodeApplyEntriesRequest(r: Reader, end: number): ApplyEntriesRequest {
@@ -791,6 +1285,10 @@ export function decodeApplyEntriesRequest(r: Reader, end: number): ApplyEntriesR
     forgotten: [],
     refused: [],
     deliveredSequence: 0,
+    profile: undefined,
+    invites: [],
+    uninvited: [],
+    recalled: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -831,6 +1329,22 @@ export function decodeApplyEntriesRequest(r: Reader, end: number): ApplyEntriesR
         m.deliveredSequence = r.uint64();
         break;
       }
+      case 82: {
+        m.profile = decodeGroupProfile(r, r.message());
+        break;
+      }
+      case 90: {
+        m.invites.push(decodeGroupInviteRecord(r, r.message()));
+        break;
+      }
+      case 98: {
+        m.uninvited.push(r.string());
+        break;
+      }
+      case 106: {
+        m.recalled.push(decodeInboxMessage(r, r.message()));
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -854,6 +1368,14 @@ export interface ApplyEntriesReply {
 
 export function encodeApplyEntriesReply(w: Writer, m: ApplyEntriesReply): void {
   if (m.applied) { w.tag(8); w.bool(m.applied); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeApplyEntriesReply(fields: Partial<ApplyEntriesReply>): ApplyEntriesReply {
+  return {
+    applied: false,
+    ...fields,
+  };
 }
 
 export function decodeApplyEntriesReply(r: Reader, end: number): ApplyEntriesReply {
@@ -891,12 +1413,30 @@ export interface GroupMessagesRequest {
    * @generated from field: uint32 limit = 3;
    */
   limit: number;
+  /**
+   * Not 0: those before it, newest first, instead.
+   *
+   * @generated from field: uint64 before_sequence = 4;
+   */
+  beforeSequence: number;
 }
 
 export function encodeGroupMessagesRequest(w: Writer, m: GroupMessagesRequest): void {
   if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
   if (m.afterSequence !== 0) { w.tag(16); w.uint64(m.afterSequence); }
   if (m.limit !== 0) { w.tag(24); w.uint32(m.limit); }
+  if (m.beforeSequence !== 0) { w.tag(32); w.uint64(m.beforeSequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupMessagesRequest(fields: Partial<GroupMessagesRequest>): GroupMessagesRequest {
+  return {
+    groupId: "",
+    afterSequence: 0,
+    limit: 0,
+    beforeSequence: 0,
+    ...fields,
+  };
 }
 
 export function decodeGroupMessagesRequest(r: Reader, end: number): GroupMessagesRequest {
@@ -904,6 +1444,7 @@ export function decodeGroupMessagesRequest(r: Reader, end: number): GroupMessage
     groupId: "",
     afterSequence: 0,
     limit: 0,
+    beforeSequence: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -918,6 +1459,10 @@ export function decodeGroupMessagesRequest(r: Reader, end: number): GroupMessage
       }
       case 24: {
         m.limit = r.uint32();
+        break;
+      }
+      case 32: {
+        m.beforeSequence = r.uint64();
         break;
       }
       default:
@@ -936,21 +1481,249 @@ export interface GroupMessagesReply {
    * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 1;
    */
   messages: InboxMessage[];
+  /**
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
 }
 
 export function encodeGroupMessagesReply(w: Writer, m: GroupMessagesReply): void {
   for (const x of m.messages) { { w.tag(10); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
+  if (m.more) { w.tag(16); w.bool(m.more); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupMessagesReply(fields: Partial<GroupMessagesReply>): GroupMessagesReply {
+  return {
+    messages: [],
+    more: false,
+    ...fields,
+  };
 }
 
 export function decodeGroupMessagesReply(r: Reader, end: number): GroupMessagesReply {
   const m: GroupMessagesReply = {
     messages: [],
+    more: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.messages.push(decodeInboxMessage(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.more = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.MarkGroupReadRequest
+ */
+export interface MarkGroupReadRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: number;
+}
+
+export function encodeMarkGroupReadRequest(w: Writer, m: MarkGroupReadRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.sequence !== 0) { w.tag(16); w.uint64(m.sequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMarkGroupReadRequest(fields: Partial<MarkGroupReadRequest>): MarkGroupReadRequest {
+  return {
+    groupId: "",
+    sequence: 0,
+    ...fields,
+  };
+}
+
+export function decodeMarkGroupReadRequest(r: Reader, end: number): MarkGroupReadRequest {
+  const m: MarkGroupReadRequest = {
+    groupId: "",
+    sequence: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 16: {
+        m.sequence = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.MarkGroupReadReply
+ */
+export interface MarkGroupReadReply {
+}
+
+export function encodeMarkGroupReadReply(_w: Writer, _m: MarkGroupReadReply): void {
+}
+
+export function decodeMarkGroupReadReply(r: Reader, end: number): MarkGroupReadReply {
+  const m: MarkGroupReadReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.GroupReadPositionsRequest
+ */
+export interface GroupReadPositionsRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+}
+
+export function encodeGroupReadPositionsRequest(w: Writer, m: GroupReadPositionsRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupReadPositionsRequest(fields: Partial<GroupReadPositionsRequest>): GroupReadPositionsRequest {
+  return {
+    groupId: "",
+    ...fields,
+  };
+}
+
+export function decodeGroupReadPositionsRequest(r: Reader, end: number): GroupReadPositionsRequest {
+  const m: GroupReadPositionsRequest = {
+    groupId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.GroupReadPositionsReply
+ */
+export interface GroupReadPositionsReply {
+  /**
+   * @generated from field: repeated tricampus.data.v1.GroupReadPosition positions = 1;
+   */
+  positions: GroupReadPosition[];
+}
+
+export function encodeGroupReadPositionsReply(w: Writer, m: GroupReadPositionsReply): void {
+  for (const x of m.positions) { { w.tag(10); const at = w.fork(); encodeGroupReadPosition(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupReadPositionsReply(fields: Partial<GroupReadPositionsReply>): GroupReadPositionsReply {
+  return {
+    positions: [],
+    ...fields,
+  };
+}
+
+export function decodeGroupReadPositionsReply(r: Reader, end: number): GroupReadPositionsReply {
+  const m: GroupReadPositionsReply = {
+    positions: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.positions.push(decodeGroupReadPosition(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.GroupReadPosition
+ */
+export interface GroupReadPosition {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: number;
+}
+
+export function encodeGroupReadPosition(w: Writer, m: GroupReadPosition): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.sequence !== 0) { w.tag(16); w.uint64(m.sequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGroupReadPosition(fields: Partial<GroupReadPosition>): GroupReadPosition {
+  return {
+    userId: "",
+    sequence: 0,
+    ...fields,
+  };
+}
+
+export function decodeGroupReadPosition(r: Reader, end: number): GroupReadPosition {
+  const m: GroupReadPosition = {
+    userId: "",
+    sequence: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 16: {
+        m.sequence = r.uint64();
         break;
       }
       default:
@@ -969,5 +1742,7 @@ export const GroupData = {
   entryOutcomes: defineMethod<EntryOutcomesRequest, EntryOutcomesReply>("tricampus.data.v1.GroupData/EntryOutcomes", encodeEntryOutcomesRequest, decodeEntryOutcomesRequest, encodeEntryOutcomesReply, decodeEntryOutcomesReply),
   apply: defineMethod<ApplyEntriesRequest, ApplyEntriesReply>("tricampus.data.v1.GroupData/Apply", encodeApplyEntriesRequest, decodeApplyEntriesRequest, encodeApplyEntriesReply, decodeApplyEntriesReply),
   messages: defineMethod<GroupMessagesRequest, GroupMessagesReply>("tricampus.data.v1.GroupData/Messages", encodeGroupMessagesRequest, decodeGroupMessagesRequest, encodeGroupMessagesReply, decodeGroupMessagesReply),
+  markRead: defineMethod<MarkGroupReadRequest, MarkGroupReadReply>("tricampus.data.v1.GroupData/MarkRead", encodeMarkGroupReadRequest, decodeMarkGroupReadRequest, encodeMarkGroupReadReply, decodeMarkGroupReadReply),
+  readPositions: defineMethod<GroupReadPositionsRequest, GroupReadPositionsReply>("tricampus.data.v1.GroupData/ReadPositions", encodeGroupReadPositionsRequest, decodeGroupReadPositionsRequest, encodeGroupReadPositionsReply, decodeGroupReadPositionsReply),
 } as const;
 

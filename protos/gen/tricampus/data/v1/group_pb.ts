@@ -3,10 +3,15 @@
 /* eslint-disable */
 
 // Data access for groups: the only door to the group keyspace. One table a group: its profile, its
-// members, its messages in order, and how far its queue was worked off.
+// members, its messages in order, and how far its queue was worked off; a second one has how far each
+// member has read.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Content } from "../../client/v1/content_pb.ts";
+import { file_tricampus_client_v1_content } from "../../client/v1/content_pb.ts";
+import type { JoinPolicy, SetGroupProfileRequest } from "../../client/v1/group_pb.ts";
+import { file_tricampus_client_v1_group } from "../../client/v1/group_pb.ts";
 import type { InboxMessage } from "../../client/v1/sync_pb.ts";
 import { file_tricampus_client_v1_sync } from "../../client/v1/sync_pb.ts";
 import type { Consistency } from "./inbox_pb.ts";
@@ -17,7 +22,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/group.proto.
  */
 export const file_tricampus_data_v1_group: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9ncm91cC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEidQoWQ3JlYXRlR3JvdXBEYXRhUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRISCgpjcmVhdG9yX2lkGAMgASgJEg8KB21lbWJlcnMYBCADKAkSFQoNY3JlYXRlZF9hdF9tcxgFIAEoBCInChRDcmVhdGVHcm91cERhdGFSZXBseRIPCgdleGlzdGVkGAEgASgIImsKEU1lbWJlcnNoaXBSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSMwoLY29uc2lzdGVuY3kYAyABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSI3Cg9NZW1iZXJzaGlwUmVwbHkSFAoMZ3JvdXBfZXhpc3RzGAEgASgIEg4KBm1lbWJlchgCIAEoCCJZChBSZWFkR3JvdXBSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEjMKC2NvbnNpc3RlbmN5GAIgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kiqQEKDlJlYWRHcm91cFJlcGx5Eg4KBmV4aXN0cxgBIAEoCBINCgV0aXRsZRgCIAEoCRI1CgdtZW1iZXJzGAMgAygLMiQudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBNZW1iZXJSZWNvcmQSFQoNbGFzdF9zZXF1ZW5jZRgEIAEoBBIOCgZvZmZzZXQYBSABKAQSGgoSZGVsaXZlcmVkX3NlcXVlbmNlGAYgASgEIlMKEUdyb3VwTWVtYmVyUmVjb3JkEg8KB3VzZXJfaWQYASABKAkSFgoOc2luY2Vfc2VxdWVuY2UYAiABKAQSFQoNbGVmdF9zZXF1ZW5jZRgDIAEoBCJICgxHcm91cFByb2ZpbGUSDQoFdGl0bGUYASABKAkSEgoKY3JlYXRvcl9pZBgCIAEoCRIVCg1jcmVhdGVkX2F0X21zGAMgASgEIv0BCgpHcm91cEVudHJ5EjAKBGtpbmQYASABKA4yIi50cmljYW1wdXMuZGF0YS52MS5Hcm91cEVudHJ5LktpbmQSCgoCaWQYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgEIAEoCRIMCgR0ZXh0GAUgASgJEhYKDmFjY2VwdGVkX2F0X21zGAYgASgEIl8KBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhAKDEtJTkRfTUVTU0FHRRABEg0KCUtJTkRfSk9JThACEg4KCktJTkRfTEVBVkUQAxIQCgxLSU5EX0NSRUFURUQQBCI7ChRFbnRyeU91dGNvbWVzUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIRCgllbnRyeV9pZHMYAiADKAkiRwoSRW50cnlPdXRjb21lc1JlcGx5EjEKCG91dGNvbWVzGAEgAygLMh8udHJpY2FtcHVzLmRhdGEudjEuRW50cnlPdXRjb21lIoMCCgxFbnRyeU91dGNvbWUSEAoIZW50cnlfaWQYASABKAkSDAoEZG9uZRgCIAEoCBIQCghzZXF1ZW5jZRgDIAEoBBI4CgdyZWZ1c2FsGAQgASgOMicudHJpY2FtcHVzLmRhdGEudjEuRW50cnlPdXRjb21lLlJlZnVzYWwihgEKB1JlZnVzYWwSFwoTUkVGVVNBTF9VTlNQRUNJRklFRBAAEhAKDFJFRlVTQUxfRlVMTBABEhoKFlJFRlVTQUxfTUVNQkVSX0FMUkVBRFkQAhIYChRSRUZVU0FMX05PVF9BX01FTUJFUhADEhoKFlJFRlVTQUxfTk9UX1VOREVSU1RPT0QQBCK0AgoTQXBwbHlFbnRyaWVzUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIRCglmcm9tX3Nsb3QYAiABKAQSFAoMdGhyb3VnaF9zbG90GAMgASgEEhUKDWxhc3Rfc2VxdWVuY2UYBCABKAQSMwoIbWVzc2FnZXMYBSADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRI1CgdtZW1iZXJzGAYgAygLMiQudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBNZW1iZXJSZWNvcmQSEQoJZm9yZ290dGVuGAcgAygJEjAKB3JlZnVzZWQYCCADKAsyHy50cmljYW1wdXMuZGF0YS52MS5FbnRyeU91dGNvbWUSGgoSZGVsaXZlcmVkX3NlcXVlbmNlGAkgASgEIiQKEUFwcGx5RW50cmllc1JlcGx5Eg8KB2FwcGxpZWQYASABKAgiTwoUR3JvdXBNZXNzYWdlc1JlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAQSDQoFbGltaXQYAyABKA0iSQoSR3JvdXBNZXNzYWdlc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2UypQQKCUdyb3VwRGF0YRJcCgZDcmVhdGUSKS50cmljYW1wdXMuZGF0YS52MS5DcmVhdGVHcm91cERhdGFSZXF1ZXN0GicudHJpY2FtcHVzLmRhdGEudjEuQ3JlYXRlR3JvdXBEYXRhUmVwbHkSVgoKTWVtYmVyc2hpcBIkLnRyaWNhbXB1cy5kYXRhLnYxLk1lbWJlcnNoaXBSZXF1ZXN0GiIudHJpY2FtcHVzLmRhdGEudjEuTWVtYmVyc2hpcFJlcGx5Ek4KBFJlYWQSIy50cmljYW1wdXMuZGF0YS52MS5SZWFkR3JvdXBSZXF1ZXN0GiEudHJpY2FtcHVzLmRhdGEudjEuUmVhZEdyb3VwUmVwbHkSXwoNRW50cnlPdXRjb21lcxInLnRyaWNhbXB1cy5kYXRhLnYxLkVudHJ5T3V0Y29tZXNSZXF1ZXN0GiUudHJpY2FtcHVzLmRhdGEudjEuRW50cnlPdXRjb21lc1JlcGx5ElUKBUFwcGx5EiYudHJpY2FtcHVzLmRhdGEudjEuQXBwbHlFbnRyaWVzUmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLkFwcGx5RW50cmllc1JlcGx5EloKCE1lc3NhZ2VzEicudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBNZXNzYWdlc1JlcXVlc3QaJS50cmljYW1wdXMuZGF0YS52MS5Hcm91cE1lc3NhZ2VzUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
+  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9ncm91cC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEidQoWQ3JlYXRlR3JvdXBEYXRhUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRINCgV0aXRsZRgCIAEoCRISCgpjcmVhdG9yX2lkGAMgASgJEg8KB21lbWJlcnMYBCADKAkSFQoNY3JlYXRlZF9hdF9tcxgFIAEoBCInChRDcmVhdGVHcm91cERhdGFSZXBseRIPCgdleGlzdGVkGAEgASgIImsKEU1lbWJlcnNoaXBSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSMwoLY29uc2lzdGVuY3kYAyABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSKfAQoPTWVtYmVyc2hpcFJlcGx5EhQKDGdyb3VwX2V4aXN0cxgBIAEoCBIOCgZtZW1iZXIYAiABKAgSMAoHcHJvZmlsZRgDIAEoCzIfLnRyaWNhbXB1cy5kYXRhLnYxLkdyb3VwUHJvZmlsZRI0CgZyZWNvcmQYBCABKAsyJC50cmljYW1wdXMuZGF0YS52MS5Hcm91cE1lbWJlclJlY29yZCJZChBSZWFkR3JvdXBSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEjMKC2NvbnNpc3RlbmN5GAIgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kigwIKDlJlYWRHcm91cFJlcGx5Eg4KBmV4aXN0cxgBIAEoCBIwCgdwcm9maWxlGAIgASgLMh8udHJpY2FtcHVzLmRhdGEudjEuR3JvdXBQcm9maWxlEjUKB21lbWJlcnMYAyADKAsyJC50cmljYW1wdXMuZGF0YS52MS5Hcm91cE1lbWJlclJlY29yZBIVCg1sYXN0X3NlcXVlbmNlGAQgASgEEg4KBm9mZnNldBgFIAEoBBIaChJkZWxpdmVyZWRfc2VxdWVuY2UYBiABKAQSNQoHaW52aXRlcxgHIAMoCzIkLnRyaWNhbXB1cy5kYXRhLnYxLkdyb3VwSW52aXRlUmVjb3JkIowBChFHcm91cE1lbWJlclJlY29yZBIPCgd1c2VyX2lkGAEgASgJEhYKDnNpbmNlX3NlcXVlbmNlGAIgASgEEhUKDWxlZnRfc2VxdWVuY2UYAyABKAQSDQoFYWRtaW4YBCABKAgSEAoIbmlja25hbWUYBSABKAkSFgoObXV0ZWRfdW50aWxfbXMYBiABKAQiYgoRR3JvdXBJbnZpdGVSZWNvcmQSDwoHdXNlcl9pZBgBIAEoCRIRCglpbnZpdGVfaWQYAiABKAkSEgoKaW52aXRlcl9pZBgDIAEoCRIVCg1leHBpcmVzX2F0X21zGAQgASgEIvQBCgxHcm91cFByb2ZpbGUSDQoFdGl0bGUYASABKAkSEgoKY3JlYXRvcl9pZBgCIAEoCRIVCg1jcmVhdGVkX2F0X21zGAMgASgEEhAKCG93bmVyX2lkGAQgASgJEhQKDGFubm91bmNlbWVudBgFIAEoCRITCgtkZXNjcmlwdGlvbhgGIAEoCRIRCglhdmF0YXJfaWQYByABKAkSNAoLam9pbl9wb2xpY3kYCCABKA4yHy50cmljYW1wdXMuY2xpZW50LnYxLkpvaW5Qb2xpY3kSEQoJYWxsX211dGVkGAkgASgIEhEKCWRpc21pc3NlZBgKIAEoCCK9BQoKR3JvdXBFbnRyeRIwCgRraW5kGAEgASgOMiIudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBFbnRyeS5LaW5kEgoKAmlkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYBCABKAkSDAoEdGV4dBgFIAEoCRIWCg5hY2NlcHRlZF9hdF9tcxgGIAEoBBItCgdjb250ZW50GAcgASgLMhwudHJpY2FtcHVzLmNsaWVudC52MS5Db250ZW50EhIKCnN1YmplY3RfaWQYCCABKAkSEAoIdW50aWxfbXMYCSABKAQSPAoHcHJvZmlsZRgKIAEoCzIrLnRyaWNhbXB1cy5jbGllbnQudjEuU2V0R3JvdXBQcm9maWxlUmVxdWVzdBIRCglpbnZpdGVfaWQYCyABKAkSMwoIcmVjYWxsZWQYDCABKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZSLDAgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEAoMS0lORF9NRVNTQUdFEAESDQoJS0lORF9KT0lOEAISDgoKS0lORF9MRUFWRRADEhAKDEtJTkRfQ1JFQVRFRBAEEg8KC0tJTkRfSU5WSVRFEAUSDQoJS0lORF9LSUNLEAYSEQoNS0lORF9UUkFOU0ZFUhAHEhIKDktJTkRfU0VUX0FETUlOEAgSFAoQS0lORF9VTlNFVF9BRE1JThAJEg0KCUtJTkRfTVVURRAKEhEKDUtJTkRfTVVURV9BTEwQCxITCg9LSU5EX1VOTVVURV9BTEwQDBIUChBLSU5EX1NFVF9QUk9GSUxFEA0SFQoRS0lORF9TRVRfTklDS05BTUUQDhIQCgxLSU5EX0RJU01JU1MQDxIPCgtLSU5EX1JFQ0FMTBAQIjsKFEVudHJ5T3V0Y29tZXNSZXF1ZXN0EhAKCGdyb3VwX2lkGAEgASgJEhEKCWVudHJ5X2lkcxgCIAMoCSJHChJFbnRyeU91dGNvbWVzUmVwbHkSMQoIb3V0Y29tZXMYASADKAsyHy50cmljYW1wdXMuZGF0YS52MS5FbnRyeU91dGNvbWUiygMKDEVudHJ5T3V0Y29tZRIQCghlbnRyeV9pZBgBIAEoCRIMCgRkb25lGAIgASgIEhAKCHNlcXVlbmNlGAMgASgEEjgKB3JlZnVzYWwYBCABKA4yJy50cmljYW1wdXMuZGF0YS52MS5FbnRyeU91dGNvbWUuUmVmdXNhbCLNAgoHUmVmdXNhbBIXChNSRUZVU0FMX1VOU1BFQ0lGSUVEEAASEAoMUkVGVVNBTF9GVUxMEAESGgoWUkVGVVNBTF9NRU1CRVJfQUxSRUFEWRACEhgKFFJFRlVTQUxfTk9UX0FfTUVNQkVSEAMSGgoWUkVGVVNBTF9OT1RfVU5ERVJTVE9PRBAEEhAKDFJFRlVTQUxfUk9MRRAFEhMKD1JFRlVTQUxfU1VCSkVDVBAGEhcKE1JFRlVTQUxfTk9UX0lOVklURUQQBxIaChZSRUZVU0FMX0lOVklURV9FWFBJUkVEEAgSFQoRUkVGVVNBTF9ESVNNSVNTRUQQCRIZChVSRUZVU0FMX05PVEhJTkdfVE9fRE8QChIZChVSRUZVU0FMX0hBU19UT19BQ0NFUFQQCxIcChhSRUZVU0FMX1RPT19NQU5ZX0lOVklURVMQDCLlAwoTQXBwbHlFbnRyaWVzUmVxdWVzdBIQCghncm91cF9pZBgBIAEoCRIRCglmcm9tX3Nsb3QYAiABKAQSFAoMdGhyb3VnaF9zbG90GAMgASgEEhUKDWxhc3Rfc2VxdWVuY2UYBCABKAQSMwoIbWVzc2FnZXMYBSADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRI1CgdtZW1iZXJzGAYgAygLMiQudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBNZW1iZXJSZWNvcmQSEQoJZm9yZ290dGVuGAcgAygJEjAKB3JlZnVzZWQYCCADKAsyHy50cmljYW1wdXMuZGF0YS52MS5FbnRyeU91dGNvbWUSGgoSZGVsaXZlcmVkX3NlcXVlbmNlGAkgASgEEjAKB3Byb2ZpbGUYCiABKAsyHy50cmljYW1wdXMuZGF0YS52MS5Hcm91cFByb2ZpbGUSNQoHaW52aXRlcxgLIAMoCzIkLnRyaWNhbXB1cy5kYXRhLnYxLkdyb3VwSW52aXRlUmVjb3JkEhEKCXVuaW52aXRlZBgMIAMoCRIzCghyZWNhbGxlZBgNIAMoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlIiQKEUFwcGx5RW50cmllc1JlcGx5Eg8KB2FwcGxpZWQYASABKAgiaAoUR3JvdXBNZXNzYWdlc1JlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAQSDQoFbGltaXQYAyABKA0SFwoPYmVmb3JlX3NlcXVlbmNlGAQgASgEIlcKEkdyb3VwTWVzc2FnZXNSZXBseRIzCghtZXNzYWdlcxgBIAMoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlEgwKBG1vcmUYAiABKAgiOgoUTWFya0dyb3VwUmVhZFJlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQiFAoSTWFya0dyb3VwUmVhZFJlcGx5Ii0KGUdyb3VwUmVhZFBvc2l0aW9uc1JlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkiUgoXR3JvdXBSZWFkUG9zaXRpb25zUmVwbHkSNwoJcG9zaXRpb25zGAEgAygLMiQudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBSZWFkUG9zaXRpb24iNgoRR3JvdXBSZWFkUG9zaXRpb24SDwoHdXNlcl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBDLsBQoJR3JvdXBEYXRhElwKBkNyZWF0ZRIpLnRyaWNhbXB1cy5kYXRhLnYxLkNyZWF0ZUdyb3VwRGF0YVJlcXVlc3QaJy50cmljYW1wdXMuZGF0YS52MS5DcmVhdGVHcm91cERhdGFSZXBseRJWCgpNZW1iZXJzaGlwEiQudHJpY2FtcHVzLmRhdGEudjEuTWVtYmVyc2hpcFJlcXVlc3QaIi50cmljYW1wdXMuZGF0YS52MS5NZW1iZXJzaGlwUmVwbHkSTgoEUmVhZBIjLnRyaWNhbXB1cy5kYXRhLnYxLlJlYWRHcm91cFJlcXVlc3QaIS50cmljYW1wdXMuZGF0YS52MS5SZWFkR3JvdXBSZXBseRJfCg1FbnRyeU91dGNvbWVzEicudHJpY2FtcHVzLmRhdGEudjEuRW50cnlPdXRjb21lc1JlcXVlc3QaJS50cmljYW1wdXMuZGF0YS52MS5FbnRyeU91dGNvbWVzUmVwbHkSVQoFQXBwbHkSJi50cmljYW1wdXMuZGF0YS52MS5BcHBseUVudHJpZXNSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuQXBwbHlFbnRyaWVzUmVwbHkSWgoITWVzc2FnZXMSJy50cmljYW1wdXMuZGF0YS52MS5Hcm91cE1lc3NhZ2VzUmVxdWVzdBolLnRyaWNhbXB1cy5kYXRhLnYxLkdyb3VwTWVzc2FnZXNSZXBseRJaCghNYXJrUmVhZBInLnRyaWNhbXB1cy5kYXRhLnYxLk1hcmtHcm91cFJlYWRSZXF1ZXN0GiUudHJpY2FtcHVzLmRhdGEudjEuTWFya0dyb3VwUmVhZFJlcGx5EmkKDVJlYWRQb3NpdGlvbnMSLC50cmljYW1wdXMuZGF0YS52MS5Hcm91cFJlYWRQb3NpdGlvbnNSZXF1ZXN0GioudHJpY2FtcHVzLmRhdGEudjEuR3JvdXBSZWFkUG9zaXRpb25zUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_content, file_tricampus_client_v1_group, file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
 
 /**
  * @generated from message tricampus.data.v1.CreateGroupDataRequest
@@ -113,6 +118,18 @@ export type MembershipReply = Message<"tricampus.data.v1.MembershipReply"> & {
    * @generated from field: bool member = 2;
    */
   member: boolean;
+
+  /**
+   * Only for a member.
+   *
+   * @generated from field: tricampus.data.v1.GroupProfile profile = 3;
+   */
+  profile?: GroupProfile | undefined;
+
+  /**
+   * @generated from field: tricampus.data.v1.GroupMemberRecord record = 4;
+   */
+  record?: GroupMemberRecord | undefined;
 };
 
 /**
@@ -154,9 +171,9 @@ export type ReadGroupReply = Message<"tricampus.data.v1.ReadGroupReply"> & {
   exists: boolean;
 
   /**
-   * @generated from field: string title = 2;
+   * @generated from field: tricampus.data.v1.GroupProfile profile = 2;
    */
-  title: string;
+  profile?: GroupProfile | undefined;
 
   /**
    * @generated from field: repeated tricampus.data.v1.GroupMemberRecord members = 3;
@@ -181,6 +198,13 @@ export type ReadGroupReply = Message<"tricampus.data.v1.ReadGroupReply"> & {
    * @generated from field: uint64 delivered_sequence = 6;
    */
   deliveredSequence: bigint;
+
+  /**
+   * Only for fanout.
+   *
+   * @generated from field: repeated tricampus.data.v1.GroupInviteRecord invites = 7;
+   */
+  invites: GroupInviteRecord[];
 };
 
 /**
@@ -214,6 +238,23 @@ export type GroupMemberRecord = Message<"tricampus.data.v1.GroupMemberRecord"> &
    * @generated from field: uint64 left_sequence = 3;
    */
   leftSequence: bigint;
+
+  /**
+   * The owner is named in the profile.
+   *
+   * @generated from field: bool admin = 4;
+   */
+  admin: boolean;
+
+  /**
+   * @generated from field: string nickname = 5;
+   */
+  nickname: string;
+
+  /**
+   * @generated from field: uint64 muted_until_ms = 6;
+   */
+  mutedUntilMs: bigint;
 };
 
 /**
@@ -222,6 +263,40 @@ export type GroupMemberRecord = Message<"tricampus.data.v1.GroupMemberRecord"> &
  */
 export const GroupMemberRecordSchema: GenMessage<GroupMemberRecord> = /*@__PURE__*/
   messageDesc(file_tricampus_data_v1_group, 6);
+
+/**
+ * Somebody who was invited and has to accept.
+ *
+ * @generated from message tricampus.data.v1.GroupInviteRecord
+ */
+export type GroupInviteRecord = Message<"tricampus.data.v1.GroupInviteRecord"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: string invite_id = 2;
+   */
+  inviteId: string;
+
+  /**
+   * @generated from field: string inviter_id = 3;
+   */
+  inviterId: string;
+
+  /**
+   * @generated from field: uint64 expires_at_ms = 4;
+   */
+  expiresAtMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.GroupInviteRecord.
+ * Use `create(GroupInviteRecordSchema)` to create a new message.
+ */
+export const GroupInviteRecordSchema: GenMessage<GroupInviteRecord> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 7);
 
 /**
  * The profile row of a group's table.
@@ -243,6 +318,45 @@ export type GroupProfile = Message<"tricampus.data.v1.GroupProfile"> & {
    * @generated from field: uint64 created_at_ms = 3;
    */
   createdAtMs: bigint;
+
+  /**
+   * Empty in groups that are older than ownership: the creator.
+   *
+   * @generated from field: string owner_id = 4;
+   */
+  ownerId: string;
+
+  /**
+   * @generated from field: string announcement = 5;
+   */
+  announcement: string;
+
+  /**
+   * @generated from field: string description = 6;
+   */
+  description: string;
+
+  /**
+   * @generated from field: string avatar_id = 7;
+   */
+  avatarId: string;
+
+  /**
+   * @generated from field: tricampus.client.v1.JoinPolicy join_policy = 8;
+   */
+  joinPolicy: JoinPolicy;
+
+  /**
+   * @generated from field: bool all_muted = 9;
+   */
+  allMuted: boolean;
+
+  /**
+   * For good.
+   *
+   * @generated from field: bool dismissed = 10;
+   */
+  dismissed: boolean;
 };
 
 /**
@@ -250,7 +364,7 @@ export type GroupProfile = Message<"tricampus.data.v1.GroupProfile"> & {
  * Use `create(GroupProfileSchema)` to create a new message.
  */
 export const GroupProfileSchema: GenMessage<GroupProfile> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 7);
+  messageDesc(file_tricampus_data_v1_group, 8);
 
 /**
  * What lies in a group's queue stream.
@@ -264,13 +378,15 @@ export type GroupEntry = Message<"tricampus.data.v1.GroupEntry"> & {
   kind: GroupEntry_Kind;
 
   /**
-   * Message id, or the id of the join or leave.
+   * Message id, or the id of the change.
    *
    * @generated from field: string id = 2;
    */
   id: string;
 
   /**
+   * Who does it.
+   *
    * @generated from field: string user_id = 3;
    */
   userId: string;
@@ -289,6 +405,42 @@ export type GroupEntry = Message<"tricampus.data.v1.GroupEntry"> & {
    * @generated from field: uint64 accepted_at_ms = 6;
    */
   acceptedAtMs: bigint;
+
+  /**
+   * @generated from field: tricampus.client.v1.Content content = 7;
+   */
+  content?: Content | undefined;
+
+  /**
+   * Whom it is done to.
+   *
+   * @generated from field: string subject_id = 8;
+   */
+  subjectId: string;
+
+  /**
+   * A mute's end, 0 to unmute; an invitation's.
+   *
+   * @generated from field: uint64 until_ms = 9;
+   */
+  untilMs: bigint;
+
+  /**
+   * @generated from field: tricampus.client.v1.SetGroupProfileRequest profile = 10;
+   */
+  profile?: SetGroupProfileRequest | undefined;
+
+  /**
+   * A join: of the invitation that it accepts.
+   *
+   * @generated from field: string invite_id = 11;
+   */
+  inviteId: string;
+
+  /**
+   * @generated from field: tricampus.client.v1.InboxMessage recalled = 12;
+   */
+  recalled?: InboxMessage | undefined;
 };
 
 /**
@@ -296,7 +448,7 @@ export type GroupEntry = Message<"tricampus.data.v1.GroupEntry"> & {
  * Use `create(GroupEntrySchema)` to create a new message.
  */
 export const GroupEntrySchema: GenMessage<GroupEntry> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 8);
+  messageDesc(file_tricampus_data_v1_group, 9);
 
 /**
  * @generated from enum tricampus.data.v1.GroupEntry.Kind
@@ -328,6 +480,70 @@ export const GroupEntry_Kind = {
    * @generated from enum value: KIND_CREATED = 4;
    */
   CREATED: 4,
+
+  /**
+   * @generated from enum value: KIND_INVITE = 5;
+   */
+  INVITE: 5,
+
+  /**
+   * @generated from enum value: KIND_KICK = 6;
+   */
+  KICK: 6,
+
+  /**
+   * @generated from enum value: KIND_TRANSFER = 7;
+   */
+  TRANSFER: 7,
+
+  /**
+   * @generated from enum value: KIND_SET_ADMIN = 8;
+   */
+  SET_ADMIN: 8,
+
+  /**
+   * @generated from enum value: KIND_UNSET_ADMIN = 9;
+   */
+  UNSET_ADMIN: 9,
+
+  /**
+   * @generated from enum value: KIND_MUTE = 10;
+   */
+  MUTE: 10,
+
+  /**
+   * @generated from enum value: KIND_MUTE_ALL = 11;
+   */
+  MUTE_ALL: 11,
+
+  /**
+   * @generated from enum value: KIND_UNMUTE_ALL = 12;
+   */
+  UNMUTE_ALL: 12,
+
+  /**
+   * @generated from enum value: KIND_SET_PROFILE = 13;
+   */
+  SET_PROFILE: 13,
+
+  /**
+   * `text` has it.
+   *
+   * @generated from enum value: KIND_SET_NICKNAME = 14;
+   */
+  SET_NICKNAME: 14,
+
+  /**
+   * @generated from enum value: KIND_DISMISS = 15;
+   */
+  DISMISS: 15,
+
+  /**
+   * `recalled` has what is taken back, without text and content.
+   *
+   * @generated from enum value: KIND_RECALL = 16;
+   */
+  RECALL: 16,
 } as const;
 
 /**
@@ -339,7 +555,7 @@ export type GroupEntry_Kind = (typeof GroupEntry_Kind)[keyof typeof GroupEntry_K
  * Describes the enum tricampus.data.v1.GroupEntry.Kind.
  */
 export const GroupEntry_KindSchema: GenEnum<GroupEntry_Kind> = /*@__PURE__*/
-  enumDesc(file_tricampus_data_v1_group, 8, 0);
+  enumDesc(file_tricampus_data_v1_group, 9, 0);
 
 /**
  * @generated from message tricampus.data.v1.EntryOutcomesRequest
@@ -361,7 +577,7 @@ export type EntryOutcomesRequest = Message<"tricampus.data.v1.EntryOutcomesReque
  * Use `create(EntryOutcomesRequestSchema)` to create a new message.
  */
 export const EntryOutcomesRequestSchema: GenMessage<EntryOutcomesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 9);
+  messageDesc(file_tricampus_data_v1_group, 10);
 
 /**
  * @generated from message tricampus.data.v1.EntryOutcomesReply
@@ -380,7 +596,7 @@ export type EntryOutcomesReply = Message<"tricampus.data.v1.EntryOutcomesReply">
  * Use `create(EntryOutcomesReplySchema)` to create a new message.
  */
 export const EntryOutcomesReplySchema: GenMessage<EntryOutcomesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 10);
+  messageDesc(file_tricampus_data_v1_group, 11);
 
 /**
  * @generated from message tricampus.data.v1.EntryOutcome
@@ -414,7 +630,7 @@ export type EntryOutcome = Message<"tricampus.data.v1.EntryOutcome"> & {
  * Use `create(EntryOutcomeSchema)` to create a new message.
  */
 export const EntryOutcomeSchema: GenMessage<EntryOutcome> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 11);
+  messageDesc(file_tricampus_data_v1_group, 12);
 
 /**
  * @generated from enum tricampus.data.v1.EntryOutcome.Refusal
@@ -446,6 +662,54 @@ export const EntryOutcome_Refusal = {
    * @generated from enum value: REFUSAL_NOT_UNDERSTOOD = 4;
    */
   NOT_UNDERSTOOD: 4,
+
+  /**
+   * The one who does it may not.
+   *
+   * @generated from enum value: REFUSAL_ROLE = 5;
+   */
+  ROLE: 5,
+
+  /**
+   * The one it is done to is no member, or is above the one who does it.
+   *
+   * @generated from enum value: REFUSAL_SUBJECT = 6;
+   */
+  SUBJECT: 6,
+
+  /**
+   * @generated from enum value: REFUSAL_NOT_INVITED = 7;
+   */
+  NOT_INVITED: 7,
+
+  /**
+   * @generated from enum value: REFUSAL_INVITE_EXPIRED = 8;
+   */
+  INVITE_EXPIRED: 8,
+
+  /**
+   * @generated from enum value: REFUSAL_DISMISSED = 9;
+   */
+  DISMISSED: 9,
+
+  /**
+   * It is so already: nothing was changed.
+   *
+   * @generated from enum value: REFUSAL_NOTHING_TO_DO = 10;
+   */
+  NOTHING_TO_DO: 10,
+
+  /**
+   * Not refused: the one who was invited has to accept.
+   *
+   * @generated from enum value: REFUSAL_HAS_TO_ACCEPT = 11;
+   */
+  HAS_TO_ACCEPT: 11,
+
+  /**
+   * @generated from enum value: REFUSAL_TOO_MANY_INVITES = 12;
+   */
+  TOO_MANY_INVITES: 12,
 } as const;
 
 /**
@@ -457,7 +721,7 @@ export type EntryOutcome_Refusal = (typeof EntryOutcome_Refusal)[keyof typeof En
  * Describes the enum tricampus.data.v1.EntryOutcome.Refusal.
  */
 export const EntryOutcome_RefusalSchema: GenEnum<EntryOutcome_Refusal> = /*@__PURE__*/
-  enumDesc(file_tricampus_data_v1_group, 11, 0);
+  enumDesc(file_tricampus_data_v1_group, 12, 0);
 
 /**
  * The worker is the only one that numbers, and the guards on both marks hold it to that: the step
@@ -496,7 +760,7 @@ export type ApplyEntriesRequest = Message<"tricampus.data.v1.ApplyEntriesRequest
   messages: InboxMessage[];
 
   /**
-   * Members that joined or left, as they are afterwards.
+   * Members that joined, left or changed, as they are afterwards.
    *
    * @generated from field: repeated tricampus.data.v1.GroupMemberRecord members = 6;
    */
@@ -522,6 +786,32 @@ export type ApplyEntriesRequest = Message<"tricampus.data.v1.ApplyEntriesRequest
    * @generated from field: uint64 delivered_sequence = 9;
    */
   deliveredSequence: bigint;
+
+  /**
+   * Present when it changed.
+   *
+   * @generated from field: tricampus.data.v1.GroupProfile profile = 10;
+   */
+  profile?: GroupProfile | undefined;
+
+  /**
+   * @generated from field: repeated tricampus.data.v1.GroupInviteRecord invites = 11;
+   */
+  invites: GroupInviteRecord[];
+
+  /**
+   * Users whose invitation is over.
+   *
+   * @generated from field: repeated string uninvited = 12;
+   */
+  uninvited: string[];
+
+  /**
+   * Earlier messages that were taken back, without text and content.
+   *
+   * @generated from field: repeated tricampus.client.v1.InboxMessage recalled = 13;
+   */
+  recalled: InboxMessage[];
 };
 
 /**
@@ -529,7 +819,7 @@ export type ApplyEntriesRequest = Message<"tricampus.data.v1.ApplyEntriesRequest
  * Use `create(ApplyEntriesRequestSchema)` to create a new message.
  */
 export const ApplyEntriesRequestSchema: GenMessage<ApplyEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 12);
+  messageDesc(file_tricampus_data_v1_group, 13);
 
 /**
  * @generated from message tricampus.data.v1.ApplyEntriesReply
@@ -549,7 +839,7 @@ export type ApplyEntriesReply = Message<"tricampus.data.v1.ApplyEntriesReply"> &
  * Use `create(ApplyEntriesReplySchema)` to create a new message.
  */
 export const ApplyEntriesReplySchema: GenMessage<ApplyEntriesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 13);
+  messageDesc(file_tricampus_data_v1_group, 14);
 
 /**
  * @generated from message tricampus.data.v1.GroupMessagesRequest
@@ -569,6 +859,13 @@ export type GroupMessagesRequest = Message<"tricampus.data.v1.GroupMessagesReque
    * @generated from field: uint32 limit = 3;
    */
   limit: number;
+
+  /**
+   * Not 0: those before it, newest first, instead.
+   *
+   * @generated from field: uint64 before_sequence = 4;
+   */
+  beforeSequence: bigint;
 };
 
 /**
@@ -576,7 +873,7 @@ export type GroupMessagesRequest = Message<"tricampus.data.v1.GroupMessagesReque
  * Use `create(GroupMessagesRequestSchema)` to create a new message.
  */
 export const GroupMessagesRequestSchema: GenMessage<GroupMessagesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 14);
+  messageDesc(file_tricampus_data_v1_group, 15);
 
 /**
  * @generated from message tricampus.data.v1.GroupMessagesReply
@@ -586,6 +883,11 @@ export type GroupMessagesReply = Message<"tricampus.data.v1.GroupMessagesReply">
    * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 1;
    */
   messages: InboxMessage[];
+
+  /**
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
 };
 
 /**
@@ -593,7 +895,98 @@ export type GroupMessagesReply = Message<"tricampus.data.v1.GroupMessagesReply">
  * Use `create(GroupMessagesReplySchema)` to create a new message.
  */
 export const GroupMessagesReplySchema: GenMessage<GroupMessagesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_group, 15);
+  messageDesc(file_tricampus_data_v1_group, 16);
+
+/**
+ * @generated from message tricampus.data.v1.MarkGroupReadRequest
+ */
+export type MarkGroupReadRequest = Message<"tricampus.data.v1.MarkGroupReadRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+
+  /**
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.MarkGroupReadRequest.
+ * Use `create(MarkGroupReadRequestSchema)` to create a new message.
+ */
+export const MarkGroupReadRequestSchema: GenMessage<MarkGroupReadRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 17);
+
+/**
+ * @generated from message tricampus.data.v1.MarkGroupReadReply
+ */
+export type MarkGroupReadReply = Message<"tricampus.data.v1.MarkGroupReadReply"> & {
+};
+
+/**
+ * Describes the message tricampus.data.v1.MarkGroupReadReply.
+ * Use `create(MarkGroupReadReplySchema)` to create a new message.
+ */
+export const MarkGroupReadReplySchema: GenMessage<MarkGroupReadReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 18);
+
+/**
+ * @generated from message tricampus.data.v1.GroupReadPositionsRequest
+ */
+export type GroupReadPositionsRequest = Message<"tricampus.data.v1.GroupReadPositionsRequest"> & {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+};
+
+/**
+ * Describes the message tricampus.data.v1.GroupReadPositionsRequest.
+ * Use `create(GroupReadPositionsRequestSchema)` to create a new message.
+ */
+export const GroupReadPositionsRequestSchema: GenMessage<GroupReadPositionsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 19);
+
+/**
+ * @generated from message tricampus.data.v1.GroupReadPositionsReply
+ */
+export type GroupReadPositionsReply = Message<"tricampus.data.v1.GroupReadPositionsReply"> & {
+  /**
+   * @generated from field: repeated tricampus.data.v1.GroupReadPosition positions = 1;
+   */
+  positions: GroupReadPosition[];
+};
+
+/**
+ * Describes the message tricampus.data.v1.GroupReadPositionsReply.
+ * Use `create(GroupReadPositionsReplySchema)` to create a new message.
+ */
+export const GroupReadPositionsReplySchema: GenMessage<GroupReadPositionsReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 20);
+
+/**
+ * @generated from message tricampus.data.v1.GroupReadPosition
+ */
+export type GroupReadPosition = Message<"tricampus.data.v1.GroupReadPosition"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.GroupReadPosition.
+ * Use `create(GroupReadPositionSchema)` to create a new message.
+ */
+export const GroupReadPositionSchema: GenMessage<GroupReadPosition> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_group, 21);
 
 /**
  * @generated from service tricampus.data.v1.GroupData
@@ -610,7 +1003,7 @@ export const GroupData: GenService<{
     output: typeof CreateGroupDataReplySchema;
   },
   /**
-   * Whether a user is a member; needs that user's ticket.
+   * What a user is in a group; needs that user's ticket.
    *
    * @generated from rpc tricampus.data.v1.GroupData.Membership
    */
@@ -620,7 +1013,7 @@ export const GroupData: GenService<{
     output: typeof MembershipReplySchema;
   },
   /**
-   * Title, members and how far the queue was worked off; needs a member's ticket, or is called by
+   * Profile, members and how far the queue was worked off; needs a member's ticket, or is called by
    * fanout.
    *
    * @generated from rpc tricampus.data.v1.GroupData.Read
@@ -652,7 +1045,7 @@ export const GroupData: GenService<{
     output: typeof ApplyEntriesReplySchema;
   },
   /**
-   * Messages above a sequence number, in order. Service fanout only.
+   * Messages by sequence number. Service fanout, or a member's ticket: then from the member's join on.
    *
    * @generated from rpc tricampus.data.v1.GroupData.Messages
    */
@@ -660,6 +1053,26 @@ export const GroupData: GenService<{
     methodKind: "unary";
     input: typeof GroupMessagesRequestSchema;
     output: typeof GroupMessagesReplySchema;
+  },
+  /**
+   * How far the caller has read. Needs a member's ticket; service conversation only.
+   *
+   * @generated from rpc tricampus.data.v1.GroupData.MarkRead
+   */
+  markRead: {
+    methodKind: "unary";
+    input: typeof MarkGroupReadRequestSchema;
+    output: typeof MarkGroupReadReplySchema;
+  },
+  /**
+   * How far members have read. Needs a member's ticket.
+   *
+   * @generated from rpc tricampus.data.v1.GroupData.ReadPositions
+   */
+  readPositions: {
+    methodKind: "unary";
+    input: typeof GroupReadPositionsRequestSchema;
+    output: typeof GroupReadPositionsReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_data_v1_group, 0);

@@ -7,7 +7,8 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
-import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
+import { decodeContent, encodeContent, type Content } from "../../../tricampus/client/v1/content_codec.ts";
+import { decodeConversationSetting, decodeGroupMembership, decodeInboxMessage, encodeConversationSetting, encodeGroupMembership, encodeInboxMessage, type ConversationSetting, type GroupMembership, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
 
 /**
  * @generated from enum tricampus.data.v1.Consistency
@@ -66,6 +67,22 @@ export interface CommittedMessage {
    * @generated from field: uint64 accepted_at_ms = 7;
    */
   acceptedAtMs: number;
+  /**
+   * @generated from field: tricampus.client.v1.Content content = 8;
+   */
+  content: Content | undefined;
+  /**
+   * It was taken back: text and content are gone.
+   *
+   * @generated from field: bool recalled = 9;
+   */
+  recalled: boolean;
+  /**
+   * A recall: what it takes back, without text and content.
+   *
+   * @generated from field: tricampus.client.v1.InboxMessage takes_back = 10;
+   */
+  takesBack: InboxMessage | undefined;
 }
 
 export function encodeCommittedMessage(w: Writer, m: CommittedMessage): void {
@@ -76,6 +93,26 @@ export function encodeCommittedMessage(w: Writer, m: CommittedMessage): void {
   if (m.recipientId.length > 0) { w.tag(42); w.string(m.recipientId); }
   if (m.text.length > 0) { w.tag(50); w.string(m.text); }
   if (m.acceptedAtMs !== 0) { w.tag(56); w.uint64(m.acceptedAtMs); }
+  if (m.content !== undefined) { { w.tag(66); const at = w.fork(); encodeContent(w, m.content); w.join(at); } }
+  if (m.recalled) { w.tag(72); w.bool(m.recalled); }
+  if (m.takesBack !== undefined) { { w.tag(82); const at = w.fork(); encodeInboxMessage(w, m.takesBack); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeCommittedMessage(fields: Partial<CommittedMessage>): CommittedMessage {
+  return {
+    messageId: "",
+    conversationId: "",
+    clientMessageId: "",
+    senderId: "",
+    recipientId: "",
+    text: "",
+    acceptedAtMs: 0,
+    content: undefined,
+    recalled: false,
+    takesBack: undefined,
+    ...fields,
+  };
 }
 
 export function decodeCommittedMessage(r: Reader, end: number): CommittedMessage {
@@ -87,6 +124,9 @@ export function decodeCommittedMessage(r: Reader, end: number): CommittedMessage
     recipientId: "",
     text: "",
     acceptedAtMs: 0,
+    content: undefined,
+    recalled: false,
+    takesBack: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -119,6 +159,18 @@ export function decodeCommittedMessage(r: Reader, end: number): CommittedMessage
         m.acceptedAtMs = r.uint64();
         break;
       }
+      case 66: {
+        m.content = decodeContent(r, r.message());
+        break;
+      }
+      case 72: {
+        m.recalled = r.bool();
+        break;
+      }
+      case 82: {
+        m.takesBack = decodeInboxMessage(r, r.message());
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -139,6 +191,14 @@ export interface CommitRequest {
 
 export function encodeCommitRequest(w: Writer, m: CommitRequest): void {
   if (m.message !== undefined) { { w.tag(10); const at = w.fork(); encodeCommittedMessage(w, m.message); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeCommitRequest(fields: Partial<CommitRequest>): CommitRequest {
+  return {
+    message: undefined,
+    ...fields,
+  };
 }
 
 export function decodeCommitRequest(r: Reader, end: number): CommitRequest {
@@ -172,6 +232,14 @@ export interface CommittedRequest {
 
 export function encodeCommittedRequest(w: Writer, m: CommittedRequest): void {
   if (m.clientMessageId.length > 0) { w.tag(10); w.string(m.clientMessageId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeCommittedRequest(fields: Partial<CommittedRequest>): CommittedRequest {
+  return {
+    clientMessageId: "",
+    ...fields,
+  };
 }
 
 export function decodeCommittedRequest(r: Reader, end: number): CommittedRequest {
@@ -227,6 +295,17 @@ export function encodeCommitReply(w: Writer, m: CommitReply): void {
   if (m.alone) { w.tag(32); w.bool(m.alone); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeCommitReply(fields: Partial<CommitReply>): CommitReply {
+  return {
+    message: undefined,
+    existed: false,
+    version: 0,
+    alone: false,
+    ...fields,
+  };
+}
+
 export function decodeCommitReply(r: Reader, end: number): CommitReply {
   const m: CommitReply = {
     message: undefined,
@@ -275,6 +354,14 @@ export function encodeDeliverRequest(w: Writer, m: DeliverRequest): void {
   for (const x of m.deliveries) { { w.tag(10); const at = w.fork(); encodeDelivery(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeliverRequest(fields: Partial<DeliverRequest>): DeliverRequest {
+  return {
+    deliveries: [],
+    ...fields,
+  };
+}
+
 export function decodeDeliverRequest(r: Reader, end: number): DeliverRequest {
   const m: DeliverRequest = {
     deliveries: [],
@@ -320,6 +407,16 @@ export function encodeDelivery(w: Writer, m: Delivery): void {
   if (m.conversationId.length > 0) { w.tag(10); w.string(m.conversationId); }
   for (const x of m.messages) { { w.tag(18); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
   for (const x of m.targets) { { w.tag(26); const at = w.fork(); encodeDeliveryTarget(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDelivery(fields: Partial<Delivery>): Delivery {
+  return {
+    conversationId: "",
+    messages: [],
+    targets: [],
+    ...fields,
+  };
 }
 
 export function decodeDelivery(r: Reader, end: number): Delivery {
@@ -387,6 +484,17 @@ export function encodeDeliveryTarget(w: Writer, m: DeliveryTarget): void {
   if (m.throughSequence !== 0) { w.tag(32); w.uint64(m.throughSequence); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeliveryTarget(fields: Partial<DeliveryTarget>): DeliveryTarget {
+  return {
+    userId: "",
+    fromSequence: 0,
+    allowSkip: false,
+    throughSequence: 0,
+    ...fields,
+  };
+}
+
 export function decodeDeliveryTarget(r: Reader, end: number): DeliveryTarget {
   const m: DeliveryTarget = {
     userId: "",
@@ -435,6 +543,14 @@ export interface DeliverReply {
 
 export function encodeDeliverReply(w: Writer, m: DeliverReply): void {
   for (const x of m.outcomes) { { w.tag(10); const at = w.fork(); encodeDeliveryOutcome(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeliverReply(fields: Partial<DeliverReply>): DeliverReply {
+  return {
+    outcomes: [],
+    ...fields,
+  };
 }
 
 export function decodeDeliverReply(r: Reader, end: number): DeliverReply {
@@ -488,6 +604,18 @@ export function encodeDeliveryOutcome(w: Writer, m: DeliveryOutcome): void {
   if (m.alone) { w.tag(24); w.bool(m.alone); }
   if (m.mark !== 0) { w.tag(32); w.uint64(m.mark); }
   if (m.message.length > 0) { w.tag(42); w.string(m.message); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeliveryOutcome(fields: Partial<DeliveryOutcome>): DeliveryOutcome {
+  return {
+    kind: 0,
+    version: 0,
+    alone: false,
+    mark: 0,
+    message: "",
+    ...fields,
+  };
 }
 
 export function decodeDeliveryOutcome(r: Reader, end: number): DeliveryOutcome {
@@ -558,6 +686,17 @@ export function encodeInboxChangesRequest(w: Writer, m: InboxChangesRequest): vo
   if (m.consistency !== 0) { w.tag(32); w.uint32(m.consistency); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeInboxChangesRequest(fields: Partial<InboxChangesRequest>): InboxChangesRequest {
+  return {
+    userId: "",
+    afterVersion: 0,
+    limit: 0,
+    consistency: 0,
+    ...fields,
+  };
+}
+
 export function decodeInboxChangesRequest(r: Reader, end: number): InboxChangesRequest {
   const m: InboxChangesRequest = {
     userId: "",
@@ -616,6 +755,12 @@ export interface InboxChangesReply {
    * @generated from field: repeated tricampus.data.v1.InboxRow rows = 4;
    */
   rows: InboxRow[];
+  /**
+   * Of what was written up to here some is forgotten: who was not beyond it may have missed something.
+   *
+   * @generated from field: uint64 forgotten_version = 5;
+   */
+  forgottenVersion: number;
 }
 
 export function encodeInboxChangesReply(w: Writer, m: InboxChangesReply): void {
@@ -623,6 +768,19 @@ export function encodeInboxChangesReply(w: Writer, m: InboxChangesReply): void {
   if (m.throughVersion !== 0) { w.tag(16); w.uint64(m.throughVersion); }
   if (m.more) { w.tag(24); w.bool(m.more); }
   for (const x of m.rows) { { w.tag(34); const at = w.fork(); encodeInboxRow(w, x); w.join(at); } }
+  if (m.forgottenVersion !== 0) { w.tag(40); w.uint64(m.forgottenVersion); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeInboxChangesReply(fields: Partial<InboxChangesReply>): InboxChangesReply {
+  return {
+    version: 0,
+    throughVersion: 0,
+    more: false,
+    rows: [],
+    forgottenVersion: 0,
+    ...fields,
+  };
 }
 
 export function decodeInboxChangesReply(r: Reader, end: number): InboxChangesReply {
@@ -631,6 +789,7 @@ export function decodeInboxChangesReply(r: Reader, end: number): InboxChangesRep
     throughVersion: 0,
     more: false,
     rows: [],
+    forgottenVersion: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -649,6 +808,10 @@ export function decodeInboxChangesReply(r: Reader, end: number): InboxChangesRep
       }
       case 34: {
         m.rows.push(decodeInboxRow(r, r.message()));
+        break;
+      }
+      case 40: {
+        m.forgottenVersion = r.uint64();
         break;
       }
       default:
@@ -670,7 +833,7 @@ export interface InboxRow {
   /**
    * @generated from oneof tricampus.data.v1.InboxRow.row
    */
-  row: { case: "delivered"; value: InboxMessage } | { case: "committed"; value: CommittedMessage } | undefined;
+  row: { case: "delivered"; value: InboxMessage } | { case: "committed"; value: CommittedMessage } | { case: "setting"; value: ConversationSetting } | { case: "membership"; value: GroupMembership } | undefined;
 }
 
 export function encodeInboxRow(w: Writer, m: InboxRow): void {
@@ -682,7 +845,22 @@ export function encodeInboxRow(w: Writer, m: InboxRow): void {
     case "committed":
       { w.tag(26); const at = w.fork(); encodeCommittedMessage(w, m.row.value); w.join(at); }
       break;
+    case "setting":
+      { w.tag(34); const at = w.fork(); encodeConversationSetting(w, m.row.value); w.join(at); }
+      break;
+    case "membership":
+      { w.tag(42); const at = w.fork(); encodeGroupMembership(w, m.row.value); w.join(at); }
+      break;
   }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeInboxRow(fields: Partial<InboxRow>): InboxRow {
+  return {
+    version: 0,
+    row: undefined,
+    ...fields,
+  };
 }
 
 export function decodeInboxRow(r: Reader, end: number): InboxRow {
@@ -705,6 +883,178 @@ export function decodeInboxRow(r: Reader, end: number): InboxRow {
         m.row = { case: "committed", value: decodeCommittedMessage(r, r.message()) };
         break;
       }
+      case 34: {
+        m.row = { case: "setting", value: decodeConversationSetting(r, r.message()) };
+        break;
+      }
+      case 42: {
+        m.row = { case: "membership", value: decodeGroupMembership(r, r.message()) };
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.SetSettingsRequest
+ */
+export interface SetSettingsRequest {
+  /**
+   * 1-100.
+   *
+   * @generated from field: repeated tricampus.client.v1.ConversationSetting settings = 1;
+   */
+  settings: ConversationSetting[];
+}
+
+export function encodeSetSettingsRequest(w: Writer, m: SetSettingsRequest): void {
+  for (const x of m.settings) { { w.tag(10); const at = w.fork(); encodeConversationSetting(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSetSettingsRequest(fields: Partial<SetSettingsRequest>): SetSettingsRequest {
+  return {
+    settings: [],
+    ...fields,
+  };
+}
+
+export function decodeSetSettingsRequest(r: Reader, end: number): SetSettingsRequest {
+  const m: SetSettingsRequest = {
+    settings: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.settings.push(decodeConversationSetting(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.SetSettingsReply
+ */
+export interface SetSettingsReply {
+  /**
+   * The inbox's version with them.
+   *
+   * @generated from field: uint64 version = 1;
+   */
+  version: number;
+  /**
+   * See tricampus.kv.v1.ChangeReply.alone.
+   *
+   * @generated from field: bool alone = 2;
+   */
+  alone: boolean;
+  /**
+   * false: every position stood there or further on already.
+   *
+   * @generated from field: bool changed = 3;
+   */
+  changed: boolean;
+}
+
+export function encodeSetSettingsReply(w: Writer, m: SetSettingsReply): void {
+  if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
+  if (m.alone) { w.tag(16); w.bool(m.alone); }
+  if (m.changed) { w.tag(24); w.bool(m.changed); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSetSettingsReply(fields: Partial<SetSettingsReply>): SetSettingsReply {
+  return {
+    version: 0,
+    alone: false,
+    changed: false,
+    ...fields,
+  };
+}
+
+export function decodeSetSettingsReply(r: Reader, end: number): SetSettingsReply {
+  const m: SetSettingsReply = {
+    version: 0,
+    alone: false,
+    changed: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.version = r.uint64();
+        break;
+      }
+      case 16: {
+        m.alone = r.bool();
+        break;
+      }
+      case 24: {
+        m.changed = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.DeliverReadRequest
+ */
+export interface DeliverReadRequest {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+  /**
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: number;
+}
+
+export function encodeDeliverReadRequest(w: Writer, m: DeliverReadRequest): void {
+  if (m.conversationId.length > 0) { w.tag(10); w.string(m.conversationId); }
+  if (m.sequence !== 0) { w.tag(16); w.uint64(m.sequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeliverReadRequest(fields: Partial<DeliverReadRequest>): DeliverReadRequest {
+  return {
+    conversationId: "",
+    sequence: 0,
+    ...fields,
+  };
+}
+
+export function decodeDeliverReadRequest(r: Reader, end: number): DeliverReadRequest {
+  const m: DeliverReadRequest = {
+    conversationId: "",
+    sequence: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.conversationId = r.string();
+        break;
+      }
+      case 16: {
+        m.sequence = r.uint64();
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -719,5 +1069,7 @@ export const InboxData = {
   committed: defineMethod<CommittedRequest, CommitReply>("tricampus.data.v1.InboxData/Committed", encodeCommittedRequest, decodeCommittedRequest, encodeCommitReply, decodeCommitReply),
   deliver: defineMethod<DeliverRequest, DeliverReply>("tricampus.data.v1.InboxData/Deliver", encodeDeliverRequest, decodeDeliverRequest, encodeDeliverReply, decodeDeliverReply),
   changes: defineMethod<InboxChangesRequest, InboxChangesReply>("tricampus.data.v1.InboxData/Changes", encodeInboxChangesRequest, decodeInboxChangesRequest, encodeInboxChangesReply, decodeInboxChangesReply),
+  set: defineMethod<SetSettingsRequest, SetSettingsReply>("tricampus.data.v1.InboxData/Set", encodeSetSettingsRequest, decodeSetSettingsRequest, encodeSetSettingsReply, decodeSetSettingsReply),
+  deliverRead: defineMethod<DeliverReadRequest, SetSettingsReply>("tricampus.data.v1.InboxData/DeliverRead", encodeDeliverReadRequest, decodeDeliverReadRequest, encodeSetSettingsReply, decodeSetSettingsReply),
 } as const;
 

@@ -6,7 +6,9 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { InboxMessage } from "../../client/v1/sync_pb.ts";
+import type { Content } from "../../client/v1/content_pb.ts";
+import { file_tricampus_client_v1_content } from "../../client/v1/content_pb.ts";
+import type { ConversationSetting, GroupMembership, InboxMessage } from "../../client/v1/sync_pb.ts";
 import { file_tricampus_client_v1_sync } from "../../client/v1/sync_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
@@ -14,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/inbox.proto.
  */
 export const file_tricampus_data_v1_inbox: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9pbmJveC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEiqQEKEENvbW1pdHRlZE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAyABKAkSEQoJc2VuZGVyX2lkGAQgASgJEhQKDHJlY2lwaWVudF9pZBgFIAEoCRIMCgR0ZXh0GAYgASgJEhYKDmFjY2VwdGVkX2F0X21zGAcgASgEIkUKDUNvbW1pdFJlcXVlc3QSNAoHbWVzc2FnZRgBIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2UiLQoQQ29tbWl0dGVkUmVxdWVzdBIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoCSJ0CgtDb21taXRSZXBseRI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZRIPCgdleGlzdGVkGAIgASgIEg8KB3ZlcnNpb24YAyABKAQSDQoFYWxvbmUYBCABKAgiQQoORGVsaXZlclJlcXVlc3QSLwoKZGVsaXZlcmllcxgBIAMoCzIbLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5IowBCghEZWxpdmVyeRIXCg9jb252ZXJzYXRpb25faWQYASABKAkSMwoIbWVzc2FnZXMYAiADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRIyCgd0YXJnZXRzGAMgAygLMiEudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlUYXJnZXQiZgoORGVsaXZlcnlUYXJnZXQSDwoHdXNlcl9pZBgBIAEoCRIVCg1mcm9tX3NlcXVlbmNlGAIgASgEEhIKCmFsbG93X3NraXAYAyABKAgSGAoQdGhyb3VnaF9zZXF1ZW5jZRgEIAEoBCJECgxEZWxpdmVyUmVwbHkSNAoIb3V0Y29tZXMYASADKAsyIi50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyeU91dGNvbWUi4wEKD0RlbGl2ZXJ5T3V0Y29tZRI1CgRraW5kGAEgASgOMicudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlPdXRjb21lLktpbmQSDwoHdmVyc2lvbhgCIAEoBBINCgVhbG9uZRgDIAEoCBIMCgRtYXJrGAQgASgEEg8KB21lc3NhZ2UYBSABKAkiWgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEgoOS0lORF9ERUxJVkVSRUQQARIXChNLSU5EX01BUktfRUxTRVdIRVJFEAISDwoLS0lORF9GQUlMRUQQAyKBAQoTSW5ib3hDaGFuZ2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SMwoLY29uc2lzdGVuY3kYBCABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSJ2ChFJbmJveENoYW5nZXNSZXBseRIPCgd2ZXJzaW9uGAEgASgEEhcKD3Rocm91Z2hfdmVyc2lvbhgCIAEoBBIMCgRtb3JlGAMgASgIEikKBHJvd3MYBCADKAsyGy50cmljYW1wdXMuZGF0YS52MS5JbmJveFJvdyKUAQoISW5ib3hSb3cSDwoHdmVyc2lvbhgBIAEoBBI2CglkZWxpdmVyZWQYAiABKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZUgAEjgKCWNvbW1pdHRlZBgDIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2VIAEIFCgNyb3cqVwoLQ29uc2lzdGVuY3kSGwoXQ09OU0lTVEVOQ1lfVU5TUEVDSUZJRUQQABIWChJDT05TSVNURU5DWV9TVFJPTkcQARITCg9DT05TSVNURU5DWV9BTlkQAjLRAgoJSW5ib3hEYXRhEkoKBkNvbW1pdBIgLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdFJlcXVlc3QaHi50cmljYW1wdXMuZGF0YS52MS5Db21taXRSZXBseRJQCglDb21taXR0ZWQSIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRSZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0UmVwbHkSTQoHRGVsaXZlchIhLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJSZXF1ZXN0Gh8udHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlclJlcGx5ElcKB0NoYW5nZXMSJi50cmljYW1wdXMuZGF0YS52MS5JbmJveENoYW5nZXNSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hDaGFuZ2VzUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync]);
+  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9pbmJveC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEioQIKEENvbW1pdHRlZE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAyABKAkSEQoJc2VuZGVyX2lkGAQgASgJEhQKDHJlY2lwaWVudF9pZBgFIAEoCRIMCgR0ZXh0GAYgASgJEhYKDmFjY2VwdGVkX2F0X21zGAcgASgEEi0KB2NvbnRlbnQYCCABKAsyHC50cmljYW1wdXMuY2xpZW50LnYxLkNvbnRlbnQSEAoIcmVjYWxsZWQYCSABKAgSNQoKdGFrZXNfYmFjaxgKIAEoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlIkUKDUNvbW1pdFJlcXVlc3QSNAoHbWVzc2FnZRgBIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2UiLQoQQ29tbWl0dGVkUmVxdWVzdBIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoCSJ0CgtDb21taXRSZXBseRI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZRIPCgdleGlzdGVkGAIgASgIEg8KB3ZlcnNpb24YAyABKAQSDQoFYWxvbmUYBCABKAgiQQoORGVsaXZlclJlcXVlc3QSLwoKZGVsaXZlcmllcxgBIAMoCzIbLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5IowBCghEZWxpdmVyeRIXCg9jb252ZXJzYXRpb25faWQYASABKAkSMwoIbWVzc2FnZXMYAiADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRIyCgd0YXJnZXRzGAMgAygLMiEudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlUYXJnZXQiZgoORGVsaXZlcnlUYXJnZXQSDwoHdXNlcl9pZBgBIAEoCRIVCg1mcm9tX3NlcXVlbmNlGAIgASgEEhIKCmFsbG93X3NraXAYAyABKAgSGAoQdGhyb3VnaF9zZXF1ZW5jZRgEIAEoBCJECgxEZWxpdmVyUmVwbHkSNAoIb3V0Y29tZXMYASADKAsyIi50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyeU91dGNvbWUi4wEKD0RlbGl2ZXJ5T3V0Y29tZRI1CgRraW5kGAEgASgOMicudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlPdXRjb21lLktpbmQSDwoHdmVyc2lvbhgCIAEoBBINCgVhbG9uZRgDIAEoCBIMCgRtYXJrGAQgASgEEg8KB21lc3NhZ2UYBSABKAkiWgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEgoOS0lORF9ERUxJVkVSRUQQARIXChNLSU5EX01BUktfRUxTRVdIRVJFEAISDwoLS0lORF9GQUlMRUQQAyKBAQoTSW5ib3hDaGFuZ2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SMwoLY29uc2lzdGVuY3kYBCABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSKRAQoRSW5ib3hDaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIXCg90aHJvdWdoX3ZlcnNpb24YAiABKAQSDAoEbW9yZRgDIAEoCBIpCgRyb3dzGAQgAygLMhsudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hSb3cSGQoRZm9yZ290dGVuX3ZlcnNpb24YBSABKAQijQIKCEluYm94Um93Eg8KB3ZlcnNpb24YASABKAQSNgoJZGVsaXZlcmVkGAIgASgLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2VIABI4Cgljb21taXR0ZWQYAyABKAsyIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRNZXNzYWdlSAASOwoHc2V0dGluZxgEIAEoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZ0gAEjoKCm1lbWJlcnNoaXAYBSABKAsyJC50cmljYW1wdXMuY2xpZW50LnYxLkdyb3VwTWVtYmVyc2hpcEgAQgUKA3JvdyJQChJTZXRTZXR0aW5nc1JlcXVlc3QSOgoIc2V0dGluZ3MYASADKAsyKC50cmljYW1wdXMuY2xpZW50LnYxLkNvbnZlcnNhdGlvblNldHRpbmciQwoQU2V0U2V0dGluZ3NSZXBseRIPCgd2ZXJzaW9uGAEgASgEEg0KBWFsb25lGAIgASgIEg8KB2NoYW5nZWQYAyABKAgiPwoSRGVsaXZlclJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCpXCgtDb25zaXN0ZW5jeRIbChdDT05TSVNURU5DWV9VTlNQRUNJRklFRBAAEhYKEkNPTlNJU1RFTkNZX1NUUk9ORxABEhMKD0NPTlNJU1RFTkNZX0FOWRACMv8DCglJbmJveERhdGESSgoGQ29tbWl0EiAudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0UmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdFJlcGx5ElAKCUNvbW1pdHRlZBIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZFJlcXVlc3QaHi50cmljYW1wdXMuZGF0YS52MS5Db21taXRSZXBseRJNCgdEZWxpdmVyEiEudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlclJlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyUmVwbHkSVwoHQ2hhbmdlcxImLnRyaWNhbXB1cy5kYXRhLnYxLkluYm94Q2hhbmdlc1JlcXVlc3QaJC50cmljYW1wdXMuZGF0YS52MS5JbmJveENoYW5nZXNSZXBseRJRCgNTZXQSJS50cmljYW1wdXMuZGF0YS52MS5TZXRTZXR0aW5nc1JlcXVlc3QaIy50cmljYW1wdXMuZGF0YS52MS5TZXRTZXR0aW5nc1JlcGx5ElkKC0RlbGl2ZXJSZWFkEiUudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlclJlYWRSZXF1ZXN0GiMudHJpY2FtcHVzLmRhdGEudjEuU2V0U2V0dGluZ3NSZXBseWIGcHJvdG8z", [file_tricampus_client_v1_content, file_tricampus_client_v1_sync]);
 
 /**
  * The sender's row: from it everything after can be re-driven.
@@ -58,6 +60,25 @@ export type CommittedMessage = Message<"tricampus.data.v1.CommittedMessage"> & {
    * @generated from field: uint64 accepted_at_ms = 7;
    */
   acceptedAtMs: bigint;
+
+  /**
+   * @generated from field: tricampus.client.v1.Content content = 8;
+   */
+  content?: Content | undefined;
+
+  /**
+   * It was taken back: text and content are gone.
+   *
+   * @generated from field: bool recalled = 9;
+   */
+  recalled: boolean;
+
+  /**
+   * A recall: what it takes back, without text and content.
+   *
+   * @generated from field: tricampus.client.v1.InboxMessage takes_back = 10;
+   */
+  takesBack?: InboxMessage | undefined;
 };
 
 /**
@@ -380,6 +401,13 @@ export type InboxChangesReply = Message<"tricampus.data.v1.InboxChangesReply"> &
    * @generated from field: repeated tricampus.data.v1.InboxRow rows = 4;
    */
   rows: InboxRow[];
+
+  /**
+   * Of what was written up to here some is forgotten: who was not beyond it may have missed something.
+   *
+   * @generated from field: uint64 forgotten_version = 5;
+   */
+  forgottenVersion: bigint;
 };
 
 /**
@@ -415,6 +443,18 @@ export type InboxRow = Message<"tricampus.data.v1.InboxRow"> & {
      */
     value: CommittedMessage;
     case: "committed";
+  } | {
+    /**
+     * @generated from field: tricampus.client.v1.ConversationSetting setting = 4;
+     */
+    value: ConversationSetting;
+    case: "setting";
+  } | {
+    /**
+     * @generated from field: tricampus.client.v1.GroupMembership membership = 5;
+     */
+    value: GroupMembership;
+    case: "membership";
   } | { case: undefined; value?: undefined };
 };
 
@@ -424,6 +464,80 @@ export type InboxRow = Message<"tricampus.data.v1.InboxRow"> & {
  */
 export const InboxRowSchema: GenMessage<InboxRow> = /*@__PURE__*/
   messageDesc(file_tricampus_data_v1_inbox, 11);
+
+/**
+ * @generated from message tricampus.data.v1.SetSettingsRequest
+ */
+export type SetSettingsRequest = Message<"tricampus.data.v1.SetSettingsRequest"> & {
+  /**
+   * 1-100.
+   *
+   * @generated from field: repeated tricampus.client.v1.ConversationSetting settings = 1;
+   */
+  settings: ConversationSetting[];
+};
+
+/**
+ * Describes the message tricampus.data.v1.SetSettingsRequest.
+ * Use `create(SetSettingsRequestSchema)` to create a new message.
+ */
+export const SetSettingsRequestSchema: GenMessage<SetSettingsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_inbox, 12);
+
+/**
+ * @generated from message tricampus.data.v1.SetSettingsReply
+ */
+export type SetSettingsReply = Message<"tricampus.data.v1.SetSettingsReply"> & {
+  /**
+   * The inbox's version with them.
+   *
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * See tricampus.kv.v1.ChangeReply.alone.
+   *
+   * @generated from field: bool alone = 2;
+   */
+  alone: boolean;
+
+  /**
+   * false: every position stood there or further on already.
+   *
+   * @generated from field: bool changed = 3;
+   */
+  changed: boolean;
+};
+
+/**
+ * Describes the message tricampus.data.v1.SetSettingsReply.
+ * Use `create(SetSettingsReplySchema)` to create a new message.
+ */
+export const SetSettingsReplySchema: GenMessage<SetSettingsReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_inbox, 13);
+
+/**
+ * @generated from message tricampus.data.v1.DeliverReadRequest
+ */
+export type DeliverReadRequest = Message<"tricampus.data.v1.DeliverReadRequest"> & {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.DeliverReadRequest.
+ * Use `create(DeliverReadRequestSchema)` to create a new message.
+ */
+export const DeliverReadRequestSchema: GenMessage<DeliverReadRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_inbox, 14);
 
 /**
  * @generated from enum tricampus.data.v1.Consistency
@@ -500,6 +614,27 @@ export const InboxData: GenService<{
     methodKind: "unary";
     input: typeof InboxChangesRequestSchema;
     output: typeof InboxChangesReplySchema;
+  },
+  /**
+   * Settings of the owner's conversations, and messages deleted for the owner. Needs the owner's ticket.
+   *
+   * @generated from rpc tricampus.data.v1.InboxData.Set
+   */
+  set: {
+    methodKind: "unary";
+    input: typeof SetSettingsRequestSchema;
+    output: typeof SetSettingsReplySchema;
+  },
+  /**
+   * How far the other side of a 1:1 conversation has read: into the other side's peer's inbox. Needs
+   * the reader's ticket; service conversation only.
+   *
+   * @generated from rpc tricampus.data.v1.InboxData.DeliverRead
+   */
+  deliverRead: {
+    methodKind: "unary";
+    input: typeof DeliverReadRequestSchema;
+    output: typeof SetSettingsReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_data_v1_inbox, 0);

@@ -24,6 +24,14 @@ export function encodeAppendMessageRequest(w: Writer, m: AppendMessageRequest): 
   if (m.message !== undefined) { { w.tag(10); const at = w.fork(); encodeCommittedMessage(w, m.message); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAppendMessageRequest(fields: Partial<AppendMessageRequest>): AppendMessageRequest {
+  return {
+    message: undefined,
+    ...fields,
+  };
+}
+
 export function decodeAppendMessageRequest(r: Reader, end: number): AppendMessageRequest {
   const m: AppendMessageRequest = {
     message: undefined,
@@ -55,6 +63,14 @@ export interface AppendMessageReply {
 
 export function encodeAppendMessageReply(w: Writer, m: AppendMessageReply): void {
   if (m.sequence !== 0) { w.tag(8); w.uint64(m.sequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAppendMessageReply(fields: Partial<AppendMessageReply>): AppendMessageReply {
+  return {
+    sequence: 0,
+    ...fields,
+  };
 }
 
 export function decodeAppendMessageReply(r: Reader, end: number): AppendMessageReply {
@@ -96,6 +112,12 @@ export interface ReadMessagesRequest {
    * @generated from field: tricampus.data.v1.Consistency consistency = 4;
    */
   consistency: Consistency;
+  /**
+   * Not 0: those before it, newest first, instead.
+   *
+   * @generated from field: uint64 before_sequence = 5;
+   */
+  beforeSequence: number;
 }
 
 export function encodeReadMessagesRequest(w: Writer, m: ReadMessagesRequest): void {
@@ -103,6 +125,19 @@ export function encodeReadMessagesRequest(w: Writer, m: ReadMessagesRequest): vo
   if (m.afterSequence !== 0) { w.tag(16); w.uint64(m.afterSequence); }
   if (m.limit !== 0) { w.tag(24); w.uint32(m.limit); }
   if (m.consistency !== 0) { w.tag(32); w.uint32(m.consistency); }
+  if (m.beforeSequence !== 0) { w.tag(40); w.uint64(m.beforeSequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeReadMessagesRequest(fields: Partial<ReadMessagesRequest>): ReadMessagesRequest {
+  return {
+    conversationId: "",
+    afterSequence: 0,
+    limit: 0,
+    consistency: 0,
+    beforeSequence: 0,
+    ...fields,
+  };
 }
 
 export function decodeReadMessagesRequest(r: Reader, end: number): ReadMessagesRequest {
@@ -111,6 +146,7 @@ export function decodeReadMessagesRequest(r: Reader, end: number): ReadMessagesR
     afterSequence: 0,
     limit: 0,
     consistency: 0,
+    beforeSequence: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -131,6 +167,10 @@ export function decodeReadMessagesRequest(r: Reader, end: number): ReadMessagesR
         m.consistency = r.uint32();
         break;
       }
+      case 40: {
+        m.beforeSequence = r.uint64();
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -147,21 +187,53 @@ export interface ReadMessagesReply {
    * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 1;
    */
   messages: InboxMessage[];
+  /**
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+  /**
+   * Older messages were forgotten: the first one may not directly follow.
+   *
+   * @generated from field: bool forgotten = 3;
+   */
+  forgotten: boolean;
 }
 
 export function encodeReadMessagesReply(w: Writer, m: ReadMessagesReply): void {
   for (const x of m.messages) { { w.tag(10); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
+  if (m.more) { w.tag(16); w.bool(m.more); }
+  if (m.forgotten) { w.tag(24); w.bool(m.forgotten); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeReadMessagesReply(fields: Partial<ReadMessagesReply>): ReadMessagesReply {
+  return {
+    messages: [],
+    more: false,
+    forgotten: false,
+    ...fields,
+  };
 }
 
 export function decodeReadMessagesReply(r: Reader, end: number): ReadMessagesReply {
   const m: ReadMessagesReply = {
     messages: [],
+    more: false,
+    forgotten: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.messages.push(decodeInboxMessage(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.more = r.bool();
+        break;
+      }
+      case 24: {
+        m.forgotten = r.bool();
         break;
       }
       default:
@@ -194,6 +266,16 @@ export function encodeSequencesRequest(w: Writer, m: SequencesRequest): void {
   if (m.conversationId.length > 0) { w.tag(10); w.string(m.conversationId); }
   for (const x of m.messageIds) { w.tag(18); w.string(x); }
   if (m.consistency !== 0) { w.tag(24); w.uint32(m.consistency); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSequencesRequest(fields: Partial<SequencesRequest>): SequencesRequest {
+  return {
+    conversationId: "",
+    messageIds: [],
+    consistency: 0,
+    ...fields,
+  };
 }
 
 export function decodeSequencesRequest(r: Reader, end: number): SequencesRequest {
@@ -237,6 +319,14 @@ export interface SequencesReply {
 
 export function encodeSequencesReply(w: Writer, m: SequencesReply): void {
   if (m.sequences.length > 0) { w.tag(10); const at = w.fork(); for (const x of m.sequences) w.uint64(x); w.join(at); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSequencesReply(fields: Partial<SequencesReply>): SequencesReply {
+  return {
+    sequences: [],
+    ...fields,
+  };
 }
 
 export function decodeSequencesReply(r: Reader, end: number): SequencesReply {

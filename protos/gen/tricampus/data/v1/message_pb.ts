@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/message.proto.
  */
 export const file_tricampus_data_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9tZXNzYWdlLnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJMChRBcHBlbmRNZXNzYWdlUmVxdWVzdBI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZSImChJBcHBlbmRNZXNzYWdlUmVwbHkSEAoIc2VxdWVuY2UYASABKAQiigEKE1JlYWRNZXNzYWdlc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgEEg0KBWxpbWl0GAMgASgNEjMKC2NvbnNpc3RlbmN5GAQgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kiSAoRUmVhZE1lc3NhZ2VzUmVwbHkSMwoIbWVzc2FnZXMYASADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZSJ1ChBTZXF1ZW5jZXNSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRITCgttZXNzYWdlX2lkcxgCIAMoCRIzCgtjb25zaXN0ZW5jeRgDIAEoDjIeLnRyaWNhbXB1cy5kYXRhLnYxLkNvbnNpc3RlbmN5IiMKDlNlcXVlbmNlc1JlcGx5EhEKCXNlcXVlbmNlcxgBIAMoBDKSAgoLTWVzc2FnZURhdGESWAoGQXBwZW5kEicudHJpY2FtcHVzLmRhdGEudjEuQXBwZW5kTWVzc2FnZVJlcXVlc3QaJS50cmljYW1wdXMuZGF0YS52MS5BcHBlbmRNZXNzYWdlUmVwbHkSVAoEUmVhZBImLnRyaWNhbXB1cy5kYXRhLnYxLlJlYWRNZXNzYWdlc1JlcXVlc3QaJC50cmljYW1wdXMuZGF0YS52MS5SZWFkTWVzc2FnZXNSZXBseRJTCglTZXF1ZW5jZXMSIy50cmljYW1wdXMuZGF0YS52MS5TZXF1ZW5jZXNSZXF1ZXN0GiEudHJpY2FtcHVzLmRhdGEudjEuU2VxdWVuY2VzUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
+  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9tZXNzYWdlLnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJMChRBcHBlbmRNZXNzYWdlUmVxdWVzdBI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZSImChJBcHBlbmRNZXNzYWdlUmVwbHkSEAoIc2VxdWVuY2UYASABKAQiowEKE1JlYWRNZXNzYWdlc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgEEg0KBWxpbWl0GAMgASgNEjMKC2NvbnNpc3RlbmN5GAQgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kSFwoPYmVmb3JlX3NlcXVlbmNlGAUgASgEImkKEVJlYWRNZXNzYWdlc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USDAoEbW9yZRgCIAEoCBIRCglmb3Jnb3R0ZW4YAyABKAgidQoQU2VxdWVuY2VzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLbWVzc2FnZV9pZHMYAiADKAkSMwoLY29uc2lzdGVuY3kYAyABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSIjCg5TZXF1ZW5jZXNSZXBseRIRCglzZXF1ZW5jZXMYASADKAQykgIKC01lc3NhZ2VEYXRhElgKBkFwcGVuZBInLnRyaWNhbXB1cy5kYXRhLnYxLkFwcGVuZE1lc3NhZ2VSZXF1ZXN0GiUudHJpY2FtcHVzLmRhdGEudjEuQXBwZW5kTWVzc2FnZVJlcGx5ElQKBFJlYWQSJi50cmljYW1wdXMuZGF0YS52MS5SZWFkTWVzc2FnZXNSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuUmVhZE1lc3NhZ2VzUmVwbHkSUwoJU2VxdWVuY2VzEiMudHJpY2FtcHVzLmRhdGEudjEuU2VxdWVuY2VzUmVxdWVzdBohLnRyaWNhbXB1cy5kYXRhLnYxLlNlcXVlbmNlc1JlcGx5YgZwcm90bzM", [file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
 
 /**
  * @generated from message tricampus.data.v1.AppendMessageRequest
@@ -75,6 +75,13 @@ export type ReadMessagesRequest = Message<"tricampus.data.v1.ReadMessagesRequest
    * @generated from field: tricampus.data.v1.Consistency consistency = 4;
    */
   consistency: Consistency;
+
+  /**
+   * Not 0: those before it, newest first, instead.
+   *
+   * @generated from field: uint64 before_sequence = 5;
+   */
+  beforeSequence: bigint;
 };
 
 /**
@@ -92,6 +99,18 @@ export type ReadMessagesReply = Message<"tricampus.data.v1.ReadMessagesReply"> &
    * @generated from field: repeated tricampus.client.v1.InboxMessage messages = 1;
    */
   messages: InboxMessage[];
+
+  /**
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+
+  /**
+   * Older messages were forgotten: the first one may not directly follow.
+   *
+   * @generated from field: bool forgotten = 3;
+   */
+  forgotten: boolean;
 };
 
 /**

@@ -23,6 +23,14 @@ export function encodeBackupGroup(w: Writer, m: BackupGroup): void {
   for (const x of m.records) { { w.tag(10); const at = w.fork(); encodeBackupRecord(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeBackupGroup(fields: Partial<BackupGroup>): BackupGroup {
+  return {
+    records: [],
+    ...fields,
+  };
+}
+
 export function decodeBackupGroup(r: Reader, end: number): BackupGroup {
   const m: BackupGroup = {
     records: [],
@@ -62,6 +70,15 @@ export interface BackupRecord {
 export function encodeBackupRecord(w: Writer, m: BackupRecord): void {
   if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
   if (m.state !== undefined) { { w.tag(18); const at = w.fork(); encodeFetchReply(w, m.state); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBackupRecord(fields: Partial<BackupRecord>): BackupRecord {
+  return {
+    key: undefined,
+    state: undefined,
+    ...fields,
+  };
 }
 
 export function decodeBackupRecord(r: Reader, end: number): BackupRecord {

@@ -56,6 +56,15 @@ export function encodeKey(w: Writer, m: Key): void {
   if (m.key.length > 0) { w.tag(18); w.bytes(m.key); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeKey(fields: Partial<Key>): Key {
+  return {
+    keyspace: 0,
+    key: NO_BYTES,
+    ...fields,
+  };
+}
+
 export function decodeKey(r: Reader, end: number): Key {
   const m: Key = {
     keyspace: 0,
@@ -97,6 +106,15 @@ export interface GetRequest {
 export function encodeGetRequest(w: Writer, m: GetRequest): void {
   if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
   if (m.level !== 0) { w.tag(16); w.uint32(m.level); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGetRequest(fields: Partial<GetRequest>): GetRequest {
+  return {
+    key: undefined,
+    level: 0,
+    ...fields,
+  };
 }
 
 export function decodeGetRequest(r: Reader, end: number): GetRequest {
@@ -147,6 +165,16 @@ export function encodeGetReply(w: Writer, m: GetReply): void {
   if (m.found) { w.tag(8); w.bool(m.found); }
   if (m.value.length > 0) { w.tag(18); w.bytes(m.value); }
   if (m.version !== 0) { w.tag(24); w.uint64(m.version); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGetReply(fields: Partial<GetReply>): GetReply {
+  return {
+    found: false,
+    value: NO_BYTES,
+    version: 0,
+    ...fields,
+  };
 }
 
 export function decodeGetReply(r: Reader, end: number): GetReply {
@@ -211,6 +239,16 @@ export function encodeWriteRequest(w: Writer, m: WriteRequest): void {
   if (m.expectedVersion !== undefined) { w.tag(32); w.uint64(m.expectedVersion); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeWriteRequest(fields: Partial<WriteRequest>): WriteRequest {
+  return {
+    key: undefined,
+    write: undefined,
+    expectedVersion: undefined,
+    ...fields,
+  };
+}
+
 export function decodeWriteRequest(r: Reader, end: number): WriteRequest {
   const m: WriteRequest = {
     key: undefined,
@@ -265,6 +303,15 @@ export function encodeWriteReply(w: Writer, m: WriteReply): void {
   if (m.version !== 0) { w.tag(16); w.uint64(m.version); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeWriteReply(fields: Partial<WriteReply>): WriteReply {
+  return {
+    applied: false,
+    version: 0,
+    ...fields,
+  };
+}
+
 export function decodeWriteReply(r: Reader, end: number): WriteReply {
   const m: WriteReply = {
     applied: false,
@@ -312,6 +359,15 @@ export function encodeTableChange(w: Writer, m: TableChange): void {
   for (const x of m.operations) { { w.tag(18); const at = w.fork(); encodeRowOperation(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeTableChange(fields: Partial<TableChange>): TableChange {
+  return {
+    guards: [],
+    operations: [],
+    ...fields,
+  };
+}
+
 export function decodeTableChange(r: Reader, end: number): TableChange {
   const m: TableChange = {
     guards: [],
@@ -355,6 +411,14 @@ export function encodeGuard(w: Writer, m: Guard): void {
       { w.tag(18); const at = w.fork(); encodeRowGuard(w, m.guard.value); w.join(at); }
       break;
   }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGuard(fields: Partial<Guard>): Guard {
+  return {
+    guard: undefined,
+    ...fields,
+  };
 }
 
 export function decodeGuard(r: Reader, end: number): Guard {
@@ -414,6 +478,17 @@ export function encodeMarkGuard(w: Writer, m: MarkGuard): void {
   if (m.allowSkip) { w.tag(32); w.bool(m.allowSkip); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeMarkGuard(fields: Partial<MarkGuard>): MarkGuard {
+  return {
+    name: NO_BYTES,
+    from: 0,
+    to: 0,
+    allowSkip: false,
+    ...fields,
+  };
+}
+
 export function decodeMarkGuard(r: Reader, end: number): MarkGuard {
   const m: MarkGuard = {
     name: NO_BYTES,
@@ -469,6 +544,15 @@ export function encodeRowGuard(w: Writer, m: RowGuard): void {
   if (m.version !== 0) { w.tag(16); w.uint64(m.version); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeRowGuard(fields: Partial<RowGuard>): RowGuard {
+  return {
+    row: NO_BYTES,
+    version: 0,
+    ...fields,
+  };
+}
+
 export function decodeRowGuard(r: Reader, end: number): RowGuard {
   const m: RowGuard = {
     row: NO_BYTES,
@@ -521,6 +605,14 @@ export function encodeRowOperation(w: Writer, m: RowOperation): void {
       { w.tag(42); const at = w.fork(); encodeTrim(w, m.operation.value); w.join(at); }
       break;
   }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRowOperation(fields: Partial<RowOperation>): RowOperation {
+  return {
+    operation: undefined,
+    ...fields,
+  };
 }
 
 export function decodeRowOperation(r: Reader, end: number): RowOperation {
@@ -591,6 +683,16 @@ export function encodeTrim(w: Writer, m: Trim): void {
   if (m.appendIds) { w.tag(24); w.bool(m.appendIds); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeTrim(fields: Partial<Trim>): Trim {
+  return {
+    throughVersion: 0,
+    rowPrefix: NO_BYTES,
+    appendIds: false,
+    ...fields,
+  };
+}
+
 export function decodeTrim(r: Reader, end: number): Trim {
   const m: Trim = {
     throughVersion: 0,
@@ -637,6 +739,15 @@ export interface Row {
 export function encodeRow(w: Writer, m: Row): void {
   if (m.row.length > 0) { w.tag(10); w.bytes(m.row); }
   if (m.value.length > 0) { w.tag(18); w.bytes(m.value); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRow(fields: Partial<Row>): Row {
+  return {
+    row: NO_BYTES,
+    value: NO_BYTES,
+    ...fields,
+  };
 }
 
 export function decodeRow(r: Reader, end: number): Row {
@@ -690,6 +801,16 @@ export function encodeAppend(w: Writer, m: Append): void {
   if (m.value.length > 0) { w.tag(26); w.bytes(m.value); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAppend(fields: Partial<Append>): Append {
+  return {
+    id: NO_BYTES,
+    prefix: NO_BYTES,
+    value: NO_BYTES,
+    ...fields,
+  };
+}
+
 export function decodeAppend(r: Reader, end: number): Append {
   const m: Append = {
     id: NO_BYTES,
@@ -736,6 +857,15 @@ export interface ChangeRequest {
 export function encodeChangeRequest(w: Writer, m: ChangeRequest): void {
   if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
   if (m.change !== undefined) { { w.tag(18); const at = w.fork(); encodeTableChange(w, m.change); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeChangeRequest(fields: Partial<ChangeRequest>): ChangeRequest {
+  return {
+    key: undefined,
+    change: undefined,
+    ...fields,
+  };
 }
 
 export function decodeChangeRequest(r: Reader, end: number): ChangeRequest {
@@ -804,6 +934,18 @@ export function encodeChangeReply(w: Writer, m: ChangeReply): void {
   if (m.alone) { w.tag(24); w.bool(m.alone); }
   for (const x of m.results) { { w.tag(34); const at = w.fork(); encodeOperationResult(w, x); w.join(at); } }
   if (m.failedGuard !== undefined) { { w.tag(42); const at = w.fork(); encodeFailedGuard(w, m.failedGuard); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeChangeReply(fields: Partial<ChangeReply>): ChangeReply {
+  return {
+    applied: false,
+    version: 0,
+    alone: false,
+    results: [],
+    failedGuard: undefined,
+    ...fields,
+  };
 }
 
 export function decodeChangeReply(r: Reader, end: number): ChangeReply {
@@ -876,6 +1018,16 @@ export function encodeOperationResult(w: Writer, m: OperationResult): void {
   if (m.number !== 0) { w.tag(24); w.uint64(m.number); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeOperationResult(fields: Partial<OperationResult>): OperationResult {
+  return {
+    existed: false,
+    value: NO_BYTES,
+    number: 0,
+    ...fields,
+  };
+}
+
 export function decodeOperationResult(r: Reader, end: number): OperationResult {
   const m: OperationResult = {
     existed: false,
@@ -926,6 +1078,15 @@ export function encodeFailedGuard(w: Writer, m: FailedGuard): void {
   if (m.actual !== 0) { w.tag(16); w.uint64(m.actual); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeFailedGuard(fields: Partial<FailedGuard>): FailedGuard {
+  return {
+    index: 0,
+    actual: 0,
+    ...fields,
+  };
+}
+
 export function decodeFailedGuard(r: Reader, end: number): FailedGuard {
   const m: FailedGuard = {
     index: 0,
@@ -962,6 +1123,14 @@ export interface BatchRequest {
 
 export function encodeBatchRequest(w: Writer, m: BatchRequest): void {
   for (const x of m.items) { { w.tag(10); const at = w.fork(); encodeBatchItem(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBatchRequest(fields: Partial<BatchRequest>): BatchRequest {
+  return {
+    items: [],
+    ...fields,
+  };
 }
 
 export function decodeBatchRequest(r: Reader, end: number): BatchRequest {
@@ -1014,6 +1183,15 @@ export function encodeBatchItem(w: Writer, m: BatchItem): void {
   }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeBatchItem(fields: Partial<BatchItem>): BatchItem {
+  return {
+    operationId: NO_BYTES,
+    item: undefined,
+    ...fields,
+  };
+}
+
 export function decodeBatchItem(r: Reader, end: number): BatchItem {
   const m: BatchItem = {
     operationId: NO_BYTES,
@@ -1060,6 +1238,14 @@ export interface BatchReply {
 
 export function encodeBatchReply(w: Writer, m: BatchReply): void {
   for (const x of m.outcomes) { { w.tag(10); const at = w.fork(); encodeBatchOutcome(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBatchReply(fields: Partial<BatchReply>): BatchReply {
+  return {
+    outcomes: [],
+    ...fields,
+  };
 }
 
 export function decodeBatchReply(r: Reader, end: number): BatchReply {
@@ -1109,6 +1295,14 @@ export function encodeBatchOutcome(w: Writer, m: BatchOutcome): void {
       w.tag(40); w.bool(m.outcome.value);
       break;
   }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBatchOutcome(fields: Partial<BatchOutcome>): BatchOutcome {
+  return {
+    outcome: undefined,
+    ...fields,
+  };
 }
 
 export function decodeBatchOutcome(r: Reader, end: number): BatchOutcome {
@@ -1167,6 +1361,15 @@ export function encodeBatchFailure(w: Writer, m: BatchFailure): void {
   if (m.message.length > 0) { w.tag(18); w.string(m.message); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeBatchFailure(fields: Partial<BatchFailure>): BatchFailure {
+  return {
+    code: 0,
+    message: "",
+    ...fields,
+  };
+}
+
 export function decodeBatchFailure(r: Reader, end: number): BatchFailure {
   const m: BatchFailure = {
     code: 0,
@@ -1220,6 +1423,17 @@ export function encodeGetRowsRequest(w: Writer, m: GetRowsRequest): void {
   for (const x of m.rows) { w.tag(18); w.bytes(x); }
   for (const x of m.marks) { w.tag(26); w.bytes(x); }
   if (m.level !== 0) { w.tag(32); w.uint32(m.level); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGetRowsRequest(fields: Partial<GetRowsRequest>): GetRowsRequest {
+  return {
+    key: undefined,
+    rows: [],
+    marks: [],
+    level: 0,
+    ...fields,
+  };
 }
 
 export function decodeGetRowsRequest(r: Reader, end: number): GetRowsRequest {
@@ -1296,6 +1510,18 @@ export function encodeGetRowsReply(w: Writer, m: GetRowsReply): void {
   for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeGetRowsReply(fields: Partial<GetRowsReply>): GetRowsReply {
+  return {
+    version: 0,
+    rows: [],
+    marks: [],
+    lastNumber: 0,
+    trims: [],
+    ...fields,
+  };
+}
+
 export function decodeGetRowsReply(r: Reader, end: number): GetRowsReply {
   const m: GetRowsReply = {
     version: 0,
@@ -1364,6 +1590,17 @@ export function encodeVersionedRow(w: Writer, m: VersionedRow): void {
   if (m.value.length > 0) { w.tag(18); w.bytes(m.value); }
   if (m.version !== 0) { w.tag(24); w.uint64(m.version); }
   if (m.deleted) { w.tag(32); w.bool(m.deleted); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeVersionedRow(fields: Partial<VersionedRow>): VersionedRow {
+  return {
+    row: NO_BYTES,
+    value: NO_BYTES,
+    version: 0,
+    deleted: false,
+    ...fields,
+  };
 }
 
 export function decodeVersionedRow(r: Reader, end: number): VersionedRow {
@@ -1441,6 +1678,19 @@ export function encodeScanRowsRequest(w: Writer, m: ScanRowsRequest): void {
   if (m.limit !== 0) { w.tag(32); w.uint32(m.limit); }
   if (m.level !== 0) { w.tag(40); w.uint32(m.level); }
   if (m.reverse) { w.tag(48); w.bool(m.reverse); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeScanRowsRequest(fields: Partial<ScanRowsRequest>): ScanRowsRequest {
+  return {
+    key: undefined,
+    first: NO_BYTES,
+    end: NO_BYTES,
+    limit: 0,
+    level: 0,
+    reverse: false,
+    ...fields,
+  };
 }
 
 export function decodeScanRowsRequest(r: Reader, end: number): ScanRowsRequest {
@@ -1521,6 +1771,18 @@ export function encodeScanRowsReply(w: Writer, m: ScanRowsReply): void {
   for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeScanRowsReply(fields: Partial<ScanRowsReply>): ScanRowsReply {
+  return {
+    version: 0,
+    rows: [],
+    more: false,
+    lastNumber: 0,
+    trims: [],
+    ...fields,
+  };
+}
+
 export function decodeScanRowsReply(r: Reader, end: number): ScanRowsReply {
   const m: ScanRowsReply = {
     version: 0,
@@ -1589,6 +1851,17 @@ export function encodeScanChangesRequest(w: Writer, m: ScanChangesRequest): void
   if (m.afterVersion !== 0) { w.tag(16); w.uint64(m.afterVersion); }
   if (m.limit !== 0) { w.tag(24); w.uint32(m.limit); }
   if (m.level !== 0) { w.tag(32); w.uint32(m.level); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeScanChangesRequest(fields: Partial<ScanChangesRequest>): ScanChangesRequest {
+  return {
+    key: undefined,
+    afterVersion: 0,
+    limit: 0,
+    level: 0,
+    ...fields,
+  };
 }
 
 export function decodeScanChangesRequest(r: Reader, end: number): ScanChangesRequest {
@@ -1666,6 +1939,18 @@ export function encodeScanChangesReply(w: Writer, m: ScanChangesReply): void {
   if (m.more) { w.tag(24); w.bool(m.more); }
   if (m.throughVersion !== 0) { w.tag(32); w.uint64(m.throughVersion); }
   for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeScanChangesReply(fields: Partial<ScanChangesReply>): ScanChangesReply {
+  return {
+    version: 0,
+    rows: [],
+    more: false,
+    throughVersion: 0,
+    trims: [],
+    ...fields,
+  };
 }
 
 export function decodeScanChangesReply(r: Reader, end: number): ScanChangesReply {

@@ -33,6 +33,15 @@ export function encodeBallot(w: Writer, m: Ballot): void {
   if (m.proposer !== 0) { w.tag(16); w.uint32(m.proposer); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeBallot(fields: Partial<Ballot>): Ballot {
+  return {
+    round: 0,
+    proposer: 0,
+    ...fields,
+  };
+}
+
 export function decodeBallot(r: Reader, end: number): Ballot {
   const m: Ballot = {
     round: 0,
@@ -74,6 +83,15 @@ export interface Owner {
 export function encodeOwner(w: Writer, m: Owner): void {
   if (m.replica !== 0) { w.tag(8); w.uint32(m.replica); }
   if (m.incarnation !== 0) { w.tag(16); w.uint32(m.incarnation); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeOwner(fields: Partial<Owner>): Owner {
+  return {
+    replica: 0,
+    incarnation: 0,
+    ...fields,
+  };
 }
 
 export function decodeOwner(r: Reader, end: number): Owner {
@@ -142,6 +160,17 @@ export function encodeDecision(w: Writer, m: Decision): void {
   if (m.digest !== 0) { w.tag(40); w.uint64(m.digest); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeDecision(fields: Partial<Decision>): Decision {
+  return {
+    version: 0,
+    owner: undefined,
+    body: undefined,
+    digest: 0,
+    ...fields,
+  };
+}
+
 export function decodeDecision(r: Reader, end: number): Decision {
   const m: Decision = {
     version: 0,
@@ -204,6 +233,16 @@ export function encodeKeyState(w: Writer, m: KeyState): void {
   if (m.deleted) { w.tag(8); w.bool(m.deleted); }
   if (m.value.length > 0) { w.tag(18); w.bytes(m.value); }
   if (m.operations !== undefined) { { w.tag(26); const at = w.fork(); encodeOperations(w, m.operations); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeKeyState(fields: Partial<KeyState>): KeyState {
+  return {
+    deleted: false,
+    value: NO_BYTES,
+    operations: undefined,
+    ...fields,
+  };
 }
 
 export function decodeKeyState(r: Reader, end: number): KeyState {
@@ -279,6 +318,18 @@ export function encodeTableDelta(w: Writer, m: TableDelta): void {
   for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeTableDelta(fields: Partial<TableDelta>): TableDelta {
+  return {
+    rows: [],
+    lastNumber: 0,
+    operations: undefined,
+    baseDigest: 0,
+    trims: [],
+    ...fields,
+  };
+}
+
 export function decodeTableDelta(r: Reader, end: number): TableDelta {
   const m: TableDelta = {
     rows: [],
@@ -344,6 +395,16 @@ export function encodeRowWrite(w: Writer, m: RowWrite): void {
   if (m.deleted) { w.tag(24); w.bool(m.deleted); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeRowWrite(fields: Partial<RowWrite>): RowWrite {
+  return {
+    row: NO_BYTES,
+    value: NO_BYTES,
+    deleted: false,
+    ...fields,
+  };
+}
+
 export function decodeRowWrite(r: Reader, end: number): RowWrite {
   const m: RowWrite = {
     row: NO_BYTES,
@@ -398,6 +459,15 @@ export function encodeOperations(w: Writer, m: Operations): void {
   if (m.forgottenMs !== 0) { w.tag(16); w.uint64(m.forgottenMs); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeOperations(fields: Partial<Operations>): Operations {
+  return {
+    kept: NO_BYTES,
+    forgottenMs: 0,
+    ...fields,
+  };
+}
+
 export function decodeOperations(r: Reader, end: number): Operations {
   const m: Operations = {
     kept: NO_BYTES,
@@ -439,6 +509,15 @@ export interface VoteRequest {
 export function encodeVoteRequest(w: Writer, m: VoteRequest): void {
   for (const x of m.proposals) { { w.tag(10); const at = w.fork(); encodeProposal(w, x); w.join(at); } }
   if (m.epoch !== 0) { w.tag(16); w.uint32(m.epoch); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeVoteRequest(fields: Partial<VoteRequest>): VoteRequest {
+  return {
+    proposals: [],
+    epoch: 0,
+    ...fields,
+  };
 }
 
 export function decodeVoteRequest(r: Reader, end: number): VoteRequest {
@@ -507,6 +586,18 @@ export function encodeProposal(w: Writer, m: Proposal): void {
   if (m.decision.length > 0) { w.tag(42); w.bytes(m.decision); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeProposal(fields: Partial<Proposal>): Proposal {
+  return {
+    key: undefined,
+    version: 0,
+    ballot: undefined,
+    baseDigest: 0,
+    decision: NO_BYTES,
+    ...fields,
+  };
+}
+
 export function decodeProposal(r: Reader, end: number): Proposal {
   const m: Proposal = {
     key: undefined,
@@ -562,6 +653,14 @@ export function encodeVotesReply(w: Writer, m: VotesReply): void {
   for (const x of m.votes) { { w.tag(10); const at = w.fork(); encodeVoteReply(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeVotesReply(fields: Partial<VotesReply>): VotesReply {
+  return {
+    votes: [],
+    ...fields,
+  };
+}
+
 export function decodeVotesReply(r: Reader, end: number): VotesReply {
   const m: VotesReply = {
     votes: [],
@@ -600,6 +699,14 @@ export function encodeVoteReply(w: Writer, m: VoteReply): void {
       { w.tag(18); const at = w.fork(); encodeRefused(w, m.vote.value); w.join(at); }
       break;
   }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeVoteReply(fields: Partial<VoteReply>): VoteReply {
+  return {
+    vote: undefined,
+    ...fields,
+  };
 }
 
 export function decodeVoteReply(r: Reader, end: number): VoteReply {
@@ -644,6 +751,15 @@ export interface Granted {
 export function encodeGranted(w: Writer, m: Granted): void {
   if (m.acceptedBallot !== undefined) { { w.tag(10); const at = w.fork(); encodeBallot(w, m.acceptedBallot); w.join(at); } }
   if (m.accepted.length > 0) { w.tag(18); w.bytes(m.accepted); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGranted(fields: Partial<Granted>): Granted {
+  return {
+    acceptedBallot: undefined,
+    accepted: NO_BYTES,
+    ...fields,
+  };
 }
 
 export function decodeGranted(r: Reader, end: number): Granted {
@@ -710,6 +826,18 @@ export function encodeRefused(w: Writer, m: Refused): void {
   if (m.barred.length > 0) { w.tag(42); w.string(m.barred); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeRefused(fields: Partial<Refused>): Refused {
+  return {
+    knownVersion: 0,
+    knownDigest: 0,
+    knownOwner: undefined,
+    promised: undefined,
+    barred: "",
+    ...fields,
+  };
+}
+
 export function decodeRefused(r: Reader, end: number): Refused {
   const m: Refused = {
     knownVersion: 0,
@@ -770,6 +898,15 @@ export function encodeQueryVersionsRequest(w: Writer, m: QueryVersionsRequest): 
   if (m.epoch !== 0) { w.tag(16); w.uint32(m.epoch); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeQueryVersionsRequest(fields: Partial<QueryVersionsRequest>): QueryVersionsRequest {
+  return {
+    keys: [],
+    epoch: 0,
+    ...fields,
+  };
+}
+
 export function decodeQueryVersionsRequest(r: Reader, end: number): QueryVersionsRequest {
   const m: QueryVersionsRequest = {
     keys: [],
@@ -808,6 +945,14 @@ export interface QueryVersionsReply {
 
 export function encodeQueryVersionsReply(w: Writer, m: QueryVersionsReply): void {
   for (const x of m.replies) { { w.tag(10); const at = w.fork(); encodeQueryVersionReply(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeQueryVersionsReply(fields: Partial<QueryVersionsReply>): QueryVersionsReply {
+  return {
+    replies: [],
+    ...fields,
+  };
 }
 
 export function decodeQueryVersionsReply(r: Reader, end: number): QueryVersionsReply {
@@ -875,6 +1020,20 @@ export function encodeQueryVersionReply(w: Writer, m: QueryVersionReply): void {
   if (m.pendingDigest !== 0) { w.tag(40); w.uint64(m.pendingDigest); }
   if (m.holds) { w.tag(48); w.bool(m.holds); }
   if (m.barred.length > 0) { w.tag(58); w.string(m.barred); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeQueryVersionReply(fields: Partial<QueryVersionReply>): QueryVersionReply {
+  return {
+    knownVersion: 0,
+    knownDigest: 0,
+    knownOwner: undefined,
+    pending: false,
+    pendingDigest: 0,
+    holds: false,
+    barred: "",
+    ...fields,
+  };
 }
 
 export function decodeQueryVersionReply(r: Reader, end: number): QueryVersionReply {
@@ -961,6 +1120,17 @@ export function encodeFetchRequest(w: Writer, m: FetchRequest): void {
   if (m.bytesMax !== 0) { w.tag(32); w.uint32(m.bytesMax); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeFetchRequest(fields: Partial<FetchRequest>): FetchRequest {
+  return {
+    key: undefined,
+    aboveVersion: 0,
+    epoch: 0,
+    bytesMax: 0,
+    ...fields,
+  };
+}
+
 export function decodeFetchRequest(r: Reader, end: number): FetchRequest {
   const m: FetchRequest = {
     key: undefined,
@@ -1043,6 +1213,19 @@ export function encodeFetchReply(w: Writer, m: FetchReply): void {
   if (m.barred.length > 0) { w.tag(58); w.string(m.barred); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeFetchReply(fields: Partial<FetchReply>): FetchReply {
+  return {
+    version: 0,
+    digest: 0,
+    owner: undefined,
+    body: undefined,
+    unavailable: false,
+    barred: "",
+    ...fields,
+  };
+}
+
 export function decodeFetchReply(r: Reader, end: number): FetchReply {
   const m: FetchReply = {
     version: 0,
@@ -1110,6 +1293,15 @@ export function encodeFetchManyRequest(w: Writer, m: FetchManyRequest): void {
   if (m.epoch !== 0) { w.tag(16); w.uint32(m.epoch); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeFetchManyRequest(fields: Partial<FetchManyRequest>): FetchManyRequest {
+  return {
+    wanted: [],
+    epoch: 0,
+    ...fields,
+  };
+}
+
 export function decodeFetchManyRequest(r: Reader, end: number): FetchManyRequest {
   const m: FetchManyRequest = {
     wanted: [],
@@ -1153,6 +1345,15 @@ export interface WantedState {
 export function encodeWantedState(w: Writer, m: WantedState): void {
   if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
   if (m.aboveVersion !== 0) { w.tag(16); w.uint64(m.aboveVersion); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeWantedState(fields: Partial<WantedState>): WantedState {
+  return {
+    key: undefined,
+    aboveVersion: 0,
+    ...fields,
+  };
 }
 
 export function decodeWantedState(r: Reader, end: number): WantedState {
@@ -1205,6 +1406,16 @@ export function encodeFetchManyReply(w: Writer, m: FetchManyReply): void {
   for (const x of m.states) { { w.tag(10); const at = w.fork(); encodeFetchReply(w, x); w.join(at); } }
   if (m.barred.length > 0) { w.tag(18); w.string(m.barred); }
   if (m.workedUs !== 0) { w.tag(24); w.uint32(m.workedUs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeFetchManyReply(fields: Partial<FetchManyReply>): FetchManyReply {
+  return {
+    states: [],
+    barred: "",
+    workedUs: 0,
+    ...fields,
+  };
 }
 
 export function decodeFetchManyReply(r: Reader, end: number): FetchManyReply {
@@ -1276,6 +1487,18 @@ export function encodeTableDiff(w: Writer, m: TableDiff): void {
   for (const x of m.trims) { { w.tag(42); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeTableDiff(fields: Partial<TableDiff>): TableDiff {
+  return {
+    rows: [],
+    lastNumber: 0,
+    operations: undefined,
+    throughVersion: 0,
+    trims: [],
+    ...fields,
+  };
+}
+
 export function decodeTableDiff(r: Reader, end: number): TableDiff {
   const m: TableDiff = {
     rows: [],
@@ -1342,6 +1565,17 @@ export function encodeStampedRow(w: Writer, m: StampedRow): void {
   if (m.value.length > 0) { w.tag(18); w.bytes(m.value); }
   if (m.deleted) { w.tag(24); w.bool(m.deleted); }
   if (m.version !== 0) { w.tag(32); w.uint64(m.version); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeStampedRow(fields: Partial<StampedRow>): StampedRow {
+  return {
+    row: NO_BYTES,
+    value: NO_BYTES,
+    deleted: false,
+    version: 0,
+    ...fields,
+  };
 }
 
 export function decodeStampedRow(r: Reader, end: number): StampedRow {
@@ -1411,6 +1645,17 @@ export function encodePipelineRequest(w: Writer, m: PipelineRequest): void {
   if (m.gap) { w.tag(32); w.bool(m.gap); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makePipelineRequest(fields: Partial<PipelineRequest>): PipelineRequest {
+  return {
+    items: [],
+    epoch: 0,
+    from: 0,
+    gap: false,
+    ...fields,
+  };
+}
+
 export function decodePipelineRequest(r: Reader, end: number): PipelineRequest {
   const m: PipelineRequest = {
     items: [],
@@ -1471,6 +1716,15 @@ export function encodePipelineItem(w: Writer, m: PipelineItem): void {
   }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makePipelineItem(fields: Partial<PipelineItem>): PipelineItem {
+  return {
+    key: undefined,
+    item: undefined,
+    ...fields,
+  };
+}
+
 export function decodePipelineItem(r: Reader, end: number): PipelineItem {
   const m: PipelineItem = {
     key: undefined,
@@ -1518,6 +1772,15 @@ export function encodeNotice(w: Writer, m: Notice): void {
   if (m.digest !== 0) { w.tag(16); w.uint64(m.digest); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeNotice(fields: Partial<Notice>): Notice {
+  return {
+    version: 0,
+    digest: 0,
+    ...fields,
+  };
+}
+
 export function decodeNotice(r: Reader, end: number): Notice {
   const m: Notice = {
     version: 0,
@@ -1554,6 +1817,14 @@ export interface PipelineReply {
 
 export function encodePipelineReply(w: Writer, m: PipelineReply): void {
   if (m.barred.length > 0) { w.tag(10); w.string(m.barred); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makePipelineReply(fields: Partial<PipelineReply>): PipelineReply {
+  return {
+    barred: "",
+    ...fields,
+  };
 }
 
 export function decodePipelineReply(r: Reader, end: number): PipelineReply {
@@ -1601,6 +1872,16 @@ export function encodeListVersionsRequest(w: Writer, m: ListVersionsRequest): vo
   if (m.cursor.length > 0) { w.tag(10); w.bytes(m.cursor); }
   if (m.limit !== 0) { w.tag(16); w.uint32(m.limit); }
   if (m.epoch !== 0) { w.tag(24); w.uint32(m.epoch); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeListVersionsRequest(fields: Partial<ListVersionsRequest>): ListVersionsRequest {
+  return {
+    cursor: NO_BYTES,
+    limit: 0,
+    epoch: 0,
+    ...fields,
+  };
 }
 
 export function decodeListVersionsRequest(r: Reader, end: number): ListVersionsRequest {
@@ -1656,6 +1937,16 @@ export function encodeListVersionsReply(w: Writer, m: ListVersionsReply): void {
   for (const x of m.versions) { { w.tag(10); const at = w.fork(); encodeListedVersion(w, x); w.join(at); } }
   if (m.cursor.length > 0) { w.tag(18); w.bytes(m.cursor); }
   if (m.barred.length > 0) { w.tag(26); w.string(m.barred); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeListVersionsReply(fields: Partial<ListVersionsReply>): ListVersionsReply {
+  return {
+    versions: [],
+    cursor: NO_BYTES,
+    barred: "",
+    ...fields,
+  };
 }
 
 export function decodeListVersionsReply(r: Reader, end: number): ListVersionsReply {
@@ -1721,6 +2012,18 @@ export function encodeListedVersion(w: Writer, m: ListedVersion): void {
   if (m.digest !== 0) { w.tag(24); w.uint64(m.digest); }
   if (m.table) { w.tag(32); w.bool(m.table); }
   if (m.votes) { w.tag(40); w.bool(m.votes); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeListedVersion(fields: Partial<ListedVersion>): ListedVersion {
+  return {
+    key: undefined,
+    version: 0,
+    digest: 0,
+    table: false,
+    votes: false,
+    ...fields,
+  };
 }
 
 export function decodeListedVersion(r: Reader, end: number): ListedVersion {
@@ -1801,6 +2104,19 @@ export function encodeIntroduceRequest(w: Writer, m: IntroduceRequest): void {
   if (m.admission !== undefined) { { w.tag(50); const at = w.fork(); encodeAdmission(w, m.admission); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeIntroduceRequest(fields: Partial<IntroduceRequest>): IntroduceRequest {
+  return {
+    replica: 0,
+    diskId: NO_BYTES,
+    incarnation: 0,
+    epoch: 0,
+    memory: undefined,
+    admission: undefined,
+    ...fields,
+  };
+}
+
 export function decodeIntroduceRequest(r: Reader, end: number): IntroduceRequest {
   const m: IntroduceRequest = {
     replica: 0,
@@ -1873,6 +2189,16 @@ export function encodeAdmission(w: Writer, m: Admission): void {
   if (m.diskId.length > 0) { w.tag(26); w.bytes(m.diskId); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAdmission(fields: Partial<Admission>): Admission {
+  return {
+    epoch: 0,
+    replica: 0,
+    diskId: NO_BYTES,
+    ...fields,
+  };
+}
+
 export function decodeAdmission(r: Reader, end: number): Admission {
   const m: Admission = {
     epoch: 0,
@@ -1939,6 +2265,17 @@ export function encodeDiskMemory(w: Writer, m: DiskMemory): void {
   if (m.bytes !== 0) { w.tag(32); w.uint64(m.bytes); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeDiskMemory(fields: Partial<DiskMemory>): DiskMemory {
+  return {
+    nonce: NO_BYTES,
+    before: [],
+    segment: 0,
+    bytes: 0,
+    ...fields,
+  };
+}
+
 export function decodeDiskMemory(r: Reader, end: number): DiskMemory {
   const m: DiskMemory = {
     nonce: NO_BYTES,
@@ -1990,6 +2327,15 @@ export interface DiskStart {
 export function encodeDiskStart(w: Writer, m: DiskStart): void {
   if (m.incarnation !== 0) { w.tag(8); w.uint32(m.incarnation); }
   if (m.nonce.length > 0) { w.tag(18); w.bytes(m.nonce); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDiskStart(fields: Partial<DiskStart>): DiskStart {
+  return {
+    incarnation: 0,
+    nonce: NO_BYTES,
+    ...fields,
+  };
 }
 
 export function decodeDiskStart(r: Reader, end: number): DiskStart {
@@ -2093,6 +2439,25 @@ export function encodeIntroduceReply(w: Writer, m: IntroduceReply): void {
   if (m.admission !== undefined) { { w.tag(98); const at = w.fork(); encodeAdmission(w, m.admission); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeIntroduceReply(fields: Partial<IntroduceReply>): IntroduceReply {
+  return {
+    replica: 0,
+    diskId: NO_BYTES,
+    incarnation: 0,
+    epoch: 0,
+    rememberedDiskId: NO_BYTES,
+    rememberedIncarnation: 0,
+    refused: "",
+    serving: false,
+    pipelineBacklog: 0,
+    pipelineGap: false,
+    memory: undefined,
+    admission: undefined,
+    ...fields,
+  };
+}
+
 export function decodeIntroduceReply(r: Reader, end: number): IntroduceReply {
   const m: IntroduceReply = {
     replica: 0,
@@ -2190,6 +2555,15 @@ export function encodeAdmitRequest(w: Writer, m: AdmitRequest): void {
   if (m.copied) { w.tag(16); w.bool(m.copied); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAdmitRequest(fields: Partial<AdmitRequest>): AdmitRequest {
+  return {
+    admission: undefined,
+    copied: false,
+    ...fields,
+  };
+}
+
 export function decodeAdmitRequest(r: Reader, end: number): AdmitRequest {
   const m: AdmitRequest = {
     admission: undefined,
@@ -2252,6 +2626,18 @@ export function encodeAdmitReply(w: Writer, m: AdmitReply): void {
   if (m.rememberedIncarnation !== 0) { w.tag(24); w.uint32(m.rememberedIncarnation); }
   if (m.keeper) { w.tag(32); w.bool(m.keeper); }
   if (m.slots.length > 0) { w.tag(42); w.string(m.slots); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAdmitReply(fields: Partial<AdmitReply>): AdmitReply {
+  return {
+    epoch: 0,
+    admission: undefined,
+    rememberedIncarnation: 0,
+    keeper: false,
+    slots: "",
+    ...fields,
+  };
 }
 
 export function decodeAdmitReply(r: Reader, end: number): AdmitReply {
@@ -2324,6 +2710,17 @@ export function encodeFetchVotesRequest(w: Writer, m: FetchVotesRequest): void {
   if (m.aboveVersion !== 0) { w.tag(16); w.uint64(m.aboveVersion); }
   if (m.epoch !== 0) { w.tag(24); w.uint32(m.epoch); }
   if (m.move !== 0) { w.tag(32); w.uint32(m.move); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeFetchVotesRequest(fields: Partial<FetchVotesRequest>): FetchVotesRequest {
+  return {
+    key: undefined,
+    aboveVersion: 0,
+    epoch: 0,
+    move: 0,
+    ...fields,
+  };
 }
 
 export function decodeFetchVotesRequest(r: Reader, end: number): FetchVotesRequest {
@@ -2425,6 +2822,23 @@ export function encodeFetchVotesReply(w: Writer, m: FetchVotesReply): void {
   if (m.looseThrough !== 0) { w.tag(80); w.uint64(m.looseThrough); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeFetchVotesReply(fields: Partial<FetchVotesReply>): FetchVotesReply {
+  return {
+    knownVersion: 0,
+    knownDigest: 0,
+    knownOwner: undefined,
+    promised: undefined,
+    acceptedBallot: undefined,
+    accepted: NO_BYTES,
+    loose: [],
+    more: false,
+    barred: "",
+    looseThrough: 0,
+    ...fields,
+  };
+}
+
 export function decodeFetchVotesReply(r: Reader, end: number): FetchVotesReply {
   const m: FetchVotesReply = {
     knownVersion: 0,
@@ -2515,6 +2929,16 @@ export function encodeSealRequest(w: Writer, m: SealRequest): void {
   for (const x of m.ranges) { { w.tag(26); const at = w.fork(); encodeSealedRange(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeSealRequest(fields: Partial<SealRequest>): SealRequest {
+  return {
+    move: 0,
+    to: 0,
+    ranges: [],
+    ...fields,
+  };
+}
+
 export function decodeSealRequest(r: Reader, end: number): SealRequest {
   const m: SealRequest = {
     move: 0,
@@ -2570,6 +2994,16 @@ export function encodeSealedRange(w: Writer, m: SealedRange): void {
   if (m.last !== 0) { w.tag(24); w.uint32(m.last); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeSealedRange(fields: Partial<SealedRange>): SealedRange {
+  return {
+    keyspace: 0,
+    first: 0,
+    last: 0,
+    ...fields,
+  };
+}
+
 export function decodeSealedRange(r: Reader, end: number): SealedRange {
   const m: SealedRange = {
     keyspace: 0,
@@ -2614,6 +3048,14 @@ export interface SealReply {
 
 export function encodeSealReply(w: Writer, m: SealReply): void {
   if (m.refused.length > 0) { w.tag(10); w.string(m.refused); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSealReply(fields: Partial<SealReply>): SealReply {
+  return {
+    refused: "",
+    ...fields,
+  };
 }
 
 export function decodeSealReply(r: Reader, end: number): SealReply {

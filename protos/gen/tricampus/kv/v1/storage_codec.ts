@@ -53,6 +53,15 @@ export function encodeLogRecord(w: Writer, m: LogRecord): void {
   }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogRecord(fields: Partial<LogRecord>): LogRecord {
+  return {
+    key: undefined,
+    input: undefined,
+    ...fields,
+  };
+}
+
 export function decodeLogRecord(r: Reader, end: number): LogRecord {
   const m: LogRecord = {
     key: undefined,
@@ -125,6 +134,16 @@ export function encodePromise(w: Writer, m: Promise): void {
   if (m.baseDigest !== 0) { w.tag(24); w.uint64(m.baseDigest); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makePromise(fields: Partial<Promise>): Promise {
+  return {
+    version: 0,
+    ballot: undefined,
+    baseDigest: 0,
+    ...fields,
+  };
+}
+
 export function decodePromise(r: Reader, end: number): Promise {
   const m: Promise = {
     version: 0,
@@ -178,6 +197,16 @@ export function encodeAcceptance(w: Writer, m: Acceptance): void {
   if (m.ballot !== undefined) { { w.tag(10); const at = w.fork(); encodeBallot(w, m.ballot); w.join(at); } }
   if (m.decision.length > 0) { w.tag(18); w.bytes(m.decision); }
   if (m.baseDigest !== 0) { w.tag(24); w.uint64(m.baseDigest); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAcceptance(fields: Partial<Acceptance>): Acceptance {
+  return {
+    ballot: undefined,
+    decision: NO_BYTES,
+    baseDigest: 0,
+    ...fields,
+  };
 }
 
 export function decodeAcceptance(r: Reader, end: number): Acceptance {
@@ -288,6 +317,24 @@ export function encodeStoredRegister(w: Writer, m: StoredRegister): void {
   if (m.unswept) { w.tag(96); w.bool(m.unswept); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeStoredRegister(fields: Partial<StoredRegister>): StoredRegister {
+  return {
+    knownVersion: 0,
+    knownDigest: 0,
+    knownOwner: undefined,
+    heldVersion: 0,
+    heldDigest: 0,
+    promised: undefined,
+    acceptedBallot: undefined,
+    accepted: NO_BYTES,
+    held: undefined,
+    loose: [],
+    unswept: false,
+    ...fields,
+  };
+}
+
 export function decodeStoredRegister(r: Reader, end: number): StoredRegister {
   const m: StoredRegister = {
     knownVersion: 0,
@@ -385,6 +432,16 @@ export function encodeTableMeta(w: Writer, m: TableMeta): void {
   if (m.lastNumber !== 0) { w.tag(8); w.uint64(m.lastNumber); }
   if (m.operations !== undefined) { { w.tag(18); const at = w.fork(); encodeOperations(w, m.operations); w.join(at); } }
   for (const x of m.trims) { { w.tag(26); const at = w.fork(); encodeTrim(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeTableMeta(fields: Partial<TableMeta>): TableMeta {
+  return {
+    lastNumber: 0,
+    operations: undefined,
+    trims: [],
+    ...fields,
+  };
 }
 
 export function decodeTableMeta(r: Reader, end: number): TableMeta {

@@ -22,6 +22,14 @@ export function encodeFinishRequest(w: Writer, m: FinishRequest): void {
   if (m.clientMessageId.length > 0) { w.tag(10); w.string(m.clientMessageId); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeFinishRequest(fields: Partial<FinishRequest>): FinishRequest {
+  return {
+    clientMessageId: "",
+    ...fields,
+  };
+}
+
 export function decodeFinishRequest(r: Reader, end: number): FinishRequest {
   const m: FinishRequest = {
     clientMessageId: "",
@@ -55,6 +63,14 @@ export interface FinishReply {
 
 export function encodeFinishReply(w: Writer, m: FinishReply): void {
   if (m.sequence !== 0) { w.tag(8); w.uint64(m.sequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeFinishReply(fields: Partial<FinishReply>): FinishReply {
+  return {
+    sequence: 0,
+    ...fields,
+  };
 }
 
 export function decodeFinishReply(r: Reader, end: number): FinishReply {
@@ -97,6 +113,15 @@ export interface WitnessRequest {
 export function encodeWitnessRequest(w: Writer, m: WitnessRequest): void {
   for (const x of m.opened) { { w.tag(10); const at = w.fork(); encodeOpenSend(w, x); w.join(at); } }
   for (const x of m.closed) { w.tag(18); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeWitnessRequest(fields: Partial<WitnessRequest>): WitnessRequest {
+  return {
+    opened: [],
+    closed: [],
+    ...fields,
+  };
 }
 
 export function decodeWitnessRequest(r: Reader, end: number): WitnessRequest {
@@ -179,6 +204,17 @@ export function encodeOpenSend(w: Writer, m: OpenSend): void {
   if (m.clientMessageId.length > 0) { w.tag(18); w.string(m.clientMessageId); }
   if (m.ticket.length > 0) { w.tag(26); w.bytes(m.ticket); }
   if (m.openedAtMs !== 0) { w.tag(32); w.uint64(m.openedAtMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeOpenSend(fields: Partial<OpenSend>): OpenSend {
+  return {
+    id: "",
+    clientMessageId: "",
+    ticket: NO_BYTES,
+    openedAtMs: 0,
+    ...fields,
+  };
 }
 
 export function decodeOpenSend(r: Reader, end: number): OpenSend {

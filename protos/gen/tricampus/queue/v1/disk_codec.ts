@@ -44,6 +44,18 @@ export function encodeLogRecord(w: Writer, m: LogRecord): void {
   if (m.trimmedThrough !== 0) { w.tag(40); w.uint64(m.trimmedThrough); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogRecord(fields: Partial<LogRecord>): LogRecord {
+  return {
+    stream: "",
+    promised: undefined,
+    entries: [],
+    settledThrough: 0,
+    trimmedThrough: 0,
+    ...fields,
+  };
+}
+
 export function decodeLogRecord(r: Reader, end: number): LogRecord {
   const m: LogRecord = {
     stream: "",
@@ -109,6 +121,15 @@ export function encodeStreamRecord(w: Writer, m: StreamRecord): void {
   for (const x of m.segments) { { w.tag(18); const at = w.fork(); encodeSegment(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeStreamRecord(fields: Partial<StreamRecord>): StreamRecord {
+  return {
+    owner: undefined,
+    segments: [],
+    ...fields,
+  };
+}
+
 export function decodeStreamRecord(r: Reader, end: number): StreamRecord {
   const m: StreamRecord = {
     owner: undefined,
@@ -167,6 +188,17 @@ export function encodeSegment(w: Writer, m: Segment): void {
   if (m.group !== 0) { w.tag(16); w.uint32(m.group); }
   if (m.firstSlot !== 0) { w.tag(24); w.uint64(m.firstSlot); }
   if (m.length !== undefined) { w.tag(32); w.uint64(m.length); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSegment(fields: Partial<Segment>): Segment {
+  return {
+    id: "",
+    group: 0,
+    firstSlot: 0,
+    length: undefined,
+    ...fields,
+  };
 }
 
 export function decodeSegment(r: Reader, end: number): Segment {

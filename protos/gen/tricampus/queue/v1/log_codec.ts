@@ -35,6 +35,16 @@ export function encodeFenceRequest(w: Writer, m: FenceRequest): void {
   if (m.epoch !== undefined) { { w.tag(26); const at = w.fork(); encodeEpoch(w, m.epoch); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeFenceRequest(fields: Partial<FenceRequest>): FenceRequest {
+  return {
+    group: 0,
+    stream: "",
+    epoch: undefined,
+    ...fields,
+  };
+}
+
 export function decodeFenceRequest(r: Reader, end: number): FenceRequest {
   const m: FenceRequest = {
     group: 0,
@@ -85,6 +95,15 @@ export interface Epoch {
 export function encodeEpoch(w: Writer, m: Epoch): void {
   if (m.round !== 0) { w.tag(8); w.uint32(m.round); }
   if (m.writer.length > 0) { w.tag(18); w.string(m.writer); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeEpoch(fields: Partial<Epoch>): Epoch {
+  return {
+    round: 0,
+    writer: "",
+    ...fields,
+  };
 }
 
 export function decodeEpoch(r: Reader, end: number): Epoch {
@@ -161,6 +180,20 @@ export function encodeFenceReply(w: Writer, m: FenceReply): void {
   if (m.settledThrough !== 0) { w.tag(40); w.uint64(m.settledThrough); }
   if (m.more) { w.tag(48); w.bool(m.more); }
   if (m.previous !== undefined) { { w.tag(58); const at = w.fork(); encodeEpoch(w, m.previous); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeFenceReply(fields: Partial<FenceReply>): FenceReply {
+  return {
+    granted: false,
+    promised: undefined,
+    entries: [],
+    trimmedThrough: 0,
+    settledThrough: 0,
+    more: false,
+    previous: undefined,
+    ...fields,
+  };
 }
 
 export function decodeFenceReply(r: Reader, end: number): FenceReply {
@@ -250,6 +283,18 @@ export function encodeLogEntry(w: Writer, m: LogEntry): void {
   if (m.id.length > 0) { w.tag(42); w.bytes(m.id); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogEntry(fields: Partial<LogEntry>): LogEntry {
+  return {
+    slot: 0,
+    epoch: undefined,
+    void: false,
+    payload: NO_BYTES,
+    id: NO_BYTES,
+    ...fields,
+  };
+}
+
 export function decodeLogEntry(r: Reader, end: number): LogEntry {
   const m: LogEntry = {
     slot: 0,
@@ -327,6 +372,18 @@ export function encodeLogAppendRequest(w: Writer, m: LogAppendRequest): void {
   if (m.settledThrough !== 0) { w.tag(40); w.uint64(m.settledThrough); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogAppendRequest(fields: Partial<LogAppendRequest>): LogAppendRequest {
+  return {
+    group: 0,
+    stream: "",
+    epoch: undefined,
+    entries: [],
+    settledThrough: 0,
+    ...fields,
+  };
+}
+
 export function decodeLogAppendRequest(r: Reader, end: number): LogAppendRequest {
   const m: LogAppendRequest = {
     group: 0,
@@ -385,6 +442,15 @@ export function encodeLogAppendReply(w: Writer, m: LogAppendReply): void {
   if (m.promised !== undefined) { { w.tag(18); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogAppendReply(fields: Partial<LogAppendReply>): LogAppendReply {
+  return {
+    granted: false,
+    promised: undefined,
+    ...fields,
+  };
+}
+
 export function decodeLogAppendReply(r: Reader, end: number): LogAppendReply {
   const m: LogAppendReply = {
     granted: false,
@@ -431,6 +497,16 @@ export function encodeLogReadRequest(w: Writer, m: LogReadRequest): void {
   if (m.group !== 0) { w.tag(8); w.uint32(m.group); }
   if (m.stream.length > 0) { w.tag(18); w.string(m.stream); }
   if (m.after !== 0) { w.tag(24); w.uint64(m.after); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogReadRequest(fields: Partial<LogReadRequest>): LogReadRequest {
+  return {
+    group: 0,
+    stream: "",
+    after: 0,
+    ...fields,
+  };
 }
 
 export function decodeLogReadRequest(r: Reader, end: number): LogReadRequest {
@@ -481,6 +557,15 @@ export function encodeLogReadReply(w: Writer, m: LogReadReply): void {
   if (m.more) { w.tag(16); w.bool(m.more); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogReadReply(fields: Partial<LogReadReply>): LogReadReply {
+  return {
+    entries: [],
+    more: false,
+    ...fields,
+  };
+}
+
 export function decodeLogReadReply(r: Reader, end: number): LogReadReply {
   const m: LogReadReply = {
     entries: [],
@@ -524,6 +609,15 @@ export function encodeTrimRequest(w: Writer, m: TrimRequest): void {
   for (const x of m.points) { { w.tag(18); const at = w.fork(); encodeTrimPoint(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeTrimRequest(fields: Partial<TrimRequest>): TrimRequest {
+  return {
+    group: 0,
+    points: [],
+    ...fields,
+  };
+}
+
 export function decodeTrimRequest(r: Reader, end: number): TrimRequest {
   const m: TrimRequest = {
     group: 0,
@@ -565,6 +659,15 @@ export interface TrimPoint {
 export function encodeTrimPoint(w: Writer, m: TrimPoint): void {
   if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
   if (m.through !== 0) { w.tag(16); w.uint64(m.through); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeTrimPoint(fields: Partial<TrimPoint>): TrimPoint {
+  return {
+    stream: "",
+    through: 0,
+    ...fields,
+  };
 }
 
 export function decodeTrimPoint(r: Reader, end: number): TrimPoint {
@@ -628,6 +731,14 @@ export function encodeListStreamsRequest(w: Writer, m: ListStreamsRequest): void
   if (m.group !== 0) { w.tag(8); w.uint32(m.group); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeListStreamsRequest(fields: Partial<ListStreamsRequest>): ListStreamsRequest {
+  return {
+    group: 0,
+    ...fields,
+  };
+}
+
 export function decodeListStreamsRequest(r: Reader, end: number): ListStreamsRequest {
   const m: ListStreamsRequest = {
     group: 0,
@@ -659,6 +770,14 @@ export interface ListStreamsReply {
 
 export function encodeListStreamsReply(w: Writer, m: ListStreamsReply): void {
   for (const x of m.streams) { { w.tag(10); const at = w.fork(); encodeStreamState(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeListStreamsReply(fields: Partial<ListStreamsReply>): ListStreamsReply {
+  return {
+    streams: [],
+    ...fields,
+  };
 }
 
 export function decodeListStreamsReply(r: Reader, end: number): ListStreamsReply {
@@ -714,6 +833,18 @@ export function encodeStreamState(w: Writer, m: StreamState): void {
   if (m.trimmedThrough !== 0) { w.tag(24); w.uint64(m.trimmedThrough); }
   if (m.oldestAgeMs !== 0) { w.tag(32); w.uint64(m.oldestAgeMs); }
   if (m.promised !== undefined) { { w.tag(42); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeStreamState(fields: Partial<StreamState>): StreamState {
+  return {
+    stream: "",
+    lastSlot: 0,
+    trimmedThrough: 0,
+    oldestAgeMs: 0,
+    promised: undefined,
+    ...fields,
+  };
 }
 
 export function decodeStreamState(r: Reader, end: number): StreamState {
@@ -793,6 +924,18 @@ export function encodeIntroduceLogRequest(w: Writer, m: IntroduceLogRequest): vo
   if (m.bytes !== 0) { w.tag(40); w.uint64(m.bytes); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeIntroduceLogRequest(fields: Partial<IntroduceLogRequest>): IntroduceLogRequest {
+  return {
+    group: 0,
+    campus: "",
+    diskId: "",
+    segment: 0,
+    bytes: 0,
+    ...fields,
+  };
+}
+
 export function decodeIntroduceLogRequest(r: Reader, end: number): IntroduceLogRequest {
   const m: IntroduceLogRequest = {
     group: 0,
@@ -846,6 +989,14 @@ export interface IntroduceLogReply {
 
 export function encodeIntroduceLogReply(w: Writer, m: IntroduceLogReply): void {
   if (m.refused.length > 0) { w.tag(10); w.string(m.refused); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeIntroduceLogReply(fields: Partial<IntroduceLogReply>): IntroduceLogReply {
+  return {
+    refused: "",
+    ...fields,
+  };
 }
 
 export function decodeIntroduceLogReply(r: Reader, end: number): IntroduceLogReply {

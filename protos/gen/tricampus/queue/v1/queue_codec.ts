@@ -44,6 +44,17 @@ export function encodeAppendRequest(w: Writer, m: AppendRequest): void {
   if (m.forwarded) { w.tag(32); w.bool(m.forwarded); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAppendRequest(fields: Partial<AppendRequest>): AppendRequest {
+  return {
+    stream: "",
+    id: NO_BYTES,
+    payload: NO_BYTES,
+    forwarded: false,
+    ...fields,
+  };
+}
+
 export function decodeAppendRequest(r: Reader, end: number): AppendRequest {
   const m: AppendRequest = {
     stream: "",
@@ -95,6 +106,14 @@ export function encodeAppendReply(w: Writer, m: AppendReply): void {
   if (m.slot !== 0) { w.tag(8); w.uint64(m.slot); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAppendReply(fields: Partial<AppendReply>): AppendReply {
+  return {
+    slot: 0,
+    ...fields,
+  };
+}
+
 export function decodeAppendReply(r: Reader, end: number): AppendReply {
   const m: AppendReply = {
     slot: 0,
@@ -136,6 +155,15 @@ export interface PollRequest {
 export function encodePollRequest(w: Writer, m: PollRequest): void {
   for (const x of m.positions) { { w.tag(10); const at = w.fork(); encodeStreamPosition(w, x); w.join(at); } }
   if (m.waitMs !== 0) { w.tag(16); w.uint32(m.waitMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makePollRequest(fields: Partial<PollRequest>): PollRequest {
+  return {
+    positions: [],
+    waitMs: 0,
+    ...fields,
+  };
 }
 
 export function decodePollRequest(r: Reader, end: number): PollRequest {
@@ -181,6 +209,15 @@ export function encodeStreamPosition(w: Writer, m: StreamPosition): void {
   if (m.through !== 0) { w.tag(16); w.uint64(m.through); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeStreamPosition(fields: Partial<StreamPosition>): StreamPosition {
+  return {
+    stream: "",
+    through: 0,
+    ...fields,
+  };
+}
+
 export function decodeStreamPosition(r: Reader, end: number): StreamPosition {
   const m: StreamPosition = {
     stream: "",
@@ -217,6 +254,14 @@ export interface PollReply {
 
 export function encodePollReply(w: Writer, m: PollReply): void {
   for (const x of m.streams) { { w.tag(10); const at = w.fork(); encodeStreamEntries(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makePollReply(fields: Partial<PollReply>): PollReply {
+  return {
+    streams: [],
+    ...fields,
+  };
 }
 
 export function decodePollReply(r: Reader, end: number): PollReply {
@@ -262,6 +307,16 @@ export function encodeStreamEntries(w: Writer, m: StreamEntries): void {
   if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
   if (m.after !== 0) { w.tag(16); w.uint64(m.after); }
   for (const x of m.entries) { { w.tag(26); const at = w.fork(); encodeEntry(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeStreamEntries(fields: Partial<StreamEntries>): StreamEntries {
+  return {
+    stream: "",
+    after: 0,
+    entries: [],
+    ...fields,
+  };
 }
 
 export function decodeStreamEntries(r: Reader, end: number): StreamEntries {
@@ -324,6 +379,17 @@ export function encodeEntry(w: Writer, m: Entry): void {
   if (m.void) { w.tag(32); w.bool(m.void); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeEntry(fields: Partial<Entry>): Entry {
+  return {
+    slot: 0,
+    id: NO_BYTES,
+    payload: NO_BYTES,
+    void: false,
+    ...fields,
+  };
+}
+
 export function decodeEntry(r: Reader, end: number): Entry {
   const m: Entry = {
     slot: 0,
@@ -370,6 +436,14 @@ export interface ConsumedRequest {
 
 export function encodeConsumedRequest(w: Writer, m: ConsumedRequest): void {
   for (const x of m.positions) { { w.tag(10); const at = w.fork(); encodeStreamPosition(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeConsumedRequest(fields: Partial<ConsumedRequest>): ConsumedRequest {
+  return {
+    positions: [],
+    ...fields,
+  };
 }
 
 export function decodeConsumedRequest(r: Reader, end: number): ConsumedRequest {
@@ -428,6 +502,14 @@ export function encodeAdoptRequest(w: Writer, m: AdoptRequest): void {
   for (const x of m.orphans) { { w.tag(10); const at = w.fork(); encodeOrphan(w, x); w.join(at); } }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeAdoptRequest(fields: Partial<AdoptRequest>): AdoptRequest {
+  return {
+    orphans: [],
+    ...fields,
+  };
+}
+
 export function decodeAdoptRequest(r: Reader, end: number): AdoptRequest {
   const m: AdoptRequest = {
     orphans: [],
@@ -478,6 +560,17 @@ export function encodeOrphan(w: Writer, m: Orphan): void {
   if (m.promised !== undefined) { { w.tag(18); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
   if (m.lastSlot !== 0) { w.tag(24); w.uint64(m.lastSlot); }
   if (m.group !== 0) { w.tag(32); w.uint32(m.group); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeOrphan(fields: Partial<Orphan>): Orphan {
+  return {
+    logStream: "",
+    promised: undefined,
+    lastSlot: 0,
+    group: 0,
+    ...fields,
+  };
 }
 
 export function decodeOrphan(r: Reader, end: number): Orphan {

@@ -50,6 +50,18 @@ export function encodeRegisterConnectionsRequest(w: Writer, m: RegisterConnectio
   if (m.complete) { w.tag(40); w.bool(m.complete); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeRegisterConnectionsRequest(fields: Partial<RegisterConnectionsRequest>): RegisterConnectionsRequest {
+  return {
+    access: "",
+    campus: "",
+    online: [],
+    offline: [],
+    complete: false,
+    ...fields,
+  };
+}
+
 export function decodeRegisterConnectionsRequest(r: Reader, end: number): RegisterConnectionsRequest {
   const m: RegisterConnectionsRequest = {
     access: "",
@@ -111,6 +123,16 @@ export function encodeConnection(w: Writer, m: Connection): void {
   if (m.number !== 0) { w.tag(8); w.uint64(m.number); }
   if (m.userId.length > 0) { w.tag(18); w.string(m.userId); }
   if (m.device.length > 0) { w.tag(26); w.string(m.device); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeConnection(fields: Partial<Connection>): Connection {
+  return {
+    number: 0,
+    userId: "",
+    device: "",
+    ...fields,
+  };
 }
 
 export function decodeConnection(r: Reader, end: number): Connection {
@@ -179,6 +201,14 @@ export function encodeLookupRequest(w: Writer, m: LookupRequest): void {
   for (const x of m.userIds) { w.tag(10); w.string(x); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeLookupRequest(fields: Partial<LookupRequest>): LookupRequest {
+  return {
+    userIds: [],
+    ...fields,
+  };
+}
+
 export function decodeLookupRequest(r: Reader, end: number): LookupRequest {
   const m: LookupRequest = {
     userIds: [],
@@ -210,6 +240,14 @@ export interface LookupReply {
 
 export function encodeLookupReply(w: Writer, m: LookupReply): void {
   for (const x of m.locations) { { w.tag(10); const at = w.fork(); encodeLocation(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLookupReply(fields: Partial<LookupReply>): LookupReply {
+  return {
+    locations: [],
+    ...fields,
+  };
 }
 
 export function decodeLookupReply(r: Reader, end: number): LookupReply {
@@ -263,6 +301,18 @@ export function encodeLocation(w: Writer, m: Location): void {
   if (m.access.length > 0) { w.tag(26); w.string(m.access); }
   if (m.campus.length > 0) { w.tag(34); w.string(m.campus); }
   if (m.number !== 0) { w.tag(40); w.uint64(m.number); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLocation(fields: Partial<Location>): Location {
+  return {
+    userId: "",
+    device: "",
+    access: "",
+    campus: "",
+    number: 0,
+    ...fields,
+  };
 }
 
 export function decodeLocation(r: Reader, end: number): Location {
@@ -344,6 +394,15 @@ export interface CountReply {
 export function encodeCountReply(w: Writer, m: CountReply): void {
   if (m.users !== 0) { w.tag(8); w.uint32(m.users); }
   if (m.connections !== 0) { w.tag(16); w.uint32(m.connections); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeCountReply(fields: Partial<CountReply>): CountReply {
+  return {
+    users: 0,
+    connections: 0,
+    ...fields,
+  };
 }
 
 export function decodeCountReply(r: Reader, end: number): CountReply {

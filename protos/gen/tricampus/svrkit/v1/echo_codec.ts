@@ -20,6 +20,14 @@ export function encodeEchoMessage(w: Writer, m: EchoMessage): void {
   if (m.payload.length > 0) { w.tag(10); w.bytes(m.payload); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeEchoMessage(fields: Partial<EchoMessage>): EchoMessage {
+  return {
+    payload: NO_BYTES,
+    ...fields,
+  };
+}
+
 export function decodeEchoMessage(r: Reader, end: number): EchoMessage {
   const m: EchoMessage = {
     payload: NO_BYTES,

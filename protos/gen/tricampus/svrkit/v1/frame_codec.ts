@@ -61,6 +61,16 @@ export function encodeHello(w: Writer, m: Hello): void {
   if (m.campus.length > 0) { w.tag(26); w.string(m.campus); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeHello(fields: Partial<Hello>): Hello {
+  return {
+    wireVersion: 0,
+    process: "",
+    campus: "",
+    ...fields,
+  };
+}
+
 export function decodeHello(r: Reader, end: number): Hello {
   const m: Hello = {
     wireVersion: 0,
@@ -155,6 +165,21 @@ export function encodeRequestHead(w: Writer, m: RequestHead): void {
   if (m.priority !== 0) { w.tag(64); w.uint32(m.priority); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeRequestHead(fields: Partial<RequestHead>): RequestHead {
+  return {
+    callId: 0,
+    method: 0,
+    timeoutMs: 0,
+    operationId: NO_BYTES,
+    ticket: NO_BYTES,
+    caller: "",
+    trace: NO_BYTES,
+    priority: 0,
+    ...fields,
+  };
+}
+
 export function decodeRequestHead(r: Reader, end: number): RequestHead {
   const m: RequestHead = {
     callId: 0,
@@ -235,6 +260,16 @@ export function encodeReplyHead(w: Writer, m: ReplyHead): void {
   if (m.callId !== 0) { w.tag(8); w.uint32(m.callId); }
   if (m.code !== 0) { w.tag(16); w.uint32(m.code); }
   if (m.message.length > 0) { w.tag(26); w.string(m.message); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeReplyHead(fields: Partial<ReplyHead>): ReplyHead {
+  return {
+    callId: 0,
+    code: 0,
+    message: "",
+    ...fields,
+  };
 }
 
 export function decodeReplyHead(r: Reader, end: number): ReplyHead {

@@ -86,6 +86,21 @@ export function encodeStatusReply(w: Writer, m: StatusReply): void {
   if (m.unready.length > 0) { w.tag(66); w.string(m.unready); }
 }
 
+/** What is not given is as if it had come over the wire without it. */
+export function makeStatusReply(fields: Partial<StatusReply>): StatusReply {
+  return {
+    process: "",
+    campus: "",
+    pid: 0,
+    uptimeMs: 0,
+    services: [],
+    trouble: "",
+    monitors: [],
+    unready: "",
+    ...fields,
+  };
+}
+
 export function decodeStatusReply(r: Reader, end: number): StatusReply {
   const m: StatusReply = {
     process: "",
@@ -159,6 +174,15 @@ export interface Monitor {
 export function encodeMonitor(w: Writer, m: Monitor): void {
   if (m.name.length > 0) { w.tag(10); w.string(m.name); }
   if (m.value !== 0) { w.tag(16); w.uint64(m.value); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMonitor(fields: Partial<Monitor>): Monitor {
+  return {
+    name: "",
+    value: 0,
+    ...fields,
+  };
 }
 
 export function decodeMonitor(r: Reader, end: number): Monitor {
