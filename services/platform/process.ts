@@ -31,6 +31,9 @@ import type { ProcessConfig } from "./process-config.ts";
 import { loadService } from "./registry.ts";
 import { isService, type ServiceName } from "./services.ts";
 
+/** Compared with the uptime it says how busy a process is. */
+const BUSY_MONITOR = "process.busy_ms";
+
 interface OpenDoor {
   readonly port: number;
   readonly services: readonly string[];
@@ -176,9 +179,14 @@ function statusOf(config: ProcessConfig): StatusReply {
     uptimeMs: Math.round(process.uptime() * 1000),
     services: config.services.map((service) => service.name),
     trouble: readTrouble(),
-    monitors: readCounters().map(([name, value]) => ({ name, value })),
+    monitors: [...readCounters().map(([name, value]) => ({ name, value })), busyMonitor()],
     unready: readUnreadiness(),
   };
+}
+
+/** For how long the event loop had work since the process started, ms: it is the first thing to saturate. */
+function busyMonitor() {
+  return { name: BUSY_MONITOR, value: Math.round(performance.eventLoopUtilization().active) };
 }
 
 /** A state nobody foresaw is not worked on in: the supervisor starts a clean process at once. */

@@ -69,3 +69,5 @@ export const permitsSchema = z.strictObject({
 });
 
 export type Permits = z.input<typeof permitsSchema>;
+
+export type PodProcess = z.input<typeof podProcessSchema>;

@@ -1,0 +1,289 @@
+/** DataCenter: one Tricampus platform, spread over three zones of this cluster. */
+import { z } from "zod";
+import {
+  campusName,
+  conditions,
+  immutable,
+  listByKey,
+  observedGeneration,
+  quantity,
+  resources,
+  withRules,
+} from "./schema.ts";
+
+/** What runs in pods of its own, by layout. KV groups are not among them: see KVGroup. */
+export const LAYOUTS = {
+  Compact: {
+    access: ["access"],
+    logic: [
+      "account-data",
+      "inbox-data",
+      "message-data",
+      "group-data",
+      "account",
+      "text",
+      "group",
+      "sync",
+    ],
+    queue: ["router", "queue", "fanout"],
+    queuelog: ["queuelog-1", "queuelog-2"],
+  },
+  Split: {
+    access: ["access"],
+    account: ["account"],
+    text: ["text"],
+    group: ["group"],
+    sync: ["sync"],
+    "account-data": ["account-data"],
+    "inbox-data": ["inbox-data"],
+    "message-data": ["message-data"],
+    "group-data": ["group-data"],
+    router: ["router"],
+    queue: ["queue"],
+    fanout: ["fanout"],
+    queuelog: ["queuelog-1", "queuelog-2"],
+  },
+} as const;
+
+export type Layout = keyof typeof LAYOUTS;
+
+/** One a campus, whatever is asked for: they own what their campus does. */
+export const ONE_A_CAMPUS = ["queuelog", "queue", "fanout", "router"] as const;
+
+const WORKLOADS = [
+  ...new Set([...Object.keys(LAYOUTS.Compact), ...Object.keys(LAYOUTS.Split)]),
+] as [string, ...string[]];
+
+const service = withRules(
+  z.strictObject({
+    name: z.enum(WORKLOADS).describe("Which pods: the name of a service, or of the pods that hold several."),
+    replicas: z
+      .int()
+      .min(3)
+      .max(300)
+      .default(3)
+      .describe("Pods in all three campuses together; each campus gets a third."),
+    resources: resources.optional(),
+    options: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .meta({ "x-kubernetes-preserve-unknown-fields": true })
+      .describe("The options of the services in these pods, by name of the service: they check them at their start."),
+  }),
+  {
+    rule: "self.replicas % 3 == 0",
+    message: "replicas: every campus gets a third, so the number must be divisible by three",
+  },
+  {
+    rule: `!(self.name in [${ONE_A_CAMPUS.map((name) => `'${name}'`).join(", ")}]) || self.replicas == 3`,
+    message: `${ONE_A_CAMPUS.join(", ")} have one pod a campus: replicas must be 3`,
+  },
+);
+
+const image = (what: string, name: string) =>
+  z.string().min(1).default(name).describe(`The image of ${what}.`);
+
+const storage = z.strictObject({
+  className: z
+    .string()
+    .optional()
+    .describe("The StorageClass; the cluster's default when left out. It cannot be changed."),
+  size: quantity.default("10Gi").describe("How large each volume is. It can grow and never shrinks."),
+});
+
+const externalServers = listByKey(
+  z.array(
+    z.strictObject({
+      campus: campusName.describe("The campus that uses this server."),
+      url: z.string().min(1).describe("Where it is, like nats://nats-a.example:4222."),
+    }),
+  ),
+  "campus",
+);
+
+const queueEngine = withRules(
+  z.strictObject({
+    type: z
+      .enum(["Embedded", "NATS"])
+      .default("Embedded")
+      .describe("Embedded: logs of our own on a volume a campus. NATS: three independent JetStream servers."),
+    image: image("the NATS servers", "nats:2.14-alpine"),
+    storage: storage.prefault({}).describe("The volume of each campus's logs or NATS server."),
+    resources: resources.optional(),
+    external: externalServers
+      .optional()
+      .describe("Three JetStream servers of your own, one a campus, that share no cluster."),
+  }),
+  {
+    rule: "!has(self.external) || self.type == 'NATS'",
+    message: "external servers need type NATS",
+  },
+  {
+    rule: "!has(self.external) || size(self.external) == 3",
+    message: "name one external server for each of the three campuses",
+  },
+);
+
+const routerEngine = withRules(
+  z.strictObject({
+    type: z
+      .enum(["Embedded", "Redis"])
+      .default("Embedded")
+      .describe("Where it is remembered who is connected: in the router's memory, or in a Redis a campus."),
+    image: image("the Redis servers", "redis:7"),
+    resources: resources.optional(),
+    external: externalServers.optional().describe("Three Redis servers of your own, one a campus."),
+  }),
+  {
+    rule: "!has(self.external) || self.type == 'Redis'",
+    message: "external servers need type Redis",
+  },
+  {
+    rule: "!has(self.external) || size(self.external) == 3",
+    message: "name one external server for each of the three campuses",
+  },
+);
+
+const outsideDoor = (what: string) =>
+  z.strictObject({
+    type: z
+      .enum(["ClusterIP", "NodePort", "LoadBalancer"])
+      .default("ClusterIP")
+      .describe(`How ${what} is reached from outside the cluster: not at all, at the nodes, or through a load balancer.`),
+    addresses: listByKey(
+      z
+        .array(
+          z.strictObject({
+            campus: campusName,
+            nodePort: z.int().min(1).max(65_535).optional().describe("With NodePort: which one."),
+            address: z
+              .string()
+              .optional()
+              .describe("What people outside use, host:port, when it is not what the cluster knows."),
+          }),
+        )
+        .max(3)
+        .optional(),
+      "campus",
+    ),
+  });
+
+const spec = withRules(
+  z.strictObject({
+    id: withRules(
+      z.int().min(0).max(255).describe("Number of this data centre: part of every id that is born here."),
+      immutable("id"),
+    ),
+    campuses: withRules(
+      listByKey(
+        z
+          .array(
+            z.strictObject({
+              name: campusName.describe("Name of the campus: part of every id that is born in it."),
+              zone: withRules(
+                z
+                  .string()
+                  .min(1)
+                  .describe("The zone that it is: value of the nodes' label topology.kubernetes.io/zone."),
+                immutable("zone"),
+              ),
+            }),
+          )
+          .length(3)
+          .describe("The three campuses. Each has an object of kind Campus, too."),
+        "name",
+      ),
+      {
+        rule: "self.all(c, oldSelf.exists(o, o.name == c.name))",
+        message: "campuses cannot be renamed: their names are in ids and on disks",
+      },
+    ),
+    profile: z
+      .enum(["Standard", "Dev"])
+      .default("Standard")
+      .describe("Dev: everything of a campus in one pod, one zone allowed; for trying out, not highly available."),
+    image: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("The image of all Tricampus pods; the operator's own when left out."),
+    imagePullSecrets: listByKey(
+      z.array(z.strictObject({ name: z.string() })).optional().describe("Secrets for pulling images."),
+      "name",
+    ),
+    layout: withRules(
+      z
+        .enum(["Compact", "Split"])
+        .default("Compact")
+        .describe("Compact: a few kinds of pods, each with several services. Split: one kind a service."),
+      immutable("layout"),
+    ),
+    services: listByKey(
+      z.array(service).default([]).describe("Sizes that differ from three small pods."),
+      "name",
+    ),
+    engines: z
+      .strictObject({ queue: queueEngine.prefault({}), router: routerEngine.prefault({}) })
+      .prefault({})
+      .describe("What keeps the queue's logs and the router's memory."),
+    clients: outsideDoor("the access layer")
+      .prefault({})
+      .describe("Where clients connect: one address a campus."),
+    admin: outsideDoor("the admin door")
+      .prefault({})
+      .describe("Where `tricampus` connects, with a client certificate: one address a campus."),
+    logLevel: z.enum(["trace", "debug", "info", "warn", "error"]).default("info").describe("How much pods log."),
+    paused: z
+      .boolean()
+      .default(false)
+      .describe("True: nothing is changed in the cluster. Blocks still end, and the status goes on."),
+  }),
+  {
+    rule: "self.profile == 'Dev' || self.campuses.all(c, self.campuses.exists_one(o, o.zone == c.zone))",
+    message:
+      "campuses: three campuses need three different zones (profile Dev allows one zone, and is not highly available)",
+  },
+  {
+    rule: "self.profile == oldSelf.profile",
+    message: "profile cannot be changed: make a new DataCenter",
+  },
+  {
+    rule: "self.engines.queue.type == oldSelf.engines.queue.type",
+    message: "engines.queue.type cannot be changed: what waits in the old logs would be left behind",
+  },
+  {
+    rule: "self.layout == 'Split' || self.services.all(s, s.name in ['access', 'logic', 'queue', 'queuelog'])",
+    message: "services: with layout Compact there are access, logic, queue and queuelog",
+  },
+  {
+    rule: "self.layout == 'Compact' || self.services.all(s, s.name != 'logic')",
+    message: "services: with layout Split, name each service instead of logic",
+  },
+);
+
+const campusAddress = listByKey(
+  z.array(z.strictObject({ campus: campusName, address: z.string() })),
+  "campus",
+);
+
+const status = z.strictObject({
+  observedGeneration: observedGeneration.optional(),
+  campuses: z.string().optional().describe("All three in one line, like a=ok b=blocked c=ok."),
+  pods: z.string().optional().describe("Pods that are ready, of those wanted."),
+  image: z.string().optional().describe("The image that all pods have, or are getting."),
+  bootstrap: z
+    .enum(["Permitted", "Done", "Adopted"])
+    .optional()
+    .describe("Of the queue's logs, as of a KVGroup's replicas."),
+  clients: campusAddress.optional().describe("Where clients connect."),
+  admin: campusAddress.optional().describe("Where `tricampus` connects."),
+  conditions: conditions.optional(),
+});
+
+export const dataCenterSchema = z.strictObject({
+  spec: spec.describe("What is wanted."),
+  status: status.optional().describe("What is."),
+});
+
+export type DataCenterSpec = z.output<typeof spec>;
+export type DataCenterStatus = z.output<typeof status>;

@@ -1,0 +1,28 @@
+/**
+ * Is the operator ready, and is it alive? Ready: every kind was listed once. Alive: its loop answers and
+ * no copy is older than it may be for long, which a new process would cure. Pure.
+ */
+export interface WatchAge {
+  readonly kind: string;
+  readonly ageMs: number;
+}
+
+/** Far longer than any pause between attempts: the API server may be away, and starting anew helps nobody. */
+export const STUCK_MS = 120_000;
+
+export type Verdict = { readonly ok: boolean; readonly text: string };
+
+export function readiness(ages: readonly WatchAge[]): Verdict {
+  const missing = ages.filter(({ ageMs }) => ageMs === Number.POSITIVE_INFINITY);
+  if (missing.length === 0) return { ok: true, text: "ready" };
+  return { ok: false, text: `not listed yet: ${missing.map(({ kind }) => kind).join(", ")}` };
+}
+
+/** `isServerAway`: no watch is fresh, so it is not this process's fault. */
+export function liveness(ages: readonly WatchAge[], staleMs: number): Verdict {
+  const listed = ages.filter(({ ageMs }) => ageMs !== Number.POSITIVE_INFINITY);
+  const stuck = listed.filter(({ ageMs }) => ageMs > STUCK_MS);
+  const isServerAway = listed.every(({ ageMs }) => ageMs > staleMs);
+  if (stuck.length === 0 || isServerAway) return { ok: true, text: "alive" };
+  return { ok: false, text: `stale for minutes: ${stuck.map(({ kind }) => kind).join(", ")}` };
+}

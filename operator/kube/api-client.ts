@@ -1,0 +1,248 @@
+/**
+ * Requests to the Kubernetes API server: JSON in, JSON out, and watch streams line by line.
+ *
+ * Why not a generated client: its serialisers drop fields that they do not know, and with server-side
+ * apply a field that is not sent is a field that is given up. Here objects are what they are on the
+ * wire. HTTP/1.1 with kept connections, one socket a watch; the number of sockets bounds what is
+ * under way. When the server says that it is busy, everything but watches waits as long as it asks.
+ */
+import { type Agent, type IncomingMessage, request as requestPlain } from "node:http";
+import { request as requestTls } from "node:https";
+import { StringDecoder } from "node:string_decoder";
+import { rest } from "../../services/svrkit/rest.ts";
+import type { Connection } from "./connection.ts";
+import type { KubeObject } from "./object.ts";
+
+export interface ApiRequest {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** "/api/v1/namespaces/x/pods?limit=1" */
+  readonly path: string;
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What the server answered instead of what was asked for; status 0: it did not answer. */
+export class ApiError extends Error {
+  readonly status: number;
+  /** "Conflict", "Expired", "NotFound" ... */
+  readonly reason: string;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    message: string,
+    facts: { status: number; reason?: string; retryAfterMs?: number | undefined },
+  ) {
+    super(message);
+    this.name = "ApiError";
+    this.status = facts.status;
+    this.reason = facts.reason ?? "";
+    this.retryAfterMs = facts.retryAfterMs;
+  }
+
+  get isNotFound(): boolean {
+    return this.status === 404;
+  }
+
+  get isConflict(): boolean {
+    return this.status === 409;
+  }
+
+  /** The resource version asked for is not kept any more. */
+  get isExpired(): boolean {
+    return this.status === 410;
+  }
+}
+
+const TIMEOUT_MS = 15_000;
+/** Longest pause that a server may ask for. */
+const RETRY_AFTER_MS_MAX = 30_000;
+
+export class ApiClient {
+  readonly #connection: Connection;
+  readonly #agent: Agent;
+  readonly #watchAgent: Agent;
+  #busyUntilMs = 0;
+  /** Requests sent, watches included, by method: for metrics and for goals on idle traffic. */
+  readonly sent: Record<string, number> = { GET: 0, POST: 0, PATCH: 0, DELETE: 0, WATCH: 0 };
+  /** Told of every request before it is sent; tests let an operator die at one of them. */
+  onRequest: ((request: ApiRequest) => void) | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#agent = connection.newAgent(connection.socketsMax ?? 16);
+    this.#watchAgent = connection.newAgent(Number.POSITIVE_INFINITY);
+  }
+
+  stop(): void {
+    this.#agent.destroy();
+    this.#watchAgent.destroy();
+  }
+
+  /** The answer's JSON; throws an ApiError for everything that is no success. */
+  async request<T = KubeObject>(asked: ApiRequest): Promise<T> {
+    const waitMs = this.#busyUntilMs - performance.now();
+    if (waitMs > 0) await rest(waitMs);
+    this.onRequest?.(asked);
+    this.sent[asked.method]! += 1;
+    const response = await this.#send(asked, this.#agent, asked.timeoutMs ?? TIMEOUT_MS);
+    const text = await readAll(response);
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return (text === "" ? {} : JSON.parse(text)) as T;
+    throw this.#errorOf(response, text, asked);
+  }
+
+  /** The same for an answer that nobody reads: it is not parsed. */
+  async carryOut(asked: ApiRequest): Promise<void> {
+    const waitMs = this.#busyUntilMs - performance.now();
+    if (waitMs > 0) await rest(waitMs);
+    this.onRequest?.(asked);
+    this.sent[asked.method]! += 1;
+    const response = await this.#send(asked, this.#agent, asked.timeoutMs ?? TIMEOUT_MS);
+    const status = response.statusCode ?? 0;
+    if (status >= 200 && status < 300) return drain(response);
+    throw this.#errorOf(response, await readAll(response), asked);
+  }
+
+  /**
+   * Calls `line` with each line of a watch; resolves when the server ends it. Rejects when it is
+   * refused, breaks, or is silent for `silenceMs`. `opened` is called when the server has accepted.
+   */
+  async watch(
+    path: string,
+    options: {
+      line: (text: string) => void;
+      opened?: () => void;
+      silenceMs: number;
+      signal: AbortSignal;
+    },
+  ): Promise<void> {
+    const { line, opened, silenceMs, signal } = options;
+    this.sent.WATCH! += 1;
+    const asked = { method: "GET", path, signal } as const;
+    const response = await this.#send(asked, this.#watchAgent, silenceMs);
+    if (response.statusCode !== 200) {
+      throw this.#errorOf(response, await readAll(response), asked);
+    }
+    opened?.();
+    await readLines(response, { line, silenceMs });
+  }
+
+  async #send(asked: ApiRequest, agent: Agent, timeoutMs: number): Promise<IncomingMessage> {
+    const { base, token, isTls } = this.#connection;
+    const { method, path, body, contentType = "application/json", signal } = asked;
+    const headers: Record<string, string> = { accept: "application/json", "user-agent": AGENT };
+    const authorization = await token?.();
+    if (authorization !== undefined) headers["authorization"] = `Bearer ${authorization}`;
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    if (payload !== undefined) {
+      headers["content-type"] = contentType;
+      headers["content-length"] = String(Buffer.byteLength(payload));
+    }
+    const send = isTls ? requestTls : requestPlain;
+    const options = { method, headers, agent, ...(signal && { signal }) };
+    return new Promise((resolve, reject) => {
+      const sent = send(new URL(path, base), options, (response) => {
+        clearTimeout(timer);
+        resolve(response);
+      });
+      const timer = setTimeout(() => {
+        sent.destroy(new Error(`no answer in ${timeoutMs} ms`));
+      }, timeoutMs);
+      sent.on("error", (error) => {
+        clearTimeout(timer);
+        reject(new ApiError(`${method} ${path}: ${error.message}`, { status: 0 }));
+      });
+      sent.end(payload);
+    });
+  }
+
+  #errorOf(response: IncomingMessage, text: string, { method, path }: ApiRequest): ApiError {
+    const status = response.statusCode ?? 0;
+    const seconds = Number(response.headers["retry-after"]);
+    const isAsked = (status === 429 || status === 503) && seconds > 0;
+    const retryAfterMs = isAsked ? Math.min(seconds * 1_000, RETRY_AFTER_MS_MAX) : undefined;
+    if (retryAfterMs !== undefined) {
+      // Not all at once afterwards: up to a quarter longer.
+      const untilMs = performance.now() + retryAfterMs * (1 + Math.random() / 4);
+      this.#busyUntilMs = Math.max(this.#busyUntilMs, untilMs);
+    }
+    const { reason, message } = statusIn(text);
+    const shown = path.split("?")[0];
+    return new ApiError(`${method} ${shown}: ${status} ${message}`, {
+      status,
+      reason,
+      retryAfterMs,
+    });
+  }
+}
+
+const AGENT = "tricampus-operator";
+const MESSAGE_MAX = 500;
+
+function statusIn(text: string): { reason: string; message: string } {
+  try {
+    const { reason = "", message = "" } = JSON.parse(text) as { reason?: string; message?: string };
+    return { reason, message };
+  } catch {
+    return { reason: "", message: text.slice(0, MESSAGE_MAX) };
+  }
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+  } catch (error) {
+    throw new ApiError(`the answer broke off: ${(error as Error).message}`, { status: 0 });
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function drain(response: IncomingMessage): Promise<void> {
+  return new Promise((resolve, reject) => {
+    response.resume();
+    response.once("end", resolve);
+    response.once("error", (error) => reject(new ApiError(error.message, { status: 0 })));
+  });
+}
+
+/** Resolves at the stream's end; rejects when it breaks or is silent for too long. */
+function readLines(
+  response: IncomingMessage,
+  { line, silenceMs }: { line: (text: string) => void; silenceMs: number },
+): Promise<void> {
+  const decoder = new StringDecoder("utf8");
+  let rest = "";
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const finish = (error?: Error) => {
+      clearTimeout(timer);
+      response.destroy();
+      if (error === undefined) resolve();
+      else reject(error instanceof ApiError ? error : new ApiError(error.message, { status: 0 }));
+    };
+    const listen = () => {
+      timer = setTimeout(() => {
+        finish(new ApiError(`silent for ${silenceMs} ms`, { status: 0 }));
+      }, silenceMs);
+    };
+    listen();
+    response.on("data", (chunk: Buffer) => {
+      clearTimeout(timer);
+      const lines = (rest + decoder.write(chunk)).split("\n");
+      rest = lines.pop()!;
+      try {
+        for (const text of lines) if (text !== "") line(text);
+      } catch (error) {
+        finish(error as Error);
+        return;
+      }
+      listen();
+    });
+    response.once("end", () => finish());
+    response.once("aborted", () => finish(new ApiError("the watch broke off", { status: 0 })));
+    response.once("error", (error) => finish(error));
+  });
+}

@@ -1,0 +1,234 @@
+/**
+ * A copy of one kind of objects that is never silently old.
+ *
+ *   list (in pages) -> watch -> watch -> ... ; after an error a pause and the next watch from where the
+ *   last one was; when that version is not kept any more: list again, and tell what differs.
+ *
+ * A watch can fall silent without an error: a cut line, a load balancer that forgot it. No probe
+ * beside it proves that it is alive, so no watch lives long: the server is asked to end it after some
+ * seconds, and what has not been heard of a little later is broken. Shortly before it ends a watch
+ * the server tells the version reached (a bookmark), so a quiet kind's version never ages either.
+ * Thus everything is at most STALE_MS old, or `ageMs` says so, for one request every seven seconds and
+ * kind, over a connection that is kept.
+ */
+import { rest } from "../../services/svrkit/rest.ts";
+import { type ApiClient, ApiError } from "./api-client.ts";
+import type { KubeObject } from "./object.ts";
+import { Backoff } from "./backoff.ts";
+
+/** The server ends a watch after 6-8 s; silence counts as broken a second later. */
+const WATCH_SECONDS_MIN = 6;
+const WATCH_SECONDS_SPREAD = 3;
+const SILENCE_AFTER_END_MS = 1_000;
+/** How old what is known may be while all is well; watches that are older are called stale. */
+export const STALE_MS = 10_000;
+const PAGE_LIMIT = 500;
+const BACKOFF = { firstMs: 200, lastMs: 4_000 };
+/** A watch that lived so long was no failure. */
+const LIVED_MS = 3_000;
+
+/** What is kept of an object. */
+export interface Cached {
+  readonly resourceVersion: string;
+}
+
+interface ListWatchOptions<T extends Cached> {
+  readonly client: ApiClient;
+  /** "/apis/apps/v1/namespaces/x/statefulsets" */
+  readonly path: string;
+  readonly labelSelector?: string | undefined;
+  /** What is kept; undefined: the object is none of ours. */
+  readonly project: (object: KubeObject) => T | undefined;
+  /** Called after the copy has changed; `now` undefined: the object is gone. */
+  readonly onChange: (key: string, now: T | undefined, before: T | undefined) => void;
+  /** Told what goes wrong; nothing stops because of it. */
+  readonly onTrouble: (error: Error) => void;
+  readonly random?: () => number;
+}
+
+export class ListWatch<T extends Cached> {
+  readonly #options: ListWatchOptions<T>;
+  readonly #random: () => number;
+  readonly #items = new Map<string, T>();
+  readonly #stop = new AbortController();
+  readonly #synced = Promise.withResolvers<void>();
+  #version: string | undefined;
+  /** When the copy was last known to be what the server has. */
+  #freshAtMs = Number.NEGATIVE_INFINITY;
+  #running: Promise<void> | undefined;
+  /** For metrics. */
+  lists = 0;
+  failures = 0;
+
+  constructor(options: ListWatchOptions<T>) {
+    this.#options = options;
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** By name, or "namespace/name". */
+  get items(): ReadonlyMap<string, T> {
+    return this.#items;
+  }
+
+  /** Resolves when everything was listed once. */
+  get synced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  /** How old what is known may be; infinite before the first list. */
+  get ageMs(): number {
+    return performance.now() - this.#freshAtMs;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Nothing is called any more when it resolves. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const backoff = new Backoff(BACKOFF, this.#random);
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const startedAtMs = performance.now();
+      let failure: unknown;
+      try {
+        if (this.#version === undefined) await this.#list();
+        await this.#watch();
+      } catch (error) {
+        failure = error;
+      }
+      if (signal.aborted) return;
+      if (performance.now() - startedAtMs >= LIVED_MS) backoff.reset();
+      else failure ??= new Error("the watch ended at once");
+      if (failure === undefined) continue;
+      const asked = this.#failed(failure);
+      await Promise.race([rest(Math.max(asked, backoff.nextMs())), aborted(signal)]);
+    }
+  }
+
+  /** For how long the server asked to be left alone. */
+  #failed(error: unknown): number {
+    this.failures += 1;
+    if (error instanceof ApiError && error.isExpired) this.#version = undefined;
+    this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
+    return error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+  }
+
+  async #list(): Promise<void> {
+    const { client } = this.#options;
+    const startedAtMs = performance.now();
+    const seen = new Set<string>();
+    let page: { metadata: { resourceVersion: string; continue?: string }; items: KubeObject[] };
+    let from = "";
+    do {
+      const query = this.#query({ limit: String(PAGE_LIMIT), ...(from && { continue: from }) });
+      const signal = this.#stop.signal;
+      page = await client.request<typeof page>({ method: "GET", path: query, signal });
+      for (const object of page.items ?? []) {
+        const key = keyOf(object);
+        seen.add(key);
+        this.#take(key, object);
+      }
+      from = page.metadata.continue ?? "";
+    } while (from !== "");
+    for (const [key, before] of this.#items) if (!seen.has(key)) this.#remove(key, before);
+    this.lists += 1;
+    this.#version = page.metadata.resourceVersion;
+    this.#freshAtMs = startedAtMs;
+    this.#synced.resolve();
+  }
+
+  #watch(): Promise<void> {
+    const seconds = WATCH_SECONDS_MIN + Math.floor(this.#random() * WATCH_SECONDS_SPREAD);
+    const path = this.#query({
+      watch: "1",
+      allowWatchBookmarks: "true",
+      timeoutSeconds: String(seconds),
+      resourceVersion: this.#version!,
+    });
+    return this.#options.client.watch(path, {
+      line: (text) => this.#heard(text),
+      silenceMs: seconds * 1_000 + SILENCE_AFTER_END_MS,
+      signal: this.#stop.signal,
+    });
+  }
+
+  #heard(text: string): void {
+    const { type, object } = JSON.parse(text) as { type: string; object: KubeObject };
+    if (type === "ERROR") throw errorIn(object);
+    const version = object.metadata.resourceVersion!;
+    if (type === "DELETED") {
+      const key = keyOf(object);
+      const before = this.#items.get(key);
+      if (before !== undefined && !isNewer(before.resourceVersion, version))
+        this.#remove(key, before);
+    } else if (type === "ADDED" || type === "MODIFIED") this.#take(keyOf(object), object);
+    this.#version = version;
+    this.#freshAtMs = performance.now();
+  }
+
+  #take(key: string, object: KubeObject): void {
+    const before = this.#items.get(key);
+    const version = object.metadata.resourceVersion!;
+    if (before !== undefined && !isNewer(version, before.resourceVersion)) return;
+    let now: T | undefined;
+    try {
+      now = this.#options.project(object);
+    } catch (error) {
+      // What cannot be understood is as if it were not there: no other object waits for it.
+      this.#options.onTrouble(new Error(`${key}: ${(error as Error).message}`, { cause: error }));
+    }
+    if (now === undefined) {
+      if (before !== undefined) this.#remove(key, before);
+      return;
+    }
+    this.#items.set(key, now);
+    this.#tell(key, now, before);
+  }
+
+  #remove(key: string, before: T): void {
+    this.#items.delete(key);
+    this.#tell(key, undefined, before);
+  }
+
+  #tell(key: string, now: T | undefined, before: T | undefined): void {
+    try {
+      this.#options.onChange(key, now, before);
+    } catch (error) {
+      this.#options.onTrouble(error as Error);
+    }
+  }
+
+  #query(parameters: Record<string, string>): string {
+    const { path, labelSelector } = this.#options;
+    const query = new URLSearchParams(parameters);
+    if (labelSelector !== undefined) query.set("labelSelector", labelSelector);
+    return `${path}?${query}`;
+  }
+}
+
+export function keyOf({ metadata: { name, namespace } }: KubeObject): string {
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/** Versions are decimal numbers that may be longer than ours; others are only the same or not. */
+export function isNewer(version: string, than: string): boolean {
+  if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return version !== than;
+  if (version.length !== than.length) return version.length > than.length;
+  return version > than;
+}
+
+function errorIn(object: unknown): ApiError {
+  const { code = 500, reason = "", message = "" } = object as Record<string, never>;
+  return new ApiError(`the watch ended with ${code} ${message}`, { status: code, reason });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

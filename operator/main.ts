@@ -1,0 +1,38 @@
+/** Entry of the operator in its pod. */
+import { createServer } from "node:http";
+import { createLogger } from "../services/svrkit/log.ts";
+import { checkOperatorConfig } from "./config.ts";
+import { liveness, readiness } from "./health.ts";
+import { ApiClient } from "./kube/api-client.ts";
+import { connectionInPod, namespaceOfPod } from "./kube/connection.ts";
+import { STALE_MS } from "./kube/list-watch.ts";
+import { SvrkitStoreLink } from "./observe/store-link.ts";
+import { Operator } from "./operator.ts";
+
+const config = checkOperatorConfig(process.env);
+const log = createLogger({ process: config.POD_NAME, level: config.TRICAMPUS_LOG_LEVEL });
+const operator = new Operator({
+  client: new ApiClient(connectionInPod(process.env)),
+  namespace: config.TRICAMPUS_NAMESPACE ?? namespaceOfPod(),
+  identity: config.POD_NAME,
+  image: config.TRICAMPUS_IMAGE,
+  newStoreLink: (onChange) => new SvrkitStoreLink(onChange),
+  log,
+});
+
+const http = createServer((request, response) => {
+  const ages = operator.cluster.ages();
+  const verdict = request.url === "/livez" ? liveness(ages, STALE_MS) : readiness(ages);
+  response.writeHead(verdict.ok ? 200 : 503, { "content-type": "text/plain" });
+  response.end(`${verdict.text}\n`);
+});
+http.listen(config.TRICAMPUS_HTTP_PORT);
+
+const stop = () => {
+  void operator.stop().then(() => process.exit(0));
+};
+process.once("SIGTERM", stop);
+process.once("SIGINT", stop);
+log.info({ namespace: config.TRICAMPUS_NAMESPACE, image: config.TRICAMPUS_IMAGE }, "starts");
+await operator.start();
+log.info({}, "everything is listed");

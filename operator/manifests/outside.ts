@@ -1,0 +1,36 @@
+/** Where people outside the cluster come in: one service a campus and kind of door. Pure. */
+import type { DataCenterSpec } from "../api/data-center.ts";
+import type { KubeObject } from "../kube/object.ts";
+import { PORT } from "./pod.ts";
+import { labelsOf, nameOf, ownedMetadata, type Site, selectorOf } from "./site.ts";
+
+/** "clients": the access layer. "admin": the operator's people. */
+export type OutsideDoor = "clients" | "admin";
+
+export function outsideService(
+  site: Site,
+  door: OutsideDoor,
+  { campus, workload }: { campus: string; workload: string },
+): KubeObject {
+  const { type, addresses } = site.spec[door] as DataCenterSpec["clients"];
+  const port = door === "clients" ? PORT.client : PORT.admin;
+  const nodePort = addresses?.find((one) => one.campus === campus)?.nodePort;
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: ownedMetadata(site, nameOf(site, door, campus), labelsOf(site, door, campus)),
+    spec: {
+      type,
+      selector: selectorOf(site, workload, campus),
+      ports: [
+        {
+          name: door,
+          port,
+          targetPort: port,
+          protocol: "TCP",
+          ...(nodePort !== undefined && type !== "ClusterIP" && { nodePort }),
+        },
+      ],
+    },
+  };
+}

@@ -1,0 +1,183 @@
+/** The pods of a workload: one template a campus, the same but for where it is. Pure. */
+import { POD_DATA_DIR, POD_FILES, POD_FILES_DIR } from "../../services/platform/pod/files.ts";
+import type { Resources } from "../api/schema.ts";
+import { canonicalQuantity } from "./quantity.ts";
+import {
+  CREDENTIAL,
+  credentialsName,
+  labelsOf,
+  nameOf,
+  type Site,
+  selectorOf,
+  ZONE_LABEL,
+} from "./site.ts";
+
+/** Of every Tricampus pod; each has an address of its own, so all can be the same. */
+export const PORT = { client: 7100, door: 7101, secondDoor: 7102, admin: 7110, health: 7199 } as const;
+
+/** The user that the image was made for (Dockerfile). */
+const USER = 10_001;
+/** Processes stop within 8 s (svrkit/lifecycle.ts), after clients were sent away. */
+const STOP_SECONDS = 30;
+
+/** Where a mounted file's name ends up: the folder of POD_FILES. */
+type Mounted = keyof typeof POD_FILES;
+
+export interface Workload {
+  /** "logic", "kvsvr-1" */
+  readonly name: string;
+  readonly services: readonly string[];
+  readonly resources: Resources;
+  /** Pods a campus. */
+  readonly perCampus: number;
+  /** What it mounts beside its configuration and everybody's addresses. */
+  readonly mounts: readonly Exclude<Mounted, "process" | "addresses">[];
+  /** It has a volume of its own, which outlives every pod. */
+  readonly isStateful: boolean;
+  readonly ports: readonly number[];
+  /** Two pods at once would be in each other's way. */
+  readonly isAlone: boolean;
+}
+
+export function podTemplate(site: Site, workload: Workload, campus: string) {
+  const zone = site.spec.campuses.find(({ name }) => name === campus)!.zone;
+  const { imagePullSecrets } = site.spec;
+  return {
+    metadata: { labels: labelsOf(site, workload.name, campus) },
+    spec: {
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: STOP_SECONDS,
+      ...(imagePullSecrets !== undefined && { imagePullSecrets }),
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: USER,
+        runAsGroup: USER,
+        fsGroup: USER,
+        fsGroupChangePolicy: "OnRootMismatch",
+        seccompProfile: { type: "RuntimeDefault" },
+      },
+      affinity: { nodeAffinity: inZone(zone) },
+      ...(workload.isStateful
+        ? { tolerations: FOR_EVER }
+        : { topologySpreadConstraints: [overNodes(site, workload, campus)] }),
+      containers: [container(site, workload, campus)],
+      volumes: volumesOf(site, workload, campus),
+    },
+  };
+}
+
+function inZone(zone: string) {
+  const inIt = { key: ZONE_LABEL, operator: "In", values: [zone] };
+  return {
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: [{ matchExpressions: [inIt] }],
+    },
+  };
+}
+
+/** A node that is silent is not a disk that is gone: the pod stays bound to both until a person acts. */
+const FOR_EVER = ["not-ready", "unreachable"].map((trouble) => ({
+  key: `node.kubernetes.io/${trouble}`,
+  operator: "Exists",
+  effect: "NoExecute",
+}));
+
+function overNodes(site: Site, { name }: Workload, campus: string) {
+  return {
+    topologyKey: "kubernetes.io/hostname",
+    whenUnsatisfiable: "ScheduleAnyway",
+    maxSkew: 1,
+    labelSelector: { matchLabels: selectorOf(site, name, campus) },
+  };
+}
+
+function container(site: Site, workload: Workload, campus: string) {
+  const probe = (path: string, often: Record<string, number>) => ({
+    httpGet: { path, port: PORT.health },
+    ...often,
+  });
+  return {
+    name: "tricampus",
+    image: site.image,
+    env: [
+      { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+      { name: "TRICAMPUS_CAMPUS", value: campus },
+    ],
+    ports: [...workload.ports, PORT.health].map((port) => ({
+      containerPort: port,
+      protocol: "TCP",
+    })),
+    resources: canonicalResources(workload.resources),
+    // A busy process is slow to answer and must not be killed for it.
+    livenessProbe: probe("/livez", { periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 }),
+    readinessProbe: probe("/readyz", { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 }),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    },
+    volumeMounts: [
+      { name: "data", mountPath: POD_DATA_DIR },
+      ...mountsOf(workload).map((file) => ({
+        name: volumeName(file),
+        mountPath: `${POD_FILES_DIR}/${folderOf(file)}`,
+        readOnly: true,
+      })),
+    ],
+  };
+}
+
+export function canonicalResources({ requests, limits }: Resources) {
+  const canonical = (amounts: Resources["requests"]) =>
+    Object.fromEntries(
+      Object.entries(amounts ?? {}).map(([name, amount]) => [name, canonicalQuantity(amount)]),
+    );
+  return {
+    ...(requests !== undefined && { requests: canonical(requests) }),
+    ...(limits !== undefined && { limits: canonical(limits) }),
+  };
+}
+
+function mountsOf({ mounts }: Workload): Mounted[] {
+  return ["process", "addresses", ...mounts];
+}
+
+function folderOf(file: Mounted): string {
+  return POD_FILES[file].split("/")[0]!;
+}
+
+function volumeName(file: Mounted): string {
+  return folderOf(file);
+}
+
+function volumesOf(site: Site, workload: Workload, campus: string) {
+  const own = nameOf(site, workload.name);
+  const fromConfig = (name: string, key: string) => ({
+    configMap: { name, defaultMode: READ_ONLY, items: [{ key, path: key }] },
+  });
+  const fromSecret = (key: string, path: string) => ({
+    secret: { secretName: credentialsName(site), defaultMode: READ_ONLY, items: [{ key, path }] },
+  });
+  const sources: Record<Mounted, object> = {
+    process: fromConfig(own, "process.json"),
+    permits: fromConfig(own, "permits.json"),
+    addresses: fromConfig(nameOf(site, "addresses"), "addresses.json"),
+    ticketKeys: fromSecret(CREDENTIAL.ticketPublic, `${TICKET_KEY_ID}.pem`),
+    ticketSigning: fromSecret(CREDENTIAL.ticketPrivate, `${TICKET_KEY_ID}.pem`),
+    snapshotSecret: fromSecret(CREDENTIAL.snapshotSecret, POD_FILES.snapshotSecret.split("/")[1]!),
+  };
+  const data = workload.isStateful
+    ? { persistentVolumeClaim: { claimName: nameOf(site, workload.name, campus) } }
+    : { emptyDir: { sizeLimit: EPHEMERAL_SIZE } };
+  return [
+    { name: "data", ...data },
+    ...mountsOf(workload).map((file) => ({ name: volumeName(file), ...sources[file] })),
+  ];
+}
+
+/** Name of the first key pair, which is in every ticket. */
+const TICKET_KEY_ID = "k1";
+/** For the owner and the group that the process runs as. */
+const READ_ONLY = 0o440;
+const EPHEMERAL_SIZE = "1Gi";

@@ -1,0 +1,237 @@
+/**
+ * The store's own word, and what the control table says: asked over svrkit from the replicas of each
+ * data centre, all the time, because the cluster's word is late and is about processes, not about data. A
+ * replica that does not answer twice running is silent.
+ */
+import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import { ControlTable } from "../../services/control/client.ts";
+import { rangesOf, SlotsClient } from "../../services/control/slots-client.ts";
+import { type Callee, Client } from "../../services/svrkit/client.ts";
+import { KEYSPACES } from "../api/kv-group.ts";
+import { PORT } from "../manifests/pod.ts";
+import type { ReplicaWord, Table } from "../plan/observed.ts";
+import { keyspaceNumber } from "./keyspaces.ts";
+
+const ASK_EVERY_MS = 1_500;
+const ASK_TIMEOUT_MS = 1_200;
+const SILENT_AFTER = 2;
+/** How often it is asked how busy all processes are: every so many rounds. */
+const BUSY_EVERY = 4;
+/** What was read so long ago is not known any more. */
+const TABLE_OLD_MS = 10_000;
+
+const BUSY_MONITOR = "process.busy_ms";
+
+export interface StoreFacts {
+  readonly words: ReadonlyMap<string, ReplicaWord>;
+  readonly table: Table | undefined;
+  readonly busyPercent: ReadonlyMap<string, number>;
+}
+
+/** By "kvsvr-1/a" or "logic/a": its address in the cluster. */
+export type Doors = ReadonlyMap<string, string>;
+
+/** What the operator needs to know of, and may do to, the store of a data centre. */
+export interface StoreLink {
+  /** From now on these doors are asked; called whenever they may have changed. */
+  follow(dataCenter: string, doors: Doors): void;
+  forget(dataCenter: string): void;
+  facts(dataCenter: string): StoreFacts;
+  /** Undefined while no replica of the first group is known. */
+  tables(dataCenter: string): { control: ControlTable; slots: SlotsClient } | undefined;
+  stop(): void;
+}
+
+const NOTHING: StoreFacts = { words: new Map(), table: undefined, busyPercent: new Map() };
+
+export class SvrkitStoreLink implements StoreLink {
+  readonly #onChange: (dataCenter: string) => void;
+  readonly #followed = new Map<string, Followed>();
+
+  constructor(onChange: (dataCenter: string) => void) {
+    this.#onChange = onChange;
+  }
+
+  follow(dataCenter: string, doors: Doors): void {
+    let followed = this.#followed.get(dataCenter);
+    if (followed === undefined) {
+      followed = new Followed(() => this.#onChange(dataCenter));
+      this.#followed.set(dataCenter, followed);
+    }
+    followed.set(doors);
+  }
+
+  forget(dataCenter: string): void {
+    this.#followed.get(dataCenter)?.stop();
+    this.#followed.delete(dataCenter);
+  }
+
+  facts(dataCenter: string): StoreFacts {
+    return this.#followed.get(dataCenter)?.facts ?? NOTHING;
+  }
+
+  tables(dataCenter: string) {
+    return this.#followed.get(dataCenter)?.tables;
+  }
+
+  stop(): void {
+    for (const name of [...this.#followed.keys()]) this.forget(name);
+  }
+}
+
+interface Asked {
+  readonly address: string;
+  readonly callee: Callee;
+  failures: number;
+  word: ReplicaWord | undefined;
+  /** Of the process that answered last: to measure how busy it is. */
+  busy: { process: string; busyMs: number; uptimeMs: number } | undefined;
+  percent: number | undefined;
+}
+
+/** One data centre. */
+class Followed {
+  readonly #client = new Client({ process: "operator", campus: "" });
+  readonly #onChange: () => void;
+  readonly #asked = new Map<string, Asked>();
+  #tables: { doors: string; control: ControlTable; slots: SlotsClient } | undefined;
+  #table: Table | undefined;
+  #tableText = "";
+  #tableReadAtMs = Number.NEGATIVE_INFINITY;
+  #round = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  set(doors: Doors): void {
+    for (const [key, address] of doors) {
+      if (this.#asked.get(key)?.address === address) continue;
+      const callee = this.#calleeOf(key, [{ campus: key.split("/")[1]!, host: address }]);
+      const before = this.#asked.get(key);
+      const word = before?.word;
+      this.#asked.set(key, {
+        address,
+        callee,
+        failures: 0,
+        word,
+        busy: undefined,
+        percent: undefined,
+      });
+    }
+    for (const key of this.#asked.keys()) if (!doors.has(key)) this.#asked.delete(key);
+    this.#connectTables();
+    this.#timer ??= setTimeout(() => void this.#ask(), 0);
+  }
+
+  get facts(): StoreFacts {
+    const words = new Map<string, ReplicaWord>();
+    const busyPercent = new Map<string, number>();
+    for (const [key, { word, percent }] of this.#asked) {
+      if (word !== undefined && isStore(key)) words.set(key, word);
+      const campus = key.split("/")[1]!;
+      if (percent !== undefined)
+        busyPercent.set(campus, Math.max(percent, busyPercent.get(campus) ?? 0));
+    }
+    const isOld = performance.now() - this.#tableReadAtMs > TABLE_OLD_MS;
+    return { words, busyPercent, table: isOld ? undefined : this.#table };
+  }
+
+  get tables() {
+    return this.#tables;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#client.stop();
+  }
+
+  #calleeOf(name: string, places: readonly { campus: string; host: string }[]): Callee {
+    const addresses = places.map((place) => ({ ...place, port: PORT.door }));
+    return this.#client.callee(name, addresses, { caller: "operator" });
+  }
+
+  #connectTables(): void {
+    const first = [...this.#asked].filter(([key]) => key.startsWith("kvsvr-1/"));
+    first.sort(([a], [b]) => (a < b ? -1 : 1));
+    const doors = first.map(([, { address }]) => address).join(" ");
+    if (first.length < 3 || this.#tables?.doors === doors) return;
+    const places = first.map(([key, { address }]) => {
+      return { campus: key.split("/")[1]!, host: address };
+    });
+    const callee = this.#calleeOf("kvsvr", places);
+    this.#tables = { doors, control: new ControlTable(callee), slots: new SlotsClient(callee) };
+  }
+
+  async #ask(): Promise<void> {
+    this.#round += 1;
+    const isFull = this.#round % BUSY_EVERY === 1;
+    const before = this.#shown();
+    const asked = [...this.#asked].filter(([key]) => isFull || isStore(key));
+    await Promise.all([...asked.map(([, one]) => askOne(one)), this.#readTable()]);
+    if (this.#isStopped) return;
+    if (this.#shown() !== before) this.#onChange();
+    this.#timer = setTimeout(() => void this.#ask(), ASK_EVERY_MS * (0.9 + Math.random() * 0.2));
+  }
+
+  /** What makes a difference to a plan, as text. */
+  #shown(): string {
+    const { words, table } = this.facts;
+    const said = [...words].map(([key, { unready }]) => `${key} ${unready ?? "silent"}`);
+    return `${said.sort().join("\n")}\n${table === undefined ? "" : this.#tableText}`;
+  }
+
+  async #readTable(): Promise<void> {
+    const tables = this.#tables;
+    if (tables === undefined) return;
+    try {
+      const [blocks, slots] = await Promise.all([tables.control.blocks(), tables.slots.read()]);
+      const counts = KEYSPACES.map((name) => {
+        const owned: number[] = [];
+        for (const { first, last, group } of rangesOf(slots, keyspaceNumber(name)))
+          owned[group - 1] = (owned[group - 1] ?? 0) + last - first + 1;
+        return [name, Array.from(owned, (count) => count ?? 0)] as const;
+      });
+      this.#table = {
+        blocks: blocks.map(({ what, untilMs, why, who }) => ({ what, untilMs, why, who })),
+        slots: Object.fromEntries(counts),
+        isMoving: slots.move !== undefined || slots.waiting.length > 0,
+      };
+      this.#tableText = JSON.stringify(this.#table);
+      this.#tableReadAtMs = performance.now();
+    } catch {
+      // Not readable now: what was read last counts for a while, then nothing is known.
+    }
+  }
+}
+
+function isStore(key: string): boolean {
+  return key.startsWith("kvsvr-");
+}
+
+async function askOne(asked: Asked): Promise<void> {
+  const nowMs = Date.now();
+  try {
+    const reply = await asked.callee.call(Process.status, {}, { timeoutMs: ASK_TIMEOUT_MS });
+    asked.failures = 0;
+    if (asked.word?.unready !== reply.unready) asked.word = { unready: reply.unready, sinceMs: nowMs };
+    measure(asked, reply);
+  } catch {
+    asked.failures += 1;
+    asked.percent = undefined;
+    if (asked.failures < SILENT_AFTER || (asked.word && asked.word.unready === undefined)) return;
+    asked.word = { unready: undefined, sinceMs: nowMs };
+  }
+}
+
+function measure(asked: Asked, { process, uptimeMs, monitors }: StatusReply): void {
+  const busyMs = monitors.find(({ name }) => name === BUSY_MONITOR)?.value;
+  if (busyMs === undefined) return;
+  const before = asked.busy;
+  asked.busy = { process, busyMs, uptimeMs };
+  if (before?.process !== process || uptimeMs <= before.uptimeMs) return;
+  asked.percent = (100 * (busyMs - before.busyMs)) / (uptimeMs - before.uptimeMs);
+}

@@ -1,0 +1,147 @@
+/**
+ * The operator: copies of what it watches, an election, and, while it is the one that acts, a queue of
+ * data centres to look at. One that does not act keeps its copies warm, so that it can begin at once.
+ */
+import type { ApiClient } from "./kube/api-client.ts";
+import { Election } from "./kube/election.ts";
+import { Events } from "./kube/events.ts";
+import { WorkQueue } from "./kube/work-queue.ts";
+import { Cluster } from "./observe/cluster.ts";
+import type { StoreLink } from "./observe/store-link.ts";
+import { NotLeading } from "./execute/execute.ts";
+import type { Action } from "./plan/actions.ts";
+import { DataCenterReconciler } from "./reconcilers/data-center.ts";
+import type { OperatorLog } from "./log.ts";
+
+export interface OperatorOptions {
+  readonly client: ApiClient;
+  readonly namespace: string;
+  /** The pod's name. */
+  readonly identity: string;
+  /** The image that data centres get which name none. */
+  readonly image: string;
+  /** Data centres worked on at once. */
+  readonly workers?: number;
+  readonly newStoreLink: (onChange: (dataCenter: string) => void) => StoreLink;
+  readonly log: OperatorLog;
+  readonly now?: () => number;
+  /** Told of each action after it was carried out. */
+  readonly onAction?: (dataCenter: string, action: Action) => void;
+}
+
+const LEASE = "tricampus-operator";
+const WORKERS = 4;
+/** Changes of one data centre within this time are looked at together. */
+const GATHER_MS = 50;
+
+export class Operator {
+  readonly cluster: Cluster;
+  readonly election: Election;
+  readonly #options: OperatorOptions;
+  #acting: Acting | undefined;
+  #stopped = false;
+  #changing: Promise<void> = Promise.resolve();
+
+  constructor(options: OperatorOptions) {
+    const { client, namespace, identity, log } = options;
+    this.#options = options;
+    this.cluster = new Cluster({
+      client,
+      namespace,
+      onChange: (dataCenter) => this.#acting?.changed(dataCenter),
+      onTrouble: (kind, error) => log.warn({ kind, reason: error.message }, "a watch was interrupted"),
+    });
+    this.election = new Election({
+      client,
+      namespace,
+      name: LEASE,
+      identity,
+      onTrouble: (error) => log.warn({ reason: error.message }, "the Lease cannot be renewed"),
+      onChange: (isLeading) => {
+        this.#changing = this.#changing.then(() => this.#turn(isLeading));
+      },
+    });
+  }
+
+  async start(): Promise<void> {
+    this.cluster.start();
+    await this.cluster.synced();
+    this.election.start();
+  }
+
+  /** Finishes what is under way, gives the Lease back, and stops everything. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#changing;
+    await this.#acting?.stop();
+    this.#acting = undefined;
+    await this.election.stop();
+    await this.cluster.stop();
+    this.#options.client.stop();
+  }
+
+  /** Data centres that wait or are worked on; undefined while this one does not act. */
+  get depth(): number | undefined {
+    return this.#acting?.depth;
+  }
+
+  async #turn(isLeading: boolean): Promise<void> {
+    this.#options.log.info({ isLeading }, isLeading ? "this operator acts" : "another one acts");
+    await this.#acting?.stop();
+    this.#acting = undefined;
+    if (!isLeading || this.#stopped) return;
+    this.#acting = new Acting(this, this.#options);
+  }
+}
+
+/** What exists only while this operator is the one that acts. */
+class Acting {
+  readonly #queue: WorkQueue;
+  readonly #store: StoreLink;
+  #isOver = false;
+
+  constructor({ cluster, election }: Operator, options: OperatorOptions) {
+    const { client, namespace, identity, image, log, workers = WORKERS } = options;
+    this.#store = options.newStoreLink((dataCenter) => this.changed(dataCenter));
+    const reconciler = new DataCenterReconciler({
+      cluster,
+      executor: {
+        client,
+        namespace,
+        store: this.#store,
+        leftMs: () => (this.#isOver ? 0 : election.leftMs),
+        done: (dataCenter, action) => options.onAction?.(dataCenter, action),
+      },
+      events: new Events(client, identity, (error) =>
+        log.debug({ reason: error.message }, "an event was not written"),
+      ),
+      image,
+      now: options.now ?? Date.now,
+      log: (dataCenter, text) => log.info({ dataCenter }, text),
+    });
+    this.#queue = new WorkQueue({
+      workers,
+      work: (dataCenter) => reconciler.reconcile(dataCenter),
+      onFailure: (dataCenter, error) => {
+        if (error instanceof NotLeading) return;
+        log.warn({ dataCenter, reason: (error as Error).message }, "a round failed; it comes again");
+      },
+    });
+    for (const name of cluster.dataCenters.keys()) this.#queue.add(name);
+    this.#queue.start();
+  }
+
+  get depth(): number {
+    return this.#queue.depth;
+  }
+
+  changed(dataCenter: string): void {
+    this.#queue.addAfter(dataCenter, GATHER_MS);
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await this.#queue.stop();
+    this.#store.stop();
+  }
+}

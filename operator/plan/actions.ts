@@ -1,0 +1,74 @@
+/** What a plan may ask for. Each action is complete: carrying it out leaves nothing to decide. */
+import type { KubeObject } from "../kube/object.ts";
+
+export type Action =
+  | {
+      readonly act: "apply";
+      readonly kind: string;
+      readonly name: string;
+      readonly build: () => KubeObject;
+      /** Of what is built. */
+      readonly digest: string;
+      /** Pods of this campus are replaced by it. */
+      readonly disturbs: string | undefined;
+      readonly why: string;
+    }
+  | {
+      readonly act: "delete";
+      readonly kind: string;
+      readonly name: string;
+      /** Of the object that was looked at: another one of that name stays. */
+      readonly uid: string;
+      readonly disturbs: string | undefined;
+      /** A person said so by name; only this deletes data. */
+      readonly namedAct: string | undefined;
+      /** The node cannot confirm that the pod has ended. */
+      readonly isForced: boolean;
+      readonly why: string;
+    }
+  | { readonly act: "make-credentials"; readonly why: string }
+  | {
+      readonly act: "block";
+      readonly campus: string;
+      readonly service: string;
+      readonly untilMs: number;
+      readonly reason: string;
+      readonly who: string;
+      /** The Campus object whose wish it is. */
+      readonly of: { readonly name: string; readonly wish: string };
+      readonly why: string;
+    }
+  | {
+      readonly act: "unblock";
+      readonly campus: string;
+      readonly service: string;
+      readonly who: string;
+      readonly of: { readonly name: string; readonly wish: string };
+      readonly why: string;
+    }
+  | {
+      readonly act: "even-slots";
+      /** By keyspace name: the groups that are to have the same share. */
+      readonly shares: Readonly<Record<string, readonly number[]>>;
+      readonly why: string;
+    };
+
+/** "apply Deployment main-logic-b (image): campus b's turn" */
+export function describeAction(action: Action): string {
+  switch (action.act) {
+    case "apply":
+    case "delete": {
+      const disturbs = action.disturbs === undefined ? "" : `, disturbs campus ${action.disturbs}`;
+      return `${action.act} ${action.kind} ${action.name}: ${action.why}${disturbs}`;
+    }
+    case "make-credentials":
+      return `make credentials: ${action.why}`;
+    case "block":
+    case "unblock": {
+      const what = action.service === "" ? action.campus : `${action.campus}/${action.service}`;
+      return `${action.act} ${what}: ${action.why}`;
+    }
+    case "even-slots":
+      return `move slots: ${action.why}`;
+  }
+}

@@ -1,0 +1,103 @@
+/** What differs between what should be and what is, as actions in the order to take them. Pure. */
+import type { Action } from "./actions.ts";
+import type { Desired } from "./desired.ts";
+import { type Child, childKey, type Pod } from "./observed.ts";
+import type { CampusHealth, Turn } from "./turn.ts";
+import { whoseTurn } from "./turn.ts";
+
+export interface Changes {
+  readonly actions: readonly Action[];
+  /** Whose turn it is to be disturbed, or why nobody's. */
+  readonly turn: Turn;
+  /** Campuses in which pods are still to be replaced. */
+  readonly wanting: ReadonlySet<string>;
+}
+
+interface Facts {
+  readonly desired: readonly Desired[];
+  readonly children: ReadonlyMap<string, Child>;
+  readonly pods: readonly Pod[];
+  readonly campuses: readonly CampusHealth[];
+}
+
+export function changesBetween({ desired, children, pods, campuses }: Facts): Changes {
+  const free: Action[] = [];
+  const disturbing = new Map<string, Action[]>();
+  const missing = firstMissingStage(desired, children);
+  for (const wanted of desired) {
+    if (wanted.stage > missing) continue;
+    const child = children.get(childKey(wanted.kind, wanted.name));
+    if (child?.digest === wanted.digest || child?.isLeaving) continue;
+    const isReplacing =
+      wanted.kind === "Deployment" && child !== undefined && child.template !== wanted.template;
+    const isDisturbing = isReplacing && !areHopeless(podsOf(pods, wanted));
+    const why = child === undefined ? "it is missing" : "it differs from what is wanted";
+    const { kind, name, build, digest, campus } = wanted;
+    const disturbs = isDisturbing ? campus : undefined;
+    const action: Action = { act: "apply", kind, name, build, digest, disturbs, why };
+    if (isDisturbing) push(disturbing, campus, action);
+    else free.push(action);
+  }
+  for (const pod of outdated(desired, children, pods)) {
+    if (areHopeless([pod])) free.push(restart(pod, undefined));
+    else push(disturbing, pod.campus, restart(pod, pod.campus));
+  }
+  const wanting = new Set(disturbing.keys());
+  const turn = whoseTurn(campuses, wanting);
+  const mine = turn.turn === "given" ? disturbing.get(turn.campus)! : [];
+  return { actions: [...free, ...mine], turn, wanting };
+}
+
+/** The first stage of which something is not there at all. */
+function firstMissingStage(
+  desired: readonly Desired[],
+  children: ReadonlyMap<string, Child>,
+): number {
+  const isThere = ({ kind, name }: Desired) => children.has(childKey(kind, name));
+  const stages = desired.filter((wanted) => !isThere(wanted)).map(({ stage }) => stage);
+  return Math.min(Number.POSITIVE_INFINITY, ...stages);
+}
+
+/** Pods of StatefulSets that are of an earlier template: nobody but the operator replaces them. */
+function outdated(
+  desired: readonly Desired[],
+  children: ReadonlyMap<string, Child>,
+  pods: readonly Pod[],
+): Pod[] {
+  const sets = desired.filter(({ kind, name, template }) => {
+    const child = children.get(childKey(kind, name));
+    // Before its controller has seen the new template, it would make the old pod once more.
+    return kind === "StatefulSet" && child?.template === template && child.isSettled;
+  });
+  return sets.flatMap((set) =>
+    podsOf(pods, set).filter((pod) => pod.template !== set.template && !pod.isLeaving),
+  );
+}
+
+function podsOf(pods: readonly Pod[], { workload, campus }: Desired): Pod[] {
+  return pods.filter((pod) => pod.workload === workload && pod.campus === campus);
+}
+
+/** None of them can run as it is, so nothing is lost with them. */
+function areHopeless(pods: readonly Pod[]): boolean {
+  return pods.length > 0 && pods.every(({ trouble }) => trouble !== "");
+}
+
+function restart({ name, uid }: Pod, disturbs: string | undefined): Action {
+  return {
+    act: "delete",
+    kind: "Pod",
+    name,
+    uid,
+    disturbs,
+    namedAct: undefined,
+    isForced: false,
+    why: "its StatefulSet has a newer template",
+  };
+}
+
+function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const found = map.get(key);
+  if (found === undefined) map.set(key, [value]);
+  else found.push(value);
+}

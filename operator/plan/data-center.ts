@@ -1,0 +1,342 @@
+/**
+ * The plan of a whole data centre: what to do now, and what to say of it. Pure and total: the same
+ * observation gives the same plan, and every observation gives one.
+ */
+import type { CampusStatus } from "../api/campus.ts";
+import type { DataCenterStatus } from "../api/data-center.ts";
+import type { KvGroupStatus } from "../api/kv-group.ts";
+import { nameOf, type Site } from "../manifests/site.ts";
+import type { Action } from "./actions.ts";
+import { type CampusObject, loadOf, planCampus } from "./campus.ts";
+import { type Changes, changesBetween } from "./changes.ts";
+import { violations } from "./checks.ts";
+import { conditionsOf, type Statement, say } from "./conditions.ts";
+import { type Desired, type DesiredInputs, desiredOf, workloadsOf } from "./desired.ts";
+import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
+import { childKey, type Observed, type Resource } from "./observed.ts";
+import { misplacements } from "./placement.ts";
+import { planSlots, type SlotsPlan } from "./slots.ts";
+import { leftovers } from "./leftovers.ts";
+import type { CampusHealth } from "./turn.ts";
+import type { PlannedWorkload } from "./workloads.ts";
+
+export interface StatusOf<S> {
+  readonly resource: Resource<unknown, S>;
+  readonly status: S;
+}
+
+export interface Plan {
+  readonly actions: readonly Action[];
+  readonly dataCenter: DataCenterStatus;
+  readonly campuses: readonly StatusOf<CampusStatus>[];
+  readonly groups: readonly StatusOf<KvGroupStatus>[];
+  /** When to look again though nothing was heard; undefined: need not. */
+  readonly againMs: number | undefined;
+}
+
+/** Remembers what a data centre should have as long as nothing that it is made of changes. */
+export type DesiredMemory = (inputs: DesiredInputs) => readonly Desired[];
+
+/** After a campus is whole again, so long nothing else is disturbed: clients come back, lists catch up. */
+const SETTLE_MS = 3_000;
+
+export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = desiredOf): Plan {
+  const site = siteOf(observed);
+  const groups = groupsInOrder(observed);
+  const plans = groups.map((group) => planGroup(observed, site, group));
+  const inputs = inputsOf(observed, site, plans);
+  const desired = desiredBy(inputs);
+  const workloads = workloadsOf(inputs);
+  const health = site.spec.campuses.map(({ name }) => campusHealth(observed, plans, name));
+  const changes = changesBetween({ ...observed, desired, campuses: health });
+  const slots = planSlots(observed, groups);
+  const removing = leftovers(observed, { desired, groups, slots });
+  const replacing = plans.flatMap((plan) => plan.actions).filter(mayDisturb(health));
+  const wanted = [
+    ...(observed.hasCredentials ? [] : [MAKE_CREDENTIALS]),
+    ...changes.actions.filter((action) => replacing.length === 0 || !isDisturbing(action)),
+    ...replacing,
+    ...removing,
+    ...slots.actions,
+  ];
+  const problem = problemOf(observed, groups);
+  const isPaused = observed.dataCenter.spec.paused;
+  const allowed = isPaused || problem !== undefined ? [] : wanted;
+  const refused = violations(allowed, { health, plans, observed });
+  const campuses = campusPlans(observed, { workloads, plans });
+  const facts = { plans, changes, slots, refused, problem, workloads, health };
+  return {
+    actions: [...campuses.flatMap(({ actions }) => actions), ...(refused.length > 0 ? [] : allowed)],
+    dataCenter: statusOf(observed, { ...facts, campuses }),
+    campuses: campuses.map(({ object, status }) => ({ resource: object, status })),
+    groups: plans.map((plan) => groupStatusOf(observed, plan, facts)),
+    againMs: changes.wanting.size > 0 ? SETTLE_MS : undefined,
+  };
+}
+
+const MAKE_CREDENTIALS: Action = { act: "make-credentials", why: "they are missing" };
+
+function isDisturbing(action: Action): boolean {
+  return (action.act === "apply" || action.act === "delete") && action.disturbs !== undefined;
+}
+
+/** What disturbs one campus waits until both others are whole and take calls. */
+function mayDisturb(health: readonly CampusHealth[]): (action: Action) => boolean {
+  return (action) => {
+    const campus = action.act === "delete" ? action.disturbs : undefined;
+    const others = health.filter((one) => one.campus !== campus);
+    return campus === undefined || others.every((one) => one.trouble === undefined && !one.isBlocked);
+  };
+}
+
+function siteOf({ namespace, dataCenter, image }: Observed): Site {
+  const { name, uid, spec } = dataCenter;
+  return { namespace, name, uid, spec, image: spec.image ?? image };
+}
+
+/** One a number: of several that claim the same, the one that is first by name. */
+function groupsInOrder({ groups }: Observed): KvGroup[] {
+  const sorted = groups.toSorted((a, b) =>
+    a.spec.number === b.spec.number ? (a.name < b.name ? -1 : 1) : a.spec.number - b.spec.number,
+  );
+  return sorted.filter((group, i) => sorted[i - 1]?.spec.number !== group.spec.number);
+}
+
+function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): DesiredInputs {
+  const { status, spec } = observed.dataCenter;
+  const logs = { service: "queuelog" };
+  const permits = new Map(plans.map((plan) => [`kvsvr-${plan.group.spec.number}`, plan.permits]));
+  const volumes = new Map(plans.map((plan) => [`kvsvr-${plan.group.spec.number}`, plan.volumes]));
+  const campuses = spec.campuses.map(({ name }) => name);
+  const isMaking = status.bootstrap === "Permitted";
+  const isThere = (campus: string) =>
+    observed.children.has(
+      childKey("PersistentVolumeClaim", nameOf(site, logs.service, campus)),
+    );
+  const bootstrap = isMaking ? (["queuelog-1", "queuelog-2"] as const) : [];
+  permits.set(logs.service, { bootstrap: [...bootstrap] });
+  if (spec.profile === "Dev") {
+    const first = permits.get("kvsvr-1");
+    permits.set("kvsvr-1", {
+      ...first,
+      bootstrap: [...(first?.bootstrap ?? []), ...bootstrap],
+    });
+  }
+  volumes.set(logs.service, campuses.filter((campus) => isMaking || isThere(campus)));
+  const ips = new Map<string, string>();
+  for (const child of observed.children.values()) {
+    if (child.kind === "Service" && child.campus !== "" && child.ip !== "")
+      ips.set(`${child.workload}/${child.campus}`, child.ip);
+  }
+  return { site, groups: plans.map(({ group }) => group.spec), permits, volumes, ips };
+}
+
+function campusHealth(
+  { pods, children, table, nowMs }: Observed,
+  plans: readonly GroupPlan[],
+  campus: string,
+): CampusHealth {
+  const isBlocked = table?.blocks.some(({ what }) => what === campus) ?? false;
+  const told = (trouble: string | undefined): CampusHealth => ({ campus, trouble, isBlocked });
+  for (const { group, replicas } of plans) {
+    const replica = replicas.find((one) => one.campus === campus);
+    if (replica !== undefined && replica.state !== "ok")
+      return told(`the replica of group ${group.spec.number} is ${replica.state}`);
+  }
+  const here = pods.filter((pod) => pod.campus === campus);
+  for (const child of children.values()) {
+    const { kind, name, workload, isSettled, isLeaving } = child;
+    if (child.campus !== campus || isLeaving) continue;
+    if (kind === "Deployment" && !isSettled) return told(`Deployment ${name} is not complete`);
+    const isEmpty = kind === "StatefulSet" && !here.some((pod) => pod.workload === workload);
+    if (isEmpty || !isSettled) return told(`${kind} ${name} has no pod`);
+  }
+  const unready = here.find((pod) => !pod.isReady || pod.isLeaving);
+  if (unready !== undefined)
+    return told(`${unready.name} is ${unready.isLeaving ? "leaving" : "not ready"}`);
+  const newest = Math.max(0, ...here.map(({ readySinceMs }) => readySinceMs));
+  if (nowMs - newest < SETTLE_MS) return told("it has just come up");
+  return told(undefined);
+}
+
+/** What makes the data centre as a whole impossible; nothing is done meanwhile. */
+function problemOf(
+  { dataCenter, campuses, groups }: Observed,
+  inOrder: readonly KvGroup[],
+): Statement | undefined {
+  const wrong = (reason: Parameters<typeof say>[2], message: string) =>
+    say("Ready", false, reason, message);
+  if (!inOrder.some(({ spec }) => spec.number === 1))
+    return wrong("GroupMissing", `no KVGroup of number 1 names the DataCenter ${dataCenter.name}`);
+  if (inOrder.length < groups.length) {
+    const names = groups.filter((group) => !inOrder.includes(group)).map(({ name }) => name);
+    return wrong("NumberTaken", `the number of ${names.join(", ")} belongs to another KVGroup`);
+  }
+  for (const { name, zone } of dataCenter.spec.campuses) {
+    const object = campuses.find(({ spec }) => spec.name === name);
+    if (object === undefined)
+      return wrong("CampusMissing", `no Campus object has the name ${name} in its spec`);
+    if (object.spec.zone !== zone)
+      return wrong("ZoneMismatch", `campus ${name} is zone ${zone} here and ${object.spec.zone} there`);
+  }
+  return undefined;
+}
+
+interface CampusResult {
+  readonly object: CampusObject;
+  readonly actions: readonly Action[];
+  readonly status: CampusStatus;
+}
+
+function campusPlans(
+  observed: Observed,
+  { workloads, plans }: { workloads: readonly PlannedWorkload[]; plans: readonly GroupPlan[] },
+): CampusResult[] {
+  const { campuses, pods, nodes, dataCenter } = observed;
+  const zones = new Map(dataCenter.spec.campuses.map(({ name, zone }) => [name, zone]));
+  const isDev = dataCenter.spec.profile === "Dev";
+  const misplaced = isDev ? [] : misplacements(pods, nodes, zones);
+  const loads = campuses.map((object) => loadOf(object, object.status.peaks ?? []));
+  const wanted = workloads.reduce((sum, { perCampus }) => sum + perCampus, 0);
+  return campuses.map((object) => {
+    const here = pods.filter((pod) => pod.campus === object.spec.name && !pod.isLeaving);
+    const ready = here.filter(({ isReady }) => isReady).length;
+    const weak = plans.flatMap(({ group, replicas }) =>
+      replicas
+        .filter(({ campus, state }) => campus !== object.spec.name && state !== "ok")
+        .map(({ campus, state }) => `the replica of ${group.name} in campus ${campus} is ${state}`),
+    );
+    const weakOthers = weak.length === 0 ? undefined : `${weak.join(", ")}, and is needed meanwhile`;
+    const facts = { observed, object, ready, wanted, loads, misplaced, weakOthers };
+    return { object, ...planCampus(facts) };
+  });
+}
+
+interface Facts {
+  readonly plans: readonly GroupPlan[];
+  readonly changes: Changes;
+  readonly slots: SlotsPlan;
+  readonly refused: readonly string[];
+  readonly problem: Statement | undefined;
+  readonly workloads: readonly PlannedWorkload[];
+  readonly health: readonly CampusHealth[];
+}
+
+function groupStatusOf(observed: Observed, plan: GroupPlan, facts: Facts): StatusOf<KvGroupStatus> {
+  const { group } = plan;
+  const { nowMs } = observed;
+  const slots = facts.slots.owned.get(group.spec.number);
+  const progress = progressOf(facts, observed.dataCenter.spec.paused || group.spec.paused);
+  return { resource: group, status: groupStatus({ plan, slots, progress, nowMs }) };
+}
+
+function progressOf({ changes, slots, refused }: Facts, isPaused: boolean): Statement {
+  const { turn, wanting } = changes;
+  if (isPaused) return say("Progressing", false, "Paused", "spec.paused: nothing is changed");
+  if (refused.length > 0) return say("Progressing", false, "PlanRefused", refused.join("; "));
+  if (wanting.size > 0) {
+    const left = [...wanting].toSorted().join(", ");
+    if (turn.turn === "given")
+      return say("Progressing", true, "RollingOut", `campus ${turn.campus} of ${left}`);
+    return say("Progressing", true, "RolloutWaits", turn.message);
+  }
+  if (slots.progress !== undefined)
+    return say("Progressing", true, "MovingSlots", slots.progress);
+  return say("Progressing", false, "Done", "nothing is under way");
+}
+
+function statusOf(
+  observed: Observed,
+  facts: Facts & { readonly campuses: readonly CampusResult[] },
+): DataCenterStatus {
+  const { dataCenter, nowMs, children, image } = observed;
+  const { generation, spec, status } = dataCenter;
+  const { campuses, workloads, problem } = facts;
+  const wanted = 3 * workloads.reduce((sum, { perCampus }) => sum + perCampus, 0);
+  const ready = observed.pods.filter((pod) => pod.isReady && !pod.isLeaving).length;
+  const line = spec.campuses.map(({ name }) => {
+    const found = campuses.find(({ object }) => object.spec.name === name);
+    return `${name}=${found?.status.state ?? "unknown"}`;
+  });
+  const statements = [
+    problem ?? readiness(facts.health, { ready, wanted }),
+    progressOf(facts, spec.paused),
+    available(observed),
+  ];
+  const clients = addressesOf(observed, "clients");
+  const bootstrap = logBootstrap(observed);
+  return {
+    observedGeneration: generation,
+    campuses: line.join(" "),
+    pods: `${ready}/${wanted}`,
+    image: spec.image ?? image,
+    ...(bootstrap !== undefined && { bootstrap }),
+    ...(clients.length > 0 && { clients }),
+    conditions: conditionsOf(statements, status.conditions, { generation, nowMs }),
+  };
+
+  /** As of a KV group: noted before any volume exists, over when all are ready. */
+  function logBootstrap({ pods }: Observed): DataCenterStatus["bootstrap"] {
+    const before = status.bootstrap;
+    const isThere = [...children.values()].some(
+      (child) => child.kind === "PersistentVolumeClaim" && child.workload === "queuelog",
+    );
+    if (before === undefined) return isThere ? "Adopted" : "Permitted";
+    const logs = spec.profile === "Dev" ? "kvsvr-1" : "queuelog";
+    const up = pods.filter((pod) => pod.workload === logs && pod.isReady);
+    return before === "Permitted" && new Set(up.map(({ campus }) => campus)).size === 3
+      ? "Done"
+      : before;
+  }
+}
+
+function readiness(
+  health: readonly CampusHealth[],
+  { ready, wanted }: { ready: number; wanted: number },
+): Statement {
+  const broken = health.filter(({ trouble }) => trouble !== undefined && trouble !== JUST_UP);
+  if (broken.length === 0 && ready >= wanted)
+    return say("Ready", true, "AllServe", `${ready} of ${wanted} pods are ready`);
+  const text = broken.map(({ campus, trouble }) => `campus ${campus}: ${trouble}`).join("; ");
+  return say("Ready", false, "PodsMissing", text === "" ? `${ready} of ${wanted} pods` : text);
+}
+
+const JUST_UP = "it has just come up";
+
+function available({ dataCenter, nodes }: Observed): Statement {
+  const { profile, campuses } = dataCenter.spec;
+  if (profile === "Dev") {
+    const message = "profile Dev is for trying out: losing a node may lose everything";
+    return say("HighlyAvailable", false, "DevProfile", message);
+  }
+  const zones = new Set([...nodes.values()].map(({ zone }) => zone));
+  const missing = campuses.filter(({ zone }) => !zones.has(zone));
+  if (missing.length === 0)
+    return say("HighlyAvailable", true, "ThreeZones", "three zones have nodes");
+  const names = missing.map(({ name, zone }) => `${zone} (campus ${name})`).join(", ");
+  return say("HighlyAvailable", false, "ZoneMissing", `no node is in zone ${names}`);
+}
+
+/** Where people outside come in: what the spec says, the load balancer's, or a node of the zone. */
+function addressesOf(observed: Observed, door: "clients" | "admin") {
+  const { dataCenter, children, nodes, namespace } = observed;
+  const { type, addresses } = dataCenter.spec[door];
+  const site = { name: dataCenter.name };
+  return dataCenter.spec.campuses.flatMap(({ name: campus, zone }) => {
+    const given = addresses?.find((one) => one.campus === campus)?.address;
+    if (given !== undefined) return [{ campus, address: given }];
+    const service = children.get(childKey("Service", nameOf(site, door, campus)));
+    if (service === undefined) return [];
+    const port = door === "clients" ? 7100 : 7110;
+    if (type === "LoadBalancer")
+      return service.outside === "" ? [] : [{ campus, address: `${service.outside}:${port}` }];
+    if (type === "NodePort") {
+      const node = [...nodes.values()]
+        .filter((one) => one.zone === zone && one.address !== "")
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1))[0];
+      if (node === undefined || service.nodePort === 0) return [];
+      return [{ campus, address: `${node.address}:${service.nodePort}` }];
+    }
+    return [{ campus, address: `${service.name}.${namespace}.svc:${port}` }];
+  });
+}

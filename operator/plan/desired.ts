@@ -1,0 +1,121 @@
+/** Every object that a data centre should have, with the digest by which it is compared. Pure. */
+import type { Permits } from "../../services/platform/pod/files.ts";
+import type { KvGroupSpec } from "../api/kv-group.ts";
+import type { KubeObject } from "../kube/object.ts";
+import { digestOf } from "../kube/owned-fields.ts";
+import { addressBook, processText, workloadConfig } from "../manifests/configuration.ts";
+import { outsideService } from "../manifests/outside.ts";
+import { ANNOTATION, type Site } from "../manifests/site.ts";
+import {
+  campusService,
+  digestOfText,
+  disruptionBudget,
+  headlessService,
+  volumeClaim,
+  workloadSet,
+} from "../manifests/workload.ts";
+import {
+  accessWorkload,
+  kvWorkloadOf,
+  type PlannedWorkload,
+  statelessWorkloads,
+} from "./workloads.ts";
+
+export interface Desired {
+  readonly kind: string;
+  readonly name: string;
+  readonly digest: string;
+  /** Digest of its pod template; "" where it has none. */
+  readonly template: string;
+  /** The campus it is in; "" when it belongs to all. */
+  readonly campus: string;
+  readonly workload: string;
+  /** What is of a later stage waits until everything of earlier ones is there. */
+  readonly stage: 1 | 2 | 3;
+  readonly build: () => KubeObject;
+}
+
+export interface DesiredInputs {
+  readonly site: Site;
+  readonly groups: readonly KvGroupSpec[];
+  /** By workload: what empty disks may do. */
+  readonly permits: ReadonlyMap<string, Permits>;
+  /** By workload: the campuses whose volume may be made; those of others are there or are missed. */
+  readonly volumes: ReadonlyMap<string, readonly string[]>;
+  /** By "logic/a"; complete, or what needs it waits. */
+  readonly ips: ReadonlyMap<string, string>;
+}
+
+export function workloadsOf({ site, groups }: Pick<DesiredInputs, "site" | "groups">) {
+  const stores = groups.map((group) => kvWorkloadOf(site.spec, group));
+  return [...stores, ...statelessWorkloads(site.spec)];
+}
+
+export function desiredOf(inputs: DesiredInputs): Desired[] {
+  const { site, ips } = inputs;
+  const workloads = workloadsOf(inputs);
+  const campuses = site.spec.campuses.map(({ name }) => name);
+  const outside = (["clients", "admin"] as const)
+    .filter((door) => door === "clients")
+    .flatMap((door) =>
+      campuses.map((campus) => {
+        const place = { campus, workload: accessWorkload(site.spec) };
+        return entry(1, { campus, workload: door }, () => outsideService(site, door, place));
+      }),
+    );
+  return [
+    ...outside,
+    ...workloads.flatMap((workload) => ofWorkload(inputs, workload, campuses)),
+    entry(2, SHARED, () => addressBook(site, workloads, ips)),
+  ];
+}
+
+function ofWorkload(
+  { site, permits, volumes }: DesiredInputs,
+  workload: PlannedWorkload,
+  campuses: readonly string[],
+): Desired[] {
+  const process = processText(site, workload, workload.options);
+  const configDigest = digestOfText(process);
+  const shared = { campus: "", workload: workload.name };
+  const texts = {
+    process,
+    permits: workload.isStateful ? (permits.get(workload.name) ?? {}) : undefined,
+  };
+  const mayHave = volumes.get(workload.name) ?? [];
+  return [
+    ...(workload.isStateful ? [entry(1, shared, () => headlessService(site, workload))] : []),
+    entry(1, shared, () => disruptionBudget(site, workload)),
+    entry(1, shared, () => workloadConfig(site, workload, texts)),
+    ...campuses.flatMap((campus) => {
+      const place = { campus, workload: workload.name };
+      const { storage } = workload;
+      return [
+        entry(1, place, () => campusService(site, workload, campus)),
+        ...(storage === undefined || !mayHave.includes(campus)
+          ? []
+          : [entry(3, place, () => volumeClaim(site, workload, { campus, storage }))]),
+        entry(3, place, () => workloadSet(site, workload, { campus, configDigest })),
+      ];
+    }),
+  ];
+}
+
+const SHARED = { campus: "", workload: "" };
+
+function entry(
+  stage: Desired["stage"],
+  place: { campus: string; workload: string },
+  build: () => KubeObject,
+): Desired {
+  const object = build();
+  return {
+    kind: object.kind!,
+    name: object.metadata.name,
+    digest: digestOf(object),
+    template: object.metadata.annotations?.[ANNOTATION.template] ?? "",
+    ...place,
+    stage,
+    build,
+  };
+}

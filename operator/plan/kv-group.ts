@@ -1,0 +1,245 @@
+/**
+ * What is to be done about one KV group, beside having its objects: its first disks, the replacement
+ * of one, and what to say of it. Pure.
+ *
+ * Losing a disk is losing the right to vote (S3), so disks are made twice only: at the group's
+ * bootstrap, which is noted in the status before any volume exists, and by a named act. A volume
+ * that is missing otherwise stays missing, and the pod without it waits for a person.
+ */
+import type { Permits } from "../../services/platform/pod/files.ts";
+import { KV_GROUPS } from "../../services/platform/services.ts";
+import type { KvGroupSpec, KvGroupStatus, ReplicaStatus } from "../api/kv-group.ts";
+import { nameOf, type Site } from "../manifests/site.ts";
+import type { Action } from "./actions.ts";
+import { conditionsOf, type Statement, say } from "./conditions.ts";
+import {
+  type Child,
+  childKey,
+  kvWorkload,
+  type Observed,
+  type Pod,
+  type Resource,
+} from "./observed.ts";
+import { replicaStates, zoneLine } from "./replica-states.ts";
+
+export type KvGroup = Resource<KvGroupSpec, KvGroupStatus>;
+type Bootstrap = KvGroupStatus["bootstrap"];
+type Replaced = NonNullable<KvGroupStatus["replaced"]>;
+
+export interface GroupPlan {
+  readonly group: KvGroup;
+  readonly replicas: readonly ReplicaStatus[];
+  readonly bootstrap: Bootstrap;
+  readonly replaced: Replaced | undefined;
+  readonly permits: Permits;
+  /** Campuses whose volume may be made or changed. */
+  readonly volumes: readonly string[];
+  readonly actions: readonly Action[];
+  /** Campuses whose volume is not there and must not be made. */
+  readonly lost: readonly string[];
+  /** Why the act in spec.replace waits; undefined: it does not. */
+  readonly waitsFor: string | undefined;
+}
+
+export function planGroup(observed: Observed, site: Site, group: KvGroup): GroupPlan {
+  const { number } = group.spec;
+  const campuses = site.spec.campuses.map(({ name }) => name);
+  const claims = new Map(
+    campuses.map((campus) => {
+      const name = nameOf(site, kvWorkload(number), campus);
+      return [campus, observed.children.get(childKey("PersistentVolumeClaim", name))];
+    }),
+  );
+  const replicas = replicaStates(observed, number, campuses);
+  const bootstrap = nextBootstrap(group.status.bootstrap, claims, replicas);
+  const replacement = planReplacement({ observed, site, group, claims, replicas });
+  const { replaced } = replacement;
+  const isMaking = group.status.bootstrap === "Permitted";
+  const isRemaking = (campus: string) =>
+    replaced?.campus === campus && replaced.phase === "Rebuilding";
+  const volumes = campuses.filter(
+    (campus) => isMaking || claims.get(campus) !== undefined || isRemaking(campus),
+  );
+  const lost = bootstrap === undefined ? [] : campuses.filter((campus) => !volumes.includes(campus));
+  const { actions, waitsFor } = replacement;
+  const permits = permitsOf(group, replaced);
+  return { group, replicas, bootstrap, replaced, permits, volumes, actions, lost, waitsFor };
+}
+
+function permitsOf({ spec, status }: KvGroup, replaced: Replaced | undefined): Permits {
+  const service = KV_GROUPS[spec.number - 1]!;
+  const isUnderWay = replaced !== undefined && replaced.phase !== "Done";
+  return {
+    ...(status.bootstrap === "Permitted" && { bootstrap: [service] }),
+    ...(isUnderWay && {
+      rebuild: [{ service, campus: replaced.campus, token: digestlessToken(replaced.act) }],
+    }),
+  };
+}
+
+/** One line, as it is written beside the disk. */
+function digestlessToken(act: string): string {
+  return act.replaceAll(/\s+/g, " ").trim();
+}
+
+/** What the status says of the first disks from now on; it is written before anything comes of it. */
+function nextBootstrap(
+  before: Bootstrap,
+  claims: ReadonlyMap<string, Child | undefined>,
+  replicas: readonly ReplicaStatus[],
+): Bootstrap {
+  if (before === undefined)
+    return [...claims.values()].some((claim) => claim !== undefined) ? "Adopted" : "Permitted";
+  if (before === "Permitted" && replicas.every(({ state }) => state === "ok")) return "Done";
+  return before;
+}
+
+interface Replacing {
+  readonly observed: Observed;
+  readonly site: Site;
+  readonly group: KvGroup;
+  readonly claims: ReadonlyMap<string, Child | undefined>;
+  readonly replicas: readonly ReplicaStatus[];
+}
+
+type Replacement = Pick<GroupPlan, "replaced" | "actions" | "waitsFor">;
+
+/** Removing (volume and pod go) -> Rebuilding (a new volume, from both others) -> Done. */
+function planReplacement({ observed, site, group, claims, replicas }: Replacing): Replacement {
+  const wanted = group.spec.replace;
+  const before = group.status.replaced;
+  const standing: Replacement = { replaced: before, actions: [], waitsFor: undefined };
+  if (wanted === undefined) return standing;
+  const { act, campus } = wanted;
+  if (!claims.has(campus)) {
+    return { ...standing, waitsFor: `there is no campus ${campus} in this data centre` };
+  }
+  if (before?.act !== act) {
+    const others = replicas.filter((replica) => replica.campus !== campus);
+    const weak = others.find(({ state }) => state !== "ok");
+    if (weak !== undefined) {
+      const why = `the replica in campus ${weak.campus} is ${weak.state}`;
+      return { ...standing, waitsFor: `a new disk is filled from both others, and ${why}` };
+    }
+    return { ...standing, replaced: { act, campus, phase: "Removing" } };
+  }
+  if (before.phase === "Done") return standing;
+  const pod = observed.pods.find(
+    (one) => one.workload === kvWorkload(group.spec.number) && one.campus === campus,
+  );
+  if (before.phase === "Removing") {
+    const actions = removal({ observed, site, group, claim: claims.get(campus), pod });
+    const isGone = claims.get(campus) === undefined;
+    return isGone ? { ...standing, replaced: { ...before, phase: "Rebuilding" } } : { ...standing, actions };
+  }
+  const isDone =
+    replicas.find((replica) => replica.campus === campus)?.state === "ok" &&
+    claims.get(campus) !== undefined;
+  return isDone ? { ...standing, replaced: { ...before, phase: "Done" } } : standing;
+}
+
+function removal({
+  observed,
+  group,
+  claim,
+  pod,
+}: {
+  observed: Observed;
+  site: Site;
+  group: KvGroup;
+  claim: Child | undefined;
+  pod: Pod | undefined;
+}): Action[] {
+  const { act, campus, reason } = group.spec.replace!;
+  const why = `replaced by hand (${reason})`;
+  const base = { act: "delete", disturbs: campus, namedAct: act, why } as const;
+  const actions: Action[] = [];
+  if (claim !== undefined && !claim.isLeaving) {
+    const { kind, name, uid } = claim;
+    actions.push({ ...base, kind, name, uid, isForced: false });
+  }
+  // The volume goes when the pod is gone, which a node that is away will never confirm.
+  const isAway = pod !== undefined && observed.nodes.get(pod.node)?.isReady !== true;
+  if (pod !== undefined && (!pod.isLeaving || isAway)) {
+    actions.push({ ...base, kind: "Pod", name: pod.name, uid: pod.uid, isForced: isAway });
+  }
+  return actions;
+}
+
+export interface GroupFacts {
+  readonly plan: GroupPlan;
+  /** Slots it serves; undefined: the table could not be read. */
+  readonly slots: number | undefined;
+  /** What is under way beside what the plan knows: a roll, a move of slots. */
+  readonly progress: Statement;
+  readonly nowMs: number;
+}
+
+export function groupStatus({ plan, slots, progress, nowMs }: GroupFacts): KvGroupStatus {
+  const { group, replicas, bootstrap, replaced } = plan;
+  const { generation, status } = group;
+  const statements = [ready(plan), degraded(plan), quorum(replicas), progressing(plan, progress)];
+  return {
+    observedGeneration: generation,
+    zones: zoneLine(replicas),
+    replicas: replicas.map((replica) => ({ ...replica })),
+    ...((slots ?? status.slots) !== undefined && { slots: slots ?? status.slots }),
+    ...(bootstrap !== undefined && { bootstrap }),
+    ...(replaced !== undefined && { replaced }),
+    conditions: conditionsOf(statements, status.conditions, { generation, nowMs }),
+  };
+}
+
+function ready({ replicas, bootstrap, lost }: GroupPlan): Statement {
+  const [missing] = lost;
+  if (missing !== undefined) return say("Ready", false, "VolumeMissing", lostText(missing));
+  const weak = replicas.filter(({ state }) => state !== "ok");
+  if (weak.length === 0) return say("Ready", true, "AllServe", "3 of 3 replicas serve and are caught up");
+  const reason = bootstrap === undefined || bootstrap === "Permitted" ? "NotReadyYet" : "PodsMissing";
+  return say("Ready", false, reason, weak.map(describeReplica).join("; "));
+}
+
+function lostText(campus: string): string {
+  return (
+    `campus ${campus}: the volume is gone, and an empty one has no right to vote; ` +
+    "`tricampus group replace` fills a new one from both others"
+  );
+}
+
+function describeReplica({ campus, state, message }: ReplicaStatus): string {
+  return `campus ${campus} is ${state}${message === "" ? "" : `: ${message}`}`;
+}
+
+function degraded({ replicas, bootstrap, lost }: GroupPlan): Statement {
+  const weak = replicas.filter(({ state }) => state !== "ok");
+  const [first] = weak;
+  if (first === undefined) return say("Degraded", false, "Whole", "3 of 3 replicas");
+  const text = weak.map(describeReplica).join("; ");
+  if (bootstrap === undefined || bootstrap === "Permitted")
+    return say("Degraded", false, "Bootstrapping", text);
+  if (lost.length > 0) return say("Degraded", true, "VolumeMissing", lostText(lost[0]!));
+  if (first.state === "down") return say("Degraded", true, "ReplicaDown", text);
+  if (first.state === "pending") return say("Degraded", true, "ReplicaPending", text);
+  if (first.state === "unknown") return say("Degraded", undefined, "NotReadyYet", text);
+  return say("Degraded", true, "ReplicaUnready", text);
+}
+
+function quorum(replicas: readonly ReplicaStatus[]): Statement {
+  const serving = replicas.filter(({ state }) => state === "ok");
+  const unknown = replicas.filter(({ state }) => state === "unknown");
+  const text = `${serving.length} of 3 replicas serve`;
+  if (serving.length >= 2) return say("QuorumAvailable", true, "AllServe", text);
+  if (serving.length + unknown.length >= 2)
+    return say("QuorumAvailable", undefined, "NotReadyYet", text);
+  return say("QuorumAvailable", false, "QuorumLost", text);
+}
+
+function progressing({ group, replaced, waitsFor, bootstrap }: GroupPlan, other: Statement): Statement {
+  if (waitsFor !== undefined) return say("Progressing", true, "ReplaceWaits", waitsFor);
+  if (replaced !== undefined && replaced.phase !== "Done") {
+    const text = `campus ${replaced.campus}: ${replaced.phase.toLowerCase()} (${group.spec.replace?.reason ?? replaced.act})`;
+    return say("Progressing", true, "Replacing", text);
+  }
+  if (bootstrap === "Permitted") return say("Progressing", true, "Bootstrapping", "first disks");
+  return other;
+}

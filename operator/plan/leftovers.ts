@@ -1,0 +1,47 @@
+/**
+ * What is there and should not be. A group whose KVGroup is gone keeps its pods until it has no slots, for
+ * they hold data that is in use; volumes stay, unless the group's owner has said otherwise by name. Pure.
+ */
+import type { Action } from "./actions.ts";
+import type { Desired } from "./desired.ts";
+import type { KvGroup } from "./kv-group.ts";
+import { type Child, childKey, type Observed } from "./observed.ts";
+import type { SlotsPlan } from "./slots.ts";
+
+export function leftovers(
+  { children, table }: Observed,
+  {
+    desired,
+    groups,
+    slots,
+  }: { desired: readonly Desired[]; groups: readonly KvGroup[]; slots: SlotsPlan },
+): Action[] {
+  const wanted = new Set(desired.map(({ kind, name }) => childKey(kind, name)));
+  const numbers = new Set(groups.map(({ spec }) => spec.number));
+  return [...children.values()].flatMap((child): Action[] => {
+    if (wanted.has(childKey(child.kind, child.name)) || child.isLeaving) return [];
+    const group = groupIn(child);
+    if (child.kind === "PersistentVolumeClaim") {
+      const isGone = group !== undefined && !numbers.has(group);
+      if (!isGone || child.storagePolicy !== "Delete" || !isEmpty(group)) return [];
+      return [removal(child, "its group is gone, whose storage policy was Delete", "storagePolicy")];
+    }
+    if (group !== undefined && (numbers.has(group) || !isEmpty(group))) return [];
+    return [removal(child, "nothing asks for it any more", undefined)];
+  });
+
+  /** Known to have no slots; nothing is known without the table. */
+  function isEmpty(group: number): boolean {
+    return table !== undefined && !table.isMoving && (slots.owned.get(group) ?? 0) === 0;
+  }
+}
+
+/** 2 for an object of kvsvr-2; undefined for everything else. */
+function groupIn({ workload }: Child): number | undefined {
+  const found = /^kvsvr-(\d)$/.exec(workload);
+  return found === null ? undefined : Number(found[1]);
+}
+
+function removal({ kind, name, uid }: Child, why: string, namedAct: string | undefined): Action {
+  return { act: "delete", kind, name, uid, disturbs: undefined, namedAct, isForced: false, why };
+}

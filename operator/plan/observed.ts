@@ -1,0 +1,127 @@
+/** Everything a plan is made from: one value, taken at one moment. */
+import type { CampusSpec, CampusStatus } from "../api/campus.ts";
+import type { DataCenterSpec, DataCenterStatus } from "../api/data-center.ts";
+import type { KvGroupSpec, KvGroupStatus } from "../api/kv-group.ts";
+
+/** A resource of ours as the API server has it. */
+export interface Resource<Spec, Status> {
+  readonly name: string;
+  readonly uid: string;
+  readonly generation: number;
+  readonly spec: Spec;
+  readonly status: Status;
+}
+
+/** An object that the operator made, as far as it matters. */
+export interface Child {
+  readonly resourceVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly dataCenter: string;
+  readonly workload: string;
+  readonly campus: string;
+  /** Of the fields that are ours (kube/owned-fields.ts). */
+  readonly digest: string;
+  readonly isLeaving: boolean;
+  /** Digest of the pod template; "" where there is none. */
+  readonly template: string;
+  /** Services: the address in the cluster, "" while it has none; and what is known outside. */
+  readonly ip: string;
+  readonly nodePort: number;
+  readonly outside: string;
+  /** Deployments and StatefulSets: pods of today's template that are ready, and whether that is all. */
+  readonly ready: number;
+  readonly isSettled: boolean;
+  /** Volume claims. */
+  readonly storage: string;
+  readonly storagePolicy: string;
+}
+
+export interface Pod {
+  readonly resourceVersion: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly dataCenter: string;
+  readonly workload: string;
+  readonly campus: string;
+  readonly node: string;
+  readonly isReady: boolean;
+  /** Milliseconds since 1970. */
+  readonly readySinceMs: number;
+  readonly isLeaving: boolean;
+  readonly template: string;
+  readonly image: string;
+  /** Why it does not run, in the cluster's words: "ImagePullBackOff: ..."; empty when it does. */
+  readonly trouble: string;
+}
+
+export interface Node {
+  readonly resourceVersion: string;
+  readonly name: string;
+  readonly zone: string;
+  /** The node's own name for where it is racked, "" when it has none. */
+  readonly rack: string;
+  readonly isReady: boolean;
+  readonly address: string;
+}
+
+/** What a replica of the store says of itself. */
+export interface ReplicaWord {
+  /** undefined: it does not answer, since `sinceMs`. */
+  readonly unready: string | undefined;
+  /** Milliseconds since 1970 at which it began to say so. */
+  readonly sinceMs: number;
+}
+
+export interface TableBlock {
+  /** "b", or "b/text". */
+  readonly what: string;
+  readonly untilMs: number;
+  readonly why: string;
+  readonly who: string;
+}
+
+/** What the control table says; read through the store itself. */
+export interface Table {
+  readonly blocks: readonly TableBlock[];
+  /** By keyspace name: how many slots each group has, position 0 is group 1. */
+  readonly slots: Readonly<Record<string, readonly number[]>>;
+  /** A move of slots is under way. */
+  readonly isMoving: boolean;
+}
+
+/** What the table answered to the block, or its end, that a Campus object asked for. */
+export interface Outcome {
+  readonly wish: string;
+  readonly outcome: "Blocked" | "Unblocked" | "OtherCampusBlocked" | "Refused";
+  readonly message: string;
+}
+
+export interface Observed {
+  readonly nowMs: number;
+  readonly namespace: string;
+  readonly dataCenter: Resource<DataCenterSpec, DataCenterStatus>;
+  readonly campuses: readonly Resource<CampusSpec, CampusStatus>[];
+  readonly groups: readonly Resource<KvGroupSpec, KvGroupStatus>[];
+  /** By "Kind/name". */
+  readonly children: ReadonlyMap<string, Child>;
+  readonly pods: readonly Pod[];
+  readonly nodes: ReadonlyMap<string, Node>;
+  /** By "kvsvr-1/a". */
+  readonly words: ReadonlyMap<string, ReplicaWord>;
+  /** undefined: it could not be read lately. */
+  readonly table: Table | undefined;
+  /** By name of the Campus object. */
+  readonly outcomes: ReadonlyMap<string, Outcome>;
+  /** Percent of one core that the busiest process of each campus uses now. */
+  readonly busyPercent: ReadonlyMap<string, number>;
+  /** The Secret with the data centre's credentials is there. */
+  readonly hasCredentials: boolean;
+  /** The image of the operator itself, used where none is named. */
+  readonly image: string;
+}
+
+export const kvWorkload = (group: number) => `kvsvr-${group}`;
+export const wordKey = (group: number, campus: string) => `${kvWorkload(group)}/${campus}`;
+export const childKey = (kind: string, name: string) => `${kind}/${name}`;

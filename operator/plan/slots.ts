@@ -1,0 +1,67 @@
+/** Which groups should have which share of the slots, and whether that is so. Pure. */
+import { KEYSPACES } from "../api/kv-group.ts";
+import type { Action } from "./actions.ts";
+import type { KvGroup } from "./kv-group.ts";
+import type { Observed } from "./observed.ts";
+
+export interface SlotsPlan {
+  readonly actions: readonly Action[];
+  /** By group: slots it has now; empty when the table could not be read. */
+  readonly owned: ReadonlyMap<number, number>;
+  /** What is under way or waits; undefined: nothing. */
+  readonly progress: string | undefined;
+}
+
+export function planSlots({ table, words, dataCenter }: Observed, groups: readonly KvGroup[]): SlotsPlan {
+  if (table === undefined) return { actions: [], owned: new Map(), progress: undefined };
+  const owned = new Map<number, number>();
+  for (const counts of Object.values(table.slots))
+    for (const [i, count] of counts.entries()) owned.set(i + 1, (owned.get(i + 1) ?? 0) + count);
+  if (table.isMoving) return { actions: [], owned, progress: "slots are being moved" };
+  if (groups.some(({ spec }) => spec.slots === "Manual"))
+    return { actions: [], owned, progress: undefined };
+  const shares = sharesOf(groups);
+  const uneven = Object.entries(shares).filter(([keyspace, wanted]) =>
+    isUneven(table.slots[keyspace] ?? [], wanted),
+  );
+  if (uneven.length === 0) return { actions: [], owned, progress: undefined };
+  const campuses = dataCenter.spec.campuses.map(({ name }) => name);
+  const weak = involved(table.slots, groups).find((group) =>
+    campuses.some((campus) => words.get(`kvsvr-${group}/${campus}`)?.unready !== ""),
+  );
+  if (weak !== undefined)
+    return { actions: [], owned, progress: `moving slots waits for all replicas of group ${weak}` };
+  const names = uneven.map(([keyspace]) => keyspace).join(", ");
+  const why = `the shares of ${names} are not what the KVGroups ask for`;
+  const action: Action = { act: "even-slots", shares: Object.fromEntries(uneven), why };
+  return { actions: [action], owned, progress: why };
+}
+
+/** By keyspace: the groups that take a share of it; the first one, when nobody else does. */
+function sharesOf(groups: readonly KvGroup[]): Record<string, readonly number[]> {
+  return Object.fromEntries(
+    KEYSPACES.map((keyspace) => {
+      const taking = groups.filter(({ spec }) => spec.keyspaces.includes(keyspace));
+      const numbers = taking.map(({ spec }) => spec.number).toSorted((a, b) => a - b);
+      return [keyspace, numbers.length === 0 ? [1] : numbers];
+    }),
+  );
+}
+
+function isUneven(counts: readonly number[], wanted: readonly number[]): boolean {
+  const has = (group: number) => counts[group - 1] ?? 0;
+  if (counts.some((count, i) => count > 0 && !wanted.includes(i + 1))) return true;
+  const shares = wanted.map(has);
+  return Math.max(...shares) - Math.min(...shares) > 1;
+}
+
+/** Groups that have slots, or are to have some. */
+function involved(
+  slots: Readonly<Record<string, readonly number[]>>,
+  groups: readonly KvGroup[],
+): number[] {
+  const having = Object.values(slots).flatMap((counts) =>
+    counts.flatMap((count, i) => (count > 0 ? [i + 1] : [])),
+  );
+  return [...new Set([...having, ...groups.map(({ spec }) => spec.number)])];
+}

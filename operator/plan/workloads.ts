@@ -1,0 +1,104 @@
+/** Which pods a data centre is made of. Pure. */
+import { KV_GROUPS, SERVICES } from "../../services/platform/services.ts";
+import { type DataCenterSpec, LAYOUTS } from "../api/data-center.ts";
+import type { KvGroupSpec } from "../api/kv-group.ts";
+import type { Resources } from "../api/schema.ts";
+import type { Options } from "../manifests/configuration.ts";
+import { PORT, type Workload } from "../manifests/pod.ts";
+import { wholeUnits } from "../manifests/quantity.ts";
+import type { Storage } from "../manifests/workload.ts";
+import { kvWorkload } from "./observed.ts";
+
+export interface PlannedWorkload extends Workload {
+  readonly options: Options;
+  /** The volume of each of its pods; undefined: none. */
+  readonly storage: Storage | undefined;
+  /** The KV group that it is; undefined: it is none. */
+  readonly group: number | undefined;
+}
+
+/** Small pods; who knows the load says more. */
+const STATELESS: Resources = {
+  requests: { cpu: "50m", memory: "128Mi" },
+  limits: { memory: "512Mi" },
+};
+const LOGS: Resources = { requests: { cpu: "50m", memory: "128Mi" }, limits: { memory: "512Mi" } };
+const STORE: Resources = { requests: { cpu: "100m", memory: "256Mi" }, limits: { memory: "1Gi" } };
+const WHOLE_CAMPUS: Resources = {
+  requests: { cpu: "100m", memory: "384Mi" },
+  limits: { memory: "1536Mi" },
+};
+
+/** Two pods at once fence each other, or each know half. */
+const ALONE: readonly string[] = ["queue", "fanout", "router"];
+
+const CREDENTIALS = ["ticketKeys", "snapshotSecret"] as const;
+
+/** All but the store, which comes with its KVGroups. */
+export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
+  if (spec.profile === "Dev") return [];
+  const layout: Readonly<Record<string, readonly string[]>> = LAYOUTS[spec.layout];
+  return Object.entries(layout).map(([name, services]) => {
+    const size = spec.services.find((one) => one.name === name);
+    const isStateful = name === "queuelog";
+    const { storage } = spec.engines.queue;
+    return {
+      name,
+      services,
+      resources: size?.resources ?? (isStateful ? LOGS : STATELESS),
+      perCampus: (size?.replicas ?? 3) / 3,
+      mounts: [
+        ...CREDENTIALS,
+        ...(services.includes("account") ? (["ticketSigning"] as const) : []),
+        ...(isStateful ? (["permits"] as const) : []),
+      ],
+      isStateful,
+      ports: portsOf(services),
+      isAlone: services.some((service) => ALONE.includes(service)),
+      options: optionsOf(spec),
+      storage: isStateful ? { ...storage, policy: "Retain" } : undefined,
+      group: undefined,
+    };
+  });
+}
+
+/** One KV group; with profile Dev the first one holds every other service, too. */
+export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedWorkload {
+  const isWhole = spec.profile === "Dev" && group.number === 1;
+  const own = KV_GROUPS[group.number - 1]!;
+  const services = isWhole ? [...SERVICES] : [own];
+  const { className, size, policy } = group.storage;
+  const config = { cacheBytes: wholeUnits(group.cache), group: group.number };
+  return {
+    name: kvWorkload(group.number),
+    services,
+    resources: group.resources ?? (isWhole ? WHOLE_CAMPUS : STORE),
+    perCampus: 1,
+    mounts: [...CREDENTIALS, "permits", ...(isWhole ? (["ticketSigning"] as const) : [])],
+    isStateful: true,
+    ports: portsOf(services),
+    isAlone: true,
+    options: { ...optionsOf(spec), [own]: config },
+    storage: { className, size, policy },
+    group: group.number,
+  };
+}
+
+/** Where clients come in. */
+export function accessWorkload(spec: DataCenterSpec): string {
+  return spec.profile === "Dev" ? kvWorkload(1) : "access";
+}
+
+function portsOf(services: readonly string[]): number[] {
+  return [
+    ...(services.includes("access") ? [PORT.client] : []),
+    PORT.door,
+    ...(services.includes("queuelog-2") ? [PORT.secondDoor] : []),
+  ];
+}
+
+/** By service, from all workloads that name options. */
+function optionsOf(spec: DataCenterSpec): Options {
+  const all = spec.services.flatMap(({ options }) => Object.entries(options ?? {}));
+  return Object.fromEntries(all) as Options;
+}

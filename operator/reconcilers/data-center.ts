@@ -1,0 +1,196 @@
+/**
+ * One round for a data centre: look, plan, carry out, say. The plan decides for its DataCenter, its
+ * Campuses and its KVGroups together, since what may be done to one depends on how the others are.
+ */
+import { API_GROUP, API_VERSION } from "../api/schema.ts";
+import type { Condition } from "../api/schema.ts";
+import { applyObject, type Executor, execute } from "../execute/execute.ts";
+import { hasCredentials } from "../execute/credentials.ts";
+import type { Events } from "../kube/events.ts";
+import { stableJson } from "../kube/stable-json.ts";
+import type { Outcome as RoundOutcome } from "../kube/work-queue.ts";
+import type { Cluster } from "../observe/cluster.ts";
+import { type Action, describeAction } from "../plan/actions.ts";
+import { conditionsOf, say } from "../plan/conditions.ts";
+import { type Plan, planDataCenter } from "../plan/data-center.ts";
+import { type Desired, type DesiredInputs, desiredOf } from "../plan/desired.ts";
+import { eventsOf } from "../plan/events.ts";
+import { childKey, type Observed, type Outcome, type Resource } from "../plan/observed.ts";
+
+export interface ReconcilerParts {
+  readonly cluster: Cluster;
+  readonly executor: Executor;
+  readonly events: Events;
+  /** The operator's own image. */
+  readonly image: string;
+  readonly now: () => number;
+  readonly log: (dataCenter: string, text: string) => void;
+}
+
+/** What was applied counts as done for so long, though the watch has not shown it yet. */
+const UNSEEN_MS = 10_000;
+/** With nothing heard, everything is looked at again: ends of blocks, what was missed in thought. */
+const AGAIN_MS = 60_000;
+
+interface Memory {
+  readonly uid: string;
+  hasCredentials: boolean;
+  readonly outcomes: Map<string, Outcome>;
+  /** By child: what was applied, and the version that was known then. */
+  readonly applied: Map<string, { digest: string; version: string | undefined; atMs: number }>;
+  desired: { key: string; all: readonly Desired[] } | undefined;
+}
+
+export class DataCenterReconciler {
+  readonly #parts: ReconcilerParts;
+  readonly #memories = new Map<string, Memory>();
+
+  constructor(parts: ReconcilerParts) {
+    this.#parts = parts;
+  }
+
+  async reconcile(name: string): Promise<RoundOutcome> {
+    const { cluster, executor } = this.#parts;
+    const dataCenter = cluster.dataCenters.get(name);
+    if (dataCenter === undefined) {
+      this.#memories.delete(name);
+      executor.store.forget(name);
+      await this.#tellOrphans(name);
+      return {};
+    }
+    const memory = this.#memoryOf(name, dataCenter.uid);
+    memory.hasCredentials ||= await hasCredentials(executor, name);
+    const observed = this.observe(name);
+    if (observed === undefined) return {};
+    const plan = planDataCenter(observed, (inputs) => this.#desired(memory, inputs));
+    await this.#carryOut(name, { memory, observed, plan });
+    await this.#tell(observed, plan);
+    return { againMs: plan.againMs ?? AGAIN_MS };
+  }
+
+  /** The data centre as it is known now; undefined when there is none of that name. */
+  observe(name: string): Observed | undefined {
+    const { cluster, executor, image, now } = this.#parts;
+    const dataCenter = cluster.dataCenters.get(name);
+    if (dataCenter === undefined) return undefined;
+    const { children, pods, campuses, groups } = cluster.inside(name);
+    const doors = new Map<string, string>();
+    for (const child of children.values()) {
+      const { kind, ip, workload, campus } = child;
+      if (kind === "Service" && ip !== "" && campus !== "" && !isForOutside(workload))
+        doors.set(`${workload}/${campus}`, ip);
+    }
+    executor.store.follow(name, doors);
+    const memory = this.#memoryOf(name, dataCenter.uid);
+    return {
+      nowMs: now(),
+      namespace: executor.namespace,
+      dataCenter,
+      campuses: [...campuses.values()],
+      groups: [...groups.values()],
+      children,
+      pods: [...pods.values()],
+      nodes: cluster.nodes,
+      ...executor.store.facts(name),
+      outcomes: memory.outcomes,
+      hasCredentials: memory.hasCredentials,
+      image,
+    };
+  }
+
+  #memoryOf(name: string, uid: string): Memory {
+    let memory = this.#memories.get(name);
+    if (memory?.uid !== uid) {
+      memory = {
+        uid,
+        hasCredentials: false,
+        outcomes: new Map(),
+        applied: new Map(),
+        desired: undefined,
+      };
+      this.#memories.set(name, memory);
+    }
+    return memory;
+  }
+
+  /** What should be is built anew only when something that it is made of has changed. */
+  #desired(memory: Memory, inputs: DesiredInputs): readonly Desired[] {
+    const { site, groups, permits, volumes, ips } = inputs;
+    const key = stableJson([site, groups, [...permits], [...volumes], [...ips].sort()]);
+    if (memory.desired?.key !== key) memory.desired = { key, all: desiredOf(inputs) };
+    return memory.desired.all;
+  }
+
+  async #carryOut(
+    name: string,
+    { memory, observed, plan }: { memory: Memory; observed: Observed; plan: Plan },
+  ): Promise<void> {
+    const { executor, log } = this.#parts;
+    const due = plan.actions.filter((action) => isDue(action, { memory, observed }));
+    for (const action of due) log(name, describeAction(action));
+    const outcomes = await execute(executor, name, due);
+    for (const [object, outcome] of outcomes) memory.outcomes.set(object, outcome);
+    for (const action of due) {
+      if (action.act !== "apply") continue;
+      const key = childKey(action.kind, action.name);
+      const version = observed.children.get(key)?.resourceVersion;
+      memory.applied.set(key, { digest: action.digest, version, atMs: performance.now() });
+    }
+  }
+
+  async #tell(observed: Observed, plan: Plan): Promise<void> {
+    const { dataCenter } = observed;
+    await this.#say("DataCenter", dataCenter, plan.dataCenter);
+    for (const { resource, status } of plan.campuses) await this.#say("Campus", resource, status);
+    for (const { resource, status } of plan.groups) await this.#say("KVGroup", resource, status);
+  }
+
+  async #say(
+    kind: "DataCenter" | "Campus" | "KVGroup",
+    resource: Resource<unknown, { conditions?: Condition[] | undefined }>,
+    status: { conditions?: Condition[] | undefined },
+  ): Promise<void> {
+    if (stableJson(resource.status) === stableJson(status)) return;
+    const { executor, events } = this.#parts;
+    const { name, uid } = resource;
+    const apiVersion = `${API_GROUP}/${API_VERSION}`;
+    await applyObject(executor, { apiVersion, kind, metadata: { name }, status }, "/status");
+    const regarding = { apiVersion, kind, namespace: executor.namespace, name, uid };
+    for (const told of eventsOf(resource.status.conditions, status.conditions ?? []))
+      events.tell(regarding, { ...told, action: "Observed" });
+  }
+
+  /** Campuses and KVGroups that name a data centre which does not exist. */
+  async #tellOrphans(name: string): Promise<void> {
+    const { cluster, now } = this.#parts;
+    const { campuses, groups } = cluster.inside(name);
+    const missing = say("Ready", false, "DataCenterMissing", `there is no DataCenter ${name} here`);
+    const orphans = [
+      ...[...campuses.values()].map((resource) => ["Campus", resource] as const),
+      ...[...groups.values()].map((resource) => ["KVGroup", resource] as const),
+    ];
+    for (const [kind, resource] of orphans) {
+      const { generation } = resource;
+      const before = resource.status.conditions;
+      const conditions = conditionsOf([missing], before, { generation, nowMs: now() });
+      await this.#say(kind, resource, { ...resource.status, conditions });
+    }
+  }
+}
+
+/** Services that lead people in, and not our own processes to each other. */
+function isForOutside(workload: string): boolean {
+  return workload === "clients" || workload === "admin";
+}
+
+function isDue(
+  action: Action,
+  { memory, observed }: { memory: Memory; observed: Observed },
+): boolean {
+  if (action.act !== "apply") return true;
+  const key = childKey(action.kind, action.name);
+  const applied = memory.applied.get(key);
+  if (applied?.digest !== action.digest) return true;
+  if (performance.now() - applied.atMs > UNSEEN_MS) return true;
+  return observed.children.get(key)?.resourceVersion !== applied.version;
+}
