@@ -12,6 +12,8 @@ COPY protos/gen protos/gen
 COPY services services
 COPY sdk sdk
 COPY cli cli
+COPY operator operator
+COPY crds crds
 
 FROM debian:bookworm-slim
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin tricampus \

@@ -40,10 +40,12 @@ check: node_modules/.stamp ## types, lint, format, tidy, generated code fresh, d
 	node tools/tidy.ts
 	buf lint
 	node tools/generated-fresh.ts
+	node tools/generate-crds.ts --check
 	knip
 
-gen: node_modules/.stamp ## generate protos/gen from protos/
+gen: node_modules/.stamp ## generate protos/gen from protos/, and crds/ from operator/api
 	buf generate
+	node tools/generate-crds.ts
 
 fmt: node_modules/.stamp ## format the code and apply safe fixes
 	biome check --write

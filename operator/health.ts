@@ -8,7 +8,7 @@ export interface WatchAge {
 }
 
 /** Far longer than any pause between attempts: the API server may be away, and starting anew helps nobody. */
-export const STUCK_MS = 120_000;
+const STUCK_MS = 120_000;
 
 export type Verdict = { readonly ok: boolean; readonly text: string };
 

@@ -5,20 +5,28 @@ import { checkOperatorConfig } from "./config.ts";
 import { liveness, readiness } from "./health.ts";
 import { ApiClient } from "./kube/api-client.ts";
 import { connectionInPod, namespaceOfPod } from "./kube/connection.ts";
+import { connectionByKubeconfig } from "./kube/kubeconfig.ts";
 import { STALE_MS } from "./kube/list-watch.ts";
 import { SvrkitStoreLink } from "./observe/store-link.ts";
 import { Operator } from "./operator.ts";
 
 const config = checkOperatorConfig(process.env);
 const log = createLogger({ process: config.POD_NAME, level: config.TRICAMPUS_LOG_LEVEL });
+const { connection, namespace } = await connect();
 const operator = new Operator({
-  client: new ApiClient(connectionInPod(process.env)),
-  namespace: config.TRICAMPUS_NAMESPACE ?? namespaceOfPod(),
+  client: new ApiClient(connection),
+  namespace: config.TRICAMPUS_NAMESPACE ?? namespace,
   identity: config.POD_NAME,
   image: config.TRICAMPUS_IMAGE,
   newStoreLink: (onChange) => new SvrkitStoreLink(onChange),
   log,
 });
+
+/** In a pod by its account; elsewhere, for developing, by $KUBECONFIG. */
+async function connect() {
+  if (process.env.KUBECONFIG !== undefined) return connectionByKubeconfig({});
+  return { connection: connectionInPod(process.env), namespace: namespaceOfPod() };
+}
 
 const http = createServer((request, response) => {
   const ages = operator.cluster.ages();
@@ -33,6 +41,9 @@ const stop = () => {
 };
 process.once("SIGTERM", stop);
 process.once("SIGINT", stop);
-log.info({ namespace: config.TRICAMPUS_NAMESPACE, image: config.TRICAMPUS_IMAGE }, "starts");
+log.info(
+  { namespace: config.TRICAMPUS_NAMESPACE ?? namespace, image: config.TRICAMPUS_IMAGE },
+  "starts",
+);
 await operator.start();
 log.info({}, "everything is listed");

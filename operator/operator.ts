@@ -2,16 +2,17 @@
  * The operator: copies of what it watches, an election, and, while it is the one that acts, a queue of
  * data centres to look at. One that does not act keeps its copies warm, so that it can begin at once.
  */
+
+import { NotLeading } from "./execute/execute.ts";
 import type { ApiClient } from "./kube/api-client.ts";
 import { Election } from "./kube/election.ts";
 import { Events } from "./kube/events.ts";
 import { WorkQueue } from "./kube/work-queue.ts";
+import type { OperatorLog } from "./log.ts";
 import { Cluster } from "./observe/cluster.ts";
 import type { StoreLink } from "./observe/store-link.ts";
-import { NotLeading } from "./execute/execute.ts";
 import type { Action } from "./plan/actions.ts";
 import { DataCenterReconciler } from "./reconcilers/data-center.ts";
-import type { OperatorLog } from "./log.ts";
 
 export interface OperatorOptions {
   readonly client: ApiClient;
@@ -49,7 +50,8 @@ export class Operator {
       client,
       namespace,
       onChange: (dataCenter) => this.#acting?.changed(dataCenter),
-      onTrouble: (kind, error) => log.warn({ kind, reason: error.message }, "a watch was interrupted"),
+      onTrouble: (kind, error) =>
+        log.warn({ kind, reason: error.message }, "a watch was interrupted"),
     });
     this.election = new Election({
       client,
@@ -124,7 +126,10 @@ class Acting {
       work: (dataCenter) => reconciler.reconcile(dataCenter),
       onFailure: (dataCenter, error) => {
         if (error instanceof NotLeading) return;
-        log.warn({ dataCenter, reason: (error as Error).message }, "a round failed; it comes again");
+        log.warn(
+          { dataCenter, reason: (error as Error).message },
+          "a round failed; it comes again",
+        );
       },
     });
     for (const name of cluster.dataCenters.keys()) this.#queue.add(name);

@@ -189,3 +189,20 @@ test("tidy: generated code is left alone, and findings come sorted with their li
     "services/text/b.ts:3",
   ]);
 });
+
+test("tidy: the operator decides in folders that do no I/O, each above the one before", () => {
+  expectTidy([
+    ["operator/plan/a.ts", 'import { b } from "../manifests/b.ts";\nimport "../api/c.ts";'],
+    ["operator/manifests/a.ts", 'import { hash } from "node:crypto";\nimport "../api/c.ts";'],
+    ["operator/plan/a.ts", 'import { stableJson } from "../kube/stable-json.ts";'],
+    ["operator/reconcilers/a.ts", 'import { b } from "../kube/api-client.ts";'],
+  ]);
+  expectFound("import-direction", [
+    ["operator/plan/a.ts", 'import { b } from "../kube/api-client.ts";'],
+    ["operator/plan/a.ts", 'import { b } from "node:fs";'],
+    ["operator/manifests/a.ts", 'import { b } from "../plan/b.ts";'],
+    ["operator/api/a.ts", 'import { b } from "../manifests/b.ts";'],
+    ["operator/observe/a.ts", 'import { b } from "../../services/kvsvr/replica.ts";'],
+  ]);
+  expectFound("pure", [["operator/plan/a.ts", "const a = Date.now();"]]);
+});

@@ -29,7 +29,9 @@ export const tlsCommands: readonly CommandDefinition[] = [
       const wrong = services.find((service) => !/^[a-z0-9-]{1,64}$/.test(service));
       if (wrong !== undefined) throw new Failure(EXIT.usage, `"${wrong}" cannot be a service`);
       // Loaded here: every other command starts without it.
-      const { CertificateAuthority } = await import("../../services/platform/certificates.ts");
+      const { CertificateAuthority } = await import(
+        "../../services/platform/certificate-folder.ts"
+      );
       const authority = await CertificateAuthority.open(dir!);
       const files = await authority.issue(name!, services, days);
       if (call.json) printJson(files);

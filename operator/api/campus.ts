@@ -7,12 +7,12 @@ const spec = z.strictObject({
     z.string().min(1).describe("Name of the DataCenter, in the same namespace."),
     immutable("dataCenter"),
   ),
-  name: withRules(
-    campusName.describe("Which of its campuses this is."),
-    immutable("name"),
-  ),
+  name: withRules(campusName.describe("Which of its campuses this is."), immutable("name")),
   zone: withRules(
-    z.string().min(1).describe("Its zone, as in the DataCenter: value of the label topology.kubernetes.io/zone."),
+    z
+      .string()
+      .min(1)
+      .describe("Its zone, as in the DataCenter: value of the label topology.kubernetes.io/zone."),
     immutable("zone"),
   ),
   block: z
@@ -29,7 +29,9 @@ const spec = z.strictObject({
     })
     .optional()
     .describe(
-      "Takes the campus, or one of its services, out of every routing decision. It is carried into the control table once each time it changes; the table decides, and status says what came of it. Removing it ends the block.",
+      "Takes the campus, or one of its services, out of every routing decision. It is carried " +
+        "into the control table once each time it changes; the table decides, and status says " +
+        "what came of it. Removing it ends the block.",
     ),
   capacity: z
     .strictObject({
@@ -38,7 +40,9 @@ const spec = z.strictObject({
         .min(1)
         .max(100)
         .default(80)
-        .describe("How busy the busiest process may be when another campus is lost, in percent of one core."),
+        .describe(
+          "How busy the busiest process may be when another campus is lost, in percent of one core.",
+        ),
     })
     .prefault({})
     .describe("Whether two campuses can carry the whole load is judged by this."),

@@ -87,11 +87,6 @@ export const KINDS: readonly Kind[] = [
 
 type JsonSchema = { [key: string]: unknown };
 
-/** As JSON, with a form that people can read. */
-export function customResourceText(kind: Kind): string {
-  return `${JSON.stringify(customResourceDefinition(kind), undefined, 2)}\n`;
-}
-
 export function customResourceDefinition(kind: Kind): JsonSchema {
   const { plural, shortNames, columns } = kind;
   return {
@@ -166,7 +161,8 @@ function structural(schema: JsonSchema): JsonSchema {
     );
   }
   if (kept["x-kubernetes-preserve-unknown-fields"] === true) return kept;
-  if (isSchema(additionalProperties)) kept["additionalProperties"] = structural(additionalProperties);
+  if (isSchema(additionalProperties))
+    kept["additionalProperties"] = structural(additionalProperties);
   return kept;
 }
 

@@ -45,10 +45,8 @@ export const LAYOUTS = {
   },
 } as const;
 
-export type Layout = keyof typeof LAYOUTS;
-
 /** One a campus, whatever is asked for: they own what their campus does. */
-export const ONE_A_CAMPUS = ["queuelog", "queue", "fanout", "router"] as const;
+const ONE_A_CAMPUS = ["queuelog", "queue", "fanout", "router"] as const;
 
 const WORKLOADS = [
   ...new Set([...Object.keys(LAYOUTS.Compact), ...Object.keys(LAYOUTS.Split)]),
@@ -56,7 +54,9 @@ const WORKLOADS = [
 
 const service = withRules(
   z.strictObject({
-    name: z.enum(WORKLOADS).describe("Which pods: the name of a service, or of the pods that hold several."),
+    name: z
+      .enum(WORKLOADS)
+      .describe("Which pods: the name of a service, or of the pods that hold several."),
     replicas: z
       .int()
       .min(3)
@@ -68,7 +68,9 @@ const service = withRules(
       .record(z.string(), z.unknown())
       .optional()
       .meta({ "x-kubernetes-preserve-unknown-fields": true })
-      .describe("The options of the services in these pods, by name of the service: they check them at their start."),
+      .describe(
+        "The options of the services in these pods, by name of the service: they check them at their start.",
+      ),
   }),
   {
     rule: "self.replicas % 3 == 0",
@@ -88,7 +90,9 @@ const storage = z.strictObject({
     .string()
     .optional()
     .describe("The StorageClass; the cluster's default when left out. It cannot be changed."),
-  size: quantity.default("10Gi").describe("How large each volume is. It can grow and never shrinks."),
+  size: quantity
+    .default("10Gi")
+    .describe("How large each volume is. It can grow and never shrinks."),
 });
 
 const externalServers = listByKey(
@@ -106,7 +110,9 @@ const queueEngine = withRules(
     type: z
       .enum(["Embedded", "NATS"])
       .default("Embedded")
-      .describe("Embedded: logs of our own on a volume a campus. NATS: three independent JetStream servers."),
+      .describe(
+        "Embedded: logs of our own on a volume a campus. NATS: three independent JetStream servers.",
+      ),
     image: image("the NATS servers", "nats:2.14-alpine"),
     storage: storage.prefault({}).describe("The volume of each campus's logs or NATS server."),
     resources: resources.optional(),
@@ -129,7 +135,9 @@ const routerEngine = withRules(
     type: z
       .enum(["Embedded", "Redis"])
       .default("Embedded")
-      .describe("Where it is remembered who is connected: in the router's memory, or in a Redis a campus."),
+      .describe(
+        "Where it is remembered who is connected: in the router's memory, or in a Redis a campus.",
+      ),
     image: image("the Redis servers", "redis:7"),
     resources: resources.optional(),
     external: externalServers.optional().describe("Three Redis servers of your own, one a campus."),
@@ -149,7 +157,9 @@ const outsideDoor = (what: string) =>
     type: z
       .enum(["ClusterIP", "NodePort", "LoadBalancer"])
       .default("ClusterIP")
-      .describe(`How ${what} is reached from outside the cluster: not at all, at the nodes, or through a load balancer.`),
+      .describe(
+        `How ${what} is reached from outside the cluster: not at all, at the nodes, or through a load balancer.`,
+      ),
     addresses: listByKey(
       z
         .array(
@@ -159,7 +169,9 @@ const outsideDoor = (what: string) =>
             address: z
               .string()
               .optional()
-              .describe("What people outside use, host:port, when it is not what the cluster knows."),
+              .describe(
+                "What people outside use, host:port, when it is not what the cluster knows.",
+              ),
           }),
         )
         .max(3)
@@ -171,7 +183,11 @@ const outsideDoor = (what: string) =>
 const spec = withRules(
   z.strictObject({
     id: withRules(
-      z.int().min(0).max(255).describe("Number of this data centre: part of every id that is born here."),
+      z
+        .int()
+        .min(0)
+        .max(255)
+        .describe("Number of this data centre: part of every id that is born here."),
       immutable("id"),
     ),
     campuses: withRules(
@@ -184,7 +200,9 @@ const spec = withRules(
                 z
                   .string()
                   .min(1)
-                  .describe("The zone that it is: value of the nodes' label topology.kubernetes.io/zone."),
+                  .describe(
+                    "The zone that it is: value of the nodes' label topology.kubernetes.io/zone.",
+                  ),
                 immutable("zone"),
               ),
             }),
@@ -201,21 +219,28 @@ const spec = withRules(
     profile: z
       .enum(["Standard", "Dev"])
       .default("Standard")
-      .describe("Dev: everything of a campus in one pod, one zone allowed; for trying out, not highly available."),
+      .describe(
+        "Dev: everything of a campus in one pod, one zone allowed; for trying out, not highly available.",
+      ),
     image: z
       .string()
       .min(1)
       .optional()
       .describe("The image of all Tricampus pods; the operator's own when left out."),
     imagePullSecrets: listByKey(
-      z.array(z.strictObject({ name: z.string() })).optional().describe("Secrets for pulling images."),
+      z
+        .array(z.strictObject({ name: z.string() }))
+        .optional()
+        .describe("Secrets for pulling images."),
       "name",
     ),
     layout: withRules(
       z
         .enum(["Compact", "Split"])
         .default("Compact")
-        .describe("Compact: a few kinds of pods, each with several services. Split: one kind a service."),
+        .describe(
+          "Compact: a few kinds of pods, each with several services. Split: one kind a service.",
+        ),
       immutable("layout"),
     ),
     services: listByKey(
@@ -232,16 +257,34 @@ const spec = withRules(
     admin: outsideDoor("the admin door")
       .prefault({})
       .describe("Where `tricampus` connects, with a client certificate: one address a campus."),
-    logLevel: z.enum(["trace", "debug", "info", "warn", "error"]).default("info").describe("How much pods log."),
+    tls: z
+      .strictObject({
+        mode: z
+          .enum(["Own", "Off"])
+          .default("Own")
+          .describe(
+            "Own: pods prove to each other with certificates of an own authority what they are. Off: " +
+              "connections are plain, for networks that nobody else is in.",
+          ),
+      })
+      .prefault({})
+      .describe("Connections between pods."),
+    logLevel: z
+      .enum(["trace", "debug", "info", "warn", "error"])
+      .default("info")
+      .describe("How much pods log."),
     paused: z
       .boolean()
       .default(false)
-      .describe("True: nothing is changed in the cluster. Blocks still end, and the status goes on."),
+      .describe(
+        "True: nothing is changed in the cluster. Blocks still end, and the status goes on.",
+      ),
   }),
   {
     rule: "self.profile == 'Dev' || self.campuses.all(c, self.campuses.exists_one(o, o.zone == c.zone))",
     message:
-      "campuses: three campuses need three different zones (profile Dev allows one zone, and is not highly available)",
+      "campuses: three campuses need three different zones (profile Dev allows one zone, and " +
+      "is not highly available)",
   },
   {
     rule: "self.profile == oldSelf.profile",
@@ -249,7 +292,8 @@ const spec = withRules(
   },
   {
     rule: "self.engines.queue.type == oldSelf.engines.queue.type",
-    message: "engines.queue.type cannot be changed: what waits in the old logs would be left behind",
+    message:
+      "engines.queue.type cannot be changed: what waits in the old logs would be left behind",
   },
   {
     rule: "self.layout == 'Split' || self.services.all(s, s.name in ['access', 'logic', 'queue', 'queuelog'])",

@@ -18,12 +18,11 @@ export const KEYSPACES = ["account", "contact", "inbox", "message", "group", "mo
 const storage = withRules(
   z.strictObject({
     className: withRules(
-      z
-        .string()
-        .optional()
-        .describe("The StorageClass; the cluster's default when left out."),
+      z.string().optional().describe("The StorageClass; the cluster's default when left out."),
     ),
-    size: quantity.default("20Gi").describe("How large each replica's volume is. It can grow and never shrinks."),
+    size: quantity
+      .default("20Gi")
+      .describe("How large each replica's volume is. It can grow and never shrinks."),
     policy: z
       .enum(["Retain", "Delete"])
       .default("Retain")
@@ -31,14 +30,20 @@ const storage = withRules(
     confirmDelete: z
       .string()
       .optional()
-      .describe("The name of this KVGroup, said again by somebody who wants its data to be deleted with it."),
+      .describe(
+        "The name of this KVGroup, said again by somebody who wants its data to be deleted with it.",
+      ),
   }),
   {
-    rule: "!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
+    rule:
+      "!has(self.size) || !has(oldSelf.size) || " +
+      "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
     message: "storage.size: a volume never shrinks; make another group and move the slots",
   },
   {
-    rule: "has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)",
+    rule:
+      "has(self.className) == has(oldSelf.className) && (!has(self.className) || " +
+      "self.className == oldSelf.className)",
     message: "storage.className cannot be changed; make another group and move the slots",
   },
 );
@@ -53,7 +58,9 @@ const spec = z.strictObject({
       .int()
       .min(1)
       .max(8)
-      .describe("Number of the group: the first one holds the control table, and every slot in the beginning."),
+      .describe(
+        "Number of the group: the first one holds the control table, and every slot in the beginning.",
+      ),
     immutable("number"),
   ),
   keyspaces: setOf(
@@ -66,19 +73,25 @@ const spec = z.strictObject({
   slots: z
     .enum(["Even", "Manual"])
     .default("Even")
-    .describe("Even: slots are moved until all groups have the same share. Manual: only `tricampus slots` moves them."),
+    .describe(
+      "Even: slots are moved until all groups have the same share. Manual: only `tricampus slots` moves them.",
+    ),
   storage: storage.prefault({}).describe("The volume of each replica."),
   resources: resources.optional(),
   cache: quantity.default("96Mi").describe("Memory of each replica for what is on the disk too."),
   replace: z
     .strictObject({
       campus: campusName,
-      act: z.string().min(1).describe("A new text for each act: what was done once is not done again."),
+      act: z
+        .string()
+        .min(1)
+        .describe("A new text for each act: what was done once is not done again."),
       reason: z.string().min(3).describe("Why, for the events and the audit log."),
     })
     .optional()
     .describe(
-      "Gives one replica a new disk: its volume is deleted and it is rebuilt from both others. For a node that is gone for good; `tricampus group replace` writes it.",
+      "Gives one replica a new disk: its volume is deleted and it is rebuilt from both others. " +
+        "For a node that is gone for good; `tricampus group replace` writes it.",
     ),
   paused: z
     .boolean()
@@ -91,7 +104,8 @@ const replica = z.strictObject({
   state: z
     .enum(["ok", "unready", "down", "pending", "unknown"])
     .describe(
-      "ok: it serves and is caught up. unready: it answers, and must not be counted on. down: it does not answer. pending: its pod cannot run.",
+      "ok: it serves and is caught up. unready: it answers, and must not be counted on. down: " +
+        "it does not answer. pending: its pod cannot run.",
     ),
   message: z.string().describe("The store's own word, or the cluster's; empty when all is well."),
   node: z.string().describe("The node it is on; empty while it has none."),
@@ -106,10 +120,15 @@ const status = z.strictObject({
     .enum(["Permitted", "Done", "Adopted"])
     .optional()
     .describe(
-      "Permitted: the empty volumes may become the group's disks, this once. Done: they are. Adopted: the volumes were there before this object.",
+      "Permitted: the empty volumes may become the group's disks, this once. Done: they are. " +
+        "Adopted: the volumes were there before this object.",
     ),
   replaced: z
-    .strictObject({ act: z.string(), campus: campusName, phase: z.enum(["Removing", "Rebuilding", "Done"]) })
+    .strictObject({
+      act: z.string(),
+      campus: campusName,
+      phase: z.enum(["Removing", "Rebuilding", "Done"]),
+    })
     .optional()
     .describe("How far the last act of spec.replace has come."),
   conditions: conditions.optional(),
@@ -121,8 +140,11 @@ export const kvGroupSchema = withRules(
     status: status.optional().describe("What is."),
   }),
   {
-    rule: "self.spec.storage.policy == 'Retain' || (has(self.spec.storage.confirmDelete) && self.spec.storage.confirmDelete == self.metadata.name)",
-    message: "storage.policy Delete deletes data: say this object's name in storage.confirmDelete, too",
+    rule:
+      "self.spec.storage.policy == 'Retain' || (has(self.spec.storage.confirmDelete) && " +
+      "self.spec.storage.confirmDelete == self.metadata.name)",
+    message:
+      "storage.policy Delete deletes data: say this object's name in storage.confirmDelete, too",
   },
 );
 

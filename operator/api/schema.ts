@@ -49,7 +49,7 @@ export const resources = z
 
 export type Resources = z.output<typeof resources>;
 
-export const condition = z.strictObject({
+const condition = z.strictObject({
   type: z.string().describe("What is said, like Ready."),
   status: z.enum(["True", "False", "Unknown"]).describe("Whether it is so."),
   reason: z.string().describe("Why, in one word; docs/runbook.md has a section for each."),

@@ -13,6 +13,7 @@ import { FIELD_MANAGER } from "../observe/projection.ts";
 import type { StoreLink } from "../observe/store-link.ts";
 import type { Action } from "../plan/actions.ts";
 import type { Outcome } from "../plan/observed.ts";
+import { issueCertificates } from "./certificates.ts";
 import { makeCredentials } from "./credentials.ts";
 
 export interface Executor {
@@ -59,6 +60,8 @@ async function carryOut(
       return applyObject(executor, action.build());
     case "delete":
       return deleteObject(executor, action);
+    case "issue-certificates":
+      return issueCertificates(executor, dataCenter, action.wanted);
     case "make-credentials":
       return makeCredentials(executor, dataCenter);
     case "block":
@@ -74,7 +77,7 @@ async function carryOut(
 
 /** Ours are the fields that are sent and no others; what somebody else has set of them is taken back. */
 export async function applyObject(
-  { client, namespace, leftMs }: Pick<Executor, "client" | "namespace" | "leftMs">,
+  { client, namespace }: Pick<Executor, "client" | "namespace">,
   object: KubeObject,
   subresource = "",
 ): Promise<void> {
@@ -84,12 +87,12 @@ export async function applyObject(
     path: `${path}${subresource}?fieldManager=${FIELD_MANAGER}&force=true`,
     contentType: "application/apply-patch+yaml",
     body: object,
-    timeoutMs: Math.min(REQUEST_MS, leftMs()),
+    timeoutMs: REQUEST_MS,
   });
 }
 
 async function deleteObject(
-  { client, namespace, leftMs }: Executor,
+  { client, namespace }: Executor,
   { kind, name, uid, isForced }: Action & { act: "delete" },
 ): Promise<void> {
   const options = {
@@ -104,7 +107,7 @@ async function deleteObject(
       method: "DELETE",
       path: pathOf(kind as KindName, namespace, name),
       body: options,
-      timeoutMs: Math.min(REQUEST_MS, leftMs()),
+      timeoutMs: REQUEST_MS,
     });
   } catch (error) {
     // Gone, or another one of that name: neither is what was looked at.

@@ -10,7 +10,7 @@ const CORE = "/api/v1";
 const OURS = "/apis/tricampus.dev/v1alpha1";
 
 /** Of every kind that the operator reads or writes. */
-export const PLACES = {
+const PLACES = {
   DataCenter: { prefix: OURS, plural: "datacenters" },
   Campus: { prefix: OURS, plural: "campuses" },
   KVGroup: { prefix: OURS, plural: "kvgroups" },

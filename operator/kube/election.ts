@@ -4,7 +4,8 @@
  * A candidate takes the Lease when it was not renewed for LEASE_MS by the candidate's own clock, so clocks
  * need not agree; each change names the version that was read, so one of two wins. The holder renews all the
  * time and stops acting before its time is over, also when its renewal is under way or its loop was stuck:
- * `mayAct` is asked before every write, and no write may take longer than what is left.
+ * `leftMs` is asked before every write. A write that comes late then does no harm: each is complete in
+ * itself and names the object that it was meant for, and the next holder looks again.
  */
 import { rest } from "../../services/svrkit/rest.ts";
 import { type ApiClient, ApiError } from "./api-client.ts";
@@ -12,11 +13,11 @@ import { microTime } from "./events.ts";
 import type { KubeObject } from "./object.ts";
 
 /** Whoever is silent for so long is replaced. */
-const LEASE_MS = 3_600;
-const RENEW_MS = 700;
+const LEASE_MS = 4_500;
+const RENEW_MS = 600;
 /** The holder stops acting so long before others may take over. */
 const MARGIN_MS = 800;
-const REQUEST_MS = 1_200;
+const REQUEST_MS = 2_000;
 
 interface ElectionOptions {
   readonly client: ApiClient;
@@ -110,8 +111,7 @@ export class Election {
   #isFree(lease: KubeObject, { holderIdentity }: LeaseSpec): boolean {
     if (holderIdentity === undefined || holderIdentity === "") return true;
     const version = lease.metadata.resourceVersion!;
-    if (this.#seen?.version !== version)
-      this.#seen = { version, sinceMs: performance.now() };
+    if (this.#seen?.version !== version) this.#seen = { version, sinceMs: performance.now() };
     return performance.now() - this.#seen.sinceMs >= LEASE_MS;
   }
 

@@ -13,8 +13,8 @@
  */
 import { rest } from "../../services/svrkit/rest.ts";
 import { type ApiClient, ApiError } from "./api-client.ts";
-import type { KubeObject } from "./object.ts";
 import { Backoff } from "./backoff.ts";
+import type { KubeObject } from "./object.ts";
 
 /** The server ends a watch after 6-8 s; silence counts as broken a second later. */
 const WATCH_SECONDS_MIN = 6;
@@ -65,7 +65,7 @@ export class ListWatch<T extends Cached> {
     this.#random = options.random ?? Math.random;
   }
 
-  /** By name, or "namespace/name". */
+  /** By name: all are of one namespace, or of none. */
   get items(): ReadonlyMap<string, T> {
     return this.#items;
   }
@@ -130,7 +130,7 @@ export class ListWatch<T extends Cached> {
       const signal = this.#stop.signal;
       page = await client.request<typeof page>({ method: "GET", path: query, signal });
       for (const object of page.items ?? []) {
-        const key = keyOf(object);
+        const key = object.metadata.name;
         seen.add(key);
         this.#take(key, object);
       }
@@ -163,11 +163,11 @@ export class ListWatch<T extends Cached> {
     if (type === "ERROR") throw errorIn(object);
     const version = object.metadata.resourceVersion!;
     if (type === "DELETED") {
-      const key = keyOf(object);
+      const key = object.metadata.name;
       const before = this.#items.get(key);
       if (before !== undefined && !isNewer(before.resourceVersion, version))
         this.#remove(key, before);
-    } else if (type === "ADDED" || type === "MODIFIED") this.#take(keyOf(object), object);
+    } else if (type === "ADDED" || type === "MODIFIED") this.#take(object.metadata.name, object);
     this.#version = version;
     this.#freshAtMs = performance.now();
   }
@@ -212,10 +212,6 @@ export class ListWatch<T extends Cached> {
   }
 }
 
-export function keyOf({ metadata: { name, namespace } }: KubeObject): string {
-  return namespace === undefined ? name : `${namespace}/${name}`;
-}
-
 /** Versions are decimal numbers that may be longer than ours; others are only the same or not. */
 export function isNewer(version: string, than: string): boolean {
   if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return version !== than;
@@ -230,5 +226,7 @@ function errorIn(object: unknown): ApiError {
 
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  return new Promise((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
 }

@@ -11,10 +11,11 @@ export type Options = Readonly<Record<string, Record<string, unknown>>>;
 /** Queue logs of the second group offer the same methods as those of the first: a door of their own. */
 const SECOND_DOOR = "queuelog-2";
 
-export function doorsOf(services: readonly string[]): { port: number; services: string[] }[] {
+function doorsOf(services: readonly string[]): { port: number; services: string[] }[] {
   const first = services.filter((service) => service !== SECOND_DOOR);
   const doors = [{ port: PORT.door as number, services: first }];
-  if (services.includes(SECOND_DOOR)) doors.push({ port: PORT.secondDoor, services: [SECOND_DOOR] });
+  if (services.includes(SECOND_DOOR))
+    doors.push({ port: PORT.secondDoor, services: [SECOND_DOOR] });
   return doors;
 }
 
@@ -32,6 +33,7 @@ export function processText(site: Site, workload: Workload, options: Options): s
     healthPort: PORT.health,
     ...(workload.services.includes("access") && { clientPort: PORT.client }),
     ephemeral: !workload.isStateful,
+    plaintext: spec.tls.mode === "Off",
   } satisfies PodProcess;
   return stableJson(told);
 }

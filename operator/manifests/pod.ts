@@ -9,11 +9,19 @@ import {
   nameOf,
   type Site,
   selectorOf,
+  TLS_FILE,
+  tlsName,
   ZONE_LABEL,
 } from "./site.ts";
 
 /** Of every Tricampus pod; each has an address of its own, so all can be the same. */
-export const PORT = { client: 7100, door: 7101, secondDoor: 7102, admin: 7110, health: 7199 } as const;
+export const PORT = {
+  client: 7100,
+  door: 7101,
+  secondDoor: 7102,
+  admin: 7110,
+  health: 7199,
+} as const;
 
 /** The user that the image was made for (Dockerfile). */
 const USER = 10_001;
@@ -37,6 +45,8 @@ export interface Workload {
   readonly ports: readonly number[];
   /** Two pods at once would be in each other's way. */
   readonly isAlone: boolean;
+  /** Name of its certificate. */
+  readonly certificate: string;
 }
 
 export function podTemplate(site: Site, workload: Workload, campus: string) {
@@ -101,7 +111,10 @@ function container(site: Site, workload: Workload, campus: string) {
     name: "tricampus",
     image: site.image,
     env: [
-      { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+      {
+        name: "POD_NAME",
+        valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } },
+      },
       { name: "TRICAMPUS_CAMPUS", value: campus },
     ],
     ports: [...workload.ports, PORT.health].map((port) => ({
@@ -119,7 +132,7 @@ function container(site: Site, workload: Workload, campus: string) {
     },
     volumeMounts: [
       { name: "data", mountPath: POD_DATA_DIR },
-      ...mountsOf(workload).map((file) => ({
+      ...mountsOf(site, workload).map((file) => ({
         name: volumeName(file),
         mountPath: `${POD_FILES_DIR}/${folderOf(file)}`,
         readOnly: true,
@@ -128,7 +141,7 @@ function container(site: Site, workload: Workload, campus: string) {
   };
 }
 
-export function canonicalResources({ requests, limits }: Resources) {
+function canonicalResources({ requests, limits }: Resources) {
   const canonical = (amounts: Resources["requests"]) =>
     Object.fromEntries(
       Object.entries(amounts ?? {}).map(([name, amount]) => [name, canonicalQuantity(amount)]),
@@ -139,8 +152,13 @@ export function canonicalResources({ requests, limits }: Resources) {
   };
 }
 
-function mountsOf({ mounts }: Workload): Mounted[] {
-  return ["process", "addresses", ...mounts];
+function mountsOf({ spec }: Site, { mounts }: Workload): Mounted[] {
+  return [
+    "process",
+    "addresses",
+    ...mounts,
+    ...(spec.tls.mode === "Own" ? (["tls"] as const) : []),
+  ];
 }
 
 function folderOf(file: Mounted): string {
@@ -159,12 +177,19 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
   const fromSecret = (key: string, path: string) => ({
     secret: { secretName: credentialsName(site), defaultMode: READ_ONLY, items: [{ key, path }] },
   });
+  const { certificate } = workload;
+  const tlsItems = [
+    { key: TLS_FILE.ca, path: "ca.crt" },
+    { key: TLS_FILE.cert(certificate), path: "tls.crt" },
+    { key: TLS_FILE.key(certificate), path: "tls.key" },
+  ];
   const sources: Record<Mounted, object> = {
     process: fromConfig(own, "process.json"),
     permits: fromConfig(own, "permits.json"),
     addresses: fromConfig(nameOf(site, "addresses"), "addresses.json"),
     ticketKeys: fromSecret(CREDENTIAL.ticketPublic, `${TICKET_KEY_ID}.pem`),
     ticketSigning: fromSecret(CREDENTIAL.ticketPrivate, `${TICKET_KEY_ID}.pem`),
+    tls: { secret: { secretName: tlsName(site), defaultMode: READ_ONLY, items: tlsItems } },
     snapshotSecret: fromSecret(CREDENTIAL.snapshotSecret, POD_FILES.snapshotSecret.split("/")[1]!),
   };
   const data = workload.isStateful
@@ -172,7 +197,7 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
     : { emptyDir: { sizeLimit: EPHEMERAL_SIZE } };
   return [
     { name: "data", ...data },
-    ...mountsOf(workload).map((file) => ({ name: volumeName(file), ...sources[file] })),
+    ...mountsOf(site, workload).map((file) => ({ name: volumeName(file), ...sources[file] })),
   ];
 }
 

@@ -2,7 +2,24 @@ import { expect, test } from "vitest";
 import { canonicalQuantity, wholeUnits } from "./quantity.ts";
 
 test("quantity: written as the API server writes it", () => {
-  const written = [0.5, "0.5", "1000m", 1, "1.5", "250m", "1000", "1024Mi", "1.5Gi", "512Ki", "1000Ki", "20Gi", "0", "100M", "1Ki", "0.5Ki"];
+  const written = [
+    0.5,
+    "0.5",
+    "1000m",
+    1,
+    "1.5",
+    "250m",
+    "1000",
+    "1024Mi",
+    "1.5Gi",
+    "512Ki",
+    "1000Ki",
+    "20Gi",
+    "0",
+    "100M",
+    "1Ki",
+    "0.5Ki",
+  ];
   expect(written.map((q) => `${q} ${canonicalQuantity(q)}`)).toEqual([
     "0.5 500m",
     "0.5 500m",

@@ -88,6 +88,17 @@ export const CREDENTIAL = {
   snapshotSecret: "snapshot-secret",
 } as const;
 
+/** Entries of the Secret with a data centre's certificates: each pod gets the authority and its own. */
+export const TLS_FILE = {
+  ca: "ca.crt",
+  cert: (name: string) => `${name}.crt`,
+  key: (name: string) => `${name}.key`,
+} as const;
+
+export function tlsName(site: Pick<Site, "name">): string {
+  return nameOf(site, "tls");
+}
+
 export function credentialsName(site: Pick<Site, "name">): string {
   return nameOf(site, "credentials");
 }

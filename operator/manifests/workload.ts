@@ -2,7 +2,7 @@
 import { hash } from "node:crypto";
 import type { KubeObject } from "../kube/object.ts";
 import { stableJson } from "../kube/stable-json.ts";
-import { type podTemplate as PodTemplate, PORT, podTemplate, type Workload } from "./pod.ts";
+import { PORT, type podTemplate as PodTemplate, podTemplate, type Workload } from "./pod.ts";
 import { canonicalQuantity, type Quantity } from "./quantity.ts";
 import { ANNOTATION, labelsOf, nameOf, ownedMetadata, type Site, selectorOf } from "./site.ts";
 
@@ -18,7 +18,10 @@ type Template = ReturnType<typeof PodTemplate>;
 function marked(template: Template, configDigest: string): { digest: string; template: Template } {
   const digest = digestOfText(stableJson([template, configDigest]));
   const annotations = { [ANNOTATION.template]: digest };
-  return { digest, template: { ...template, metadata: { ...template.metadata, annotations } as never } };
+  return {
+    digest,
+    template: { ...template, metadata: { ...template.metadata, annotations } as never },
+  };
 }
 
 export function digestOfText(text: string): string {
@@ -102,7 +105,7 @@ export function campusService(site: Site, workload: Workload, campus: string): K
     spec: {
       type: "ClusterIP",
       // A replica that catches up votes, and a queue's log that waits for others answers them.
-      publishNotReadyAddresses: workload.isStateful,
+      ...(workload.isStateful && { publishNotReadyAddresses: true }),
       selector: selectorOf(site, workload.name, campus),
       ports: workload.ports
         .filter((port) => port !== PORT.client && port !== PORT.admin)

@@ -67,17 +67,33 @@ export class Cluster {
       (key) => onChange(key),
     );
     this.dataCenters = dataCenters.items;
-    this.#watchParts<CachedResource<CampusSpec, CampusStatus>>("Campus", (inside) => inside.campuses);
-    this.#watchParts<CachedResource<KvGroupSpec, KvGroupStatus>>("KVGroup", (inside) => inside.groups);
+    this.#watchParts<CachedResource<CampusSpec, CampusStatus>>(
+      "Campus",
+      (inside) => inside.campuses,
+    );
+    this.#watchParts<CachedResource<KvGroupSpec, KvGroupStatus>>(
+      "KVGroup",
+      (inside) => inside.groups,
+    );
     for (const kind of CHILD_KINDS) {
-      this.#watch<Child>(kind, projectChild(kind), (_, now, before) => {
-        const key = childKey(kind, (now ?? before)!.name);
-        this.#move((inside) => inside.children, key, { now, before });
-      }, SELECTOR);
+      this.#watch<Child>(
+        kind,
+        projectChild(kind),
+        (_, now, before) => {
+          const key = childKey(kind, (now ?? before)!.name);
+          this.#move((inside) => inside.children, key, { now, before });
+        },
+        SELECTOR,
+      );
     }
-    this.#watch<Pod>("Pod", projectPod, (_, now, before) => {
-      this.#move((inside) => inside.pods, (now ?? before)!.name, { now, before });
-    }, SELECTOR);
+    this.#watch<Pod>(
+      "Pod",
+      projectPod,
+      (_, now, before) => {
+        this.#move((inside) => inside.pods, (now ?? before)!.name, { now, before });
+      },
+      SELECTOR,
+    );
     this.nodes = this.#watchNodes().items;
   }
 
@@ -106,7 +122,12 @@ export class Cluster {
   inside(dataCenter: string): Inside {
     let found = this.#inside.get(dataCenter);
     if (found === undefined) {
-      const empty = { children: new Map(), pods: new Map(), campuses: new Map(), groups: new Map() };
+      const empty = {
+        children: new Map(),
+        pods: new Map(),
+        campuses: new Map(),
+        groups: new Map(),
+      };
       found = empty;
       this.#inside.set(dataCenter, found);
     }

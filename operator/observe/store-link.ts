@@ -7,6 +7,7 @@ import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/
 import { ControlTable } from "../../services/control/client.ts";
 import { rangesOf, SlotsClient } from "../../services/control/slots-client.ts";
 import { type Callee, Client } from "../../services/svrkit/client.ts";
+import { Credentials } from "../../services/svrkit/tls/credentials.ts";
 import { KEYSPACES } from "../api/kv-group.ts";
 import { PORT } from "../manifests/pod.ts";
 import type { ReplicaWord, Table } from "../plan/observed.ts";
@@ -28,13 +29,22 @@ export interface StoreFacts {
   readonly busyPercent: ReadonlyMap<string, number>;
 }
 
-/** By "kvsvr-1/a" or "logic/a": its address in the cluster. */
-export type Doors = ReadonlyMap<string, string>;
+/** By "kvsvr-1/a" or "logic/a": its address in the cluster, and a service that must answer there. */
+type Doors = ReadonlyMap<string, { readonly host: string; readonly service: string }>;
+
+/** How to speak with a data centre's pods: with these PEM texts, or without. */
+type StoreSecurity = { readonly ca: string; readonly cert: string; readonly key: string } | "plain";
+
+export interface StorePlace {
+  readonly doors: Doors;
+  /** undefined: not known yet, so nobody is asked. */
+  readonly security: StoreSecurity | undefined;
+}
 
 /** What the operator needs to know of, and may do to, the store of a data centre. */
 export interface StoreLink {
   /** From now on these doors are asked; called whenever they may have changed. */
-  follow(dataCenter: string, doors: Doors): void;
+  follow(dataCenter: string, place: StorePlace): void;
   forget(dataCenter: string): void;
   facts(dataCenter: string): StoreFacts;
   /** Undefined while no replica of the first group is known. */
@@ -52,10 +62,15 @@ export class SvrkitStoreLink implements StoreLink {
     this.#onChange = onChange;
   }
 
-  follow(dataCenter: string, doors: Doors): void {
+  follow(dataCenter: string, { doors, security }: StorePlace): void {
+    if (security === undefined) return;
     let followed = this.#followed.get(dataCenter);
+    if (followed !== undefined && !isSame(followed.security, security)) {
+      followed.stop();
+      followed = undefined;
+    }
     if (followed === undefined) {
-      followed = new Followed(() => this.#onChange(dataCenter));
+      followed = new Followed(security, () => this.#onChange(dataCenter));
       this.#followed.set(dataCenter, followed);
     }
     followed.set(doors);
@@ -79,6 +94,11 @@ export class SvrkitStoreLink implements StoreLink {
   }
 }
 
+function isSame(a: StoreSecurity, b: StoreSecurity): boolean {
+  if (a === "plain" || b === "plain") return a === b;
+  return a.ca === b.ca && a.cert === b.cert;
+}
+
 interface Asked {
   readonly address: string;
   readonly callee: Callee;
@@ -91,7 +111,8 @@ interface Asked {
 
 /** One data centre. */
 class Followed {
-  readonly #client = new Client({ process: "operator", campus: "" });
+  readonly security: StoreSecurity;
+  readonly #client: Client;
   readonly #onChange: () => void;
   readonly #asked = new Map<string, Asked>();
   #tables: { doors: string; control: ControlTable; slots: SlotsClient } | undefined;
@@ -102,18 +123,23 @@ class Followed {
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(onChange: () => void) {
+  constructor(security: StoreSecurity, onChange: () => void) {
+    this.security = security;
     this.#onChange = onChange;
+    this.#client = new Client({ process: "operator", campus: "" }, undefined, {
+      plaintext: security === "plain",
+      credentials: security === "plain" ? undefined : new Credentials(security),
+    });
   }
 
   set(doors: Doors): void {
-    for (const [key, address] of doors) {
-      if (this.#asked.get(key)?.address === address) continue;
-      const callee = this.#calleeOf(key, [{ campus: key.split("/")[1]!, host: address }]);
+    for (const [key, { host, service }] of doors) {
+      if (this.#asked.get(key)?.address === host) continue;
+      const callee = this.#calleeOf(service, [{ campus: key.split("/")[1]!, host }]);
       const before = this.#asked.get(key);
       const word = before?.word;
       this.#asked.set(key, {
-        address,
+        address: host,
         callee,
         failures: 0,
         word,
@@ -149,9 +175,9 @@ class Followed {
     this.#client.stop();
   }
 
-  #calleeOf(name: string, places: readonly { campus: string; host: string }[]): Callee {
+  #calleeOf(service: string, places: readonly { campus: string; host: string }[]): Callee {
     const addresses = places.map((place) => ({ ...place, port: PORT.door }));
-    return this.#client.callee(name, addresses, { caller: "operator" });
+    return this.#client.callee(service, addresses, { caller: "operator" });
   }
 
   #connectTables(): void {
@@ -217,7 +243,8 @@ async function askOne(asked: Asked): Promise<void> {
   try {
     const reply = await asked.callee.call(Process.status, {}, { timeoutMs: ASK_TIMEOUT_MS });
     asked.failures = 0;
-    if (asked.word?.unready !== reply.unready) asked.word = { unready: reply.unready, sinceMs: nowMs };
+    if (asked.word?.unready !== reply.unready)
+      asked.word = { unready: reply.unready, sinceMs: nowMs };
     measure(asked, reply);
   } catch {
     asked.failures += 1;

@@ -28,6 +28,12 @@ export type Action =
     }
   | { readonly act: "make-credentials"; readonly why: string }
   | {
+      readonly act: "issue-certificates";
+      /** By name: the services that it is for. */
+      readonly wanted: ReadonlyMap<string, readonly string[]>;
+      readonly why: string;
+    }
+  | {
       readonly act: "block";
       readonly campus: string;
       readonly service: string;
@@ -61,6 +67,8 @@ export function describeAction(action: Action): string {
       const disturbs = action.disturbs === undefined ? "" : `, disturbs campus ${action.disturbs}`;
       return `${action.act} ${action.kind} ${action.name}: ${action.why}${disturbs}`;
     }
+    case "issue-certificates":
+      return `issue certificates ${[...action.wanted.keys()].join(", ")}: ${action.why}`;
     case "make-credentials":
       return `make credentials: ${action.why}`;
     case "block":

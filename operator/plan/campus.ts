@@ -5,8 +5,9 @@
  * The table is the truth. The object's block is carried into it once each time it changes: whoever ends
  * the block elsewhere is not overruled by an object that still says otherwise.
  */
-import { API_GROUP } from "../api/schema.ts";
+
 import type { CampusSpec, CampusStatus } from "../api/campus.ts";
+import { API_GROUP } from "../api/schema.ts";
 import { stableJson } from "../kube/stable-json.ts";
 import type { Action } from "./actions.ts";
 import { highest, type Load, type Peak, peaksWith, withoutCampus } from "./capacity.ts";
@@ -17,7 +18,7 @@ import type { Misplacement } from "./placement.ts";
 export type CampusObject = Resource<CampusSpec, CampusStatus>;
 
 /** Who sets a block for an object of that name. */
-export const whoOf = (object: CampusObject) => `${API_GROUP.split(".")[0]}-operator/${object.name}`;
+const whoOf = (object: CampusObject) => `${API_GROUP.split(".")[0]}-operator/${object.name}`;
 
 export interface CampusFacts {
   readonly observed: Observed;
@@ -39,7 +40,7 @@ export interface CampusPlan {
 type Carried = NonNullable<CampusStatus["carried"]>;
 
 /** What the spec asks for, as text that is the same for the same wish; "" for no block. */
-export function wishOf({ spec }: CampusObject): string {
+function wishOf({ spec }: CampusObject): string {
   return spec.block === undefined ? "" : stableJson(spec.block);
 }
 
@@ -99,7 +100,14 @@ function planCarrying({ observed, object, weakOthers }: CampusFacts): Carrying {
   const ours = table.blocks.filter((one) => one.who === who && one.what !== target);
   const ends = ours.map((one): Action => {
     const [, service = ""] = one.what.split("/");
-    return { act: "unblock", campus, service, who, of, why: "the object does not ask for it any more" };
+    return {
+      act: "unblock",
+      campus,
+      service,
+      who,
+      of,
+      why: "the object does not ask for it any more",
+    };
   });
   if (block === undefined) {
     if (ours.length > 0) return { ...standing, actions: ends };
@@ -111,11 +119,17 @@ function planCarrying({ observed, object, weakOthers }: CampusFacts): Carrying {
   const same = table.blocks.find((one) => one.what === target && one.who === who);
   if (same !== undefined && Math.abs(same.untilMs - untilMs) < 1_000) {
     const message = `blocked until ${timeText(same.untilMs)}`;
-    return { ...standing, carried: { wish, generation: object.generation, outcome: "Blocked", message } };
+    return {
+      ...standing,
+      carried: { wish, generation: object.generation, outcome: "Blocked", message },
+    };
   }
   if (untilMs <= nowMs) {
     const message = `its end, ${block.until}, has passed`;
-    return { ...standing, carried: { wish, generation: object.generation, outcome: "Nothing", message } };
+    return {
+      ...standing,
+      carried: { wish, generation: object.generation, outcome: "Nothing", message },
+    };
   }
   if (weakOthers !== undefined) return { ...standing, waits: weakOthers };
   const action: Action = {
@@ -131,7 +145,7 @@ function planCarrying({ observed, object, weakOthers }: CampusFacts): Carrying {
   return { ...standing, actions: [...ends, action] };
 }
 
-export function nameOf(campus: string, service: string): string {
+function nameOf(campus: string, service: string): string {
   return service === "" ? campus : `${campus}/${service}`;
 }
 
@@ -157,7 +171,8 @@ function stateOf(
 
 function ready({ ready, wanted, observed }: CampusFacts): Statement {
   if (wanted === 0) return say("Ready", false, "NotReadyYet", "nothing runs here yet");
-  if (ready >= wanted) return say("Ready", true, "AllServe", `${ready} of ${wanted} pods are ready`);
+  if (ready >= wanted)
+    return say("Ready", true, "AllServe", `${ready} of ${wanted} pods are ready`);
   const first = observed.pods.find((pod) => pod.trouble !== "");
   const why = first === undefined ? "" : `; ${first.name}: ${first.trouble}`;
   return say("Ready", false, "PodsMissing", `${ready} of ${wanted} pods are ready${why}`);
@@ -165,7 +180,11 @@ function ready({ ready, wanted, observed }: CampusFacts): Statement {
 
 function blocked(
   { observed, object }: CampusFacts,
-  { carried, waits, block }: Pick<Carrying, "carried" | "waits"> & { block: TableBlock | undefined },
+  {
+    carried,
+    waits,
+    block,
+  }: Pick<Carrying, "carried" | "waits"> & { block: TableBlock | undefined },
 ): Statement {
   if (observed.table === undefined) {
     const message = "the control table cannot be read: what was read last is in force everywhere";
@@ -182,7 +201,12 @@ function blocked(
   if (isWanted && carried.outcome === "Refused")
     return say("Blocked", false, "BlockRefused", carried.message);
   if (isWanted && block === undefined)
-    return say("Blocked", false, "BlockEnded", "the block that this object asks for is not in force any more");
+    return say(
+      "Blocked",
+      false,
+      "BlockEnded",
+      "the block that this object asks for is not in force any more",
+    );
   const only = block === undefined ? "nothing is blocked here" : `only ${block.what} is`;
   return say("Blocked", false, "NotBlocked", only);
 }
@@ -196,7 +220,8 @@ function capacity({ loads, object }: CampusFacts): Statement {
 
 function placed({ misplaced, object }: CampusFacts): Statement {
   const here = misplaced.filter(({ campuses }) => campuses.includes(object.spec.name));
-  if (here.length === 0) return say("Placed", true, "AllApart", "every pod is in its zone and apart");
+  if (here.length === 0)
+    return say("Placed", true, "AllApart", "every pod is in its zone and apart");
   const shown = here.slice(0, MISPLACED_SHOWN).map(({ message }) => message);
   const more = here.length > MISPLACED_SHOWN ? `; and ${here.length - MISPLACED_SHOWN} more` : "";
   return say("Placed", false, "Misplaced", `${shown.join("; ")}${more}`);

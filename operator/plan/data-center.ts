@@ -13,14 +13,14 @@ import { violations } from "./checks.ts";
 import { conditionsOf, type Statement, say } from "./conditions.ts";
 import { type Desired, type DesiredInputs, desiredOf, workloadsOf } from "./desired.ts";
 import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
+import { leftovers } from "./leftovers.ts";
 import { childKey, type Observed, type Resource } from "./observed.ts";
 import { misplacements } from "./placement.ts";
 import { planSlots, type SlotsPlan } from "./slots.ts";
-import { leftovers } from "./leftovers.ts";
 import type { CampusHealth } from "./turn.ts";
-import type { PlannedWorkload } from "./workloads.ts";
+import { type PlannedWorkload, wantedCertificates } from "./workloads.ts";
 
-export interface StatusOf<S> {
+interface StatusOf<S> {
   readonly resource: Resource<unknown, S>;
   readonly status: S;
 }
@@ -54,6 +54,7 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const replacing = plans.flatMap((plan) => plan.actions).filter(mayDisturb(health));
   const wanted = [
     ...(observed.hasCredentials ? [] : [MAKE_CREDENTIALS]),
+    ...certificateActions(observed, workloads),
     ...changes.actions.filter((action) => replacing.length === 0 || !isDisturbing(action)),
     ...replacing,
     ...removing,
@@ -66,12 +67,30 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const campuses = campusPlans(observed, { workloads, plans });
   const facts = { plans, changes, slots, refused, problem, workloads, health };
   return {
-    actions: [...campuses.flatMap(({ actions }) => actions), ...(refused.length > 0 ? [] : allowed)],
+    actions: [
+      ...campuses.flatMap(({ actions }) => actions),
+      ...(refused.length > 0 ? [] : allowed),
+    ],
     dataCenter: statusOf(observed, { ...facts, campuses }),
     campuses: campuses.map(({ object, status }) => ({ resource: object, status })),
     groups: plans.map((plan) => groupStatusOf(observed, plan, facts)),
     againMs: changes.wanting.size > 0 ? SETTLE_MS : undefined,
   };
+}
+
+/** Those that are missing, name other services, or near their end. */
+function certificateActions(
+  { certificates, nowMs, dataCenter }: Observed,
+  workloads: readonly PlannedWorkload[],
+): Action[] {
+  if (certificates === undefined || dataCenter.spec.tls.mode === "Off") return [];
+  const due = [...wantedCertificates(workloads)].filter(([name, services]) => {
+    const known = certificates.get(name);
+    if (known === undefined || known.renewAtMs <= nowMs) return true;
+    return known.services.join() !== services.toSorted().join();
+  });
+  if (due.length === 0) return [];
+  return [{ act: "issue-certificates", wanted: new Map(due), why: "missing, or near their end" }];
 }
 
 const MAKE_CREDENTIALS: Action = { act: "make-credentials", why: "they are missing" };
@@ -85,7 +104,9 @@ function mayDisturb(health: readonly CampusHealth[]): (action: Action) => boolea
   return (action) => {
     const campus = action.act === "delete" ? action.disturbs : undefined;
     const others = health.filter((one) => one.campus !== campus);
-    return campus === undefined || others.every((one) => one.trouble === undefined && !one.isBlocked);
+    return (
+      campus === undefined || others.every((one) => one.trouble === undefined && !one.isBlocked)
+    );
   };
 }
 
@@ -110,9 +131,7 @@ function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): 
   const campuses = spec.campuses.map(({ name }) => name);
   const isMaking = status.bootstrap === "Permitted";
   const isThere = (campus: string) =>
-    observed.children.has(
-      childKey("PersistentVolumeClaim", nameOf(site, logs.service, campus)),
-    );
+    observed.children.has(childKey("PersistentVolumeClaim", nameOf(site, logs.service, campus)));
   const bootstrap = isMaking ? (["queuelog-1", "queuelog-2"] as const) : [];
   permits.set(logs.service, { bootstrap: [...bootstrap] });
   if (spec.profile === "Dev") {
@@ -122,7 +141,10 @@ function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): 
       bootstrap: [...(first?.bootstrap ?? []), ...bootstrap],
     });
   }
-  volumes.set(logs.service, campuses.filter((campus) => isMaking || isThere(campus)));
+  volumes.set(
+    logs.service,
+    campuses.filter((campus) => isMaking || isThere(campus)),
+  );
   const ips = new Map<string, string>();
   for (const child of observed.children.values()) {
     if (child.kind === "Service" && child.campus !== "" && child.ip !== "")
@@ -177,7 +199,10 @@ function problemOf(
     if (object === undefined)
       return wrong("CampusMissing", `no Campus object has the name ${name} in its spec`);
     if (object.spec.zone !== zone)
-      return wrong("ZoneMismatch", `campus ${name} is zone ${zone} here and ${object.spec.zone} there`);
+      return wrong(
+        "ZoneMismatch",
+        `campus ${name} is zone ${zone} here and ${object.spec.zone} there`,
+      );
   }
   return undefined;
 }
@@ -206,7 +231,8 @@ function campusPlans(
         .filter(({ campus, state }) => campus !== object.spec.name && state !== "ok")
         .map(({ campus, state }) => `the replica of ${group.name} in campus ${campus} is ${state}`),
     );
-    const weakOthers = weak.length === 0 ? undefined : `${weak.join(", ")}, and is needed meanwhile`;
+    const weakOthers =
+      weak.length === 0 ? undefined : `${weak.join(", ")}, and is needed meanwhile`;
     const facts = { observed, object, ready, wanted, loads, misplaced, weakOthers };
     return { object, ...planCampus(facts) };
   });
@@ -240,8 +266,7 @@ function progressOf({ changes, slots, refused }: Facts, isPaused: boolean): Stat
       return say("Progressing", true, "RollingOut", `campus ${turn.campus} of ${left}`);
     return say("Progressing", true, "RolloutWaits", turn.message);
   }
-  if (slots.progress !== undefined)
-    return say("Progressing", true, "MovingSlots", slots.progress);
+  if (slots.progress !== undefined) return say("Progressing", true, "MovingSlots", slots.progress);
   return say("Progressing", false, "Done", "nothing is under way");
 }
 

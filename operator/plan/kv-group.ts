@@ -60,7 +60,8 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
   const volumes = campuses.filter(
     (campus) => isMaking || claims.get(campus) !== undefined || isRemaking(campus),
   );
-  const lost = bootstrap === undefined ? [] : campuses.filter((campus) => !volumes.includes(campus));
+  const lost =
+    bootstrap === undefined ? [] : campuses.filter((campus) => !volumes.includes(campus));
   const { actions, waitsFor } = replacement;
   const permits = permitsOf(group, replaced);
   return { group, replicas, bootstrap, replaced, permits, volumes, actions, lost, waitsFor };
@@ -130,7 +131,9 @@ function planReplacement({ observed, site, group, claims, replicas }: Replacing)
   if (before.phase === "Removing") {
     const actions = removal({ observed, site, group, claim: claims.get(campus), pod });
     const isGone = claims.get(campus) === undefined;
-    return isGone ? { ...standing, replaced: { ...before, phase: "Rebuilding" } } : { ...standing, actions };
+    return isGone
+      ? { ...standing, replaced: { ...before, phase: "Rebuilding" } }
+      : { ...standing, actions };
   }
   const isDone =
     replicas.find((replica) => replica.campus === campus)?.state === "ok" &&
@@ -194,8 +197,10 @@ function ready({ replicas, bootstrap, lost }: GroupPlan): Statement {
   const [missing] = lost;
   if (missing !== undefined) return say("Ready", false, "VolumeMissing", lostText(missing));
   const weak = replicas.filter(({ state }) => state !== "ok");
-  if (weak.length === 0) return say("Ready", true, "AllServe", "3 of 3 replicas serve and are caught up");
-  const reason = bootstrap === undefined || bootstrap === "Permitted" ? "NotReadyYet" : "PodsMissing";
+  if (weak.length === 0)
+    return say("Ready", true, "AllServe", "3 of 3 replicas serve and are caught up");
+  const reason =
+    bootstrap === undefined || bootstrap === "Permitted" ? "NotReadyYet" : "PodsMissing";
   return say("Ready", false, reason, weak.map(describeReplica).join("; "));
 }
 
@@ -234,10 +239,14 @@ function quorum(replicas: readonly ReplicaStatus[]): Statement {
   return say("QuorumAvailable", false, "QuorumLost", text);
 }
 
-function progressing({ group, replaced, waitsFor, bootstrap }: GroupPlan, other: Statement): Statement {
+function progressing(
+  { group, replaced, waitsFor, bootstrap }: GroupPlan,
+  other: Statement,
+): Statement {
   if (waitsFor !== undefined) return say("Progressing", true, "ReplaceWaits", waitsFor);
   if (replaced !== undefined && replaced.phase !== "Done") {
-    const text = `campus ${replaced.campus}: ${replaced.phase.toLowerCase()} (${group.spec.replace?.reason ?? replaced.act})`;
+    const why = group.spec.replace?.reason ?? replaced.act;
+    const text = `campus ${replaced.campus}: ${replaced.phase.toLowerCase()} (${why})`;
     return say("Progressing", true, "Replacing", text);
   }
   if (bootstrap === "Permitted") return say("Progressing", true, "Bootstrapping", "first disks");

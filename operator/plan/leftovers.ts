@@ -24,7 +24,9 @@ export function leftovers(
     if (child.kind === "PersistentVolumeClaim") {
       const isGone = group !== undefined && !numbers.has(group);
       if (!isGone || child.storagePolicy !== "Delete" || !isEmpty(group)) return [];
-      return [removal(child, "its group is gone, whose storage policy was Delete", "storagePolicy")];
+      return [
+        removal(child, "its group is gone, whose storage policy was Delete", "storagePolicy"),
+      ];
     }
     if (group !== undefined && (numbers.has(group) || !isEmpty(group))) return [];
     return [removal(child, "nothing asks for it any more", undefined)];

@@ -91,6 +91,13 @@ export interface Table {
   readonly isMoving: boolean;
 }
 
+export interface Certificate {
+  /** Sorted. */
+  readonly services: readonly string[];
+  /** Milliseconds since 1970, well before its end. */
+  readonly renewAtMs: number;
+}
+
 /** What the table answered to the block, or its end, that a Campus object asked for. */
 export interface Outcome {
   readonly wish: string;
@@ -116,6 +123,8 @@ export interface Observed {
   readonly outcomes: ReadonlyMap<string, Outcome>;
   /** Percent of one core that the busiest process of each campus uses now. */
   readonly busyPercent: ReadonlyMap<string, number>;
+  /** By name: what was issued; undefined: not read yet. */
+  readonly certificates: ReadonlyMap<string, Certificate> | undefined;
   /** The Secret with the data centre's credentials is there. */
   readonly hasCredentials: boolean;
   /** The image of the operator itself, used where none is named. */

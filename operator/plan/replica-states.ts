@@ -31,7 +31,9 @@ function whySilent(pod: Pod, node: { readonly isReady: boolean } | undefined): s
   if (pod.node === "") return "it does not answer: its pod has no node yet";
   if (node === undefined) return `it does not answer: its node ${pod.node} is gone`;
   if (!node.isReady) return `it does not answer: its node ${pod.node} is not ready`;
-  return pod.isReady ? "it does not answer the operator" : "it does not answer: its pod is not ready";
+  return pod.isReady
+    ? "it does not answer the operator"
+    : "it does not answer: its pod is not ready";
 }
 
 /** "a=ok b=down c=ok" */

@@ -12,7 +12,10 @@ export interface SlotsPlan {
   readonly progress: string | undefined;
 }
 
-export function planSlots({ table, words, dataCenter }: Observed, groups: readonly KvGroup[]): SlotsPlan {
+export function planSlots(
+  { table, words, dataCenter }: Observed,
+  groups: readonly KvGroup[],
+): SlotsPlan {
   if (table === undefined) return { actions: [], owned: new Map(), progress: undefined };
   const owned = new Map<number, number>();
   for (const counts of Object.values(table.slots))

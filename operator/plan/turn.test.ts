@@ -19,7 +19,11 @@ test.each([
   ["a! b c", "abc", "a"],
   ["a b! c", "abc", "b"],
   ["a b! c", "ac", "waits: campus b is not whole: a pod is not ready"],
-  ["a! b! c", "abc", "waits: campuses a (a pod is not ready) and b (a pod is not ready) are not whole"],
+  [
+    "a! b! c",
+    "abc",
+    "waits: campuses a (a pod is not ready) and b (a pod is not ready) are not whole",
+  ],
   ["a b# c", "abc", "b"],
   ["a b# c", "ac", "waits: campus b is blocked: the others carry its load"],
   ["a b#! c", "abc", "b"],

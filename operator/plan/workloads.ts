@@ -1,5 +1,6 @@
 /** Which pods a data centre is made of. Pure. */
 import { KV_GROUPS, SERVICES } from "../../services/platform/services.ts";
+import { CONTROL_IDENTITY } from "../../services/svrkit/tls/identity.ts";
 import { type DataCenterSpec, LAYOUTS } from "../api/data-center.ts";
 import type { KvGroupSpec } from "../api/kv-group.ts";
 import type { Resources } from "../api/schema.ts";
@@ -15,6 +16,8 @@ export interface PlannedWorkload extends Workload {
   readonly storage: Storage | undefined;
   /** The KV group that it is; undefined: it is none. */
   readonly group: number | undefined;
+  /** What its certificate says that it is. */
+  readonly identities: readonly string[];
 }
 
 /** Small pods; who knows the load says more. */
@@ -58,6 +61,8 @@ export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
       options: optionsOf(spec),
       storage: isStateful ? { ...storage, policy: "Retain" } : undefined,
       group: undefined,
+      certificate: name,
+      identities: [...services, CONTROL_IDENTITY],
     };
   });
 }
@@ -81,7 +86,34 @@ export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedW
     options: { ...optionsOf(spec), [own]: config },
     storage: { className, size, policy },
     group: group.number,
+    // All groups have one: their replicas call each other while slots move.
+    certificate: isWhole ? WHOLE_CERTIFICATE : STORE_CERTIFICATE,
+    identities: [...(isWhole ? SERVICES : []), ...KV_GROUPS, CONTROL_IDENTITY].filter(
+      (name, i, all) => all.indexOf(name) === i,
+    ),
   };
+}
+
+const STORE_CERTIFICATE = "kvsvr";
+const WHOLE_CERTIFICATE = "campus";
+
+/** By name: the services that each certificate must name; the operator's and its people's, too. */
+export function wantedCertificates(
+  workloads: readonly PlannedWorkload[],
+): Map<string, readonly string[]> {
+  return new Map([
+    ...workloads.map(({ certificate, identities }) => [certificate, identities] as const),
+    ["operator", ["operator"]],
+    ["cli", ["cli"]],
+  ]);
+}
+
+/** A service that is in the pods of a workload. */
+export function serviceIn(workload: string): string {
+  const group = /^kvsvr-(\d)$/.exec(workload);
+  if (group !== null) return KV_GROUPS[Number(group[1]) - 1]!;
+  const layouts = { ...LAYOUTS.Split, ...LAYOUTS.Compact } as Record<string, readonly string[]>;
+  return layouts[workload]?.[0] ?? workload;
 }
 
 /** Where clients come in. */

@@ -2,10 +2,12 @@
  * One round for a data centre: look, plan, carry out, say. The plan decides for its DataCenter, its
  * Campuses and its KVGroups together, since what may be done to one depends on how the others are.
  */
-import { API_GROUP, API_VERSION } from "../api/schema.ts";
+
 import type { Condition } from "../api/schema.ts";
-import { applyObject, type Executor, execute } from "../execute/execute.ts";
+import { API_GROUP, API_VERSION } from "../api/schema.ts";
+import { type Issued, READ_ISSUED_EVERY_MS, readIssued } from "../execute/certificates.ts";
 import { hasCredentials } from "../execute/credentials.ts";
+import { applyObject, type Executor, execute } from "../execute/execute.ts";
 import type { Events } from "../kube/events.ts";
 import { stableJson } from "../kube/stable-json.ts";
 import type { Outcome as RoundOutcome } from "../kube/work-queue.ts";
@@ -16,6 +18,7 @@ import { type Plan, planDataCenter } from "../plan/data-center.ts";
 import { type Desired, type DesiredInputs, desiredOf } from "../plan/desired.ts";
 import { eventsOf } from "../plan/events.ts";
 import { childKey, type Observed, type Outcome, type Resource } from "../plan/observed.ts";
+import { serviceIn } from "../plan/workloads.ts";
 
 export interface ReconcilerParts {
   readonly cluster: Cluster;
@@ -35,6 +38,9 @@ const AGAIN_MS = 60_000;
 interface Memory {
   readonly uid: string;
   hasCredentials: boolean;
+  /** undefined: to be read. */
+  issued: Issued | undefined;
+  issuedReadAtMs: number;
   readonly outcomes: Map<string, Outcome>;
   /** By child: what was applied, and the version that was known then. */
   readonly applied: Map<string, { digest: string; version: string | undefined; atMs: number }>;
@@ -60,6 +66,7 @@ export class DataCenterReconciler {
     }
     const memory = this.#memoryOf(name, dataCenter.uid);
     memory.hasCredentials ||= await hasCredentials(executor, name);
+    if (dataCenter.spec.tls.mode === "Own") await this.#readIssued(name, memory);
     const observed = this.observe(name);
     if (observed === undefined) return {};
     const plan = planDataCenter(observed, (inputs) => this.#desired(memory, inputs));
@@ -74,14 +81,15 @@ export class DataCenterReconciler {
     const dataCenter = cluster.dataCenters.get(name);
     if (dataCenter === undefined) return undefined;
     const { children, pods, campuses, groups } = cluster.inside(name);
-    const doors = new Map<string, string>();
+    const doors = new Map<string, { host: string; service: string }>();
     for (const child of children.values()) {
       const { kind, ip, workload, campus } = child;
       if (kind === "Service" && ip !== "" && campus !== "" && !isForOutside(workload))
-        doors.set(`${workload}/${campus}`, ip);
+        doors.set(`${workload}/${campus}`, { host: ip, service: serviceIn(workload) });
     }
-    executor.store.follow(name, doors);
     const memory = this.#memoryOf(name, dataCenter.uid);
+    const isPlain = dataCenter.spec.tls.mode === "Off";
+    executor.store.follow(name, { doors, security: isPlain ? "plain" : memory.issued?.own });
     return {
       nowMs: now(),
       namespace: executor.namespace,
@@ -94,6 +102,7 @@ export class DataCenterReconciler {
       ...executor.store.facts(name),
       outcomes: memory.outcomes,
       hasCredentials: memory.hasCredentials,
+      certificates: memory.issued?.certificates,
       image,
     };
   }
@@ -104,6 +113,8 @@ export class DataCenterReconciler {
       memory = {
         uid,
         hasCredentials: false,
+        issued: undefined,
+        issuedReadAtMs: 0,
         outcomes: new Map(),
         applied: new Map(),
         desired: undefined,
@@ -111,6 +122,14 @@ export class DataCenterReconciler {
       this.#memories.set(name, memory);
     }
     return memory;
+  }
+
+  async #readIssued(name: string, memory: Memory): Promise<void> {
+    const { executor, now } = this.#parts;
+    const isOld = now() - memory.issuedReadAtMs > READ_ISSUED_EVERY_MS;
+    if (memory.issued !== undefined && !isOld) return;
+    memory.issued = await readIssued(executor, name);
+    memory.issuedReadAtMs = now();
   }
 
   /** What should be is built anew only when something that it is made of has changed. */
@@ -131,6 +150,7 @@ export class DataCenterReconciler {
     const outcomes = await execute(executor, name, due);
     for (const [object, outcome] of outcomes) memory.outcomes.set(object, outcome);
     for (const action of due) {
+      if (action.act === "issue-certificates") memory.issued = undefined;
       if (action.act !== "apply") continue;
       const key = childKey(action.kind, action.name);
       const version = observed.children.get(key)?.resourceVersion;

@@ -1,13 +1,11 @@
 /**
- * Certificates for the platform's processes, for installations that have no authority of their own:
- * an authority in one folder, and certificates that name services (svrkit/tls/identity.ts). Whoever
- * holds the authority's key can be any service; it is needed only to issue.
+ * Certificates that name services (svrkit/tls/identity.ts), and the authorities that issue them, as
+ * PEM texts: whoever calls this decides where they are kept. Whoever holds an authority's key can be
+ * any service; it is needed only to issue.
  */
 import "reflect-metadata"; // what @peculiar/x509 stands on; before it
 
 import { randomBytes, webcrypto } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
@@ -19,7 +17,6 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
-import type { TlsFiles } from "../svrkit/tls/credentials.ts";
 import { identityUri } from "../svrkit/tls/identity.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
@@ -31,65 +28,14 @@ const BACKDATED_MS = 3_600_000;
 const RENEWAL_SHARE = 1 / 3;
 
 type KeyPair = Awaited<ReturnType<typeof newKeys>>;
-type PrivateKey = KeyPair["privateKey"];
 
-export class CertificateAuthority {
-  readonly #dir: string;
-  readonly #certificate: X509Certificate;
-  readonly #key: PrivateKey;
-
-  private constructor(dir: string, certificate: X509Certificate, key: PrivateKey) {
-    this.#dir = dir;
-    this.#certificate = certificate;
-    this.#key = key;
-  }
-
-  /** The authority of a folder; made when the folder has none. */
-  static async open(dir: string): Promise<CertificateAuthority> {
-    const certFile = join(dir, "ca.pem");
-    const keyFile = join(dir, "ca-key.pem");
-    if (!existsSync(certFile)) await makeAuthority(dir, certFile, keyFile);
-    const key = await readKey(keyFile);
-    return new CertificateAuthority(dir, new X509Certificate(readFileSync(certFile, "utf8")), key);
-  }
-
-  /**
-   * Files with a certificate of that name for these services, in the authority's folder. One that is
-   * there already, names the same services and is not near its end stays.
-   */
-  async issue(name: string, services: readonly string[], days: number): Promise<TlsFiles> {
-    const files = {
-      caFile: join(this.#dir, "ca.pem"),
-      certFile: join(this.#dir, `${name}.pem`),
-      keyFile: join(this.#dir, `${name}-key.pem`),
-    };
-    const uris = services.map(identityUri);
-    if (isFresh(files.certFile, uris)) return files;
-    const keys = await newKeys();
-    const certificate = await X509CertificateGenerator.create({
-      ...validFor(days),
-      serialNumber: serialNumber(),
-      subject: `CN=${name}`,
-      issuer: this.#certificate.subject,
-      signingAlgorithm: ALGORITHM,
-      publicKey: keys.publicKey,
-      signingKey: this.#key,
-      extensions: [
-        new BasicConstraintsExtension(false, undefined, true),
-        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-        new SubjectAlternativeNameExtension(uris.map((value) => ({ type: "url", value }))),
-      ],
-    });
-    write(files.keyFile, await pemOf(keys));
-    write(files.certFile, certificate.toString("pem"));
-    return files;
-  }
+/** A certificate and its private key, PEM. */
+export interface CertificateTexts {
+  readonly cert: string;
+  readonly key: string;
 }
 
-async function makeAuthority(dir: string, certFile: string, keyFile: string): Promise<void> {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  chmodSync(dir, 0o700);
+export async function newAuthority(): Promise<CertificateTexts> {
   const keys = await newKeys();
   const certificate = await X509CertificateGenerator.createSelfSigned({
     ...validFor(CA_DAYS),
@@ -102,23 +48,62 @@ async function makeAuthority(dir: string, certFile: string, keyFile: string): Pr
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
     ],
   });
-  // The certificate last: an authority is there when it is whole.
-  write(keyFile, await pemOf(keys));
-  write(certFile, certificate.toString("pem"));
+  return { cert: pem(certificate), key: await keyPem(keys) };
+}
+
+/** A certificate of that name by which its holder may speak for these services. */
+export async function issueCertificate(
+  authority: CertificateTexts,
+  { name, services, days }: { name: string; services: readonly string[]; days: number },
+): Promise<CertificateTexts> {
+  const keys = await newKeys();
+  const uris = services.map(identityUri);
+  const certificate = await X509CertificateGenerator.create({
+    ...validFor(days),
+    serialNumber: serialNumber(),
+    subject: `CN=${name}`,
+    issuer: new X509Certificate(authority.cert).subject,
+    signingAlgorithm: ALGORITHM,
+    publicKey: keys.publicKey,
+    signingKey: await importKey(authority.key),
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+      new SubjectAlternativeNameExtension(uris.map((value) => ({ type: "url", value }))),
+    ],
+  });
+  return { cert: pem(certificate), key: await keyPem(keys) };
+}
+
+/** It names exactly these services and is not near its end. */
+export function isFresh(cert: string, services: readonly string[], nowMs = Date.now()): boolean {
+  const uris = services.map(identityUri);
+  const certificate = new X509Certificate(cert);
+  const names = certificate.getExtension(SubjectAlternativeNameExtension)?.names.items ?? [];
+  const named = names.map(({ value }) => value);
+  if (named.length !== uris.length || !uris.every((uri) => named.includes(uri))) return false;
+  const { notBefore, notAfter } = certificate;
+  const lifeMs = notAfter.getTime() - notBefore.getTime();
+  return notAfter.getTime() - nowMs > RENEWAL_SHARE * lifeMs;
 }
 
 function newKeys() {
   return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
 }
 
-async function pemOf({ privateKey }: KeyPair): Promise<string> {
-  const der = await webcrypto.subtle.exportKey("pkcs8", privateKey);
-  return PemConverter.encode(der, PemConverter.PrivateKeyTag);
+function pem(certificate: X509Certificate): string {
+  return `${certificate.toString("pem")}\n`;
 }
 
-function readKey(path: string): Promise<PrivateKey> {
-  const [der] = PemConverter.decode(readFileSync(path, "utf8"));
-  if (der === undefined) throw new Error(`${path} holds no private key`);
+async function keyPem({ privateKey }: KeyPair): Promise<string> {
+  const der = await webcrypto.subtle.exportKey("pkcs8", privateKey);
+  return `${PemConverter.encode(der, PemConverter.PrivateKeyTag)}\n`;
+}
+
+function importKey(text: string): Promise<KeyPair["privateKey"]> {
+  const [der] = PemConverter.decode(text);
+  if (der === undefined) throw new Error("the authority's key is no private key");
   return webcrypto.subtle.importKey("pkcs8", der, ALGORITHM, false, ["sign"]);
 }
 
@@ -127,26 +112,9 @@ function validFor(days: number): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(nowMs - BACKDATED_MS), notAfter: new Date(nowMs + days * DAY_MS) };
 }
 
-function isFresh(certFile: string, uris: readonly string[]): boolean {
-  if (!existsSync(certFile)) return false;
-  const certificate = new X509Certificate(readFileSync(certFile, "utf8"));
-  const names = certificate.getExtension(SubjectAlternativeNameExtension)?.names.items ?? [];
-  const named = names.map(({ value }) => value);
-  if (named.length !== uris.length || !uris.every((uri) => named.includes(uri))) return false;
-  const { notBefore, notAfter } = certificate;
-  const lifeMs = notAfter.getTime() - notBefore.getTime();
-  return notAfter.getTime() - Date.now() > RENEWAL_SHARE * lifeMs;
-}
-
 /** 16 random bytes, positive, without a leading zero. */
 function serialNumber(): string {
   const bytes = randomBytes(16);
   bytes[0] = (bytes[0]! & 0x3f) | 0x40;
   return bytes.toString("hex");
-}
-
-function write(path: string, pem: string): void {
-  const temporary = `${path}.${process.pid}.new`;
-  writeFileSync(temporary, `${pem}\n`, { mode: 0o600 });
-  renameSync(temporary, path);
 }

@@ -58,7 +58,7 @@ export function cliTlsFiles(dataDir: string): TlsFiles {
  */
 export async function ensureCertificates(config: PlatformConfig): Promise<void> {
   // Loaded where it is needed: most commands never are.
-  const { CertificateAuthority } = await import("./certificates.ts");
+  const { CertificateAuthority } = await import("./certificate-folder.ts");
   const authority = await CertificateAuthority.open(tlsDir(config.dataDir));
   for (const { name, services } of planLayout(config).processes) {
     const identities = [...services, CONTROL_IDENTITY];

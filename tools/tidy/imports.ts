@@ -12,7 +12,13 @@ import { lineOf, type MaskedSource } from "./source.ts";
 
 /** Files outside that do no I/O: pure folders may use them. */
 const PURE_PARTS: ReadonlySet<string> = new Set([
+  "operator/kube/object.ts",
+  "operator/kube/owned-fields.ts",
+  "operator/kube/stable-json.ts",
   "services/data/message/client.ts",
+  "services/platform/pod/files.ts",
+  "services/platform/services.ts",
+  "services/svrkit/tls/identity.ts",
   "services/svrkit/murmur3.ts",
   "services/svrkit/codec.ts",
   "services/svrkit/known-disk.ts",
@@ -25,7 +31,11 @@ interface Import {
 }
 
 const PURE_FOLDERS = new Set(["protocol", "plan", "admission"]);
-const NODE_MODULES_PURE = new Set(["node:buffer", "node:assert", "node:assert/strict"]);
+/** The operator decides in three folders, each above the one before. */
+const OPERATOR_PURE = ["operator/api", "operator/manifests", "operator/plan"];
+const MODULES_PURE = new Set(["node:buffer", "node:assert", "node:assert/strict"]);
+/** Schemas compute, and digests too. */
+const OPERATOR_MODULES_PURE = new Set(["zod", "node:crypto"]);
 const OUTSIDE_PRODUCTION = new Set(["sim", "torture", "bench", "e2e", "tools"]);
 /** The parts that reach services only through protos, svrkit, clients and the platform's wiring. */
 const OUTSIDE_SERVICES = new Set(["cli", "sdk", "operator", "console"]);
@@ -57,6 +67,8 @@ function isOutsideProduction(path: string): boolean {
 export function pureFolderOf(path: string): string | undefined {
   if (isOutsideProduction(path)) return undefined;
   const folders = path.split("/").slice(0, -1);
+  const operator = OPERATOR_PURE.find((folder) => path.startsWith(`${folder}/`));
+  if (operator !== undefined) return operator;
   const at = folders.findLastIndex((folder) => PURE_FOLDERS.has(folder));
   return at < 0 ? undefined : folders.slice(0, at + 1).join("/");
 }
@@ -103,12 +115,16 @@ function checkDirection(path: string, specifier: string): string | undefined {
 }
 
 function checkPure(path: string, specifier: string, folder: string): string | undefined {
-  if (NODE_MODULES_PURE.has(specifier)) return undefined;
+  if (MODULES_PURE.has(specifier)) return undefined;
+  const rank = OPERATOR_PURE.indexOf(folder);
+  if (rank >= 0 && OPERATOR_MODULES_PURE.has(specifier)) return undefined;
   if (isRelative(specifier)) {
     const target = join(dirname(path), specifier);
     const inside = target.startsWith(`${folder}/`) && !isOutsideProduction(target);
     if (inside || target.startsWith("protos/gen/")) return undefined;
     if (PURE_PARTS.has(target)) return undefined;
+    const below = OPERATOR_PURE.findIndex((other) => target.startsWith(`${other}/`));
+    if (below >= 0 && below < rank) return undefined;
   }
   return `"${specifier}": ${folder}/ is pure, it imports only itself, protos/gen, murmur3 and codec`;
 }

@@ -19,6 +19,7 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
+/** PEM texts: the authorities, the certificate, its key. */
 interface Material {
   readonly ca: string;
   readonly cert: string;
@@ -37,17 +38,23 @@ const LOOK_EVERY_MS = 2_000;
 const RENEWAL_SHARE = 0.1;
 
 export class Credentials {
-  readonly #files: TlsFiles;
-  readonly #log: Logger;
+  /** undefined: it was given as texts, which never change. */
+  readonly #files: TlsFiles | undefined;
+  readonly #log: Logger | undefined;
   readonly #listeners = new Set<() => void>();
   #loaded: Loaded;
   #signature: string;
   #timer: NodeJS.Timeout | undefined;
 
   /** Throws an error that names the file when they cannot be used. */
-  constructor(files: TlsFiles, log: Logger) {
-    this.#files = files;
+  constructor(files: TlsFiles | Material, log?: Logger) {
     this.#log = log;
+    if ("ca" in files) {
+      this.#signature = "";
+      this.#loaded = loadTexts(files, TEXTS, Date.now());
+      return;
+    }
+    this.#files = files;
     this.#signature = signatureOf(files);
     this.#loaded = load(files, Date.now());
   }
@@ -67,7 +74,9 @@ export class Credentials {
 
   /** Looks at the files from now on; the timer keeps no process alive. */
   watch(lookEveryMs: number = LOOK_EVERY_MS): void {
-    this.#timer ??= setInterval(() => this.#look(Date.now()), lookEveryMs).unref();
+    const files = this.#files;
+    if (files === undefined) return;
+    this.#timer ??= setInterval(() => this.#look(files, Date.now()), lookEveryMs).unref();
   }
 
   stop(): void {
@@ -81,26 +90,26 @@ export class Credentials {
     return () => this.#listeners.delete(changed);
   }
 
-  #look(nowMs: number): void {
+  #look(files: TlsFiles, nowMs: number): void {
     try {
-      const signature = signatureOf(this.#files);
+      const signature = signatureOf(files);
       if (signature !== this.#signature) {
-        this.#loaded = load(this.#files, nowMs);
+        this.#loaded = load(files, nowMs);
         this.#signature = signature;
-        this.#log.info({ services: [...this.services] }, "the certificate was renewed");
+        this.#log?.info({ services: [...this.services] }, "the certificate was renewed");
         for (const changed of this.#listeners) changed();
       }
-      setTrouble("tls", this.#ageing(nowMs));
+      setTrouble("tls", this.#ageing(files.certFile, nowMs));
     } catch (error) {
       setTrouble("tls", `the certificate before stays in force: ${(error as Error).message}`);
     }
   }
 
-  #ageing(nowMs: number): string | undefined {
+  #ageing(certFile: string, nowMs: number): string | undefined {
     const { validFromMs, validToMs } = this.#loaded;
     if (validToMs - nowMs > RENEWAL_SHARE * (validToMs - validFromMs)) return undefined;
     const until = new Date(validToMs).toISOString();
-    return `${this.#files.certFile} is valid until ${until} and was not renewed`;
+    return `${certFile} is valid until ${until} and was not renewed`;
   }
 }
 
@@ -117,6 +126,19 @@ function signatureOf({ caFile, certFile, keyFile }: TlsFiles): string {
 function load(files: TlsFiles, nowMs: number): Loaded {
   const { caFile, certFile, keyFile } = files;
   const material = { ca: read(caFile), cert: read(certFile), key: read(keyFile) };
+  return loadTexts(material, files, nowMs);
+}
+
+/** What texts that came from no file are called. */
+const TEXTS: TlsFiles = {
+  caFile: "the authority",
+  certFile: "the certificate",
+  keyFile: "the key",
+};
+
+/** `files`: what to call the texts in an error. */
+function loadTexts(material: Material, files: TlsFiles, nowMs: number): Loaded {
+  const { caFile, certFile, keyFile } = files;
   const certificate = inFile(certFile, () => new X509Certificate(material.cert));
   const key = inFile(keyFile, () => createPrivateKey(material.key));
   inFile(caFile, () => new X509Certificate(material.ca));

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Echo } from "../../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
-import { CertificateAuthority } from "../../platform/certificates.ts";
+import { CertificateAuthority } from "../../platform/certificate-folder.ts";
 import { Client, type ServiceAddress } from "../client.ts";
 import { silentLogger } from "../log.ts";
 import { readTrouble } from "../monitors/trouble.ts";

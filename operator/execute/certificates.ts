@@ -1,0 +1,130 @@
+/**
+ * The data centre's own certificate authority and what it has issued: two Secrets, one that nobody
+ * mounts and one of which each pod gets its own entries. Read when an operator begins to act and now
+ * and then; what is missing or nears its end is issued, and pods take it without a restart.
+ */
+import { X509Certificate } from "node:crypto";
+import type { CertificateTexts } from "../../services/platform/certificates.ts";
+import { servicesOf } from "../../services/svrkit/tls/identity.ts";
+import { type ApiClient, ApiError } from "../kube/api-client.ts";
+import { apiVersionOf, pathOf } from "../kube/api-paths.ts";
+import { labelsOf, nameOf, TLS_FILE, tlsName } from "../manifests/site.ts";
+import type { Certificate } from "../plan/observed.ts";
+
+const DAYS = 90;
+const DAY_MS = 24 * 3_600_000;
+
+interface CertificateParts {
+  readonly client: ApiClient;
+  readonly namespace: string;
+}
+
+/** What was issued, and the operator's own, to speak with. */
+export interface Issued {
+  readonly certificates: ReadonlyMap<string, Certificate>;
+  readonly own: (CertificateTexts & { readonly ca: string }) | undefined;
+}
+
+const OPERATOR_CERTIFICATE = "operator";
+
+type Data = Record<string, string>;
+
+export async function readIssued(parts: CertificateParts, dataCenter: string): Promise<Issued> {
+  const data = (await readSecret(parts, tlsName({ name: dataCenter }))) ?? {};
+  const names = Object.keys(data).flatMap((key) =>
+    key.endsWith(".key") ? [key.slice(0, -4)] : [],
+  );
+  const certificates = names.flatMap((name): [string, Certificate][] => {
+    const cert = data[TLS_FILE.cert(name)];
+    return cert === undefined ? [] : [[name, certificateIn(cert)]];
+  });
+  const [ca, cert, key] = [
+    data[TLS_FILE.ca],
+    data[TLS_FILE.cert(OPERATOR_CERTIFICATE)],
+    data[TLS_FILE.key(OPERATOR_CERTIFICATE)],
+  ];
+  const isWhole = ca !== undefined && cert !== undefined && key !== undefined;
+  return { certificates: new Map(certificates), own: isWhole ? { ca, cert, key } : undefined };
+}
+
+function certificateIn(cert: string): Certificate {
+  const certificate = new X509Certificate(cert);
+  const [fromMs, toMs] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
+  return {
+    services: [...servicesOf(certificate)].toSorted(),
+    renewAtMs: toMs - (toMs - fromMs) / 3,
+  };
+}
+
+/** `wanted`: the services of each certificate, by its name. */
+export async function issueCertificates(
+  parts: CertificateParts,
+  dataCenter: string,
+  wanted: ReadonlyMap<string, readonly string[]>,
+): Promise<void> {
+  // Loaded here: an operator that issues nothing needs none of it.
+  const { issueCertificate } = await import("../../services/platform/certificates.ts");
+  const authority = await openAuthority(parts, dataCenter);
+  const data: Data = { [TLS_FILE.ca]: authority.cert };
+  for (const [name, services] of wanted) {
+    const { cert, key } = await issueCertificate(authority, { name, services, days: DAYS });
+    data[TLS_FILE.cert(name)] = cert;
+    data[TLS_FILE.key(name)] = key;
+  }
+  await addToSecret(parts, tlsName({ name: dataCenter }), { dataCenter, data });
+}
+
+async function openAuthority(
+  parts: CertificateParts,
+  dataCenter: string,
+): Promise<CertificateTexts> {
+  const name = nameOf({ name: dataCenter }, "authority");
+  const known = await readSecret(parts, name);
+  if (known?.["ca.crt"] !== undefined && known["ca.key"] !== undefined) {
+    return { cert: known["ca.crt"], key: known["ca.key"] };
+  }
+  const { newAuthority } = await import("../../services/platform/certificates.ts");
+  const { cert, key } = await newAuthority();
+  await addToSecret(parts, name, { dataCenter, data: { "ca.crt": cert, "ca.key": key } });
+  return { cert, key };
+}
+
+async function readSecret(parts: CertificateParts, name: string): Promise<Data | undefined> {
+  const { client, namespace } = parts;
+  try {
+    const path = pathOf("Secret", namespace, name);
+    const { data } = await client.request<{ data?: Data }>({ method: "GET", path });
+    const entries = Object.entries(data ?? {});
+    return Object.fromEntries(
+      entries.map(([key, text]) => [key, Buffer.from(text, "base64").toString("utf8")]),
+    );
+  } catch (error) {
+    if (error instanceof ApiError && error.isNotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Entries that are not named stay as they are; the Secret is made when it is not there. */
+async function addToSecret(
+  { client, namespace }: CertificateParts,
+  name: string,
+  { dataCenter, data }: { dataCenter: string; data: Data },
+): Promise<void> {
+  const encoded = Object.fromEntries(
+    Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString("base64")]),
+  );
+  const path = pathOf("Secret", namespace, name);
+  try {
+    const contentType = "application/merge-patch+json";
+    await client.carryOut({ method: "PATCH", path, contentType, body: { data: encoded } });
+  } catch (error) {
+    if (!(error instanceof ApiError && error.isNotFound)) throw error;
+    const metadata = { name, labels: labelsOf({ name: dataCenter }) };
+    const secret = { apiVersion: apiVersionOf("Secret"), kind: "Secret", type: "Opaque" };
+    const body = { ...secret, metadata, data: encoded };
+    await client.carryOut({ method: "POST", path: pathOf("Secret", namespace), body });
+  }
+}
+
+/** Often enough for lives of 90 days. */
+export const READ_ISSUED_EVERY_MS = DAY_MS / 4;
