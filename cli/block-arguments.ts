@@ -16,6 +16,7 @@ const WORDS_MAX = 200;
 /** Services that nobody chooses, and what to do about them instead. */
 const NOT_ROUTED: Readonly<Record<string, string>> = {
   fanout: "it takes its work from the queue: block queue there",
+  retention: "nobody calls it: it passes over the tables by itself",
   "queuelog-1": "two of the three logs decide, and none is chosen",
   "queuelog-2": "two of the three logs decide, and none is chosen",
 };

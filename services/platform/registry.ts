@@ -21,6 +21,7 @@ const modules: Record<(typeof SERVICES)[number], () => Promise<ServiceModule>> =
   sync: () => import("../logic/sync/main.ts"),
   fanout: () => import("../logic/fanout/main.ts"),
   conversation: () => import("../logic/conversation/main.ts"),
+  retention: () => import("../logic/retention/main.ts"),
 };
 
 export async function loadService(service: ServiceName): Promise<StartService> {

@@ -16,6 +16,7 @@ export const SERVICES = [
   "sync",
   "fanout",
   "conversation",
+  "retention",
 ] as const;
 
 /**

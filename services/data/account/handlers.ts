@@ -2,7 +2,7 @@
  * The only door to the account keyspace. Keys:
  *
  *   name/<lower-cased name>      AccountRecord; written once, by compare-and-set on version 0
- *   device/<user id>/<device>    DeviceConfirmation; what the device last echoed (M5)
+ *   confirmed/<user id>          a table: DeviceConfirmation by device, what each last echoed (M5)
  *
  * A name is one key, so the first writer wins at any replica without a lock, and the record that
  * stands is what everybody else gets: the one commit point of a registration (M6).
@@ -13,15 +13,23 @@
 import {
   type AccountRecord,
   type ClaimNameRequest,
+  type ConfirmationsReply,
+  type ConfirmationsRequest,
   type ConfirmDevicesReply,
   type ConfirmDevicesRequest,
   type DeviceConfirmation,
   decodeAccountRecord,
+  decodeDeviceConfirmation,
   encodeAccountRecord,
   encodeDeviceConfirmation,
   type GetByNameRequest,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
-import { type Key, Keyspace, Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import {
+  type Key,
+  Keyspace,
+  Level,
+  type RowOperation,
+} from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
@@ -97,19 +105,31 @@ export class AccountDataHandlers {
   }
 
   async #confirm(confirmation: DeviceConfirmation, call: Call): Promise<void> {
-    const name = `device/${confirmation.userId}/${confirmation.device}`;
-    const key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from(name) };
+    const row = Buffer.from(confirmation.device);
     const value = toBytes(encodeDeviceConfirmation, confirmation);
-    await this.#kv.write(
-      { key, write: { case: "put", value }, expectedVersion: undefined },
-      forward(call),
-    );
+    const operations: RowOperation[] = [{ operation: { case: "upsert", value: { row, value } } }];
+    const request = { key: confirmedKey(confirmation.userId), change: { guards: [], operations } };
+    await this.#kv.change(request, { ...forward(call), operationId: NO_BYTES });
+  }
+
+  /** retention: what everybody's devices have may be forgotten. */
+  async confirmations({ userId }: ConfirmationsRequest, call: Call): Promise<ConfirmationsReply> {
+    requireCaller(call, ["retention"], "what a user's devices have");
+    const scan = { first: NO_BYTES, end: NO_BYTES, limit: 0, level: Level.STRONG, reverse: false };
+    const page = await this.#kv.scanRows({ key: confirmedKey(userId), ...scan }, forward(call));
+    return {
+      confirmations: page.rows.map((row) => fromBytes(decodeDeviceConfirmation, row.value)),
+    };
   }
 
   async #read(key: Key, call: Call): Promise<AccountRecord | undefined> {
     const reply = await this.#kv.get({ key, level: Level.STRONG }, forward(call));
     return reply.found ? fromBytes(decodeAccountRecord, reply.value) : undefined;
   }
+}
+
+function confirmedKey(userId: string): Key {
+  return { keyspace: Keyspace.ACCOUNT, key: Buffer.from(`confirmed/${userId}`) };
 }
 
 function nameKey(name: string): Key {

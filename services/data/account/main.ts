@@ -10,6 +10,9 @@ export const start: StartService = async (context) => {
   const handlers = new AccountDataHandlers(KvClient.of(context));
   context.server.add(AccountData.claimName, (request, call) => handlers.claimName(request, call));
   context.server.add(AccountData.getByName, (request, call) => handlers.getByName(request, call));
+  context.server.add(AccountData.confirmations, (request, call) =>
+    handlers.confirmations(request, call),
+  );
   context.server.add(AccountData.confirmDevices, (request, call) =>
     handlers.confirmDevices(request, call),
   );

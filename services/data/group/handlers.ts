@@ -21,7 +21,9 @@ import {
   makeReadGroupReply,
   type ReadGroupReply,
   type ReadGroupRequest,
+  type RetainGroupRequest,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import type { RetainReply } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import {
   type Key,
   Level,
@@ -36,6 +38,7 @@ import { requireCaller, requireTicketOf } from "../authority.ts";
 import { levelOf } from "../consistency.ts";
 import { firstRows } from "../page.ts";
 import type { GroupDataOptions } from "./config.ts";
+import { forget } from "./retain.ts";
 import {
   applyChange,
   createChange,
@@ -210,6 +213,11 @@ export class GroupDataHandlers {
       messages: rows.map((row) => readMessage(row.value)),
       more: page.more || rows.length < page.rows.length,
     };
+  }
+
+  async retain(request: RetainGroupRequest, call: Call): Promise<RetainReply> {
+    requireCaller(call, ["retention"], "forgetting messages");
+    return { forgottenVersion: await forget(this.#kv, request, forward(call)) };
   }
 
   async markRead(request: MarkGroupReadRequest, call: Call): Promise<MarkGroupReadReply> {

@@ -50,6 +50,7 @@ import {
   Keyspace,
   type RowOperation,
   type TableChange,
+  type VersionedRow,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { fromBytes, toBytes } from "../../svrkit/codec.ts";
 import { sequenceKey } from "../sequence-key.ts";
@@ -61,6 +62,8 @@ const OUTCOME = "o/";
 const INVITE = "i/";
 const READS = "/reads";
 
+/** Prefixes of the rows that are forgotten when they are old. */
+export const ROW_KINDS = { messages: MESSAGES, outcomes: Buffer.from(OUTCOME) };
 export const PROFILE_ROW = Buffer.from("p");
 export const MEMBER_ROWS = { first: Buffer.from(MEMBER), end: Buffer.from("u0") };
 export const INVITE_ROWS = { first: Buffer.from(INVITE), end: Buffer.from("i0") };
@@ -198,6 +201,10 @@ export function readMember(value: Uint8Array): GroupMemberRecord {
 
 export function readOutcome(value: Uint8Array): EntryOutcome {
   return fromBytes(decodeEntryOutcome, value);
+}
+
+export function isMessageRow(row: VersionedRow): boolean {
+  return !row.deleted && row.row[0] === MESSAGES[0] && row.row[1] === MESSAGES[1];
 }
 
 export function readMessage(value: Uint8Array): InboxMessage {

@@ -9,6 +9,8 @@ import type {
   DeliverRequest,
   InboxChangesReply,
   InboxChangesRequest,
+  RetainInboxRequest,
+  RetainReply,
   SetSettingsReply,
   SetSettingsRequest,
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
@@ -24,6 +26,7 @@ import { readChanges } from "./changes.ts";
 import type { InboxDataOptions } from "./config.ts";
 import { deliver } from "./deliver.ts";
 import { Gate } from "./gate.ts";
+import { forget } from "./retain.ts";
 import { commitChange, committedRowKey, deliveredRowKey, inboxKey, readCommitted } from "./rows.ts";
 import { settingChanges } from "./settings.ts";
 
@@ -117,6 +120,11 @@ export class InboxHandlers {
       alone: applied.length === 1 && applied[0]!.alone,
       changed: applied.length > 0,
     };
+  }
+
+  async retain(request: RetainInboxRequest, call: Call): Promise<RetainReply> {
+    requireCaller(call, ["retention"], "forgetting messages");
+    return { forgottenVersion: await forget(this.#kv, request, forward(call)) };
   }
 
   changes(request: InboxChangesRequest, call: Call): Promise<InboxChangesReply> {

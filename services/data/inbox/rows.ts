@@ -45,6 +45,9 @@ const DELIVERED = "m/";
 const MEMBERSHIP = "g/";
 const KIND_BYTES = COMMITTED.length;
 
+/** Prefixes of the rows that are forgotten when they are old. */
+export const ROW_KINDS = { committed: Buffer.from(COMMITTED), delivered: Buffer.from(DELIVERED) };
+
 export function inboxKey(userId: string): Key {
   return { keyspace: Keyspace.INBOX, key: Buffer.from(userId) };
 }

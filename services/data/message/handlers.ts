@@ -1,24 +1,32 @@
 /** The doors of 1:1 conversations: each needs the ticket of one of the two. */
+
+import type { RetainReply } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import type {
   AppendMessageReply,
   AppendMessageRequest,
   ReadMessagesReply,
   ReadMessagesRequest,
+  RetainConversationRequest,
   SequencesReply,
   SequencesRequest,
 } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
+import { Level, type VersionedRow } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
-import { requireTicketOf } from "../authority.ts";
+import { versionBefore } from "../age.ts";
+import { requireCaller, requireTicketOf } from "../authority.ts";
 import { levelOf } from "../consistency.ts";
 import { firstRows } from "../page.ts";
+import { trimmedThrough, trimOperations } from "../trim.ts";
 import { conversationOf, usersOf } from "./client.ts";
 import type { MessageDataOptions } from "./config.ts";
 import {
   appendChange,
   conversationKey,
+  FORGOTTEN_KINDS,
+  isMessageRow,
   messagesAfter,
   messagesBefore,
   readMessage,
@@ -72,6 +80,30 @@ export class MessageHandlers {
       more: page.more || rows.length < page.rows.length,
       forgotten: page.trims.some((trim) => !trim.appendIds),
     };
+  }
+
+  /** Messages with their index and their ids: who sends one again by then is numbered anew. */
+  async retain(request: RetainConversationRequest, call: Call): Promise<RetainReply> {
+    requireCaller(call, ["retention"], "forgetting messages");
+    const key = conversationKey(request.conversationId);
+    const options = forward(call);
+    const { trims } = await this.#kv.getRows(
+      { key, rows: [], marks: [], level: Level.ANY },
+      options,
+    );
+    const [messages] = FORGOTTEN_KINDS;
+    const fromVersion = trimmedThrough(trims, messages!);
+    const timeOf = (row: VersionedRow) =>
+      isMessageRow(row) ? readMessage(row).acceptedAtMs : undefined;
+    const question = { key, fromVersion, beforeMs: request.beforeMs, timeOf };
+    const throughVersion = await versionBefore(this.#kv, question, options);
+    const operations = FORGOTTEN_KINDS.flatMap((kind) =>
+      trimOperations(trims, { ...kind, throughVersion }),
+    );
+    if (operations.length > 0) {
+      await this.#kv.change({ key, change: { guards: [], operations } }, options);
+    }
+    return { forgottenVersion: throughVersion };
   }
 
   async sequences(request: SequencesRequest, call: Call): Promise<SequencesReply> {

@@ -12,5 +12,6 @@ export const start: StartService = async (context) => {
   const { server } = context;
   server.add(MessageData.append, (request, call) => handlers.append(request, call));
   server.add(MessageData.read, (request, call) => handlers.read(request, call));
+  server.add(MessageData.retain, (request, call) => handlers.retain(request, call));
   server.add(MessageData.sequences, (request, call) => handlers.sequences(request, call));
 };

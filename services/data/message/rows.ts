@@ -28,6 +28,12 @@ import { numbered, takenBack } from "./client.ts";
 const MESSAGES = Buffer.from("q/");
 const MESSAGES_END = Buffer.from("q0");
 const INDEX = "i/";
+/** Everything that a conversation forgets by age, together. */
+export const FORGOTTEN_KINDS = [
+  { rowPrefix: MESSAGES, appendIds: false },
+  { rowPrefix: Buffer.from(INDEX), appendIds: false },
+  { rowPrefix: Buffer.alloc(0), appendIds: true },
+];
 /** A row's value is never empty. */
 const PRESENT = Buffer.from([1]);
 

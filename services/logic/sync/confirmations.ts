@@ -1,7 +1,7 @@
 /**
  * What devices echoed (M5): a snapshot that comes back says what the device has, which lets trimming
- * forget. Remembered here and handed to account data in batches, now and then: a confirmation that
- * is lost comes again with the device's next sync.
+ * forget; one that has nothing yet keeps everything. Remembered here and handed to account data in
+ * batches, now and then: a confirmation that is lost comes again with the device's next sync.
  */
 import {
   AccountData,
@@ -39,7 +39,6 @@ export class Confirmations {
 
   note(confirmation: DeviceConfirmation): void {
     const name = `${confirmation.userId} ${confirmation.device}`;
-    if (confirmation.messagesVersion === 0) return;
     if (this.#confirmed.get(name) === confirmation.messagesVersion) return;
     if (this.#waiting.size >= this.#options.sizeMax && !this.#waiting.has(name)) return;
     this.#waiting.set(name, confirmation);

@@ -51,7 +51,7 @@ export class SyncHandlers {
     const sequences =
       sent.length === 0 ? new Map() : await own.numbers(sent, { ...options, nowMs });
     const afterVersion = start.messagesVersion;
-    const page = buildPage(changes, { afterVersion, bytesMax: PAGE_BYTES_MAX, sequences });
+    const page = buildPage(changes, { afterVersion, bytesMax: PAGE_BYTES_MAX, nowMs, sequences });
     const isSame = page.version === messagesVersion && request.snapshot.length > 0;
     const snapshot =
       isSame && !start.rebuild

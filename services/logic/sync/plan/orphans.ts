@@ -3,13 +3,16 @@
  * when it died is carried on from here.
  *
  * Too young: its send is probably still running. Too old: no client resends it any more, and it was
- * never acknowledged.
+ * never acknowledged. One that has no number after days is lost: the conversation may have forgotten
+ * by then that it numbered it, and would number it again.
  */
 import type { CommittedMessage } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 
 const DIRECT_AGE_MIN_MS = 2_000;
 const GROUP_AGE_MIN_MS = 5_000;
 const AGE_MAX_MS = 24 * 3_600_000;
+/** Less than anything is kept: services/logic/retention/config.ts. */
+export const LOST_AFTER_MS = 6 * 24 * 3_600_000;
 
 export interface Orphans {
   /** 1:1 messages without a number. */
@@ -36,7 +39,7 @@ export function findOrphans(
     const isDirect = recipientId !== "";
     if (ageMs < (isDirect ? DIRECT_AGE_MIN_MS : GROUP_AGE_MIN_MS)) continue;
     const sequence = facts.sequences.get(messageId) ?? 0;
-    if (isDirect && sequence === 0) unnumbered.push(message);
+    if (isDirect && sequence === 0 && ageMs <= LOST_AFTER_MS) unnumbered.push(message);
     if (ageMs > AGE_MAX_MS) continue;
     if (isDirect) {
       const other = facts.sequences.get(newest.get(conversationId)?.messageId ?? "") ?? 0;

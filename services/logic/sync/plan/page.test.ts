@@ -6,6 +6,7 @@ import {
 } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { buildPage } from "./page.ts";
 
+const NOW = 1_700_000_000_000;
 const TEXT = "x".repeat(872);
 
 /**
@@ -16,7 +17,7 @@ function rowOf(script: string): InboxRow {
   const [, version, kind, name] = /^(\d+)([dog])(\w+)$/.exec(script)!;
   const message = {
     ...{ messageId: name!, conversationId: "c", clientMessageId: name!, senderId: "a" },
-    ...{ text: TEXT, acceptedAtMs: 1 },
+    ...{ text: TEXT, acceptedAtMs: name === "lost" ? 1 : NOW - 60_000 },
   };
   const row: InboxRow["row"] =
     kind === "d"
@@ -72,6 +73,14 @@ test.each([
     more: false,
   },
   {
+    what: "an own message that is lost is passed over",
+    rows: "5dx 6olost 7dy",
+    through: 7,
+    shown: "x y",
+    version: 7,
+    more: false,
+  },
+  {
     what: "own group messages are passed over",
     rows: "5gx 6dy 7gz",
     through: 7,
@@ -99,7 +108,7 @@ test.each([
   const scripts = rows === "" ? [] : rows.split(" ");
   const page = buildPage(
     { rows: scripts.map(rowOf), throughVersion: through, more: false },
-    { afterVersion: 4, bytesMax: 3_000, sequences: new Map([["n", 3]]) },
+    { afterVersion: 4, bytesMax: 3_000, nowMs: NOW, sequences: new Map([["n", 3]]) },
   );
   expect(page.messages.map((m) => m.messageId).join(" ")).toBe(shown);
   expect({ version: page.version, more: page.more }).toEqual({ version, more });
@@ -107,8 +116,25 @@ test.each([
 
 test("page: an own message carries the conversation's number", () => {
   const changes = { rows: [rowOf("5on")], throughVersion: 5, more: true };
-  const facts = { afterVersion: 4, bytesMax: 3_000, sequences: new Map([["n", 3]]) };
+  const facts = { afterVersion: 4, bytesMax: 3_000, nowMs: NOW, sequences: new Map([["n", 3]]) };
   const page = buildPage(changes, facts);
   expect(page.messages[0]!.sequence).toBe(3);
   expect(page.more).toBe(true);
+});
+
+test("page: what devices share and memberships come along", () => {
+  const setting = { conversationId: "c", setting: { case: "muted", value: true } } as const;
+  const membership = { groupId: "g", sinceSequence: 0 };
+  const rows: InboxRow[] = [
+    { version: 5, row: { case: "setting", value: setting } },
+    { version: 6, row: { case: "membership", value: membership } },
+  ];
+  const facts = { afterVersion: 4, bytesMax: 3_000, nowMs: NOW, sequences: new Map() };
+  const page = buildPage({ rows, throughVersion: 6, more: false }, facts);
+  const { settings, groups, version } = page;
+  expect({ settings, groups, version }).toEqual({
+    settings: [setting],
+    groups: [membership],
+    version: 6,
+  });
 });

@@ -4,8 +4,9 @@
  * A page stands for a version: it holds everything up to it and nothing above, so it is cut between
  * versions only. The user's own 1:1 messages lie there as committed; they go out with the number
  * that the conversation gave them. One that has none yet is on its way at this moment: the page ends
- * before it, and the device gets it with the next sync. The user's own group messages are passed
- * over, because fan-out puts them, numbered, into the sender's inbox like into everybody's.
+ * before it, and the device gets it with the next sync, unless it is lost (orphans.ts). The user's own
+ * group messages are passed over, because fan-out puts them, numbered, into the sender's inbox like into
+ * everybody's.
  */
 import {
   type ConversationSetting,
@@ -20,6 +21,7 @@ import type {
 } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { numbered } from "../../../data/message/client.ts";
 import { toBytes } from "../../../svrkit/codec.ts";
+import { LOST_AFTER_MS } from "./orphans.ts";
 
 export interface Page {
   readonly messages: InboxMessage[];
@@ -33,23 +35,24 @@ export interface Page {
 export interface PageFacts {
   readonly afterVersion: number;
   readonly bytesMax: number;
+  readonly nowMs: number;
   /** By message id. */
   readonly sequences: ReadonlyMap<string, number>;
 }
 
 export function buildPage(
   changes: Pick<InboxChangesReply, "rows" | "throughVersion" | "more">,
-  { afterVersion, bytesMax, sequences }: PageFacts,
+  { afterVersion, bytesMax, ...facts }: PageFacts,
 ): Page {
   const rows = { messages: [], settings: [], groups: [] };
   let bytes = 0;
   let version = afterVersion;
   for (const own of byVersion(changes.rows)) {
     // What waits is not "more": syncing again at once would not bring it.
-    if (own.some((row) => isUnnumbered(row, sequences))) return { ...rows, version, more: false };
+    if (own.some((row) => isOnItsWay(row, facts))) return { ...rows, version, more: false };
     const size = own.reduce((sum, row) => sum + sizeOf(row), 0);
     if (bytes > 0 && bytes + size > bytesMax) return { ...rows, version, more: true };
-    for (const row of own) addRow(rows, row, sequences);
+    for (const row of own) addRow(rows, row, facts.sequences);
     bytes += size;
     version = own[0]!.version;
   }
@@ -70,8 +73,10 @@ function isDirect(message: CommittedMessage): boolean {
   return message.recipientId !== "";
 }
 
-function isUnnumbered({ row }: InboxRow, sequences: PageFacts["sequences"]): boolean {
-  return row?.case === "committed" && isDirect(row.value) && !sequences.get(row.value.messageId);
+function isOnItsWay({ row }: InboxRow, facts: Pick<PageFacts, "nowMs" | "sequences">): boolean {
+  if (row?.case !== "committed" || !isDirect(row.value)) return false;
+  if (facts.sequences.get(row.value.messageId)) return false;
+  return facts.nowMs - row.value.acceptedAtMs <= LOST_AFTER_MS;
 }
 
 function addRow(
@@ -85,7 +90,7 @@ function addRow(
       return;
     case "committed": {
       const sequence = sequences.get(row.value.messageId) ?? 0;
-      if (isDirect(row.value)) page.messages.push(numbered(row.value, sequence));
+      if (sequence > 0) page.messages.push(numbered(row.value, sequence));
       return;
     }
     case "setting":

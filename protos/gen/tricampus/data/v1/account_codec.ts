@@ -306,10 +306,93 @@ export function decodeConfirmDevicesReply(r: Reader, end: number): ConfirmDevice
   return m;
 }
 
+/**
+ * @generated from message tricampus.data.v1.ConfirmationsRequest
+ */
+export interface ConfirmationsRequest {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+}
+
+export function encodeConfirmationsRequest(w: Writer, m: ConfirmationsRequest): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeConfirmationsRequest(fields: Partial<ConfirmationsRequest>): ConfirmationsRequest {
+  return {
+    userId: "",
+    ...fields,
+  };
+}
+
+export function decodeConfirmationsRequest(r: Reader, end: number): ConfirmationsRequest {
+  const m: ConfirmationsRequest = {
+    userId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.ConfirmationsReply
+ */
+export interface ConfirmationsReply {
+  /**
+   * @generated from field: repeated tricampus.data.v1.DeviceConfirmation confirmations = 1;
+   */
+  confirmations: DeviceConfirmation[];
+}
+
+export function encodeConfirmationsReply(w: Writer, m: ConfirmationsReply): void {
+  for (const x of m.confirmations) { { w.tag(10); const at = w.fork(); encodeDeviceConfirmation(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeConfirmationsReply(fields: Partial<ConfirmationsReply>): ConfirmationsReply {
+  return {
+    confirmations: [],
+    ...fields,
+  };
+}
+
+export function decodeConfirmationsReply(r: Reader, end: number): ConfirmationsReply {
+  const m: ConfirmationsReply = {
+    confirmations: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.confirmations.push(decodeDeviceConfirmation(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.data.v1.AccountData */
 export const AccountData = {
   claimName: defineMethod<ClaimNameRequest, AccountRecord>("tricampus.data.v1.AccountData/ClaimName", encodeClaimNameRequest, decodeClaimNameRequest, encodeAccountRecord, decodeAccountRecord),
   getByName: defineMethod<GetByNameRequest, AccountRecord>("tricampus.data.v1.AccountData/GetByName", encodeGetByNameRequest, decodeGetByNameRequest, encodeAccountRecord, decodeAccountRecord),
   confirmDevices: defineMethod<ConfirmDevicesRequest, ConfirmDevicesReply>("tricampus.data.v1.AccountData/ConfirmDevices", encodeConfirmDevicesRequest, decodeConfirmDevicesRequest, encodeConfirmDevicesReply, decodeConfirmDevicesReply),
+  confirmations: defineMethod<ConfirmationsRequest, ConfirmationsReply>("tricampus.data.v1.AccountData/Confirmations", encodeConfirmationsRequest, decodeConfirmationsRequest, encodeConfirmationsReply, decodeConfirmationsReply),
 } as const;
 

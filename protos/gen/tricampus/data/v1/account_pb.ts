@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/account.proto.
  */
 export const file_tricampus_data_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9hY2NvdW50LnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJEChBDbGFpbU5hbWVSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQiIAoQR2V0QnlOYW1lUmVxdWVzdBIMCgRuYW1lGAEgASgJIlcKDUFjY291bnRSZWNvcmQSDAoEbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhAKCHBhc3N3b3JkGAMgASgMEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAQiVQoVQ29uZmlybURldmljZXNSZXF1ZXN0EjwKDWNvbmZpcm1hdGlvbnMYASADKAsyJS50cmljYW1wdXMuZGF0YS52MS5EZXZpY2VDb25maXJtYXRpb24iXgoSRGV2aWNlQ29uZmlybWF0aW9uEg8KB3VzZXJfaWQYASABKAkSDgoGZGV2aWNlGAIgASgJEhgKEG1lc3NhZ2VzX3ZlcnNpb24YAyABKAQSDQoFYXRfbXMYBCABKAQiFQoTQ29uZmlybURldmljZXNSZXBseTKZAgoLQWNjb3VudERhdGESUgoJQ2xhaW1OYW1lEiMudHJpY2FtcHVzLmRhdGEudjEuQ2xhaW1OYW1lUmVxdWVzdBogLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQSUgoJR2V0QnlOYW1lEiMudHJpY2FtcHVzLmRhdGEudjEuR2V0QnlOYW1lUmVxdWVzdBogLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQSYgoOQ29uZmlybURldmljZXMSKC50cmljYW1wdXMuZGF0YS52MS5Db25maXJtRGV2aWNlc1JlcXVlc3QaJi50cmljYW1wdXMuZGF0YS52MS5Db25maXJtRGV2aWNlc1JlcGx5YgZwcm90bzM");
+  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9hY2NvdW50LnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJEChBDbGFpbU5hbWVSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQiIAoQR2V0QnlOYW1lUmVxdWVzdBIMCgRuYW1lGAEgASgJIlcKDUFjY291bnRSZWNvcmQSDAoEbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhAKCHBhc3N3b3JkGAMgASgMEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAQiVQoVQ29uZmlybURldmljZXNSZXF1ZXN0EjwKDWNvbmZpcm1hdGlvbnMYASADKAsyJS50cmljYW1wdXMuZGF0YS52MS5EZXZpY2VDb25maXJtYXRpb24iXgoSRGV2aWNlQ29uZmlybWF0aW9uEg8KB3VzZXJfaWQYASABKAkSDgoGZGV2aWNlGAIgASgJEhgKEG1lc3NhZ2VzX3ZlcnNpb24YAyABKAQSDQoFYXRfbXMYBCABKAQiFQoTQ29uZmlybURldmljZXNSZXBseSInChRDb25maXJtYXRpb25zUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIlIKEkNvbmZpcm1hdGlvbnNSZXBseRI8Cg1jb25maXJtYXRpb25zGAEgAygLMiUudHJpY2FtcHVzLmRhdGEudjEuRGV2aWNlQ29uZmlybWF0aW9uMvoCCgtBY2NvdW50RGF0YRJSCglDbGFpbU5hbWUSIy50cmljYW1wdXMuZGF0YS52MS5DbGFpbU5hbWVSZXF1ZXN0GiAudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFJlY29yZBJSCglHZXRCeU5hbWUSIy50cmljYW1wdXMuZGF0YS52MS5HZXRCeU5hbWVSZXF1ZXN0GiAudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFJlY29yZBJiCg5Db25maXJtRGV2aWNlcxIoLnRyaWNhbXB1cy5kYXRhLnYxLkNvbmZpcm1EZXZpY2VzUmVxdWVzdBomLnRyaWNhbXB1cy5kYXRhLnYxLkNvbmZpcm1EZXZpY2VzUmVwbHkSXwoNQ29uZmlybWF0aW9ucxInLnRyaWNhbXB1cy5kYXRhLnYxLkNvbmZpcm1hdGlvbnNSZXF1ZXN0GiUudHJpY2FtcHVzLmRhdGEudjEuQ29uZmlybWF0aW9uc1JlcGx5YgZwcm90bzM");
 
 /**
  * @generated from message tricampus.data.v1.ClaimNameRequest
@@ -147,6 +147,40 @@ export const ConfirmDevicesReplySchema: GenMessage<ConfirmDevicesReply> = /*@__P
   messageDesc(file_tricampus_data_v1_account, 5);
 
 /**
+ * @generated from message tricampus.data.v1.ConfirmationsRequest
+ */
+export type ConfirmationsRequest = Message<"tricampus.data.v1.ConfirmationsRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message tricampus.data.v1.ConfirmationsRequest.
+ * Use `create(ConfirmationsRequestSchema)` to create a new message.
+ */
+export const ConfirmationsRequestSchema: GenMessage<ConfirmationsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 6);
+
+/**
+ * @generated from message tricampus.data.v1.ConfirmationsReply
+ */
+export type ConfirmationsReply = Message<"tricampus.data.v1.ConfirmationsReply"> & {
+  /**
+   * @generated from field: repeated tricampus.data.v1.DeviceConfirmation confirmations = 1;
+   */
+  confirmations: DeviceConfirmation[];
+};
+
+/**
+ * Describes the message tricampus.data.v1.ConfirmationsReply.
+ * Use `create(ConfirmationsReplySchema)` to create a new message.
+ */
+export const ConfirmationsReplySchema: GenMessage<ConfirmationsReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 7);
+
+/**
  * @generated from service tricampus.data.v1.AccountData
  */
 export const AccountData: GenService<{
@@ -177,6 +211,16 @@ export const AccountData: GenService<{
     methodKind: "unary";
     input: typeof ConfirmDevicesRequestSchema;
     output: typeof ConfirmDevicesReplySchema;
+  },
+  /**
+   * What a user's devices have. Service retention only.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.Confirmations
+   */
+  confirmations: {
+    methodKind: "unary";
+    input: typeof ConfirmationsRequestSchema;
+    output: typeof ConfirmationsReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_data_v1_account, 0);

@@ -9,7 +9,7 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
-import { type Consistency } from "../../../tricampus/data/v1/inbox_codec.ts";
+import { decodeRetainReply, encodeRetainReply, type Consistency, type RetainReply } from "../../../tricampus/data/v1/inbox_codec.ts";
 import { decodeSetGroupProfileRequest, encodeSetGroupProfileRequest, type JoinPolicy, type SetGroupProfileRequest } from "../../../tricampus/client/v1/group_codec.ts";
 import { decodeContent, encodeContent, type Content } from "../../../tricampus/client/v1/content_codec.ts";
 import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
@@ -1734,6 +1734,73 @@ export function decodeGroupReadPosition(r: Reader, end: number): GroupReadPositi
   return m;
 }
 
+/**
+ * @generated from message tricampus.data.v1.RetainGroupRequest
+ */
+export interface RetainGroupRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * Messages of before that are in every member's inbox.
+   *
+   * @generated from field: uint64 messages_before_ms = 2;
+   */
+  messagesBeforeMs: number;
+  /**
+   * What became of entries of before.
+   *
+   * @generated from field: uint64 outcomes_before_ms = 3;
+   */
+  outcomesBeforeMs: number;
+}
+
+export function encodeRetainGroupRequest(w: Writer, m: RetainGroupRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.messagesBeforeMs !== 0) { w.tag(16); w.uint64(m.messagesBeforeMs); }
+  if (m.outcomesBeforeMs !== 0) { w.tag(24); w.uint64(m.outcomesBeforeMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRetainGroupRequest(fields: Partial<RetainGroupRequest>): RetainGroupRequest {
+  return {
+    groupId: "",
+    messagesBeforeMs: 0,
+    outcomesBeforeMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeRetainGroupRequest(r: Reader, end: number): RetainGroupRequest {
+  const m: RetainGroupRequest = {
+    groupId: "",
+    messagesBeforeMs: 0,
+    outcomesBeforeMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 16: {
+        m.messagesBeforeMs = r.uint64();
+        break;
+      }
+      case 24: {
+        m.outcomesBeforeMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.data.v1.GroupData */
 export const GroupData = {
   create: defineMethod<CreateGroupDataRequest, CreateGroupDataReply>("tricampus.data.v1.GroupData/Create", encodeCreateGroupDataRequest, decodeCreateGroupDataRequest, encodeCreateGroupDataReply, decodeCreateGroupDataReply),
@@ -1744,5 +1811,6 @@ export const GroupData = {
   messages: defineMethod<GroupMessagesRequest, GroupMessagesReply>("tricampus.data.v1.GroupData/Messages", encodeGroupMessagesRequest, decodeGroupMessagesRequest, encodeGroupMessagesReply, decodeGroupMessagesReply),
   markRead: defineMethod<MarkGroupReadRequest, MarkGroupReadReply>("tricampus.data.v1.GroupData/MarkRead", encodeMarkGroupReadRequest, decodeMarkGroupReadRequest, encodeMarkGroupReadReply, decodeMarkGroupReadReply),
   readPositions: defineMethod<GroupReadPositionsRequest, GroupReadPositionsReply>("tricampus.data.v1.GroupData/ReadPositions", encodeGroupReadPositionsRequest, decodeGroupReadPositionsRequest, encodeGroupReadPositionsReply, decodeGroupReadPositionsReply),
+  retain: defineMethod<RetainGroupRequest, RetainReply>("tricampus.data.v1.GroupData/Retain", encodeRetainGroupRequest, decodeRetainGroupRequest, encodeRetainReply, decodeRetainReply),
 } as const;
 

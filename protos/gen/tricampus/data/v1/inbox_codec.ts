@@ -1063,6 +1063,131 @@ export function decodeDeliverReadRequest(r: Reader, end: number): DeliverReadReq
   return m;
 }
 
+/**
+ * Rows are forgotten in the order in which they were written, by version.
+ *
+ * @generated from message tricampus.data.v1.RetainInboxRequest
+ */
+export interface RetainInboxRequest {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * Delivered messages of before.
+   *
+   * @generated from field: uint64 delivered_before_ms = 2;
+   */
+  deliveredBeforeMs: number;
+  /**
+   * And those that all devices have, in versions up to this one.
+   *
+   * @generated from field: uint64 confirmed_version = 3;
+   */
+  confirmedVersion: number;
+  /**
+   * The user's own messages of before, and with them their client message ids.
+   *
+   * @generated from field: uint64 committed_before_ms = 4;
+   */
+  committedBeforeMs: number;
+}
+
+export function encodeRetainInboxRequest(w: Writer, m: RetainInboxRequest): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.deliveredBeforeMs !== 0) { w.tag(16); w.uint64(m.deliveredBeforeMs); }
+  if (m.confirmedVersion !== 0) { w.tag(24); w.uint64(m.confirmedVersion); }
+  if (m.committedBeforeMs !== 0) { w.tag(32); w.uint64(m.committedBeforeMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRetainInboxRequest(fields: Partial<RetainInboxRequest>): RetainInboxRequest {
+  return {
+    userId: "",
+    deliveredBeforeMs: 0,
+    confirmedVersion: 0,
+    committedBeforeMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeRetainInboxRequest(r: Reader, end: number): RetainInboxRequest {
+  const m: RetainInboxRequest = {
+    userId: "",
+    deliveredBeforeMs: 0,
+    confirmedVersion: 0,
+    committedBeforeMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 16: {
+        m.deliveredBeforeMs = r.uint64();
+        break;
+      }
+      case 24: {
+        m.confirmedVersion = r.uint64();
+        break;
+      }
+      case 32: {
+        m.committedBeforeMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.RetainReply
+ */
+export interface RetainReply {
+  /**
+   * Everything forgotten now, and before, lies in versions up to this one.
+   *
+   * @generated from field: uint64 forgotten_version = 1;
+   */
+  forgottenVersion: number;
+}
+
+export function encodeRetainReply(w: Writer, m: RetainReply): void {
+  if (m.forgottenVersion !== 0) { w.tag(8); w.uint64(m.forgottenVersion); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRetainReply(fields: Partial<RetainReply>): RetainReply {
+  return {
+    forgottenVersion: 0,
+    ...fields,
+  };
+}
+
+export function decodeRetainReply(r: Reader, end: number): RetainReply {
+  const m: RetainReply = {
+    forgottenVersion: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.forgottenVersion = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.data.v1.InboxData */
 export const InboxData = {
   commit: defineMethod<CommitRequest, CommitReply>("tricampus.data.v1.InboxData/Commit", encodeCommitRequest, decodeCommitRequest, encodeCommitReply, decodeCommitReply),
@@ -1071,5 +1196,6 @@ export const InboxData = {
   changes: defineMethod<InboxChangesRequest, InboxChangesReply>("tricampus.data.v1.InboxData/Changes", encodeInboxChangesRequest, decodeInboxChangesRequest, encodeInboxChangesReply, decodeInboxChangesReply),
   set: defineMethod<SetSettingsRequest, SetSettingsReply>("tricampus.data.v1.InboxData/Set", encodeSetSettingsRequest, decodeSetSettingsRequest, encodeSetSettingsReply, decodeSetSettingsReply),
   deliverRead: defineMethod<DeliverReadRequest, SetSettingsReply>("tricampus.data.v1.InboxData/DeliverRead", encodeDeliverReadRequest, decodeDeliverReadRequest, encodeSetSettingsReply, decodeSetSettingsReply),
+  retain: defineMethod<RetainInboxRequest, RetainReply>("tricampus.data.v1.InboxData/Retain", encodeRetainInboxRequest, decodeRetainInboxRequest, encodeRetainReply, decodeRetainReply),
 } as const;
 

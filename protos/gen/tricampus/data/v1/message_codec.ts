@@ -7,7 +7,7 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
-import { decodeCommittedMessage, encodeCommittedMessage, type CommittedMessage, type Consistency } from "../../../tricampus/data/v1/inbox_codec.ts";
+import { decodeCommittedMessage, decodeRetainReply, encodeCommittedMessage, encodeRetainReply, type CommittedMessage, type Consistency, type RetainReply } from "../../../tricampus/data/v1/inbox_codec.ts";
 import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
 
 /**
@@ -348,10 +348,65 @@ export function decodeSequencesReply(r: Reader, end: number): SequencesReply {
   return m;
 }
 
+/**
+ * @generated from message tricampus.data.v1.RetainConversationRequest
+ */
+export interface RetainConversationRequest {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+  /**
+   * Messages of before, and with them their message ids.
+   *
+   * @generated from field: uint64 before_ms = 2;
+   */
+  beforeMs: number;
+}
+
+export function encodeRetainConversationRequest(w: Writer, m: RetainConversationRequest): void {
+  if (m.conversationId.length > 0) { w.tag(10); w.string(m.conversationId); }
+  if (m.beforeMs !== 0) { w.tag(16); w.uint64(m.beforeMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRetainConversationRequest(fields: Partial<RetainConversationRequest>): RetainConversationRequest {
+  return {
+    conversationId: "",
+    beforeMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeRetainConversationRequest(r: Reader, end: number): RetainConversationRequest {
+  const m: RetainConversationRequest = {
+    conversationId: "",
+    beforeMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.conversationId = r.string();
+        break;
+      }
+      case 16: {
+        m.beforeMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.data.v1.MessageData */
 export const MessageData = {
   append: defineMethod<AppendMessageRequest, AppendMessageReply>("tricampus.data.v1.MessageData/Append", encodeAppendMessageRequest, decodeAppendMessageRequest, encodeAppendMessageReply, decodeAppendMessageReply),
   read: defineMethod<ReadMessagesRequest, ReadMessagesReply>("tricampus.data.v1.MessageData/Read", encodeReadMessagesRequest, decodeReadMessagesRequest, encodeReadMessagesReply, decodeReadMessagesReply),
   sequences: defineMethod<SequencesRequest, SequencesReply>("tricampus.data.v1.MessageData/Sequences", encodeSequencesRequest, decodeSequencesRequest, encodeSequencesReply, decodeSequencesReply),
+  retain: defineMethod<RetainConversationRequest, RetainReply>("tricampus.data.v1.MessageData/Retain", encodeRetainConversationRequest, decodeRetainConversationRequest, encodeRetainReply, decodeRetainReply),
 } as const;
 

@@ -8,7 +8,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { InboxMessage } from "../../client/v1/sync_pb.ts";
 import { file_tricampus_client_v1_sync } from "../../client/v1/sync_pb.ts";
-import type { CommittedMessage, Consistency } from "./inbox_pb.ts";
+import type { CommittedMessage, Consistency, RetainReplySchema } from "./inbox_pb.ts";
 import { file_tricampus_data_v1_inbox } from "./inbox_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/message.proto.
  */
 export const file_tricampus_data_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9tZXNzYWdlLnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJMChRBcHBlbmRNZXNzYWdlUmVxdWVzdBI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZSImChJBcHBlbmRNZXNzYWdlUmVwbHkSEAoIc2VxdWVuY2UYASABKAQiowEKE1JlYWRNZXNzYWdlc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgEEg0KBWxpbWl0GAMgASgNEjMKC2NvbnNpc3RlbmN5GAQgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kSFwoPYmVmb3JlX3NlcXVlbmNlGAUgASgEImkKEVJlYWRNZXNzYWdlc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USDAoEbW9yZRgCIAEoCBIRCglmb3Jnb3R0ZW4YAyABKAgidQoQU2VxdWVuY2VzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLbWVzc2FnZV9pZHMYAiADKAkSMwoLY29uc2lzdGVuY3kYAyABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSIjCg5TZXF1ZW5jZXNSZXBseRIRCglzZXF1ZW5jZXMYASADKAQykgIKC01lc3NhZ2VEYXRhElgKBkFwcGVuZBInLnRyaWNhbXB1cy5kYXRhLnYxLkFwcGVuZE1lc3NhZ2VSZXF1ZXN0GiUudHJpY2FtcHVzLmRhdGEudjEuQXBwZW5kTWVzc2FnZVJlcGx5ElQKBFJlYWQSJi50cmljYW1wdXMuZGF0YS52MS5SZWFkTWVzc2FnZXNSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuUmVhZE1lc3NhZ2VzUmVwbHkSUwoJU2VxdWVuY2VzEiMudHJpY2FtcHVzLmRhdGEudjEuU2VxdWVuY2VzUmVxdWVzdBohLnRyaWNhbXB1cy5kYXRhLnYxLlNlcXVlbmNlc1JlcGx5YgZwcm90bzM", [file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
+  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9tZXNzYWdlLnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJMChRBcHBlbmRNZXNzYWdlUmVxdWVzdBI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZSImChJBcHBlbmRNZXNzYWdlUmVwbHkSEAoIc2VxdWVuY2UYASABKAQiowEKE1JlYWRNZXNzYWdlc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgEEg0KBWxpbWl0GAMgASgNEjMKC2NvbnNpc3RlbmN5GAQgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kSFwoPYmVmb3JlX3NlcXVlbmNlGAUgASgEImkKEVJlYWRNZXNzYWdlc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USDAoEbW9yZRgCIAEoCBIRCglmb3Jnb3R0ZW4YAyABKAgidQoQU2VxdWVuY2VzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLbWVzc2FnZV9pZHMYAiADKAkSMwoLY29uc2lzdGVuY3kYAyABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSIjCg5TZXF1ZW5jZXNSZXBseRIRCglzZXF1ZW5jZXMYASADKAQiRwoZUmV0YWluQ29udmVyc2F0aW9uUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEQoJYmVmb3JlX21zGAIgASgEMuoCCgtNZXNzYWdlRGF0YRJYCgZBcHBlbmQSJy50cmljYW1wdXMuZGF0YS52MS5BcHBlbmRNZXNzYWdlUmVxdWVzdBolLnRyaWNhbXB1cy5kYXRhLnYxLkFwcGVuZE1lc3NhZ2VSZXBseRJUCgRSZWFkEiYudHJpY2FtcHVzLmRhdGEudjEuUmVhZE1lc3NhZ2VzUmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLlJlYWRNZXNzYWdlc1JlcGx5ElMKCVNlcXVlbmNlcxIjLnRyaWNhbXB1cy5kYXRhLnYxLlNlcXVlbmNlc1JlcXVlc3QaIS50cmljYW1wdXMuZGF0YS52MS5TZXF1ZW5jZXNSZXBseRJWCgZSZXRhaW4SLC50cmljYW1wdXMuZGF0YS52MS5SZXRhaW5Db252ZXJzYXRpb25SZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuUmV0YWluUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
 
 /**
  * @generated from message tricampus.data.v1.AppendMessageRequest
@@ -165,6 +165,30 @@ export const SequencesReplySchema: GenMessage<SequencesReply> = /*@__PURE__*/
   messageDesc(file_tricampus_data_v1_message, 5);
 
 /**
+ * @generated from message tricampus.data.v1.RetainConversationRequest
+ */
+export type RetainConversationRequest = Message<"tricampus.data.v1.RetainConversationRequest"> & {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * Messages of before, and with them their message ids.
+   *
+   * @generated from field: uint64 before_ms = 2;
+   */
+  beforeMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.RetainConversationRequest.
+ * Use `create(RetainConversationRequestSchema)` to create a new message.
+ */
+export const RetainConversationRequestSchema: GenMessage<RetainConversationRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_message, 6);
+
+/**
  * @generated from service tricampus.data.v1.MessageData
  */
 export const MessageData: GenService<{
@@ -198,6 +222,16 @@ export const MessageData: GenService<{
     methodKind: "unary";
     input: typeof SequencesRequestSchema;
     output: typeof SequencesReplySchema;
+  },
+  /**
+   * Forgets what is older than a time, as far as it is of no use any more. Service retention only.
+   *
+   * @generated from rpc tricampus.data.v1.MessageData.Retain
+   */
+  retain: {
+    methodKind: "unary";
+    input: typeof RetainConversationRequestSchema;
+    output: typeof RetainReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_data_v1_message, 0);

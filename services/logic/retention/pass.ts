@@ -1,0 +1,86 @@
+/**
+ * One pass over everything that grows with time: inboxes, 1:1 conversations, groups. Each table is one
+ * campus's to look after, so that three workers share the work without speaking to one another; when a
+ * campus is away, its share is forgotten later.
+ */
+import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
+import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import { InboxData } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
+import { type Key, Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { Callee } from "../../svrkit/client.ts";
+import { counter } from "../../svrkit/monitors/registry.ts";
+import { murmur3 } from "../../svrkit/murmur3.ts";
+import { rest } from "../../svrkit/rest.ts";
+import { confirmedBy, type RetentionRules, timesOf } from "./plan/limits.ts";
+
+const TIMEOUT_MS = 10_000;
+
+const looked = counter("retention.tables_looked_at");
+const failures = counter("retention.failures");
+
+export interface PassParts {
+  readonly accounts: Callee;
+  readonly inboxes: Callee;
+  readonly messages: Callee;
+  readonly groups: Callee;
+  readonly rules: RetentionRules;
+  readonly restMs: number;
+  readonly stopped: AbortSignal;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Whether this campus, the `own`-th of `count`, looks after a table. */
+export function isOwn(key: Key, own: number, count: number): boolean {
+  return murmur3(key.key) % count === own;
+}
+
+export async function passOver(tables: AsyncIterable<Key>, parts: PassParts): Promise<void> {
+  for await (const key of tables) {
+    if (parts.stopped.aborted) return;
+    looked.value += 1;
+    await lookAfter(key, parts).catch(() => {
+      failures.value += 1; // the next pass comes by again
+    });
+    await rest(parts.restMs);
+  }
+}
+
+async function lookAfter({ keyspace, key }: Key, parts: PassParts): Promise<void> {
+  const name = Buffer.from(key).toString();
+  const nowMs = parts.now();
+  const times = timesOf(parts.rules, nowMs);
+  const options = { timeoutMs: TIMEOUT_MS };
+  switch (keyspace) {
+    case Keyspace.INBOX: {
+      const { deliveredBeforeMs, committedBeforeMs } = times;
+      const confirmedVersion = await confirmed(name, parts, nowMs);
+      const facts = { deliveredBeforeMs, committedBeforeMs, confirmedVersion };
+      await parts.inboxes.call(InboxData.retain, { userId: name, ...facts }, options);
+      return;
+    }
+    case Keyspace.MESSAGE: {
+      const request = { conversationId: name, beforeMs: times.conversationBeforeMs };
+      await parts.messages.call(MessageData.retain, request, options);
+      return;
+    }
+    case Keyspace.GROUP: {
+      if (name.includes("/")) return; // how far members have read: one row a member
+      const { groupBeforeMs: messagesBeforeMs, outcomesBeforeMs } = times;
+      const request = { groupId: name, messagesBeforeMs, outcomesBeforeMs };
+      await parts.groups.call(GroupData.retain, request, options);
+    }
+  }
+}
+
+async function confirmed(userId: string, parts: PassParts, nowMs: number): Promise<number> {
+  if (parts.rules.forget === "by-age") return 0;
+  const options = { timeoutMs: TIMEOUT_MS };
+  const { confirmations } = await parts.accounts.call(
+    AccountData.confirmations,
+    { userId },
+    options,
+  );
+  return confirmedBy(confirmations, parts.rules, nowMs);
+}
