@@ -72,7 +72,7 @@ class SimulatedWire implements Wire {
   arrive(packet: Packet): void {
     if (this.closed) return;
     if (this.events === undefined) this.early.push(packet);
-    else if (packet.what === "data") this.events.data(packet.chunk);
+    else if (packet.what === "data") this.events.data(packet.chunk, performance.now());
     else this.end(packet.reason);
   }
 

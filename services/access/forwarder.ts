@@ -4,7 +4,8 @@
  * service that serves them reads them.
  */
 
-import type { CallOptions } from "../svrkit/call.ts";
+import { BUCKETS, bucketOf, priorityOf } from "../svrkit/admission/priority.ts";
+import { type CallOptions, newTrace } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
@@ -41,8 +42,18 @@ export class Forwarder {
     const options: CallOptions = {
       timeoutMs: REQUEST_TIMEOUT_MS,
       ticket: method.needsTicket ? ticket : NO_BYTES,
+      priority: this.#priorityOf(method, ticket),
+      trace: newTrace(),
     };
     return this.#callees.get(method.service)!.callBytes(method.hash, body, options);
+  }
+
+  /** Of the user on the ticket; who has none yet is in another bucket at every try. */
+  #priorityOf({ businessClass, needsTicket }: ClientMethod, ticket: Uint8Array): number {
+    const bucket = needsTicket
+      ? bucketOf(this.#tickets.verify(ticket).userId, Date.now())
+      : Math.floor(Math.random() * BUCKETS);
+    return priorityOf(businessClass, bucket);
   }
 }
 

@@ -13,6 +13,7 @@ import { Sync } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { Sync as SyncDesc } from "../../protos/gen/tricampus/client/v1/sync_pb.ts";
 import { Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { Text as TextDesc } from "../../protos/gen/tricampus/client/v1/text_pb.ts";
+import type { BusinessClass } from "../svrkit/admission/priority.ts";
 
 export interface ClientMethod {
   /** "Text/Send" */
@@ -22,6 +23,11 @@ export interface ClientMethod {
   /** svrkit's hash of the method. */
   readonly hash: number;
   readonly needsTicket: boolean;
+  /**
+   * What matters more when not all can be served. Bound to the request here, at the entry, and carried
+   * through everything that it causes.
+   */
+  readonly businessClass: BusinessClass;
   readonly request: DescMessage;
   readonly response: DescMessage;
 }
@@ -30,16 +36,29 @@ interface ClientService {
   readonly service: string;
   readonly codecs: Readonly<Record<string, { readonly name: string; readonly hash: number }>>;
   readonly schemas: DescService;
+  /** Of its methods but the open ones, which are logins. */
+  readonly businessClass: BusinessClass;
   /** Methods for who has no ticket yet. */
   readonly open?: readonly string[];
 }
 
 const SERVICES: readonly ClientService[] = [
-  { service: "account", codecs: Account, schemas: AccountDesc, open: ["register", "login"] },
-  { service: "text", codecs: Text, schemas: TextDesc },
-  { service: "group", codecs: Group, schemas: GroupDesc },
-  { service: "conversation", codecs: Conversation, schemas: ConversationDesc },
-  { service: "sync", codecs: Sync, schemas: SyncDesc },
+  {
+    service: "account",
+    codecs: Account,
+    schemas: AccountDesc,
+    businessClass: "lookup",
+    open: ["register", "login"],
+  },
+  { service: "text", codecs: Text, schemas: TextDesc, businessClass: "message" },
+  { service: "group", codecs: Group, schemas: GroupDesc, businessClass: "group" },
+  {
+    service: "conversation",
+    codecs: Conversation,
+    schemas: ConversationDesc,
+    businessClass: "group",
+  },
+  { service: "sync", codecs: Sync, schemas: SyncDesc, businessClass: "sync" },
 ];
 
 export const SYNC_HASH = Sync.sync.hash;
@@ -48,13 +67,16 @@ export const CLIENT_METHODS: ReadonlyMap<string, ClientMethod> = new Map(
   SERVICES.flatMap(methodsOf).map((method) => [method.name, method]),
 );
 
-function methodsOf({ service, codecs, schemas, open = [] }: ClientService): ClientMethod[] {
+function methodsOf(described: ClientService): ClientMethod[] {
+  const { service, codecs, schemas, open = [] } = described;
   return Object.entries(codecs).map(([localName, { name, hash }]) => {
     const schema = schemas.method[localName]!;
+    const isOpen = open.includes(localName);
+    const businessClass = isOpen ? "login" : described.businessClass;
     return {
       // "tricampus.client.v1.Text/Send" is "Text/Send" to clients.
       name: name.slice(name.lastIndexOf(".") + 1),
-      ...{ service, hash, needsTicket: !open.includes(localName) },
+      ...{ service, hash, needsTicket: !isOpen, businessClass },
       ...{ request: schema.input, response: schema.output },
     };
   });

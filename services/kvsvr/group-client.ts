@@ -27,6 +27,7 @@ import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import { murmur3 } from "../svrkit/murmur3.ts";
+import { uncertain } from "../svrkit/pending-call.ts";
 import { type Asker, TurnBatch } from "./turn-batch.ts";
 
 /** The six orders in which three replicas can be tried. */
@@ -102,6 +103,8 @@ export class GroupClient {
     const key = keyOf(item.value);
     const order = this.#order(key);
     const replica = this.#preferred(order);
+    if (this.#callee.refuses(replica, call.priority ?? 0, monotonicMs()))
+      return Promise.reject(overloaded());
     return new Promise<O>((resolve, reject) => {
       const alone = (refusing: number | undefined) => {
         if (refusing !== undefined) this.#restsUntilMs[refusing] = monotonicMs() + REFUSED_REST_MS;
@@ -128,8 +131,7 @@ export class GroupClient {
   async #send(replica: number, operations: readonly Gathered[]): Promise<readonly BatchOutcome[]> {
     const items = operations.map((operation) => operation.request);
     const deadlineMs = Math.min(...operations.map((operation) => operation.deadlineMs));
-    const priority = Math.min(...operations.map((operation) => operation.priority));
-    const options = { deadlineMs, priority };
+    const options = { deadlineMs };
     const reply = await this.#callee.callOne(replica, Kv.batch, { items }, options);
     return reply.outcomes;
   }
@@ -181,7 +183,7 @@ class Gathered implements Asker<BatchOutcome> {
 
   get request(): BatchItem {
     const { item, call } = this.#parts;
-    return { operationId: call.operationId, item };
+    return { operationId: call.operationId, item, priority: call.priority ?? 0 };
   }
 
   get bytes(): number {
@@ -197,10 +199,6 @@ class Gathered implements Asker<BatchOutcome> {
     return this.#parts.call.deadlineMs;
   }
 
-  get priority(): number {
-    return this.#parts.call.priority ?? 0;
-  }
-
   answered(replica: number, { outcome }: BatchOutcome): void {
     if (outcome === undefined)
       this.#parts.reject(new RpcError("INTERNAL", "the store left an operation unanswered"));
@@ -214,14 +212,26 @@ class Gathered implements Asker<BatchOutcome> {
     const error = RpcError.from(thrown);
     const { deadlineMs } = this.#parts.call;
     const isOthersDeadline = error.code === "DEADLINE_EXCEEDED" && monotonicMs() < deadlineMs;
-    if (error.code === "UNAVAILABLE") this.#alone(replica);
+    if (error.code === "OVERLOADED") this.#parts.reject(error);
+    else if (error.code === "UNAVAILABLE") this.#alone(replica);
     else if (error.retryable || isOthersDeadline) this.#alone(undefined);
     else this.#parts.reject(error);
   }
 
   #alone(refusing: number | undefined): void {
-    this.#parts.alone(refusing).then(this.#parts.resolve, this.#parts.reject);
+    // What the batch began may still be done.
+    const fail = (error: unknown) =>
+      this.#parts.reject(isOverloaded(error) ? uncertain(error) : error);
+    this.#parts.alone(refusing).then(this.#parts.resolve, fail);
   }
+}
+
+function isOverloaded(error: unknown): error is RpcError {
+  return error instanceof RpcError && error.code === "OVERLOADED";
+}
+
+function overloaded(): RpcError {
+  return new RpcError("OVERLOADED", "the store has too much to do: retry later");
 }
 
 function sizeOf({ operation }: RowOperation): number {

@@ -25,7 +25,7 @@ import {
   type Owner,
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-import { type Call, remainingMs } from "../svrkit/call.ts";
+import { type Call, monotonicMs, remainingMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
@@ -75,11 +75,16 @@ export class Handlers {
   readonly #replica: Replica;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
+  readonly #server: Pick<Server, "admits">;
 
-  constructor(replica: Replica, proposals: Proposals, reads: Reads) {
+  constructor(
+    replica: Replica,
+    parts: { proposals: Proposals; reads: Reads; server: Pick<Server, "admits"> },
+  ) {
     this.#replica = replica;
-    this.#proposals = proposals;
-    this.#reads = reads;
+    this.#proposals = parts.proposals;
+    this.#reads = parts.reads;
+    this.#server = parts.server;
   }
 
   readonly #keyPacking: Packing<Pending<WriteRequest, WriteReply>> = {
@@ -141,7 +146,14 @@ export class Handlers {
     });
   }
 
-  #item({ operationId, item }: BatchItem, call: Call, batch: RunningBatch, index: number): void {
+  #item(
+    { operationId, item, priority }: BatchItem,
+    call: Call,
+    batch: RunningBatch,
+    index: number,
+  ): void {
+    if (priority !== 0 && !this.#server.admits(priority, call, monotonicMs()))
+      throw new RpcError("OVERLOADED", "this replica has too much to do: retry later");
     // Clients batch first attempts only (client.ts).
     const own = { ...call, operationId, isFirst: true };
     switch (item?.case) {

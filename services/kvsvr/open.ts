@@ -101,7 +101,12 @@ function assemble(
   const copy = sources && new Copy(replica, repair, sources);
   const onCopied = () => endRebuild(dir, files);
   const membership = new Membership({ replica, identity, group, repair, copy, onCopied });
-  register(edges.server, new Handlers(replica, proposals, reads), replica, membership);
+  register(
+    edges.server,
+    new Handlers(replica, { proposals, reads, server: edges.server }),
+    replica,
+    membership,
+  );
   const mover = moverOf(edges, replica);
   membership.start();
   mover?.start();

@@ -9,6 +9,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import { BlockFollower } from "../control/follower.ts";
+import { AdaptiveLevel } from "../svrkit/admission/adaptive-level.ts";
 import { Client, type ServiceAddress } from "../svrkit/client.ts";
 import type { ServiceContext } from "../svrkit/context.ts";
 import { Blocks } from "../svrkit/failover/blocks.ts";
@@ -99,6 +100,8 @@ function makeParts(
   const blocks = new Blocks();
   const credentials = config.tls && new Credentials(config.tls, log);
   const security = { credentials, plaintext: config.plaintext };
+  // One event loop, one level.
+  const admission = new AdaptiveLevel();
   const publicKeys = Object.entries(config.ticketKeyFiles).map(([id, path]) => [
     id,
     readFileSync(path, "utf8"),
@@ -114,7 +117,7 @@ function makeParts(
     shards: new Shards(),
     doors: config.doors.map((door) => ({
       ...door,
-      server: new Server(identity, log, { security, allowed: allowedCallers }),
+      server: new Server(identity, log, { security, allowed: allowedCallers, admission }),
     })),
     tickets: new TicketVerifier(Object.fromEntries(publicKeys)),
     snapshots: new SnapshotSealer(readFileSync(config.snapshotSecretFile)),

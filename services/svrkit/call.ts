@@ -3,6 +3,7 @@
  * trace. A handler gets a Call; when it calls on, it passes `forward(call)` so that nothing is lost
  * on the way and the deadline only ever shrinks.
  */
+import { NEVER_SHED } from "./admission/priority.ts";
 import { randomBytes } from "./random.ts";
 
 /** Monotonic milliseconds; the only clock svrkit measures durations with. */
@@ -11,6 +12,8 @@ export function monotonicMs(): number {
 }
 
 export interface Call {
+  /** Monotonic time since when the call may have been waiting for this process. */
+  readonly arrivedMs: number;
   /** Monotonic time at which the caller stops waiting. */
   readonly deadlineMs: number;
   /** 16 bytes, or empty when the caller gave none. */
@@ -21,6 +24,7 @@ export interface Call {
   readonly caller: string;
   /** W3C trace context, 25 bytes. */
   readonly trace: Uint8Array;
+  /** See admission/priority.ts; 0 is never shed. */
   readonly priority: number;
 }
 
@@ -32,6 +36,8 @@ export interface CallOptions {
   readonly ticket?: Uint8Array | undefined;
   readonly trace?: Uint8Array | undefined;
   readonly priority?: number | undefined;
+  /** Another replica is asked too when no answer has come after so long; the first answer counts. */
+  readonly hedgeAfterMs?: number | undefined;
   /** Indexes of the callee's peers in the order to try; default: own campus, then the others evenly. */
   readonly order?: readonly number[] | undefined;
 }
@@ -46,6 +52,15 @@ export function forward(call: Call): CallOptions {
     trace: call.trace,
     priority: call.priority,
   };
+}
+
+/**
+ * The call with its first effect behind it: what follows is not shed any more, since it would have to be
+ * done later anyway. OVERLOADED says that nothing was done, so a handler forwards as `accepted` from its
+ * first effect on.
+ */
+export function accepted(call: Call): Call {
+  return { ...call, priority: NEVER_SHED };
 }
 
 const TRACE_BYTES = 25;

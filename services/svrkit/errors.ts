@@ -32,6 +32,12 @@ export const codes = {
   STORAGE_REFUSED: fact(101, true, 507, "the disk takes no writes; free space or make it writable"),
   FENCED: fact(102, false, 409, "a newer writer or owner took over"),
   TOO_LARGE: fact(103, false, 413, "a message or field is over its size limit"),
+  OVERLOADED: fact(
+    106,
+    true,
+    503,
+    "too much is asked for here, nothing was done; retry a little later",
+  ),
   MOVED: fact(105, false, 503, "another group serves this key now; ask that one"),
   NO_QUORUM: fact(104, true, 503, "fewer than two of three campuses answered"),
 } as const satisfies Record<string, CodeFacts>;

@@ -10,16 +10,24 @@ export const FRAME_BYTES_MAX = 8 * 1024 * 1024;
 export const FIRST_FRAME_BYTES_MAX = 4 * 1024;
 /** Calls a server works on at once, per process. */
 export const CALLS_IN_FLIGHT_MAX = 20_000;
+/** Calls of one service that a process has open at once: a slow service does not take all there is. */
+export const CALLEE_CALLS_MAX = 10_000;
+/** A level that was not told again for so long is not believed any more. */
+export const LEVEL_STALE_MS = 500;
 /** Bytes written and not yet taken by the kernel, per connection. */
 export const SESSION_BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
 /** A timer that looks after silence and deadlines runs this often while calls are open. */
 export const WATCH_INTERVAL_MS = 50;
 /** A peer with open calls that sent nothing for so long is asked with a PING ... */
-export const PING_AFTER_MS = 150;
+export const PING_AFTER_MS = 100;
 /**
- * ... and given up, its calls going elsewhere, when it has sent nothing for so long: the first figure
- * when it has been prompt, up to the second when it was late a moment ago (failover/patience.ts).
+ * ... and suspected when it has sent nothing for so long: its calls are made elsewhere too, new ones only
+ * there. The first figure when it has been prompt, up to the second when it was late a moment ago
+ * (failover/patience.ts). With the interval above a call has lost 250 ms then.
  */
+export const SUSPECT_MS = 200;
+export const SUSPECT_MS_MAX = 600;
+/** After so long its connection is given up. */
 export const SILENCE_MS = 450;
 export const SILENCE_MS_MAX = 1_200;
 /** Connecting, the Hello included. */
@@ -32,7 +40,10 @@ export const DRAIN_MS = 3_000;
 
 assert(FIRST_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FRAME_BYTES_MAX < SESSION_BUFFERED_BYTES_MAX);
-assert(WATCH_INTERVAL_MS < PING_AFTER_MS && PING_AFTER_MS * 2 <= SILENCE_MS);
+assert(WATCH_INTERVAL_MS < PING_AFTER_MS && PING_AFTER_MS * 2 <= SUSPECT_MS);
+assert(SUSPECT_MS <= SUSPECT_MS_MAX && SUSPECT_MS + WATCH_INTERVAL_MS < SILENCE_MS);
+assert(SUSPECT_MS_MAX < SILENCE_MS_MAX);
+assert(CALLEE_CALLS_MAX < CALLS_IN_FLIGHT_MAX);
 assert(RECONNECT_FIRST_MS < RECONNECT_LAST_MS);
 
 /** Longer than any caller or client waits for a sign of life: it has asked elsewhere by now. */

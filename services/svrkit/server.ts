@@ -2,12 +2,16 @@
  * The serving door: methods are registered once, then the same handlers answer framed TCP, the
  * in-memory wire and callers in this very process.
  *
- * Life of a call: frame -> method known? -> room? -> deadline not past? -> decode -> handler -> reply.
+ * Life of a call: frame -> method known? -> caller allowed? -> room, and not past its deadline?
+ *   -> priority admitted? -> (its turn) -> still in time, still admitted? -> decode -> handler -> reply.
  * Every exit is an RpcError to the caller; what a handler throws besides that is a defect, logged
- * with its stack and answered as INTERNAL.
+ * with its stack and answered as INTERNAL. Calls of priority 0 are never shed and wait for no turn.
  */
 import type { Server as NetServer } from "node:net";
 import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
+import { AdaptiveLevel } from "./admission/adaptive-level.ts";
+import type { Admission } from "./admission/admission.ts";
+import { EVERYTHING, NEVER_SHED } from "./admission/priority.ts";
 import { type Call, monotonicMs } from "./call.ts";
 import { CodecError, fromBytes, Reader, toBytes } from "./codec.ts";
 import { RpcError } from "./errors.ts";
@@ -15,6 +19,7 @@ import { CALLS_IN_FLIGHT_MAX, DRAIN_MS } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import type { Method } from "./method.ts";
 import { type Counter, counter } from "./monitors/registry.ts";
+import { QUEUE_MAX, RunQueue } from "./run-queue.ts";
 import { wasStopped } from "./stall.ts";
 import { Session } from "./transport/session.ts";
 import { type Endpoint, listen, type Security } from "./transport/tcp.ts";
@@ -34,6 +39,7 @@ interface Registered {
 const served = counter("svrkit.calls_served");
 const failed = counter("svrkit.calls_failed");
 const refused = counter("svrkit.calls_refused");
+const shed = counter("svrkit.calls_shed");
 
 export interface ServerIdentity {
   /** "a/kvsvr" */
@@ -49,12 +55,26 @@ export interface ServerOptions {
   readonly security?: Security;
   /** Default: whoever reaches this server may call everything. */
   readonly allowed?: AllowedCallers;
+  /** Shared by all servers of a process, whose event loop is one. Default: one of its own. */
+  readonly admission?: Admission;
+}
+
+/** A call on its way to its handler. */
+interface Job {
+  readonly session: Session;
+  readonly callId: number;
+  readonly registered: Registered;
+  readonly call: Call;
+  readonly body: Reader;
+  readonly arrivedMs: number;
 }
 
 export class Server {
   readonly #identity: ServerIdentity;
   readonly #log: Logger;
   readonly #options: ServerOptions;
+  readonly #admission: Admission;
+  readonly #queue = new RunQueue<Job>((job, nowMs) => this.#take(job, nowMs));
   readonly #methods = new Map<number, Registered>();
   readonly #sessions = new Set<Session>();
   readonly #listeners: NetServer[] = [];
@@ -65,6 +85,7 @@ export class Server {
     this.#identity = identity;
     this.#log = log;
     this.#options = options;
+    this.#admission = options.admission ?? new AdaptiveLevel();
   }
 
   add<I, O>(method: Method<I, O>, handle: Handler<I, O>): void {
@@ -107,7 +128,7 @@ export class Server {
     if (registered === undefined) throw unknownMethod(method.name);
     registered.calls.value += 1;
     requireAllowed(registered, call.caller, undefined);
-    this.#admit(call.deadlineMs);
+    this.#requireRoom(call.deadlineMs, monotonicMs());
     this.#inFlight += 1;
     try {
       return (await registered.handle(request, call)) as O;
@@ -131,6 +152,16 @@ export class Server {
     return toBytes(method.encodeResponse, await this.invoke(method, decoded, call));
   }
 
+  /** For a call that carries many: whether one of that priority is let in now. */
+  admits(priority: number, { arrivedMs }: Call, nowMs: number): boolean {
+    if (priority === NEVER_SHED) return true;
+    const admission = this.#admission;
+    const isIn = admission.arrive(priority, nowMs);
+    if (isIn && admission.start(priority, nowMs - arrivedMs, nowMs)) return true;
+    shed.value += 1;
+    return false;
+  }
+
   has(hash: number): boolean {
     return this.#methods.has(hash);
   }
@@ -148,7 +179,13 @@ export class Server {
     for (const session of [...this.#sessions]) session.close("the server stops");
   }
 
-  #admit(deadlineMs: number): void {
+  /** What callers are told: 0 when everything is admitted. */
+  get #level(): number {
+    const { level } = this.#admission;
+    return level === EVERYTHING ? 0 : level;
+  }
+
+  #requireRoom(deadlineMs: number, nowMs: number): void {
     if (this.#draining)
       throw new RpcError("UNAVAILABLE", "this process is stopping; call another replica");
     if (this.#inFlight >= CALLS_IN_FLIGHT_MAX) {
@@ -158,43 +195,70 @@ export class Server {
         `${CALLS_IN_FLIGHT_MAX} calls are running here; slow down`,
       );
     }
-    if (deadlineMs <= monotonicMs()) {
-      refused.value += 1;
-      throw new RpcError("DEADLINE_EXCEEDED", "the call arrived after its deadline");
-    }
+    if (deadlineMs <= nowMs) throw tooLate();
   }
 
   #serve(session: Session, head: RequestHead, body: Reader): void {
+    const nowMs = monotonicMs();
     const registered = this.#methods.get(head.method);
     try {
-      if (wasStopped()) throw new RpcError("UNAVAILABLE", "this process was stopped for a while");
+      if (wasStopped(nowMs))
+        throw new RpcError("UNAVAILABLE", "this process was stopped for a while");
       if (registered === undefined) throw unknownMethod(`with hash ${head.method}`);
-      const call = callOf(head);
+      const { arrivedMs } = session;
+      const call = callOf(head, arrivedMs, nowMs);
       registered.calls.value += 1;
       requireAllowed(registered, call.caller, session.proved);
-      this.#admit(call.deadlineMs);
-      const own = ownBytes(body);
-      const request = registered.method.decodeRequest(own, own.end);
-      this.#run(session, head.callId, registered, registered.handle(request, call));
+      this.#requireRoom(call.deadlineMs, nowMs);
+      if (head.priority === NEVER_SHED) {
+        this.#run(session, head.callId, registered, invoke(registered, call, ownBytes(body)));
+        return;
+      }
+      if (!this.#admission.arrive(head.priority, nowMs)) throw overloaded();
+      const { callId } = head;
+      const job = { session, callId, registered, call, body: ownBytes(body), arrivedMs };
+      if (this.#queue.isFree(nowMs)) this.#take(job, nowMs);
+      else if (!this.#queue.add(job)) throw overloaded(`${QUEUE_MAX} calls wait here`);
     } catch (error) {
-      session.replyError(head.callId, this.#asRpcError(error, registered?.method.name ?? "?"));
+      this.#refuse(session, head.callId, error, registered);
     }
+  }
+
+  /** A call whose turn has come. */
+  #take({ session, callId, registered, call, body, arrivedMs }: Job, nowMs: number): void {
+    // Who asked has gone, and asks elsewhere.
+    if (!session.isOpen) return;
+    try {
+      if (call.deadlineMs <= nowMs) throw tooLate();
+      const admission = this.#admission;
+      if (!admission.start(call.priority, nowMs - arrivedMs, nowMs)) throw overloaded();
+      const outcome = invoke(registered, call, body);
+      admission.worked(monotonicMs() - nowMs);
+      this.#run(session, callId, registered, outcome);
+    } catch (error) {
+      this.#refuse(session, callId, error, registered);
+    }
+  }
+
+  #refuse(session: Session, callId: number, error: unknown, registered?: Registered): void {
+    const name = registered?.method.name ?? "?";
+    session.replyError(callId, this.#asRpcError(error, name), this.#level);
   }
 
   #run(session: Session, callId: number, registered: Registered, outcome: unknown): void {
     const { method } = registered;
     if (!(outcome instanceof Promise)) {
       served.value += 1;
-      session.reply(callId, [method.encodeResponse, outcome]);
+      session.reply(callId, [method.encodeResponse, outcome], this.#level);
       return;
     }
     this.#inFlight += 1;
     outcome
       .then((response) => {
+        session.reply(callId, [method.encodeResponse, response], this.#level);
         served.value += 1;
-        session.reply(callId, [method.encodeResponse, response]);
       })
-      .catch((error: unknown) => session.replyError(callId, this.#asRpcError(error, method.name)))
+      .catch((error: unknown) => this.#refuse(session, callId, error, registered))
       .finally(() => {
         this.#inFlight -= 1;
       });
@@ -215,6 +279,21 @@ export class Server {
       `${method} failed unexpectedly in ${this.#identity.process}; see its log`,
     );
   }
+}
+
+/** Decodes the request and starts the handler. */
+function invoke({ method, handle }: Registered, call: Call, body: Reader): unknown {
+  return handle(method.decodeRequest(body, body.end), call);
+}
+
+function overloaded(why = "calls as important as this one wait too long"): RpcError {
+  shed.value += 1;
+  return new RpcError("OVERLOADED", `this process has too much to do (${why}): retry later`);
+}
+
+function tooLate(): RpcError {
+  refused.value += 1;
+  return new RpcError("DEADLINE_EXCEEDED", "the call's deadline passed before its turn came");
 }
 
 /** Below this size a request gets bytes of its own before it is decoded. */
@@ -259,10 +338,14 @@ function unknownMethod(name: string): RpcError {
 const ANSWER_SHARE = 1 / 16;
 const ANSWER_MS_MAX = 250;
 
-function callOf(head: RequestHead): Call {
+function callOf(head: RequestHead, arrivedMs: number, nowMs: number): Call {
+  // A caller's time runs since its call arrived. When that was is an estimate, by which no call is
+  // dropped that is never to be.
+  const startMs = head.priority === NEVER_SHED ? nowMs : arrivedMs;
   const answerMs = Math.min(ANSWER_MS_MAX, head.timeoutMs * ANSWER_SHARE);
   return {
-    deadlineMs: monotonicMs() + head.timeoutMs - answerMs,
+    arrivedMs,
+    deadlineMs: startMs + head.timeoutMs - answerMs,
     operationId: head.operationId,
     ticket: head.ticket,
     caller: head.caller,

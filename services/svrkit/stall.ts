@@ -18,6 +18,6 @@ export function watchForStops(): void {
 }
 
 /** True from the first event after a stop until the timers run again. */
-export function wasStopped(): boolean {
-  return monotonicMs() - tickedMs > GIVEN_UP_AFTER_MS;
+export function wasStopped(nowMs: number = monotonicMs()): boolean {
+  return nowMs - tickedMs > GIVEN_UP_AFTER_MS;
 }

@@ -15,7 +15,7 @@ import {
   makeGroupEntry,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-import { type Call, forward, remainingMs } from "../../svrkit/call.ts";
+import { accepted, type Call, forward, remainingMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
@@ -61,8 +61,10 @@ export class GroupChanges {
     const entries = asked.map((one) => this.#entryOf(one, userId, call));
     const before = await this.#ifRefused(asked[0]!, { userId, entries, call });
     if (before !== undefined) return before;
-    for (const entry of entries) await this.append(groupId, entry, call);
-    return this.#outcomes(groupId, entries, call);
+    const [first, ...others] = entries;
+    await this.append(groupId, first!, call);
+    for (const entry of others) await this.append(groupId, entry, accepted(call));
+    return this.#outcomes(groupId, entries, accepted(call));
   }
 
   append(groupId: string, entry: GroupEntry, call: Call): Promise<void> {

@@ -29,7 +29,7 @@ import {
   type ReadGroupReply,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-import { type Call, forward } from "../../svrkit/call.ts";
+import { accepted, type Call, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
@@ -74,7 +74,7 @@ export class GroupHandlers {
     await this.#parts.groups.call(GroupData.create, group, forward(call));
     const facts = { id: `${groupId}:created`, userId: creatorId, acceptedAtMs: createdAtMs };
     const entry = makeGroupEntry({ kind: GroupEntryKind.CREATED, ...facts });
-    await this.#parts.changes.append(groupId, entry, call);
+    await this.#parts.changes.append(groupId, entry, accepted(call));
     return { groupId };
   }
 

@@ -20,7 +20,7 @@ import type {
   OpenSend,
 } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
 import { conversationOf } from "../../data/message/client.ts";
-import { type Call, forward, monotonicMs } from "../../svrkit/call.ts";
+import { accepted, type Call, forward, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
@@ -135,7 +135,8 @@ export class TextHandlers {
       openSends.close(id);
       return result;
     } catch (error) {
-      if (!RpcError.from(error).retryable) openSends.close(id);
+      const { retryable, code } = RpcError.from(error);
+      if (!retryable || code === "OVERLOADED") openSends.close(id);
       throw error;
     }
   }
@@ -261,6 +262,8 @@ function nameOf(senderId: string, clientMessageId: string): string {
   return `${senderId} ${clientMessageId}`;
 }
 
+/** What was committed is carried whatever the load: to shed it would only put it off. */
 function forwardedWithTicket(call: Call): CarryOptions {
-  return { ...forward(call), ticket: call.ticket, deadlineMs: call.deadlineMs };
+  const { ticket, deadlineMs } = call;
+  return { ...forward(accepted(call)), ticket, deadlineMs };
 }

@@ -5,8 +5,9 @@
  *   idle -> connecting -> ready -> (ended, silent, going away) -> resting -> connecting ...
  *
  * Resting lasts 50 ms to 1 s, doubled at each failure and jittered. A peer that is not `usable` is
- * tried last. Silence counts like refusal: with calls open, a peer that sends nothing for a while
- * although it was pinged loses its connection, and its calls go elsewhere; how long, see patience.ts.
+ * tried last. With calls open, a peer that sends nothing for a while although it was pinged is suspected:
+ * what it has not answered is asked elsewhere too, until it speaks again. Silent for longer, it loses its
+ * connection. How long, see patience.ts.
  */
 import { monotonicMs } from "../call.ts";
 import { RpcError } from "../errors.ts";
@@ -40,6 +41,8 @@ export class Peer {
   readonly #identity: ServerIdentity;
   #state: State = { state: "idle" };
   #failures = 0;
+  /** The open session is silent. */
+  #isSuspect = false;
   #stopped = false;
   /** Sessions of a peer that drains: no new calls, those under way are still watched. */
   readonly #leaving = new Set<Session>();
@@ -77,7 +80,8 @@ export class Peer {
   get needsWatch(): boolean {
     if (this.#leaving.size > 0) return true;
     const session = this.ready;
-    return session === undefined ? this.#state.state !== "idle" : session.unanswered > 0;
+    if (session === undefined) return this.#state.state !== "idle";
+    return session.unanswered > 0 || this.#isSuspect;
   }
 
   get campus(): string {
@@ -86,7 +90,7 @@ export class Peer {
 
   /** Worth trying first: connected, or not known to be down. */
   get usable(): boolean {
-    return this.#state.state !== "resting" && this.#failures === 0;
+    return this.#state.state !== "resting" && this.#failures === 0 && !this.#isSuspect;
   }
 
   /** The open session, when there is one right now. */
@@ -118,6 +122,7 @@ export class Peer {
       }
       this.#state = { state: "ready", session };
       this.#failures = 0;
+      this.#isSuspect = false;
       return session;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -137,7 +142,10 @@ export class Peer {
           else session.close(reason);
         },
         goingAway: () => this.#leave(session),
-        late: (quietMs) => this.#patience.silenceEnded(quietMs, monotonicMs()),
+        late: (quietMs) => {
+          this.#patience.silenceEnded(quietMs, monotonicMs());
+          if (this.ready === session) this.#isSuspect = false;
+        },
         closed: (reason) => {
           clearTimeout(timer);
           reject(new Error(reason));
@@ -158,6 +166,7 @@ export class Peer {
   #rest(reason: string): void {
     const pauseMs = Math.min(RECONNECT_LAST_MS, RECONNECT_FIRST_MS * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 16);
+    this.#isSuspect = false;
     const untilMs = monotonicMs() + pauseMs * (0.5 + Math.random() / 2);
     this.#state = { state: "resting", untilMs, reason };
     if (!this.#stopped) this.onBusy();
@@ -175,15 +184,21 @@ export class Peer {
   }
 
   #watchSession(session: Session, nowMs: number, loopLateMs: number): void {
-    if (session.unanswered === 0) return;
+    if (session.unanswered === 0 && !this.#isSuspect) return;
     session.expire(nowMs);
     // When our own loop was stuck, the peer's bytes may be waiting unread: that is not silence.
     if (loopLateMs > 0) session.lastHeardMs += loopLateMs;
     const quietMs = nowMs - session.lastHeardMs;
-    if (quietMs >= this.#patience.ms(nowMs)) {
+    if (quietMs < PING_AFTER_MS) return;
+    if (quietMs >= this.#patience.giveUpMs(nowMs)) {
       this.#patience.silenceEnded(quietMs, nowMs);
       session.close(`silent for ${Math.round(quietMs)} ms`);
-    } else if (quietMs >= PING_AFTER_MS) session.ping();
+      return;
+    }
+    session.ping();
+    if (quietMs < this.#patience.suspectMs(nowMs)) return;
+    if (this.ready === session) this.#isSuspect = true;
+    session.linger();
   }
 
   /** A peer that was lost is looked for in the background, so that no call pays for finding out. */

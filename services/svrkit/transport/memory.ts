@@ -1,4 +1,5 @@
 /** Two joined Wires in one process: what one writes the other reads, in order, one tick later. */
+import { monotonicMs } from "../call.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
 class MemoryWire implements Wire {
@@ -28,7 +29,7 @@ class MemoryWire implements Wire {
     this.#inFlight += copy.length;
     setImmediate(() => {
       this.#inFlight -= copy.length;
-      if (!peer.#closed) peer.#events?.data(copy);
+      if (!peer.#closed) peer.#events?.data(copy, monotonicMs());
     });
   }
 

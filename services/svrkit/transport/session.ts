@@ -29,8 +29,13 @@ const WIRE_VERSION = 1;
 /** Where an answered or failed call goes; `body` is a view, valid during the call only. */
 export interface Waiter {
   readonly deadlineMs: number;
+  /** From when on the call is late. */
+  readonly lateMs: number;
   reply(body: Reader): void;
-  fail(error: RpcError): void;
+  /** `isAnswer`: the other side says so; else it never got the call, or its answer did not come. */
+  fail(error: RpcError, isAnswer: boolean): void;
+  /** Once: it has become late, or the other side has fallen silent. The answer may still come. */
+  linger(why: "late" | "silent"): void;
 }
 
 export interface SessionEvents {
@@ -56,6 +61,10 @@ export class Session {
   #pingUnanswered = false;
   /** Monotonic time at which the other side was last heard, or first had reason to speak. */
   lastHeardMs = monotonicMs();
+  /** Since when what is read now may have been waiting. */
+  arrivedMs = 0;
+  /** The other side's admission level when it last answered; 0: it admits everything. */
+  level = 0;
   /** The other side's Hello, once open. */
   peer: Hello = { wireVersion: 0, process: "", campus: "" };
 
@@ -63,7 +72,7 @@ export class Session {
     this.#wire = wire;
     this.#events = events;
     wire.bind({
-      data: (chunk) => this.#receive(chunk, self.campus),
+      data: (chunk, arrivedMs) => this.#receive(chunk, arrivedMs, self.campus),
       closed: (reason) => this.#closed(reason),
     });
     this.#writer.frame(
@@ -91,8 +100,8 @@ export class Session {
     return this.#waiters.size;
   }
 
-  /** Sends a request; the waiter hears exactly once, unless the call throws. */
-  request<T>(head: Omit<RequestHead, "callId">, body: Body<T> | Uint8Array, waiter: Waiter): void {
+  /** Sends a request under a call id of its own; the waiter hears exactly once, unless the call throws. */
+  request<T>(head: RequestHead, body: Body<T> | Uint8Array, waiter: Waiter): void {
     if (this.#state === "closed")
       throw new RpcError("UNAVAILABLE", `the connection to ${this.remote} is closed`);
     if (this.#wire.bufferedBytes() > SESSION_BUFFERED_BYTES_MAX) {
@@ -102,26 +111,25 @@ export class Session {
       );
     }
     const callId = this.#nextCallId;
-    this.#writer.frame(FrameKind.REQUEST, [encodeRequestHead, { ...head, callId }], asBody(body));
+    head.callId = callId;
+    this.#writer.frame(FrameKind.REQUEST, [encodeRequestHead, head], asBody(body));
     this.#nextCallId = (callId + 1) >>> 0 || 1;
     if (this.#waiters.size === 0) this.lastHeardMs = Math.max(this.lastHeardMs, monotonicMs());
     this.#waiters.set(callId, waiter);
     this.#scheduleFlush();
   }
 
-  reply<T>(callId: number, body: Body<T> | Uint8Array): void {
+  /** `level`: this side's admission level; 0: it admits everything. */
+  reply<T>(callId: number, body: Body<T> | Uint8Array, level: number): void {
     if (this.#state === "closed") return;
-    this.#writer.frame(
-      FrameKind.REPLY,
-      [encodeReplyHead, { callId, code: 0, message: "" }],
-      asBody(body),
-    );
+    const head = { callId, code: 0, message: "", level };
+    this.#writer.frame(FrameKind.REPLY, [encodeReplyHead, head], asBody(body));
     this.#scheduleFlush();
   }
 
-  replyError(callId: number, error: RpcError): void {
+  replyError(callId: number, error: RpcError, level: number): void {
     if (this.#state === "closed") return;
-    const head = { callId, code: codes[error.code].number, message: error.message };
+    const head = { callId, code: codes[error.code].number, message: error.message, level };
     this.#writer.frame(FrameKind.REPLY, [encodeReplyHead, head], undefined);
     this.#scheduleFlush();
   }
@@ -143,10 +151,17 @@ export class Session {
   /** Fails the calls whose deadline has passed; the answer, should it come, is dropped. */
   expire(nowMs: number): void {
     for (const [callId, waiter] of this.#waiters) {
+      if (waiter.lateMs <= nowMs) waiter.linger("late");
       if (waiter.deadlineMs > nowMs) continue;
       this.#waiters.delete(callId);
-      waiter.fail(new RpcError("DEADLINE_EXCEEDED", `${this.remote} did not answer in time`));
+      const message = `${this.remote} did not answer in time`;
+      waiter.fail(new RpcError("DEADLINE_EXCEEDED", message), false);
     }
+  }
+
+  /** The other side has fallen silent: those who can ask elsewhere should. */
+  linger(): void {
+    for (const waiter of [...this.#waiters.values()]) waiter.linger("silent");
   }
 
   close(reason: string): void {
@@ -156,9 +171,10 @@ export class Session {
     this.#closed(reason);
   }
 
-  #receive(chunk: Buffer, ownCampus: string): void {
+  #receive(chunk: Buffer, arrivedMs: number, ownCampus: string): void {
     if (this.#state === "closed") return;
     const nowMs = monotonicMs();
+    this.arrivedMs = arrivedMs;
     if (this.#pingUnanswered) this.#events.late?.(nowMs - this.lastHeardMs);
     this.lastHeardMs = nowMs;
     this.#pingUnanswered = false;
@@ -224,8 +240,9 @@ export class Session {
     const waiter = this.#waiters.get(reply.callId);
     if (waiter === undefined) return; // its deadline passed
     this.#waiters.delete(reply.callId);
+    this.level = reply.level;
     if (reply.code !== 0) {
-      waiter.fail(RpcError.fromWire(reply.code, reply.message));
+      waiter.fail(RpcError.fromWire(reply.code, reply.message), true);
       return;
     }
     waiter.reply(new Reader(frame.buffer, frame.headEnd, frame.end));
@@ -251,7 +268,8 @@ export class Session {
     this.#waiters.clear();
     this.#events.closed?.(reason);
     for (const waiter of waiters) {
-      waiter.fail(new RpcError("UNAVAILABLE", `the connection to ${this.remote} ended: ${reason}`));
+      const message = `the connection to ${this.remote} ended: ${reason}`;
+      waiter.fail(new RpcError("UNAVAILABLE", message), false);
     }
   }
 }

@@ -9,6 +9,7 @@ import { connect, createServer, isIP, type Server, type Socket } from "node:net"
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { Credentials } from "../tls/credentials.ts";
 import { servicesOf } from "../tls/identity.ts";
+import { earliestArrivalMs } from "./arrival.ts";
 import { border } from "./border.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
@@ -55,7 +56,7 @@ class TcpWire implements Wire {
         socket.resume();
       },
     });
-    socket.on("data", (chunk) => this.#events?.data(chunk));
+    socket.on("data", (chunk) => this.#events?.data(chunk, earliestArrivalMs()));
     socket.on("error", (error) => {
       this.#reason = error.message;
     });

@@ -3,7 +3,8 @@
  * (tcp.ts), a pair of queues in tests (memory.ts). Sessions know nothing below it.
  */
 export interface WireEvents {
-  data(chunk: Buffer): void;
+  /** `arrivedMs`: monotonic time since when the chunk may have been waiting. */
+  data(chunk: Buffer, arrivedMs: number): void;
   /** Called once; nothing comes after it. */
   closed(reason: string): void;
 }

@@ -1166,6 +1166,12 @@ export interface BatchItem {
    * @generated from oneof tricampus.kv.v1.BatchItem.item
    */
   item: { case: "get"; value: GetRequest } | { case: "write"; value: WriteRequest } | { case: "change"; value: ChangeRequest } | undefined;
+  /**
+   * As in the head of a call: lower is more important, 0 is never shed.
+   *
+   * @generated from field: uint32 priority = 5;
+   */
+  priority: number;
 }
 
 export function encodeBatchItem(w: Writer, m: BatchItem): void {
@@ -1181,6 +1187,7 @@ export function encodeBatchItem(w: Writer, m: BatchItem): void {
       { w.tag(34); const at = w.fork(); encodeChangeRequest(w, m.item.value); w.join(at); }
       break;
   }
+  if (m.priority !== 0) { w.tag(40); w.uint32(m.priority); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -1188,6 +1195,7 @@ export function makeBatchItem(fields: Partial<BatchItem>): BatchItem {
   return {
     operationId: NO_BYTES,
     item: undefined,
+    priority: 0,
     ...fields,
   };
 }
@@ -1196,6 +1204,7 @@ export function decodeBatchItem(r: Reader, end: number): BatchItem {
   const m: BatchItem = {
     operationId: NO_BYTES,
     item: undefined,
+    priority: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1214,6 +1223,10 @@ export function decodeBatchItem(r: Reader, end: number): BatchItem {
       }
       case 34: {
         m.item = { case: "change", value: decodeChangeRequest(r, r.message()) };
+        break;
+      }
+      case 40: {
+        m.priority = r.uint32();
         break;
       }
       default:

@@ -147,7 +147,8 @@ export interface RequestHead {
    */
   trace: Uint8Array;
   /**
-   * Business class, 0 is the most important; see services/svrkit/priority.ts.
+   * Business class and user bucket as one number, lower is more important; 0 is never shed. See
+   * services/svrkit/admission/priority.ts.
    *
    * @generated from field: uint32 priority = 8;
    */
@@ -254,12 +255,20 @@ export interface ReplyHead {
    * @generated from field: string message = 3;
    */
   message: string;
+  /**
+   * The server's admission level now: calls of this priority number and above are refused. Absent:
+   * nothing is.
+   *
+   * @generated from field: uint32 level = 4;
+   */
+  level: number;
 }
 
 export function encodeReplyHead(w: Writer, m: ReplyHead): void {
   if (m.callId !== 0) { w.tag(8); w.uint32(m.callId); }
   if (m.code !== 0) { w.tag(16); w.uint32(m.code); }
   if (m.message.length > 0) { w.tag(26); w.string(m.message); }
+  if (m.level !== 0) { w.tag(32); w.uint32(m.level); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -268,6 +277,7 @@ export function makeReplyHead(fields: Partial<ReplyHead>): ReplyHead {
     callId: 0,
     code: 0,
     message: "",
+    level: 0,
     ...fields,
   };
 }
@@ -277,6 +287,7 @@ export function decodeReplyHead(r: Reader, end: number): ReplyHead {
     callId: 0,
     code: 0,
     message: "",
+    level: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -291,6 +302,10 @@ export function decodeReplyHead(r: Reader, end: number): ReplyHead {
       }
       case 26: {
         m.message = r.string();
+        break;
+      }
+      case 32: {
+        m.level = r.uint32();
         break;
       }
       default:

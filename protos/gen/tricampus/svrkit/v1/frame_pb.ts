@@ -20,7 +20,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/svrkit/v1/frame.proto.
  */
 export const file_tricampus_svrkit_v1_frame: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvc3Zya2l0L3YxL2ZyYW1lLnByb3RvEhN0cmljYW1wdXMuc3Zya2l0LnYxIj4KBUhlbGxvEhQKDHdpcmVfdmVyc2lvbhgBIAEoDRIPCgdwcm9jZXNzGAIgASgJEg4KBmNhbXB1cxgDIAEoCSKZAQoLUmVxdWVzdEhlYWQSDwoHY2FsbF9pZBgBIAEoDRIOCgZtZXRob2QYAiABKAcSEgoKdGltZW91dF9tcxgDIAEoDRIUCgxvcGVyYXRpb25faWQYBCABKAwSDgoGdGlja2V0GAUgASgMEg4KBmNhbGxlchgGIAEoCRINCgV0cmFjZRgHIAEoDBIQCghwcmlvcml0eRgIIAEoDSI7CglSZXBseUhlYWQSDwoHY2FsbF9pZBgBIAEoDRIMCgRjb2RlGAIgASgNEg8KB21lc3NhZ2UYAyABKAkqsAEKCUZyYW1lS2luZBIaChZGUkFNRV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRlJBTUVfS0lORF9IRUxMTxABEhYKEkZSQU1FX0tJTkRfUkVRVUVTVBACEhQKEEZSQU1FX0tJTkRfUkVQTFkQAxITCg9GUkFNRV9LSU5EX1BJTkcQBBITCg9GUkFNRV9LSU5EX1BPTkcQBRIZChVGUkFNRV9LSU5EX0dPSU5HX0FXQVkQBmIGcHJvdG8z");
+  fileDesc("Ch90cmljYW1wdXMvc3Zya2l0L3YxL2ZyYW1lLnByb3RvEhN0cmljYW1wdXMuc3Zya2l0LnYxIj4KBUhlbGxvEhQKDHdpcmVfdmVyc2lvbhgBIAEoDRIPCgdwcm9jZXNzGAIgASgJEg4KBmNhbXB1cxgDIAEoCSKZAQoLUmVxdWVzdEhlYWQSDwoHY2FsbF9pZBgBIAEoDRIOCgZtZXRob2QYAiABKAcSEgoKdGltZW91dF9tcxgDIAEoDRIUCgxvcGVyYXRpb25faWQYBCABKAwSDgoGdGlja2V0GAUgASgMEg4KBmNhbGxlchgGIAEoCRINCgV0cmFjZRgHIAEoDBIQCghwcmlvcml0eRgIIAEoDSJKCglSZXBseUhlYWQSDwoHY2FsbF9pZBgBIAEoDRIMCgRjb2RlGAIgASgNEg8KB21lc3NhZ2UYAyABKAkSDQoFbGV2ZWwYBCABKA0qsAEKCUZyYW1lS2luZBIaChZGUkFNRV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQRlJBTUVfS0lORF9IRUxMTxABEhYKEkZSQU1FX0tJTkRfUkVRVUVTVBACEhQKEEZSQU1FX0tJTkRfUkVQTFkQAxITCg9GUkFNRV9LSU5EX1BJTkcQBBITCg9GUkFNRV9LSU5EX1BPTkcQBRIZChVGUkFNRV9LSU5EX0dPSU5HX0FXQVkQBmIGcHJvdG8z");
 
 /**
  * The first frame in each direction.
@@ -111,7 +111,8 @@ export type RequestHead = Message<"tricampus.svrkit.v1.RequestHead"> & {
   trace: Uint8Array;
 
   /**
-   * Business class, 0 is the most important; see services/svrkit/priority.ts.
+   * Business class and user bucket as one number, lower is more important; 0 is never shed. See
+   * services/svrkit/admission/priority.ts.
    *
    * @generated from field: uint32 priority = 8;
    */
@@ -147,6 +148,14 @@ export type ReplyHead = Message<"tricampus.svrkit.v1.ReplyHead"> & {
    * @generated from field: string message = 3;
    */
   message: string;
+
+  /**
+   * The server's admission level now: calls of this priority number and above are refused. Absent:
+   * nothing is.
+   *
+   * @generated from field: uint32 level = 4;
+   */
+  level: number;
 };
 
 /**

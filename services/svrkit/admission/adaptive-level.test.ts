@@ -1,0 +1,117 @@
+/** Promise 6 in virtual time: overload sheds early, cheaply, and the same share of every kind of task. */
+import { expect, test } from "vitest";
+import { AdaptiveLevel } from "./adaptive-level.ts";
+import { BUCKETS, bucketOf, EVERYTHING, priorityOf } from "./priority.ts";
+import { type Load, runOverloaded, type TaskOutcome } from "./testing/overloaded-service.ts";
+
+const WORK_MS = 1;
+/** A level needs a moment to be found; that is another test's subject. */
+const SETTLED_MS = 2_000;
+
+function load(calls: readonly number[], times: number, more: Partial<Load> = {}): Load {
+  const mean = calls.reduce((sum, k) => sum + k, 0) / calls.length;
+  const rates = [{ fromMs: 0, tasks: (times * 1_000) / WORK_MS / mean }];
+  return { rates, calls, workMs: WORK_MS, forMs: 10_000, callerHeeds: true, seed: 1, ...more };
+}
+
+function shareOf(outcomes: readonly TaskOutcome[]): number {
+  return outcomes.filter((task) => task.succeeded).length / outcomes.length;
+}
+
+const settled = (outcomes: readonly TaskOutcome[]) =>
+  outcomes.filter((task) => task.atMs >= SETTLED_MS && task.atMs < 9_000);
+
+const kinds: [calls: number[]][] = [[[1]], [[2]], [[3]], [[4]], [[1, 2, 3, 4]]];
+test.each(kinds)(
+  "promise 6: at 4 x saturation tasks of %o calls succeed as often as they can, and little is wasted",
+  (calls) => {
+    const outcomes = settled(runOverloaded(new AdaptiveLevel(), load(calls, 4)));
+    expect(shareOf(outcomes) / 0.25).toBeGreaterThan(0.94);
+    const worked = outcomes.reduce((sum, task) => sum + task.worked, 0);
+    const failed = outcomes.filter((task) => !task.succeeded);
+    const wasted = failed.reduce((sum, task) => sum + task.worked, 0);
+    expect(wasted / worked).toBeLessThan(0.05);
+    const byCalls = calls.map((k) => shareOf(outcomes.filter((task) => task.calls === k)));
+    expect(Math.max(...byCalls) - Math.min(...byCalls)).toBeLessThan(0.05);
+  },
+);
+
+test("admission: below saturation nothing is refused", () => {
+  expect(shareOf(settled(runOverloaded(new AdaptiveLevel(), load([1, 2], 0.8))))).toBe(1);
+});
+
+test("admission: callers that do not heed the level cost little more", () => {
+  const outcomes = runOverloaded(new AdaptiveLevel(), load([2], 4, { callerHeeds: false }));
+  expect(shareOf(settled(outcomes)) / 0.25).toBeGreaterThan(0.9);
+});
+
+test("admission: logins outrank messages, messages outrank moments", () => {
+  const classes = ["login", "message", "moments"] as const;
+  const outcomes = settled(runOverloaded(new AdaptiveLevel(), load([2], 2, { classes })));
+  const shares = classes.map((name) => shareOf(outcomes.filter((task) => task.class === name)));
+  expect(shares[0]).toBeGreaterThan(0.99);
+  expect(shares[1]).toBeGreaterThan(0.3);
+  expect(shares[2]).toBeLessThan(0.01);
+});
+
+/** Successful calls by 100 ms after the rate changed at 3 s. */
+function afterStep(from: number, to: number): number[] {
+  const calls = [1, 2, 3, 4];
+  const served = Array.from({ length: 20 }, () => 0);
+  const runs = 5;
+  for (let seed = 1; seed <= runs; seed++) {
+    const [before] = load(calls, from).rates;
+    const [after] = load(calls, to).rates;
+    const rates = [before!, { fromMs: 3_000, tasks: after!.tasks }];
+    const outcomes = runOverloaded(new AdaptiveLevel(), load(calls, to, { rates, seed }));
+    for (const task of outcomes) {
+      const index = Math.floor((task.endMs - 3_000) / 100);
+      if (task.succeeded && index >= 0 && index < 20) served[index]! += task.calls / runs;
+    }
+  }
+  return served;
+}
+
+test.each([
+  [0.5, 4, 100],
+  [0.5, 1.4, 100],
+  [4, 1.5, 100],
+  [4, 0.5, 50],
+])("admission: from %f to %f x saturation it settles within 1 s", (from, to, possible) => {
+  const served = afterStep(from, to).slice(8);
+  expect(Math.min(...served)).toBeGreaterThan(0.8 * possible);
+  const mean = served.reduce((sum, calls) => sum + calls, 0) / served.length;
+  expect(mean).toBeGreaterThan(0.94 * possible);
+});
+
+test("admission: after a pause everything is admitted again", () => {
+  const level = new AdaptiveLevel();
+  for (let ms = 0; ms < 1_000; ms++) {
+    level.arrive(priorityOf("message", ms % BUCKETS), ms);
+    level.start(priorityOf("message", ms % BUCKETS), 200);
+  }
+  expect(level.level).toBeLessThan(EVERYTHING);
+  expect(level.arrive(EVERYTHING - 1, 5_000)).toBe(true);
+});
+
+test("admission: the threshold follows the mean work when that is long", () => {
+  const level = new AdaptiveLevel();
+  expect(level.thresholdMs).toBe(20);
+  for (let ms = 0; ms < 10_000; ms += 50) {
+    level.arrive(1, ms);
+    level.start(1, 0);
+    level.worked(50);
+  }
+  expect(level.thresholdMs).toBeGreaterThan(200);
+});
+
+test("priority: a user's bucket is the same all through an hour, and another one in the next", () => {
+  const hourMs = 3_600_000;
+  const users = Array.from({ length: 2_000 }, (_, i) => `01au1-${i}`);
+  const now = users.map((user) => bucketOf(user, hourMs * 7));
+  expect(users.map((user) => bucketOf(user, hourMs * 8 - 1))).toEqual(now);
+  const later = users.map((user) => bucketOf(user, hourMs * 8));
+  const same = later.filter((bucket, i) => bucket === now[i]).length;
+  expect(same / users.length).toBeLessThan(0.03);
+  expect(new Set(now).size).toBe(BUCKETS);
+});

@@ -1,0 +1,166 @@
+/**
+ * Which priorities a process admits, from how long calls wait before they start (after DAGOR, SoCC 2018).
+ *
+ * Waiting is the signal because it is the process's own: response times grow when somebody further down is
+ * slow, and a busy CPU is not yet an overloaded one. A window ends after 100 ms or 2,000 calls. What may be
+ * admitted in the next one follows from what was started in this one, corrected in proportion to how far
+ * the mean wait is from its threshold:
+ *
+ *   admitted next = started x (1 + gain x (threshold - wait) / window)
+ *
+ * so an overload of 4 x is met within a few windows, and around the threshold steps are small (the original
+ * takes 5 % off and adds 1 % however far it is off). The level is then put where the demand below it, by
+ * priority, is what may be admitted. Callers know the level and do not send what would be refused, so
+ * demand above it is not seen any more: what was seen last is remembered and fades.
+ */
+import type { Admission } from "./admission.ts";
+import { EVERYTHING } from "./priority.ts";
+
+export interface LevelOptions {
+  /** Mean wait that is put up with, ms ... */
+  readonly thresholdMs: number;
+  /** ... or so many times the mean work of a call, when that is more. */
+  readonly thresholdWorks: number;
+  readonly windowMs: number;
+  readonly windowCalls: number;
+}
+
+const DEFAULT_LEVEL_OPTIONS: LevelOptions = {
+  thresholdMs: 20,
+  thresholdWorks: 5,
+  windowMs: 100,
+  windowCalls: 2_000,
+};
+
+const GAIN = 0.4;
+/** Bounds of one step, as factors on what was started. */
+const STEP_DOWN_MAX = 0.5;
+const STEP_UP_MAX = 1.25;
+/** Part of the new in the remembered demand and work. */
+const LEARNING = 0.3;
+/** Demand that callers hold back fades by half in so long. */
+const FADING_MS = 2_000;
+/** Demand is taken to have changed as a whole when it did by more than this part; less is chance. */
+const NOISE = 0.3;
+/** Fewer calls say nothing about that. */
+const COUNT_MIN = 10;
+/** After so many windows without a call everything is admitted again. */
+const QUIET_WINDOWS = 10;
+
+export class AdaptiveLevel implements Admission {
+  readonly #options: LevelOptions;
+  #level = EVERYTHING;
+  #windowStartMs = 0;
+  #arrived = 0;
+  #started = 0;
+  #waitedMs = 0;
+  #works = 0;
+  #workedMs = 0;
+  #meanWorkMs = 0;
+  /** Calls a millisecond that can be started, as seen when calls had to wait. */
+  #capacity = 0;
+  /** Calls that arrived in this window, by priority. */
+  readonly #arrivals = new Uint32Array(EVERYTHING);
+  /** Calls a millisecond, by priority: what would come if nobody held back. */
+  readonly #demand = new Float64Array(EVERYTHING);
+
+  constructor(options: Partial<LevelOptions> = {}) {
+    this.#options = { ...DEFAULT_LEVEL_OPTIONS, ...options };
+  }
+
+  get level(): number {
+    return this.#level;
+  }
+
+  get thresholdMs(): number {
+    const { thresholdMs, thresholdWorks } = this.#options;
+    return Math.max(thresholdMs, thresholdWorks * this.#meanWorkMs);
+  }
+
+  arrive(priority: number, nowMs: number): boolean {
+    const { windowMs, windowCalls } = this.#options;
+    if (this.#arrived >= windowCalls || nowMs - this.#windowStartMs >= windowMs)
+      this.#endWindow(nowMs);
+    this.#arrived += 1;
+    this.#arrivals[Math.min(priority, EVERYTHING - 1)]! += 1;
+    return priority < this.#level;
+  }
+
+  start(priority: number, waitedMs: number): boolean {
+    // What was let in before the level fell waits in front of what may still come: it goes first.
+    if (priority >= this.#level) return false;
+    this.#started += 1;
+    this.#waitedMs += waitedMs;
+    return true;
+  }
+
+  worked(ms: number): void {
+    this.#works += 1;
+    this.#workedMs += ms;
+  }
+
+  #endWindow(nowMs: number): void {
+    const elapsedMs = nowMs - this.#windowStartMs;
+    const { windowMs } = this.#options;
+    if (elapsedMs > QUIET_WINDOWS * windowMs) {
+      this.#level = EVERYTHING;
+      this.#demand.fill(0);
+    } else {
+      this.#learn(elapsedMs);
+      this.#step(elapsedMs);
+    }
+    this.#windowStartMs = nowMs;
+    this.#arrived = 0;
+    this.#started = 0;
+    this.#waitedMs = 0;
+    this.#works = 0;
+    this.#workedMs = 0;
+    this.#arrivals.fill(0);
+  }
+
+  #learn(elapsedMs: number): void {
+    if (this.#works > 0)
+      this.#meanWorkMs += LEARNING * (this.#workedMs / this.#works - this.#meanWorkMs);
+    const growth = this.#growth(elapsedMs);
+    const fading = Math.min(growth, 1) * 0.5 ** (elapsedMs / FADING_MS);
+    for (let p = 1; p < EVERYTHING; p++) {
+      const seen = this.#arrivals[p]! / elapsedMs;
+      const before = this.#demand[p]!;
+      const learnt = before * growth + LEARNING * (seen - before * growth);
+      // Above the level what comes is only what callers have not heard of yet.
+      this.#demand[p] = p < this.#level ? learnt : Math.max(learnt, before * fading);
+    }
+  }
+
+  /** By how much demand has changed as a whole: far faster to see than its spread over priorities. */
+  #growth(elapsedMs: number): number {
+    let seen = 0;
+    let expected = 0;
+    for (let p = 1; p < this.#level; p++) {
+      seen += this.#arrivals[p]!;
+      expected += this.#demand[p]! * elapsedMs;
+    }
+    if (expected < COUNT_MIN) return 1;
+    const ratio = seen / expected;
+    return ratio > 1 - NOISE && ratio < 1 + NOISE ? 1 : ratio;
+  }
+
+  #step(elapsedMs: number): void {
+    const { thresholdMs } = this;
+    const meanMs = this.#started === 0 ? 0 : this.#waitedMs / this.#started;
+    if (this.#level === EVERYTHING && meanMs <= thresholdMs) return;
+    const rate = this.#started / elapsedMs;
+    // Started slower than could be is no measure of what can be.
+    if (meanMs >= thresholdMs / 2 || rate > this.#capacity)
+      this.#capacity += (this.#level === EVERYTHING ? 1 : LEARNING) * (rate - this.#capacity);
+    const correction = 1 + (GAIN * (thresholdMs - meanMs)) / this.#options.windowMs;
+    const factor = Math.min(STEP_UP_MAX, Math.max(STEP_DOWN_MAX, correction));
+    let room = this.#capacity * factor;
+    let level = 1;
+    for (; level < EVERYTHING; level++) {
+      room -= this.#demand[level]!;
+      if (room < 0) break;
+    }
+    this.#level = level;
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * The priority of a call, as one number that travels with it through the whole call chain: what is asked
+ * for (its business class), and by whom (a bucket of users). Lower is more important.
+ *
+ *   0                      never shed: replication, repair, control, and work that was accepted before
+ *   1 + 128 class + bucket
+ *
+ * Class before bucket: login outranks messages, messages outrank moments, whoever asks. Within a class,
+ * users are spread over 128 buckets by a hash of the user and the hour, so what is shed is shed from the
+ * same users all along a call chain and over a whole task, and from others an hour later. (After DAGOR,
+ * SoCC 2018; a session in place of the user would let people log in again for a better bucket.)
+ */
+import { murmur3 } from "../murmur3.ts";
+
+export const NEVER_SHED = 0;
+export const BUCKETS = 128;
+const HOUR_MS = 3_600_000;
+
+/** The business classes, the most important first; several kinds of request may share one. */
+const CLASSES = {
+  login: 0,
+  message: 1,
+  sync: 2,
+  group: 3,
+  lookup: 4,
+  media: 5,
+  moments: 6,
+  other: 7,
+} as const;
+
+export type BusinessClass = keyof typeof CLASSES;
+
+const CLASS_COUNT = Object.keys(CLASSES).length;
+/** Above every priority: as a level it admits everything. */
+export const EVERYTHING = 1 + CLASS_COUNT * BUCKETS;
+
+export function priorityOf(businessClass: BusinessClass, bucket: number): number {
+  return 1 + CLASSES[businessClass] * BUCKETS + bucket;
+}
+
+/** `nowMs`: milliseconds since 1970. */
+export function bucketOf(userId: string, nowMs: number): number {
+  return murmur3(Buffer.from(userId), Math.floor(nowMs / HOUR_MS)) % BUCKETS;
+}

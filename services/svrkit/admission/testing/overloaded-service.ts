@@ -1,0 +1,159 @@
+/**
+ * A service that works on one call at a time, in virtual time: Poisson arrivals of tasks, each of which
+ * calls it one to four times, one call after the other, and succeeds when all of them do. Callers know
+ * the level that the last answer told, and refuse by it themselves.
+ */
+import { Random } from "../../../../sim/seed.ts";
+import type { Admission } from "../admission.ts";
+import { BUCKETS, EVERYTHING, priorityOf } from "../priority.ts";
+
+export interface Load {
+  /** Tasks a second, from when on. */
+  readonly rates: readonly { readonly fromMs: number; readonly tasks: number }[];
+  /** Calls of a task: one is drawn for each. */
+  readonly calls: readonly number[];
+  readonly workMs: number;
+  readonly forMs: number;
+  readonly callerHeeds: boolean;
+  /** Classes of the tasks: one is drawn for each. Default: one class. */
+  readonly classes?: readonly ("login" | "message" | "moments")[];
+  readonly seed: number;
+}
+
+export interface TaskOutcome {
+  readonly atMs: number;
+  readonly calls: number;
+  readonly class: string;
+  readonly succeeded: boolean;
+  readonly endMs: number;
+  /** Calls of it that were worked on. */
+  readonly worked: number;
+}
+
+interface Task {
+  readonly atMs: number;
+  readonly calls: number;
+  readonly class: "login" | "message" | "moments";
+  readonly priority: number;
+  left: number;
+  worked: number;
+}
+
+const NETWORK_MS = 0.2;
+const DEADLINE_MS = 500;
+/** What a caller has not heard again for so long it does not believe any more. */
+const LEVEL_STALE_MS = 500;
+const QUEUE_MAX = 4_096;
+
+export function runOverloaded(admission: Admission, load: Load): TaskOutcome[] {
+  return new OverloadedService(admission, load).run();
+}
+
+class OverloadedService {
+  readonly #admission: Admission;
+  readonly #load: Load;
+  readonly #random: Random;
+  readonly #outcomes: TaskOutcome[] = [];
+  /** The last one is the next to come. */
+  readonly #events: { atMs: number; run: () => void }[] = [];
+  readonly #queue: { task: Task; arrivedMs: number }[] = [];
+  #nowMs = 0;
+  #isBusy = false;
+  /** What callers know of the level, and since when. */
+  #known = EVERYTHING;
+  #heardMs = 0;
+
+  constructor(admission: Admission, load: Load) {
+    this.#admission = admission;
+    this.#load = load;
+    this.#random = new Random(load.seed, "overload");
+  }
+
+  run(): TaskOutcome[] {
+    this.#arrive();
+    for (;;) {
+      const event = this.#events.pop()!;
+      if (event.atMs > this.#load.forMs) return this.#outcomes;
+      this.#nowMs = event.atMs;
+      event.run();
+    }
+  }
+
+  #after(ms: number, run: () => void): void {
+    const atMs = this.#nowMs + ms;
+    let at = this.#events.length;
+    while (at > 0 && this.#events[at - 1]!.atMs < atMs) at -= 1;
+    this.#events.splice(at, 0, { atMs, run });
+  }
+
+  #arrive(): void {
+    const random = this.#random;
+    const { rates, classes = ["message"] } = this.#load;
+    const calls = random.pick(this.#load.calls);
+    const kind = random.pick(classes);
+    const priority = priorityOf(kind, Math.floor(random.next() * BUCKETS));
+    const atMs = this.#nowMs;
+    this.#send({ atMs, calls, class: kind, priority, left: calls, worked: 0 });
+    const { tasks } = rates.findLast(({ fromMs }) => fromMs <= atMs)!;
+    this.#after((-Math.log(1 - random.next()) * 1_000) / tasks, () => this.#arrive());
+  }
+
+  #send(task: Task): void {
+    const isKnown = this.#nowMs - this.#heardMs < LEVEL_STALE_MS;
+    if (this.#load.callerHeeds && isKnown && task.priority >= this.#known) this.#end(task, false);
+    else this.#after(NETWORK_MS, () => this.#receive(task));
+  }
+
+  #receive(task: Task): void {
+    const isAdmitted = this.#admission.arrive(task.priority, this.#nowMs);
+    if (!isAdmitted || this.#queue.length >= QUEUE_MAX) {
+      this.#refuse(task);
+      return;
+    }
+    this.#queue.push({ task, arrivedMs: this.#nowMs });
+    if (!this.#isBusy) this.#next();
+  }
+
+  #next(): void {
+    for (let head = this.#queue.shift(); head !== undefined; head = this.#queue.shift()) {
+      const { task, arrivedMs } = head;
+      const isLate = this.#nowMs - task.atMs > DEADLINE_MS;
+      const waitedMs = this.#nowMs - arrivedMs;
+      if (isLate || !this.#admission.start(task.priority, waitedMs, this.#nowMs)) {
+        this.#refuse(task);
+        continue;
+      }
+      this.#isBusy = true;
+      this.#after(this.#load.workMs, () => this.#worked(task));
+      return;
+    }
+  }
+
+  #worked(task: Task): void {
+    this.#admission.worked(this.#load.workMs);
+    task.worked += 1;
+    task.left -= 1;
+    this.#tellLevel();
+    if (task.left > 0) this.#send(task);
+    else this.#end(task, this.#nowMs - task.atMs <= DEADLINE_MS);
+    this.#isBusy = false;
+    this.#next();
+  }
+
+  #refuse(task: Task): void {
+    this.#tellLevel();
+    this.#end(task, false);
+  }
+
+  #tellLevel(): void {
+    const { level } = this.#admission;
+    this.#after(NETWORK_MS, () => {
+      this.#known = level;
+      this.#heardMs = this.#nowMs;
+    });
+  }
+
+  #end({ atMs, calls, worked, class: kind }: Task, succeeded: boolean): void {
+    this.#outcomes.push({ atMs, calls, class: kind, succeeded, endMs: this.#nowMs, worked });
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * A service as its callers see it: all replicas in all campuses, which of them to ask, and what became of
+ * what was asked. How one call goes from replica to replica is told in pending-call.ts.
+ */
+import { type Call, type CallOptions, DEFAULT_TIMEOUT_MS, monotonicMs } from "./call.ts";
+import { NO_BYTES } from "./codec.ts";
+import { RpcError } from "./errors.ts";
+import type { Blocks } from "./failover/blocks.ts";
+import { RetryBudget } from "./failover/budget.ts";
+import { Outlier } from "./failover/outlier.ts";
+import { Peer } from "./failover/peer.ts";
+import { pickOrder, usableFirst } from "./failover/pick.ts";
+import { Typical } from "./failover/typical.ts";
+import { CALLEE_CALLS_MAX } from "./limits.ts";
+import type { Method } from "./method.ts";
+import { counter } from "./monitors/registry.ts";
+import {
+  BytesRequest,
+  headOf,
+  isRefusedThere,
+  type Outgoing,
+  PendingCall,
+  SingleAttempt,
+  TypedRequest,
+} from "./pending-call.ts";
+import type { Server } from "./server.ts";
+
+/** A replica in this very process, called without a connection. */
+export interface LocalReplica {
+  readonly campus: string;
+  readonly usable: true;
+  readonly server: Server;
+}
+
+export type Replica = Peer | LocalReplica;
+
+const ejections = counter("svrkit.replicas_left_out");
+
+export class Callee {
+  readonly service: string;
+  readonly peers: readonly Replica[];
+  readonly budget = new RetryBudget();
+  readonly #campus: string;
+  readonly #caller: string;
+  readonly #outliers: readonly Outlier[];
+  readonly #typical = new Map<number, Typical>();
+  /** The replica of the own campus; -1: there is none, or it is blocked. */
+  #own = -1;
+  /** By peer; undefined when none is blocked, so that then no call looks. */
+  #blocked: readonly boolean[] | undefined;
+  /** Some replica is left out: then every call looks which. */
+  #someOut = false;
+  #turn = 0;
+  #open = 0;
+
+  constructor(
+    service: string,
+    peers: readonly Replica[],
+    options: { campus: string; caller: string; blocks: Blocks },
+  ) {
+    const { blocks } = options;
+    this.service = service;
+    this.peers = peers;
+    this.#campus = options.campus;
+    this.#caller = options.caller;
+    this.#outliers = peers.map(() => new Outlier());
+    this.#heed(blocks);
+    blocks.onChange(() => this.#heed(blocks));
+  }
+
+  #heed(blocks: Blocks): void {
+    const blocked = this.peers.map((p) => blocks.find(p.campus, this.service) !== undefined);
+    this.#blocked = blocked.includes(true) ? blocked : undefined;
+    const own = this.peers.findIndex((p) => p.campus === this.#campus);
+    this.#own = this.isBlocked(own) ? -1 : own;
+  }
+
+  /** The replica is left out as long as any other can be asked. */
+  isBlocked(index: number): boolean {
+    return this.#blocked?.[index] === true;
+  }
+
+  /** Worth a new call: not known to be down or unwell, and not blocked. */
+  takesCalls(index: number): boolean {
+    return this.peers[index]!.usable && !this.isBlocked(index) && !this.#isOut(index);
+  }
+
+  #isOut(index: number): boolean {
+    return this.#someOut && this.#outliers[index]!.isOut;
+  }
+
+  /** By what the replica last told of its level it would refuse a call of this priority. */
+  refuses(index: number, priority: number, nowMs: number): boolean {
+    const peer = this.peers[index]!;
+    const session = peer instanceof Peer ? peer.ready : undefined;
+    return session !== undefined && isRefusedThere(session, priority, nowMs);
+  }
+
+  /** Tried at one replica after another until one answers, or the deadline passes. */
+  call<I, O>(method: Method<I, O>, request: I, options: CallOptions = {}): Promise<O> {
+    return this.#start(new TypedRequest(method, request), options);
+  }
+
+  /** Forwards an encoded request without looking into it; resolves to the encoded response. */
+  callBytes(hash: number, request: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
+    return this.#start(new BytesRequest(hash, request), options);
+  }
+
+  #start<O>(request: Outgoing<O>, options: CallOptions): Promise<O> {
+    if (this.#open >= CALLEE_CALLS_MAX) return Promise.reject(this.#tooMany());
+    const nowMs = monotonicMs();
+    const call = this.#callOf(options, nowMs);
+    this.#open += 1;
+    this.budget.earn();
+    return new Promise<O>((resolve, reject) => {
+      const { order, hedgeAfterMs } = options;
+      new PendingCall({ callee: this, request, call, order, resolve, reject }).start(
+        nowMs,
+        hedgeAfterMs,
+      );
+    });
+  }
+
+  /** One attempt at one replica, by its index; no failover, no second try. */
+  callOne<I, O>(
+    index: number,
+    method: Method<I, O>,
+    request: I,
+    options: CallOptions = {},
+  ): Promise<O> {
+    const nowMs = monotonicMs();
+    const call = this.#callOf(options, nowMs);
+    const peer = this.peers[index]!;
+    if (!(peer instanceof Peer)) return peer.server.invoke(method, request, call);
+    return new Promise<O>((resolve, reject) => {
+      const outgoing = new TypedRequest(method, request);
+      const lateMs = nowMs + this.typical(method.hash).lateAfterMs;
+      const attempt = new SingleAttempt(this, index, { outgoing, call, lateMs, resolve, reject });
+      attempt.startedMs = nowMs;
+      const { ready } = peer;
+      peer.onBusy();
+      if (ready === undefined) {
+        peer.session().then(
+          (session) => attempt.send(session, headOf(method.hash, call, monotonicMs())),
+          (error) => attempt.fail(error, false),
+        );
+      } else attempt.send(ready, headOf(method.hash, call, nowMs));
+    });
+  }
+
+  /** A call that `call` began has ended. */
+  ended(): void {
+    this.#open -= 1;
+  }
+
+  typical(method: number): Typical {
+    let found = this.#typical.get(method);
+    if (found === undefined) {
+      found = new Typical();
+      this.#typical.set(method, found);
+    }
+    return found;
+  }
+
+  /** What became of an attempt, for the replica's record. */
+  answered(index: number, method: number, { tookMs, nowMs }: { tookMs: number; nowMs: number }) {
+    this.typical(method).answered(tookMs);
+    const outlier = this.#outliers[index]!;
+    outlier.succeeded(nowMs);
+    if (this.#someOut) this.#look();
+  }
+
+  failed(index: number, error: unknown): void {
+    if (!isReplicasOwn(error)) return;
+    this.#outliers[index]!.failed(monotonicMs());
+    this.#look();
+  }
+
+  late(index: number, nowMs: number): void {
+    this.#outliers[index]!.late(nowMs);
+    this.#look();
+  }
+
+  #look(): void {
+    const before = this.#someOut;
+    this.#someOut = this.#outliers.some((outlier) => outlier.isOut);
+    if (this.#someOut && !before) ejections.value += 1;
+  }
+
+  /** The usual case without a list: the replica of the own campus, when it is well. */
+  firstChoice(nowMs: number): number | undefined {
+    const own = this.#own;
+    if (own < 0 || !this.peers[own]!.usable) return undefined;
+    if (this.#someOut && this.#outliers[own]!.isOut)
+      return this.#outliers[own]!.probe(nowMs) ? own : undefined;
+    return own;
+  }
+
+  order(wanted: readonly number[] | undefined, nowMs: number): number[] {
+    const candidates = this.#someOut
+      ? this.peers.map(({ campus, usable }, i) => ({ campus, usable: usable && !this.#isOut(i) }))
+      : this.peers;
+    this.#turn = (this.#turn + 1) >>> 0;
+    const order =
+      wanted === undefined
+        ? pickOrder(candidates, this.#campus, this.#turn, this.#blocked)
+        : usableFirst(candidates, wanted, this.#blocked);
+    if (!this.#someOut) return order;
+    const probed = order.find(
+      (i) => this.peers[i]!.usable && !this.isBlocked(i) && this.#outliers[i]!.probe(nowMs),
+    );
+    return probed === undefined ? order : [probed, ...order.filter((i) => i !== probed)];
+  }
+
+  #callOf(options: CallOptions, nowMs: number): Call {
+    return {
+      arrivedMs: nowMs,
+      deadlineMs: options.deadlineMs ?? nowMs + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
+      operationId: options.operationId ?? NO_BYTES,
+      ticket: options.ticket ?? NO_BYTES,
+      caller: this.#caller,
+      trace: options.trace ?? NO_BYTES,
+      priority: options.priority ?? 0,
+    };
+  }
+
+  #tooMany(): RpcError {
+    const message = `${CALLEE_CALLS_MAX} calls of ${this.service} are open in this process; slow down`;
+    return new RpcError("RESOURCE_EXHAUSTED", message);
+  }
+}
+
+/** What says something about the replica, and not about the call. */
+function isReplicasOwn(error: unknown): boolean {
+  if (!(error instanceof RpcError)) return false;
+  return ["UNAVAILABLE", "INTERNAL", "NO_QUORUM", "DEADLINE_EXCEEDED"].includes(error.code);
+}

@@ -1,0 +1,213 @@
+/** What a call does when replicas are slow, silent for a moment, overloaded or refuse: over real sockets. */
+import { afterEach, expect, test } from "vitest";
+import { Echo, type EchoMessage } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
+import type { Admission } from "./admission/admission.ts";
+import { EVERYTHING } from "./admission/priority.ts";
+import { type Callee, Client, type ServiceAddress } from "./client.ts";
+import { RpcError } from "./errors.ts";
+import { CALLEE_CALLS_MAX } from "./limits.ts";
+import { silentLogger } from "./log.ts";
+import { rest } from "./rest.ts";
+import { type Handler, Server, type ServerOptions } from "./server.ts";
+
+const cleanUps: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0)) await cleanUp();
+});
+
+async function serve(
+  campus: string,
+  handler: Handler<EchoMessage, EchoMessage>,
+  options: ServerOptions = {},
+): Promise<ServiceAddress> {
+  const server = new Server({ process: `${campus}/echo`, campus }, silentLogger(), options);
+  server.add(Echo.echo, handler);
+  const port = await server.listen({ host: "127.0.0.1", port: 0 });
+  cleanUps.push(() => server.stop());
+  return { campus, host: "127.0.0.1", port };
+}
+
+function callee(addresses: ServiceAddress[]): Callee {
+  const client = new Client({ process: "test", campus: "a" });
+  cleanUps.push(() => client.stop());
+  return client.callee("echo", addresses, { caller: "test" });
+}
+
+const message = { payload: Buffer.from("hello") };
+/** Answers when the test is over: a server that stops waits for its handlers. */
+const never = () =>
+  new Promise<EchoMessage>((resolve) => {
+    cleanUps.unshift(() => resolve(message));
+  });
+const named = (campus: string) => () => ({ payload: Buffer.from(campus) });
+const who = async (c: Callee, options = {}) =>
+  Buffer.from((await c.call(Echo.echo, message, options)).payload).toString();
+const ms = async (act: () => Promise<unknown>) => {
+  const startedMs = performance.now();
+  await act();
+  return performance.now() - startedMs;
+};
+
+/** An event loop that is busy for a while: nothing is read, nothing answered. */
+function block(forMs: number): void {
+  const endMs = performance.now() + forMs;
+  while (performance.now() < endMs);
+}
+
+test("calls: a replica that takes far longer than usual is left out, until a probe comes back", async () => {
+  let slowMs = 0;
+  const a = await serve("a", async () => {
+    await rest(slowMs);
+    return { payload: Buffer.from("a") };
+  });
+  const c = callee([a, await serve("b", named("b"))]);
+  for (let i = 0; i < 30; i++) expect(await who(c)).toBe("a");
+  slowMs = 2_000;
+  const tookMs = await ms(async () => {
+    const answers = await Promise.all([who(c), who(c), who(c)]);
+    expect(answers).toEqual(["b", "b", "b"]);
+  });
+  expect(tookMs).toBeGreaterThan(240);
+  expect(tookMs).toBeLessThan(900);
+  expect(await ms(() => who(c))).toBeLessThan(100);
+  expect(await who(c)).toBe("b");
+  slowMs = 0;
+  await rest(1_100);
+  expect(await who(c)).toBe("a");
+  expect(await who(c)).toBe("a");
+});
+
+test("calls: a late answer still counts when it comes first", async () => {
+  let slowMs = 0;
+  const slow = (campus: string) => async () => {
+    await rest(slowMs);
+    return { payload: Buffer.from(campus) };
+  };
+  const c = callee([await serve("a", slow("a")), await serve("b", slow("b"))]);
+  for (let i = 0; i < 30; i++) await who(c);
+  slowMs = 450;
+  expect(await who(c)).toBe("a");
+});
+
+test("calls: a hedged read asks another replica after its time, and takes the first answer", async () => {
+  const c = callee([await serve("a", never), await serve("b", named("b"))]);
+  const tookMs = await ms(async () => expect(await who(c, { hedgeAfterMs: 30 })).toBe("b"));
+  expect(tookMs).toBeLessThan(200);
+  await expect(who(c, { timeoutMs: 200 })).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+});
+
+/** An admission with a fixed level. */
+function fixedLevel(level: () => number): Admission & { arrived: number } {
+  return {
+    arrived: 0,
+    get level() {
+      return level();
+    },
+    arrive(priority) {
+      this.arrived += 1;
+      return priority < level();
+    },
+    start: () => true,
+    worked: () => {},
+  };
+}
+
+test("overload: a refused call tries one other replica, then fails; what would be refused is not sent", async () => {
+  let levelOfB = EVERYTHING;
+  const inA = fixedLevel(() => 100);
+  const inB = fixedLevel(() => levelOfB);
+  const inC = fixedLevel(() => 100);
+  const c = callee([
+    await serve("a", named("a"), { admission: inA }),
+    await serve("b", named("b"), { admission: inB }),
+    await serve("c", named("c"), { admission: inC }),
+  ]);
+  expect(await who(c, { priority: 99 })).toBe("a");
+  expect(inA.arrived).toBe(1);
+  // Its level came with the answer: the next ones are not even sent there.
+  const answers = [await who(c, { priority: 100 }), await who(c, { priority: 100 })];
+  expect(answers.sort()).toEqual(["b", "b"]);
+  expect(inA.arrived).toBe(1);
+  levelOfB = 50;
+  await who(c, { priority: 10, order: [1] });
+  await who(c, { priority: 10, order: [2] });
+  const refused = who(c, { priority: 200 });
+  await expect(refused).rejects.toMatchObject({ code: "OVERLOADED" });
+  expect([inA.arrived, inB.arrived, inC.arrived]).toEqual([1, expect.any(Number), 2]);
+  // Priority 0 is never shed.
+  expect(await who(c, { priority: 0 })).toBe("a");
+  expect(inA.arrived).toBe(1);
+});
+
+test("overload: a level that was not told again for half a second is not believed any more", async () => {
+  let level = 100;
+  const a = await serve("a", named("a"), { admission: fixedLevel(() => level) });
+  const c = callee([a]);
+  await who(c, { priority: 5 });
+  await expect(who(c, { priority: 200 })).rejects.toMatchObject({ code: "OVERLOADED" });
+  level = EVERYTHING;
+  await expect(who(c, { priority: 200 })).rejects.toMatchObject({ code: "OVERLOADED" });
+  await rest(550);
+  expect(await who(c, { priority: 200 })).toBe("a");
+});
+
+test("overload: what waits in the server when its caller's time is over is not carried out", async () => {
+  let carriedOut = 0;
+  const a = await serve("a", () => {
+    carriedOut += 1;
+    block(20);
+    return message;
+  });
+  const c = callee([a]);
+  await who(c, { priority: 1 });
+  const calls = Array.from({ length: 20 }, () =>
+    who(c, { priority: 1, timeoutMs: 100 }).catch(() => {}),
+  );
+  await Promise.all(calls);
+  await rest(100);
+  expect(carriedOut).toBeLessThan(12);
+});
+
+test("calls: a replica whose event loop stands still for a moment keeps its connection", async () => {
+  const { Worker } = await import("node:worker_threads");
+  const worker = new Worker(new URL("./testing/echo-worker.ts", import.meta.url));
+  cleanUps.push(() => worker.terminate());
+  const port = await new Promise<number>((resolve) => worker.once("message", resolve));
+  const a = { campus: "a", host: "127.0.0.1", port };
+  const c = callee([a, await serve("b", named("b"))]);
+  expect(await who(c)).toBe("hello");
+  const shared = new Int32Array(new SharedArrayBuffer(4));
+  worker.postMessage(shared);
+  await expect.poll(() => Atomics.load(shared, 0), { interval: 1 }).toBe(1);
+  const tookMs = await ms(async () => expect(await who(c)).toBe("b"));
+  expect(tookMs).toBeLessThan(400);
+  expect(await who(c)).toBe("b");
+  Atomics.store(shared, 0, 2);
+  Atomics.notify(shared, 0);
+  await expect.poll(() => who(c)).toBe("hello");
+});
+
+test("calls: when every replica refuses, hardly any call is repeated beyond the budget", async () => {
+  let attempts = 0;
+  const refuse = () => {
+    attempts += 1;
+    throw new RpcError("UNAVAILABLE", "not now");
+  };
+  const c = callee([await serve("a", refuse), await serve("b", refuse)]);
+  const calls = Array.from({ length: 300 }, () => who(c, { timeoutMs: 800 }).catch((e) => e.code));
+  expect(new Set(await Promise.all(calls))).toEqual(new Set(["UNAVAILABLE"]));
+  // 300 first ones, 50 saved, a tenth, ten at once and ten a second.
+  expect(attempts).toBeLessThanOrEqual(300 + 50 + 30 + 20);
+});
+
+test("calls: one service cannot have all the calls of a process", async () => {
+  const c = callee([await serve("a", never)]);
+  const other = callee([await serve("b", named("b"))]);
+  const calls = Array.from({ length: CALLEE_CALLS_MAX }, () =>
+    c.call(Echo.echo, message, { timeoutMs: 300 }).catch(() => {}),
+  );
+  await expect(who(c)).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+  expect(await who(other)).toBe("b");
+  await Promise.all(calls);
+  await expect(who(c, { timeoutMs: 50 })).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+});

@@ -1,0 +1,430 @@
+/**
+ * One call while it is being made.
+ *
+ * It goes to one replica and, when that one refuses, cannot be reached, falls silent or is late, to the
+ * next, inside the same call and under the same operation id, until an answer comes or the deadline
+ * passes. No central node is asked. Every method served through svrkit must therefore be safe to repeat
+ * under one operation id.
+ *
+ *   refused, or not reached   the next replica; when all have been asked, again after a growing pause
+ *   overloaded                one other replica; when that one is too, the call fails at once
+ *   late, or silent           the next replica beside it, and the first answer counts
+ *
+ * What makes a server work twice is paid for out of the callee's retry budget (failover/budget.ts);
+ * without any left the call waits.
+ */
+import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
+import { NEVER_SHED } from "./admission/priority.ts";
+import { type Call, monotonicMs } from "./call.ts";
+import type { Callee } from "./callee.ts";
+import { CodecError, type Encode, type Reader } from "./codec.ts";
+import { RpcError } from "./errors.ts";
+import { Peer } from "./failover/peer.ts";
+import { LEVEL_STALE_MS } from "./limits.ts";
+import type { Method } from "./method.ts";
+import { counter } from "./monitors/registry.ts";
+import type { Server } from "./server.ts";
+import type { Session, Waiter } from "./transport/session.ts";
+
+const RETRY_PAUSE_FIRST_MS = 20;
+const RETRY_PAUSE_LAST_MS = 200;
+const NEVER_MS = Number.POSITIVE_INFINITY;
+
+const failovers = counter("svrkit.failovers");
+const doubled = counter("svrkit.calls_doubled");
+const heldBack = counter("svrkit.calls_held_back");
+
+/** What is asked: how to write it, how to read the answer, how to carry it out in this process. */
+export interface Outgoing<O> {
+  readonly method: number;
+  send(session: Session, head: RequestHead, waiter: Waiter): void;
+  decode(body: Reader): O;
+  invokeOn(server: Server, call: Call): Promise<O>;
+}
+
+export class TypedRequest<I, O> implements Outgoing<O> {
+  readonly #method: Method<I, O>;
+  readonly #request: I;
+
+  constructor(method: Method<I, O>, request: I) {
+    this.#method = method;
+    this.#request = request;
+  }
+
+  get method(): number {
+    return this.#method.hash;
+  }
+
+  send(session: Session, head: RequestHead, waiter: Waiter): void {
+    const body: [Encode<I>, I] = [this.#method.encodeRequest, this.#request];
+    session.request(head, body, waiter);
+  }
+
+  decode(body: Reader): O {
+    return this.#method.decodeResponse(body, body.end);
+  }
+
+  invokeOn(server: Server, call: Call): Promise<O> {
+    return server.invoke(this.#method, this.#request, call);
+  }
+}
+
+export class BytesRequest implements Outgoing<Uint8Array> {
+  readonly method: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(method: number, bytes: Uint8Array) {
+    this.method = method;
+    this.#bytes = bytes;
+  }
+
+  send(session: Session, head: RequestHead, waiter: Waiter): void {
+    session.request(head, this.#bytes, waiter);
+  }
+
+  decode(body: Reader): Uint8Array {
+    return Buffer.from(body.buffer.subarray(body.pos, body.end));
+  }
+
+  invokeOn(server: Server, call: Call): Promise<Uint8Array> {
+    return server.invokeBytes(this.method, this.#bytes, call);
+  }
+}
+
+interface Parts<O> {
+  readonly callee: Callee;
+  readonly request: Outgoing<O>;
+  readonly call: Call;
+  /** The caller's own order of replicas. */
+  readonly order: readonly number[] | undefined;
+  readonly resolve: (response: O) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class PendingCall<O> {
+  readonly #parts: Parts<O>;
+  #isSettled = false;
+  /** Attempts that have not come back, and those of them that are late or silent. */
+  #open = 0;
+  #lingering = 0;
+  /** How often it has waited. */
+  #pauses = 0;
+  /** Bit by replica: asked in this round. */
+  #asked = 0;
+  #order: readonly number[] | undefined;
+  #lastError: RpcError | undefined;
+  /** The last failure was an answer: asking again makes somebody work twice. */
+  #costs = false;
+  #overloads = 0;
+  /** An attempt was sent and has not been answered: what it asked for may be done. */
+  #mayBeDone = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: Parts<O>) {
+    this.#parts = parts;
+  }
+
+  start(nowMs: number, hedgeAfterMs: number | undefined): void {
+    const { callee, order } = this.#parts;
+    if (hedgeAfterMs !== undefined) this.#timer = setTimeout(() => this.#askBeside(), hedgeAfterMs);
+    const first = order === undefined ? callee.firstChoice(nowMs) : undefined;
+    if (first === undefined) this.#goOn(nowMs);
+    else this.#ask(first, nowMs);
+  }
+
+  /** The next replica of this round, or a pause and the next round. */
+  #goOn(nowMs: number): void {
+    const { callee, call } = this.#parts;
+    if (call.deadlineMs <= nowMs) {
+      this.#fail(this.#outOfTime());
+      return;
+    }
+    this.#order ??= callee.order(this.#parts.order, nowMs);
+    const next = this.#order.find((index) => (this.#asked & (1 << index)) === 0);
+    if (next === undefined) this.#endRound(nowMs);
+    else if (this.#costs && !callee.budget.spend(nowMs)) this.#pause(nowMs);
+    else {
+      if (this.#lastError !== undefined) failovers.value += 1;
+      this.#ask(next, nowMs);
+    }
+  }
+
+  #endRound(nowMs: number): void {
+    // Waiting here would only make the crowd larger: whoever asked decides.
+    if (this.#lastError?.code === "OVERLOADED") this.#fail(this.#lastError);
+    else {
+      this.#asked = 0;
+      this.#order = undefined;
+      this.#pause(nowMs);
+    }
+  }
+
+  #pause(nowMs: number): void {
+    const longestMs = Math.min(RETRY_PAUSE_LAST_MS, RETRY_PAUSE_FIRST_MS * 2 ** this.#pauses);
+    const pauseMs = longestMs * (0.5 + Math.random());
+    this.#pauses += 1;
+    if (this.#parts.call.deadlineMs - nowMs <= pauseMs) this.#fail(this.#outOfTime());
+    else setTimeout(() => this.#goOn(monotonicMs()), pauseMs);
+  }
+
+  #ask(index: number, nowMs: number): void {
+    const { callee, request, call } = this.#parts;
+    this.#asked |= 1 << index;
+    this.#open += 1;
+    const peer = callee.peers[index]!;
+    if (!(peer instanceof Peer)) {
+      request.invokeOn(peer.server, call).then(
+        (response) => this.#succeed(response),
+        (error) => this.failed(error, true),
+      );
+      return;
+    }
+    const { ready } = peer;
+    peer.onBusy();
+    if (ready !== undefined) this.#send(index, ready, nowMs);
+    else {
+      peer.session().then(
+        (session) => this.#send(index, session, monotonicMs()),
+        (error) => this.failed(error, false),
+      );
+    }
+  }
+
+  #send(index: number, session: Session, nowMs: number): void {
+    const { callee, request, call } = this.#parts;
+    const attempt = new Attempt(this, index, session, nowMs);
+    attempt.lateMs = nowMs + callee.typical(request.method).lateAfterMs;
+    try {
+      if (isRefusedThere(session, call.priority, nowMs)) {
+        heldBack.value += 1;
+        throw new RpcError("OVERLOADED", `${session.remote} has too much to do: retry later`);
+      }
+      request.send(session, headOf(request.method, call, nowMs), attempt);
+    } catch (error) {
+      this.failed(error, false);
+    }
+  }
+
+  get deadlineMs(): number {
+    return this.#parts.call.deadlineMs;
+  }
+
+  answered(attempt: Attempt<O>, body: Reader): void {
+    const { callee, request } = this.#parts;
+    const { index, session, startedMs } = attempt;
+    const nowMs = session.lastHeardMs;
+    callee.answered(index, request.method, { tookMs: nowMs - startedMs, nowMs });
+    if (this.#isSettled) return;
+    try {
+      this.#succeed(request.decode(body));
+    } catch (error) {
+      this.#fail(asUnreadable(error));
+    }
+  }
+
+  /** An attempt has failed; `isAnswer`: the replica said so itself. */
+  failed(thrown: unknown, isAnswer: boolean, attempt?: Attempt<O>): void {
+    this.#open -= 1;
+    if (attempt !== undefined) {
+      this.#mayBeDone ||= !isAnswer;
+      if (attempt.isLingering) this.#lingering -= 1;
+      // A connection that ended is the peer's affair, and a call beside another one was given up.
+      if (isAnswer || !this.#isSettled) this.#parts.callee.failed(attempt.index, thrown);
+    }
+    if (this.#isSettled) return;
+    const error = asUnreadable(thrown);
+    if (!(error instanceof RpcError) || !error.retryable) {
+      const isLate = error instanceof RpcError && error.code === "DEADLINE_EXCEEDED";
+      this.#fail(isLate && this.#lastError !== undefined ? this.#outOfTime() : error);
+      return;
+    }
+    if (error.code === "OVERLOADED" && isAnswer) this.#overloads += 1;
+    this.#lastError = moreTelling(this.#lastError, error);
+    if (isAnswer) this.#parts.callee.budget.failed();
+    if (this.#open > 0) return;
+    this.#costs = isAnswer;
+    if (this.#overloads > 1) this.#fail(error);
+    else this.#goOn(monotonicMs());
+  }
+
+  /** An attempt is late, or its peer silent. */
+  lingers(attempt: Attempt<O>, why: "late" | "silent"): void {
+    if (why === "late") this.#parts.callee.late(attempt.index, monotonicMs());
+    this.#lingering += 1;
+    if (this.#lingering === this.#open) this.#askBeside();
+  }
+
+  /** Asks one more replica, beside those that have not answered. */
+  #askBeside(): void {
+    if (this.#isSettled || this.#open === 0) return;
+    const { callee } = this.#parts;
+    const nowMs = monotonicMs();
+    const order = callee.order(this.#parts.order, nowMs);
+    const next = order.find((i) => (this.#asked & (1 << i)) === 0 && callee.takesCalls(i));
+    if (next === undefined || !callee.budget.spend(nowMs)) return;
+    doubled.value += 1;
+    this.#ask(next, nowMs);
+  }
+
+  #succeed(response: O): void {
+    if (this.#isSettled) return;
+    this.#parts.callee.budget.succeeded(this.#pauses > 0);
+    this.#settle();
+    this.#parts.resolve(response);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isSettled) return;
+    this.#settle();
+    const isRefusal = error instanceof RpcError && error.code === "OVERLOADED";
+    if (isRefusal && this.#mayBeDone) this.#parts.reject(uncertain(error));
+    else this.#parts.reject(error);
+  }
+
+  #settle(): void {
+    this.#isSettled = true;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#parts.callee.ended();
+  }
+
+  #outOfTime(): RpcError {
+    const last = this.#lastError;
+    const why = last === undefined ? "its deadline had passed" : `last: ${last.message}`;
+    const code = last?.code ?? "UNAVAILABLE";
+    const { service } = this.#parts.callee;
+    return new RpcError(code, `no replica of ${service} could do it in time (${why})`);
+  }
+}
+
+/** One of a call's attempts, as the session sees it. */
+class Attempt<O> implements Waiter {
+  readonly index: number;
+  readonly session: Session;
+  readonly startedMs: number;
+  lateMs = NEVER_MS;
+  isLingering = false;
+  readonly #call: PendingCall<O>;
+
+  constructor(call: PendingCall<O>, index: number, session: Session, startedMs: number) {
+    this.#call = call;
+    this.index = index;
+    this.session = session;
+    this.startedMs = startedMs;
+  }
+
+  get deadlineMs(): number {
+    return this.#call.deadlineMs;
+  }
+
+  reply(body: Reader): void {
+    this.#call.answered(this, body);
+  }
+
+  fail(error: RpcError, isAnswer: boolean): void {
+    this.#call.failed(error, isAnswer, this);
+  }
+
+  linger(why: "late" | "silent"): void {
+    this.lateMs = NEVER_MS;
+    if (this.isLingering) return;
+    this.isLingering = true;
+    this.#call.lingers(this, why);
+  }
+}
+
+/** The only attempt of a call that goes to one replica and nowhere else. */
+export class SingleAttempt<O> implements Waiter {
+  readonly #callee: Callee;
+  readonly #index: number;
+  readonly #parts: {
+    readonly outgoing: Outgoing<O>;
+    readonly call: Call;
+    readonly resolve: (response: O) => void;
+    readonly reject: (error: unknown) => void;
+  };
+  #session: Session | undefined;
+  startedMs = 0;
+  lateMs: number;
+
+  constructor(
+    callee: Callee,
+    index: number,
+    parts: {
+      outgoing: Outgoing<O>;
+      call: Call;
+      lateMs: number;
+      resolve: (response: O) => void;
+      reject: (error: unknown) => void;
+    },
+  ) {
+    this.#callee = callee;
+    this.#index = index;
+    this.#parts = parts;
+    this.lateMs = parts.lateMs;
+  }
+
+  get deadlineMs(): number {
+    return this.#parts.call.deadlineMs;
+  }
+
+  send(session: Session, head: RequestHead): void {
+    this.#session = session;
+    try {
+      this.#parts.outgoing.send(session, head, this);
+    } catch (error) {
+      this.#parts.reject(error);
+    }
+  }
+
+  reply(body: Reader): void {
+    const { outgoing, resolve, reject } = this.#parts;
+    const nowMs = this.#session!.lastHeardMs;
+    const tookMs = nowMs - this.startedMs;
+    this.#callee.answered(this.#index, outgoing.method, { tookMs, nowMs });
+    try {
+      resolve(outgoing.decode(body));
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  fail(error: RpcError, isAnswer: boolean): void {
+    if (isAnswer) this.#callee.failed(this.#index, error);
+    this.#parts.reject(error);
+  }
+
+  linger(why: "late" | "silent"): void {
+    this.lateMs = NEVER_MS;
+    if (why === "late") this.#callee.late(this.#index, monotonicMs());
+  }
+}
+
+/** The replica would refuse it, by what it last told of its level: it need not be asked. */
+export function isRefusedThere(session: Session, priority: number, nowMs: number): boolean {
+  if (session.level === 0 || priority === NEVER_SHED || priority < session.level) return false;
+  return nowMs - session.lastHeardMs < LEVEL_STALE_MS;
+}
+
+export function headOf(method: number, call: Call, nowMs: number): RequestHead {
+  const { operationId, ticket, caller, trace, priority } = call;
+  // At least 1 ms: 0 would mean a call that is born dead.
+  const timeoutMs = Math.max(1, Math.ceil(call.deadlineMs - nowMs));
+  return { callId: 0, method, timeoutMs, operationId, ticket, caller, trace, priority };
+}
+
+/** OVERLOADED says that nothing was done; that is not known of a call that another replica may have carried out. */
+export function uncertain({ message }: RpcError): RpcError {
+  return new RpcError("UNAVAILABLE", message);
+}
+
+/** "A disk is full" or "no quorum" is not to be forgotten over a last attempt that had no time left. */
+function moreTelling(before: RpcError | undefined, now: RpcError): RpcError {
+  return before !== undefined && before.code !== "UNAVAILABLE" && now.code === "UNAVAILABLE"
+    ? before
+    : now;
+}
+
+function asUnreadable(error: unknown): unknown {
+  if (!(error instanceof CodecError)) return error;
+  return new RpcError("INTERNAL", `a response cannot be read: ${error.message}`, { cause: error });
+}

@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { monotonicMs } from "./call.ts";
+import { QUEUE_MAX, RunQueue } from "./run-queue.ts";
+
+function busy(ms: number): void {
+  const endMs = monotonicMs() + ms;
+  while (monotonicMs() < endMs);
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test("run queue: a turn works for a slice, the rest keeps its order and goes on in the next ones", async () => {
+  const done: number[] = [];
+  const queue = new RunQueue<number>((job) => {
+    busy(3);
+    done.push(job);
+  });
+  const submit = (job: number) => {
+    if (!queue.isFree(monotonicMs())) return queue.add(job);
+    busy(3);
+    done.push(job);
+    return true;
+  };
+  for (let job = 0; job < 20; job++) expect(submit(job)).toBe(true);
+  expect(done.length).toBeGreaterThanOrEqual(3);
+  expect(done.length).toBeLessThan(8);
+  const turns: number[] = [];
+  while (queue.length > 0) {
+    await turn();
+    turns.push(done.length);
+  }
+  expect(turns.length).toBeGreaterThan(2);
+  expect(done).toEqual(Array.from({ length: 20 }, (_, job) => job));
+  await turn();
+  expect(queue.isFree(monotonicMs())).toBe(true);
+});
+
+test("run queue: it holds so many and no more", async () => {
+  let runs = 0;
+  const queue = new RunQueue<number>(() => {
+    runs += 1;
+  });
+  queue.isFree(monotonicMs());
+  for (let job = 0; job < QUEUE_MAX; job++) expect(queue.add(job)).toBe(true);
+  expect(queue.add(0)).toBe(false);
+  await expect.poll(() => runs).toBe(QUEUE_MAX);
+  expect(queue.length).toBe(0);
+});

@@ -1,0 +1,73 @@
+/**
+ * Calls that may be shed wait here when a turn of the event loop has had its share of them. Without it a
+ * loop that falls behind reads a heap of calls at once and works it off before it looks at the network
+ * again: pings stay unanswered, and how much is really asked for is seen when it is too late. So no turn
+ * works longer than a slice; what is left keeps its place, is bounded, and goes on in the next turn.
+ *
+ * Calls that are never shed do not pass through here.
+ */
+import { monotonicMs } from "./call.ts";
+
+/** Work on calls in one turn, ms: short beside every patience there is. */
+const SLICE_MS = 10;
+/** Calls that wait, at most: with more, nobody at the end of the queue would be served in time. */
+export const QUEUE_MAX = 4_096;
+
+export class RunQueue<Job> {
+  readonly #run: (job: Job, nowMs: number) => void;
+  #jobs: (Job | undefined)[] = [];
+  #next = 0;
+  /** The turn's slice is over then; undefined: no call came in this turn. */
+  #sliceEndMs: number | undefined;
+
+  /** `run` must not throw. */
+  constructor(run: (job: Job, nowMs: number) => void) {
+    this.#run = run;
+  }
+
+  get length(): number {
+    return this.#jobs.length - this.#next;
+  }
+
+  /** Whether a call that comes now may run at once: nobody waits, and the turn has time left. */
+  isFree(nowMs: number): boolean {
+    if (this.#sliceEndMs === undefined) {
+      this.#sliceEndMs = nowMs + SLICE_MS;
+      setImmediate(this.#turn);
+      return true;
+    }
+    return this.length === 0 && nowMs < this.#sliceEndMs;
+  }
+
+  /** False: too many wait already. */
+  add(job: Job): boolean {
+    if (this.length >= QUEUE_MAX) return false;
+    this.#jobs.push(job);
+    return true;
+  }
+
+  readonly #turn = (): void => {
+    let nowMs = monotonicMs();
+    const endMs = nowMs + SLICE_MS;
+    while (this.#next < this.#jobs.length && nowMs < endMs) {
+      const job = this.#jobs[this.#next]!;
+      this.#jobs[this.#next] = undefined;
+      this.#next += 1;
+      this.#run(job, nowMs);
+      nowMs = monotonicMs();
+    }
+    if (this.length === 0) {
+      this.#jobs = [];
+      this.#next = 0;
+      this.#sliceEndMs = undefined;
+      return;
+    }
+    if (this.#next > QUEUE_MAX) {
+      this.#jobs = this.#jobs.slice(this.#next);
+      this.#next = 0;
+    }
+    // What comes meanwhile queues up behind the others.
+    this.#sliceEndMs = 0;
+    setImmediate(this.#turn);
+  };
+}
