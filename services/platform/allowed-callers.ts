@@ -14,6 +14,8 @@ const OPERATORS = ["cli", "operator"];
 const DATA = ["account-data", "inbox-data", "message-data", "group-data"];
 /** What keeps its state in the store, and every process's follower of the control table. */
 const STORE = [...DATA, "queue", "control", ...KV_GROUPS, ...OPERATORS];
+/** Who tells devices that there is something new. */
+const NOTIFIERS = ["text", "fanout", "conversation"];
 const LOGS = ["queuelog-1", "queuelog-2"];
 
 /** By method, or by service for all its methods. */
@@ -21,12 +23,14 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "svrkit.Process": OPERATORS,
 
   "client.Account": ["access"],
+  "client.Conversation": ["access"],
   "client.Group": ["access"],
   "client.Sync": ["access"],
   "client.Text": ["access"],
-  "access.Push": ["text", "fanout", "group", "sync"],
+  "client.Text/Send": ["access", "group"],
+  "access.Push": NOTIFIERS,
   "router.Router/Register": ["access"],
-  "router.Router/Lookup": ["text", "fanout", "group", "sync"],
+  "router.Router/Lookup": NOTIFIERS,
   "router.Router/Count": OPERATORS,
   "logic.Finishing/Finish": ["sync"],
   "logic.Finishing/Witness": ["text"],
@@ -34,25 +38,33 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "data.AccountData/ClaimName": ["account"],
   "data.AccountData/GetByName": ["account", "text"],
   "data.AccountData/ConfirmDevices": ["sync"],
+  "data.AccountData/Confirmations": ["retention"],
   "data.GroupData/Create": ["group"],
   "data.GroupData/Membership": ["group", "text"],
-  "data.GroupData/Read": ["group", "fanout"],
+  "data.GroupData/Read": ["group", "fanout", "conversation"],
   "data.GroupData/EntryOutcomes": ["group", "sync", "fanout"],
   "data.GroupData/Apply": ["fanout"],
-  "data.GroupData/Messages": ["fanout"],
+  "data.GroupData/Messages": ["fanout", "text", "conversation"],
+  "data.GroupData/MarkRead": ["conversation"],
+  "data.GroupData/ReadPositions": ["conversation"],
+  "data.GroupData/Retain": ["retention"],
   "data.InboxData/Commit": ["text"],
   "data.InboxData/Committed": ["text"],
   "data.InboxData/Deliver": ["text", "fanout"],
+  "data.InboxData/DeliverRead": ["conversation"],
+  "data.InboxData/Set": ["conversation"],
   "data.InboxData/Changes": ["sync"],
+  "data.InboxData/Retain": ["retention"],
   "data.MessageData/Append": ["text"],
-  "data.MessageData/Read": ["text"],
+  "data.MessageData/Read": ["text", "conversation"],
   "data.MessageData/Sequences": ["sync"],
+  "data.MessageData/Retain": ["retention"],
 
   "kv.Kv": STORE,
   "kv.Replica": KV_GROUPS,
   "kv.Replica/QueryVersions": [...KV_GROUPS, ...OPERATORS],
   "kv.Replica/Fetch": [...KV_GROUPS, ...OPERATORS],
-  "kv.Replica/ListVersions": [...KV_GROUPS, ...OPERATORS],
+  "kv.Replica/ListVersions": [...KV_GROUPS, "retention", ...OPERATORS],
 
   "queue.Log": ["queue"],
   "queue.Log/Introduce": LOGS,
