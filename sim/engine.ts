@@ -34,7 +34,10 @@ export class DurableEngine {
       keys: (after, limit) => stored.keys(after, limit),
       commit: (entries) => {
         // As it was when the commit began: what changes meanwhile belongs to the next one.
-        const own = entries.map((entry) => ({ ...entry, rows: [...entry.rows] }));
+        const own = entries.map((entry) => {
+          const register = entry.register && Buffer.from(entry.register);
+          return { ...entry, register, rows: [...entry.rows] };
+        });
         return new Promise((resolve) =>
           clock.after(process, commitMs(), () => {
             this.commit(own);

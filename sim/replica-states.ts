@@ -2,7 +2,7 @@
 
 import { NO_OPERATIONS } from "../services/kvsvr/protocol/operations.ts";
 import { isCurrent } from "../services/kvsvr/protocol/register.ts";
-import type { Entry } from "../services/kvsvr/storage/state.ts";
+import type { Entry } from "../services/kvsvr/storage/entry.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ReplicaState, SeenRow } from "./history.ts";
 import { hex } from "./workload/clients.ts";

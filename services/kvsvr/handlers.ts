@@ -51,7 +51,7 @@ import { bytesNumber, innerKey, type TableView } from "./protocol/table.ts";
 import { forgottenThrough, ROW_CLASS, TRIMS_MAX } from "./protocol/trim.ts";
 import type { Reads } from "./reads.ts";
 import type { Replica } from "./replica.ts";
-import type { Entry } from "./storage/state.ts";
+import type { Entry } from "./storage/entry.ts";
 
 const ALL_ROWS: Trim = { throughVersion: 0, rowPrefix: NO_BYTES, appendIds: false };
 

@@ -9,7 +9,8 @@ import { PAGE_BYTES_MAX, PAGE_ROWS_MAX, SCAN_LOOKED_ROWS } from "./limits.ts";
 import type { Register } from "./protocol/register.ts";
 import { ROW_CLASS } from "./protocol/trim.ts";
 import type { EngineRow, RowRange } from "./storage/engine.ts";
-import type { Entry, State } from "./storage/state.ts";
+import type { Entry } from "./storage/entry.ts";
+import type { State } from "./storage/state.ts";
 
 const RESTARTS_MAX = 3;
 /** A turn of the event loop gives so many milliseconds to pages; those of other callers wait. */

@@ -27,7 +27,7 @@ import type { Known } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 import { type Answers, EPOCH_IS_OVER, Round, Rounds, type Settled } from "./round.ts";
-import type { Entry } from "./storage/state.ts";
+import type { Entry } from "./storage/entry.ts";
 
 const decided = counter("kvsvr.versions_decided");
 const fastDecided = counter("kvsvr.fast_path");

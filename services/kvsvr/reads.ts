@@ -17,7 +17,7 @@ import { judgeRead, type VersionView, viewOf, viewOfReply } from "./protocol/rea
 import { isCurrent } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
-import type { Entry } from "./storage/state.ts";
+import type { Entry } from "./storage/entry.ts";
 import type { Asker } from "./turn-batch.ts";
 
 const queries = counter("kvsvr.version_queries");

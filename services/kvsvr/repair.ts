@@ -12,7 +12,7 @@ import { Comparison, type Page } from "./comparison.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
 import { isCurrent } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
-import type { Entry } from "./storage/state.ts";
+import type { Entry } from "./storage/entry.ts";
 
 const BACKGROUND_MAX = 4;
 const BACKGROUND_WAITING_MAX = 10_000;

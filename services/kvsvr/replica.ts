@@ -67,7 +67,8 @@ import { Slices } from "./slices.ts";
 import type { SlotHolding } from "./slots/plan/held-slots.ts";
 import type { SlotTable } from "./slots/slot-table.ts";
 import { RecordDamaged } from "./storage/engine.ts";
-import type { Entry, State } from "./storage/state.ts";
+import type { Entry } from "./storage/entry.ts";
+import type { State } from "./storage/state.ts";
 
 const versionsTold = counter("kvsvr.versions_told");
 

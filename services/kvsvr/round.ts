@@ -14,8 +14,8 @@ import { planted } from "./protocol/planted.ts";
 import { type Answer, judge, readAnswer, type Verdict } from "./protocol/proposer.ts";
 import type { Input, Step } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
+import type { Entry } from "./storage/entry.ts";
 import type { Waiter } from "./storage/log.ts";
-import type { Entry } from "./storage/state.ts";
 import type { Asker } from "./turn-batch.ts";
 
 export const EPOCH_IS_OVER = "the group's epoch ended meanwhile";

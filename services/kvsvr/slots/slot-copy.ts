@@ -20,8 +20,8 @@ import { openDecision, sealDecision } from "../protocol/decision.ts";
 import { NO_OPERATIONS, OPERATION_HEAD_BYTES } from "../protocol/operations.ts";
 import { planted } from "../protocol/planted.ts";
 import type { Replica } from "../replica.ts";
+import type { Entry } from "../storage/entry.ts";
 import { slotGroup } from "../storage/record.ts";
-import type { Entry } from "../storage/state.ts";
 import type { SlotSpan } from "./plan/held-slots.ts";
 
 const PAGE = 500;

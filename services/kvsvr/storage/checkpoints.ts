@@ -16,9 +16,10 @@ import { planted } from "../protocol/planted.ts";
 import { trimsOf } from "../protocol/register.ts";
 import { Dirty } from "./dirty.ts";
 import type { EngineEntry, EngineRow, StateEngine } from "./engine.ts";
-import { ENTRY_BYTES, type Entries, memoryOf } from "./entries.ts";
+import type { Entry } from "./entry.ts";
 import type { Log } from "./log.ts";
-import type { Entry } from "./state.ts";
+import { slotGroup } from "./record.ts";
+import { KEY_BYTES, type Shelf } from "./shelf.ts";
 import { encodeRegister } from "./stored-register.ts";
 import { isGone } from "./table-scan.ts";
 
@@ -35,11 +36,13 @@ const RETRY_MS = 1_000;
 /** So long a planted bug leaves its window open. */
 const PLANTED_MS = 2_000;
 
+const NO_ROWS: readonly EngineRow[] = [];
+
 const checkpoints = counter("kvsvr.checkpoints");
 
 export interface CheckpointParts {
   readonly engine: StateEngine;
-  readonly entries: Entries;
+  readonly shelf: Shelf;
   /** The replica's log, once it is open. */
   readonly log: () => Log;
   readonly logger: Logger;
@@ -71,9 +74,11 @@ export class Checkpoints {
 
   /** The entry has changed, by so many bytes. */
   changed(entry: Entry, bytes: number): void {
-    this.#parts.entries.keep(entry);
-    this.#dirtyBytes += entry.dirty ? bytes : bytes + ENTRY_BYTES;
-    this.#dirty.add(entry);
+    this.#dirtyBytes += bytes;
+    if (this.#parts.shelf.becomeDirty(entry.id)) {
+      this.#dirtyBytes += KEY_BYTES;
+      this.#dirty.add(entry.id, slotGroup(entry.registerKey));
+    }
     if (this.#dirtyBytes > this.#parts.dirtyBytes) this.#soon();
   }
 
@@ -131,16 +136,16 @@ export class Checkpoints {
     }
     // By slot: neighbours in the engine share its pages, and each page is rewritten once.
     this.#leaving = this.#dirty;
-    const entries = this.#leaving.inOrder();
+    const ids = this.#leaving.inOrder();
     this.#dirty = new Dirty();
     this.#dirtyBytes = 0;
-    for (let at = 0; at < entries.length; ) {
+    for (let at = 0; at < ids.length; ) {
       const startedMs = monotonicMs();
       const before = at;
       try {
-        at = await this.#writeChunks(entries, at);
+        at = await this.#writeChunks(ids, at);
       } catch (error) {
-        this.#keepDirty(entries.slice(before));
+        this.#keepDirty(ids.slice(before));
         throw error;
       }
       // Half of the time is left to the log, for somebody waits for every sync of it; less and less of
@@ -158,6 +163,15 @@ export class Checkpoints {
    */
   async #writeAhead(entry: Entry): Promise<number> {
     if ((entry.rows?.size ?? 0) <= CHECKPOINT_CHUNK) return 0;
+    entry.pins += 1;
+    try {
+      return await this.#writeRowsAhead(entry);
+    } finally {
+      entry.pins -= 1;
+    }
+  }
+
+  async #writeRowsAhead(entry: Entry): Promise<number> {
     const { registerKey } = entry;
     const { heldVersion } = entry.register;
     let ahead = 0;
@@ -180,23 +194,25 @@ export class Checkpoints {
    * Some chunks, put into the engine in short turns and waited for together: to wait for each would
    * cost busy replicas more than the writing. Tells where the next ones begin.
    */
-  async #writeChunks(entries: readonly Entry[], first: number): Promise<number> {
-    const chunks: { entries: Entry[]; aheads: number[] }[] = [];
+  async #writeChunks(ids: readonly number[], first: number): Promise<number> {
+    const { shelf } = this.#parts;
+    const chunks: { ids: number[]; aheads: number[] }[] = [];
     let at = first;
-    while (chunks.length < CHUNKS_AT_ONCE && at < entries.length) {
-      const chunk = takeChunk(entries, at);
+    while (chunks.length < CHUNKS_AT_ONCE && at < ids.length) {
+      const chunk = this.#takeChunk(ids, at);
       const aheads: number[] = [];
-      for (const entry of chunk) aheads.push(await this.#writeAhead(entry));
-      chunks.push({ entries: chunk, aheads });
+      for (const id of chunk)
+        aheads.push(shelf.hasRows(id) ? await this.#writeAhead(shelf.entryOf(id)) : 0);
+      chunks.push({ ids: chunk, aheads });
       at += chunk.length;
     }
     await this.#inTurn(async () => {
       const writing: Promise<unknown>[] = [];
       let startedMs = monotonicMs();
       let othersMs = 0;
-      for (const { entries, aheads } of chunks) {
+      for (const chunk of chunks) {
         // Thrown when all have ended: until then others still write.
-        writing.push(this.#writeChunk(entries, aheads).then(() => undefined, asError));
+        writing.push(this.#writeChunk(chunk).then(() => undefined, asError));
         const nowMs = monotonicMs();
         // Everybody else had a turn of so many milliseconds: this may take as long before the next.
         if (nowMs - startedMs < othersMs) continue;
@@ -210,17 +226,46 @@ export class Checkpoints {
   }
 
   /** `aheads`: versions through which the engine has the rows of each already. */
-  async #writeChunk(entries: readonly Entry[], aheads: readonly number[]): Promise<void> {
-    const through = entries.map((entry) => entry.register.heldVersion);
-    const batch = entries.map((entry, i): EngineEntry => {
-      entry.dirty = false;
-      return engineEntry(entry, { unswept: entry.unswept, ahead: aheads[i]! }, []);
+  async #writeChunk({ ids, aheads }: { ids: number[]; aheads: number[] }): Promise<void> {
+    const { shelf, engine } = this.#parts;
+    const tables: { entry: Entry; through: number }[] = [];
+    const batch = ids.map((id, i): EngineEntry => {
+      shelf.becomeLeaving(id);
+      if (!shelf.hasRows(id)) return this.#withRows(id, NO_ROWS);
+      const entry = shelf.entryOf(id);
+      tables.push({ entry, through: entry.register.heldVersion });
+      entry.pins += 1;
+      return this.#withRows(id, rowsToWrite(entry, aheads[i]!));
     });
-    await this.#parts.engine.commit(batch);
-    for (const [i, entry] of entries.entries()) {
-      entry.rows?.forgetThrough(through[i]!);
-      this.#parts.entries.release(entry);
+    try {
+      await engine.commit(batch);
+    } finally {
+      for (const { entry } of tables) entry.pins -= 1;
     }
+    for (const { entry, through } of tables) entry.rows?.forgetThrough(through);
+    for (const id of ids) shelf.becomeClean(id);
+  }
+
+  /** Keys from `at` on, as many as the engine takes in one short turn and little memory; at least one. */
+  #takeChunk(ids: readonly number[], at: number): number[] {
+    const { shelf } = this.#parts;
+    let records = 0;
+    let bytes = 0;
+    let end = at;
+    while (end < ids.length && records < CHECKPOINT_CHUNK && bytes < CHECKPOINT_CHUNK_BYTES) {
+      const id = ids[end]!;
+      // The rows of a large table are written before it.
+      const rows = shelf.hasRows(id) ? (shelf.entryOf(id).rows?.size ?? 0) : 0;
+      records += 1 + Math.min(CHECKPOINT_CHUNK, rows);
+      bytes += KEY_BYTES + shelf.bytesOf(id);
+      end += 1;
+    }
+    return ids.slice(at, end);
+  }
+
+  #withRows(id: number, rows: readonly EngineRow[]): EngineEntry {
+    const { registerKey, encoded } = this.#parts.shelf.stored(id);
+    return { registerKey, register: encoded, rows, forgotten: NO_ROWS };
   }
 
   commit(batch: readonly EngineEntry[]): Promise<void> {
@@ -242,19 +287,24 @@ export class Checkpoints {
   /** Commits an entry as it stands without these rows. `isLast`: the engine has no others to forget. */
   async commitSwept(entry: Entry, forgotten: readonly EngineRow[], isLast: boolean): Promise<void> {
     const ahead = await this.#writeAhead(entry);
-    const { register } = entry;
-    await this.commit([engineEntry(entry, { unswept: !isLast, ahead }, forgotten)]);
+    const { register, registerKey } = entry;
+    const rows = rowsToWrite(entry, ahead);
+    await this.commit([
+      { registerKey, register: encodeRegister(register, !isLast), rows, forgotten },
+    ]);
     entry.rows?.forgetThrough(register.heldVersion);
     if (isLast && trimsOf(entry.register) === trimsOf(register)) entry.unswept = false;
   }
 
   /** The rest of a checkpoint that failed, reached or not, is the next one's: the log must not go before. */
-  #keepDirty(entries: readonly Entry[]): void {
+  #keepDirty(ids: readonly number[]): void {
+    const { shelf } = this.#parts;
     const changedAgain = new Set(this.#dirty.inOrder());
-    for (const entry of entries) {
-      if (changedAgain.has(entry)) continue;
-      entry.dirty = false;
-      this.changed(entry, memoryOf(entry.register) - ENTRY_BYTES);
+    for (const id of ids) {
+      if (changedAgain.has(id)) continue;
+      shelf.becomeDirty(id);
+      this.#dirtyBytes += KEY_BYTES + shelf.bytesOf(id);
+      this.#dirty.add(id, slotGroup(shelf.look(id).registerKey));
     }
   }
 
@@ -267,30 +317,9 @@ export class Checkpoints {
   }
 }
 
-/** `ahead`: the engine has the rows through this version already. */
-function engineEntry(
-  entry: Entry,
-  { unswept, ahead }: { unswept: boolean; ahead: number },
-  forgotten: readonly EngineRow[],
-): EngineEntry {
-  const { registerKey } = entry;
-  const rows = [...(entry.rows?.changes(ahead) ?? [])].filter((row) => !isGone(entry, row));
-  return { registerKey, register: encodeRegister(entry.register, unswept), rows, forgotten };
+/** Rows newer than the engine's; `ahead`: it has those through this version already. */
+function rowsToWrite(entry: Entry, ahead: number): EngineRow[] {
+  return [...(entry.rows?.changes(ahead) ?? NO_ROWS)].filter((row) => !isGone(entry, row));
 }
 
 const asError = (error: unknown) => error ?? new Error("no reason given");
-
-/** Entries from `at` on, as many as the engine takes in one short turn and little memory; at least one. */
-function takeChunk(entries: readonly Entry[], at: number): Entry[] {
-  let records = 0;
-  let bytes = 0;
-  let end = at;
-  while (end < entries.length && records < CHECKPOINT_CHUNK && bytes < CHECKPOINT_CHUNK_BYTES) {
-    const { rows, register } = entries[end]!;
-    // The rows of a large table are written before it.
-    records += 1 + Math.min(CHECKPOINT_CHUNK, rows?.size ?? 0);
-    bytes += memoryOf(register);
-    end += 1;
-  }
-  return entries.slice(at, end);
-}

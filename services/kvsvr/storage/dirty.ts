@@ -1,39 +1,37 @@
-/** Entries that are newer in memory than in the state engine, by slot, which is the engine's order. */
-import { slotGroup } from "./record.ts";
-import type { Entry } from "./state.ts";
+/**
+ * Keys that are newer in memory than in the state engine, by their numbers on the shelf: slot by slot,
+ * which is the engine's order.
+ */
 
 export const NO_LIMIT = Number.POSITIVE_INFINITY;
 
 export class Dirty {
-  readonly #bySlot = new Map<number, Entry[]>();
+  readonly #bySlot = new Map<number, number[]>();
   #size = 0;
 
   get size(): number {
     return this.#size;
   }
 
-  /** Adds an entry that is not marked dirty yet, and marks it. */
-  add(entry: Entry): void {
-    if (entry.dirty) return;
-    entry.dirty = true;
+  /** Adds a key that was not dirty; `group`: its keyspace and slot. */
+  add(id: number, group: number): void {
     this.#size += 1;
-    const group = slotGroup(entry.registerKey);
-    const entries = this.#bySlot.get(group);
-    if (entries === undefined) this.#bySlot.set(group, [entry]);
-    else entries.push(entry);
+    const ids = this.#bySlot.get(group);
+    if (ids === undefined) this.#bySlot.set(group, [id]);
+    else ids.push(id);
   }
 
-  inOrder(): Entry[] {
+  inOrder(): number[] {
     return this.#groups().flatMap((group) => this.#bySlot.get(group)!);
   }
 
-  /** Entries of the slots from `first` to `last`. */
-  within(first: number, last: number): Entry[] {
-    const entries: Entry[] = [];
+  /** Keys of the slots from `first` to `last`. */
+  within(first: number, last: number): number[] {
+    const ids: number[] = [];
     for (const [group, those] of this.#bySlot) {
-      if (group >= first && group <= last) entries.push(...those);
+      if (group >= first && group <= last) ids.push(...those);
     }
-    return entries;
+    return ids;
   }
 
   /** The slot with which those above `first` have about `limit` entries; NO_LIMIT: all have fewer. */

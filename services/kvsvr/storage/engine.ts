@@ -45,7 +45,10 @@ export interface StateEngine {
   changes(registerKey: Buffer, after: number): Iterable<EngineRow>;
   /** Register keys above the cursor, in order. */
   keys(after: Buffer | undefined, limit: number): { registerKey: Buffer; register: Buffer }[];
-  /** Durable when it resolves; each entry whole or not at all. */
+  /**
+   * Durable when it resolves; each entry whole or not at all. The entries' bytes are copied before it
+   * returns: they may be others in the next turn.
+   */
   commit(entries: readonly EngineEntry[]): Promise<void>;
   close(): Promise<void>;
 }

@@ -12,6 +12,9 @@ import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { SLOTS } from "../../svrkit/failover/shards.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
 
+/** Where the caller's bytes begin in a register key; their length is the byte before. */
+export const KEY_AT = 4;
+
 export function slotOf(key: Uint8Array): number {
   return murmur3(key) % SLOTS;
 }
@@ -30,23 +33,6 @@ export function registerKey(key: Key): Buffer {
 export function slotGroup(registerKey: Buffer): number {
   return registerKey.readUIntBE(0, 3);
 }
-
-export function keyOfRegisterKey(bytes: Uint8Array): Key {
-  return { keyspace: bytes[0]!, key: new Uint8Array(bytes.subarray(4)) };
-}
-
-/** A name for maps, cheaper than the register key and in another order. */
-export function nameOfKey(key: Key): string {
-  const { keyspace, key: bytes } = key;
-  const { length } = bytes;
-  if (length >= nameScratch.length) return String.fromCharCode(keyspace) + latin1(bytes);
-  nameScratch[0] = keyspace;
-  for (let i = 0; i < length; i++) nameScratch[i + 1] = bytes[i]!;
-  return nameScratch.toString("latin1", 0, length + 1);
-}
-
-/** One flat string is made faster from one buffer than by joining two. */
-const nameScratch = Buffer.alloc(256);
 
 /** Bytes that a Map can use as a key, and back. */
 export function latin1(bytes: Uint8Array): string {

@@ -10,11 +10,11 @@
  */
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { encodeLogRecord } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Position } from "../../svrkit/known-disk.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { counter } from "../../svrkit/monitors/registry.ts";
-import type { Queue } from "../proposals.ts";
 import { planted } from "../protocol/planted.ts";
 import {
   EMPTY_REGISTER,
@@ -33,14 +33,14 @@ import {
   type RowRange,
   type StateEngine,
 } from "./engine.ts";
-import { Entries } from "./entries.ts";
+import { Entry } from "./entry.ts";
 import type { Files } from "./files.ts";
 import { Log, type Waiter } from "./log.ts";
-import { keyOfRegisterKey, latin1, nameOfKey, registerKey, slotGroup } from "./record.ts";
+import { latin1, registerKey, slotGroup } from "./record.ts";
+import { Shelf, type Stored } from "./shelf.ts";
 import { isWithin, removeSlice, type Slice } from "./slot-removal.ts";
-import { decodeInput, decodeRegister, logRecord } from "./stored-register.ts";
+import { decodeInput, decodeRegister, logRecord, withoutUnswept } from "./stored-register.ts";
 import { Sweeper } from "./sweeper.ts";
-import { TableRows } from "./table-rows.ts";
 import { allChanges, isGone, lookAtChanges, lookAtRows } from "./table-scan.ts";
 
 /** What a step that is not logged counts for in the next checkpoint. */
@@ -56,30 +56,6 @@ export interface Listed {
   readonly register: Register;
 }
 
-export interface Entry {
-  readonly key: Key;
-  readonly name: string;
-  readonly registerKey: Buffer;
-  register: Register;
-  /** Rows newer than the engine's; undefined when there never were any. */
-  rows: TableRows | undefined;
-  /** Log sequence of the newest record about this key. */
-  logged: number;
-  /** A notice that moved the register on without a record: what follows it is logged behind it. */
-  unlogged: Input | undefined;
-  dirty: boolean;
-  /** Rows that the table has forgotten may still lie in the engine. */
-  unswept: boolean;
-  /** Looked at since the last sweep of the cache. */
-  used: boolean;
-  /** Users that need this very object to stay: proposals, reads, sweeps. */
-  pins: number;
-  /** Writes that wait for this key, while there are any: proposals.ts's own. */
-  queue: Queue | undefined;
-  /** Memory it was counted for when it was last clean. */
-  bytes: number;
-}
-
 export interface StateOptions {
   readonly engine: StateEngine;
   readonly files: Files;
@@ -93,7 +69,7 @@ export interface StateOptions {
 
 export class State {
   readonly #options: StateOptions;
-  readonly #entries: Entries;
+  readonly #shelf: Shelf;
   readonly #checkpoints: Checkpoints;
   #log: Log | undefined;
   readonly #sweeper: Sweeper;
@@ -101,15 +77,15 @@ export class State {
   private constructor(options: StateOptions) {
     this.#options = options;
     const { engine, log } = options;
-    const entries = new Entries(options.cacheBytes);
+    const shelf = new Shelf(options.cacheBytes);
     const checkpoints = new Checkpoints({
       engine,
-      entries,
+      shelf,
       log: () => this.#openLog,
       logger: log,
       dirtyBytes: options.checkpointBytes,
     });
-    this.#entries = entries;
+    this.#shelf = shelf;
     this.#checkpoints = checkpoints;
     this.#sweeper = new Sweeper({
       engine,
@@ -144,7 +120,7 @@ export class State {
 
   /** Memory of entries that could leave it, and of what waits for a checkpoint. */
   get memory(): { cleanBytes: number; dirtyBytes: number } {
-    return { cleanBytes: this.#entries.cleanBytes, dirtyBytes: this.#checkpoints.dirtyBytes };
+    return { cleanBytes: this.#shelf.cleanBytes, dirtyBytes: this.#checkpoints.dirtyBytes };
   }
 
   get #openLog(): Log {
@@ -154,14 +130,9 @@ export class State {
 
   /** The key's entry; throws DATA damage as RecordDamaged: "I do not know", never "absent". */
   entry(key: Key): Entry {
-    const name = nameOfKey(key);
-    const cached = this.#entries.get(name);
-    if (cached !== undefined) {
-      cached.used = true;
-      return cached;
-    }
-    const entry = this.#read(name, registerKey(key));
-    this.#entries.add(entry);
+    const there = this.#shelf.get(key);
+    if (there !== undefined) return there;
+    const entry = this.#shelf.add(key, this.#read(registerKey(key)));
     if (entry.unswept) this.#sweeper.add(entry);
     return entry;
   }
@@ -171,28 +142,17 @@ export class State {
    * and not kept, so that who goes through everything drives out nothing that others use.
    */
   peek(key: Key): Entry {
-    const name = nameOfKey(key);
-    return this.#entries.get(name) ?? this.#read(name, registerKey(key));
+    const there = this.#shelf.get(key);
+    if (there !== undefined) return there;
+    const own = registerKey(key);
+    return new Entry(NOT_KEPT, own, this.#read(own).register);
   }
 
-  #read(name: string, own: Buffer): Entry {
-    const bytes = this.#guarded(() => this.#options.engine.register(own));
-    const stored = bytes === undefined ? FRESH : decodeRegister(bytes);
-    return {
-      key: keyOfRegisterKey(own),
-      name,
-      registerKey: own,
-      register: stored.register,
-      rows: undefined,
-      logged: 0,
-      unlogged: undefined,
-      dirty: false,
-      unswept: stored.unswept,
-      used: false,
-      pins: 0,
-      queue: undefined,
-      bytes: 0,
-    };
+  #read(own: Buffer): Stored {
+    const encoded = this.#guarded(() => this.#options.engine.register(own));
+    if (encoded === undefined) return NOTHING;
+    const { register, unswept } = decodeRegister(encoded);
+    return { register, unswept, encoded: unswept ? withoutUnswept(encoded) : encoded };
   }
 
   #guarded<T>(read: () => T): T {
@@ -218,15 +178,24 @@ export class State {
     if (taken.log) {
       // Replay must come by the same way: an Accept or Prepare of the next version proves this one,
       // anything else would find a register that the notice has not moved.
-      const { unlogged } = entry;
-      if (unlogged && !provesBase(input, entry.register) && !planted("notice-not-logged"))
-        bytes += log.append(encodeLogRecord, logRecord(entry.key, unlogged));
+      const isUnlogged = entry.unloggedVersion > 0 && !provesBase(input, entry.register);
+      if (isUnlogged && !planted("notice-not-logged")) bytes += this.#logNotice(entry);
       bytes += log.append(encodeLogRecord, logRecord(entry.key, input));
       entry.logged = log.appended;
-      entry.unlogged = undefined;
-    } else if (input.kind === "notice" && taken.register !== entry.register) entry.unlogged = input;
+      entry.unloggedVersion = 0;
+    } else if (input.kind === "notice" && taken.register !== entry.register) {
+      entry.unloggedVersion = input.version;
+      entry.unloggedDigest = input.digest;
+    }
     this.#apply(entry, taken, bytes);
     return taken;
+  }
+
+  #logNotice({ key, unloggedVersion: version, unloggedDigest: digest }: Entry): number {
+    return this.#openLog.append(
+      encodeLogRecord,
+      logRecord(key, { kind: "notice", version, digest }),
+    );
   }
 
   /** Tells the waiter when everything logged up to this sequence number is on the disk. */
@@ -260,8 +229,7 @@ export class State {
     }
     entry.register = taken.register;
     for (const row of taken.rows) {
-      entry.rows ??= new TableRows();
-      entry.rows.put(row);
+      this.#shelf.rowsOf(entry).put(row);
     }
     this.#checkpoints.changed(entry, bytes + taken.rows.length * ROW_BYTES);
   }
@@ -270,6 +238,7 @@ export class State {
     const { key, input } = decodeInput(payload);
     const entry = this.entry(key);
     this.#apply(entry, step(entry.register, input), payload.length);
+    this.#shelf.coolInTurn();
   }
 
   row(entry: Entry, inner: Uint8Array): EngineRow | undefined {
@@ -316,9 +285,10 @@ export class State {
       if (slotGroup(registerKey) <= lastGroup)
         found.set(latin1(registerKey), decodeRegister(register).register);
     }
-    for (const entry of newer.flatMap((dirty) => dirty.within(firstGroup, lastGroup))) {
-      const at = latin1(entry.registerKey);
-      if (at > floor && (ceiling === undefined || at <= ceiling)) found.set(at, entry.register);
+    for (const id of newer.flatMap((dirty) => dirty.within(firstGroup, lastGroup))) {
+      const { registerKey, register } = this.#shelf.look(id);
+      const at = latin1(registerKey);
+      if (at > floor && (ceiling === undefined || at <= ceiling)) found.set(at, register);
     }
     const listed = [...found.keys()].sort().map((at) => {
       return { entryKey: Buffer.from(at, "latin1"), register: found.get(at)! };
@@ -331,10 +301,10 @@ export class State {
    * about them may be left in the log, for a replay would bring a part of them back.
    */
   async removeSlice(slice: Slice): Promise<void> {
-    const isInside = ({ registerKey }: Entry) => isWithin(registerKey, slice);
+    const isInside = (registerKey: Buffer) => isWithin(registerKey, slice);
     for (let round = 0; round < CHECKPOINTS_BEFORE_REMOVAL; round++) await this.#checkpoints.now();
-    this.#sweeper.drop(isInside);
-    if (!this.#entries.drop(isInside))
+    this.#sweeper.drop(({ registerKey }) => isInside(registerKey));
+    if (!this.#shelf.drop(isInside))
       throw new RpcError("UNAVAILABLE", "a key of slots to be removed is still in use");
     const commit = (entries: readonly EngineEntry[]) => this.#checkpoints.commit(entries);
     await removeSlice(this.#options.engine, slice, commit);
@@ -348,7 +318,9 @@ export class State {
   }
 }
 
-const FRESH = { register: EMPTY_REGISTER, unswept: false };
+const NOTHING = { register: EMPTY_REGISTER, unswept: false, encoded: NO_BYTES };
+/** In place of an entry's number. */
+const NOT_KEPT = -1;
 
 function provesBase(input: Input, { known }: Register): boolean {
   if (input.kind === "prepare") return input.version === known.version + 1;

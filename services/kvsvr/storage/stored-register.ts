@@ -8,17 +8,20 @@ import {
   type LogRecord,
   type StoredRegister,
 } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
-import { CodecError, fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
+import { CodecError, fromBytes, NO_BYTES, toBytes, type Writer } from "../../svrkit/codec.ts";
 import { NO_BALLOT, NO_OWNER } from "../protocol/ballot.ts";
 import { openDecision } from "../protocol/decision.ts";
 import { NO_OPERATIONS } from "../protocol/operations.ts";
 import type { Held, Input, Register } from "../protocol/register.ts";
 import { withTrims } from "../protocol/trim.ts";
 
+/** Field 12, the last one: true. */
+const UNSWEPT = Buffer.from([(12 << 3) | 0, 1]);
+
 /** `unswept`: rows that the register's table has forgotten may still lie in the engine. */
-export function encodeRegister(register: Register, unswept: boolean): Buffer {
+export function encodeRegisterInto(w: Writer, register: Register, unswept: boolean): void {
   const { known, held, accepted } = register;
-  return toBytes(encodeStoredRegister, {
+  encodeStoredRegister(w, {
     knownVersion: known.version,
     knownDigest: known.digest,
     knownOwner: known.owner,
@@ -31,6 +34,21 @@ export function encodeRegister(register: Register, unswept: boolean): Buffer {
     loose: register.loose.map((decision) => decision.bytes),
     unswept,
   });
+}
+
+/** `unswept`: see encodeRegisterInto. */
+export function encodeRegister(register: Register, unswept: boolean): Buffer {
+  return toBytes<Register>((w, given) => encodeRegisterInto(w, given, unswept), register);
+}
+
+/** A register that was encoded without the mark, with it. */
+export function withUnswept(encoded: Uint8Array): Buffer {
+  return Buffer.concat([encoded, UNSWEPT]);
+}
+
+/** A register that was encoded with the mark, without it. */
+export function withoutUnswept(encoded: Uint8Array): Uint8Array {
+  return encoded.subarray(0, encoded.length - UNSWEPT.length);
 }
 
 function storedHeld(held: Held) {

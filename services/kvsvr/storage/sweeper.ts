@@ -14,7 +14,7 @@ import { SWEEP_CHUNK, SWEEP_DELAY_MS, SWEEP_TABLES_MAX } from "../limits.ts";
 import { trimsOf } from "../protocol/register.ts";
 import { isForgotten } from "../protocol/trim.ts";
 import type { EngineRow, StateEngine } from "./engine.ts";
-import type { Entry } from "./state.ts";
+import type { Entry } from "./entry.ts";
 
 const swept = counter("kvsvr.rows_swept");
 

@@ -6,7 +6,7 @@
 import { trimsOf } from "../protocol/register.ts";
 import { isForgotten } from "../protocol/trim.ts";
 import type { EngineRow, RowRange, StateEngine } from "./engine.ts";
-import type { Entry } from "./state.ts";
+import type { Entry } from "./entry.ts";
 
 /** False: the row is not taken, and no other is wanted. */
 export type Take = (row: EngineRow) => boolean;

@@ -251,10 +251,13 @@ export class Session {
   #scheduleFlush(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    setImmediate(() => {
-      this.#flushScheduled = false;
-      this.#flush();
-    });
+    // Two turns: what the events of the next one add goes into the same write.
+    setImmediate(() =>
+      setImmediate(() => {
+        this.#flushScheduled = false;
+        this.#flush();
+      }),
+    );
   }
 
   #flush(): void {
