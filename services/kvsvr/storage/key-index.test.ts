@@ -6,6 +6,7 @@ import { KeyIndex } from "./key-index.ts";
 const hashes = fc.oneof(fc.nat(5), fc.integer({ min: 1_018, max: 1_030 }), fc.nat());
 const steps = fc.array(fc.record({ key: fc.nat(400), hash: hashes, remove: fc.boolean() }), {
   maxLength: 2_000,
+  size: "max",
 });
 
 test("key index: finds what a map finds, also after removals in the middle of probes", () => {
