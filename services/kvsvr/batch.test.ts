@@ -1,21 +1,28 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { BatchOutcome } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import { RunningBatch } from "./batch.ts";
-import { BATCH_PATIENCE_MS } from "./limits.ts";
+import { KeptBatches, RunningBatch } from "./batch.ts";
+import { BATCH_PATIENCE_MS, BATCHES_KEPT_MAX } from "./limits.ts";
 
 const written: BatchOutcome["outcome"] = {
   case: "write",
   value: { applied: true, version: 1 },
 };
 
+/** What the batch's caller has heard. */
 let answered: (string | undefined)[] | undefined;
 
-function start(items: number): RunningBatch {
+function ask(batch: RunningBatch): void {
   answered = undefined;
-  return new RunningBatch(items, (outcomes) => {
+  batch.next((outcomes) => {
     answered = outcomes.map(({ outcome }) => outcome?.case);
   });
+}
+
+function start(items: number): RunningBatch {
+  const batch = new RunningBatch(items);
+  ask(batch);
+  return batch;
 }
 
 beforeEach(() => {
@@ -48,5 +55,32 @@ test("what is much slower than the first is answered as under way", () => {
   expect(answered).toBeUndefined();
   vi.advanceTimersByTime(1);
   expect(answered).toEqual(["write", "underWay", "write"]);
-  batch.settle(1, written); // too late, and heard by nobody
+  expect(batch.isOver).toBe(false);
+});
+
+test("the rest of a batch comes when it is asked for, in order, again a part of it if need be", () => {
+  const batch = start(4);
+  batch.settle(1, written);
+  vi.advanceTimersByTime(BATCH_PATIENCE_MS);
+  expect(answered).toEqual(["underWay", "write", "underWay", "underWay"]);
+  batch.settle(3, new RpcError("NOT_FOUND", "no such key"));
+  vi.advanceTimersByTime(10 * BATCH_PATIENCE_MS);
+  ask(batch);
+  expect(answered).toBeUndefined();
+  vi.advanceTimersByTime(BATCH_PATIENCE_MS);
+  expect(answered).toEqual(["underWay", "underWay", "failure"]);
+  ask(batch);
+  batch.settle(0, written);
+  batch.settle(2, written);
+  expect(answered).toEqual(["write", "write"]);
+  expect(batch.isOver).toBe(true);
+});
+
+test("batches that nobody asks for make room for others", () => {
+  const kept = new KeptBatches();
+  const batches = Array.from({ length: BATCHES_KEPT_MAX + 1 }, () => start(1));
+  const rests = batches.map((batch) => kept.keep(batch));
+  expect(kept.take(rests[0]!)).toBeUndefined();
+  expect(kept.take(rests[1]!)).toBe(batches[1]);
+  expect(kept.take(rests[1]!)).toBeUndefined();
 });

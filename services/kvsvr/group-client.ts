@@ -64,7 +64,8 @@ export class GroupClient {
   constructor(callee: Callee) {
     this.#callee = callee;
     this.#batches = callee.peers.map(
-      (_, replica) => new TurnBatch(replica, (operations) => this.#send(replica, operations)),
+      (_, replica) =>
+        new TurnBatch(replica, (operations, tell) => this.#send(replica, operations, tell)),
     );
     this.#restsUntilMs = callee.peers.map(() => 0);
   }
@@ -127,13 +128,26 @@ export class GroupClient {
     );
   }
 
-  /** One call for what was gathered, for as long as the most hurried part of it may take. */
-  async #send(replica: number, operations: readonly Gathered[]): Promise<readonly BatchOutcome[]> {
+  /** One call for what was gathered, and more for what is slower than the others. */
+  async #send(
+    replica: number,
+    operations: readonly Gathered[],
+    tell: (index: number, outcome: BatchOutcome) => void,
+  ): Promise<void> {
     const items = operations.map((operation) => operation.request);
-    const deadlineMs = Math.min(...operations.map((operation) => operation.deadlineMs));
-    const options = { deadlineMs };
-    const reply = await this.#callee.callOne(replica, Kv.batch, { items }, options);
-    return reply.outcomes;
+    const request = { items, asksForRest: true };
+    let open = items.map((_, index) => index);
+    // Each part for as long as the most hurried of it may take.
+    const until = () => ({ deadlineMs: Math.min(...open.map((i) => operations[i]!.deadlineMs)) });
+    let reply = await this.#callee.callOne(replica, Kv.batch, request, until());
+    for (;;) {
+      const { outcomes, rest } = reply;
+      const isOpen = (n: number) => rest !== 0 && outcomes[n]?.outcome?.case === "underWay";
+      for (let n = 0; n < outcomes.length; n++) if (!isOpen(n)) tell(open[n]!, outcomes[n]!);
+      open = open.filter((_, n) => isOpen(n));
+      if (open.length === 0) return;
+      reply = await this.#callee.callOne(replica, Kv.batchRest, { rest }, until());
+    }
   }
 
   #call<I extends { key: Key | undefined }, O>(

@@ -3,6 +3,7 @@ import {
   type BatchItem,
   type BatchReply,
   type BatchRequest,
+  type BatchRestRequest,
   type ChangeReply,
   type ChangeRequest,
   type GetReply,
@@ -30,7 +31,7 @@ import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import type { Server } from "../svrkit/server.ts";
-import { RunningBatch } from "./batch.ts";
+import { KeptBatches, RunningBatch } from "./batch.ts";
 import {
   OPERATION_AHEAD_MS_MAX,
   OPERATIONS_PER_CHANGE_MAX,
@@ -75,6 +76,7 @@ export class Handlers {
   readonly #replica: Replica;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
+  readonly #batches = new KeptBatches();
   readonly #server: Pick<Server, "admits">;
 
   constructor(
@@ -130,20 +132,35 @@ export class Handlers {
     return asPromise((done) => this.#change(request, call, done));
   }
 
-  /** Carries out items side by side; what is much slower than the rest is answered as under way. */
+  /** Carries out items side by side; what is much slower than the others is answered as under way. */
   batch(request: BatchRequest, call: Call): Promise<BatchReply> {
-    const { items } = request;
+    const { items, asksForRest } = request;
     requireArgument(items.length <= TURN_ITEMS_MAX, `at most ${TURN_ITEMS_MAX} items in a batch`);
-    return new Promise((resolve) => {
-      const batch = new RunningBatch(items.length, (outcomes) => resolve({ outcomes }));
-      for (const [index, item] of items.entries()) {
-        try {
-          this.#item(item, call, batch, index);
-        } catch (error) {
-          batch.settle(index, RpcError.from(error));
-        }
+    const batch = new RunningBatch(items.length);
+    for (const [index, item] of items.entries()) {
+      try {
+        this.#item(item, call, batch, index);
+      } catch (error) {
+        batch.settle(index, RpcError.from(error));
       }
-    });
+    }
+    return this.#answer(batch, asksForRest);
+  }
+
+  batchRest({ rest }: BatchRestRequest): Promise<BatchReply> {
+    const batch = this.#batches.take(rest);
+    if (batch === undefined)
+      throw new RpcError("UNAVAILABLE", `no rest of a batch ${rest} here: ask for its items alone`);
+    return this.#answer(batch, true);
+  }
+
+  #answer(batch: RunningBatch, keepsRest: boolean): Promise<BatchReply> {
+    return new Promise((resolve) =>
+      batch.next((outcomes) => {
+        const rest = keepsRest && !batch.isOver ? this.#batches.keep(batch) : 0;
+        resolve({ outcomes, rest });
+      }),
+    );
   }
 
   #item(
@@ -317,6 +334,7 @@ export function register(
   membership: Membership,
 ): void {
   server.add(Kv.batch, (request, call) => handlers.batch(request, call));
+  server.add(Kv.batchRest, (request) => handlers.batchRest(request));
   server.add(Kv.get, (request, call) => handlers.get(request, call));
   server.add(Kv.write, (request, call) => handlers.write(request, call));
   server.add(Kv.change, (request, call) => handlers.change(request, call));

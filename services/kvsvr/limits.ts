@@ -53,6 +53,8 @@ export const OPERATION_AHEAD_MS_MAX = 10_000;
 
 /** How long the first outcome of a batch waits for the others. */
 export const BATCH_PATIENCE_MS = 30;
+/** Batches of which a rest is under way: their callers ask for it at once, or are gone. */
+export const BATCHES_KEPT_MAX = 1_000;
 
 /** Proposals or queries to one peer, or a client's operations at one replica, that one call carries. */
 export const TURN_ITEMS_MAX = 500;

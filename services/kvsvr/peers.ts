@@ -30,20 +30,20 @@ export class Peers {
     const replicas = Array.from({ length: REPLICAS }, (_, replica) => replica);
     this.#votes = replicas.map(
       (replica) =>
-        new TurnBatch(replica, async (proposals) => {
+        new TurnBatch(replica, async (proposals, tell) => {
           const { epoch } = group;
           const { votes } = await this.call(replica, Replica.vote, { proposals, epoch });
           requireEpoch(group, epoch);
-          return votes;
+          for (let i = 0; i < votes.length; i++) tell(i, votes[i]!);
         }),
     );
     this.#queries = replicas.map(
       (replica) =>
-        new TurnBatch(replica, async (keys) => {
+        new TurnBatch(replica, async (keys, tell) => {
           const { epoch } = group;
           const { replies } = await this.call(replica, Replica.queryVersions, { keys, epoch });
           requireEpoch(group, epoch);
-          return replies;
+          for (let i = 0; i < replies.length; i++) tell(i, replies[i]!);
         }),
     );
   }

@@ -2,8 +2,10 @@ import { expect, test } from "vitest";
 import { TURN_BYTES_MAX, TURN_ITEMS_MAX } from "./limits.ts";
 import { TurnBatch } from "./turn-batch.ts";
 
-const batchOf = (send: (items: number[]) => Promise<number[]>) =>
-  new TurnBatch<number, number>(0, send);
+const batchOf = (send: (items: number[]) => Promise<number[]>, peer = 0) =>
+  new TurnBatch<number, number>(peer, async (items, tell) => {
+    for (const [i, answer] of (await send(items)).entries()) tell(i, answer);
+  });
 
 const ask = (batch: TurnBatch<number, number>, item: number): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -45,12 +47,28 @@ test("turn batch: an answer too few is an error, not a hang", async () => {
   expect(settled.map((s) => s.status)).toEqual(["fulfilled", "rejected"]);
 });
 
+test("turn batch: answers come in pieces, in any order; what fails later hurts none that was told", async () => {
+  let fail: () => void = () => {};
+  const batch = new TurnBatch<number, number>(0, (_items, tell) => {
+    setTimeout(() => tell(2, 30), 5);
+    setTimeout(() => tell(0, 10), 10);
+    setTimeout(() => tell(0, 11), 12);
+    return new Promise((_, reject) => {
+      fail = () => reject(new Error("lost"));
+    });
+  });
+  const [first, second, third] = [1, 2, 3].map((item) => ask(batch, item));
+  expect([await first, await third]).toEqual([10, 30]);
+  fail();
+  await expect(second).rejects.toThrow("lost");
+});
+
 test("turn batch: bounded in bytes, counted anew for each call; askers hear who answered", async () => {
   const calls: number[][] = [];
-  const batch = new TurnBatch<number, number>(2, async (items) => {
+  const batch = batchOf(async (items) => {
     calls.push(items);
     return items;
-  });
+  }, 2);
   const peers: number[] = [];
   const asker = { answered: (peer: number) => peers.push(peer), failed: () => peers.push(-1) };
   const half = TURN_BYTES_MAX / 2;

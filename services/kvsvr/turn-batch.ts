@@ -11,16 +11,22 @@ export interface Asker<O> {
   failed(peer: number, error: unknown): void;
 }
 
+/**
+ * Calls for the items and tells each answer once, by the item's index, in one piece or many; what is
+ * untold when it ends has failed.
+ */
+export type Send<I, O> = (items: I[], tell: (index: number, answer: O) => void) => Promise<void>;
+
 export class TurnBatch<I, O> {
   readonly #peer: number;
-  readonly #send: (items: I[]) => Promise<readonly O[]>;
+  readonly #send: Send<I, O>;
   #items: I[] = [];
   #askers: Asker<O>[] = [];
   #bytes = 0;
   #scheduled = false;
 
-  /** `peer`: what askers are told; `send` answers in the order of the items. */
-  constructor(peer: number, send: (items: I[]) => Promise<readonly O[]>) {
+  /** `peer`: what askers are told. */
+  constructor(peer: number, send: Send<I, O>) {
     this.#peer = peer;
     this.#send = send;
   }
@@ -42,24 +48,22 @@ export class TurnBatch<I, O> {
 
   #flush(): void {
     const items = this.#items;
-    const askers = this.#askers;
+    const askers: (Asker<O> | undefined)[] = this.#askers;
     if (items.length === 0) return;
     this.#items = [];
     this.#askers = [];
     this.#bytes = 0;
-    this.#send(items).then(
-      (answers) => this.#tell(askers, answers),
-      (error: unknown) => {
-        for (const asker of askers) asker.failed(this.#peer, error);
-      },
+    const tell = (index: number, answer: O) => {
+      const asker = askers[index];
+      askers[index] = undefined;
+      asker?.answered(this.#peer, answer);
+    };
+    const end = (error: unknown) => {
+      for (const asker of askers) asker?.failed(this.#peer, error);
+    };
+    this.#send(items, tell).then(
+      () => end(new RpcError("INTERNAL", "a peer left an item unanswered")),
+      end,
     );
-  }
-
-  #tell(askers: readonly Asker<O>[], answers: readonly O[]): void {
-    for (const [i, asker] of askers.entries()) {
-      const answer = answers[i];
-      if (answer !== undefined) asker.answered(this.#peer, answer);
-      else asker.failed(this.#peer, new RpcError("INTERNAL", "a peer left an item unanswered"));
-    }
   }
 }

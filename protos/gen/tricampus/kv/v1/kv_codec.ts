@@ -1119,16 +1119,24 @@ export interface BatchRequest {
    * @generated from field: repeated tricampus.kv.v1.BatchItem items = 1;
    */
   items: BatchItem[];
+  /**
+   * The caller asks for what is under way by BatchRest; else it asks for each item alone.
+   *
+   * @generated from field: bool asks_for_rest = 2;
+   */
+  asksForRest: boolean;
 }
 
 export function encodeBatchRequest(w: Writer, m: BatchRequest): void {
   for (const x of m.items) { { w.tag(10); const at = w.fork(); encodeBatchItem(w, x); w.join(at); } }
+  if (m.asksForRest) { w.tag(16); w.bool(m.asksForRest); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
 export function makeBatchRequest(fields: Partial<BatchRequest>): BatchRequest {
   return {
     items: [],
+    asksForRest: false,
     ...fields,
   };
 }
@@ -1136,12 +1144,60 @@ export function makeBatchRequest(fields: Partial<BatchRequest>): BatchRequest {
 export function decodeBatchRequest(r: Reader, end: number): BatchRequest {
   const m: BatchRequest = {
     items: [],
+    asksForRest: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.items.push(decodeBatchItem(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.asksForRest = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.BatchRestRequest
+ */
+export interface BatchRestRequest {
+  /**
+   * As the batch's reply named it.
+   *
+   * @generated from field: uint32 rest = 1;
+   */
+  rest: number;
+}
+
+export function encodeBatchRestRequest(w: Writer, m: BatchRestRequest): void {
+  if (m.rest !== 0) { w.tag(8); w.uint32(m.rest); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBatchRestRequest(fields: Partial<BatchRestRequest>): BatchRestRequest {
+  return {
+    rest: 0,
+    ...fields,
+  };
+}
+
+export function decodeBatchRestRequest(r: Reader, end: number): BatchRestRequest {
+  const m: BatchRestRequest = {
+    rest: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.rest = r.uint32();
         break;
       }
       default:
@@ -1238,7 +1294,7 @@ export function decodeBatchItem(r: Reader, end: number): BatchItem {
 }
 
 /**
- * One outcome an item, in order.
+ * One outcome an item, in order; to BatchRest: one for each that was under way.
  *
  * @generated from message tricampus.kv.v1.BatchReply
  */
@@ -1247,16 +1303,24 @@ export interface BatchReply {
    * @generated from field: repeated tricampus.kv.v1.BatchOutcome outcomes = 1;
    */
   outcomes: BatchOutcome[];
+  /**
+   * What to ask BatchRest for; 0: nothing is under way.
+   *
+   * @generated from field: uint32 rest = 2;
+   */
+  rest: number;
 }
 
 export function encodeBatchReply(w: Writer, m: BatchReply): void {
   for (const x of m.outcomes) { { w.tag(10); const at = w.fork(); encodeBatchOutcome(w, x); w.join(at); } }
+  if (m.rest !== 0) { w.tag(16); w.uint32(m.rest); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
 export function makeBatchReply(fields: Partial<BatchReply>): BatchReply {
   return {
     outcomes: [],
+    rest: 0,
     ...fields,
   };
 }
@@ -1264,12 +1328,17 @@ export function makeBatchReply(fields: Partial<BatchReply>): BatchReply {
 export function decodeBatchReply(r: Reader, end: number): BatchReply {
   const m: BatchReply = {
     outcomes: [],
+    rest: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.outcomes.push(decodeBatchOutcome(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.rest = r.uint32();
         break;
       }
       default:
@@ -2008,6 +2077,7 @@ export function decodeScanChangesReply(r: Reader, end: number): ScanChangesReply
 /** tricampus.kv.v1.Kv */
 export const Kv = {
   batch: defineMethod<BatchRequest, BatchReply>("tricampus.kv.v1.Kv/Batch", encodeBatchRequest, decodeBatchRequest, encodeBatchReply, decodeBatchReply),
+  batchRest: defineMethod<BatchRestRequest, BatchReply>("tricampus.kv.v1.Kv/BatchRest", encodeBatchRestRequest, decodeBatchRestRequest, encodeBatchReply, decodeBatchReply),
   get: defineMethod<GetRequest, GetReply>("tricampus.kv.v1.Kv/Get", encodeGetRequest, decodeGetRequest, encodeGetReply, decodeGetReply),
   write: defineMethod<WriteRequest, WriteReply>("tricampus.kv.v1.Kv/Write", encodeWriteRequest, decodeWriteRequest, encodeWriteReply, decodeWriteReply),
   change: defineMethod<ChangeRequest, ChangeReply>("tricampus.kv.v1.Kv/Change", encodeChangeRequest, decodeChangeRequest, encodeChangeReply, decodeChangeReply),

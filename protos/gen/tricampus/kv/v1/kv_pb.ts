@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/kv/v1/kv.proto.
  */
 export const file_tricampus_kv_v1_kv: GenFile = /*@__PURE__*/
-  fileDesc("Chh0cmljYW1wdXMva3YvdjEva3YucHJvdG8SD3RyaWNhbXB1cy5rdi52MSI/CgNLZXkSKwoIa2V5c3BhY2UYASABKA4yGS50cmljYW1wdXMua3YudjEuS2V5c3BhY2USCwoDa2V5GAIgASgMIlYKCkdldFJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIlCgVsZXZlbBgCIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCI5CghHZXRSZXBseRINCgVmb3VuZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIPCgd2ZXJzaW9uGAMgASgEIo8BCgxXcml0ZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgNwdXQYAiABKAxIABIQCgZkZWxldGUYAyABKAhIABIdChBleHBlY3RlZF92ZXJzaW9uGAQgASgESAGIAQFCBwoFd3JpdGVCEwoRX2V4cGVjdGVkX3ZlcnNpb24iLgoKV3JpdGVSZXBseRIPCgdhcHBsaWVkGAEgASgIEg8KB3ZlcnNpb24YAiABKAQiaAoLVGFibGVDaGFuZ2USJgoGZ3VhcmRzGAEgAygLMhYudHJpY2FtcHVzLmt2LnYxLkd1YXJkEjEKCm9wZXJhdGlvbnMYAiADKAsyHS50cmljYW1wdXMua3YudjEuUm93T3BlcmF0aW9uImYKBUd1YXJkEioKBG1hcmsYASABKAsyGi50cmljYW1wdXMua3YudjEuTWFya0d1YXJkSAASKAoDcm93GAIgASgLMhkudHJpY2FtcHVzLmt2LnYxLlJvd0d1YXJkSABCBwoFZ3VhcmQiRwoJTWFya0d1YXJkEgwKBG5hbWUYASABKAwSDAoEZnJvbRgCIAEoBBIKCgJ0bxgDIAEoBBISCgphbGxvd19za2lwGAQgASgIIigKCFJvd0d1YXJkEgsKA3JvdxgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEItkBCgxSb3dPcGVyYXRpb24SJgoGdXBzZXJ0GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLlJvd0gAEjAKEGluc2VydF9pZl9hYnNlbnQYAiABKAsyFC50cmljYW1wdXMua3YudjEuUm93SAASEAoGZGVsZXRlGAMgASgMSAASKQoGYXBwZW5kGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkFwcGVuZEgAEiUKBHRyaW0YBSABKAsyFS50cmljYW1wdXMua3YudjEuVHJpbUgAQgsKCW9wZXJhdGlvbiJHCgRUcmltEhcKD3Rocm91Z2hfdmVyc2lvbhgBIAEoBBISCgpyb3dfcHJlZml4GAIgASgMEhIKCmFwcGVuZF9pZHMYAyABKAgiIQoDUm93EgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDCIzCgZBcHBlbmQSCgoCaWQYASABKAwSDgoGcHJlZml4GAIgASgMEg0KBXZhbHVlGAMgASgMImAKDUNoYW5nZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIsCgZjaGFuZ2UYAiABKAsyHC50cmljYW1wdXMua3YudjEuVGFibGVDaGFuZ2UipQEKC0NoYW5nZVJlcGx5Eg8KB2FwcGxpZWQYASABKAgSDwoHdmVyc2lvbhgCIAEoBBINCgVhbG9uZRgDIAEoCBIxCgdyZXN1bHRzGAQgAygLMiAudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvblJlc3VsdBIyCgxmYWlsZWRfZ3VhcmQYBSABKAsyHC50cmljYW1wdXMua3YudjEuRmFpbGVkR3VhcmQiQQoPT3BlcmF0aW9uUmVzdWx0Eg8KB2V4aXN0ZWQYASABKAgSDQoFdmFsdWUYAiABKAwSDgoGbnVtYmVyGAMgASgEIiwKC0ZhaWxlZEd1YXJkEg0KBWluZGV4GAEgASgNEg4KBmFjdHVhbBgCIAEoBCI5CgxCYXRjaFJlcXVlc3QSKQoFaXRlbXMYASADKAsyGi50cmljYW1wdXMua3YudjEuQmF0Y2hJdGVtIskBCglCYXRjaEl0ZW0SFAoMb3BlcmF0aW9uX2lkGAEgASgMEioKA2dldBgCIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5HZXRSZXF1ZXN0SAASLgoFd3JpdGUYAyABKAsyHS50cmljYW1wdXMua3YudjEuV3JpdGVSZXF1ZXN0SAASMAoGY2hhbmdlGAQgASgLMh4udHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcXVlc3RIABIQCghwcmlvcml0eRgFIAEoDUIGCgRpdGVtIj0KCkJhdGNoUmVwbHkSLwoIb3V0Y29tZXMYASADKAsyHS50cmljYW1wdXMua3YudjEuQmF0Y2hPdXRjb21lIugBCgxCYXRjaE91dGNvbWUSKAoDZ2V0GAEgASgLMhkudHJpY2FtcHVzLmt2LnYxLkdldFJlcGx5SAASLAoFd3JpdGUYAiABKAsyGy50cmljYW1wdXMua3YudjEuV3JpdGVSZXBseUgAEi4KBmNoYW5nZRgDIAEoCzIcLnRyaWNhbXB1cy5rdi52MS5DaGFuZ2VSZXBseUgAEjAKB2ZhaWx1cmUYBCABKAsyHS50cmljYW1wdXMua3YudjEuQmF0Y2hGYWlsdXJlSAASEwoJdW5kZXJfd2F5GAUgASgISABCCQoHb3V0Y29tZSItCgxCYXRjaEZhaWx1cmUSDAoEY29kZRgBIAEoDRIPCgdtZXNzYWdlGAIgASgJIncKDkdldFJvd3NSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSDAoEcm93cxgCIAMoDBINCgVtYXJrcxgDIAMoDBIlCgVsZXZlbBgEIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCKWAQoMR2V0Um93c1JlcGx5Eg8KB3ZlcnNpb24YASABKAQSKwoEcm93cxgCIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5WZXJzaW9uZWRSb3cSDQoFbWFya3MYAyADKAQSEwoLbGFzdF9udW1iZXIYBCABKAQSJAoFdHJpbXMYBSADKAsyFS50cmljYW1wdXMua3YudjEuVHJpbSJMCgxWZXJzaW9uZWRSb3cSCwoDcm93GAEgASgMEg0KBXZhbHVlGAIgASgMEg8KB3ZlcnNpb24YAyABKAQSDwoHZGVsZXRlZBgEIAEoCCKXAQoPU2NhblJvd3NSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSDQoFZmlyc3QYAiABKAwSCwoDZW5kGAMgASgMEg0KBWxpbWl0GAQgASgNEiUKBWxldmVsGAUgASgOMhYudHJpY2FtcHVzLmt2LnYxLkxldmVsEg8KB3JldmVyc2UYBiABKAgilgEKDVNjYW5Sb3dzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIrCgRyb3dzGAIgAygLMh0udHJpY2FtcHVzLmt2LnYxLlZlcnNpb25lZFJvdxIMCgRtb3JlGAMgASgIEhMKC2xhc3RfbnVtYmVyGAQgASgEEiQKBXRyaW1zGAUgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW0ihAEKElNjYW5DaGFuZ2VzUmVxdWVzdBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SJQoFbGV2ZWwYBCABKA4yFi50cmljYW1wdXMua3YudjEuTGV2ZWwinQEKEFNjYW5DaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIrCgRyb3dzGAIgAygLMh0udHJpY2FtcHVzLmt2LnYxLlZlcnNpb25lZFJvdxIMCgRtb3JlGAMgASgIEhcKD3Rocm91Z2hfdmVyc2lvbhgEIAEoBBIkCgV0cmltcxgFIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltKroBCghLZXlzcGFjZRIYChRLRVlTUEFDRV9VTlNQRUNJRklFRBAAEhQKEEtFWVNQQUNFX0FDQ09VTlQQARIUChBLRVlTUEFDRV9DT05UQUNUEAISEgoOS0VZU1BBQ0VfSU5CT1gQAxIUChBLRVlTUEFDRV9NRVNTQUdFEAQSEgoOS0VZU1BBQ0VfR1JPVVAQBRIUChBLRVlTUEFDRV9NT01FTlRTEAYSFAoQS0VZU1BBQ0VfQ09OVFJPTBAHKj8KBUxldmVsEhUKEUxFVkVMX1VOU1BFQ0lGSUVEEAASEAoMTEVWRUxfU1RST05HEAESDQoJTEVWRUxfQU5ZEAIyhQQKAkt2EkMKBUJhdGNoEh0udHJpY2FtcHVzLmt2LnYxLkJhdGNoUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5CYXRjaFJlcGx5Ej0KA0dldBIbLnRyaWNhbXB1cy5rdi52MS5HZXRSZXF1ZXN0GhkudHJpY2FtcHVzLmt2LnYxLkdldFJlcGx5EkMKBVdyaXRlEh0udHJpY2FtcHVzLmt2LnYxLldyaXRlUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5Xcml0ZVJlcGx5EkYKBkNoYW5nZRIeLnRyaWNhbXB1cy5rdi52MS5DaGFuZ2VSZXF1ZXN0GhwudHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcGx5EkkKB0dldFJvd3MSHy50cmljYW1wdXMua3YudjEuR2V0Um93c1JlcXVlc3QaHS50cmljYW1wdXMua3YudjEuR2V0Um93c1JlcGx5EkwKCFNjYW5Sb3dzEiAudHJpY2FtcHVzLmt2LnYxLlNjYW5Sb3dzUmVxdWVzdBoeLnRyaWNhbXB1cy5rdi52MS5TY2FuUm93c1JlcGx5ElUKC1NjYW5DaGFuZ2VzEiMudHJpY2FtcHVzLmt2LnYxLlNjYW5DaGFuZ2VzUmVxdWVzdBohLnRyaWNhbXB1cy5rdi52MS5TY2FuQ2hhbmdlc1JlcGx5YgZwcm90bzM");
+  fileDesc("Chh0cmljYW1wdXMva3YvdjEva3YucHJvdG8SD3RyaWNhbXB1cy5rdi52MSI/CgNLZXkSKwoIa2V5c3BhY2UYASABKA4yGS50cmljYW1wdXMua3YudjEuS2V5c3BhY2USCwoDa2V5GAIgASgMIlYKCkdldFJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIlCgVsZXZlbBgCIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCI5CghHZXRSZXBseRINCgVmb3VuZBgBIAEoCBINCgV2YWx1ZRgCIAEoDBIPCgd2ZXJzaW9uGAMgASgEIo8BCgxXcml0ZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgNwdXQYAiABKAxIABIQCgZkZWxldGUYAyABKAhIABIdChBleHBlY3RlZF92ZXJzaW9uGAQgASgESAGIAQFCBwoFd3JpdGVCEwoRX2V4cGVjdGVkX3ZlcnNpb24iLgoKV3JpdGVSZXBseRIPCgdhcHBsaWVkGAEgASgIEg8KB3ZlcnNpb24YAiABKAQiaAoLVGFibGVDaGFuZ2USJgoGZ3VhcmRzGAEgAygLMhYudHJpY2FtcHVzLmt2LnYxLkd1YXJkEjEKCm9wZXJhdGlvbnMYAiADKAsyHS50cmljYW1wdXMua3YudjEuUm93T3BlcmF0aW9uImYKBUd1YXJkEioKBG1hcmsYASABKAsyGi50cmljYW1wdXMua3YudjEuTWFya0d1YXJkSAASKAoDcm93GAIgASgLMhkudHJpY2FtcHVzLmt2LnYxLlJvd0d1YXJkSABCBwoFZ3VhcmQiRwoJTWFya0d1YXJkEgwKBG5hbWUYASABKAwSDAoEZnJvbRgCIAEoBBIKCgJ0bxgDIAEoBBISCgphbGxvd19za2lwGAQgASgIIigKCFJvd0d1YXJkEgsKA3JvdxgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEItkBCgxSb3dPcGVyYXRpb24SJgoGdXBzZXJ0GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLlJvd0gAEjAKEGluc2VydF9pZl9hYnNlbnQYAiABKAsyFC50cmljYW1wdXMua3YudjEuUm93SAASEAoGZGVsZXRlGAMgASgMSAASKQoGYXBwZW5kGAQgASgLMhcudHJpY2FtcHVzLmt2LnYxLkFwcGVuZEgAEiUKBHRyaW0YBSABKAsyFS50cmljYW1wdXMua3YudjEuVHJpbUgAQgsKCW9wZXJhdGlvbiJHCgRUcmltEhcKD3Rocm91Z2hfdmVyc2lvbhgBIAEoBBISCgpyb3dfcHJlZml4GAIgASgMEhIKCmFwcGVuZF9pZHMYAyABKAgiIQoDUm93EgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDCIzCgZBcHBlbmQSCgoCaWQYASABKAwSDgoGcHJlZml4GAIgASgMEg0KBXZhbHVlGAMgASgMImAKDUNoYW5nZVJlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIsCgZjaGFuZ2UYAiABKAsyHC50cmljYW1wdXMua3YudjEuVGFibGVDaGFuZ2UipQEKC0NoYW5nZVJlcGx5Eg8KB2FwcGxpZWQYASABKAgSDwoHdmVyc2lvbhgCIAEoBBINCgVhbG9uZRgDIAEoCBIxCgdyZXN1bHRzGAQgAygLMiAudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvblJlc3VsdBIyCgxmYWlsZWRfZ3VhcmQYBSABKAsyHC50cmljYW1wdXMua3YudjEuRmFpbGVkR3VhcmQiQQoPT3BlcmF0aW9uUmVzdWx0Eg8KB2V4aXN0ZWQYASABKAgSDQoFdmFsdWUYAiABKAwSDgoGbnVtYmVyGAMgASgEIiwKC0ZhaWxlZEd1YXJkEg0KBWluZGV4GAEgASgNEg4KBmFjdHVhbBgCIAEoBCJQCgxCYXRjaFJlcXVlc3QSKQoFaXRlbXMYASADKAsyGi50cmljYW1wdXMua3YudjEuQmF0Y2hJdGVtEhUKDWFza3NfZm9yX3Jlc3QYAiABKAgiIAoQQmF0Y2hSZXN0UmVxdWVzdBIMCgRyZXN0GAEgASgNIskBCglCYXRjaEl0ZW0SFAoMb3BlcmF0aW9uX2lkGAEgASgMEioKA2dldBgCIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5HZXRSZXF1ZXN0SAASLgoFd3JpdGUYAyABKAsyHS50cmljYW1wdXMua3YudjEuV3JpdGVSZXF1ZXN0SAASMAoGY2hhbmdlGAQgASgLMh4udHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcXVlc3RIABIQCghwcmlvcml0eRgFIAEoDUIGCgRpdGVtIksKCkJhdGNoUmVwbHkSLwoIb3V0Y29tZXMYASADKAsyHS50cmljYW1wdXMua3YudjEuQmF0Y2hPdXRjb21lEgwKBHJlc3QYAiABKA0i6AEKDEJhdGNoT3V0Y29tZRIoCgNnZXQYASABKAsyGS50cmljYW1wdXMua3YudjEuR2V0UmVwbHlIABIsCgV3cml0ZRgCIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5Xcml0ZVJlcGx5SAASLgoGY2hhbmdlGAMgASgLMhwudHJpY2FtcHVzLmt2LnYxLkNoYW5nZVJlcGx5SAASMAoHZmFpbHVyZRgEIAEoCzIdLnRyaWNhbXB1cy5rdi52MS5CYXRjaEZhaWx1cmVIABITCgl1bmRlcl93YXkYBSABKAhIAEIJCgdvdXRjb21lIi0KDEJhdGNoRmFpbHVyZRIMCgRjb2RlGAEgASgNEg8KB21lc3NhZ2UYAiABKAkidwoOR2V0Um93c1JlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIMCgRyb3dzGAIgAygMEg0KBW1hcmtzGAMgAygMEiUKBWxldmVsGAQgASgOMhYudHJpY2FtcHVzLmt2LnYxLkxldmVsIpYBCgxHZXRSb3dzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIrCgRyb3dzGAIgAygLMh0udHJpY2FtcHVzLmt2LnYxLlZlcnNpb25lZFJvdxINCgVtYXJrcxgDIAMoBBITCgtsYXN0X251bWJlchgEIAEoBBIkCgV0cmltcxgFIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltIkwKDFZlcnNpb25lZFJvdxILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHdmVyc2lvbhgDIAEoBBIPCgdkZWxldGVkGAQgASgIIpcBCg9TY2FuUm93c1JlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVmaXJzdBgCIAEoDBILCgNlbmQYAyABKAwSDQoFbGltaXQYBCABKA0SJQoFbGV2ZWwYBSABKA4yFi50cmljYW1wdXMua3YudjEuTGV2ZWwSDwoHcmV2ZXJzZRgGIAEoCCKWAQoNU2NhblJvd3NSZXBseRIPCgd2ZXJzaW9uGAEgASgEEisKBHJvd3MYAiADKAsyHS50cmljYW1wdXMua3YudjEuVmVyc2lvbmVkUm93EgwKBG1vcmUYAyABKAgSEwoLbGFzdF9udW1iZXIYBCABKAQSJAoFdHJpbXMYBSADKAsyFS50cmljYW1wdXMua3YudjEuVHJpbSKEAQoSU2NhbkNoYW5nZXNSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWZ0ZXJfdmVyc2lvbhgCIAEoBBINCgVsaW1pdBgDIAEoDRIlCgVsZXZlbBgEIAEoDjIWLnRyaWNhbXB1cy5rdi52MS5MZXZlbCKdAQoQU2NhbkNoYW5nZXNSZXBseRIPCgd2ZXJzaW9uGAEgASgEEisKBHJvd3MYAiADKAsyHS50cmljYW1wdXMua3YudjEuVmVyc2lvbmVkUm93EgwKBG1vcmUYAyABKAgSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEEiQKBXRyaW1zGAUgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW0qugEKCEtleXNwYWNlEhgKFEtFWVNQQUNFX1VOU1BFQ0lGSUVEEAASFAoQS0VZU1BBQ0VfQUNDT1VOVBABEhQKEEtFWVNQQUNFX0NPTlRBQ1QQAhISCg5LRVlTUEFDRV9JTkJPWBADEhQKEEtFWVNQQUNFX01FU1NBR0UQBBISCg5LRVlTUEFDRV9HUk9VUBAFEhQKEEtFWVNQQUNFX01PTUVOVFMQBhIUChBLRVlTUEFDRV9DT05UUk9MEAcqPwoFTGV2ZWwSFQoRTEVWRUxfVU5TUEVDSUZJRUQQABIQCgxMRVZFTF9TVFJPTkcQARINCglMRVZFTF9BTlkQAjLSBAoCS3YSQwoFQmF0Y2gSHS50cmljYW1wdXMua3YudjEuQmF0Y2hSZXF1ZXN0GhsudHJpY2FtcHVzLmt2LnYxLkJhdGNoUmVwbHkSSwoJQmF0Y2hSZXN0EiEudHJpY2FtcHVzLmt2LnYxLkJhdGNoUmVzdFJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuQmF0Y2hSZXBseRI9CgNHZXQSGy50cmljYW1wdXMua3YudjEuR2V0UmVxdWVzdBoZLnRyaWNhbXB1cy5rdi52MS5HZXRSZXBseRJDCgVXcml0ZRIdLnRyaWNhbXB1cy5rdi52MS5Xcml0ZVJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuV3JpdGVSZXBseRJGCgZDaGFuZ2USHi50cmljYW1wdXMua3YudjEuQ2hhbmdlUmVxdWVzdBocLnRyaWNhbXB1cy5rdi52MS5DaGFuZ2VSZXBseRJJCgdHZXRSb3dzEh8udHJpY2FtcHVzLmt2LnYxLkdldFJvd3NSZXF1ZXN0Gh0udHJpY2FtcHVzLmt2LnYxLkdldFJvd3NSZXBseRJMCghTY2FuUm93cxIgLnRyaWNhbXB1cy5rdi52MS5TY2FuUm93c1JlcXVlc3QaHi50cmljYW1wdXMua3YudjEuU2NhblJvd3NSZXBseRJVCgtTY2FuQ2hhbmdlcxIjLnRyaWNhbXB1cy5rdi52MS5TY2FuQ2hhbmdlc1JlcXVlc3QaIS50cmljYW1wdXMua3YudjEuU2NhbkNoYW5nZXNSZXBseWIGcHJvdG8z");
 
 /**
  * Names a key or a table. A key is 1-255 bytes, a row key 1-512.
@@ -546,6 +546,13 @@ export type BatchRequest = Message<"tricampus.kv.v1.BatchRequest"> & {
    * @generated from field: repeated tricampus.kv.v1.BatchItem items = 1;
    */
   items: BatchItem[];
+
+  /**
+   * The caller asks for what is under way by BatchRest; else it asks for each item alone.
+   *
+   * @generated from field: bool asks_for_rest = 2;
+   */
+  asksForRest: boolean;
 };
 
 /**
@@ -554,6 +561,25 @@ export type BatchRequest = Message<"tricampus.kv.v1.BatchRequest"> & {
  */
 export const BatchRequestSchema: GenMessage<BatchRequest> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_kv, 17);
+
+/**
+ * @generated from message tricampus.kv.v1.BatchRestRequest
+ */
+export type BatchRestRequest = Message<"tricampus.kv.v1.BatchRestRequest"> & {
+  /**
+   * As the batch's reply named it.
+   *
+   * @generated from field: uint32 rest = 1;
+   */
+  rest: number;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.BatchRestRequest.
+ * Use `create(BatchRestRequestSchema)` to create a new message.
+ */
+export const BatchRestRequestSchema: GenMessage<BatchRestRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_kv, 18);
 
 /**
  * Each item stands for a call of its own.
@@ -602,10 +628,10 @@ export type BatchItem = Message<"tricampus.kv.v1.BatchItem"> & {
  * Use `create(BatchItemSchema)` to create a new message.
  */
 export const BatchItemSchema: GenMessage<BatchItem> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 18);
+  messageDesc(file_tricampus_kv_v1_kv, 19);
 
 /**
- * One outcome an item, in order.
+ * One outcome an item, in order; to BatchRest: one for each that was under way.
  *
  * @generated from message tricampus.kv.v1.BatchReply
  */
@@ -614,6 +640,13 @@ export type BatchReply = Message<"tricampus.kv.v1.BatchReply"> & {
    * @generated from field: repeated tricampus.kv.v1.BatchOutcome outcomes = 1;
    */
   outcomes: BatchOutcome[];
+
+  /**
+   * What to ask BatchRest for; 0: nothing is under way.
+   *
+   * @generated from field: uint32 rest = 2;
+   */
+  rest: number;
 };
 
 /**
@@ -621,7 +654,7 @@ export type BatchReply = Message<"tricampus.kv.v1.BatchReply"> & {
  * Use `create(BatchReplySchema)` to create a new message.
  */
 export const BatchReplySchema: GenMessage<BatchReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 19);
+  messageDesc(file_tricampus_kv_v1_kv, 20);
 
 /**
  * @generated from message tricampus.kv.v1.BatchOutcome
@@ -656,7 +689,8 @@ export type BatchOutcome = Message<"tricampus.kv.v1.BatchOutcome"> & {
     case: "failure";
   } | {
     /**
-     * true: slower than the rest and still under way. Ask alone, under the same operation id.
+     * true: slower than the others and still under way. Ask for the rest, or alone, under the same
+     * operation id.
      *
      * @generated from field: bool under_way = 5;
      */
@@ -670,7 +704,7 @@ export type BatchOutcome = Message<"tricampus.kv.v1.BatchOutcome"> & {
  * Use `create(BatchOutcomeSchema)` to create a new message.
  */
 export const BatchOutcomeSchema: GenMessage<BatchOutcome> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 20);
+  messageDesc(file_tricampus_kv_v1_kv, 21);
 
 /**
  * @generated from message tricampus.kv.v1.BatchFailure
@@ -694,7 +728,7 @@ export type BatchFailure = Message<"tricampus.kv.v1.BatchFailure"> & {
  * Use `create(BatchFailureSchema)` to create a new message.
  */
 export const BatchFailureSchema: GenMessage<BatchFailure> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 21);
+  messageDesc(file_tricampus_kv_v1_kv, 22);
 
 /**
  * @generated from message tricampus.kv.v1.GetRowsRequest
@@ -728,7 +762,7 @@ export type GetRowsRequest = Message<"tricampus.kv.v1.GetRowsRequest"> & {
  * Use `create(GetRowsRequestSchema)` to create a new message.
  */
 export const GetRowsRequestSchema: GenMessage<GetRowsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 22);
+  messageDesc(file_tricampus_kv_v1_kv, 23);
 
 /**
  * @generated from message tricampus.kv.v1.GetRowsReply
@@ -771,7 +805,7 @@ export type GetRowsReply = Message<"tricampus.kv.v1.GetRowsReply"> & {
  * Use `create(GetRowsReplySchema)` to create a new message.
  */
 export const GetRowsReplySchema: GenMessage<GetRowsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 23);
+  messageDesc(file_tricampus_kv_v1_kv, 24);
 
 /**
  * @generated from message tricampus.kv.v1.VersionedRow
@@ -805,7 +839,7 @@ export type VersionedRow = Message<"tricampus.kv.v1.VersionedRow"> & {
  * Use `create(VersionedRowSchema)` to create a new message.
  */
 export const VersionedRowSchema: GenMessage<VersionedRow> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 24);
+  messageDesc(file_tricampus_kv_v1_kv, 25);
 
 /**
  * Rows with first <= row key < end, in key order. A page is a snapshot, a scan over pages is not.
@@ -851,7 +885,7 @@ export type ScanRowsRequest = Message<"tricampus.kv.v1.ScanRowsRequest"> & {
  * Use `create(ScanRowsRequestSchema)` to create a new message.
  */
 export const ScanRowsRequestSchema: GenMessage<ScanRowsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 25);
+  messageDesc(file_tricampus_kv_v1_kv, 26);
 
 /**
  * @generated from message tricampus.kv.v1.ScanRowsReply
@@ -888,7 +922,7 @@ export type ScanRowsReply = Message<"tricampus.kv.v1.ScanRowsReply"> & {
  * Use `create(ScanRowsReplySchema)` to create a new message.
  */
 export const ScanRowsReplySchema: GenMessage<ScanRowsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 26);
+  messageDesc(file_tricampus_kv_v1_kv, 27);
 
 /**
  * Rows whose version is above after_version, deletions included, in the order of versions.
@@ -922,7 +956,7 @@ export type ScanChangesRequest = Message<"tricampus.kv.v1.ScanChangesRequest"> &
  * Use `create(ScanChangesRequestSchema)` to create a new message.
  */
 export const ScanChangesRequestSchema: GenMessage<ScanChangesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 27);
+  messageDesc(file_tricampus_kv_v1_kv, 28);
 
 /**
  * @generated from message tricampus.kv.v1.ScanChangesReply
@@ -968,7 +1002,7 @@ export type ScanChangesReply = Message<"tricampus.kv.v1.ScanChangesReply"> & {
  * Use `create(ScanChangesReplySchema)` to create a new message.
  */
 export const ScanChangesReplySchema: GenMessage<ScanChangesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_kv, 28);
+  messageDesc(file_tricampus_kv_v1_kv, 29);
 
 /**
  * One kind of data with its own slot map. Numbers are on disk: never reuse one.
@@ -1079,6 +1113,16 @@ export const Kv: GenService<{
   batch: {
     methodKind: "unary";
     input: typeof BatchRequestSchema;
+    output: typeof BatchReplySchema;
+  },
+  /**
+   * What a batch answered as under way: the rest of it, when that is done or again a part of it.
+   *
+   * @generated from rpc tricampus.kv.v1.Kv.BatchRest
+   */
+  batchRest: {
+    methodKind: "unary";
+    input: typeof BatchRestRequestSchema;
     output: typeof BatchReplySchema;
   },
   /**
