@@ -15,6 +15,8 @@
  *   ["r", conversation, sequence]                                        taken back
  *
  * `more` of a message: {until, content as base64, recalled, apart}, what of it is there.
+ *
+ * A line of another kind is a newer version's: it is left where it is, and means nothing here.
  */
 import {
   type Content,
@@ -117,7 +119,7 @@ function contentOf(text: string | undefined): Content | undefined {
   return text === undefined ? undefined : fromBytes(decodeContent, Buffer.from(text, "base64"));
 }
 
-/** Undefined for the line that names the format. */
+/** Undefined for the line that names the format, and for lines of kinds that are not known here. */
 export function parseLine(text: string, place: string): DeviceLine | undefined {
   let line: unknown[];
   try {
@@ -126,10 +128,10 @@ export function parseLine(text: string, place: string): DeviceLine | undefined {
     throw new Error(`${place}: the line is damaged`, { cause: error });
   }
   const [tag, ...rest] = line as [string, ...unknown[]];
-  if (tag === "device" && (rest as number[])[0] === FORMAT) return undefined;
-  const parsed = parseRow(tag, rest) ?? parseSend(tag, rest);
-  if (parsed === undefined) throw new Error(`${place}: "${tag}" is of no kind known here`);
-  return parsed;
+  if (tag === "device" && rest[0] !== FORMAT) {
+    throw new Error(`${place}: format ${rest[0]} is not known here; this one knows ${FORMAT}`);
+  }
+  return parseRow(tag, rest) ?? parseSend(tag, rest);
 }
 
 function parseRow(tag: string, rest: readonly unknown[]): DeviceLine | undefined {

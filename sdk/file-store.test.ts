@@ -144,6 +144,17 @@ describe("file store", () => {
     expect(() => new FileStore(path)).toThrow(/byte 13: the line is damaged/);
   });
 
+  test("a kind of line that a newer version wrote stays, and is passed over", async () => {
+    const newer = '["device",1]\n["later",7]\n["s","AQ==",1]\n';
+    writeFileSync(path, newer);
+    const store = new FileStore(path);
+    expect(store.snapshot.version).toBe(1);
+    await store.close();
+    expect(readFileSync(path, "utf8")).toBe(newer);
+    writeFileSync(path, '["device",2]\n');
+    expect(() => new FileStore(path)).toThrow(/byte 0: format 2 is not known here/);
+  });
+
   test("a disk that refuses is said, and later writes are refused", async () => {
     const full = new FileStore("/dev/full");
     await expect(full.flush()).rejects.toThrow("/dev/full cannot be written");
