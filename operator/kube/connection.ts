@@ -1,6 +1,6 @@
 /** How to reach an API server: from inside a pod by its service account, from outside by a kubeconfig. */
 import { readFileSync } from "node:fs";
-import type { Agent as PlainAgent } from "node:http";
+import { Agent as PlainAgent } from "node:http";
 import { Agent as TlsAgent } from "node:https";
 
 export interface Connection {
@@ -19,6 +19,16 @@ const TOKEN_READ_EVERY_MS = 60_000;
 
 /** A dead peer is noticed by the kernel some 11 s after it fell silent, whatever runs on the socket. */
 const AGENT_OPTIONS = { keepAlive: true, keepAliveMsecs: 1_000 } as const;
+
+/** Without TLS: an API double on loopback. */
+export function plainConnection(base: string, socketsMax?: number): Connection {
+  return {
+    base,
+    isTls: false,
+    ...(socketsMax !== undefined && { socketsMax }),
+    newAgent: (maxSockets) => new PlainAgent({ ...AGENT_OPTIONS, maxSockets }),
+  };
+}
 
 /** The pod's own API server; throws when this is no pod. */
 export function connectionInPod(env: NodeJS.ProcessEnv): Connection {

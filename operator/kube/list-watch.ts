@@ -16,16 +16,21 @@ import { type ApiClient, ApiError } from "./api-client.ts";
 import { Backoff } from "./backoff.ts";
 import type { KubeObject } from "./object.ts";
 
-/** The server ends a watch after 6-8 s; silence counts as broken a second later. */
-const WATCH_SECONDS_MIN = 6;
-const WATCH_SECONDS_SPREAD = 3;
-const SILENCE_AFTER_END_MS = 1_000;
+interface Timing {
+  /** The server ends a watch after so many seconds, whole ones, and a random part of the spread. */
+  readonly watchSeconds: number;
+  readonly spreadSeconds: number;
+  /** Silence counts as broken so long after that. */
+  readonly graceMs: number;
+}
+
+const TIMING: Timing = { watchSeconds: 6, spreadSeconds: 3, graceMs: 1_000 };
 /** How old what is known may be while all is well; watches that are older are called stale. */
 export const STALE_MS = 10_000;
 const PAGE_LIMIT = 500;
 const BACKOFF = { firstMs: 200, lastMs: 4_000 };
-/** A watch that lived so long was no failure. */
-const LIVED_MS = 3_000;
+/** What lived so long was no failure; what ends sooner, and not by its end, is paused after. */
+const LIVED_MS = 500;
 
 /** What is kept of an object. */
 export interface Cached {
@@ -44,6 +49,7 @@ interface ListWatchOptions<T extends Cached> {
   /** Told what goes wrong; nothing stops because of it. */
   readonly onTrouble: (error: Error) => void;
   readonly random?: () => number;
+  readonly timing?: Timing;
 }
 
 export class ListWatch<T extends Cached> {
@@ -144,7 +150,8 @@ export class ListWatch<T extends Cached> {
   }
 
   #watch(): Promise<void> {
-    const seconds = WATCH_SECONDS_MIN + Math.floor(this.#random() * WATCH_SECONDS_SPREAD);
+    const { watchSeconds, spreadSeconds, graceMs } = this.#options.timing ?? TIMING;
+    const seconds = watchSeconds + Math.floor(this.#random() * spreadSeconds);
     const path = this.#query({
       watch: "1",
       allowWatchBookmarks: "true",
@@ -153,7 +160,7 @@ export class ListWatch<T extends Cached> {
     });
     return this.#options.client.watch(path, {
       line: (text) => this.#heard(text),
-      silenceMs: seconds * 1_000 + SILENCE_AFTER_END_MS,
+      silenceMs: seconds * 1_000 + graceMs,
       signal: this.#stop.signal,
     });
   }

@@ -1,0 +1,302 @@
+/**
+ * An API server double: the part of Kubernetes' HTTP interface that the operator uses, on loopback, with
+ * faults on demand. It proves logic; that Kubernetes answers the same is shown by its own suite, which
+ * also runs against a real one (api-server.suite.ts).
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { KubeObject } from "../../kube/object.ts";
+import { type Change, Objects, type Place, Refused } from "./objects.ts";
+
+/** What goes wrong with a request; asked for each, with what is known of it. */
+export type Fault =
+  | { readonly fault: "status"; readonly code: number; readonly retryAfterSeconds?: number }
+  /** The connection is reset before (or after) the request is carried out. */
+  | { readonly fault: "reset"; readonly carriedOut?: boolean }
+  /** Never answered; a watch that is open falls silent. */
+  | { readonly fault: "mute" }
+  /** Answered so much later. */
+  | { readonly fault: "slow"; readonly ms: number };
+
+export interface Asked {
+  readonly method: string;
+  readonly resource: string;
+  readonly name: string;
+  readonly subresource: string;
+  readonly isWatch: boolean;
+  /** Of all requests, counted from 1. */
+  readonly number: number;
+}
+
+interface Options {
+  readonly bookmarkEveryMs?: number;
+  /** Kinds by resource, for lists of nothing. */
+  readonly kinds?: Readonly<Record<string, string>>;
+}
+
+interface Watching {
+  readonly place: Place;
+  readonly labels: readonly (readonly [string, string])[];
+  readonly response: ServerResponse;
+  isMute: boolean;
+}
+
+const BODY_MAX = 3 * 1024 * 1024;
+
+export class ApiDouble {
+  readonly objects = new Objects();
+  readonly #options: Options;
+  readonly #http: Server;
+  readonly #watching = new Set<Watching>();
+  readonly #pages = new Map<string, { version: number; rest: KubeObject[] }>();
+  #requests = 0;
+  #pageNumber = 0;
+  /** What goes wrong; undefined: nothing. */
+  faultOf: (asked: Asked) => Fault | undefined = () => undefined;
+  /** Requests that change something and were carried out. */
+  writes = 0;
+
+  constructor(options: Options = {}) {
+    this.#options = options;
+    this.#http = createServer((request, response) => {
+      this.#serve(request, response).catch((error: unknown) => answerError(response, error));
+    });
+    this.#http.keepAliveTimeout = 30_000;
+    this.objects.listen((resource, change) => this.#tell(resource, change));
+  }
+
+  async listen(port = 0): Promise<string> {
+    await new Promise<void>((resolve) => this.#http.listen(port, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    this.cutWatches();
+    this.#http.closeAllConnections();
+    await new Promise<void>((resolve) => this.#http.close(() => resolve()));
+  }
+
+  /** As when the server is started anew: every connection breaks. */
+  breakConnections(): void {
+    this.#http.closeAllConnections();
+  }
+
+  /** Ends every watch properly. */
+  cutWatches(): void {
+    for (const watching of this.#watching) watching.response.end();
+  }
+
+  /** Watches that are open now are never told anything more, and not ended. */
+  muteWatches(): void {
+    for (const watching of this.#watching) watching.isMute = true;
+  }
+
+  get openWatches(): number {
+    return this.#watching.size;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", "http://double");
+    const { place, name, subresource } = placeOf(url.pathname);
+    const isWatch = url.searchParams.has("watch");
+    this.#requests += 1;
+    const method = request.method ?? "GET";
+    const { resource } = place;
+    const number = this.#requests;
+    const fault = this.faultOf({ method, resource, name, subresource, isWatch, number });
+    const body = await readBody(request);
+    if (fault?.fault === "mute" && !isWatch) return;
+    if (fault?.fault === "reset" && fault.carriedOut !== true) {
+      request.socket.resetAndDestroy();
+      return;
+    }
+    if (fault?.fault === "slow") await new Promise((resolve) => setTimeout(resolve, fault.ms));
+    if (response.destroyed) return;
+    if (fault?.fault === "status") throw refusedWith(fault, response);
+    if (isWatch) return this.#watch(place, url.searchParams, { response, fault });
+    const answer = this.#answer(method, { place, name, subresource }, { url, request, body });
+    if (fault?.fault === "reset") {
+      request.socket.resetAndDestroy();
+      return;
+    }
+    sendJson(response, method === "POST" ? 201 : 200, answer);
+  }
+
+  #answer(
+    method: string,
+    { place, name, subresource }: { place: Place; name: string; subresource: string },
+    { url, request, body }: { url: URL; request: IncomingMessage; body: string },
+  ): unknown {
+    const { searchParams } = url;
+    if (method === "GET" && name === "") return this.#list(place, searchParams);
+    if (method === "GET") {
+      const found = this.objects.get(place, name);
+      if (found === undefined) throw new Refused(404, "NotFound", `"${name}" not found`);
+      return found;
+    }
+    this.writes += 1;
+    const manager = searchParams.get("fieldManager") ?? request.headers["user-agent"] ?? "somebody";
+    if (method === "DELETE") {
+      const uid = (JSON.parse(body || "{}") as { preconditions?: { uid?: string } }).preconditions
+        ?.uid;
+      return this.objects.delete(place, name, { uid });
+    }
+    const object = JSON.parse(body) as KubeObject;
+    if (method === "POST") return this.objects.create(place, object, { manager });
+    const contentType = request.headers["content-type"] ?? "";
+    const force = searchParams.get("force") === "true";
+    if (contentType.startsWith("application/apply-patch"))
+      return this.objects.apply(place, object, { manager, force, subresource });
+    return this.objects.patch(place, name, { body: object, manager, subresource });
+  }
+
+  #list(place: Place, query: URLSearchParams): unknown {
+    const limit = Number(query.get("limit") ?? Number.POSITIVE_INFINITY);
+    const from = query.get("continue");
+    const page = from === null ? undefined : this.#pages.get(from);
+    if (from !== null && page === undefined)
+      throw new Refused(410, "Expired", "the continue token is too old: list again");
+    const labels = labelsIn(query);
+    const all =
+      page?.rest ??
+      this.objects
+        .all(place.resource)
+        .filter((object) => isIn(place, object.metadata.namespace) && has(object, labels));
+    const version = page?.version ?? this.objects.version;
+    const items = all.slice(0, limit);
+    const rest = all.slice(limit);
+    let next: string | undefined;
+    if (rest.length > 0) {
+      this.#pageNumber += 1;
+      next = `page-${this.#pageNumber}`;
+      this.#pages.set(next, { version, rest });
+    }
+    const kind = this.#options.kinds?.[place.resource] ?? "List";
+    const metadata = {
+      resourceVersion: String(version),
+      ...(next !== undefined && { continue: next }),
+    };
+    return { kind, apiVersion: "v1", metadata, items };
+  }
+
+  /** Continue tokens of before are not known any more. */
+  forgetPages(): void {
+    this.#pages.clear();
+  }
+
+  #watch(
+    place: Place,
+    query: URLSearchParams,
+    { response, fault }: { response: ServerResponse; fault: Fault | undefined },
+  ): void {
+    const labels = labelsIn(query);
+    const since = Number(query.get("resourceVersion") ?? 0);
+    const missed = this.objects.changesSince(place.resource, since);
+    const watching: Watching = { place, labels, response, isMute: fault?.fault === "mute" };
+    response.writeHead(200, { "content-type": "application/json" });
+    response.flushHeaders();
+    for (const change of missed) send(watching, change);
+    this.#watching.add(watching);
+    const endMs = Number(query.get("timeoutSeconds") ?? 1_800) * 1_000;
+    const hasBookmarks = query.get("allowWatchBookmarks") === "true";
+    const bookmark = () => {
+      if (!watching.isMute && hasBookmarks) response.write(this.#bookmark());
+    };
+    // As a real one: now and then, and two seconds before the end.
+    const every = setInterval(bookmark, this.#options.bookmarkEveryMs ?? 60_000);
+    const last = setTimeout(bookmark, Math.max(0, endMs - 2_000));
+    const end = setTimeout(() => {
+      if (!watching.isMute) response.end();
+    }, endMs);
+    response.once("close", () => {
+      clearInterval(every);
+      clearTimeout(last);
+      clearTimeout(end);
+      this.#watching.delete(watching);
+    });
+  }
+
+  #bookmark(): string {
+    const metadata = { resourceVersion: String(this.objects.version) };
+    return `${JSON.stringify({ type: "BOOKMARK", object: { metadata } })}\n`;
+  }
+
+  #tell(resource: string, change: Change): void {
+    for (const watching of this.#watching)
+      if (watching.place.resource === resource) send(watching, change);
+  }
+}
+
+function send({ place, labels, response, isMute }: Watching, change: Change): void {
+  if (isMute || response.writableEnded || !isIn(place, change.namespace)) return;
+  if (!labels.every(([name, value]) => change.labels[name] === value)) return;
+  response.write(change.line);
+}
+
+/** "/apis/apps/v1/namespaces/x/deployments/name/status" */
+function placeOf(path: string): { place: Place; name: string; subresource: string } {
+  const found =
+    /^(\/api\/v1|\/apis\/[^/]+\/[^/]+)(?:\/namespaces\/([^/]+))?\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/.exec(
+      path,
+    );
+  if (found === null) throw new Refused(404, "NotFound", `there is no ${path}`);
+  const [, prefix, namespace = "", plural, name = "", subresource = ""] = found;
+  return { place: { resource: `${prefix} ${plural}`, namespace }, name, subresource };
+}
+
+function labelsIn(query: URLSearchParams): [string, string][] {
+  const text = query.get("labelSelector") ?? "";
+  return text === "" ? [] : text.split(",").map((part) => part.split("=") as [string, string]);
+}
+
+function has({ metadata }: KubeObject, labels: readonly (readonly [string, string])[]): boolean {
+  return labels.every(([name, value]) => metadata.labels?.[name] === value);
+}
+
+function isIn({ namespace }: Place, other: string | undefined): boolean {
+  return namespace === "" || namespace === other;
+}
+
+function refusedWith(
+  { code, retryAfterSeconds }: Fault & { fault: "status" },
+  response: ServerResponse,
+): Refused {
+  if (retryAfterSeconds !== undefined) response.setHeader("retry-after", String(retryAfterSeconds));
+  return new Refused(code, code === 410 ? "Expired" : "Fault", `a fault: ${code}`);
+}
+
+function answerError(response: ServerResponse, error: unknown): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const refused =
+    error instanceof Refused ? error : new Refused(500, "InternalError", (error as Error).message);
+  const { status: code, reason, message } = refused;
+  sendJson(response, code, {
+    kind: "Status",
+    apiVersion: "v1",
+    status: "Failure",
+    code,
+    reason,
+    message,
+  });
+}
+
+function sendJson(response: ServerResponse, code: number, value: unknown): void {
+  const text = JSON.stringify(value);
+  const length = Buffer.byteLength(text);
+  response.writeHead(code, { "content-type": "application/json", "content-length": length });
+  response.end(text);
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += (chunk as Buffer).length;
+    if (size > BODY_MAX) throw new Refused(413, "TooLarge", "the object is too large");
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

@@ -1,0 +1,272 @@
+/**
+ * What the operator takes for granted of an API server. Called with the double (every run of the tests) and
+ * with a real one (e2e/kind), so that what is proved with the one holds with the other.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ApiClient, ApiError } from "../kube/api-client.ts";
+import { apiVersionOf, type KindName, pathOf } from "../kube/api-paths.ts";
+import type { Connection } from "../kube/connection.ts";
+import type { KubeObject } from "../kube/object.ts";
+import { digestOf, ownedDigest } from "../kube/owned-fields.ts";
+import { desiredOf } from "../plan/desired.ts";
+import { sampleInputs } from "./samples.ts";
+
+interface Reached {
+  readonly connection: Connection;
+  readonly namespace: string;
+  close(): Promise<void>;
+}
+
+const MANAGER = "tricampus";
+
+type WatchEvent = { type: string; object: KubeObject & { code?: number } };
+
+export function apiServerSuite(name: string, open: () => Promise<Reached>): void {
+  describe(`API server: ${name}`, () => {
+    let reached: Reached;
+    let client: ApiClient;
+    let unique = 0;
+    beforeAll(async () => {
+      reached = await open();
+      client = new ApiClient(reached.connection);
+    });
+    afterAll(async () => {
+      client?.stop();
+      await reached?.close();
+    });
+
+    const at = (kind: KindName, object?: string) => pathOf(kind, reached.namespace, object);
+    const fresh = (what: string) => {
+      unique += 1;
+      return `${what}-${unique}`;
+    };
+    const configMap = (object: string, data: Record<string, string>, labels = {}): KubeObject => {
+      return { apiVersion: "v1", kind: "ConfigMap", metadata: { name: object, labels }, data };
+    };
+    const apply = (
+      object: KubeObject,
+      options: { by?: string; force?: boolean; sub?: string } = {},
+    ) => {
+      const { by = MANAGER, force = true, sub = "" } = options;
+      const path = `${at(object.kind as KindName, object.metadata.name)}${sub}`;
+      return client.request({
+        method: "PATCH",
+        path: `${path}?fieldManager=${by}&force=${force}`,
+        contentType: "application/apply-patch+yaml",
+        body: object,
+      });
+    };
+    const get = (kind: KindName, object: string) =>
+      client.request({ method: "GET", path: at(kind, object) });
+    const refusal = async (work: Promise<unknown>): Promise<ApiError> => {
+      const error = await work.then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      expect(error).toBeInstanceOf(ApiError);
+      return error as ApiError;
+    };
+    const watchFor = async (kind: KindName, query: Record<string, string>) => {
+      const events: WatchEvent[] = [];
+      await client.watch(`${at(kind)}?${new URLSearchParams({ watch: "1", ...query })}`, {
+        line: (text) => events.push(JSON.parse(text) as WatchEvent),
+        silenceMs: 20_000,
+        signal: new AbortController().signal,
+      });
+      return events;
+    };
+
+    test("an apply creates, and the same one again changes nothing", async () => {
+      const wanted = configMap(fresh("same"), { a: "1" });
+      const first = await apply(wanted);
+      const second = await apply(wanted);
+      expect(second.metadata.resourceVersion).toBe(first.metadata.resourceVersion);
+      expect(ownedDigest(second, MANAGER)).toBe(digestOf(wanted));
+    });
+
+    test("an apply takes back what it does not say any more, and leaves others' fields", async () => {
+      const object = fresh("fields");
+      await apply(configMap(object, { a: "1", b: "2" }));
+      await apply(configMap(object, { c: "3" }), { by: "somebody" });
+      const left = await apply(configMap(object, { a: "1" }));
+      expect(left["data"]).toEqual({ a: "1", c: "3" });
+      expect(ownedDigest(left, MANAGER)).toBe(digestOf(configMap(object, { a: "1" })));
+    });
+
+    test("a foreign change of ours is seen, refused without force, and taken back with it", async () => {
+      const wanted = configMap(fresh("drift"), { a: "1" });
+      await apply(wanted);
+      const changed = await client.request({
+        method: "PATCH",
+        path: `${at("ConfigMap", wanted.metadata.name)}?fieldManager=kubectl-edit`,
+        contentType: "application/merge-patch+json",
+        body: { data: { a: "2" } },
+      });
+      expect(ownedDigest(changed, MANAGER)).not.toBe(digestOf(wanted));
+      const conflict = await refusal(apply(wanted, { force: false }));
+      expect([conflict.status, conflict.reason]).toEqual([409, "Conflict"]);
+      const back = await apply(wanted);
+      expect(back["data"]).toEqual({ a: "1" });
+      expect(ownedDigest(back, MANAGER)).toBe(digestOf(wanted));
+    });
+
+    test("a list with keys is merged item by item", async () => {
+      const [deployment] = desiredOf(sampleInputs(reached.namespace))
+        .filter(({ kind }) => kind === "Deployment")
+        .map(({ build }) => build());
+      const wanted = {
+        ...deployment!,
+        metadata: { ...deployment!.metadata, name: fresh("lists") },
+      };
+      await apply(wanted);
+      const container = { name: "tricampus", env: [{ name: "EXTRA", value: "x" }] };
+      await apply(
+        {
+          apiVersion: "apps/v1",
+          kind: "Deployment",
+          metadata: { name: wanted.metadata.name },
+          spec: { template: { spec: { containers: [container] } } },
+        },
+        { by: "somebody" },
+      );
+      const both = await apply(wanted);
+      const spec = both["spec"] as {
+        template: { spec: { containers: [{ env: { name: string }[] }] } };
+      };
+      const names = spec.template.spec.containers[0].env.map((one) => one.name);
+      expect(names.toSorted()).toEqual(["EXTRA", "POD_NAME", "TRICAMPUS_CAMPUS"]);
+      expect(ownedDigest(both, MANAGER)).toBe(digestOf(wanted));
+    });
+
+    test("every object that a plan may make is stored as it was meant", async () => {
+      const wrong: string[] = [];
+      for (const { kind, name: object, build, digest } of desiredOf(
+        sampleInputs(reached.namespace),
+      )) {
+        const stored = await apply(build());
+        if (ownedDigest(stored, MANAGER) !== digest) wrong.push(`${kind} ${object}`);
+        const again = await apply(build());
+        if (again.metadata.resourceVersion !== stored.metadata.resourceVersion)
+          wrong.push(`${kind} ${object}: written twice`);
+      }
+      expect(wrong).toEqual([]);
+    });
+
+    test("status is written apart, and is no new generation; a changed spec is one", async () => {
+      const group: KubeObject = {
+        apiVersion: apiVersionOf("KVGroup"),
+        kind: "KVGroup",
+        metadata: { name: fresh("group") },
+        spec: { dataCenter: "nowhere", number: 1 },
+      };
+      const first = await apply({ ...group, status: { zones: "ignored" } } as KubeObject);
+      expect(first["status"]).toBeUndefined();
+      const status = { zones: "a=ok b=ok c=ok", slots: 3 };
+      const { spec: _, ...rest } = group;
+      const told = await apply({ ...rest, status } as KubeObject, { sub: "/status" });
+      expect([told["status"], told.metadata.generation]).toEqual([
+        status,
+        first.metadata.generation,
+      ]);
+      const next = await apply({
+        ...group,
+        spec: { dataCenter: "nowhere", number: 1, cache: "8Mi" },
+      });
+      expect(next.metadata.generation).toBe(first.metadata.generation! + 1);
+      expect(next["status"]).toEqual(status);
+    });
+
+    test("a patch that names another version than the newest is refused", async () => {
+      const object = fresh("versions");
+      const first = await apply(configMap(object, { a: "1" }));
+      const patch = (resourceVersion: string, a: string) =>
+        client.request({
+          method: "PATCH",
+          path: at("ConfigMap", object),
+          contentType: "application/merge-patch+json",
+          body: { metadata: { resourceVersion }, data: { a } },
+        });
+      await patch(first.metadata.resourceVersion!, "2");
+      const error = await refusal(patch(first.metadata.resourceVersion!, "3"));
+      expect(error.isConflict).toBe(true);
+      expect((await get("ConfigMap", object))["data"]).toEqual({ a: "2" });
+    });
+
+    test("who creates what is there is refused", async () => {
+      const body = configMap(fresh("twice"), {});
+      await client.request({ method: "POST", path: at("ConfigMap"), body });
+      const error = await refusal(client.request({ method: "POST", path: at("ConfigMap"), body }));
+      expect([error.status, error.reason]).toEqual([409, "AlreadyExists"]);
+    });
+
+    test("a delete hits the object that was looked at, or nothing", async () => {
+      const object = fresh("gone");
+      const { metadata } = await apply(configMap(object, {}));
+      const remove = (uid: string) =>
+        client.carryOut({
+          method: "DELETE",
+          path: at("ConfigMap", object),
+          body: { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid } },
+        });
+      expect((await refusal(remove("another"))).isConflict).toBe(true);
+      await remove(metadata.uid!);
+      expect((await refusal(get("ConfigMap", object))).isNotFound).toBe(true);
+      expect((await refusal(remove(metadata.uid!))).isNotFound).toBe(true);
+    });
+
+    test("lists come in pages, and by label", async () => {
+      const run = fresh("pages");
+      for (const n of [1, 2, 3]) await apply(configMap(`${run}-${n}`, {}, { run }));
+      const seen: string[] = [];
+      let from = "";
+      do {
+        const query = new URLSearchParams({ limit: "2", labelSelector: `run=${run}` });
+        if (from !== "") query.set("continue", from);
+        const page = await client.request<{ metadata: { continue?: string }; items: KubeObject[] }>(
+          {
+            method: "GET",
+            path: `${at("ConfigMap")}?${query}`,
+          },
+        );
+        expect(page.items.length).toBeLessThanOrEqual(2);
+        seen.push(...page.items.map(({ metadata }) => metadata.name));
+        from = page.metadata.continue ?? "";
+      } while (from !== "");
+      expect(seen.toSorted()).toEqual([1, 2, 3].map((n) => `${run}-${n}`));
+    });
+
+    test("a watch tells what changed since a version, a bookmark near its end, and ends in time", async () => {
+      const run = fresh("watch");
+      const first = await apply(configMap(`${run}-1`, { a: "1" }, { run }));
+      await apply(configMap(`${run}-1`, { a: "2" }, { run }));
+      await apply(configMap(`${run}-2`, {}, { run }));
+      await client.carryOut({ method: "DELETE", path: at("ConfigMap", `${run}-2`) });
+      const begunMs = performance.now();
+      const events = await watchFor("ConfigMap", {
+        resourceVersion: first.metadata.resourceVersion!,
+        labelSelector: `run=${run}`,
+        timeoutSeconds: "4",
+        allowWatchBookmarks: "true",
+      });
+      const tookMs = performance.now() - begunMs;
+      const told = events.filter(({ type }) => type !== "BOOKMARK");
+      expect(told.map(({ type, object }) => `${type} ${object.metadata.name}`)).toEqual([
+        `MODIFIED ${run}-1`,
+        `ADDED ${run}-2`,
+        `DELETED ${run}-2`,
+      ]);
+      expect(events.at(-1)!.type).toBe("BOOKMARK");
+      const versions = events.map(({ object }) => Number(object.metadata.resourceVersion));
+      expect(versions.toSorted((a, b) => a - b)).toEqual(versions);
+      expect(tookMs).toBeGreaterThan(3_000);
+      expect(tookMs).toBeLessThan(9_000);
+    });
+
+    test("what happened before a version that is forgotten is not told: it must be listed", async () => {
+      const query = { resourceVersion: "1", timeoutSeconds: "2" };
+      const events = await watchFor("ConfigMap", query).catch((error: ApiError) => error);
+      const code = events instanceof ApiError ? events.status : events[0]!.object.code;
+      expect(code).toBe(410);
+    });
+  });
+}
