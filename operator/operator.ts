@@ -5,7 +5,7 @@
 
 import { NotLeading } from "./execute/execute.ts";
 import type { ApiClient } from "./kube/api-client.ts";
-import { Election } from "./kube/election.ts";
+import { Election, type ElectionTiming } from "./kube/election.ts";
 import { Events } from "./kube/events.ts";
 import { WorkQueue } from "./kube/work-queue.ts";
 import type { OperatorLog } from "./log.ts";
@@ -26,13 +26,18 @@ export interface OperatorOptions {
   readonly newStoreLink: (onChange: (dataCenter: string) => void) => StoreLink;
   readonly log: OperatorLog;
   readonly now?: () => number;
+  /** Between two campuses that are disturbed one after the other. */
+  readonly settleMs?: number;
+  /** Changes of one data centre within this time are looked at together. */
+  readonly gatherMs?: number;
+  readonly election?: ElectionTiming;
   /** Told of each action after it was carried out. */
   readonly onAction?: (dataCenter: string, action: Action) => void;
 }
 
 const LEASE = "tricampus-operator";
 const WORKERS = 4;
-/** Changes of one data centre within this time are looked at together. */
+const SETTLE_MS = 3_000;
 const GATHER_MS = 50;
 
 export class Operator {
@@ -58,6 +63,7 @@ export class Operator {
       namespace,
       name: LEASE,
       identity,
+      ...(options.election && { timing: options.election }),
       onTrouble: (error) => log.warn({ reason: error.message }, "the Lease cannot be renewed"),
       onChange: (isLeading) => {
         this.#changing = this.#changing.then(() => this.#turn(isLeading));
@@ -100,10 +106,12 @@ export class Operator {
 class Acting {
   readonly #queue: WorkQueue;
   readonly #store: StoreLink;
+  readonly #gatherMs: number;
   #isOver = false;
 
   constructor({ cluster, election }: Operator, options: OperatorOptions) {
     const { client, namespace, identity, image, log, workers = WORKERS } = options;
+    this.#gatherMs = options.gatherMs ?? GATHER_MS;
     this.#store = options.newStoreLink((dataCenter) => this.changed(dataCenter));
     const reconciler = new DataCenterReconciler({
       cluster,
@@ -118,6 +126,7 @@ class Acting {
         log.debug({ reason: error.message }, "an event was not written"),
       ),
       image,
+      settleMs: options.settleMs ?? SETTLE_MS,
       now: options.now ?? Date.now,
       log: (dataCenter, text) => log.info({ dataCenter }, text),
     });
@@ -141,7 +150,7 @@ class Acting {
   }
 
   changed(dataCenter: string): void {
-    this.#queue.addAfter(dataCenter, GATHER_MS);
+    this.#queue.addAfter(dataCenter, this.#gatherMs);
   }
 
   async stop(): Promise<void> {

@@ -146,23 +146,22 @@ function structural(schema: JsonSchema): JsonSchema {
     return kept;
   }
   const { additionalProperties, $schema: _, properties, items, ...kept } = schema;
-  if (kept["type"] === "integer") {
-    kept["format"] = "int64";
-    if (kept["minimum"] === Number.MIN_SAFE_INTEGER) delete kept["minimum"];
-    if (kept["maximum"] === Number.MAX_SAFE_INTEGER) delete kept["maximum"];
+  if (kept.type === "integer") {
+    kept.format = "int64";
+    if (kept.minimum === Number.MIN_SAFE_INTEGER) delete kept.minimum;
+    if (kept.maximum === Number.MAX_SAFE_INTEGER) delete kept.maximum;
   }
   // The format says it better.
-  if (kept["format"] === "date-time") delete kept["pattern"];
-  if (isSchema(items)) kept["items"] = structural(items);
+  if (kept.format === "date-time") delete kept.pattern;
+  if (isSchema(items)) kept.items = structural(items);
   if (isSchema(properties)) {
     const entries = Object.entries(properties as Record<string, JsonSchema>);
-    kept["properties"] = Object.fromEntries(
+    kept.properties = Object.fromEntries(
       entries.map(([name, property]) => [name, structural(property)]),
     );
   }
   if (kept["x-kubernetes-preserve-unknown-fields"] === true) return kept;
-  if (isSchema(additionalProperties))
-    kept["additionalProperties"] = structural(additionalProperties);
+  if (isSchema(additionalProperties)) kept.additionalProperties = structural(additionalProperties);
   return kept;
 }
 

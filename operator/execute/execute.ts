@@ -2,19 +2,17 @@
  * Carries a plan out, action after action, and decides nothing. Every action can be repeated, and each
  * asks first whether this operator may still act.
  */
-import { inMoves, planRebalance } from "../../services/control/slots-client.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
-import { KEYSPACES } from "../api/kv-group.ts";
 import { type ApiClient, ApiError } from "../kube/api-client.ts";
 import { type KindName, pathOf } from "../kube/api-paths.ts";
 import type { KubeObject } from "../kube/object.ts";
-import { keyspaceNumber } from "../observe/keyspaces.ts";
 import { FIELD_MANAGER } from "../observe/projection.ts";
 import type { StoreLink } from "../observe/store-link.ts";
 import type { Action } from "../plan/actions.ts";
-import type { Outcome } from "../plan/observed.ts";
+import { childKey, type Outcome } from "../plan/observed.ts";
 import { issueCertificates } from "./certificates.ts";
 import { makeCredentials } from "./credentials.ts";
+import type { OwnWrites } from "./own-writes.ts";
 
 export interface Executor {
   readonly client: ApiClient;
@@ -35,31 +33,46 @@ export class NotLeading extends Error {
 
 const REQUEST_MS = 10_000;
 
-/** What the control table answered to blocks, by name of the Campus object. */
-export async function execute(
-  executor: Executor,
-  dataCenter: string,
-  actions: readonly Action[],
-): Promise<Map<string, Outcome>> {
-  const outcomes = new Map<string, Outcome>();
-  for (const action of actions) {
-    if (executor.leftMs() <= 0) throw new NotLeading();
-    await carryOut(executor, dataCenter, { action, outcomes });
-    executor.done(dataCenter, action);
-  }
-  return outcomes;
+/** Applies that follow each other and depend on nothing may be under way at once: so many. */
+const APPLIES_MAX = 6;
+
+interface Round {
+  readonly dataCenter: string;
+  readonly writes: OwnWrites;
+  /** What the control table answered to blocks, by name of the Campus object. */
+  readonly outcomes: Map<string, Outcome>;
 }
 
-async function carryOut(
+export async function execute(
   executor: Executor,
-  dataCenter: string,
-  { action, outcomes }: { action: Action; outcomes: Map<string, Outcome> },
+  round: Round,
+  actions: readonly Action[],
 ): Promise<void> {
+  for (let at = 0; at < actions.length; ) {
+    let end = at + 1;
+    if (actions[at]!.act === "apply")
+      while (end < actions.length && end - at < APPLIES_MAX && actions[end]!.act === "apply")
+        end += 1;
+    await Promise.all(
+      actions.slice(at, end).map((action) => carryOutIfLeading(executor, round, action)),
+    );
+    at = end;
+  }
+}
+
+async function carryOutIfLeading(executor: Executor, round: Round, action: Action): Promise<void> {
+  if (executor.leftMs() <= 0) throw new NotLeading();
+  await carryOut(executor, round, action);
+  executor.done(round.dataCenter, action);
+}
+
+async function carryOut(executor: Executor, round: Round, action: Action): Promise<void> {
+  const { dataCenter, writes, outcomes } = round;
   switch (action.act) {
     case "apply":
-      return applyObject(executor, action.build());
+      return applyObject(executor, writes, { object: action.build() });
     case "delete":
-      return deleteObject(executor, action);
+      return deleteObject(executor, writes, action);
     case "issue-certificates":
       return issueCertificates(executor, dataCenter, action.wanted);
     case "make-credentials":
@@ -78,21 +91,24 @@ async function carryOut(
 /** Ours are the fields that are sent and no others; what somebody else has set of them is taken back. */
 export async function applyObject(
   { client, namespace }: Pick<Executor, "client" | "namespace">,
-  object: KubeObject,
-  subresource = "",
+  writes: OwnWrites,
+  { object, subresource = "" }: { object: KubeObject; subresource?: string },
 ): Promise<void> {
-  const path = pathOf(object.kind as KindName, namespace, object.metadata.name);
-  await client.carryOut({
+  const kind = object.kind as KindName;
+  const { name } = object.metadata;
+  const stored = await client.request({
     method: "PATCH",
-    path: `${path}${subresource}?fieldManager=${FIELD_MANAGER}&force=true`,
+    path: `${pathOf(kind, namespace, name)}${subresource}?fieldManager=${FIELD_MANAGER}&force=true`,
     contentType: "application/apply-patch+yaml",
     body: object,
     timeoutMs: REQUEST_MS,
   });
+  writes.wrote(childKey(kind, name), stored.metadata.resourceVersion!, performance.now());
 }
 
 async function deleteObject(
   { client, namespace }: Executor,
+  writes: OwnWrites,
   { kind, name, uid, isForced }: Action & { act: "delete" },
 ): Promise<void> {
   const options = {
@@ -111,9 +127,9 @@ async function deleteObject(
     });
   } catch (error) {
     // Gone, or another one of that name: neither is what was looked at.
-    if (error instanceof ApiError && (error.isNotFound || error.isConflict)) return;
-    throw error;
+    if (!(error instanceof ApiError && (error.isNotFound || error.isConflict))) throw error;
   }
+  writes.deleted(childKey(kind, name), uid, performance.now());
 }
 
 async function changeBlock(
@@ -141,22 +157,12 @@ async function changeBlock(
   }
 }
 
-/** Keys are not counted here: moves are cut by slots. */
-const SLOTS_PER_MOVE = 256;
-
 async function evenSlots(
   { store }: Executor,
   dataCenter: string,
   { shares, why }: Action & { act: "even-slots" },
 ): Promise<void> {
-  const slots = store.tables(dataCenter)?.slots;
-  if (slots === undefined) throw new Error("no replica of the store is known yet");
-  const now = await slots.read();
-  if (now.move !== undefined || now.waiting.length > 0) return;
-  const transfers = KEYSPACES.flatMap((keyspace) => {
-    const groups = shares[keyspace];
-    return groups === undefined ? [] : planRebalance(now, [keyspaceNumber(keyspace)], groups);
-  });
-  const moves = inMoves(transfers, () => 1, SLOTS_PER_MOVE);
-  if (moves.length > 0) await slots.move(moves, "rebalance", { who: "tricampus-operator", why });
+  const tables = store.tables(dataCenter);
+  if (tables === undefined) throw new Error("no replica of the store is known yet");
+  await tables.evenSlots(shares, why);
 }

@@ -134,7 +134,7 @@ export class ApiClient {
     const { method, path, body, contentType = "application/json", signal } = asked;
     const headers: Record<string, string> = { accept: "application/json", "user-agent": AGENT };
     const authorization = await token?.();
-    if (authorization !== undefined) headers["authorization"] = `Bearer ${authorization}`;
+    if (authorization !== undefined) headers.authorization = `Bearer ${authorization}`;
     const payload = body === undefined ? undefined : JSON.stringify(body);
     if (payload !== undefined) {
       headers["content-type"] = contentType;

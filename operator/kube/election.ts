@@ -1,7 +1,7 @@
 /**
  * Which of several operators acts: the holder of a Lease object.
  *
- * A candidate takes the Lease when it was not renewed for LEASE_MS by the candidate's own clock, so clocks
+ * A candidate takes the Lease when it was not renewed for long by the candidate's own clock, so clocks
  * need not agree; each change names the version that was read, so one of two wins. The holder renews all the
  * time and stops acting before its time is over, also when its renewal is under way or its loop was stuck:
  * `leftMs` is asked before every write. A write that comes late then does no harm: each is complete in
@@ -12,11 +12,15 @@ import { type ApiClient, ApiError } from "./api-client.ts";
 import { microTime } from "./events.ts";
 import type { KubeObject } from "./object.ts";
 
-/** Whoever is silent for so long is replaced. */
-const LEASE_MS = 4_500;
-const RENEW_MS = 600;
-/** The holder stops acting so long before others may take over. */
-const MARGIN_MS = 800;
+export interface ElectionTiming {
+  /** Whoever is silent for so long is replaced. */
+  readonly leaseMs: number;
+  readonly renewMs: number;
+  /** The holder stops acting so long before others may take over. */
+  readonly marginMs: number;
+}
+
+const TIMING: ElectionTiming = { leaseMs: 4_500, renewMs: 600, marginMs: 800 };
 const REQUEST_MS = 2_000;
 
 interface ElectionOptions {
@@ -29,6 +33,7 @@ interface ElectionOptions {
   readonly onTrouble: (error: Error) => void;
   /** This one acts now, or does not any more. */
   readonly onChange: (isLeading: boolean) => void;
+  readonly timing?: ElectionTiming;
 }
 
 interface LeaseSpec {
@@ -41,6 +46,7 @@ interface LeaseSpec {
 
 export class Election {
   readonly #options: ElectionOptions;
+  readonly #timing: ElectionTiming;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   /** Until when this one may act, by performance.now(). */
@@ -52,6 +58,7 @@ export class Election {
 
   constructor(options: ElectionOptions) {
     this.#options = options;
+    this.#timing = options.timing ?? TIMING;
   }
 
   get isLeading(): boolean {
@@ -84,8 +91,7 @@ export class Election {
       } catch (error) {
         this.#options.onTrouble(error as Error);
       }
-      const pauseMs = RENEW_MS * (0.8 + Math.random() * 0.4);
-      await rest(pauseMs);
+      await rest(this.#timing.renewMs * (0.8 + Math.random() * 0.4));
     }
   }
 
@@ -97,7 +103,7 @@ export class Election {
       this.#lead(askedAtMs);
       return;
     }
-    const spec = (lease["spec"] ?? {}) as LeaseSpec;
+    const spec = (lease.spec ?? {}) as LeaseSpec;
     const isOurs = spec.holderIdentity === this.#options.identity;
     if (!isOurs && !this.#isFree(lease, spec)) return this.#resign();
     const isNew = !isOurs || !this.#isLeading;
@@ -112,12 +118,13 @@ export class Election {
     if (holderIdentity === undefined || holderIdentity === "") return true;
     const version = lease.metadata.resourceVersion!;
     if (this.#seen?.version !== version) this.#seen = { version, sinceMs: performance.now() };
-    return performance.now() - this.#seen.sinceMs >= LEASE_MS;
+    return performance.now() - this.#seen.sinceMs >= this.#timing.leaseMs;
   }
 
   /** From when the request was made: the server may have carried it out at once. */
   #lead(askedAtMs: number): void {
-    this.#untilMs = askedAtMs + LEASE_MS - MARGIN_MS;
+    const { leaseMs, marginMs } = this.#timing;
+    this.#untilMs = askedAtMs + leaseMs - marginMs;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#resign(), Math.max(0, this.leftMs));
     this.#timer.unref();
@@ -161,8 +168,7 @@ export class Election {
 
   async #release(): Promise<void> {
     const lease = await this.#read();
-    if ((lease?.["spec"] as LeaseSpec | undefined)?.holderIdentity !== this.#options.identity)
-      return;
+    if ((lease?.spec as LeaseSpec | undefined)?.holderIdentity !== this.#options.identity) return;
     await this.#write(lease!.metadata.resourceVersion!, { holderIdentity: null });
   }
 
@@ -181,7 +187,7 @@ export class Election {
     const now = microTime();
     return {
       holderIdentity: this.#options.identity,
-      leaseDurationSeconds: Math.ceil(LEASE_MS / 1_000),
+      leaseDurationSeconds: Math.ceil(this.#timing.leaseMs / 1_000),
       acquireTime: acquiredAt ?? now,
       renewTime: now,
     };

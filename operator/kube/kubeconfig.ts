@@ -32,7 +32,7 @@ export async function connectionByKubeconfig({
   const options: AgentOptions & { headers?: Record<string, string> } = {};
   await config.applyToHTTPSOptions(options as never);
   const { ca, cert, key, headers, rejectUnauthorized } = options;
-  const authorization = headers?.["Authorization"] ?? headers?.["authorization"];
+  const authorization = headers?.Authorization ?? headers?.authorization;
   const token = authorization?.replace(/^Bearer /, "");
   const tls = {
     ...(ca !== undefined && { ca }),

@@ -53,7 +53,7 @@ class Rig {
   }
 
   readonly project = (object: { metadata: { resourceVersion?: string }; [f: string]: unknown }) => {
-    const { value } = object["data"] as { value: string };
+    const { value } = object.data as { value: string };
     return { resourceVersion: object.metadata.resourceVersion!, value };
   };
 
@@ -76,7 +76,7 @@ class Rig {
 
   get truth(): string {
     const all = this.double.objects.all(PLACE.resource);
-    const values = all.map((o) => `${o.metadata.name}=${(o["data"] as { value: string }).value}`);
+    const values = all.map((o) => `${o.metadata.name}=${(o.data as { value: string }).value}`);
     return values.sort().join(" ");
   }
 

@@ -59,7 +59,7 @@ function stored(change: (object: KubeObject) => void = () => {}): KubeObject {
   return object;
 }
 
-const spec = (object: KubeObject) => object["spec"] as Record<string, never>;
+const spec = (object: KubeObject) => object.spec as Record<string, never>;
 
 test("owned fields: what is ours and as wanted has the digest of what is wanted", () => {
   expect(ownedDigest(stored(), "tricampus")).toBe(digestOf(WANTED));

@@ -59,32 +59,33 @@ export function projectChild(kind: string): (object: KubeObject) => Child | unde
 function serviceFacts(kind: string, { spec, status }: KubeObject) {
   if (kind !== "Service") return { ip: "", nodePort: 0, outside: "" };
   const { clusterIP, ports } = fieldsOf(spec);
-  const [ingress] = listOf(fieldsOf(fieldsOf(status)["loadBalancer"])["ingress"]);
+  const [ingress] = listOf(fieldsOf(fieldsOf(status).loadBalancer).ingress);
   const ip = textOf(clusterIP);
   return {
     ip: ip === "None" ? "" : ip,
-    nodePort: countOf(listOf(ports)[0]?.["nodePort"]),
-    outside: textOf(ingress?.["hostname"]) || textOf(ingress?.["ip"]),
+    nodePort: countOf(listOf(ports)[0]?.nodePort),
+    outside: textOf(ingress?.hostname) || textOf(ingress?.ip),
   };
 }
 
 function workloadFacts(kind: string, { metadata, spec, status }: KubeObject) {
   if (kind !== "Deployment" && kind !== "StatefulSet") return { ready: 0, isSettled: true };
   const said = fieldsOf(status);
-  const wanted = countOf(fieldsOf(spec)["replicas"]);
-  const ready = countOf(said["readyReplicas"]);
-  const isSeen = countOf(said["observedGeneration"]) >= (metadata.generation ?? 0);
+  const wanted = countOf(fieldsOf(spec).replicas);
+  const ready = countOf(said.readyReplicas);
+  const isSeen = countOf(said.observedGeneration) >= (metadata.generation ?? 0);
   if (kind === "StatefulSet") return { ready, isSettled: isSeen };
-  const updated = countOf(said["updatedReplicas"]);
-  const all = countOf(said["replicas"]);
+  const updated = countOf(said.updatedReplicas);
+  const all = countOf(said.replicas);
   return { ready, isSettled: isSeen && updated === wanted && all === wanted && ready === wanted };
 }
 
-function claimFacts(kind: string, { metadata, spec }: KubeObject) {
-  if (kind !== "PersistentVolumeClaim") return { storage: "", storagePolicy: "" };
-  const requests = fieldsOf(fieldsOf(fieldsOf(spec)["resources"])["requests"]);
+function claimFacts(kind: string, { metadata, spec, status }: KubeObject) {
+  if (kind !== "PersistentVolumeClaim") return { storage: "", capacity: "", storagePolicy: "" };
+  const requests = fieldsOf(fieldsOf(fieldsOf(spec).resources).requests);
   return {
-    storage: once(textOf(requests["storage"])),
+    storage: once(textOf(requests.storage)),
+    capacity: once(textOf(fieldsOf(fieldsOf(status).capacity).storage)),
     storagePolicy: once(metadata.annotations?.[ANNOTATION.storagePolicy] ?? ""),
   };
 }
@@ -96,8 +97,8 @@ export function projectPod(object: KubeObject): Pod | undefined {
   if (dataCenter === undefined) return undefined;
   const { nodeName, containers } = fieldsOf(spec);
   const said = fieldsOf(status);
-  const ready = listOf(said["conditions"]).find((condition) => condition["type"] === "Ready");
-  const isReady = ready?.["status"] === "True";
+  const ready = listOf(said.conditions).find((condition) => condition.type === "Ready");
+  const isReady = ready?.status === "True";
   return {
     resourceVersion: metadata.resourceVersion ?? "",
     name: metadata.name,
@@ -107,10 +108,10 @@ export function projectPod(object: KubeObject): Pod | undefined {
     campus: once(labels[LABEL.campus] ?? ""),
     node: once(textOf(nodeName)),
     isReady,
-    readySinceMs: isReady ? Date.parse(textOf(ready?.["lastTransitionTime"])) || 0 : 0,
+    readySinceMs: isReady ? Date.parse(textOf(ready?.lastTransitionTime)) || 0 : 0,
     isLeaving: metadata.deletionTimestamp !== undefined,
     template: metadata.annotations?.[ANNOTATION.template] ?? "",
-    image: once(textOf(listOf(containers)[0]?.["image"])),
+    image: once(textOf(listOf(containers)[0]?.image)),
     trouble: isReady ? "" : troubleOf(said),
   };
 }
@@ -119,17 +120,17 @@ export function projectPod(object: KubeObject): Pod | undefined {
 const NO_TROUBLE = new Set(["ContainerCreating", "PodInitializing"]);
 
 function troubleOf(status: Fields): string {
-  const unscheduled = listOf(status["conditions"]).find(
-    (condition) => condition["type"] === "PodScheduled" && condition["status"] === "False",
+  const unscheduled = listOf(status.conditions).find(
+    (condition) => condition.type === "PodScheduled" && condition.status === "False",
   );
   if (unscheduled !== undefined) {
-    return `${textOf(unscheduled["reason"])}: ${textOf(unscheduled["message"])}`;
+    return `${textOf(unscheduled.reason)}: ${textOf(unscheduled.message)}`;
   }
-  for (const container of listOf(status["containerStatuses"])) {
-    const waiting = fieldsOf(fieldsOf(container["state"])["waiting"]);
-    const reason = textOf(waiting["reason"]);
+  for (const container of listOf(status.containerStatuses)) {
+    const waiting = fieldsOf(fieldsOf(container.state).waiting);
+    const reason = textOf(waiting.reason);
     if (reason === "" || NO_TROUBLE.has(reason)) continue;
-    const message = textOf(waiting["message"]);
+    const message = textOf(waiting.message);
     return message === "" ? reason : `${reason}: ${message}`;
   }
   return "";
@@ -137,17 +138,17 @@ function troubleOf(status: Fields): string {
 
 export function projectNode({ metadata, status }: KubeObject): Node {
   const said = fieldsOf(status);
-  const ready = listOf(said["conditions"]).find((condition) => condition["type"] === "Ready");
-  const addresses = listOf(said["addresses"]);
+  const ready = listOf(said.conditions).find((condition) => condition.type === "Ready");
+  const addresses = listOf(said.addresses);
   const address = ["ExternalIP", "InternalIP"]
-    .map((type) => addresses.find((one) => one["type"] === type)?.["address"])
+    .map((type) => addresses.find((one) => one.type === type)?.address)
     .find((found) => found !== undefined);
   return {
     resourceVersion: metadata.resourceVersion ?? "",
     name: metadata.name,
     zone: once(metadata.labels?.[ZONE_LABEL] ?? ""),
     rack: once(metadata.labels?.[RACK_LABEL] ?? ""),
-    isReady: ready?.["status"] === "True",
+    isReady: ready?.status === "True",
     address: textOf(address),
   };
 }

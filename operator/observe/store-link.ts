@@ -5,7 +5,12 @@
  */
 import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import { ControlTable } from "../../services/control/client.ts";
-import { rangesOf, SlotsClient } from "../../services/control/slots-client.ts";
+import {
+  inMoves,
+  planRebalance,
+  rangesOf,
+  SlotsClient,
+} from "../../services/control/slots-client.ts";
 import { type Callee, Client } from "../../services/svrkit/client.ts";
 import { Credentials } from "../../services/svrkit/tls/credentials.ts";
 import { KEYSPACES } from "../api/kv-group.ts";
@@ -41,6 +46,13 @@ export interface StorePlace {
   readonly security: StoreSecurity | undefined;
 }
 
+/** What may be changed in a data centre's control table. */
+export interface StoreTables {
+  readonly control: Pick<ControlTable, "block" | "unblock" | "blocks">;
+  /** Begins the moves after which the groups named have the same share of each keyspace named. */
+  evenSlots(shares: Readonly<Record<string, readonly number[]>>, why: string): Promise<void>;
+}
+
 /** What the operator needs to know of, and may do to, the store of a data centre. */
 export interface StoreLink {
   /** From now on these doors are asked; called whenever they may have changed. */
@@ -48,7 +60,7 @@ export interface StoreLink {
   forget(dataCenter: string): void;
   facts(dataCenter: string): StoreFacts;
   /** Undefined while no replica of the first group is known. */
-  tables(dataCenter: string): { control: ControlTable; slots: SlotsClient } | undefined;
+  tables(dataCenter: string): StoreTables | undefined;
   stop(): void;
 }
 
@@ -115,7 +127,7 @@ class Followed {
   readonly #client: Client;
   readonly #onChange: () => void;
   readonly #asked = new Map<string, Asked>();
-  #tables: { doors: string; control: ControlTable; slots: SlotsClient } | undefined;
+  #tables: (StoreTables & { doors: string; control: ControlTable; slots: SlotsClient }) | undefined;
   #table: Table | undefined;
   #tableText = "";
   #tableReadAtMs = Number.NEGATIVE_INFINITY;
@@ -189,7 +201,11 @@ class Followed {
       return { campus: key.split("/")[1]!, host: address };
     });
     const callee = this.#calleeOf("kvsvr", places);
-    this.#tables = { doors, control: new ControlTable(callee), slots: new SlotsClient(callee) };
+    const slots = new SlotsClient(callee);
+    this.#tables = {
+      ...{ doors, slots, control: new ControlTable(callee) },
+      evenSlots: (shares, why) => evenSlots(slots, shares, why),
+    };
   }
 
   async #ask(): Promise<void> {
@@ -232,6 +248,24 @@ class Followed {
       // Not readable now: what was read last counts for a while, then nothing is known.
     }
   }
+}
+
+/** Keys are not counted here: moves are cut by slots. */
+const SLOTS_PER_MOVE = 256;
+
+async function evenSlots(
+  slots: SlotsClient,
+  shares: Readonly<Record<string, readonly number[]>>,
+  why: string,
+): Promise<void> {
+  const now = await slots.read();
+  if (now.move !== undefined || now.waiting.length > 0) return;
+  const transfers = KEYSPACES.flatMap((keyspace) => {
+    const groups = shares[keyspace];
+    return groups === undefined ? [] : planRebalance(now, [keyspaceNumber(keyspace)], groups);
+  });
+  const moves = inMoves(transfers, () => 1, SLOTS_PER_MOVE);
+  if (moves.length > 0) await slots.move(moves, "rebalance", { who: "tricampus-operator", why });
 }
 
 function isStore(key: string): boolean {

@@ -20,7 +20,7 @@ import { planSlots, type SlotsPlan } from "./slots.ts";
 import type { CampusHealth } from "./turn.ts";
 import { type PlannedWorkload, wantedCertificates } from "./workloads.ts";
 
-interface StatusOf<S> {
+export interface StatusOf<S> {
   readonly resource: Resource<unknown, S>;
   readonly status: S;
 }
@@ -36,9 +36,6 @@ export interface Plan {
 
 /** Remembers what a data centre should have as long as nothing that it is made of changes. */
 export type DesiredMemory = (inputs: DesiredInputs) => readonly Desired[];
-
-/** After a campus is whole again, so long nothing else is disturbed: clients come back, lists catch up. */
-const SETTLE_MS = 3_000;
 
 export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = desiredOf): Plan {
   const site = siteOf(observed);
@@ -65,7 +62,8 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const allowed = isPaused || problem !== undefined ? [] : wanted;
   const refused = violations(allowed, { health, plans, observed });
   const campuses = campusPlans(observed, { workloads, plans });
-  const facts = { plans, changes, slots, refused, problem, workloads, health };
+  const hopeless = hopelessPod(observed);
+  const facts = { plans, changes, slots, refused, problem, workloads, health, hopeless };
   return {
     actions: [
       ...campuses.flatMap(({ actions }) => actions),
@@ -74,7 +72,7 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
     dataCenter: statusOf(observed, { ...facts, campuses }),
     campuses: campuses.map(({ object, status }) => ({ resource: object, status })),
     groups: plans.map((plan) => groupStatusOf(observed, plan, facts)),
-    againMs: changes.wanting.size > 0 ? SETTLE_MS : undefined,
+    againMs: changes.wanting.size > 0 ? observed.settleMs : undefined,
   };
 }
 
@@ -154,7 +152,7 @@ function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): 
 }
 
 function campusHealth(
-  { pods, children, table, nowMs }: Observed,
+  { pods, children, table, nowMs, settleMs }: Observed,
   plans: readonly GroupPlan[],
   campus: string,
 ): CampusHealth {
@@ -177,7 +175,7 @@ function campusHealth(
   if (unready !== undefined)
     return told(`${unready.name} is ${unready.isLeaving ? "leaving" : "not ready"}`);
   const newest = Math.max(0, ...here.map(({ readySinceMs }) => readySinceMs));
-  if (nowMs - newest < SETTLE_MS) return told("it has just come up");
+  if (nowMs - newest < settleMs) return told(JUST_UP);
   return told(undefined);
 }
 
@@ -205,6 +203,11 @@ function problemOf(
       );
   }
   return undefined;
+}
+
+function hopelessPod({ pods }: Observed): string | undefined {
+  const pod = pods.find(({ trouble, isLeaving }) => trouble !== "" && !isLeaving);
+  return pod && `campus ${pod.campus}: ${pod.name}: ${pod.trouble}`;
 }
 
 interface CampusResult {
@@ -246,6 +249,8 @@ interface Facts {
   readonly problem: Statement | undefined;
   readonly workloads: readonly PlannedWorkload[];
   readonly health: readonly CampusHealth[];
+  /** A pod that cannot run, and why, in the cluster's words; undefined: there is none. */
+  readonly hopeless: string | undefined;
 }
 
 function groupStatusOf(observed: Observed, plan: GroupPlan, facts: Facts): StatusOf<KvGroupStatus> {
@@ -256,7 +261,7 @@ function groupStatusOf(observed: Observed, plan: GroupPlan, facts: Facts): Statu
   return { resource: group, status: groupStatus({ plan, slots, progress, nowMs }) };
 }
 
-function progressOf({ changes, slots, refused }: Facts, isPaused: boolean): Statement {
+function progressOf({ changes, slots, refused, hopeless }: Facts, isPaused: boolean): Statement {
   const { turn, wanting } = changes;
   if (isPaused) return say("Progressing", false, "Paused", "spec.paused: nothing is changed");
   if (refused.length > 0) return say("Progressing", false, "PlanRefused", refused.join("; "));
@@ -264,6 +269,7 @@ function progressOf({ changes, slots, refused }: Facts, isPaused: boolean): Stat
     const left = [...wanting].toSorted().join(", ");
     if (turn.turn === "given")
       return say("Progressing", true, "RollingOut", `campus ${turn.campus} of ${left}`);
+    if (hopeless !== undefined) return say("Progressing", true, "RolloutStalled", hopeless);
     return say("Progressing", true, "RolloutWaits", turn.message);
   }
   if (slots.progress !== undefined) return say("Progressing", true, "MovingSlots", slots.progress);

@@ -9,6 +9,7 @@
 import type { Permits } from "../../services/platform/pod/files.ts";
 import { KV_GROUPS } from "../../services/platform/services.ts";
 import type { KvGroupSpec, KvGroupStatus, ReplicaStatus } from "../api/kv-group.ts";
+import { wholeUnits } from "../manifests/quantity.ts";
 import { nameOf, type Site } from "../manifests/site.ts";
 import type { Action } from "./actions.ts";
 import { conditionsOf, type Statement, say } from "./conditions.ts";
@@ -37,6 +38,8 @@ export interface GroupPlan {
   readonly actions: readonly Action[];
   /** Campuses whose volume is not there and must not be made. */
   readonly lost: readonly string[];
+  /** Campuses whose volume is to grow and has not yet. */
+  readonly growing: readonly string[];
   /** Why the act in spec.replace waits; undefined: it does not. */
   readonly waitsFor: string | undefined;
 }
@@ -52,11 +55,12 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
   );
   const replicas = replicaStates(observed, number, campuses);
   const bootstrap = nextBootstrap(group.status.bootstrap, claims, replicas);
-  const replacement = planReplacement({ observed, site, group, claims, replicas });
+  const replacement = planReplacement({ observed, group, claims, replicas });
   const { replaced } = replacement;
   const isMaking = group.status.bootstrap === "Permitted";
-  const isRemaking = (campus: string) =>
-    replaced?.campus === campus && replaced.phase === "Rebuilding";
+  // By what the status says already: whoever comes next must not take the new volume for the old one.
+  const noted = group.status.replaced;
+  const isRemaking = (campus: string) => noted?.campus === campus && noted.phase === "Rebuilding";
   const volumes = campuses.filter(
     (campus) => isMaking || claims.get(campus) !== undefined || isRemaking(campus),
   );
@@ -64,7 +68,24 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
     bootstrap === undefined ? [] : campuses.filter((campus) => !volumes.includes(campus));
   const { actions, waitsFor } = replacement;
   const permits = permitsOf(group, replaced);
-  return { group, replicas, bootstrap, replaced, permits, volumes, actions, lost, waitsFor };
+  const growing = campuses.filter((campus) => isGrowing(claims.get(campus)));
+  return {
+    group,
+    replicas,
+    bootstrap,
+    replaced,
+    permits,
+    volumes,
+    actions,
+    lost,
+    growing,
+    waitsFor,
+  };
+}
+
+function isGrowing(claim: Child | undefined): boolean {
+  if (claim === undefined || claim.capacity === "" || claim.storage === "") return false;
+  return wholeUnits(claim.capacity) < wholeUnits(claim.storage);
 }
 
 function permitsOf({ spec, status }: KvGroup, replaced: Replaced | undefined): Permits {
@@ -97,7 +118,6 @@ function nextBootstrap(
 
 interface Replacing {
   readonly observed: Observed;
-  readonly site: Site;
   readonly group: KvGroup;
   readonly claims: ReadonlyMap<string, Child | undefined>;
   readonly replicas: readonly ReplicaStatus[];
@@ -106,7 +126,7 @@ interface Replacing {
 type Replacement = Pick<GroupPlan, "replaced" | "actions" | "waitsFor">;
 
 /** Removing (volume and pod go) -> Rebuilding (a new volume, from both others) -> Done. */
-function planReplacement({ observed, site, group, claims, replicas }: Replacing): Replacement {
+function planReplacement({ observed, group, claims, replicas }: Replacing): Replacement {
   const wanted = group.spec.replace;
   const before = group.status.replaced;
   const standing: Replacement = { replaced: before, actions: [], waitsFor: undefined };
@@ -129,11 +149,11 @@ function planReplacement({ observed, site, group, claims, replicas }: Replacing)
     (one) => one.workload === kvWorkload(group.spec.number) && one.campus === campus,
   );
   if (before.phase === "Removing") {
-    const actions = removal({ observed, site, group, claim: claims.get(campus), pod });
-    const isGone = claims.get(campus) === undefined;
-    return isGone
-      ? { ...standing, replaced: { ...before, phase: "Rebuilding" } }
-      : { ...standing, actions };
+    const claim = claims.get(campus);
+    // The next pod has no place until it has a volume, and reads its permit when it starts.
+    const isGone = claim === undefined && (pod === undefined || pod.node === "");
+    if (isGone) return { ...standing, replaced: { ...before, phase: "Rebuilding" } };
+    return { ...standing, actions: removal({ observed, group, claim, pod }) };
   }
   const isDone =
     replicas.find((replica) => replica.campus === campus)?.state === "ok" &&
@@ -148,7 +168,6 @@ function removal({
   pod,
 }: {
   observed: Observed;
-  site: Site;
   group: KvGroup;
   claim: Child | undefined;
   pod: Pod | undefined;
@@ -163,7 +182,7 @@ function removal({
   }
   // The volume goes when the pod is gone, which a node that is away will never confirm.
   const isAway = pod !== undefined && observed.nodes.get(pod.node)?.isReady !== true;
-  if (pod !== undefined && (!pod.isLeaving || isAway)) {
+  if (pod !== undefined && pod.node !== "" && (!pod.isLeaving || isAway)) {
     actions.push({ ...base, kind: "Pod", name: pod.name, uid: pod.uid, isForced: isAway });
   }
   return actions;
@@ -239,10 +258,8 @@ function quorum(replicas: readonly ReplicaStatus[]): Statement {
   return say("QuorumAvailable", false, "QuorumLost", text);
 }
 
-function progressing(
-  { group, replaced, waitsFor, bootstrap }: GroupPlan,
-  other: Statement,
-): Statement {
+function progressing(plan: GroupPlan, other: Statement): Statement {
+  const { group, replaced, waitsFor, bootstrap, growing } = plan;
   if (waitsFor !== undefined) return say("Progressing", true, "ReplaceWaits", waitsFor);
   if (replaced !== undefined && replaced.phase !== "Done") {
     const why = group.spec.replace?.reason ?? replaced.act;
@@ -250,5 +267,9 @@ function progressing(
     return say("Progressing", true, "Replacing", text);
   }
   if (bootstrap === "Permitted") return say("Progressing", true, "Bootstrapping", "first disks");
+  if (growing.length > 0) {
+    const text = `the volumes in campuses ${growing.join(", ")} are growing`;
+    return say("Progressing", true, "Expanding", text);
+  }
   return other;
 }

@@ -33,8 +33,9 @@ export interface Child {
   /** Deployments and StatefulSets: pods of today's template that are ready, and whether that is all. */
   readonly ready: number;
   readonly isSettled: boolean;
-  /** Volume claims. */
+  /** Volume claims: what was asked for, and what there is. */
   readonly storage: string;
+  readonly capacity: string;
   readonly storagePolicy: string;
 }
 
@@ -127,6 +128,8 @@ export interface Observed {
   readonly certificates: ReadonlyMap<string, Certificate> | undefined;
   /** The Secret with the data centre's credentials is there. */
   readonly hasCredentials: boolean;
+  /** After a campus is whole again, so long nothing else is disturbed: clients come back, lists catch up. */
+  readonly settleMs: number;
   /** The image of the operator itself, used where none is named. */
   readonly image: string;
 }

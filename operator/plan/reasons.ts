@@ -2,7 +2,7 @@
  * Every reason that a condition may give, and what it means. docs/runbook.md has a section for each,
  * and those that need a person have an alert rule (tools/alert-rules.ts); a test compares the three.
  */
-const REASONS = {
+export const REASONS = {
   // Ready
   AllServe: "everything serves and is caught up",
   NotReadyYet: "it is being set up",

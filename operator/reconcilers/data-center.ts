@@ -8,16 +8,17 @@ import { API_GROUP, API_VERSION } from "../api/schema.ts";
 import { type Issued, READ_ISSUED_EVERY_MS, readIssued } from "../execute/certificates.ts";
 import { hasCredentials } from "../execute/credentials.ts";
 import { applyObject, type Executor, execute } from "../execute/execute.ts";
+import { OwnWrites, type Seen } from "../execute/own-writes.ts";
 import type { Events } from "../kube/events.ts";
 import { stableJson } from "../kube/stable-json.ts";
 import type { Outcome as RoundOutcome } from "../kube/work-queue.ts";
 import type { Cluster } from "../observe/cluster.ts";
-import { type Action, describeAction } from "../plan/actions.ts";
+import { describeAction } from "../plan/actions.ts";
 import { conditionsOf, say } from "../plan/conditions.ts";
-import { type Plan, planDataCenter } from "../plan/data-center.ts";
+import { type Plan, planDataCenter, type StatusOf } from "../plan/data-center.ts";
 import { type Desired, type DesiredInputs, desiredOf } from "../plan/desired.ts";
 import { eventsOf } from "../plan/events.ts";
-import { childKey, type Observed, type Outcome, type Resource } from "../plan/observed.ts";
+import type { Observed, Outcome } from "../plan/observed.ts";
 import { serviceIn } from "../plan/workloads.ts";
 
 export interface ReconcilerParts {
@@ -26,12 +27,13 @@ export interface ReconcilerParts {
   readonly events: Events;
   /** The operator's own image. */
   readonly image: string;
+  readonly settleMs: number;
   readonly now: () => number;
   readonly log: (dataCenter: string, text: string) => void;
 }
 
-/** What was applied counts as done for so long, though the watch has not shown it yet. */
-const UNSEEN_MS = 10_000;
+/** When the copies do not show yet what was written. */
+const UNSEEN_AGAIN_MS = 20;
 /** With nothing heard, everything is looked at again: ends of blocks, what was missed in thought. */
 const AGAIN_MS = 60_000;
 
@@ -42,8 +44,7 @@ interface Memory {
   issued: Issued | undefined;
   issuedReadAtMs: number;
   readonly outcomes: Map<string, Outcome>;
-  /** By child: what was applied, and the version that was known then. */
-  readonly applied: Map<string, { digest: string; version: string | undefined; atMs: number }>;
+  readonly writes: OwnWrites;
   desired: { key: string; all: readonly Desired[] } | undefined;
 }
 
@@ -65,19 +66,24 @@ export class DataCenterReconciler {
       return {};
     }
     const memory = this.#memoryOf(name, dataCenter.uid);
+    if (this.#areUnseen(name, memory.writes)) return { againMs: UNSEEN_AGAIN_MS };
     memory.hasCredentials ||= await hasCredentials(executor, name);
     if (dataCenter.spec.tls.mode === "Own") await this.#readIssued(name, memory);
     const observed = this.observe(name);
     if (observed === undefined) return {};
     const plan = planDataCenter(observed, (inputs) => this.#desired(memory, inputs));
-    await this.#carryOut(name, { memory, observed, plan });
-    await this.#tell(observed, plan);
+    try {
+      await this.#carryOut(name, { memory, plan });
+    } finally {
+      // What cannot be done now is no reason to be silent about what is.
+      await this.#tell(observed, plan, memory.writes);
+    }
     return { againMs: plan.againMs ?? AGAIN_MS };
   }
 
   /** The data centre as it is known now; undefined when there is none of that name. */
   observe(name: string): Observed | undefined {
-    const { cluster, executor, image, now } = this.#parts;
+    const { cluster, executor, image, settleMs, now } = this.#parts;
     const dataCenter = cluster.dataCenters.get(name);
     if (dataCenter === undefined) return undefined;
     const { children, pods, campuses, groups } = cluster.inside(name);
@@ -103,6 +109,7 @@ export class DataCenterReconciler {
       outcomes: memory.outcomes,
       hasCredentials: memory.hasCredentials,
       certificates: memory.issued?.certificates,
+      settleMs,
       image,
     };
   }
@@ -116,7 +123,7 @@ export class DataCenterReconciler {
         issued: undefined,
         issuedReadAtMs: 0,
         outcomes: new Map(),
-        applied: new Map(),
+        writes: new OwnWrites(),
         desired: undefined,
       };
       this.#memories.set(name, memory);
@@ -140,41 +147,45 @@ export class DataCenterReconciler {
     return memory.desired.all;
   }
 
-  async #carryOut(
-    name: string,
-    { memory, observed, plan }: { memory: Memory; observed: Observed; plan: Plan },
-  ): Promise<void> {
+  async #carryOut(name: string, { memory, plan }: { memory: Memory; plan: Plan }): Promise<void> {
     const { executor, log } = this.#parts;
-    const due = plan.actions.filter((action) => isDue(action, { memory, observed }));
-    for (const action of due) log(name, describeAction(action));
-    const outcomes = await execute(executor, name, due);
-    for (const [object, outcome] of outcomes) memory.outcomes.set(object, outcome);
-    for (const action of due) {
-      if (action.act === "issue-certificates") memory.issued = undefined;
-      if (action.act !== "apply") continue;
-      const key = childKey(action.kind, action.name);
-      const version = observed.children.get(key)?.resourceVersion;
-      memory.applied.set(key, { digest: action.digest, version, atMs: performance.now() });
-    }
+    const { writes, outcomes } = memory;
+    for (const action of plan.actions) log(name, describeAction(action));
+    await execute(executor, { dataCenter: name, writes, outcomes }, plan.actions);
+    if (plan.actions.some(({ act }) => act === "issue-certificates")) memory.issued = undefined;
   }
 
-  async #tell(observed: Observed, plan: Plan): Promise<void> {
-    const { dataCenter } = observed;
-    await this.#say("DataCenter", dataCenter, plan.dataCenter);
-    for (const { resource, status } of plan.campuses) await this.#say("Campus", resource, status);
-    for (const { resource, status } of plan.groups) await this.#say("KVGroup", resource, status);
+  async #tell({ dataCenter }: Observed, plan: Plan, writes: OwnWrites): Promise<void> {
+    await this.#say(writes, "DataCenter", { resource: dataCenter, status: plan.dataCenter });
+    for (const campus of plan.campuses) await this.#say(writes, "Campus", campus);
+    for (const group of plan.groups) await this.#say(writes, "KVGroup", group);
+  }
+
+  #areUnseen(name: string, writes: OwnWrites): boolean {
+    const { cluster } = this.#parts;
+    const { children, pods, campuses, groups } = cluster.inside(name);
+    const look = (key: string): Seen | undefined => {
+      const [kind, object = ""] = key.split("/");
+      if (kind === "DataCenter") return cluster.dataCenters.get(object);
+      if (kind === "Campus") return campuses.get(object);
+      if (kind === "KVGroup") return groups.get(object);
+      return kind === "Pod" ? pods.get(object) : children.get(key);
+    };
+    return writes.areUnseen(look, performance.now());
   }
 
   async #say(
+    writes: OwnWrites,
     kind: "DataCenter" | "Campus" | "KVGroup",
-    resource: Resource<unknown, { conditions?: Condition[] | undefined }>,
-    status: { conditions?: Condition[] | undefined },
+    { resource, status }: StatusOf<{ conditions?: Condition[] | undefined }>,
   ): Promise<void> {
     if (stableJson(resource.status) === stableJson(status)) return;
     const { executor, events } = this.#parts;
     const { name, uid } = resource;
     const apiVersion = `${API_GROUP}/${API_VERSION}`;
-    await applyObject(executor, { apiVersion, kind, metadata: { name }, status }, "/status");
+    // The object that was looked at, and no other one of that name.
+    const object = { apiVersion, kind, metadata: { name, uid }, status };
+    await applyObject(executor, writes, { object, subresource: "/status" });
     const regarding = { apiVersion, kind, namespace: executor.namespace, name, uid };
     for (const told of eventsOf(resource.status.conditions, status.conditions ?? []))
       events.tell(regarding, { ...told, action: "Observed" });
@@ -189,11 +200,12 @@ export class DataCenterReconciler {
       ...[...campuses.values()].map((resource) => ["Campus", resource] as const),
       ...[...groups.values()].map((resource) => ["KVGroup", resource] as const),
     ];
+    const writes = new OwnWrites();
     for (const [kind, resource] of orphans) {
       const { generation } = resource;
       const before = resource.status.conditions;
       const conditions = conditionsOf([missing], before, { generation, nowMs: now() });
-      await this.#say(kind, resource, { ...resource.status, conditions });
+      await this.#say(writes, kind, { resource, status: { ...resource.status, conditions } });
     }
   }
 }
@@ -201,16 +213,4 @@ export class DataCenterReconciler {
 /** Services that lead people in, and not our own processes to each other. */
 function isForOutside(workload: string): boolean {
   return workload === "clients" || workload === "admin";
-}
-
-function isDue(
-  action: Action,
-  { memory, observed }: { memory: Memory; observed: Observed },
-): boolean {
-  if (action.act !== "apply") return true;
-  const key = childKey(action.kind, action.name);
-  const applied = memory.applied.get(key);
-  if (applied?.digest !== action.digest) return true;
-  if (performance.now() - applied.atMs > UNSEEN_MS) return true;
-  return observed.children.get(key)?.resourceVersion !== applied.version;
 }

@@ -125,7 +125,8 @@ export function remove(value: unknown, tree: Tree): unknown {
     if (left === undefined) delete result[name];
     else result[name] = left;
   }
-  return result;
+  // What has nothing left goes itself.
+  return Object.keys(result).length === 0 ? undefined : result;
 }
 
 function names(key: string, item: unknown): boolean {

@@ -120,7 +120,7 @@ export class Objects {
     if (this.get(place, name) !== undefined)
       throw new Refused(409, "AlreadyExists", `${place.resource} "${name}" already exists`);
     const object = structuredClone(given);
-    if (place.resource !== NODES) delete object["status"];
+    if (place.resource !== NODES) delete object.status;
     const entry = this.#entry(object, manager, "Update", treeOf(fieldsOf(object)));
     return this.#store(place, undefined, { object, entries: [entry] });
   }
@@ -129,6 +129,13 @@ export class Objects {
     const { manager, force = false, subresource = "" } = write;
     const before = this.get(place, given.metadata.name);
     if (before === undefined && subresource !== "") throw notFound(place, given.metadata.name);
+    const { uid } = given.metadata;
+    if (uid !== undefined && uid !== before?.metadata.uid)
+      throw new Refused(
+        409,
+        "Conflict",
+        `the UID in the precondition is not ${before?.metadata.uid}`,
+      );
     const wanted = partOf(given, subresource);
     const entries = entriesOf(before);
     const mine = entries.find((one) => isEntry(one, manager, "Apply", subresource));
@@ -146,7 +153,7 @@ export class Objects {
     }
     const gone =
       mine === undefined ? {} : without(mine.fieldsV1, [tree, ...others.map((o) => o.fieldsV1)]);
-    const cleared = Object.keys(gone).length === 0 ? base : remove(base, gone);
+    const cleared = Object.keys(gone).length === 0 ? base : (remove(base, gone) ?? {});
     const part = merge(cleared, wanted) as Record<string, unknown>;
     const { status: _, ...born } = given;
     const object = withPart(before ?? (born as KubeObject), part, subresource);
@@ -203,6 +210,23 @@ export class Objects {
     return this.#store(place, before, { object, entries: [...others, entry] });
   }
 
+  /** Notes that the object is to go, as long as somebody holds it. */
+  mark(place: Place, name: string, { uid }: { uid?: string | undefined }): KubeObject {
+    const object = this.get(place, name)!;
+    if (uid !== undefined && uid !== object.metadata.uid)
+      throw new Refused(
+        409,
+        "Conflict",
+        `the UID in the precondition is not ${object.metadata.uid}`,
+      );
+    if (object.metadata.deletionTimestamp !== undefined) return object;
+    const deletionTimestamp = new Date(this.now() * 1_000).toISOString();
+    const marked = { ...object, metadata: { ...object.metadata, deletionTimestamp } };
+    this.#of(place.resource).objects.set(`${place.namespace}/${name}`, marked);
+    this.#tell(place, "MODIFIED", marked);
+    return marked;
+  }
+
   delete(place: Place, name: string, conditions: { uid?: string | undefined } = {}): KubeObject {
     const object = this.get(place, name);
     if (object === undefined) throw notFound(place, name);
@@ -225,7 +249,7 @@ export class Objects {
     const isSame =
       before !== undefined &&
       JSON.stringify(partOf(before, "")) === JSON.stringify(partOf(object, "")) &&
-      JSON.stringify(before["status"]) === JSON.stringify(object["status"]) &&
+      JSON.stringify(before.status) === JSON.stringify(object.status) &&
       JSON.stringify(entriesOf(before)) === JSON.stringify(entries);
     if (isSame) return before;
     const { namespace, resource } = place;
@@ -315,7 +339,7 @@ function fieldsOf({ metadata, apiVersion: _, kind: __, status: ___, ...fields }:
 }
 
 function partOf(object: KubeObject, subresource: string): Record<string, unknown> {
-  if (subresource === "status") return { status: object["status"] ?? {} };
+  if (subresource === "status") return { status: object.status ?? {} };
   return fieldsOf(object);
 }
 
@@ -324,7 +348,7 @@ function withPart(
   part: Record<string, unknown>,
   subresource: string,
 ): KubeObject {
-  if (subresource === "status") return { ...base, status: part["status"] };
+  if (subresource === "status") return { ...base, status: part.status };
   const { metadata: written, ...fields } = part as { metadata?: Record<string, unknown> };
   const {
     labels: _,

@@ -53,8 +53,11 @@ export class ApiDouble {
   #pageNumber = 0;
   /** What goes wrong; undefined: nothing. */
   faultOf: (asked: Asked) => Fault | undefined = () => undefined;
+  /** What is deleted may go at once; else it is only marked, until whoever holds it lets go. */
+  mayGo: (resource: string, object: KubeObject, isForced: boolean) => boolean = () => true;
   /** Requests that change something and were carried out. */
   writes = 0;
+  readonly #writesTo = new Map<string, number>();
 
   constructor(options: Options = {}) {
     this.#options = options;
@@ -74,6 +77,10 @@ export class ApiDouble {
     this.cutWatches();
     this.#http.closeAllConnections();
     await new Promise<void>((resolve) => this.#http.close(() => resolve()));
+  }
+
+  writesTo(resource: string): number {
+    return this.#writesTo.get(resource) ?? 0;
   }
 
   /** As when the server is started anew: every connection breaks. */
@@ -135,12 +142,9 @@ export class ApiDouble {
       return found;
     }
     this.writes += 1;
+    this.#writesTo.set(place.resource, this.writesTo(place.resource) + 1);
     const manager = searchParams.get("fieldManager") ?? request.headers["user-agent"] ?? "somebody";
-    if (method === "DELETE") {
-      const uid = (JSON.parse(body || "{}") as { preconditions?: { uid?: string } }).preconditions
-        ?.uid;
-      return this.objects.delete(place, name, { uid });
-    }
+    if (method === "DELETE") return this.#delete(place, name, body);
     const object = JSON.parse(body) as KubeObject;
     if (method === "POST") return this.objects.create(place, object, { manager });
     const contentType = request.headers["content-type"] ?? "";
@@ -148,6 +152,19 @@ export class ApiDouble {
     if (contentType.startsWith("application/apply-patch"))
       return this.objects.apply(place, object, { manager, force, subresource });
     return this.objects.patch(place, name, { body: object, manager, subresource });
+  }
+
+  #delete(place: Place, name: string, body: string): unknown {
+    const options = JSON.parse(body || "{}") as {
+      preconditions?: { uid?: string };
+      gracePeriodSeconds?: number;
+    };
+    const object = this.objects.get(place, name);
+    const isForced = options.gracePeriodSeconds === 0;
+    const uid = options.preconditions?.uid;
+    if (object !== undefined && !this.mayGo(place.resource, object, isForced))
+      return this.objects.mark(place, name, { uid });
+    return this.objects.delete(place, name, { uid });
   }
 
   #list(place: Place, query: URLSearchParams): unknown {

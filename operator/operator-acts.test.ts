@@ -1,0 +1,185 @@
+/** What people ask for through objects: blocks, more groups and fewer, and what comes of mistakes. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Rig } from "./testing/rig.ts";
+import { sampleCampus, sampleDataCenter, sampleGroup } from "./testing/samples.ts";
+
+let rig: Rig;
+beforeEach(async () => {
+  rig = await Rig.open();
+  await rig.startOperator();
+  rig.install();
+  await rig.settled();
+});
+afterEach(() => rig.close());
+
+const inMinutes = (minutes: number) =>
+  `${new Date(Date.now() + minutes * 60_000).toISOString().slice(0, 19)}Z`;
+const block = (minutes = 10) => ({ block: { reason: "a new switch", until: inMinutes(minutes) } });
+const conditionOf = (campus: string) => rig.condition("Campus", campus, "Blocked");
+
+test("a block is carried into the table once, and shown with who, why and until when", async () => {
+  const spec = sampleCampus("b", block());
+  rig.write("Campus", "b", spec);
+  await rig.until("blocked", () => conditionOf("b") === "True BlockedByTable");
+  expect(rig.status("Campus", "b")).toMatchObject({
+    state: "blocked",
+    block: {
+      what: "b",
+      until: spec.block!.until,
+      reason: "a new switch",
+      who: "tricampus-operator/b",
+    },
+    carried: { outcome: "Blocked" },
+  });
+  expect(rig.status("DataCenter", "main")).toMatchObject({ campuses: "a=ok b=blocked c=ok" });
+
+  // Somebody ends it in the table: it is not set again, also when the object changes otherwise.
+  rig.store.blocks = [];
+  await rig.until("ended", () => conditionOf("b") === "False BlockEnded");
+  rig.write("Campus", "b", { ...spec, capacity: { busyPercentMax: 70 } });
+  await rig.quiet();
+  expect(rig.store.audit).toEqual(["block b tricampus-operator/b"]);
+
+  // Another wish is carried; taking it away ends the block.
+  rig.write("Campus", "b", sampleCampus("b", block(20)));
+  await rig.until("blocked again", () => conditionOf("b") === "True BlockedByTable");
+  rig.write("Campus", "b", sampleCampus("b"));
+  await rig.until("unblocked", () => conditionOf("b") === "False NotBlocked");
+  expect(rig.store.audit.slice(1)).toEqual([
+    "block b tricampus-operator/b",
+    "unblock b tricampus-operator/b",
+  ]);
+});
+
+test("a second blocked campus is refused by the table", async () => {
+  rig.write("Campus", "b", sampleCampus("b", block()));
+  await rig.until("b is blocked", () => conditionOf("b") === "True BlockedByTable");
+  rig.write("Campus", "c", sampleCampus("c", block()));
+  await rig.until("c is refused", () => conditionOf("c") === "False OtherCampusBlocked");
+  expect(rig.message("Campus", "c", "Blocked")).toContain("b is blocked, by tricampus-operator/b");
+});
+
+test("a block waits while another campus's replica could not stand in, and is carried then", async () => {
+  rig.store.said.set("kvsvr-1/a", "it catches up with the others");
+  await rig.until("seen", () => rig.condition("KVGroup", "main-1", "Degraded").startsWith("True"));
+  rig.write("Campus", "b", sampleCampus("b", block()));
+  await rig.until("waits", () => conditionOf("b") === "False BlockWaits");
+  expect(rig.store.audit).toEqual([]);
+  rig.store.said.delete("kvsvr-1/a");
+  await rig.until("blocked", () => conditionOf("b") === "True BlockedByTable");
+});
+
+test("while the table cannot be read nothing is known of blocks, and nothing carried", async () => {
+  rig.store.isReadable = false;
+  rig.write("Campus", "b", sampleCampus("b", block()));
+  await rig.until("unknown", () => conditionOf("b") === "Unknown TableUnreachable");
+  await rig.quiet();
+  expect(rig.store.audit).toEqual([]);
+});
+
+test("while a campus is blocked no other is disturbed; the blocked one may be", async () => {
+  rig.write("Campus", "b", sampleCampus("b", block()));
+  await rig.until("b is blocked", () => conditionOf("b") === "True BlockedByTable");
+  const acts = rig.acts.length;
+  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
+  await rig.until("b has it", () =>
+    rig.pods("kvsvr-1").some(({ spec }) => JSON.stringify(spec).includes("tricampus:2")),
+  );
+  await rig.until("waits", () =>
+    rig.message("DataCenter", "main", "Progressing").startsWith("campus b is blocked"),
+  );
+  await rig.quiet();
+  const disturbing = rig.acts.slice(acts).filter((act) => act.includes("disturbs"));
+  expect(disturbing.length).toBeGreaterThan(0);
+  expect(disturbing.every((act) => act.endsWith("disturbs campus b"))).toBe(true);
+});
+
+test("a second group gets its share of slots; without its KVGroup they go back before it goes", async () => {
+  rig.write("KVGroup", "main-2", sampleGroup(2, { keyspaces: ["inbox", "message"] }));
+  await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);
+  await rig.settled();
+  expect(rig.store.slots).toMatchObject({
+    account: [4_096],
+    inbox: [2_048, 2_048],
+    message: [2_048, 2_048],
+  });
+  await rig.until(
+    "counted",
+    () => rig.status<{ slots?: number }>("KVGroup", "main-2").slots === 4_096,
+  );
+  rig.remove("KVGroup", "main-2");
+  await rig.until("slots are back", () => rig.store.slots.inbox![1] === undefined);
+  await rig.until(
+    "its sets are gone",
+    () => !rig.names("StatefulSet").some((n) => n.includes("kvsvr-2")),
+  );
+  await rig.settled();
+  expect(
+    rig.names("PersistentVolumeClaim").filter((name) => name.includes("kvsvr-2")),
+  ).toHaveLength(3);
+  const order = [...rig.acts].findLast((act) => act.startsWith("delete StatefulSet main-kvsvr-2"));
+  expect(order).toContain("nothing asks for it any more");
+});
+
+test("a group whose owner wants its data gone loses its volumes, after its slots", async () => {
+  const storage = { policy: "Delete", confirmDelete: "main-2" };
+  rig.write("KVGroup", "main-2", sampleGroup(2, { storage }));
+  await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);
+  await rig.settled();
+  rig.remove("KVGroup", "main-2");
+  const left = () => rig.names("PersistentVolumeClaim").filter((name) => name.includes("kvsvr-2"));
+  await rig.until("its volumes are gone", () => left().length === 0);
+});
+
+test("the first group without its KVGroup is kept, and said to be missing", async () => {
+  rig.remove("KVGroup", "main-1");
+  await rig.until(
+    "missing",
+    () => rig.condition("DataCenter", "main", "Ready") === "False GroupMissing",
+  );
+  await rig.quiet();
+  expect(rig.pods("kvsvr-1")).toHaveLength(3);
+});
+
+test("mistakes are said where they were made, and nothing is done meanwhile", async () => {
+  const acts = rig.acts.length;
+  rig.write("KVGroup", "twice", sampleGroup(1));
+  await rig.until(
+    "taken",
+    () => rig.condition("DataCenter", "main", "Ready") === "False NumberTaken",
+  );
+  rig.remove("KVGroup", "twice");
+  rig.write("Campus", "b", { ...sampleCampus("b"), zone: "elsewhere" });
+  await rig.until(
+    "zones",
+    () => rig.condition("DataCenter", "main", "Ready") === "False ZoneMismatch",
+  );
+  rig.remove("Campus", "b");
+  await rig.until(
+    "campus",
+    () => rig.condition("DataCenter", "main", "Ready") === "False CampusMissing",
+  );
+  rig.write("Campus", "b", sampleCampus("b"));
+  await rig.settled();
+  expect(rig.acts.slice(acts)).toEqual([]);
+  rig.write("KVGroup", "lost", sampleGroup(1, { dataCenter: "nowhere" }));
+  await rig.until(
+    "lost",
+    () => rig.condition("KVGroup", "lost", "Ready") === "False DataCenterMissing",
+  );
+});
+
+test("a data centre that is gone takes its pods with it; a new one of that name finds its data", async () => {
+  const claims = rig.names("PersistentVolumeClaim");
+  rig.remove("DataCenter", "main");
+  await rig.until("pods are gone", () => rig.pods().length === 0);
+  expect(rig.names("PersistentVolumeClaim")).toEqual(claims);
+  rig.remove("KVGroup", "main-1");
+  rig.install();
+  await rig.settled();
+  expect(rig.status("KVGroup", "main-1")).toMatchObject({ bootstrap: "Adopted" });
+  const { data } = rig.get("ConfigMap", "main-kvsvr-1") as unknown as {
+    data: Record<string, string>;
+  };
+  expect(data["permits.json"]).toBe("{}");
+});
