@@ -8,6 +8,9 @@ const ROOT = join(import.meta.dirname, "../..");
 /** Only tests and benchmarks serve it. */
 const NEVER_SERVED = "tricampus.svrkit.v1.Echo/Echo";
 const NOT_SERVICES = ["cli", "operator", "control"];
+const COMING = [
+  ...["contact", "contact-data", "media-data", "moments", "moments-data", "admin-data", "hooks"],
+];
 
 async function allMethods(): Promise<string[]> {
   const files = globSync("protos/gen/tricampus/**/*_codec.ts", { cwd: ROOT });
@@ -20,13 +23,15 @@ async function allMethods(): Promise<string[]> {
   );
 }
 
-test("allowed callers: every method of every .proto file is in the table, with services that exist", async () => {
+test("allowed callers: every method of the .proto files is in the table, of services that exist or come", async () => {
   const methods = await allMethods();
   expect(methods.length).toBeGreaterThan(50);
   for (const method of methods.filter((name) => name !== NEVER_SERVED)) {
     const callers = [...(allowedCallers(method) ?? [])];
     expect(callers, method).not.toEqual([]);
-    const unknown = callers.filter((name) => !isService(name) && !NOT_SERVICES.includes(name));
+    const unknown = callers.filter(
+      (name) => !isService(name) && ![...NOT_SERVICES, ...COMING].includes(name),
+    );
     expect(unknown, method).toEqual([]);
   }
 });

@@ -6,16 +6,22 @@
  * (services/data/authority.ts).
  *
  * A method that is not named here cannot be served. Names: protos/, without "tricampus." and version.
+ *
+ * Upgrades go campus by campus: a service that the next version brings calls what this version serves, so
+ * what it may call is said here one version before.
  */
 import { KV_GROUPS } from "./services.ts";
 
 /** People who run the platform, by the command line, and the operator in Kubernetes. */
 const OPERATORS = ["cli", "operator"];
-const DATA = ["account-data", "inbox-data", "message-data", "group-data"];
+const DATA = [
+  ...["account-data", "inbox-data", "message-data", "group-data"],
+  ...["contact-data", "media-data", "moments-data", "admin-data"],
+];
 /** What keeps its state in the store, and every process's follower of the control table. */
 const STORE = [...DATA, "queue", "control", ...KV_GROUPS, ...OPERATORS];
 /** Who tells devices that there is something new. */
-const NOTIFIERS = ["text", "fanout", "conversation"];
+const NOTIFIERS = ["text", "fanout", "conversation", "account", "contact", "moments"];
 const LOGS = ["queuelog-1", "queuelog-2"];
 
 /** By method, or by service for all its methods. */
@@ -68,9 +74,9 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
 
   "queue.Log": ["queue"],
   "queue.Log/Introduce": LOGS,
-  "queue.Queue/Append": ["text", "group", "queue"],
-  "queue.Queue/Poll": ["fanout"],
-  "queue.Queue/Consumed": ["fanout"],
+  "queue.Queue/Append": ["text", "group", "account", "moments", "hooks", "queue"],
+  "queue.Queue/Poll": ["fanout", "moments", "hooks"],
+  "queue.Queue/Consumed": ["fanout", "moments", "hooks"],
   "queue.Queue/Adopt": ["queue"],
 };
 
