@@ -4,10 +4,12 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../services/platform/config.ts";
 import type { CommandDefinition } from "./command.ts";
+import { accountCommands } from "./commands/account.ts";
 import { blockCommands } from "./commands/block.ts";
 import { campusCommands } from "./commands/campus.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { cleanCommand } from "./commands/clean.ts";
+import { contactCommands } from "./commands/contact.ts";
 import { conversationCommands } from "./commands/conversation.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { downCommand } from "./commands/down.ts";
@@ -37,6 +39,8 @@ const COMMANDS: readonly CommandDefinition[] = [
   ...campusCommands,
   ...blockCommands,
   ...userCommands,
+  ...accountCommands,
+  ...contactCommands,
   chatCommand,
   sendCommand,
   syncCommand,
@@ -57,6 +61,8 @@ const COMMANDS: readonly CommandDefinition[] = [
 const FAMILIES: Readonly<Record<string, string>> = {
   campus: "kill, start, cut off, join, freeze, thaw, block or unblock a campus",
   user: "make users",
+  account: "a user's account: profile, settings, devices, password, deletion",
+  contact: "contacts: list, ask, accept, remark, tag, block, policy",
   group: "groups: create, invite, join, leave; members and their roles; mute, announce, dismiss",
   conversation: "conversations: list, read, pin, mute, draft, delete, history",
   message: "messages: take back, delete, who has read",

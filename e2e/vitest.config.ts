@@ -9,5 +9,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 600_000,
     hookTimeout: 120_000,
+    // What is waited for comes late on a busy machine: how long is no expectation.
+    expect: { poll: { timeout: 10_000 } },
   },
 });

@@ -12,6 +12,8 @@ import type {
   InboxMessage,
 } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { isMemberAfter } from "../services/data/inbox/client.ts";
+import { AccountBook } from "./account-book.ts";
+import { ContactBook } from "./contact-book.ts";
 import { Conversation, type ConversationSummary } from "./conversation.ts";
 
 export type Taken = "new" | "known" | "double" | "recalled";
@@ -25,6 +27,8 @@ export interface ListOptions {
 }
 
 export class Book {
+  readonly account = new AccountBook();
+  readonly contacts = new ContactBook();
   readonly #conversations = new Map<string, Conversation>();
   readonly #groups = new Map<string, number>();
   /** By group: the newest notice about the own membership. */

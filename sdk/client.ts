@@ -4,7 +4,13 @@
  * load generators; it needs nothing of Node besides what browsers have too (WebSocket, crypto,
  * performance) and Buffer.
  */
-import { Account, type LoginReply } from "../protos/gen/tricampus/client/v1/account_codec.ts";
+import {
+  Account,
+  type AccountChange,
+  type LoginReply,
+  Platform,
+} from "../protos/gen/tricampus/client/v1/account_codec.ts";
+import type { ContactChange } from "../protos/gen/tricampus/client/v1/contact_codec.ts";
 import type { Content } from "../protos/gen/tricampus/client/v1/content_codec.ts";
 import type { Push } from "../protos/gen/tricampus/client/v1/frame_codec.ts";
 import {
@@ -18,7 +24,9 @@ import {
   Text,
 } from "../protos/gen/tricampus/client/v1/text_codec.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
+import { OwnAccount } from "./account.ts";
 import { fetchBodies } from "./bodies.ts";
+import { Contacts } from "./contacts.ts";
 import { Conversations } from "./conversations.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { Groups } from "./groups.ts";
@@ -40,6 +48,7 @@ const SEND_TIMEOUT_MS = 5_000;
 const LOGIN_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const FALLBACK_SYNC_MS = 30_000;
+const RENEW_PAUSE_MS = 60_000;
 /**
  * Clients with open requests come back at once when a campus dies. Their sends go first; their syncs
  * are spread over this time. Idle ones come spread already (endpoints.ts).
@@ -55,6 +64,8 @@ export interface ClientOptions {
   readonly endpoints: readonly Endpoint[];
   /** The same at every log-in of one device: 1-64 letters, digits, _ . - */
   readonly device: string;
+  /** What kind of device it is: how many of a kind may be logged in is limited. */
+  readonly platform?: Platform;
   /** Default: in memory. The client does not close a store that it was given. */
   readonly store?: DeviceStore;
   /** Default true; false: no pushes (a device that only sends). */
@@ -70,6 +81,8 @@ export interface ClientOptions {
   /** Called for what else is new; the store has it already. */
   readonly onUpdate?: (update: Update) => void;
   readonly onState?: (state: LinkState, campus: string) => void;
+  /** The platform does not take this device's ticket any more: it was logged out, or away too long. */
+  readonly onLoggedOut?: (reason: string) => void;
 }
 
 export type Update =
@@ -78,6 +91,8 @@ export type Update =
   /** Another device of the user, or the other side's reading, changed something. */
   | { readonly kind: "setting"; readonly setting: ConversationSetting }
   | { readonly kind: "group"; readonly group: GroupMembership }
+  | { readonly kind: "contacts"; readonly change: ContactChange }
+  | { readonly kind: "account"; readonly change: AccountChange }
   /** The device was away for longer than the platform keeps messages: some are missing. */
   | { readonly kind: "gap" };
 
@@ -101,6 +116,8 @@ export class TricampusClient {
   readonly store: DeviceStore;
   readonly groups: Groups;
   readonly conversations: Conversations;
+  readonly contacts: Contacts;
+  readonly account: OwnAccount;
   readonly #options: ClientOptions;
   readonly #fallbackSyncMs: number;
   readonly #ownsStore: boolean;
@@ -109,6 +126,8 @@ export class TricampusClient {
   /** Client message ids of the sends that are being sent now. */
   readonly #underWay = new Set<string>();
   #login: Login | undefined;
+  /** When half of the ticket's time is over it is renewed; milliseconds since 1970. */
+  #renewAtMs = Number.POSITIVE_INFINITY;
   #nextSyncMs = Number.POSITIVE_INFINITY;
   #wasAttached = false;
   /** Not before this does a device that came back sync by itself. */
@@ -123,11 +142,14 @@ export class TricampusClient {
       push: (push) => this.#pushed(push),
       attach: () => this.#attachment(),
       changed: (state, campus) => this.#changed(state, campus),
+      refused: (error) => this.#options.onLoggedOut?.(error.message),
       tick: (nowMs) => this.#tick(nowMs),
     });
     const { store } = this;
     this.groups = new Groups(this.#link);
     this.conversations = new Conversations(this.#link, store);
+    this.contacts = new Contacts(this.#link, store);
+    this.account = new OwnAccount(this.#link, store);
     this.#syncs = new SyncLoop(this.#link, {
       get snapshot() {
         return store.snapshot;
@@ -154,20 +176,41 @@ export class TricampusClient {
 
   /** Makes a user and logs this device in. Repeating it with the same password gives the same user. */
   async register(name: string, password: string): Promise<Login> {
-    const request = { name, password, device: this.#options.device };
+    const request = { name, password, ...this.#device };
     return this.#loggedIn(await this.#link.request(Account.register, request, LOGIN_OPTIONS));
   }
 
   async login(name: string, password: string): Promise<Login> {
-    const request = { name, password, device: this.#options.device };
+    const request = { name, password, ...this.#device };
     return this.#loggedIn(await this.#link.request(Account.login, request, LOGIN_OPTIONS));
+  }
+
+  /** With an ID token of an OpenID Connect provider that the platform trusts. */
+  async loginWithToken(idToken: string): Promise<Login> {
+    const request = { idToken, ...this.#device };
+    return this.#loggedIn(await this.#link.request(Account.loginWithToken, request, LOGIN_OPTIONS));
+  }
+
+  /** Logs all other devices out, too; this one goes on. */
+  async changePassword(oldPassword: string, newPassword: string): Promise<Login> {
+    const request = { oldPassword, newPassword };
+    const options = { timeoutMs: LOGIN_TIMEOUT_MS, retryAlso: ["RESOURCE_EXHAUSTED"] };
+    return this.#loggedIn(await this.#link.request(Account.changePassword, request, options));
+  }
+
+  get #device() {
+    const { device, platform = Platform.UNSPECIFIED } = this.#options;
+    return { device, platform };
   }
 
   /** Goes on with an earlier log-in of this device. */
   useLogin(login: Login): void {
     this.store.belongTo(login.userId);
+    const isSame = this.#login?.userId === login.userId;
     this.#login = login;
-    this.#link.ticketChanged();
+    const nowMs = preciseNow();
+    this.#renewAtMs = nowMs + (login.expiresAtMs - nowMs) / 2;
+    this.#link.ticketChanged(isSame);
   }
 
   /** Resolves when connected; the client then stays connected, to whichever campus answers. */
@@ -243,34 +286,46 @@ export class TricampusClient {
       const spreadMs = Math.max(0, REUNION_MS - this.#link.pausedMs);
       if (this.#wasAttached) this.#syncFromMs = performance.now() + Math.random() * spreadMs;
       this.#wasAttached = true;
+      this.#syncs.wantAllParts();
       this.#nextSyncMs = performance.now() + (expectsHint ? FIRST_HINT_MS : 0);
     }
     this.#options.onState?.(state, campus);
   }
 
   #tick(nowMs: number): void {
-    if (this.#link.state === "attached" && nowMs >= this.#nextSyncMs) this.#syncSoon();
+    if (this.#link.state !== "attached") return;
+    if (nowMs >= this.#nextSyncMs) this.#syncSoon({ allParts: true });
+    if (preciseNow() >= this.#renewAtMs) this.#renew();
   }
 
-  #syncSoon(): void {
+  /** A failure is tried again in a minute. */
+  #renew(): void {
+    this.#renewAtMs = preciseNow() + RENEW_PAUSE_MS;
+    this.#link.request(Account.renew, {}, REQUEST_OPTIONS).then(
+      (reply) => this.#loggedIn(reply),
+      () => {},
+    );
+  }
+
+  #syncSoon({ allParts = false } = {}): void {
     if (!(this.#options.autoSync ?? true)) return;
     if (performance.now() < this.#syncFromMs) {
       this.#nextSyncMs = this.#syncFromMs;
       return;
     }
     this.#nextSyncMs = nextFallbackMs(this.#fallbackSyncMs);
-    this.#syncs.poke();
+    this.#syncs.poke({ allParts });
   }
 
   #pushed(push: Push): void {
-    const { version, messages, settings, snapshot, follows } = push;
+    const { version, messages, settings, snapshot, follows, otherParts } = push;
     const has = this.store.snapshot.version;
     const isApart = messages.some((message) => message.apartBytes > 0);
     if (snapshot.length > 0 && follows === has && !isApart) {
       this.#take({ messages, settings, groups: [] }, { bytes: snapshot, version });
       // A push lost before this one would have shown as a gap.
       this.#nextSyncMs = nextFallbackMs(this.#fallbackSyncMs);
-    } else if (snapshot.length === 0 || version > has) this.#syncSoon();
+    } else if (snapshot.length === 0 || version > has) this.#syncSoon({ allParts: otherParts });
   }
 
   /** Bodies that did not come along are fetched first: whoever gets a message gets all of it. */
@@ -293,6 +348,8 @@ export class TricampusClient {
     for (const recalled of fresh.recalled) onUpdate({ kind: "recalled", ...recalled });
     for (const setting of fresh.settings) onUpdate({ kind: "setting", setting });
     for (const group of fresh.groups) onUpdate({ kind: "group", group });
+    for (const change of fresh.contacts) onUpdate({ kind: "contacts", change });
+    for (const change of fresh.account) onUpdate({ kind: "account", change });
   }
 
   #tell(messages: readonly StoredMessage[]): void {

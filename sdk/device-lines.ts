@@ -6,6 +6,8 @@
  *   ["m", conversation, sequence, id, sender, client id, text, accepted, received, kind?, user?, more?]
  *   ["c", conversation, setting, value]                                  what its user's devices share
  *   ["g", group, since]                                                  a member; since 0: no more
+ *   ["k", kind, value]                                                   a change of contacts
+ *   ["y", kind, value]                                                   a change of the account
  *   ["s", snapshot as base64, version]                                   after the rows it stands for
  *   ["b"] ["e"]                                                          everything comes anew between
  *   ["o", client id, recipient, text, sent, content?]                    a send begins
@@ -18,6 +20,8 @@
  *
  * A line of another kind is a newer version's: it is left where it is, and means nothing here.
  */
+import type { AccountChange } from "../protos/gen/tricampus/client/v1/account_codec.ts";
+import type { ContactChange } from "../protos/gen/tricampus/client/v1/contact_codec.ts";
 import {
   type Content,
   decodeContent,
@@ -41,6 +45,8 @@ export type DeviceLine =
   | { readonly kind: "message"; readonly message: StoredMessage }
   | { readonly kind: "setting"; readonly setting: ConversationSetting }
   | { readonly kind: "group"; readonly group: GroupMembership }
+  | { readonly kind: "contacts"; readonly change: ContactChange }
+  | { readonly kind: "account"; readonly change: AccountChange }
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
   | { readonly kind: "rebuild begins" }
   | { readonly kind: "rebuild ends" }
@@ -89,6 +95,10 @@ export function messageLine(m: StoredMessage): unknown[] {
 
 export function settingLine({ conversationId, setting }: ConversationSetting): unknown[] {
   return ["c", conversationId, setting?.case, setting?.value];
+}
+
+export function partLine(tag: "k" | "y", { change }: ContactChange | AccountChange): unknown[] {
+  return [tag, change?.case, change?.value];
 }
 
 export function snapshotLine({ bytes, version }: Snapshot): unknown[] {
@@ -149,6 +159,10 @@ function parseRow(tag: string, rest: readonly unknown[]): DeviceLine | undefined
       const [groupId, sinceSequence] = rest as [string, number];
       return { kind: "group", group: { groupId, sinceSequence } };
     }
+    case "k":
+      return { kind: "contacts", change: changeOf(rest) as ContactChange };
+    case "y":
+      return { kind: "account", change: changeOf(rest) as AccountChange };
     case "s": {
       const [bytes, version] = rest as [string, number];
       return { kind: "snapshot", snapshot: { bytes: Buffer.from(bytes, "base64"), version } };
@@ -168,6 +182,10 @@ function parseRow(tag: string, rest: readonly unknown[]): DeviceLine | undefined
     default:
       return undefined;
   }
+}
+
+function changeOf([name, value]: readonly unknown[]): object {
+  return { change: { case: name, value } };
 }
 
 function parseMessage(fields: readonly unknown[]): StoredMessage {

@@ -22,6 +22,7 @@ import {
   FORMAT,
   messageLine,
   parseLine,
+  partLine,
   sendLine,
   settingLine,
   snapshotLine,
@@ -98,6 +99,8 @@ export class FileStore implements DeviceStore, Ticking {
     for (const setting of fresh.settings) this.#append(settingLine(setting));
     for (const { groupId, sinceSequence } of fresh.groups)
       this.#append(["g", groupId, sinceSequence]);
+    for (const change of fresh.contacts) this.#append(partLine("k", change));
+    for (const change of fresh.account) this.#append(partLine("y", change));
     if (rows.rebuild?.endsWith("ends")) this.#append(["e"]);
     if (snapshot !== undefined) {
       const bytes = Buffer.from(snapshot.bytes);
@@ -214,6 +217,12 @@ export class FileStore implements DeviceStore, Ticking {
         return;
       case "group":
         this.book.setMembership(line.group);
+        return;
+      case "contacts":
+        this.book.contacts.apply(line.change);
+        return;
+      case "account":
+        this.book.account.apply(line.change);
         return;
       case "rebuild begins":
         this.book.beginRebuild();

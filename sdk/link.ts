@@ -44,6 +44,8 @@ export interface LinkEvents {
   /** What a connection is opened with. */
   attach(): { ticket: Uint8Array; snapshot: Uint8Array; wantPush: boolean } | undefined;
   changed(state: LinkState, campus: string): void;
+  /** The ticket is not taken. */
+  refused(error: RpcError): void;
   tick(nowMs: number): void;
 }
 
@@ -117,10 +119,10 @@ export class Link implements Ticking {
     this.#connect();
   }
 
-  /** There is a ticket, or another one: attaches with it. */
-  ticketChanged(): void {
+  /** There is a ticket, or another one: attaches with it. `isSame`: of the same user. */
+  ticketChanged(isSame: boolean): void {
     this.#refused = undefined;
-    if (this.#state === "open") this.#attach();
+    if (this.#state === "open" || (this.#state === "attached" && isSame)) this.#attach();
     else if (this.#state === "attached" || this.#state === "attaching") this.#lost(true);
   }
 
@@ -372,6 +374,7 @@ export class Link implements Ticking {
     for (const watcher of this.#watchers) watcher.fail(error);
     this.#watchers.clear();
     this.#failAll(error, (request) => request.options.beforeAttach !== true);
+    this.#events.refused(error);
   }
 
   #failAll(error: RpcError, which: (request: OpenRequest) => boolean): void {

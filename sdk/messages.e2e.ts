@@ -76,9 +76,9 @@ test("in a group an admin takes back anybody's message, a member only its own", 
   const cid = await people.online("cid", { campus: "c" });
   const group = await ann.client.groups.create("Rules", [bob.id, cid.id]);
   await cid.client.send({ groupId: group }, "rude");
-  await expectShown(ann, group, ["1 CREATED", "2 rude"]);
-  const [, rude] = await ann.client.store.messages(group);
   await bob.client.connect();
+  for (const one of [ann, bob, cid]) await expectShown(one, group, ["1 CREATED", "2 rude"]);
+  const [, rude] = await ann.client.store.messages(group);
   await expect(bob.client.recall(rude!)).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
   await ann.client.recall(rude!);
   for (const one of [ann, bob, cid]) {

@@ -6,6 +6,8 @@
  * Rows and the snapshot after them are kept as one: a store that lost its tail has lost the snapshot
  * with it, syncs from the older one, and drops what it still has.
  */
+import type { AccountChange } from "../protos/gen/tricampus/client/v1/account_codec.ts";
+import type { ContactChange } from "../protos/gen/tricampus/client/v1/contact_codec.ts";
 import type { Content } from "../protos/gen/tricampus/client/v1/content_codec.ts";
 import type {
   ConversationSetting,
@@ -32,6 +34,8 @@ export interface Rows {
   readonly messages: readonly StoredMessage[];
   readonly settings: readonly ConversationSetting[];
   readonly groups: readonly GroupMembership[];
+  readonly account?: readonly AccountChange[];
+  readonly contacts?: readonly ContactChange[];
   /** These are the first, or the last, of everything that the platform has. */
   readonly rebuild?: "begins" | "ends" | "begins and ends" | undefined;
 }
@@ -43,6 +47,8 @@ export interface NewRows {
   readonly recalled: { readonly conversationId: string; readonly sequence: number }[];
   readonly settings: ConversationSetting[];
   readonly groups: GroupMembership[];
+  readonly account: readonly AccountChange[];
+  readonly contacts: readonly ContactChange[];
 }
 
 export type Recipient =
@@ -113,8 +119,11 @@ export function takeRows(
   }
   const settings = rows.settings.filter((setting) => book.set(setting));
   const groups = rows.groups.filter((group) => book.setMembership(group));
+  const { account = [], contacts = [] } = rows;
+  for (const change of account) book.account.apply(change);
+  for (const change of contacts) book.contacts.apply(change);
   if (rows.rebuild?.endsWith("ends")) book.endRebuild();
-  return { messages, recalled, settings, groups };
+  return { messages, recalled, settings, groups, account, contacts };
 }
 
 /** A conversation as a device shows it, of all messages it was ever sent. */

@@ -20,7 +20,9 @@ export interface SyncTarget {
   forget(): void;
 }
 
-export type Page = Pick<SyncReply, "messages" | "settings" | "groups"> & Pick<Rows, "rebuild">;
+export type Page = Pick<SyncReply, "messages" | "settings" | "groups"> &
+  Partial<Pick<SyncReply, "account" | "contacts">> &
+  Pick<Rows, "rebuild">;
 
 interface Waiter {
   readonly done: () => void;
@@ -34,6 +36,8 @@ export class SyncLoop {
   /** Who waits for a sync that has not started. */
   #next: Waiter[] = [];
   #wanted = false;
+  /** Account and contacts are wanted, too. */
+  #wantsAll = true;
 
   constructor(link: Link, target: SyncTarget) {
     this.#link = link;
@@ -41,16 +45,22 @@ export class SyncLoop {
   }
 
   /** Something may be newer. A failure is left to the next hint or fallback sync. */
-  poke(): void {
+  poke({ allParts = false } = {}): void {
     this.#wanted = true;
+    this.#wantsAll ||= allParts;
     if (!this.#running) void this.#run();
+  }
+
+  /** The next sync asks for account and contacts, too. */
+  wantAllParts(): void {
+    this.#wantsAll = true;
   }
 
   /** Resolves when everything that was in the inbox at the call is in the store. */
   sync(): Promise<void> {
     return new Promise((done, fail) => {
       this.#next.push({ done, fail });
-      this.poke();
+      this.poke({ allParts: true });
     });
   }
 
@@ -60,20 +70,23 @@ export class SyncLoop {
       this.#wanted = false;
       const waiters = this.#next;
       this.#next = [];
+      const allParts = this.#wantsAll;
+      this.#wantsAll = false;
       try {
-        await this.#pages();
+        await this.#pages(allParts);
         for (const waiter of waiters) waiter.done();
       } catch (error) {
+        this.#wantsAll ||= allParts;
         for (const waiter of waiters) waiter.fail(error);
       }
     }
     this.#running = false;
   }
 
-  async #pages(): Promise<void> {
+  async #pages(allParts: boolean): Promise<void> {
     let rebuilding = false;
     for (let before: number | undefined; ; ) {
-      const reply = await this.#page();
+      const reply = await this.#page(allParts);
       rebuilding ||= reply.rebuild;
       const rebuild = rebuildOf(reply, rebuilding);
       await this.#target.take(
@@ -81,7 +94,8 @@ export class SyncLoop {
         { bytes: reply.snapshot, version: reply.version },
       );
       if (!reply.more) return;
-      if (before !== undefined && !reply.rebuild && reply.version <= before) {
+      const isStill = before !== undefined && !reply.rebuild && reply.version <= before;
+      if (isStill && reply.contacts.length === 0) {
         throw new RpcError(
           "INTERNAL",
           "the platform says that there is more, and sends nothing newer",
@@ -91,21 +105,19 @@ export class SyncLoop {
     }
   }
 
-  async #page() {
+  async #page(allParts: boolean) {
     const options = { timeoutMs: TIMEOUT_MS };
     const { bytes } = this.#target.snapshot;
     try {
-      return await this.#link.request(Sync.sync, { snapshot: bytes, limit: PAGE }, options);
+      const request = { snapshot: bytes, limit: PAGE, allParts };
+      return await this.#link.request(Sync.sync, request, options);
     } catch (error) {
       const isRefused =
         error instanceof RpcError && error.code === "INVALID_ARGUMENT" && bytes.length > 0;
       if (!isRefused) throw error;
       this.#target.forget();
-      return this.#link.request(
-        Sync.sync,
-        { snapshot: EMPTY_SNAPSHOT.bytes, limit: PAGE },
-        options,
-      );
+      const request = { snapshot: EMPTY_SNAPSHOT.bytes, limit: PAGE, allParts: true };
+      return this.#link.request(Sync.sync, request, options);
     }
   }
 }

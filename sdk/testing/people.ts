@@ -40,20 +40,26 @@ export class People {
     const client = new TricampusClient({
       endpoints: [...this.#endpoints.slice(first), ...this.#endpoints.slice(0, first)],
       device,
+      // Pushes are hints: on a busy machine one may be lost.
+      fallbackSyncMs: 5_000,
       onMessage: (message) => heard.push(message),
       onUpdate: (update) => updates.push(update),
       ...options,
     });
     this.#open.push(client);
     const fullName = `${name}-${this.#run}-${this.#scene}`;
-    const login = await this.#login(fullName, device);
+    const { platform } = options;
+    const login = await this.#login(
+      fullName,
+      platform === undefined ? { device } : { device, platform },
+    );
     client.useLogin(login);
     return { name: fullName, id: login.userId, client, heard, updates };
   }
 
   /** By another client: one that logs in is connected. */
-  async #login(name: string, device: string): Promise<Login> {
-    const client = new TricampusClient({ endpoints: this.#endpoints, device, wantPush: false });
+  async #login(name: string, device: Pick<ClientOptions, "device" | "platform">): Promise<Login> {
+    const client = new TricampusClient({ endpoints: this.#endpoints, ...device, wantPush: false });
     const login = await client.register(name, PASSWORD);
     await client.close();
     return login;

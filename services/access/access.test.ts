@@ -372,7 +372,8 @@ describe("access: limits and life", () => {
   test("a push reaches only the connection of the user it is for", async () => {
     const socket = await RawSocket.open(url);
     await socket.attach(ticketOf({ userId: "u-push", device: "d" }), { wantPush: true });
-    await socket.take((f) => f.kind?.case === "push"); // the hint that says: registered
+    const registered = await socket.take((f) => f.kind?.case === "push");
+    expect(registered.kind?.value).toMatchObject({ otherParts: true });
     const targets = Array.from({ length: 200 }, (_, i) => {
       return { connection: i + 1, userId: "u-other", version: 5, follows: 4 };
     });

@@ -129,8 +129,9 @@ export class ClientConnection {
 
   /** The routers know this connection: from now on nothing is missed, so the device is to sync once. */
   online(): void {
-    const attachment = this.#attachment;
-    if (attachment !== undefined) this.#perform(attachment, attachment.view.hint());
+    const [hint] = this.#attachment?.view.hint() ?? [];
+    const push = makePush({ version: hint?.version ?? 0, otherParts: true });
+    this.#write({ id: 0, kind: { case: "push", value: push } });
   }
 
   offer(offer: Offer<Uint8Array>): void {
@@ -139,6 +140,23 @@ export class ClientConnection {
     const slow = this.bufferedBytes > ROWS_BUFFERED_BYTES_MAX;
     const offered = slow ? { ...offer, rows: undefined } : offer;
     this.#perform(attachment, attachment.view.offer(offered, this.#parts.now()));
+  }
+
+  /** Ends the connection unless its ticket is good still. */
+  requireGoodTicket(): void {
+    if (this.#attachment === undefined) return;
+    try {
+      this.#parts.tickets.verify(this.#attachment.ticket);
+    } catch {
+      this.leave("logged out");
+      this.close(1008, "logged out");
+    }
+  }
+
+  /** Account or contacts have something newer. */
+  hintOtherParts(): void {
+    const push = makePush({ otherParts: true });
+    if (this.wantsPush) this.#write({ id: 0, kind: { case: "push", value: push } });
   }
 
   /** Looks at what waits; true while something still does. */

@@ -69,6 +69,13 @@ export class Connections {
     this.#watch.unref();
   }
 
+  /** Some tickets of a user are not good any more: who is connected on one has to log in again. */
+  revoked(userId: string): void {
+    for (const connection of this.#all.values()) {
+      if (connection.who?.userId === userId) connection.requireGoodTicket();
+    }
+  }
+
   get size(): number {
     return this.#all.size;
   }

@@ -29,6 +29,10 @@ export class PushHandlers {
         continue;
       }
       pushed.value += 1;
+      if (request.otherParts) {
+        connection.hintOtherParts();
+        continue;
+      }
       connection.offer({ version: target.version, follows: target.follows, rows: carried });
     }
     return { gone };

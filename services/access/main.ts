@@ -25,6 +25,7 @@ export const start: StartService = async (context) => {
   const parts = { forwarder, tickets, snapshots, now: monotonicMs };
   const { connectionsMax: max, attachTimeoutMs, pingEveryMs } = config;
   const connections = new Connections({ max, attachTimeoutMs, pingEveryMs, registrar, parts });
+  tickets.revocations?.onRevoked((userId) => connections.revoked(userId));
   const handlers = new PushHandlers(connections);
   context.server.add(Push.push, (request, call) => handlers.push(request, call));
   const door = new Door();

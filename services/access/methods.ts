@@ -5,6 +5,8 @@
 import type { DescMessage, DescService } from "@bufbuild/protobuf";
 import { Account } from "../../protos/gen/tricampus/client/v1/account_codec.ts";
 import { Account as AccountDesc } from "../../protos/gen/tricampus/client/v1/account_pb.ts";
+import { Contact } from "../../protos/gen/tricampus/client/v1/contact_codec.ts";
+import { Contact as ContactDesc } from "../../protos/gen/tricampus/client/v1/contact_pb.ts";
 import { Conversation } from "../../protos/gen/tricampus/client/v1/conversation_codec.ts";
 import { Conversation as ConversationDesc } from "../../protos/gen/tricampus/client/v1/conversation_pb.ts";
 import { Group } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
@@ -48,10 +50,11 @@ const SERVICES: readonly ClientService[] = [
     codecs: Account,
     schemas: AccountDesc,
     businessClass: "lookup",
-    open: ["register", "login"],
+    open: ["register", "login", "loginWithToken"],
   },
   { service: "text", codecs: Text, schemas: TextDesc, businessClass: "message" },
   { service: "group", codecs: Group, schemas: GroupDesc, businessClass: "group" },
+  { service: "contact", codecs: Contact, schemas: ContactDesc, businessClass: "group" },
   {
     service: "conversation",
     codecs: Conversation,

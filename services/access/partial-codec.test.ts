@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   decodeServerFrame,
   encodeClientFrame,
+  makePush,
 } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
 import {
   encodeSyncReply,
@@ -34,7 +35,7 @@ test("access: a push frame around encoded rows is what the generated codec reads
     id: 0,
     kind: {
       case: "push",
-      value: { version: 1000, follows: 999, messages, snapshot, settings: [setting] },
+      value: makePush({ version: 1000, follows: 999, messages, snapshot, settings: [setting] }),
     },
   });
 });

@@ -1,5 +1,12 @@
 /** Trims of a table as data access asks for them (S8). */
-import type { RowOperation, Trim } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import {
+  type Key,
+  Level,
+  type RowOperation,
+  type Trim,
+} from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { KvClient } from "../kvsvr/client.ts";
+import type { CallOptions } from "../svrkit/call.ts";
 
 type Kind = Pick<Trim, "rowPrefix" | "appendIds">;
 
@@ -15,4 +22,16 @@ export function trimmedThrough(trims: readonly Trim[], { rowPrefix, appendIds }:
 export function trimOperations(trims: readonly Trim[], trim: Trim): RowOperation[] {
   if (trim.throughVersion <= trimmedThrough(trims, trim)) return [];
   return [{ operation: { case: "trim", value: trim } }];
+}
+
+/** Forgets every row of a table, as it is now; marks and the last number stay. */
+export async function forgetAll(kv: KvClient, key: Key, options: CallOptions): Promise<number> {
+  const table = await kv.getRows({ key, rows: [], marks: [], level: Level.STRONG }, options);
+  const operations = [false, true].flatMap((appendIds) =>
+    trimOperations(table.trims, {
+      ...{ rowPrefix: new Uint8Array(0), appendIds, throughVersion: table.version },
+    }),
+  );
+  if (operations.length > 0) await kv.change({ key, change: { guards: [], operations } }, options);
+  return table.version;
 }

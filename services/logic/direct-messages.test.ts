@@ -2,7 +2,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type InboxMessage, Sync } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { makeSendRequest, Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { makeSnapshotPayload } from "../../protos/gen/tricampus/client/v1/ticket_codec.ts";
-import { AccountData } from "../../protos/gen/tricampus/data/v1/account_codec.ts";
+import {
+  AccountData,
+  makeAccountRecord,
+} from "../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { InboxData, makeCommittedMessage } from "../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import {
   MessageData,
@@ -44,7 +47,11 @@ async function syncAll(userId: string, { limit = 0, device = "new" } = {}) {
   const pages: number[] = [];
   for (let snapshot: Uint8Array = Buffer.alloc(0); ; ) {
     const sync = campuses.callee("sync", "access");
-    const page = await sync.call(Sync.sync, { snapshot, limit }, campuses.ticket(userId, device));
+    const page = await sync.call(
+      Sync.sync,
+      { snapshot, limit, allParts: false },
+      campuses.ticket(userId, device),
+    );
     messages.push(...page.messages);
     pages.push(page.messages.length);
     snapshot = Buffer.from(page.snapshot);
@@ -121,12 +128,13 @@ test("send: to oneself, once", async () => {
 
 test("send: to a login name", async () => {
   const [ann, bob] = [newUser(), newUser()];
-  const record = { name: `bob-${bob}`, userId: bob, password: Buffer.from("x"), createdAtMs: 1 };
+  const facts = { name: `bob-${bob}`, userId: bob, password: Buffer.from("x"), createdAtMs: 1 };
+  const record = makeAccountRecord(facts);
   await campuses.callee("account-data", "account").call(AccountData.claimName, { record });
   const to = (value: string) => ({ case: "userName" as const, value });
   const text = campuses.callee("text", "access");
-  const facts = { clientMessageId: "k1", text: "hello" };
-  const request = makeSendRequest({ ...facts, to: to(record.name) });
+  const message = { clientMessageId: "k1", text: "hello" };
+  const request = makeSendRequest({ ...message, to: to(record.name) });
   const sent = await text.call(Text.send, request, campuses.ticket(ann));
   expect(sent.conversationId).toBe(conversationOf(ann, bob));
   const unknown = text.call(Text.send, { ...request, to: to("nobody") }, campuses.ticket(ann));
@@ -191,7 +199,11 @@ test("sync: in pages of whole versions, and nothing twice", async () => {
   expect(sequences(messages)).toEqual([1, 2, 3, 4, 5, 6, 7]);
   expect(pages).toEqual([3, 3, 1]);
   const sync = campuses.callee("sync", "access");
-  const empty = await sync.call(Sync.sync, { snapshot, limit: 0 }, campuses.ticket(bob, "new"));
+  const empty = await sync.call(
+    Sync.sync,
+    { snapshot, limit: 0, allParts: false },
+    campuses.ticket(bob, "new"),
+  );
   expect(empty).toMatchObject({ messages: [], more: false, version: 7 });
 });
 
@@ -211,7 +223,11 @@ test("M5: a snapshot is bound to user and device, and cannot be from the future"
   const sync = (bytes: Uint8Array, user: string, device: string) =>
     campuses
       .callee("sync", "access")
-      .call(Sync.sync, { snapshot: bytes, limit: 0 }, campuses.ticket(user, device));
+      .call(
+        Sync.sync,
+        { snapshot: bytes, limit: 0, allParts: false },
+        campuses.ticket(user, device),
+      );
   const forged = Buffer.from(snapshot);
   forged[forged.length - 1]! ^= 1;
   const future = campuses.snapshots.seal(

@@ -53,7 +53,7 @@ function change(method: typeof Group.join | typeof Group.leave, user: string, gr
 
 async function syncAll(userId: string) {
   const sync = campuses.callee("sync", "access");
-  const request = { snapshot: Buffer.alloc(0), limit: 1_000 };
+  const request = { snapshot: Buffer.alloc(0), limit: 1_000, allParts: false };
   return (await sync.call(Sync.sync, request, campuses.ticket(userId, "new"))).messages;
 }
 

@@ -31,7 +31,7 @@ afterAll(async () => {
 
 /** What the recipient's devices would get; the sender's never come back. */
 async function received(userId: string): Promise<InboxMessage[]> {
-  const question = { snapshot: Buffer.alloc(0), limit: 0 };
+  const question = { snapshot: Buffer.alloc(0), limit: 0, allParts: false };
   const sync = campuses.callee("sync", "access");
   return (await sync.call(Sync.sync, question, campuses.ticket(userId))).messages;
 }

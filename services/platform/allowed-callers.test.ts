@@ -8,9 +8,7 @@ const ROOT = join(import.meta.dirname, "../..");
 /** Only tests and benchmarks serve it. */
 const NEVER_SERVED = "tricampus.svrkit.v1.Echo/Echo";
 const NOT_SERVICES = ["cli", "operator", "control"];
-const COMING = [
-  ...["contact", "contact-data", "media-data", "moments", "moments-data", "admin-data", "hooks"],
-];
+const COMING = [...["media-data", "moments", "moments-data", "admin-data", "hooks"]];
 
 async function allMethods(): Promise<string[]> {
   const files = globSync("protos/gen/tricampus/**/*_codec.ts", { cwd: ROOT });

@@ -18,7 +18,7 @@ const DATA = [
   ...["account-data", "inbox-data", "message-data", "group-data"],
   ...["contact-data", "media-data", "moments-data", "admin-data"],
 ];
-/** What keeps its state in the store, and every process's follower of the control table. */
+/** What keeps its state in the store, and every process's followers of what all must know. */
 const STORE = [...DATA, "queue", "control", ...KV_GROUPS, ...OPERATORS];
 /** Who tells devices that there is something new. */
 const NOTIFIERS = ["text", "fanout", "conversation", "account", "contact", "moments"];
@@ -29,6 +29,7 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "svrkit.Process": OPERATORS,
 
   "client.Account": ["access"],
+  "client.Contact": ["access"],
   "client.Conversation": ["access"],
   "client.Group": ["access"],
   "client.Sync": ["access"],
@@ -40,11 +41,34 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "router.Router/Count": OPERATORS,
   "logic.Finishing/Finish": ["sync"],
   "logic.Finishing/Witness": ["text"],
+  "logic.Reaching/May": ["text", "group"],
+  "logic.Reaching/Forget": ["contact", "account"],
+  "logic.Reaching/Finish": ["sync"],
 
   "data.AccountData/ClaimName": ["account"],
   "data.AccountData/GetByName": ["account", "text"],
+  "data.AccountData/GetBySubject": ["account"],
+  "data.AccountData/Identity": ["account"],
+  "data.AccountData/Replace": ["account"],
+  "data.AccountData/LogIn": ["account"],
+  "data.AccountData/LogOut": ["account"],
+  "data.AccountData/Set": ["account"],
+  "data.AccountData/Profiles": ["account"],
+  "data.AccountData/Changes": ["sync"],
+  "data.AccountData/Facts": ["account", "contact", "conversation"],
   "data.AccountData/ConfirmDevices": ["sync"],
   "data.AccountData/Confirmations": ["retention"],
+  "data.AccountData/RetainRevocations": ["retention"],
+  "data.AccountData/BeginErasing": ["account"],
+  "data.AccountData/Erasing": ["account"],
+  "data.AccountData/Erase": ["account"],
+  "data.ContactData/Change": ["contact"],
+  "data.ContactData/Own": ["contact"],
+  "data.ContactData/DeliverRequest": ["contact"],
+  "data.ContactData/DeliverAnswer": ["contact"],
+  "data.ContactData/Changes": ["sync"],
+  "data.ContactData/Reach": ["contact"],
+  "data.ContactData/Erase": ["account"],
   "data.GroupData/Create": ["group"],
   "data.GroupData/Membership": ["group", "text"],
   "data.GroupData/Read": ["group", "fanout", "conversation"],
@@ -54,6 +78,7 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "data.GroupData/MarkRead": ["conversation"],
   "data.GroupData/ReadPositions": ["conversation"],
   "data.GroupData/Retain": ["retention"],
+  "data.GroupData/Erase": ["account"],
   "data.InboxData/Commit": ["text"],
   "data.InboxData/Committed": ["text"],
   "data.InboxData/Deliver": ["text", "fanout"],
@@ -61,10 +86,13 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "data.InboxData/Set": ["conversation"],
   "data.InboxData/Changes": ["sync"],
   "data.InboxData/Retain": ["retention"],
+  "data.InboxData/Traces": ["account"],
+  "data.InboxData/Erase": ["account"],
   "data.MessageData/Append": ["text"],
   "data.MessageData/Read": ["text", "conversation"],
   "data.MessageData/Sequences": ["sync"],
   "data.MessageData/Retain": ["retention"],
+  "data.MessageData/Erase": ["account"],
 
   "kv.Kv": STORE,
   "kv.Replica": KV_GROUPS,

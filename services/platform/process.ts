@@ -9,6 +9,8 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import { BlockFollower } from "../control/follower.ts";
+import { RevocationFollower } from "../data/account/revoked-client.ts";
+import { KvClient } from "../kvsvr/client.ts";
 import { AdaptiveLevel } from "../svrkit/admission/adaptive-level.ts";
 import { Client, type ServiceAddress } from "../svrkit/client.ts";
 import type { ServiceContext } from "../svrkit/context.ts";
@@ -21,6 +23,7 @@ import { readCounters } from "../svrkit/monitors/registry.ts";
 import { readTrouble } from "../svrkit/monitors/trouble.ts";
 import { Server } from "../svrkit/server.ts";
 import { systemTextFiles } from "../svrkit/text-files.ts";
+import { Revocations } from "../svrkit/ticket/revocations.ts";
 import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { Credentials } from "../svrkit/tls/credentials.ts";
@@ -85,6 +88,9 @@ export async function runProcess(
   }
   follower.start();
   parts.lifecycle.onStop("control", () => follower.stop());
+  const revocations = revocationFollowerOf(parts);
+  revocations?.start();
+  parts.lifecycle.onStop("tickets", () => revocations?.stop());
   parts.lifecycle.attach();
   // Written at exit otherwise, which kill -9 does not wait for.
   flushCompileCache();
@@ -119,7 +125,7 @@ function makeParts(
       ...door,
       server: new Server(identity, log, { security, allowed: allowedCallers, admission }),
     })),
-    tickets: new TicketVerifier(Object.fromEntries(publicKeys)),
+    tickets: new TicketVerifier(Object.fromEntries(publicKeys), { revocations: new Revocations() }),
     snapshots: new SnapshotSealer(readFileSync(config.snapshotSecretFile)),
   };
 }
@@ -144,6 +150,18 @@ function followerOf({
     log: log.child({ service: "control" }),
     now: Date.now,
   });
+}
+
+/** Where no ticket is checked, nobody has to know which are good. */
+function revocationFollowerOf(parts: Parts): RevocationFollower | undefined {
+  const { config, client, shards, doors, addresses, tickets } = parts;
+  const checksTickets = config.services.some(({ name }) => !/^(kvsvr|queue|router)/.test(name));
+  if (!checksTickets || tickets.revocations === undefined) return undefined;
+  const callee = (service: string) => {
+    const local = doors.find((door) => door.services.includes(service))?.server;
+    return client.callee(service, addresses(service as ServiceName), { caller: "control", local });
+  };
+  return new RevocationFollower(KvClient.of({ shards, callee }), tickets.revocations);
 }
 
 function contextOf(parts: Parts, service: ProcessConfig["services"][number]): ServiceContext {

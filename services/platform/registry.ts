@@ -22,6 +22,8 @@ const modules: Record<(typeof SERVICES)[number], () => Promise<ServiceModule>> =
   fanout: () => import("../logic/fanout/main.ts"),
   conversation: () => import("../logic/conversation/main.ts"),
   retention: () => import("../logic/retention/main.ts"),
+  "contact-data": () => import("../data/contact/main.ts"),
+  contact: () => import("../logic/contact/main.ts"),
 };
 
 export async function loadService(service: ServiceName): Promise<StartService> {

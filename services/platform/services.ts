@@ -17,6 +17,8 @@ export const SERVICES = [
   "fanout",
   "conversation",
   "retention",
+  "contact-data",
+  "contact",
 ] as const;
 
 /**

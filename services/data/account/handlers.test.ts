@@ -1,6 +1,9 @@
 /** Account data over svrkit's own server and client, with the small backend's key-value store. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
+import {
+  AccountData,
+  makeAccountRecord,
+} from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../../sdk/testing/small-platform.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { CONFIRMATIONS_MAX } from "./handlers.ts";
@@ -15,7 +18,8 @@ afterEach(() => platform.stop());
 
 const as = (caller: string): Callee => platform.calleeAs(caller);
 const record = (name: string, userId: string) => {
-  return { name, userId, password: Buffer.from(`hash of ${userId}`), createdAtMs: 5 };
+  const password = Buffer.from(`hash of ${userId}`);
+  return makeAccountRecord({ name, userId, password, createdAtMs: 5 });
 };
 
 test("account data: the first claim of a name stands, in whatever letters it is written", async () => {

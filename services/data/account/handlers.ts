@@ -1,14 +1,17 @@
 /**
  * The only door to the account keyspace. Keys:
  *
- *   name/<lower-cased name>      AccountRecord; written once, by compare-and-set on version 0
+ *   name/<lower-cased name>      AccountRecord; claimed by compare-and-set on a key that is not there
+ *   subject/<hash>               the same for who logs in elsewhere, by issuer and subject
+ *   user/<user id>               a table: see rows.ts
  *   confirmed/<user id>          a table: DeviceConfirmation by device, what each last echoed (M5)
+ *   revoked                      a table: see revoked-client.ts
  *
  * A name is one key, so the first writer wins at any replica without a lock, and the record that
  * stands is what everybody else gets: the one commit point of a registration (M6).
  *
- * Nothing here is read on a user's ticket: at log-in there is none yet. Each method therefore names
- * the services that may call it, and why (M4).
+ * At log-in there is no ticket yet. Methods that go without one therefore name the services that may
+ * call them, and why (M4).
  */
 import {
   type AccountRecord,
@@ -23,10 +26,12 @@ import {
   encodeAccountRecord,
   encodeDeviceConfirmation,
   type GetByNameRequest,
+  type GetBySubjectRequest,
+  type ReplaceAccountReply,
+  type ReplaceAccountRequest,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import {
   type Key,
-  Keyspace,
   Level,
   type RowOperation,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
@@ -34,17 +39,21 @@ import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
-import { requireCaller } from "../authority.ts";
+import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
+import { requireCaller, requireTicketOf } from "../authority.ts";
+import { confirmedKey, keyOf, nameKey, subjectKey } from "./keys.ts";
 
 export const CONFIRMATIONS_MAX = 1_000;
 const WRITES_AT_ONCE = 32;
-const NAME_CHARACTERS_MAX = 64;
+const CLAIMS_MAX = 5;
 
 export class AccountDataHandlers {
   readonly #kv: KvClient;
+  readonly #tickets: TicketVerifier;
 
-  constructor(kv: KvClient) {
+  constructor(kv: KvClient, tickets: TicketVerifier) {
     this.#kv = kv;
+    this.#tickets = tickets;
   }
 
   /** account: registers names for people who have no ticket yet. */
@@ -52,21 +61,49 @@ export class AccountDataHandlers {
     requireCaller(call, ["account"], "claiming a name");
     const { record } = request;
     requireArgument(record !== undefined && record.userId !== "", "the claim holds no record");
-    const key = nameKey(record.name);
+    const key = keyOf(record);
     const put = toBytes(encodeAccountRecord, record);
-    const reply = await this.#kv.write(
-      { key, write: { case: "put", value: put }, expectedVersion: 0 },
-      forward(call),
-    );
-    if (reply.applied) return record;
-    const standing = await this.#read(key, call);
-    if (standing === undefined) {
-      throw new RpcError(
-        "INTERNAL",
-        `the name ${record.name} was claimed and has no record; names are never deleted`,
+    for (let attempt = 0, expectedVersion = 0; attempt < CLAIMS_MAX; attempt++) {
+      const reply = await this.#kv.write(
+        { key, write: { case: "put", value: put }, expectedVersion },
+        forward(call),
       );
+      if (reply.applied) return record;
+      const standing = await this.#read(key, call);
+      if (standing !== undefined) return standing;
+      expectedVersion = reply.version; // whose it was is deleted: it can be claimed again
     }
-    return standing;
+    throw new RpcError("ABORTED", `the name ${record.name} is claimed and given up: try again`);
+  }
+
+  /** account: checks who signs in with another issuer's token. */
+  async getBySubject(request: GetBySubjectRequest, call: Call): Promise<AccountRecord> {
+    requireCaller(call, ["account"], "looking a subject up");
+    const record = await this.#read(subjectKey(request.issuer, request.subject), call);
+    if (record !== undefined) return record;
+    throw new RpcError("NOT_FOUND", `nobody is registered as ${request.subject}`);
+  }
+
+  /** account: changes a password, or marks who deletes itself. */
+  async replace(
+    { record, oldPassword }: ReplaceAccountRequest,
+    call: Call,
+  ): Promise<ReplaceAccountReply> {
+    requireCaller(call, ["account"], "replacing an account's record");
+    requireArgument(record !== undefined, "there is no record");
+    requireTicketOf(this.#tickets, call, [record.userId]);
+    const key = keyOf(record);
+    const found = await this.#kv.get({ key, level: Level.STRONG }, forward(call));
+    const standing = found.found ? fromBytes(decodeAccountRecord, found.value) : undefined;
+    const isSame =
+      standing?.userId === record.userId && Buffer.compare(standing.password, oldPassword) === 0;
+    if (isSame) {
+      const value = toBytes(encodeAccountRecord, record);
+      const write = { case: "put", value } as const;
+      const request = { key, write, expectedVersion: found.version };
+      if ((await this.#kv.write(request, forward(call))).applied) return {};
+    }
+    throw new RpcError("ABORTED", "the account was changed meanwhile: log in again");
   }
 
   /**
@@ -76,8 +113,9 @@ export class AccountDataHandlers {
   async getByName(request: GetByNameRequest, call: Call): Promise<AccountRecord> {
     requireCaller(call, ["account", "text"], "looking a name up");
     const record = await this.#read(nameKey(request.name), call);
-    if (record === undefined)
+    if (record === undefined || (record.deleted && call.caller !== "account")) {
       throw new RpcError("NOT_FOUND", `nobody is registered as ${request.name}`);
+    }
     return call.caller === "account" ? record : { ...record, password: NO_BYTES };
   }
 
@@ -126,16 +164,4 @@ export class AccountDataHandlers {
     const reply = await this.#kv.get({ key, level: Level.STRONG }, forward(call));
     return reply.found ? fromBytes(decodeAccountRecord, reply.value) : undefined;
   }
-}
-
-function confirmedKey(userId: string): Key {
-  return { keyspace: Keyspace.ACCOUNT, key: Buffer.from(`confirmed/${userId}`) };
-}
-
-function nameKey(name: string): Key {
-  requireArgument(
-    name.length >= 1 && name.length <= NAME_CHARACTERS_MAX,
-    "a name has 1-64 characters",
-  );
-  return { keyspace: Keyspace.ACCOUNT, key: Buffer.from(`name/${name.toLowerCase()}`) };
 }

@@ -8,6 +8,7 @@ import {
   EntryOutcomeRefusal,
   type EntryOutcomesReply,
   type EntryOutcomesRequest,
+  type EraseMemberRequest,
   type GroupMemberRecord,
   type GroupMessagesReply,
   type GroupMessagesRequest,
@@ -218,6 +219,15 @@ export class GroupDataHandlers {
   async retain(request: RetainGroupRequest, call: Call): Promise<RetainReply> {
     requireCaller(call, ["retention"], "forgetting messages");
     return { forgottenVersion: await forget(this.#kv, request, forward(call)) };
+  }
+
+  /** account: that a user leaves goes through the stream; this is what does not. */
+  async erase({ groupId, userId }: EraseMemberRequest, call: Call): Promise<RetainReply> {
+    requireCaller(call, ["account"], "erasing a member");
+    const operations = [{ operation: { case: "delete" as const, value: memberRowKey(userId) } }];
+    const change = { guards: [], operations };
+    const { version } = await this.#kv.change({ key: readsKey(groupId), change }, forward(call));
+    return { forgottenVersion: version };
   }
 
   async markRead(request: MarkGroupReadRequest, call: Call): Promise<MarkGroupReadReply> {

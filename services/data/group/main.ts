@@ -16,6 +16,7 @@ export const start: StartService = async (context) => {
   server.add(GroupData.entryOutcomes, (request, call) => handlers.entryOutcomes(request, call));
   server.add(GroupData.apply, (request, call) => handlers.apply(request, call));
   server.add(GroupData.messages, (request, call) => handlers.messages(request, call));
+  server.add(GroupData.erase, (request, call) => handlers.erase(request, call));
   server.add(GroupData.retain, (request, call) => handlers.retain(request, call));
   server.add(GroupData.markRead, (request, call) => handlers.markRead(request, call));
   server.add(GroupData.readPositions, (request, call) => handlers.readPositions(request, call));

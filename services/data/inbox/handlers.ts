@@ -7,12 +7,15 @@ import type {
   DeliverReadRequest,
   DeliverReply,
   DeliverRequest,
+  EraseInboxRequest,
   InboxChangesReply,
   InboxChangesRequest,
   RetainInboxRequest,
   RetainReply,
   SetSettingsReply,
   SetSettingsRequest,
+  TracesReply,
+  TracesRequest,
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
@@ -22,6 +25,7 @@ import { requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
 import { usersOf } from "../message/client.ts";
+import { forgetAll } from "../trim.ts";
 import { readChanges } from "./changes.ts";
 import type { InboxDataOptions } from "./config.ts";
 import { deliver } from "./deliver.ts";
@@ -29,6 +33,7 @@ import { Gate } from "./gate.ts";
 import { forget } from "./retain.ts";
 import { commitChange, committedRowKey, deliveredRowKey, inboxKey, readCommitted } from "./rows.ts";
 import { settingChanges } from "./settings.ts";
+import { readTraces } from "./traces.ts";
 
 const SETTINGS_MAX = 100;
 
@@ -125,6 +130,16 @@ export class InboxHandlers {
   async retain(request: RetainInboxRequest, call: Call): Promise<RetainReply> {
     requireCaller(call, ["retention"], "forgetting messages");
     return { forgottenVersion: await forget(this.#kv, request, forward(call)) };
+  }
+
+  traces(request: TracesRequest, call: Call): Promise<TracesReply> {
+    requireCaller(call, ["account"], "what a user took part in");
+    return readTraces(this.#kv, request, forward(call));
+  }
+
+  async erase({ userId }: EraseInboxRequest, call: Call): Promise<RetainReply> {
+    requireCaller(call, ["account"], "erasing an inbox");
+    return { forgottenVersion: await forgetAll(this.#kv, inboxKey(userId), forward(call)) };
   }
 
   changes(request: InboxChangesRequest, call: Call): Promise<InboxChangesReply> {

@@ -15,6 +15,8 @@ export const start: StartService = async (context) => {
   server.add(InboxData.deliver, (request, call) => handlers.deliver(request, call));
   server.add(InboxData.set, (request, call) => handlers.set(request, call));
   server.add(InboxData.deliverRead, (request, call) => handlers.deliverRead(request, call));
+  server.add(InboxData.traces, (request, call) => handlers.traces(request, call));
+  server.add(InboxData.erase, (request, call) => handlers.erase(request, call));
   server.add(InboxData.retain, (request, call) => handlers.retain(request, call));
   server.add(InboxData.changes, (request, call) => handlers.changes(request, call));
 };

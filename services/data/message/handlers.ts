@@ -4,6 +4,7 @@ import type { RetainReply } from "../../../protos/gen/tricampus/data/v1/inbox_co
 import type {
   AppendMessageReply,
   AppendMessageRequest,
+  EraseConversationRequest,
   ReadMessagesReply,
   ReadMessagesRequest,
   RetainConversationRequest,
@@ -19,7 +20,7 @@ import { versionBefore } from "../age.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
 import { levelOf } from "../consistency.ts";
 import { firstRows } from "../page.ts";
-import { trimmedThrough, trimOperations } from "../trim.ts";
+import { forgetAll, trimmedThrough, trimOperations } from "../trim.ts";
 import { conversationOf, usersOf } from "./client.ts";
 import type { MessageDataOptions } from "./config.ts";
 import {
@@ -104,6 +105,13 @@ export class MessageHandlers {
       await this.#kv.change({ key, change: { guards: [], operations } }, options);
     }
     return { forgottenVersion: throughVersion };
+  }
+
+  /** account: one of the two is there no more; the other one has its own copies. */
+  async erase({ conversationId }: EraseConversationRequest, call: Call): Promise<RetainReply> {
+    requireCaller(call, ["account"], "erasing a conversation");
+    const key = conversationKey(conversationId);
+    return { forgottenVersion: await forgetAll(this.#kv, key, forward(call)) };
   }
 
   async sequences(request: SequencesRequest, call: Call): Promise<SequencesReply> {

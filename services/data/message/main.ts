@@ -12,6 +12,7 @@ export const start: StartService = async (context) => {
   const { server } = context;
   server.add(MessageData.append, (request, call) => handlers.append(request, call));
   server.add(MessageData.read, (request, call) => handlers.read(request, call));
+  server.add(MessageData.erase, (request, call) => handlers.erase(request, call));
   server.add(MessageData.retain, (request, call) => handlers.retain(request, call));
   server.add(MessageData.sequences, (request, call) => handlers.sequences(request, call));
 };

@@ -12,7 +12,7 @@ beforeEach(async () => {
 
 afterEach(() => platform.stop());
 
-const person = { name: "Ann", password: "correct horse", device: "phone" };
+const person = { name: "Ann", password: "correct horse", device: "phone", platform: 0 };
 const register = (facts: Partial<typeof person> = {}) =>
   platform.calleeAs("access").call(Account.register, { ...person, ...facts });
 const login = (facts: Partial<typeof person> = {}) =>

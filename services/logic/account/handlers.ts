@@ -6,25 +6,37 @@
  * and, with the right password, gets the same user; with another one the name is taken.
  *
  * A log-in must not tell whether the name or the password was wrong, neither by its words nor by its
- * time: a hash is computed for names that do not exist, too.
+ * time: a hash is computed for names that do not exist, too. What it makes of the user's devices is
+ * decided where they lie (services/data/account).
  */
-import type {
-  FindReply,
-  FindRequest,
-  LoginReply,
-  LoginRequest,
-  RegisterRequest,
+import {
+  type ChangePasswordRequest,
+  type DeleteReply,
+  type DeleteRequest,
+  type FindReply,
+  type FindRequest,
+  type LoginReply,
+  type LoginRequest,
+  type LoginWithTokenRequest,
+  makeUserDevice,
+  makeUserProfile,
+  Platform,
+  type RegisterRequest,
 } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
 import {
   AccountData,
   type AccountRecord,
+  makeAccountRecord,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import type { TicketSigner } from "../../svrkit/ticket/sign.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
+import type { AccountConfig } from "./config.ts";
+import type { IdTokens } from "./id-tokens.ts";
 import type { PasswordHasher } from "./password.ts";
 
 const NAME_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
@@ -36,12 +48,19 @@ export interface AccountParts {
   /** account-data */
   readonly accounts: Callee;
   readonly passwords: PasswordHasher;
+  readonly idTokens: Pick<IdTokens, "verify">;
   readonly signer: TicketSigner;
   readonly tickets: TicketVerifier;
   readonly userIds: IdMaker;
   readonly ticketLifetimeMs: number;
+  readonly devicesMax: AccountConfig["devicesMax"];
   /** Milliseconds since 1970. */
   readonly now: () => number;
+}
+
+interface Device {
+  readonly device: string;
+  readonly platform: Platform;
 }
 
 export class AccountHandlers {
@@ -54,10 +73,10 @@ export class AccountHandlers {
   async register(request: RegisterRequest, call: Call): Promise<LoginReply> {
     checkRequest(request);
     const standing = (await this.#find(request.name, call)) ?? (await this.#claim(request, call));
-    if (standing.fresh) return this.#ticketFor(standing.record, request.device);
+    if (standing.fresh) return this.#logIn(standing.record, request, call);
     const { record } = standing;
-    if (await this.#parts.passwords.matches(request.password, record.password, call.deadlineMs)) {
-      return this.#ticketFor(record, request.device);
+    if (await this.#matches(request.password, record, call)) {
+      return this.#logIn(record, request, call);
     }
     throw new RpcError(
       "ALREADY_EXISTS",
@@ -68,16 +87,31 @@ export class AccountHandlers {
   async login(request: LoginRequest, call: Call): Promise<LoginReply> {
     checkRequest(request);
     const found = await this.#find(request.name, call);
-    const { passwords } = this.#parts;
-    const matches = await passwords.matches(
-      request.password,
-      found?.record.password,
-      call.deadlineMs,
-    );
+    const matches = await this.#matches(request.password, found?.record, call);
     if (found === undefined || !matches) {
       throw new RpcError("UNAUTHENTICATED", "name or password is wrong");
     }
-    return this.#ticketFor(found.record, request.device);
+    return this.#logIn(found.record, request, call);
+  }
+
+  async loginWithToken(request: LoginWithTokenRequest, call: Call): Promise<LoginReply> {
+    checkDevice(request);
+    const { issuer, subject, displayName } = await this.#parts.idTokens.verify(request.idToken);
+    const { accounts, userIds, now } = this.#parts;
+    const asked = { issuer, subject };
+    const known = await accounts
+      .call(AccountData.getBySubject, asked, forward(call))
+      .catch(undefinedIfNotFound);
+    if (known !== undefined) return this.#logIn(known, request, call);
+    const fresh = makeAccountRecord({ ...asked, userId: userIds.next(), createdAtMs: now() });
+    const record = await accounts.call(AccountData.claimName, { record: fresh }, forward(call));
+    return this.#logIn(record, request, call, displayName);
+  }
+
+  async renew(call: Call): Promise<LoginReply> {
+    const { userId, device } = this.#parts.tickets.userOf(call);
+    const platform = Platform.UNSPECIFIED;
+    return this.#ticketFor({ userId, device, platform }, {}, call);
   }
 
   /** For users alone, so that a stranger cannot try names out. */
@@ -85,25 +119,79 @@ export class AccountHandlers {
     this.#parts.tickets.userOf(call);
     requireArgument(NAME_FORM.test(name), `name: ${NAME_FORM_IN_WORDS}`);
     const found = await this.#find(name, call);
-    if (found === undefined) throw new RpcError("NOT_FOUND", `nobody is registered as ${name}`);
-    return { userId: found.record.userId, name: found.record.name };
+    const userId = found?.record.userId ?? "";
+    const facts =
+      userId === ""
+        ? undefined
+        : await this.#parts.accounts.call(AccountData.facts, { userId }, forward(call));
+    if (found === undefined || found.record.deleted || facts?.settings?.hidesName === true) {
+      throw new RpcError("NOT_FOUND", `nobody is registered as ${name}`);
+    }
+    return { userId, name: found.record.name };
+  }
+
+  async changePassword(request: ChangePasswordRequest, call: Call): Promise<LoginReply> {
+    const { accounts, passwords, tickets, ticketLifetimeMs } = this.#parts;
+    const { userId, device } = tickets.userOf(call);
+    checkPassword(request.newPassword);
+    const record = await this.#ownRecord(call);
+    if (record.name === "") {
+      throw new RpcError("FAILED_PRECONDITION", "you log in elsewhere: change your password there");
+    }
+    await this.#requirePassword(request.oldPassword, record, call);
+    const password = await passwords.hash(request.newPassword, call.deadlineMs);
+    const replacement = { record: { ...record, password }, oldPassword: record.password };
+    await accounts.call(AccountData.replace, replacement, forward(call));
+    const facts = { devices: [], ticketLifetimeMs, reason: "the password was changed" };
+    await accounts.call(AccountData.logOut, facts, forward(call));
+    return this.#ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, call);
+  }
+
+  /** The commit point is that the user is to be erased; whoever finds that does all that follows. */
+  async delete({ password }: DeleteRequest, call: Call): Promise<DeleteReply> {
+    const record = await this.#ownRecord(call);
+    if (record.name !== "") await this.#requirePassword(password, record, call);
+    const { accounts, ticketLifetimeMs, now } = this.#parts;
+    const gone = { ...record, deleted: true, password: NO_BYTES };
+    const user = { record: gone, sinceMs: now() };
+    await accounts.call(AccountData.beginErasing, { user }, forward(call));
+    const replacement = { record: gone, oldPassword: record.password };
+    await accounts.call(AccountData.replace, replacement, forward(call));
+    const facts = { devices: [], ticketLifetimeMs, reason: "the account was deleted" };
+    await accounts.call(AccountData.logOut, facts, forward(call));
+    return {};
+  }
+
+  /** With the password, which the caller must not be told. */
+  async #ownRecord(call: Call): Promise<AccountRecord> {
+    const { accounts } = this.#parts;
+    const identity = await accounts.call(AccountData.identity, {}, forward(call));
+    const { name, issuer, subject } = identity;
+    return name === ""
+      ? accounts.call(AccountData.getBySubject, { issuer, subject }, forward(call))
+      : accounts.call(AccountData.getByName, { name }, forward(call));
+  }
+
+  async #requirePassword(password: string, record: AccountRecord, call: Call): Promise<void> {
+    if (await this.#matches(password, record, call)) return;
+    throw new RpcError("PERMISSION_DENIED", "the password is wrong");
+  }
+
+  /** Takes as long, and says no, when there is no such account, or not any more. */
+  #matches(password: string, record: AccountRecord | undefined, call: Call): Promise<boolean> {
+    const stored = record === undefined || record.deleted ? undefined : record.password;
+    return this.#parts.passwords.matches(password, stored, call.deadlineMs);
   }
 
   async #find(
     name: string,
     call: Call,
   ): Promise<{ record: AccountRecord; fresh: boolean } | undefined> {
-    try {
-      const record = await this.#parts.accounts.call(
-        AccountData.getByName,
-        { name },
-        forward(call),
-      );
-      return { record, fresh: false };
-    } catch (error) {
-      if (error instanceof RpcError && error.code === "NOT_FOUND") return undefined;
-      throw error;
-    }
+    const { accounts } = this.#parts;
+    const record = await accounts
+      .call(AccountData.getByName, { name }, forward(call))
+      .catch(undefinedIfNotFound);
+    return record && { record, fresh: false };
   }
 
   /** The record that stands after the claim; fresh when it is the one made here. */
@@ -114,27 +202,82 @@ export class AccountHandlers {
     const { accounts, passwords, userIds, now } = this.#parts;
     const password = await passwords.hash(request.password, call.deadlineMs);
     const userId = userIds.next();
-    const claimed = { name: request.name, userId, password, createdAtMs: now() };
+    const facts = { name: request.name, userId, password, createdAtMs: now() };
+    const claimed = makeAccountRecord(facts);
     const record = await accounts.call(AccountData.claimName, { record: claimed }, forward(call));
     return { record, fresh: record.userId === userId };
   }
 
-  #ticketFor(record: AccountRecord, device: string): LoginReply {
-    const issuedAtMs = this.#parts.now();
-    const expiresAtMs = issuedAtMs + this.#parts.ticketLifetimeMs;
-    const { userId } = record;
+  #logIn(
+    record: AccountRecord,
+    { device, platform }: Device,
+    call: Call,
+    displayName = "",
+  ): Promise<LoginReply> {
+    if (record.deleted) throw new RpcError("UNAUTHENTICATED", "the account was deleted");
+    const { userId, name } = record;
+    const profile = makeUserProfile({ userId, name, displayName: displayName || name });
+    const facts = { profile, identity: record };
+    return this.#ticketFor({ userId, device, platform }, facts, call);
+  }
+
+  async #ticketFor(
+    { userId, device, platform }: Device & { userId: string },
+    facts: { profile?: ReturnType<typeof makeUserProfile>; identity?: AccountRecord },
+    call: Call,
+  ): Promise<LoginReply> {
+    const { accounts, signer, ticketLifetimeMs } = this.#parts;
+    const { issuedAtMs } = await accounts.call(
+      AccountData.logIn,
+      {
+        ...{ userId, device: makeUserDevice({ device, platform }), ticketLifetimeMs },
+        ...{ profile: facts.profile, identity: facts.identity },
+        devicesMax: this.#devicesMax(platform),
+      },
+      forward(call),
+    );
+    const expiresAtMs = issuedAtMs + ticketLifetimeMs;
     return {
       userId,
-      ticket: this.#parts.signer.sign({ userId, device, issuedAtMs, expiresAtMs }),
+      ticket: signer.sign({ userId, device, issuedAtMs, expiresAtMs }),
       expiresAtMs,
     };
   }
+
+  #devicesMax(platform: Platform): number {
+    const { devicesMax } = this.#parts;
+    switch (platform) {
+      case Platform.PHONE:
+        return devicesMax.phone;
+      case Platform.TABLET:
+        return devicesMax.tablet;
+      case Platform.DESKTOP:
+        return devicesMax.desktop;
+      case Platform.WEB:
+        return devicesMax.web;
+      default:
+        return devicesMax.other;
+    }
+  }
+}
+
+function undefinedIfNotFound(error: unknown): undefined {
+  if (error instanceof RpcError && error.code === "NOT_FOUND") return undefined;
+  throw error;
 }
 
 function checkRequest(request: RegisterRequest): void {
   requireArgument(NAME_FORM.test(request.name), `name: ${NAME_FORM_IN_WORDS}`);
-  requireArgument(NAME_FORM.test(request.device), `device: ${NAME_FORM_IN_WORDS}`);
-  const { length } = request.password;
+  checkDevice(request);
+  checkPassword(request.password);
+}
+
+function checkDevice({ device, platform }: Device): void {
+  requireArgument(NAME_FORM.test(device), `device: ${NAME_FORM_IN_WORDS}`);
+  requireArgument(platform <= Platform.OTHER, "there is no such platform");
+}
+
+function checkPassword({ length }: string): void {
   requireArgument(
     length >= PASSWORD_CHARACTERS_MIN && length <= PASSWORD_CHARACTERS_MAX,
     `password: ${PASSWORD_CHARACTERS_MIN}-${PASSWORD_CHARACTERS_MAX} characters`,

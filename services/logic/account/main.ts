@@ -4,31 +4,56 @@ import { Account } from "../../../protos/gen/tricampus/client/v1/account_codec.t
 import type { StartService } from "../../svrkit/context.ts";
 import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
 import { TicketSigner } from "../../svrkit/ticket/sign.ts";
+import { GroupStreams } from "../group-streams.ts";
+import { Notifier } from "../notify/notifier.ts";
 import { checkAccountConfig } from "./config.ts";
+import { Eraser } from "./eraser.ts";
 import { AccountHandlers } from "./handlers.ts";
+import { IdTokens } from "./id-tokens.ts";
 import { PasswordHasher } from "./password.ts";
+import { ProfileHandlers } from "./profile.ts";
 
 export const start: StartService = async (context) => {
   const config = checkAccountConfig(context.options);
-  const { dc, campus } = context;
+  const { dc, campus, campuses, server, tickets } = context;
+  const { ticketLifetimeMs, devicesMax, oidc } = config;
+  const accounts = context.callee("account-data");
+  const incarnation = raiseIncarnation(context.dataDir);
   const handlers = new AccountHandlers({
-    accounts: context.callee("account-data"),
+    ...{ accounts, tickets, ticketLifetimeMs, devicesMax, now: Date.now },
     passwords: new PasswordHasher({
       memoryKib: config.passwordMemoryKib,
       passes: config.passwordPasses,
     }),
+    idTokens: new IdTokens(oidc),
     signer: new TicketSigner(config.keyId, readFileSync(config.privateKeyFile, "utf8")),
-    tickets: context.tickets,
-    userIds: new IdMaker({
-      dc,
-      campus,
-      letter: "u",
-      incarnation: raiseIncarnation(context.dataDir),
-    }),
-    ticketLifetimeMs: config.ticketLifetimeMs,
-    now: Date.now,
+    userIds: new IdMaker({ dc, campus, letter: "u", incarnation }),
   });
-  context.server.add(Account.register, (request, call) => handlers.register(request, call));
-  context.server.add(Account.login, (request, call) => handlers.login(request, call));
-  context.server.add(Account.find, (request, call) => handlers.find(request, call));
+  const eraser = new Eraser({
+    ...{
+      accounts,
+      contacts: context.callee("contact-data"),
+      inboxes: context.callee("inbox-data"),
+    },
+    ...{ messages: context.callee("message-data"), groups: context.callee("group-data") },
+    reaching: context.callee("contact"),
+    streams: new GroupStreams(context.callee("queue")),
+    ...{ log: context.log, own: campuses.indexOf(campus), campuses: campuses.length },
+    ...{ everyMs: config.eraseEveryMs, pauseMs: config.erasePauseMs, now: Date.now },
+  });
+  context.lifecycle.onStop("account: erasing", () => eraser.stop());
+  const notifier = new Notifier(context);
+  const profiles = new ProfileHandlers({ accounts, tickets, ticketLifetimeMs, notifier });
+  server.add(Account.register, (request, call) => handlers.register(request, call));
+  server.add(Account.login, (request, call) => handlers.login(request, call));
+  server.add(Account.loginWithToken, (request, call) => handlers.loginWithToken(request, call));
+  server.add(Account.renew, (_, call) => handlers.renew(call));
+  server.add(Account.find, (request, call) => handlers.find(request, call));
+  server.add(Account.changePassword, (request, call) => handlers.changePassword(request, call));
+  server.add(Account.delete, (request, call) => handlers.delete(request, call));
+  server.add(Account.profiles, (request, call) => profiles.profiles(request, call));
+  server.add(Account.setProfile, (request, call) => profiles.setProfile(request, call));
+  server.add(Account.setSettings, (request, call) => profiles.setSettings(request, call));
+  server.add(Account.logOut, (request, call) => profiles.logOut(request, call));
+  server.add(Account.logOutEverywhere, (request, call) => profiles.logOutEverywhere(request, call));
 };

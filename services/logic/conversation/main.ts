@@ -4,6 +4,7 @@ import type { StartService } from "../../svrkit/context.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { conversationOptions } from "./config.ts";
 import { ConversationHandlers } from "./handlers.ts";
+import { tellsReading } from "./receipts.ts";
 
 export const start: StartService = async (context) => {
   const { receipts } = conversationOptions.parse(context.options ?? {});
@@ -14,7 +15,7 @@ export const start: StartService = async (context) => {
     groups: context.callee("group-data"),
     messages: context.callee("message-data"),
     notifier: new Notifier(context),
-    tells: async () => receipts,
+    tells: tellsReading(context.callee("account-data"), receipts),
   });
   server.add(Conversation.set, (request, call) => handlers.set(request, call));
   server.add(Conversation.readBy, (request, call) => handlers.readBy(request, call));

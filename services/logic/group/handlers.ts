@@ -33,16 +33,21 @@ import { accepted, type Call, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
-import { requireCharacters, requireClientId, requireId } from "../arguments.ts";
+import {
+  requireCharacters,
+  requireClientId,
+  requireId,
+  requireMediaIdOrNone,
+} from "../arguments.ts";
 import { type AskedChange, full, type GroupChanges, sequenceOf } from "./changes.ts";
 import { groupIdOf } from "./group-id.ts";
 import { infoOf, memberOf } from "./info.ts";
+import { refusingInvitations } from "./refusing.ts";
 
 const TITLE_CHARACTERS_MAX = 128;
 const ANNOUNCEMENT_CHARACTERS_MAX = 4_000;
 const DESCRIPTION_CHARACTERS_MAX = 500;
 const NICKNAME_CHARACTERS_MAX = 64;
-const MEDIA_ID_CHARACTERS_MAX = 128;
 const MUTE_MS_MAX = 30 * 24 * 3_600_000;
 
 export interface GroupParts {
@@ -50,6 +55,8 @@ export interface GroupParts {
   readonly changes: GroupChanges;
   readonly dc: number;
   readonly groups: Callee;
+  /** The service contact, which knows who may reach whom. */
+  readonly contacts: Callee;
   readonly membersMax: number;
 }
 
@@ -68,6 +75,12 @@ export class GroupHandlers {
     const members = new Set([creatorId, ...request.members]);
     if (members.size > this.#parts.membersMax) throw full(this.#parts.membersMax);
     for (const member of members) requireId(member, "a user id");
+    const others = [...members].filter((member) => member !== creatorId);
+    const refusing = await refusingInvitations(this.#parts.contacts, others, forward(call));
+    if (refusing.size > 0) {
+      const names = [...refusing].slice(0, 10).join(", ");
+      throw new RpcError("PERMISSION_DENIED", `not members of groups of yours: ${names}`);
+    }
     const groupId = groupIdOf(this.#parts.dc, creatorId, clientRequestId);
     const createdAtMs = Date.now();
     const group = { groupId, title, creatorId, members: [...members], createdAtMs };
@@ -187,6 +200,5 @@ function checkProfile(request: SetGroupProfileRequest): void {
   if (description !== undefined) {
     requireCharacters(description, "a description", { max: DESCRIPTION_CHARACTERS_MAX });
   }
-  if (avatarId === undefined) return;
-  requireCharacters(avatarId, "a media id", { max: MEDIA_ID_CHARACTERS_MAX });
+  if (avatarId !== undefined) requireMediaIdOrNone(avatarId, "the avatar's media id");
 }

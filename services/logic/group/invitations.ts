@@ -25,6 +25,7 @@ import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireClientId, requireId } from "../arguments.ts";
 import { type GroupChanges, sequenceOf } from "./changes.ts";
+import { refusingInvitations } from "./refusing.ts";
 
 const INVITED_AT_ONCE_MAX = 50;
 
@@ -33,6 +34,8 @@ export interface InvitationParts {
   readonly changes: GroupChanges;
   readonly groups: Callee;
   readonly text: Callee;
+  /** The service contact, which knows who may reach whom. */
+  readonly contacts: Callee;
   readonly membersMax: number;
   readonly inviteExpiresMs: number;
 }
@@ -54,13 +57,20 @@ export class Invitations {
     );
     for (const userId of userIds) requireId(userId, "a user id");
     const untilMs = Date.now() + this.#parts.inviteExpiresMs;
-    const asked = userIds.map((subjectId) => ({
+    const refusing = await refusingInvitations(this.#parts.contacts, userIds, forward(call));
+    const invited = userIds.filter((userId) => !refusing.has(userId));
+    const asked = invited.map((subjectId) => ({
       ...{ kind: GroupEntryKind.INVITE, groupId, clientRequestId, subjectId, untilMs },
     }));
-    const outcomes = await this.#parts.changes.askAll(asked, call);
+    const outcomes = asked.length === 0 ? [] : await this.#parts.changes.askAll(asked, call);
     const told: InviteOutcome[] = [];
-    for (const [i, userId] of userIds.entries()) {
-      told.push(await this.#outcome(outcomes[i]!, { groupId, userId, untilMs, call }));
+    for (const userId of userIds) {
+      const outcome = outcomes[invited.indexOf(userId)];
+      if (outcome === undefined) {
+        told.push({ userId, kind: InviteOutcomeKind.REFUSED, sequence: 0 });
+      } else {
+        told.push(await this.#outcome(outcome, { groupId, userId, untilMs, call }));
+      }
     }
     return { outcomes: told };
   }

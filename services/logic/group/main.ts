@@ -13,16 +13,18 @@ export const start: StartService = async (context) => {
   const { dc, campus, tickets, server } = context;
   const incarnation = raiseIncarnation(context.dataDir);
   const groups = context.callee("group-data");
+  const contacts = context.callee("contact");
   const changes = new GroupChanges({
     tickets,
     ids: new IdMaker({ dc, campus, letter: "e", incarnation }),
     groups,
     streams: new GroupStreams(context.callee("queue")),
   });
-  const handlers = new GroupHandlers({ tickets, changes, dc, groups, membersMax });
+  const handlers = new GroupHandlers({ tickets, changes, dc, groups, contacts, membersMax });
   const invitations = new Invitations({
     ...{ tickets, changes, groups, membersMax, inviteExpiresMs },
     text: context.callee("text"),
+    contacts,
   });
   server.add(Group.create, (request, call) => handlers.create(request, call));
   server.add(Group.get, (request, call) => handlers.get(request, call));

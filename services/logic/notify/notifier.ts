@@ -35,7 +35,10 @@ export interface NotifyTarget {
  * What the targets' inboxes got; "nothing": a version without anything that a device shows. Devices
  * that know the rows already get them, too: only so do they go along with the version.
  */
-export type Notified = Partial<Pick<PushRequest, "messages" | "settings">> | "nothing";
+export type Notified =
+  | Partial<Pick<PushRequest, "messages" | "settings">>
+  | "nothing"
+  | "other parts";
 
 export class Notifier {
   readonly #router: Callee;
@@ -66,8 +69,14 @@ export class Notifier {
       });
   }
 
+  /** The account or the contacts of these users have something newer. Returns at once. */
+  hint(userIds: readonly string[]): void {
+    const targets = userIds.map((userId) => ({ userId, version: 0, alone: false }));
+    this.notify("other parts", targets);
+  }
+
   async #push(notified: Notified, targets: readonly NotifyTarget[]): Promise<void> {
-    const rows = notified === "nothing" ? { showsNothing: true } : notified;
+    const rows = rowsOf(notified);
     const byUser = new Map(targets.map((target) => [target.userId, target]));
     const options = { timeoutMs: TIMEOUT_MS };
     const { locations } = await this.#router.call(
@@ -85,6 +94,11 @@ export class Notifier {
     });
     await Promise.all(calls);
   }
+}
+
+function rowsOf(notified: Notified): Partial<PushRequest> {
+  if (notified === "nothing") return { showsNothing: true };
+  return notified === "other parts" ? { otherParts: true } : notified;
 }
 
 /** Which connections to tell, by the campus that holds them. */

@@ -60,6 +60,10 @@ async function lookAfter({ keyspace, key }: Key, parts: PassParts): Promise<void
       await parts.inboxes.call(InboxData.retain, { userId: name, ...facts }, options);
       return;
     }
+    case Keyspace.ACCOUNT:
+      if (name !== "revoked") return;
+      await parts.accounts.call(AccountData.retainRevocations, { nowMs }, options);
+      return;
     case Keyspace.MESSAGE: {
       const request = { conversationId: name, beforeMs: times.conversationBeforeMs };
       await parts.messages.call(MessageData.retain, request, options);

@@ -12,6 +12,7 @@ import { requireArgument } from "../../svrkit/errors.ts";
 import type { SnapshotSealer } from "../../svrkit/ticket/snapshot.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import type { Confirmations } from "./confirmations.ts";
+import { NO_PARTS, type OtherParts } from "./other-parts.ts";
 import type { OwnMessages } from "./own-messages.ts";
 import { buildPage, committedIn } from "./plan/page.ts";
 import { type Start, standingAt, startOf } from "./plan/start.ts";
@@ -25,6 +26,7 @@ export interface SyncParts {
   readonly snapshots: SnapshotSealer;
   readonly inboxes: Callee;
   readonly own: OwnMessages;
+  readonly otherParts: Pick<OtherParts, "changes">;
   readonly confirmations: Pick<Confirmations, "note">;
 }
 
@@ -52,12 +54,15 @@ export class SyncHandlers {
       sent.length === 0 ? new Map() : await own.numbers(sent, { ...options, nowMs });
     const afterVersion = start.messagesVersion;
     const page = buildPage(changes, { afterVersion, bytesMax: PAGE_BYTES_MAX, nowMs, sequences });
-    const isSame = page.version === messagesVersion && request.snapshot.length > 0;
-    const snapshot =
-      isSame && !start.rebuild
-        ? request.snapshot
-        : snapshots.seal(who, { ...versions, ...standingAt(page.version, start) });
-    return { ...page, snapshot, rebuild: start.rebuild };
+    const parts = request.allParts
+      ? await this.#parts.otherParts.changes({ userId, versions, limit }, options)
+      : { ...NO_PARTS, versions };
+    const after = { ...parts.versions, ...standingAt(page.version, start) };
+    const isSame = request.snapshot.length > 0 && isSamePlace(versions, after);
+    const snapshot = isSame ? request.snapshot : snapshots.seal(who, after);
+    const { account, contacts } = parts;
+    const more = page.more || parts.more;
+    return { ...page, account, contacts, snapshot, more, rebuild: start.rebuild };
   }
 
   /** What follows the device's snapshot; everything, when that is older than what is remembered. */
@@ -81,4 +86,13 @@ export class SyncHandlers {
     if (start.messagesVersion === messagesVersion) return { changes, start };
     return { changes: await read(start.messagesVersion), start };
   }
+}
+
+function isSamePlace(one: SnapshotPayload, other: SnapshotPayload): boolean {
+  return (
+    one.messagesVersion === other.messagesVersion &&
+    one.accountVersion === other.accountVersion &&
+    one.contactsVersion === other.contactsVersion &&
+    one.rebuiltVersion === other.rebuiltVersion
+  );
 }

@@ -4,6 +4,7 @@ import type { StartService } from "../../svrkit/context.ts";
 import { syncOptions } from "./config.ts";
 import { Confirmations } from "./confirmations.ts";
 import { SyncHandlers } from "./handlers.ts";
+import { OtherParts } from "./other-parts.ts";
 import { OwnMessages } from "./own-messages.ts";
 
 export const start: StartService = async (context) => {
@@ -21,7 +22,13 @@ export const start: StartService = async (context) => {
     finishesInFlightMax: options.finishesInFlightMax,
   });
   const inboxes = context.callee("inbox-data");
-  const handlers = new SyncHandlers({ tickets, snapshots, inboxes, own, confirmations });
+  const otherParts = new OtherParts({
+    accounts: context.callee("account-data"),
+    contacts: context.callee("contact-data"),
+    reaching: context.callee("contact"),
+  });
+  const parts = { tickets, snapshots, inboxes, own, otherParts, confirmations };
+  const handlers = new SyncHandlers(parts);
   server.add(Sync.sync, (request, call) => handlers.sync(request, call));
   lifecycle.onStop("sync: confirmations", () => confirmations.stop());
 };

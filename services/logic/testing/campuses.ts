@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Push, type PushRequest } from "../../../protos/gen/tricampus/access/v1/push_codec.ts";
 import { start as startAccountData } from "../../data/account/main.ts";
+import { start as startContactData } from "../../data/contact/main.ts";
 import { start as startGroupData } from "../../data/group/main.ts";
 import { start as startInboxData } from "../../data/inbox/main.ts";
 import { start as startMessageData } from "../../data/message/main.ts";
@@ -26,6 +27,7 @@ import { newTicketKeys, TicketSigner } from "../../svrkit/ticket/sign.ts";
 import { SnapshotSealer } from "../../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { memoryWirePair } from "../../svrkit/transport/memory.ts";
+import { start as startContact } from "../contact/main.ts";
 import { start as startFanout } from "../fanout/main.ts";
 import { start as startGroup } from "../group/main.ts";
 import { start as startSync } from "../sync/main.ts";
@@ -43,6 +45,8 @@ const services: Record<string, StartService> = {
   "inbox-data": startInboxData,
   "message-data": startMessageData,
   "group-data": startGroupData,
+  "contact-data": startContactData,
+  contact: startContact,
   text: startText,
   group: startGroup,
   sync: startSync,

@@ -5,7 +5,12 @@ import {
 } from "../../../protos/gen/tricampus/client/v1/content_codec.ts";
 import { toBytes } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
-import { requireCharacters, requireId } from "../arguments.ts";
+import {
+  requireCharacters,
+  requireId,
+  requireMediaId,
+  requireMediaIdOrNone,
+} from "../arguments.ts";
 
 const VOICE_BYTES_MAX = 128 * 1024;
 const VOICE_MS_MAX = 60_000;
@@ -19,8 +24,6 @@ const FILE_NAME_CHARACTERS_MAX = 255;
 const MIME = /^[a-z]+\/[a-z0-9.+-]{1,100}$/;
 const PLACE_CHARACTERS_MAX = 256;
 const TITLE_CHARACTERS_MAX = 128;
-/** Content-addressed: services/media. */
-const MEDIA_ID = /^[a-z0-9]{40,64}$/;
 const DEGREES_E7 = 10_000_000;
 
 type Body = NonNullable<Content["body"]>;
@@ -52,11 +55,11 @@ function checkBody(body: Body): void {
     }
     case "image":
       checkMedia(body.value.mediaId, body.value.mime);
-      checkPreview(body.value.thumbnailId);
+      requireMediaIdOrNone(body.value.thumbnailId, "the thumbnail's media id");
       return;
     case "video":
       checkMedia(body.value.mediaId, body.value.mime);
-      checkPreview(body.value.posterId);
+      requireMediaIdOrNone(body.value.posterId, "the poster's media id");
       return;
     case "location":
       checkLocation(body.value);
@@ -100,13 +103,8 @@ function checkLocation({ latitudeE7, longitudeE7, title, address }: ValueOf<"loc
 }
 
 function checkMedia(mediaId: string, mime: string): void {
-  requireArgument(MEDIA_ID.test(mediaId), "the media id does not look like one: upload first");
+  requireMediaId(mediaId, "the media id");
   requireArgument(MIME.test(mime), "the mime type does not look like one");
-}
-
-function checkPreview(mediaId: string): void {
-  const isIdOrNone = mediaId === "" || MEDIA_ID.test(mediaId);
-  requireArgument(isIdOrNone, "the preview's media id does not look like one");
 }
 
 function requireBytes({ length }: Uint8Array, max: number, what: string): void {

@@ -19,14 +19,17 @@ import type {
   FinishRequest,
   OpenSend,
 } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
+import { MayRequestWhat, Reaching } from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts";
 import { conversationOf } from "../../data/message/client.ts";
 import { accepted, type Call, forward, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
+import { requireService } from "../arguments.ts";
 import type { NotifyTarget } from "../notify/notifier.ts";
 import { RecentlyUsed } from "../recently-used.ts";
+import { errorOfRefusal } from "../refusals.ts";
 import { checkSend, type Recipient, refusalInGroup, requireSameMessage } from "./accept.ts";
 import { readBodies } from "./bodies.ts";
 import type { Carrier, CarryOptions } from "./carrier.ts";
@@ -51,6 +54,8 @@ export interface TextParts {
   readonly ids: IdMaker;
   readonly accounts: Callee;
   readonly groups: Callee;
+  /** The service contact, which knows who may reach whom. */
+  readonly contacts: Callee;
   readonly inboxes: Callee;
   readonly carrier: Pick<Carrier, "carry">;
   readonly recalls: Pick<Recalls, "messageFor">;
@@ -154,7 +159,7 @@ export class TextHandlers {
 
   /** For sync, which found a committed message of its user that seems to have stopped on its way. */
   async finish({ clientMessageId }: FinishRequest, call: Call): Promise<FinishReply> {
-    requireService(call, "sync", "finishing messages");
+    requireService(call, ["sync"], "finishing messages");
     const sequence = await this.#finishCommitted(clientMessageId, forwardedWithTicket(call));
     return { sequence };
   }
@@ -185,11 +190,25 @@ export class TextHandlers {
     const { clientMessageId, text, content } = request;
     const isGroup = to.case === "groupId";
     const recipientId = isGroup ? "" : await this.#recipientOf(to, call);
+    if (!isGroup && recipientId !== senderId) {
+      await this.#requireReach(recipientId, clientMessageId, call);
+    }
     const conversationId = isGroup ? to.value : conversationOf(senderId, recipientId);
     return {
       ...{ conversationId, clientMessageId, senderId, recipientId, text, content },
       ...{ recalled: false, takesBack: undefined },
     };
+  }
+
+  /** Who resends what was taken before the other side refused gets its first outcome. */
+  async #requireReach(userId: string, clientMessageId: string, call: Call): Promise<void> {
+    const { contacts, inboxes } = this.#parts;
+    const request = { userId, what: MayRequestWhat.MESSAGE };
+    const { refusal } = await contacts.call(Reaching.may, request, forward(call));
+    const error = errorOfRefusal(refusal, "messages");
+    if (error === undefined) return;
+    const before = await inboxes.call(InboxData.committed, { clientMessageId }, forward(call));
+    if (before.message === undefined) throw error;
   }
 
   async #recipientOf(to: Recipient, call: Call): Promise<string> {
@@ -251,11 +270,6 @@ export class TextHandlers {
     const deadlineMs = monotonicMs() + BACKGROUND_TIMEOUT_MS;
     await this.#carry(message, undefined, { ticket, deadlineMs });
   }
-}
-
-export function requireService({ caller }: Call, service: string, what: string): void {
-  if (caller === service) return;
-  throw new RpcError("PERMISSION_DENIED", `${what} is for the service ${service}`);
 }
 
 function nameOf(senderId: string, clientMessageId: string): string {

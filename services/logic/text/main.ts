@@ -6,11 +6,12 @@ import { monotonicMs } from "../../svrkit/call.ts";
 import type { StartService } from "../../svrkit/context.ts";
 import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
+import { requireService } from "../arguments.ts";
 import { GroupStreams } from "../group-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { Carrier } from "./carrier.ts";
 import { textOptions } from "./config.ts";
-import { requireService, TextHandlers } from "./handlers.ts";
+import { TextHandlers } from "./handlers.ts";
 import { OpenSends, witnessOrder } from "./open-sends.ts";
 import { Recalls } from "./recalls.ts";
 import { Witness } from "./witness.ts";
@@ -27,6 +28,7 @@ export const start: StartService = async (context) => {
     ids: new IdMaker({ dc, campus, letter: "m", incarnation }),
     accounts: context.callee("account-data"),
     groups,
+    contacts: context.callee("contact"),
     inboxes,
     recalls: new Recalls({ messages, groups, ...options }),
     carrier: new Carrier({
@@ -59,7 +61,7 @@ export const start: StartService = async (context) => {
   server.add(Text.bodies, (request, call) => handlers.bodies(request, call));
   server.add(Finishing.finish, (request, call) => handlers.finish(request, call));
   server.add(Finishing.witness, (request, call) => {
-    requireService(call, "text", "witnessing sends");
+    requireService(call, ["text"], "witnessing sends");
     witness.take(request);
     return {};
   });

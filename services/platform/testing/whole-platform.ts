@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Endpoint } from "../../../sdk/endpoints.ts";
+import { RevocationFollower } from "../../data/account/revoked-client.ts";
 import { KvClient } from "../../kvsvr/client.ts";
 import { BOOTSTRAP_FILE } from "../../kvsvr/identity.ts";
 import { LOG_BOOTSTRAP_FILE } from "../../queuelog/identity.ts";
@@ -17,6 +18,7 @@ import { Shards } from "../../svrkit/failover/shards.ts";
 import { Lifecycle } from "../../svrkit/lifecycle.ts";
 import { silentLogger } from "../../svrkit/log.ts";
 import { Server } from "../../svrkit/server.ts";
+import { Revocations } from "../../svrkit/ticket/revocations.ts";
 import { newTicketKeys, TicketSigner } from "../../svrkit/ticket/sign.ts";
 import { SnapshotSealer } from "../../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../../svrkit/ticket/verify.ts";
@@ -56,11 +58,12 @@ export async function startWholePlatform(
 ): Promise<WholePlatform> {
   const root = mkdtempSync(join(tmpdir(), "tricampus-whole-"));
   const keys = newTicketKeys();
+  const revocations = new Revocations();
   const privateKeyFile = join(root, "private.pem");
   writeFileSync(privateKeyFile, keys.privateKey);
   const shared = {
     root,
-    tickets: new TicketVerifier({ [KEY_ID]: keys.publicKey }),
+    tickets: new TicketVerifier({ [KEY_ID]: keys.publicKey }, { revocations }),
     snapshots: new SnapshotSealer(Buffer.alloc(32, 7)),
     blocks: new Blocks(),
   };
@@ -68,20 +71,25 @@ export async function startWholePlatform(
   for (const campus of campuses) campus.meet(campuses);
   const ports = await Promise.all(CAMPUSES.map(() => findFreePort(HOST)));
   // A cheap hash: its cost is tested where it belongs.
-  const account = { keyId: KEY_ID, privateKeyFile, passwordMemoryKib: 64, passwordPasses: 1 };
+  const cheap = { passwordMemoryKib: 64, passwordPasses: 1 };
+  const account = { keyId: KEY_ID, privateKeyFile, ...cheap, ...options.account };
   for (const [i, campus] of campuses.entries()) {
     const access = { host: HOST, port: ports[i], leaveOverMs: 0 };
     await campus.start({ ...options, access: { ...access, ...options.access }, account });
   }
   const callee = (service: ServiceName, caller = "test", campus = "a") =>
     campuses[CAMPUSES.indexOf(campus)]!.callee(service, caller);
+  const kv = new KvClient(callee("kvsvr"));
+  const follower = new RevocationFollower(kv, revocations);
+  follower.start();
   return {
     endpoints: CAMPUSES.map((campus, i) => ({ campus, url: `http://${HOST}:${ports[i]}` })),
     signer: new TicketSigner(KEY_ID, keys.privateKey),
-    kv: new KvClient(callee("kvsvr")),
+    kv,
     callee,
     stopCampus: (campus) => campuses[CAMPUSES.indexOf(campus)]!.stop(),
     async stop() {
+      follower.stop();
       await Promise.all(campuses.map((campus) => campus.stop()));
       rmSync(root, { recursive: true, force: true });
     },

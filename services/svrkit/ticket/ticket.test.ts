@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { makeSnapshotPayload } from "../../../protos/gen/tricampus/client/v1/ticket_codec.ts";
+import { Revocations } from "./revocations.ts";
 import { newTicketKeys, TicketSigner } from "./sign.ts";
 import { SnapshotSealer } from "./snapshot.ts";
 import { TicketVerifier } from "./verify.ts";
@@ -15,7 +16,7 @@ function verifier(nowMs: number): TicketVerifier {
 test("ticket: a signed one is verified, again from memory", () => {
   const v = verifier(2_000);
   const ticket = signer.sign(facts);
-  const expected = { userId: "00au1-1", device: "phone", expiresAtMs: 5_000 };
+  const expected = { userId: "00au1-1", device: "phone", issuedAtMs: 1_000, expiresAtMs: 5_000 };
   expect(v.verify(ticket)).toEqual(expected);
   expect(v.verify(ticket)).toEqual(expected);
 });
@@ -67,6 +68,27 @@ test("ticket: each key verifies what names it, and nothing else; long ones are n
   const mixed = new TicketSigner("k1", other.privateKey).sign(facts);
   expect(() => v.verify(mixed)).toThrow(/not one of ours/);
   expect(() => v.verify(signer.sign({ ...facts, device: "d".repeat(500) }))).toThrow(/not one/);
+});
+
+test("ticket: of devices that were logged out, and of all of a user, those from before are refused", () => {
+  const revocations = new Revocations(() => 2_000);
+  const v = new TicketVerifier({ k1: keys.publicKey }, { now: () => 2_000, revocations });
+  const ticketAt = (issuedAtMs: number, device = "phone") =>
+    v.verify(signer.sign({ ...facts, device, issuedAtMs }));
+  expect(() => ticketAt(1_000)).toThrow(expect.objectContaining({ code: "UNAVAILABLE" }));
+  revocations.becomeKnown();
+  ticketAt(1_000);
+  const out = { userId: "00au1-1", untilMs: 9_000, reason: "lost" };
+  revocations.add({ ...out, device: "phone", issuedBeforeMs: 1_001 });
+  expect(() => ticketAt(1_000)).toThrow(/logged out \(lost\)/);
+  ticketAt(1_001);
+  ticketAt(1_000, "desk");
+  revocations.add({ ...out, device: "", issuedBeforeMs: 1_500 });
+  for (const device of ["phone", "desk"])
+    expect(() => ticketAt(1_499, device)).toThrow(/logged out/);
+  ticketAt(1_500);
+  revocations.add({ ...out, device: "phone", issuedBeforeMs: 900 }); // an older one changes nothing
+  expect(() => ticketAt(1_000)).toThrow(/logged out/);
 });
 
 test("M5: a snapshot opens for its user and device only", () => {

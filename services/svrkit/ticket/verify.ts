@@ -13,6 +13,7 @@ import {
 import type { Call } from "../call.ts";
 import { fromBytes } from "../codec.ts";
 import { RpcError } from "../errors.ts";
+import type { Revocations } from "./revocations.ts";
 
 export const TICKET_FORMAT = 1;
 const SIGNATURE_BYTES = 64;
@@ -21,6 +22,7 @@ const TICKET_BYTES_MAX = 512;
 export interface VerifiedTicket {
   readonly userId: string;
   readonly device: string;
+  readonly issuedAtMs: number;
   readonly expiresAtMs: number;
 }
 
@@ -29,15 +31,21 @@ export class TicketVerifier {
   readonly #verified = new Map<string, VerifiedTicket>();
   readonly #remember: number;
   readonly #now: () => number;
+  readonly #revocations: Revocations | undefined;
 
-  /** `publicKeys`: PEM by key id. `now`: milliseconds since 1970. */
+  /** `publicKeys`: PEM by key id. `now`: milliseconds since 1970. Without `revocations` none is heeded. */
   constructor(
     publicKeys: Readonly<Record<string, string>>,
-    options: { remember?: number; now?: () => number } = {},
+    options: { remember?: number; now?: () => number; revocations?: Revocations } = {},
   ) {
     for (const [id, pem] of Object.entries(publicKeys)) this.#keys.set(id, createPublicKey(pem));
     this.#remember = options.remember ?? 10_000;
     this.#now = options.now ?? Date.now;
+    this.#revocations = options.revocations;
+  }
+
+  get revocations(): Revocations | undefined {
+    return this.#revocations;
   }
 
   /** Who the ticket is for; throws UNAUTHENTICATED when it is missing, forged or expired. */
@@ -52,7 +60,18 @@ export class TicketVerifier {
       this.#verified.delete(name);
       throw new RpcError("UNAUTHENTICATED", "the ticket has expired: log in again");
     }
+    this.#requireGood(known);
     return known;
+  }
+
+  #requireGood(ticket: VerifiedTicket): void {
+    if (this.#revocations === undefined) return;
+    if (!this.#revocations.isKnown) {
+      throw new RpcError("UNAVAILABLE", "this process does not know yet which tickets are good");
+    }
+    const reason = this.#revocations.reasonAgainst(ticket);
+    if (reason === undefined) return;
+    throw new RpcError("UNAUTHENTICATED", `this device was logged out (${reason}): log in again`);
   }
 
   /** The user on whose ticket a call was made. */
@@ -66,8 +85,8 @@ export class TicketVerifier {
     const signed = ticket.subarray(1 + SIGNATURE_BYTES);
     const signature = ticket.subarray(1, 1 + SIGNATURE_BYTES);
     if (key === undefined || !verify(null, signed, key, signature)) throw forged();
-    const { userId, device, expiresAtMs } = payload;
-    const verified = { userId, device, expiresAtMs };
+    const { userId, device, issuedAtMs, expiresAtMs } = payload;
+    const verified = { userId, device, issuedAtMs, expiresAtMs };
     if (this.#verified.size >= this.#remember) {
       const oldest = this.#verified.keys().next();
       if (!oldest.done) this.#verified.delete(oldest.value);

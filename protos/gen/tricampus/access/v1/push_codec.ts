@@ -35,6 +35,12 @@ export interface PushRequest {
    * @generated from field: bool shows_nothing = 4;
    */
   showsNothing: boolean;
+  /**
+   * Account or contacts have something newer: every target gets a hint that says so.
+   *
+   * @generated from field: bool other_parts = 5;
+   */
+  otherParts: boolean;
 }
 
 export function encodePushRequest(w: Writer, m: PushRequest): void {
@@ -42,6 +48,7 @@ export function encodePushRequest(w: Writer, m: PushRequest): void {
   for (const x of m.targets) { { w.tag(18); const at = w.fork(); encodePushTarget(w, x); w.join(at); } }
   for (const x of m.settings) { { w.tag(26); const at = w.fork(); encodeConversationSetting(w, x); w.join(at); } }
   if (m.showsNothing) { w.tag(32); w.bool(m.showsNothing); }
+  if (m.otherParts) { w.tag(40); w.bool(m.otherParts); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -51,6 +58,7 @@ export function makePushRequest(fields: Partial<PushRequest>): PushRequest {
     targets: [],
     settings: [],
     showsNothing: false,
+    otherParts: false,
     ...fields,
   };
 }
@@ -61,6 +69,7 @@ export function decodePushRequest(r: Reader, end: number): PushRequest {
     targets: [],
     settings: [],
     showsNothing: false,
+    otherParts: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -79,6 +88,10 @@ export function decodePushRequest(r: Reader, end: number): PushRequest {
       }
       case 32: {
         m.showsNothing = r.bool();
+        break;
+      }
+      case 40: {
+        m.otherParts = r.bool();
         break;
       }
       default:

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/access/v1/push.proto.
  */
 export const file_tricampus_access_v1_push: GenFile = /*@__PURE__*/
-  fileDesc("Ch50cmljYW1wdXMvYWNjZXNzL3YxL3B1c2gucHJvdG8SE3RyaWNhbXB1cy5hY2Nlc3MudjEixwEKC1B1c2hSZXF1ZXN0EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USMAoHdGFyZ2V0cxgCIAMoCzIfLnRyaWNhbXB1cy5hY2Nlc3MudjEuUHVzaFRhcmdldBI6CghzZXR0aW5ncxgDIAMoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZxIVCg1zaG93c19ub3RoaW5nGAQgASgIIlMKClB1c2hUYXJnZXQSEgoKY29ubmVjdGlvbhgBIAEoBBIPCgd1c2VyX2lkGAIgASgJEg8KB3ZlcnNpb24YAyABKAQSDwoHZm9sbG93cxgEIAEoBCIZCglQdXNoUmVwbHkSDAoEZ29uZRgBIAMoBDJQCgRQdXNoEkgKBFB1c2gSIC50cmljYW1wdXMuYWNjZXNzLnYxLlB1c2hSZXF1ZXN0Gh4udHJpY2FtcHVzLmFjY2Vzcy52MS5QdXNoUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync]);
+  fileDesc("Ch50cmljYW1wdXMvYWNjZXNzL3YxL3B1c2gucHJvdG8SE3RyaWNhbXB1cy5hY2Nlc3MudjEi3AEKC1B1c2hSZXF1ZXN0EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USMAoHdGFyZ2V0cxgCIAMoCzIfLnRyaWNhbXB1cy5hY2Nlc3MudjEuUHVzaFRhcmdldBI6CghzZXR0aW5ncxgDIAMoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZxIVCg1zaG93c19ub3RoaW5nGAQgASgIEhMKC290aGVyX3BhcnRzGAUgASgIIlMKClB1c2hUYXJnZXQSEgoKY29ubmVjdGlvbhgBIAEoBBIPCgd1c2VyX2lkGAIgASgJEg8KB3ZlcnNpb24YAyABKAQSDwoHZm9sbG93cxgEIAEoBCIZCglQdXNoUmVwbHkSDAoEZ29uZRgBIAMoBDJQCgRQdXNoEkgKBFB1c2gSIC50cmljYW1wdXMuYWNjZXNzLnYxLlB1c2hSZXF1ZXN0Gh4udHJpY2FtcHVzLmFjY2Vzcy52MS5QdXNoUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync]);
 
 /**
  * The same rows for many inboxes, as fan-out makes them.
@@ -45,6 +45,13 @@ export type PushRequest = Message<"tricampus.access.v1.PushRequest"> & {
    * @generated from field: bool shows_nothing = 4;
    */
   showsNothing: boolean;
+
+  /**
+   * Account or contacts have something newer: every target gets a hint that says so.
+   *
+   * @generated from field: bool other_parts = 5;
+   */
+  otherParts: boolean;
 };
 
 /**

@@ -2,12 +2,28 @@
 // @generated from file tricampus/client/v1/account.proto (package tricampus.client.v1, syntax proto3)
 /* eslint-disable */
 
-// The client protocol, part account. Every operation of the client protocol is offered over
-// WebSocket (ClientFrame) and over HTTP: POST /v1/<Service>/<Method> with the request as JSON.
+// The client protocol, part account. Every operation of the client protocol is offered over every way
+// in (ClientFrame on long connections; over HTTP: POST /v1/<Service>/<Method> with the request as JSON).
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
+
+/**
+ * How many devices of a platform a user may have at once is the data centre's to say; with one more,
+ * the one that logged in first is logged out.
+ *
+ * @generated from enum tricampus.client.v1.Platform
+ */
+export const Platform = {
+  UNSPECIFIED: 0,
+  PHONE: 1,
+  TABLET: 2,
+  DESKTOP: 3,
+  WEB: 4,
+  OTHER: 5,
+} as const;
+export type Platform = number;
 
 /**
  * @generated from message tricampus.client.v1.RegisterRequest
@@ -29,12 +45,17 @@ export interface RegisterRequest {
    * @generated from field: string device = 3;
    */
   device: string;
+  /**
+   * @generated from field: tricampus.client.v1.Platform platform = 4;
+   */
+  platform: Platform;
 }
 
 export function encodeRegisterRequest(w: Writer, m: RegisterRequest): void {
   if (m.name.length > 0) { w.tag(10); w.string(m.name); }
   if (m.password.length > 0) { w.tag(18); w.string(m.password); }
   if (m.device.length > 0) { w.tag(26); w.string(m.device); }
+  if (m.platform !== 0) { w.tag(32); w.uint32(m.platform); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -43,6 +64,7 @@ export function makeRegisterRequest(fields: Partial<RegisterRequest>): RegisterR
     name: "",
     password: "",
     device: "",
+    platform: 0,
     ...fields,
   };
 }
@@ -52,6 +74,7 @@ export function decodeRegisterRequest(r: Reader, end: number): RegisterRequest {
     name: "",
     password: "",
     device: "",
+    platform: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -66,6 +89,10 @@ export function decodeRegisterRequest(r: Reader, end: number): RegisterRequest {
       }
       case 26: {
         m.device = r.string();
+        break;
+      }
+      case 32: {
+        m.platform = r.uint32();
         break;
       }
       default:
@@ -92,12 +119,17 @@ export interface LoginRequest {
    * @generated from field: string device = 3;
    */
   device: string;
+  /**
+   * @generated from field: tricampus.client.v1.Platform platform = 4;
+   */
+  platform: Platform;
 }
 
 export function encodeLoginRequest(w: Writer, m: LoginRequest): void {
   if (m.name.length > 0) { w.tag(10); w.string(m.name); }
   if (m.password.length > 0) { w.tag(18); w.string(m.password); }
   if (m.device.length > 0) { w.tag(26); w.string(m.device); }
+  if (m.platform !== 0) { w.tag(32); w.uint32(m.platform); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -106,6 +138,7 @@ export function makeLoginRequest(fields: Partial<LoginRequest>): LoginRequest {
     name: "",
     password: "",
     device: "",
+    platform: 0,
     ...fields,
   };
 }
@@ -115,6 +148,7 @@ export function decodeLoginRequest(r: Reader, end: number): LoginRequest {
     name: "",
     password: "",
     device: "",
+    platform: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -129,6 +163,75 @@ export function decodeLoginRequest(r: Reader, end: number): LoginRequest {
       }
       case 26: {
         m.device = r.string();
+        break;
+      }
+      case 32: {
+        m.platform = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.LoginWithTokenRequest
+ */
+export interface LoginWithTokenRequest {
+  /**
+   * A signed JWT.
+   *
+   * @generated from field: string id_token = 1;
+   */
+  idToken: string;
+  /**
+   * @generated from field: string device = 2;
+   */
+  device: string;
+  /**
+   * @generated from field: tricampus.client.v1.Platform platform = 3;
+   */
+  platform: Platform;
+}
+
+export function encodeLoginWithTokenRequest(w: Writer, m: LoginWithTokenRequest): void {
+  if (m.idToken.length > 0) { w.tag(10); w.string(m.idToken); }
+  if (m.device.length > 0) { w.tag(18); w.string(m.device); }
+  if (m.platform !== 0) { w.tag(24); w.uint32(m.platform); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLoginWithTokenRequest(fields: Partial<LoginWithTokenRequest>): LoginWithTokenRequest {
+  return {
+    idToken: "",
+    device: "",
+    platform: 0,
+    ...fields,
+  };
+}
+
+export function decodeLoginWithTokenRequest(r: Reader, end: number): LoginWithTokenRequest {
+  const m: LoginWithTokenRequest = {
+    idToken: "",
+    device: "",
+    platform: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.idToken = r.string();
+        break;
+      }
+      case 18: {
+        m.device = r.string();
+        break;
+      }
+      case 24: {
+        m.platform = r.uint32();
         break;
       }
       default:
@@ -196,6 +299,29 @@ export function decodeLoginReply(r: Reader, end: number): LoginReply {
         m.expiresAtMs = r.uint64();
         break;
       }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.RenewRequest
+ */
+export interface RenewRequest {
+}
+
+export function encodeRenewRequest(_w: Writer, _m: RenewRequest): void {
+}
+
+export function decodeRenewRequest(r: Reader, end: number): RenewRequest {
+  const m: RenewRequest = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
       default:
         skipField(r, tag);
     }
@@ -299,10 +425,744 @@ export function decodeFindReply(r: Reader, end: number): FindReply {
   return m;
 }
 
+/**
+ * @generated from message tricampus.client.v1.ProfilesRequest
+ */
+export interface ProfilesRequest {
+  /**
+   * 1-100.
+   *
+   * @generated from field: repeated string user_ids = 1;
+   */
+  userIds: string[];
+}
+
+export function encodeProfilesRequest(w: Writer, m: ProfilesRequest): void {
+  for (const x of m.userIds) { w.tag(10); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeProfilesRequest(fields: Partial<ProfilesRequest>): ProfilesRequest {
+  return {
+    userIds: [],
+    ...fields,
+  };
+}
+
+export function decodeProfilesRequest(r: Reader, end: number): ProfilesRequest {
+  const m: ProfilesRequest = {
+    userIds: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userIds.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.ProfilesReply
+ */
+export interface ProfilesReply {
+  /**
+   * @generated from field: repeated tricampus.client.v1.UserProfile profiles = 1;
+   */
+  profiles: UserProfile[];
+}
+
+export function encodeProfilesReply(w: Writer, m: ProfilesReply): void {
+  for (const x of m.profiles) { { w.tag(10); const at = w.fork(); encodeUserProfile(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeProfilesReply(fields: Partial<ProfilesReply>): ProfilesReply {
+  return {
+    profiles: [],
+    ...fields,
+  };
+}
+
+export function decodeProfilesReply(r: Reader, end: number): ProfilesReply {
+  const m: ProfilesReply = {
+    profiles: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.profiles.push(decodeUserProfile(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.UserProfile
+ */
+export interface UserProfile {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * The login name; empty for who logs in elsewhere.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+  /**
+   * Up to 64 characters.
+   *
+   * @generated from field: string display_name = 3;
+   */
+  displayName: string;
+  /**
+   * A media id; empty: none.
+   *
+   * @generated from field: string avatar_id = 4;
+   */
+  avatarId: string;
+  /**
+   * Up to 200 characters.
+   *
+   * @generated from field: string about = 5;
+   */
+  about: string;
+}
+
+export function encodeUserProfile(w: Writer, m: UserProfile): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.name.length > 0) { w.tag(18); w.string(m.name); }
+  if (m.displayName.length > 0) { w.tag(26); w.string(m.displayName); }
+  if (m.avatarId.length > 0) { w.tag(34); w.string(m.avatarId); }
+  if (m.about.length > 0) { w.tag(42); w.string(m.about); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeUserProfile(fields: Partial<UserProfile>): UserProfile {
+  return {
+    userId: "",
+    name: "",
+    displayName: "",
+    avatarId: "",
+    about: "",
+    ...fields,
+  };
+}
+
+export function decodeUserProfile(r: Reader, end: number): UserProfile {
+  const m: UserProfile = {
+    userId: "",
+    name: "",
+    displayName: "",
+    avatarId: "",
+    about: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 18: {
+        m.name = r.string();
+        break;
+      }
+      case 26: {
+        m.displayName = r.string();
+        break;
+      }
+      case 34: {
+        m.avatarId = r.string();
+        break;
+      }
+      case 42: {
+        m.about = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SetProfileRequest
+ */
+export interface SetProfileRequest {
+  /**
+   * What is present is changed.
+   *
+   * @generated from field: optional string display_name = 1;
+   */
+  displayName: string | undefined;
+  /**
+   * @generated from field: optional string avatar_id = 2;
+   */
+  avatarId: string | undefined;
+  /**
+   * @generated from field: optional string about = 3;
+   */
+  about: string | undefined;
+}
+
+export function encodeSetProfileRequest(w: Writer, m: SetProfileRequest): void {
+  if (m.displayName !== undefined) { w.tag(10); w.string(m.displayName); }
+  if (m.avatarId !== undefined) { w.tag(18); w.string(m.avatarId); }
+  if (m.about !== undefined) { w.tag(26); w.string(m.about); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSetProfileRequest(fields: Partial<SetProfileRequest>): SetProfileRequest {
+  return {
+    displayName: undefined,
+    avatarId: undefined,
+    about: undefined,
+    ...fields,
+  };
+}
+
+export function decodeSetProfileRequest(r: Reader, end: number): SetProfileRequest {
+  const m: SetProfileRequest = {
+    displayName: undefined,
+    avatarId: undefined,
+    about: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.displayName = r.string();
+        break;
+      }
+      case 18: {
+        m.avatarId = r.string();
+        break;
+      }
+      case 26: {
+        m.about = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SetProfileReply
+ */
+export interface SetProfileReply {
+}
+
+export function encodeSetProfileReply(_w: Writer, _m: SetProfileReply): void {
+}
+
+export function decodeSetProfileReply(r: Reader, end: number): SetProfileReply {
+  const m: SetProfileReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * What is the user's own business.
+ *
+ * @generated from message tricampus.client.v1.AccountSettings
+ */
+export interface AccountSettings {
+  /**
+   * Do not tell others how far the user has read.
+   *
+   * @generated from field: bool hides_reading = 1;
+   */
+  hidesReading: boolean;
+  /**
+   * Account/Find does not find the user.
+   *
+   * @generated from field: bool hides_name = 2;
+   */
+  hidesName: boolean;
+}
+
+export function encodeAccountSettings(w: Writer, m: AccountSettings): void {
+  if (m.hidesReading) { w.tag(8); w.bool(m.hidesReading); }
+  if (m.hidesName) { w.tag(16); w.bool(m.hidesName); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAccountSettings(fields: Partial<AccountSettings>): AccountSettings {
+  return {
+    hidesReading: false,
+    hidesName: false,
+    ...fields,
+  };
+}
+
+export function decodeAccountSettings(r: Reader, end: number): AccountSettings {
+  const m: AccountSettings = {
+    hidesReading: false,
+    hidesName: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.hidesReading = r.bool();
+        break;
+      }
+      case 16: {
+        m.hidesName = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SetSettingsRequest
+ */
+export interface SetSettingsRequest {
+  /**
+   * @generated from field: tricampus.client.v1.AccountSettings settings = 1;
+   */
+  settings: AccountSettings | undefined;
+}
+
+export function encodeSetSettingsRequest(w: Writer, m: SetSettingsRequest): void {
+  if (m.settings !== undefined) { { w.tag(10); const at = w.fork(); encodeAccountSettings(w, m.settings); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSetSettingsRequest(fields: Partial<SetSettingsRequest>): SetSettingsRequest {
+  return {
+    settings: undefined,
+    ...fields,
+  };
+}
+
+export function decodeSetSettingsRequest(r: Reader, end: number): SetSettingsRequest {
+  const m: SetSettingsRequest = {
+    settings: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.settings = decodeAccountSettings(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SetSettingsReply
+ */
+export interface SetSettingsReply {
+}
+
+export function encodeSetSettingsReply(_w: Writer, _m: SetSettingsReply): void {
+}
+
+export function decodeSetSettingsReply(r: Reader, end: number): SetSettingsReply {
+  const m: SetSettingsReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.UserDevice
+ */
+export interface UserDevice {
+  /**
+   * @generated from field: string device = 1;
+   */
+  device: string;
+  /**
+   * @generated from field: tricampus.client.v1.Platform platform = 2;
+   */
+  platform: Platform;
+  /**
+   * @generated from field: uint64 logged_in_at_ms = 3;
+   */
+  loggedInAtMs: number;
+}
+
+export function encodeUserDevice(w: Writer, m: UserDevice): void {
+  if (m.device.length > 0) { w.tag(10); w.string(m.device); }
+  if (m.platform !== 0) { w.tag(16); w.uint32(m.platform); }
+  if (m.loggedInAtMs !== 0) { w.tag(24); w.uint64(m.loggedInAtMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeUserDevice(fields: Partial<UserDevice>): UserDevice {
+  return {
+    device: "",
+    platform: 0,
+    loggedInAtMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeUserDevice(r: Reader, end: number): UserDevice {
+  const m: UserDevice = {
+    device: "",
+    platform: 0,
+    loggedInAtMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.device = r.string();
+        break;
+      }
+      case 16: {
+        m.platform = r.uint32();
+        break;
+      }
+      case 24: {
+        m.loggedInAtMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.LogOutRequest
+ */
+export interface LogOutRequest {
+  /**
+   * Empty: the calling one.
+   *
+   * @generated from field: string device = 1;
+   */
+  device: string;
+}
+
+export function encodeLogOutRequest(w: Writer, m: LogOutRequest): void {
+  if (m.device.length > 0) { w.tag(10); w.string(m.device); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogOutRequest(fields: Partial<LogOutRequest>): LogOutRequest {
+  return {
+    device: "",
+    ...fields,
+  };
+}
+
+export function decodeLogOutRequest(r: Reader, end: number): LogOutRequest {
+  const m: LogOutRequest = {
+    device: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.device = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.LogOutEverywhereRequest
+ */
+export interface LogOutEverywhereRequest {
+}
+
+export function encodeLogOutEverywhereRequest(_w: Writer, _m: LogOutEverywhereRequest): void {
+}
+
+export function decodeLogOutEverywhereRequest(r: Reader, end: number): LogOutEverywhereRequest {
+  const m: LogOutEverywhereRequest = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.LogOutReply
+ */
+export interface LogOutReply {
+}
+
+export function encodeLogOutReply(_w: Writer, _m: LogOutReply): void {
+}
+
+export function decodeLogOutReply(r: Reader, end: number): LogOutReply {
+  const m: LogOutReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.ChangePasswordRequest
+ */
+export interface ChangePasswordRequest {
+  /**
+   * @generated from field: string old_password = 1;
+   */
+  oldPassword: string;
+  /**
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+}
+
+export function encodeChangePasswordRequest(w: Writer, m: ChangePasswordRequest): void {
+  if (m.oldPassword.length > 0) { w.tag(10); w.string(m.oldPassword); }
+  if (m.newPassword.length > 0) { w.tag(18); w.string(m.newPassword); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeChangePasswordRequest(fields: Partial<ChangePasswordRequest>): ChangePasswordRequest {
+  return {
+    oldPassword: "",
+    newPassword: "",
+    ...fields,
+  };
+}
+
+export function decodeChangePasswordRequest(r: Reader, end: number): ChangePasswordRequest {
+  const m: ChangePasswordRequest = {
+    oldPassword: "",
+    newPassword: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.oldPassword = r.string();
+        break;
+      }
+      case 18: {
+        m.newPassword = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.DeleteRequest
+ */
+export interface DeleteRequest {
+  /**
+   * Empty for who logs in elsewhere and has none.
+   *
+   * @generated from field: string password = 1;
+   */
+  password: string;
+}
+
+export function encodeDeleteRequest(w: Writer, m: DeleteRequest): void {
+  if (m.password.length > 0) { w.tag(10); w.string(m.password); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeleteRequest(fields: Partial<DeleteRequest>): DeleteRequest {
+  return {
+    password: "",
+    ...fields,
+  };
+}
+
+export function decodeDeleteRequest(r: Reader, end: number): DeleteRequest {
+  const m: DeleteRequest = {
+    password: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.password = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.DeleteReply
+ */
+export interface DeleteReply {
+}
+
+export function encodeDeleteReply(_w: Writer, _m: DeleteReply): void {
+}
+
+export function decodeDeleteReply(r: Reader, end: number): DeleteReply {
+  const m: DeleteReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * The part of a snapshot that is the account: rows that are newer than it.
+ *
+ * @generated from message tricampus.client.v1.AccountChange
+ */
+export interface AccountChange {
+  /**
+   * @generated from oneof tricampus.client.v1.AccountChange.change
+   */
+  change: { case: "profile"; value: UserProfile } | { case: "settings"; value: AccountSettings } | { case: "device"; value: UserDevice } | { case: "goneDevice"; value: string } | undefined;
+}
+
+export function encodeAccountChange(w: Writer, m: AccountChange): void {
+  switch (m.change?.case) {
+    case "profile":
+      { w.tag(10); const at = w.fork(); encodeUserProfile(w, m.change.value); w.join(at); }
+      break;
+    case "settings":
+      { w.tag(18); const at = w.fork(); encodeAccountSettings(w, m.change.value); w.join(at); }
+      break;
+    case "device":
+      { w.tag(26); const at = w.fork(); encodeUserDevice(w, m.change.value); w.join(at); }
+      break;
+    case "goneDevice":
+      w.tag(34); w.string(m.change.value);
+      break;
+  }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAccountChange(fields: Partial<AccountChange>): AccountChange {
+  return {
+    change: undefined,
+    ...fields,
+  };
+}
+
+export function decodeAccountChange(r: Reader, end: number): AccountChange {
+  const m: AccountChange = {
+    change: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.change = { case: "profile", value: decodeUserProfile(r, r.message()) };
+        break;
+      }
+      case 18: {
+        m.change = { case: "settings", value: decodeAccountSettings(r, r.message()) };
+        break;
+      }
+      case 26: {
+        m.change = { case: "device", value: decodeUserDevice(r, r.message()) };
+        break;
+      }
+      case 34: {
+        m.change = { case: "goneDevice", value: r.string() };
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.client.v1.Account */
 export const Account = {
   register: defineMethod<RegisterRequest, LoginReply>("tricampus.client.v1.Account/Register", encodeRegisterRequest, decodeRegisterRequest, encodeLoginReply, decodeLoginReply),
   login: defineMethod<LoginRequest, LoginReply>("tricampus.client.v1.Account/Login", encodeLoginRequest, decodeLoginRequest, encodeLoginReply, decodeLoginReply),
+  loginWithToken: defineMethod<LoginWithTokenRequest, LoginReply>("tricampus.client.v1.Account/LoginWithToken", encodeLoginWithTokenRequest, decodeLoginWithTokenRequest, encodeLoginReply, decodeLoginReply),
+  renew: defineMethod<RenewRequest, LoginReply>("tricampus.client.v1.Account/Renew", encodeRenewRequest, decodeRenewRequest, encodeLoginReply, decodeLoginReply),
   find: defineMethod<FindRequest, FindReply>("tricampus.client.v1.Account/Find", encodeFindRequest, decodeFindRequest, encodeFindReply, decodeFindReply),
+  profiles: defineMethod<ProfilesRequest, ProfilesReply>("tricampus.client.v1.Account/Profiles", encodeProfilesRequest, decodeProfilesRequest, encodeProfilesReply, decodeProfilesReply),
+  setProfile: defineMethod<SetProfileRequest, SetProfileReply>("tricampus.client.v1.Account/SetProfile", encodeSetProfileRequest, decodeSetProfileRequest, encodeSetProfileReply, decodeSetProfileReply),
+  setSettings: defineMethod<SetSettingsRequest, SetSettingsReply>("tricampus.client.v1.Account/SetSettings", encodeSetSettingsRequest, decodeSetSettingsRequest, encodeSetSettingsReply, decodeSetSettingsReply),
+  logOut: defineMethod<LogOutRequest, LogOutReply>("tricampus.client.v1.Account/LogOut", encodeLogOutRequest, decodeLogOutRequest, encodeLogOutReply, decodeLogOutReply),
+  logOutEverywhere: defineMethod<LogOutEverywhereRequest, LogOutReply>("tricampus.client.v1.Account/LogOutEverywhere", encodeLogOutEverywhereRequest, decodeLogOutEverywhereRequest, encodeLogOutReply, decodeLogOutReply),
+  changePassword: defineMethod<ChangePasswordRequest, LoginReply>("tricampus.client.v1.Account/ChangePassword", encodeChangePasswordRequest, decodeChangePasswordRequest, encodeLoginReply, decodeLoginReply),
+  delete: defineMethod<DeleteRequest, DeleteReply>("tricampus.client.v1.Account/Delete", encodeDeleteRequest, decodeDeleteRequest, encodeDeleteReply, decodeDeleteReply),
 } as const;
 

@@ -2,18 +2,18 @@
 // @generated from file tricampus/client/v1/account.proto (package tricampus.client.v1, syntax proto3)
 /* eslint-disable */
 
-// The client protocol, part account. Every operation of the client protocol is offered over
-// WebSocket (ClientFrame) and over HTTP: POST /v1/<Service>/<Method> with the request as JSON.
+// The client protocol, part account. Every operation of the client protocol is offered over every way
+// in (ClientFrame on long connections; over HTTP: POST /v1/<Service>/<Method> with the request as JSON).
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tricampus/client/v1/account.proto.
  */
 export const file_tricampus_client_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("CiF0cmljYW1wdXMvY2xpZW50L3YxL2FjY291bnQucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEiQQoPUmVnaXN0ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSDgoGZGV2aWNlGAMgASgJIj4KDExvZ2luUmVxdWVzdBIMCgRuYW1lGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJEg4KBmRldmljZRgDIAEoCSJECgpMb2dpblJlcGx5Eg8KB3VzZXJfaWQYASABKAkSDgoGdGlja2V0GAIgASgMEhUKDWV4cGlyZXNfYXRfbXMYAyABKAQiGwoLRmluZFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIqCglGaW5kUmVwbHkSDwoHdXNlcl9pZBgBIAEoCRIMCgRuYW1lGAIgASgJMvMBCgdBY2NvdW50ElEKCFJlZ2lzdGVyEiQudHJpY2FtcHVzLmNsaWVudC52MS5SZWdpc3RlclJlcXVlc3QaHy50cmljYW1wdXMuY2xpZW50LnYxLkxvZ2luUmVwbHkSSwoFTG9naW4SIS50cmljYW1wdXMuY2xpZW50LnYxLkxvZ2luUmVxdWVzdBofLnRyaWNhbXB1cy5jbGllbnQudjEuTG9naW5SZXBseRJICgRGaW5kEiAudHJpY2FtcHVzLmNsaWVudC52MS5GaW5kUmVxdWVzdBoeLnRyaWNhbXB1cy5jbGllbnQudjEuRmluZFJlcGx5YgZwcm90bzM");
+  fileDesc("CiF0cmljYW1wdXMvY2xpZW50L3YxL2FjY291bnQucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEicgoPUmVnaXN0ZXJSZXF1ZXN0EgwKBG5hbWUYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSDgoGZGV2aWNlGAMgASgJEi8KCHBsYXRmb3JtGAQgASgOMh0udHJpY2FtcHVzLmNsaWVudC52MS5QbGF0Zm9ybSJvCgxMb2dpblJlcXVlc3QSDAoEbmFtZRgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIOCgZkZXZpY2UYAyABKAkSLwoIcGxhdGZvcm0YBCABKA4yHS50cmljYW1wdXMuY2xpZW50LnYxLlBsYXRmb3JtImoKFUxvZ2luV2l0aFRva2VuUmVxdWVzdBIQCghpZF90b2tlbhgBIAEoCRIOCgZkZXZpY2UYAiABKAkSLwoIcGxhdGZvcm0YAyABKA4yHS50cmljYW1wdXMuY2xpZW50LnYxLlBsYXRmb3JtIkQKCkxvZ2luUmVwbHkSDwoHdXNlcl9pZBgBIAEoCRIOCgZ0aWNrZXQYAiABKAwSFQoNZXhwaXJlc19hdF9tcxgDIAEoBCIOCgxSZW5ld1JlcXVlc3QiGwoLRmluZFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIqCglGaW5kUmVwbHkSDwoHdXNlcl9pZBgBIAEoCRIMCgRuYW1lGAIgASgJIiMKD1Byb2ZpbGVzUmVxdWVzdBIQCgh1c2VyX2lkcxgBIAMoCSJDCg1Qcm9maWxlc1JlcGx5EjIKCHByb2ZpbGVzGAEgAygLMiAudHJpY2FtcHVzLmNsaWVudC52MS5Vc2VyUHJvZmlsZSJkCgtVc2VyUHJvZmlsZRIPCgd1c2VyX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEhEKCWF2YXRhcl9pZBgEIAEoCRINCgVhYm91dBgFIAEoCSKDAQoRU2V0UHJvZmlsZVJlcXVlc3QSGQoMZGlzcGxheV9uYW1lGAEgASgJSACIAQESFgoJYXZhdGFyX2lkGAIgASgJSAGIAQESEgoFYWJvdXQYAyABKAlIAogBAUIPCg1fZGlzcGxheV9uYW1lQgwKCl9hdmF0YXJfaWRCCAoGX2Fib3V0IhEKD1NldFByb2ZpbGVSZXBseSI8Cg9BY2NvdW50U2V0dGluZ3MSFQoNaGlkZXNfcmVhZGluZxgBIAEoCBISCgpoaWRlc19uYW1lGAIgASgIIkwKElNldFNldHRpbmdzUmVxdWVzdBI2CghzZXR0aW5ncxgBIAEoCzIkLnRyaWNhbXB1cy5jbGllbnQudjEuQWNjb3VudFNldHRpbmdzIhIKEFNldFNldHRpbmdzUmVwbHkiZgoKVXNlckRldmljZRIOCgZkZXZpY2UYASABKAkSLwoIcGxhdGZvcm0YAiABKA4yHS50cmljYW1wdXMuY2xpZW50LnYxLlBsYXRmb3JtEhcKD2xvZ2dlZF9pbl9hdF9tcxgDIAEoBCIfCg1Mb2dPdXRSZXF1ZXN0Eg4KBmRldmljZRgBIAEoCSIZChdMb2dPdXRFdmVyeXdoZXJlUmVxdWVzdCINCgtMb2dPdXRSZXBseSJDChVDaGFuZ2VQYXNzd29yZFJlcXVlc3QSFAoMb2xkX3Bhc3N3b3JkGAEgASgJEhQKDG5ld19wYXNzd29yZBgCIAEoCSIhCg1EZWxldGVSZXF1ZXN0EhAKCHBhc3N3b3JkGAEgASgJIg0KC0RlbGV0ZVJlcGx5ItIBCg1BY2NvdW50Q2hhbmdlEjMKB3Byb2ZpbGUYASABKAsyIC50cmljYW1wdXMuY2xpZW50LnYxLlVzZXJQcm9maWxlSAASOAoIc2V0dGluZ3MYAiABKAsyJC50cmljYW1wdXMuY2xpZW50LnYxLkFjY291bnRTZXR0aW5nc0gAEjEKBmRldmljZRgDIAEoCzIfLnRyaWNhbXB1cy5jbGllbnQudjEuVXNlckRldmljZUgAEhUKC2dvbmVfZGV2aWNlGAQgASgJSABCCAoGY2hhbmdlKokBCghQbGF0Zm9ybRIYChRQTEFURk9STV9VTlNQRUNJRklFRBAAEhIKDlBMQVRGT1JNX1BIT05FEAESEwoPUExBVEZPUk1fVEFCTEVUEAISFAoQUExBVEZPUk1fREVTS1RPUBADEhAKDFBMQVRGT1JNX1dFQhAEEhIKDlBMQVRGT1JNX09USEVSEAUykwgKB0FjY291bnQSUQoIUmVnaXN0ZXISJC50cmljYW1wdXMuY2xpZW50LnYxLlJlZ2lzdGVyUmVxdWVzdBofLnRyaWNhbXB1cy5jbGllbnQudjEuTG9naW5SZXBseRJLCgVMb2dpbhIhLnRyaWNhbXB1cy5jbGllbnQudjEuTG9naW5SZXF1ZXN0Gh8udHJpY2FtcHVzLmNsaWVudC52MS5Mb2dpblJlcGx5El0KDkxvZ2luV2l0aFRva2VuEioudHJpY2FtcHVzLmNsaWVudC52MS5Mb2dpbldpdGhUb2tlblJlcXVlc3QaHy50cmljYW1wdXMuY2xpZW50LnYxLkxvZ2luUmVwbHkSSwoFUmVuZXcSIS50cmljYW1wdXMuY2xpZW50LnYxLlJlbmV3UmVxdWVzdBofLnRyaWNhbXB1cy5jbGllbnQudjEuTG9naW5SZXBseRJICgRGaW5kEiAudHJpY2FtcHVzLmNsaWVudC52MS5GaW5kUmVxdWVzdBoeLnRyaWNhbXB1cy5jbGllbnQudjEuRmluZFJlcGx5ElQKCFByb2ZpbGVzEiQudHJpY2FtcHVzLmNsaWVudC52MS5Qcm9maWxlc1JlcXVlc3QaIi50cmljYW1wdXMuY2xpZW50LnYxLlByb2ZpbGVzUmVwbHkSWgoKU2V0UHJvZmlsZRImLnRyaWNhbXB1cy5jbGllbnQudjEuU2V0UHJvZmlsZVJlcXVlc3QaJC50cmljYW1wdXMuY2xpZW50LnYxLlNldFByb2ZpbGVSZXBseRJdCgtTZXRTZXR0aW5ncxInLnRyaWNhbXB1cy5jbGllbnQudjEuU2V0U2V0dGluZ3NSZXF1ZXN0GiUudHJpY2FtcHVzLmNsaWVudC52MS5TZXRTZXR0aW5nc1JlcGx5Ek4KBkxvZ091dBIiLnRyaWNhbXB1cy5jbGllbnQudjEuTG9nT3V0UmVxdWVzdBogLnRyaWNhbXB1cy5jbGllbnQudjEuTG9nT3V0UmVwbHkSYgoQTG9nT3V0RXZlcnl3aGVyZRIsLnRyaWNhbXB1cy5jbGllbnQudjEuTG9nT3V0RXZlcnl3aGVyZVJlcXVlc3QaIC50cmljYW1wdXMuY2xpZW50LnYxLkxvZ091dFJlcGx5El0KDkNoYW5nZVBhc3N3b3JkEioudHJpY2FtcHVzLmNsaWVudC52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaHy50cmljYW1wdXMuY2xpZW50LnYxLkxvZ2luUmVwbHkSTgoGRGVsZXRlEiIudHJpY2FtcHVzLmNsaWVudC52MS5EZWxldGVSZXF1ZXN0GiAudHJpY2FtcHVzLmNsaWVudC52MS5EZWxldGVSZXBseWIGcHJvdG8z");
 
 /**
  * @generated from message tricampus.client.v1.RegisterRequest
@@ -37,6 +37,11 @@ export type RegisterRequest = Message<"tricampus.client.v1.RegisterRequest"> & {
    * @generated from field: string device = 3;
    */
   device: string;
+
+  /**
+   * @generated from field: tricampus.client.v1.Platform platform = 4;
+   */
+  platform: Platform;
 };
 
 /**
@@ -64,6 +69,11 @@ export type LoginRequest = Message<"tricampus.client.v1.LoginRequest"> & {
    * @generated from field: string device = 3;
    */
   device: string;
+
+  /**
+   * @generated from field: tricampus.client.v1.Platform platform = 4;
+   */
+  platform: Platform;
 };
 
 /**
@@ -72,6 +82,35 @@ export type LoginRequest = Message<"tricampus.client.v1.LoginRequest"> & {
  */
 export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
   messageDesc(file_tricampus_client_v1_account, 1);
+
+/**
+ * @generated from message tricampus.client.v1.LoginWithTokenRequest
+ */
+export type LoginWithTokenRequest = Message<"tricampus.client.v1.LoginWithTokenRequest"> & {
+  /**
+   * A signed JWT.
+   *
+   * @generated from field: string id_token = 1;
+   */
+  idToken: string;
+
+  /**
+   * @generated from field: string device = 2;
+   */
+  device: string;
+
+  /**
+   * @generated from field: tricampus.client.v1.Platform platform = 3;
+   */
+  platform: Platform;
+};
+
+/**
+ * Describes the message tricampus.client.v1.LoginWithTokenRequest.
+ * Use `create(LoginWithTokenRequestSchema)` to create a new message.
+ */
+export const LoginWithTokenRequestSchema: GenMessage<LoginWithTokenRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 2);
 
 /**
  * @generated from message tricampus.client.v1.LoginReply
@@ -100,7 +139,20 @@ export type LoginReply = Message<"tricampus.client.v1.LoginReply"> & {
  * Use `create(LoginReplySchema)` to create a new message.
  */
 export const LoginReplySchema: GenMessage<LoginReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_account, 2);
+  messageDesc(file_tricampus_client_v1_account, 3);
+
+/**
+ * @generated from message tricampus.client.v1.RenewRequest
+ */
+export type RenewRequest = Message<"tricampus.client.v1.RenewRequest"> & {
+};
+
+/**
+ * Describes the message tricampus.client.v1.RenewRequest.
+ * Use `create(RenewRequestSchema)` to create a new message.
+ */
+export const RenewRequestSchema: GenMessage<RenewRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 4);
 
 /**
  * @generated from message tricampus.client.v1.FindRequest
@@ -117,7 +169,7 @@ export type FindRequest = Message<"tricampus.client.v1.FindRequest"> & {
  * Use `create(FindRequestSchema)` to create a new message.
  */
 export const FindRequestSchema: GenMessage<FindRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_account, 3);
+  messageDesc(file_tricampus_client_v1_account, 5);
 
 /**
  * @generated from message tricampus.client.v1.FindReply
@@ -141,7 +193,411 @@ export type FindReply = Message<"tricampus.client.v1.FindReply"> & {
  * Use `create(FindReplySchema)` to create a new message.
  */
 export const FindReplySchema: GenMessage<FindReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_account, 4);
+  messageDesc(file_tricampus_client_v1_account, 6);
+
+/**
+ * @generated from message tricampus.client.v1.ProfilesRequest
+ */
+export type ProfilesRequest = Message<"tricampus.client.v1.ProfilesRequest"> & {
+  /**
+   * 1-100.
+   *
+   * @generated from field: repeated string user_ids = 1;
+   */
+  userIds: string[];
+};
+
+/**
+ * Describes the message tricampus.client.v1.ProfilesRequest.
+ * Use `create(ProfilesRequestSchema)` to create a new message.
+ */
+export const ProfilesRequestSchema: GenMessage<ProfilesRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 7);
+
+/**
+ * @generated from message tricampus.client.v1.ProfilesReply
+ */
+export type ProfilesReply = Message<"tricampus.client.v1.ProfilesReply"> & {
+  /**
+   * @generated from field: repeated tricampus.client.v1.UserProfile profiles = 1;
+   */
+  profiles: UserProfile[];
+};
+
+/**
+ * Describes the message tricampus.client.v1.ProfilesReply.
+ * Use `create(ProfilesReplySchema)` to create a new message.
+ */
+export const ProfilesReplySchema: GenMessage<ProfilesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 8);
+
+/**
+ * @generated from message tricampus.client.v1.UserProfile
+ */
+export type UserProfile = Message<"tricampus.client.v1.UserProfile"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The login name; empty for who logs in elsewhere.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Up to 64 characters.
+   *
+   * @generated from field: string display_name = 3;
+   */
+  displayName: string;
+
+  /**
+   * A media id; empty: none.
+   *
+   * @generated from field: string avatar_id = 4;
+   */
+  avatarId: string;
+
+  /**
+   * Up to 200 characters.
+   *
+   * @generated from field: string about = 5;
+   */
+  about: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.UserProfile.
+ * Use `create(UserProfileSchema)` to create a new message.
+ */
+export const UserProfileSchema: GenMessage<UserProfile> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 9);
+
+/**
+ * @generated from message tricampus.client.v1.SetProfileRequest
+ */
+export type SetProfileRequest = Message<"tricampus.client.v1.SetProfileRequest"> & {
+  /**
+   * What is present is changed.
+   *
+   * @generated from field: optional string display_name = 1;
+   */
+  displayName?: string | undefined;
+
+  /**
+   * @generated from field: optional string avatar_id = 2;
+   */
+  avatarId?: string | undefined;
+
+  /**
+   * @generated from field: optional string about = 3;
+   */
+  about?: string | undefined;
+};
+
+/**
+ * Describes the message tricampus.client.v1.SetProfileRequest.
+ * Use `create(SetProfileRequestSchema)` to create a new message.
+ */
+export const SetProfileRequestSchema: GenMessage<SetProfileRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 10);
+
+/**
+ * @generated from message tricampus.client.v1.SetProfileReply
+ */
+export type SetProfileReply = Message<"tricampus.client.v1.SetProfileReply"> & {
+};
+
+/**
+ * Describes the message tricampus.client.v1.SetProfileReply.
+ * Use `create(SetProfileReplySchema)` to create a new message.
+ */
+export const SetProfileReplySchema: GenMessage<SetProfileReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 11);
+
+/**
+ * What is the user's own business.
+ *
+ * @generated from message tricampus.client.v1.AccountSettings
+ */
+export type AccountSettings = Message<"tricampus.client.v1.AccountSettings"> & {
+  /**
+   * Do not tell others how far the user has read.
+   *
+   * @generated from field: bool hides_reading = 1;
+   */
+  hidesReading: boolean;
+
+  /**
+   * Account/Find does not find the user.
+   *
+   * @generated from field: bool hides_name = 2;
+   */
+  hidesName: boolean;
+};
+
+/**
+ * Describes the message tricampus.client.v1.AccountSettings.
+ * Use `create(AccountSettingsSchema)` to create a new message.
+ */
+export const AccountSettingsSchema: GenMessage<AccountSettings> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 12);
+
+/**
+ * @generated from message tricampus.client.v1.SetSettingsRequest
+ */
+export type SetSettingsRequest = Message<"tricampus.client.v1.SetSettingsRequest"> & {
+  /**
+   * @generated from field: tricampus.client.v1.AccountSettings settings = 1;
+   */
+  settings?: AccountSettings | undefined;
+};
+
+/**
+ * Describes the message tricampus.client.v1.SetSettingsRequest.
+ * Use `create(SetSettingsRequestSchema)` to create a new message.
+ */
+export const SetSettingsRequestSchema: GenMessage<SetSettingsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 13);
+
+/**
+ * @generated from message tricampus.client.v1.SetSettingsReply
+ */
+export type SetSettingsReply = Message<"tricampus.client.v1.SetSettingsReply"> & {
+};
+
+/**
+ * Describes the message tricampus.client.v1.SetSettingsReply.
+ * Use `create(SetSettingsReplySchema)` to create a new message.
+ */
+export const SetSettingsReplySchema: GenMessage<SetSettingsReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 14);
+
+/**
+ * @generated from message tricampus.client.v1.UserDevice
+ */
+export type UserDevice = Message<"tricampus.client.v1.UserDevice"> & {
+  /**
+   * @generated from field: string device = 1;
+   */
+  device: string;
+
+  /**
+   * @generated from field: tricampus.client.v1.Platform platform = 2;
+   */
+  platform: Platform;
+
+  /**
+   * @generated from field: uint64 logged_in_at_ms = 3;
+   */
+  loggedInAtMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.client.v1.UserDevice.
+ * Use `create(UserDeviceSchema)` to create a new message.
+ */
+export const UserDeviceSchema: GenMessage<UserDevice> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 15);
+
+/**
+ * @generated from message tricampus.client.v1.LogOutRequest
+ */
+export type LogOutRequest = Message<"tricampus.client.v1.LogOutRequest"> & {
+  /**
+   * Empty: the calling one.
+   *
+   * @generated from field: string device = 1;
+   */
+  device: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.LogOutRequest.
+ * Use `create(LogOutRequestSchema)` to create a new message.
+ */
+export const LogOutRequestSchema: GenMessage<LogOutRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 16);
+
+/**
+ * @generated from message tricampus.client.v1.LogOutEverywhereRequest
+ */
+export type LogOutEverywhereRequest = Message<"tricampus.client.v1.LogOutEverywhereRequest"> & {
+};
+
+/**
+ * Describes the message tricampus.client.v1.LogOutEverywhereRequest.
+ * Use `create(LogOutEverywhereRequestSchema)` to create a new message.
+ */
+export const LogOutEverywhereRequestSchema: GenMessage<LogOutEverywhereRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 17);
+
+/**
+ * @generated from message tricampus.client.v1.LogOutReply
+ */
+export type LogOutReply = Message<"tricampus.client.v1.LogOutReply"> & {
+};
+
+/**
+ * Describes the message tricampus.client.v1.LogOutReply.
+ * Use `create(LogOutReplySchema)` to create a new message.
+ */
+export const LogOutReplySchema: GenMessage<LogOutReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 18);
+
+/**
+ * @generated from message tricampus.client.v1.ChangePasswordRequest
+ */
+export type ChangePasswordRequest = Message<"tricampus.client.v1.ChangePasswordRequest"> & {
+  /**
+   * @generated from field: string old_password = 1;
+   */
+  oldPassword: string;
+
+  /**
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.ChangePasswordRequest.
+ * Use `create(ChangePasswordRequestSchema)` to create a new message.
+ */
+export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 19);
+
+/**
+ * @generated from message tricampus.client.v1.DeleteRequest
+ */
+export type DeleteRequest = Message<"tricampus.client.v1.DeleteRequest"> & {
+  /**
+   * Empty for who logs in elsewhere and has none.
+   *
+   * @generated from field: string password = 1;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.DeleteRequest.
+ * Use `create(DeleteRequestSchema)` to create a new message.
+ */
+export const DeleteRequestSchema: GenMessage<DeleteRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 20);
+
+/**
+ * @generated from message tricampus.client.v1.DeleteReply
+ */
+export type DeleteReply = Message<"tricampus.client.v1.DeleteReply"> & {
+};
+
+/**
+ * Describes the message tricampus.client.v1.DeleteReply.
+ * Use `create(DeleteReplySchema)` to create a new message.
+ */
+export const DeleteReplySchema: GenMessage<DeleteReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 21);
+
+/**
+ * The part of a snapshot that is the account: rows that are newer than it.
+ *
+ * @generated from message tricampus.client.v1.AccountChange
+ */
+export type AccountChange = Message<"tricampus.client.v1.AccountChange"> & {
+  /**
+   * @generated from oneof tricampus.client.v1.AccountChange.change
+   */
+  change: {
+    /**
+     * @generated from field: tricampus.client.v1.UserProfile profile = 1;
+     */
+    value: UserProfile;
+    case: "profile";
+  } | {
+    /**
+     * @generated from field: tricampus.client.v1.AccountSettings settings = 2;
+     */
+    value: AccountSettings;
+    case: "settings";
+  } | {
+    /**
+     * @generated from field: tricampus.client.v1.UserDevice device = 3;
+     */
+    value: UserDevice;
+    case: "device";
+  } | {
+    /**
+     * A device that is logged out.
+     *
+     * @generated from field: string gone_device = 4;
+     */
+    value: string;
+    case: "goneDevice";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tricampus.client.v1.AccountChange.
+ * Use `create(AccountChangeSchema)` to create a new message.
+ */
+export const AccountChangeSchema: GenMessage<AccountChange> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_account, 22);
+
+/**
+ * How many devices of a platform a user may have at once is the data centre's to say; with one more,
+ * the one that logged in first is logged out.
+ *
+ * @generated from enum tricampus.client.v1.Platform
+ */
+export const Platform = {
+  /**
+   * @generated from enum value: PLATFORM_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: PLATFORM_PHONE = 1;
+   */
+  PHONE: 1,
+
+  /**
+   * @generated from enum value: PLATFORM_TABLET = 2;
+   */
+  TABLET: 2,
+
+  /**
+   * @generated from enum value: PLATFORM_DESKTOP = 3;
+   */
+  DESKTOP: 3,
+
+  /**
+   * @generated from enum value: PLATFORM_WEB = 4;
+   */
+  WEB: 4,
+
+  /**
+   * @generated from enum value: PLATFORM_OTHER = 5;
+   */
+  OTHER: 5,
+} as const;
+
+/**
+ * How many devices of a platform a user may have at once is the data centre's to say; with one more,
+ * the one that logged in first is logged out.
+ *
+ * @generated from enum tricampus.client.v1.Platform
+ */
+export type Platform = (typeof Platform)[keyof typeof Platform] | UnknownEnum;
+
+/**
+ * Describes the enum tricampus.client.v1.Platform.
+ */
+export const PlatformSchema: GenEnum<Platform> = /*@__PURE__*/
+  enumDesc(file_tricampus_client_v1_account, 0);
 
 /**
  * @generated from service tricampus.client.v1.Account
@@ -166,7 +622,28 @@ export const Account: GenService<{
     output: typeof LoginReplySchema;
   },
   /**
-   * The user of a name; NOT_FOUND when nobody is registered under it. Needs a ticket.
+   * Logs in with an ID token of an OpenID Connect provider that the data centre trusts; who comes for
+   * the first time becomes a user.
+   *
+   * @generated from rpc tricampus.client.v1.Account.LoginWithToken
+   */
+  loginWithToken: {
+    methodKind: "unary";
+    input: typeof LoginWithTokenRequestSchema;
+    output: typeof LoginReplySchema;
+  },
+  /**
+   * Another ticket for the same device, before the one it has expires.
+   *
+   * @generated from rpc tricampus.client.v1.Account.Renew
+   */
+  renew: {
+    methodKind: "unary";
+    input: typeof RenewRequestSchema;
+    output: typeof LoginReplySchema;
+  },
+  /**
+   * The user of a name; NOT_FOUND when nobody is registered under it, or nobody may find it.
    *
    * @generated from rpc tricampus.client.v1.Account.Find
    */
@@ -174,6 +651,70 @@ export const Account: GenService<{
     methodKind: "unary";
     input: typeof FindRequestSchema;
     output: typeof FindReplySchema;
+  },
+  /**
+   * What users show of themselves to everybody; in order, without those who are not there.
+   *
+   * @generated from rpc tricampus.client.v1.Account.Profiles
+   */
+  profiles: {
+    methodKind: "unary";
+    input: typeof ProfilesRequestSchema;
+    output: typeof ProfilesReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Account.SetProfile
+   */
+  setProfile: {
+    methodKind: "unary";
+    input: typeof SetProfileRequestSchema;
+    output: typeof SetProfileReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Account.SetSettings
+   */
+  setSettings: {
+    methodKind: "unary";
+    input: typeof SetSettingsRequestSchema;
+    output: typeof SetSettingsReplySchema;
+  },
+  /**
+   * Ends the log-in of one of the caller's devices, its own included.
+   *
+   * @generated from rpc tricampus.client.v1.Account.LogOut
+   */
+  logOut: {
+    methodKind: "unary";
+    input: typeof LogOutRequestSchema;
+    output: typeof LogOutReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.client.v1.Account.LogOutEverywhere
+   */
+  logOutEverywhere: {
+    methodKind: "unary";
+    input: typeof LogOutEverywhereRequestSchema;
+    output: typeof LogOutReplySchema;
+  },
+  /**
+   * Logs all devices out; the answer is the calling device's new log-in.
+   *
+   * @generated from rpc tricampus.client.v1.Account.ChangePassword
+   */
+  changePassword: {
+    methodKind: "unary";
+    input: typeof ChangePasswordRequestSchema;
+    output: typeof LoginReplySchema;
+  },
+  /**
+   * Deletes the account and everything that is the user's: at once for others, within minutes on disk.
+   *
+   * @generated from rpc tricampus.client.v1.Account.Delete
+   */
+  delete: {
+    methodKind: "unary";
+    input: typeof DeleteRequestSchema;
+    output: typeof DeleteReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_client_v1_account, 0);

@@ -538,6 +538,12 @@ export interface Push {
    * @generated from field: repeated tricampus.client.v1.ConversationSetting settings = 5;
    */
   settings: ConversationSetting[];
+  /**
+   * Account or contacts have something newer: sync all parts.
+   *
+   * @generated from field: bool other_parts = 6;
+   */
+  otherParts: boolean;
 }
 
 export function encodePush(w: Writer, m: Push): void {
@@ -546,6 +552,7 @@ export function encodePush(w: Writer, m: Push): void {
   if (m.snapshot.length > 0) { w.tag(26); w.bytes(m.snapshot); }
   if (m.follows !== 0) { w.tag(32); w.uint64(m.follows); }
   for (const x of m.settings) { { w.tag(42); const at = w.fork(); encodeConversationSetting(w, x); w.join(at); } }
+  if (m.otherParts) { w.tag(48); w.bool(m.otherParts); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -556,6 +563,7 @@ export function makePush(fields: Partial<Push>): Push {
     snapshot: NO_BYTES,
     follows: 0,
     settings: [],
+    otherParts: false,
     ...fields,
   };
 }
@@ -567,6 +575,7 @@ export function decodePush(r: Reader, end: number): Push {
     snapshot: NO_BYTES,
     follows: 0,
     settings: [],
+    otherParts: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -589,6 +598,10 @@ export function decodePush(r: Reader, end: number): Push {
       }
       case 42: {
         m.settings.push(decodeConversationSetting(r, r.message()));
+        break;
+      }
+      case 48: {
+        m.otherParts = r.bool();
         break;
       }
       default:

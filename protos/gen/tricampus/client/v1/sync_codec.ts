@@ -5,6 +5,8 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
+import { decodeAccountChange, encodeAccountChange, type AccountChange } from "../../../tricampus/client/v1/account_codec.ts";
+import { decodeContactChange, encodeContactChange, type ContactChange } from "../../../tricampus/client/v1/contact_codec.ts";
 import { decodeContent, encodeContent, type Content } from "../../../tricampus/client/v1/content_codec.ts";
 
 /**
@@ -48,11 +50,18 @@ export interface SyncRequest {
    * @generated from field: uint32 limit = 2;
    */
   limit: number;
+  /**
+   * Account and contacts, too: after a log-in, after a push that says so, and now and then.
+   *
+   * @generated from field: bool all_parts = 3;
+   */
+  allParts: boolean;
 }
 
 export function encodeSyncRequest(w: Writer, m: SyncRequest): void {
   if (m.snapshot.length > 0) { w.tag(10); w.bytes(m.snapshot); }
   if (m.limit !== 0) { w.tag(16); w.uint32(m.limit); }
+  if (m.allParts) { w.tag(24); w.bool(m.allParts); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -60,6 +69,7 @@ export function makeSyncRequest(fields: Partial<SyncRequest>): SyncRequest {
   return {
     snapshot: NO_BYTES,
     limit: 0,
+    allParts: false,
     ...fields,
   };
 }
@@ -68,6 +78,7 @@ export function decodeSyncRequest(r: Reader, end: number): SyncRequest {
   const m: SyncRequest = {
     snapshot: NO_BYTES,
     limit: 0,
+    allParts: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -78,6 +89,10 @@ export function decodeSyncRequest(r: Reader, end: number): SyncRequest {
       }
       case 16: {
         m.limit = r.uint32();
+        break;
+      }
+      case 24: {
+        m.allParts = r.bool();
         break;
       }
       default:
@@ -134,6 +149,14 @@ export interface SyncReply {
    * @generated from field: bool rebuild = 7;
    */
   rebuild: boolean;
+  /**
+   * @generated from field: repeated tricampus.client.v1.AccountChange account = 8;
+   */
+  account: AccountChange[];
+  /**
+   * @generated from field: repeated tricampus.client.v1.ContactChange contacts = 9;
+   */
+  contacts: ContactChange[];
 }
 
 export function encodeSyncReply(w: Writer, m: SyncReply): void {
@@ -144,6 +167,8 @@ export function encodeSyncReply(w: Writer, m: SyncReply): void {
   for (const x of m.settings) { { w.tag(42); const at = w.fork(); encodeConversationSetting(w, x); w.join(at); } }
   for (const x of m.groups) { { w.tag(50); const at = w.fork(); encodeGroupMembership(w, x); w.join(at); } }
   if (m.rebuild) { w.tag(56); w.bool(m.rebuild); }
+  for (const x of m.account) { { w.tag(66); const at = w.fork(); encodeAccountChange(w, x); w.join(at); } }
+  for (const x of m.contacts) { { w.tag(74); const at = w.fork(); encodeContactChange(w, x); w.join(at); } }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -156,6 +181,8 @@ export function makeSyncReply(fields: Partial<SyncReply>): SyncReply {
     settings: [],
     groups: [],
     rebuild: false,
+    account: [],
+    contacts: [],
     ...fields,
   };
 }
@@ -169,6 +196,8 @@ export function decodeSyncReply(r: Reader, end: number): SyncReply {
     settings: [],
     groups: [],
     rebuild: false,
+    account: [],
+    contacts: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -199,6 +228,14 @@ export function decodeSyncReply(r: Reader, end: number): SyncReply {
       }
       case 56: {
         m.rebuild = r.bool();
+        break;
+      }
+      case 66: {
+        m.account.push(decodeAccountChange(r, r.message()));
+        break;
+      }
+      case 74: {
+        m.contacts.push(decodeContactChange(r, r.message()));
         break;
       }
       default:

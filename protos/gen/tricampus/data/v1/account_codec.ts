@@ -7,6 +7,7 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
+import { decodeAccountChange, decodeAccountSettings, decodeSetProfileRequest, decodeUserDevice, decodeUserProfile, encodeAccountChange, encodeAccountSettings, encodeSetProfileRequest, encodeUserDevice, encodeUserProfile, type AccountChange, type AccountSettings, type SetProfileRequest, type UserDevice, type UserProfile } from "../../../tricampus/client/v1/account_codec.ts";
 
 /**
  * @generated from message tricampus.data.v1.ClaimNameRequest
@@ -91,6 +92,81 @@ export function decodeGetByNameRequest(r: Reader, end: number): GetByNameRequest
 }
 
 /**
+ * @generated from message tricampus.data.v1.GetBySubjectRequest
+ */
+export interface GetBySubjectRequest {
+  /**
+   * @generated from field: string issuer = 1;
+   */
+  issuer: string;
+  /**
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+}
+
+export function encodeGetBySubjectRequest(w: Writer, m: GetBySubjectRequest): void {
+  if (m.issuer.length > 0) { w.tag(10); w.string(m.issuer); }
+  if (m.subject.length > 0) { w.tag(18); w.string(m.subject); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGetBySubjectRequest(fields: Partial<GetBySubjectRequest>): GetBySubjectRequest {
+  return {
+    issuer: "",
+    subject: "",
+    ...fields,
+  };
+}
+
+export function decodeGetBySubjectRequest(r: Reader, end: number): GetBySubjectRequest {
+  const m: GetBySubjectRequest = {
+    issuer: "",
+    subject: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.issuer = r.string();
+        break;
+      }
+      case 18: {
+        m.subject = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.IdentityRequest
+ */
+export interface IdentityRequest {
+}
+
+export function encodeIdentityRequest(_w: Writer, _m: IdentityRequest): void {
+}
+
+export function decodeIdentityRequest(r: Reader, end: number): IdentityRequest {
+  const m: IdentityRequest = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.AccountRecord
  */
 export interface AccountRecord {
@@ -112,6 +188,22 @@ export interface AccountRecord {
    * @generated from field: uint64 created_at_ms = 4;
    */
   createdAtMs: number;
+  /**
+   * The user is deleting itself: nobody logs in any more, and the rest goes.
+   *
+   * @generated from field: bool deleted = 5;
+   */
+  deleted: boolean;
+  /**
+   * Of who logs in elsewhere, instead of a name.
+   *
+   * @generated from field: string issuer = 6;
+   */
+  issuer: string;
+  /**
+   * @generated from field: string subject = 7;
+   */
+  subject: string;
 }
 
 export function encodeAccountRecord(w: Writer, m: AccountRecord): void {
@@ -119,6 +211,9 @@ export function encodeAccountRecord(w: Writer, m: AccountRecord): void {
   if (m.userId.length > 0) { w.tag(18); w.string(m.userId); }
   if (m.password.length > 0) { w.tag(26); w.bytes(m.password); }
   if (m.createdAtMs !== 0) { w.tag(32); w.uint64(m.createdAtMs); }
+  if (m.deleted) { w.tag(40); w.bool(m.deleted); }
+  if (m.issuer.length > 0) { w.tag(50); w.string(m.issuer); }
+  if (m.subject.length > 0) { w.tag(58); w.string(m.subject); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -128,6 +223,9 @@ export function makeAccountRecord(fields: Partial<AccountRecord>): AccountRecord
     userId: "",
     password: NO_BYTES,
     createdAtMs: 0,
+    deleted: false,
+    issuer: "",
+    subject: "",
     ...fields,
   };
 }
@@ -138,6 +236,9 @@ export function decodeAccountRecord(r: Reader, end: number): AccountRecord {
     userId: "",
     password: NO_BYTES,
     createdAtMs: 0,
+    deleted: false,
+    issuer: "",
+    subject: "",
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -156,6 +257,945 @@ export function decodeAccountRecord(r: Reader, end: number): AccountRecord {
       }
       case 32: {
         m.createdAtMs = r.uint64();
+        break;
+      }
+      case 40: {
+        m.deleted = r.bool();
+        break;
+      }
+      case 50: {
+        m.issuer = r.string();
+        break;
+      }
+      case 58: {
+        m.subject = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.ReplaceAccountRequest
+ */
+export interface ReplaceAccountRequest {
+  /**
+   * @generated from field: tricampus.data.v1.AccountRecord record = 1;
+   */
+  record: AccountRecord | undefined;
+  /**
+   * What it replaces: its password, to tell one that was changed meanwhile.
+   *
+   * @generated from field: bytes old_password = 2;
+   */
+  oldPassword: Uint8Array;
+}
+
+export function encodeReplaceAccountRequest(w: Writer, m: ReplaceAccountRequest): void {
+  if (m.record !== undefined) { { w.tag(10); const at = w.fork(); encodeAccountRecord(w, m.record); w.join(at); } }
+  if (m.oldPassword.length > 0) { w.tag(18); w.bytes(m.oldPassword); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeReplaceAccountRequest(fields: Partial<ReplaceAccountRequest>): ReplaceAccountRequest {
+  return {
+    record: undefined,
+    oldPassword: NO_BYTES,
+    ...fields,
+  };
+}
+
+export function decodeReplaceAccountRequest(r: Reader, end: number): ReplaceAccountRequest {
+  const m: ReplaceAccountRequest = {
+    record: undefined,
+    oldPassword: NO_BYTES,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.record = decodeAccountRecord(r, r.message());
+        break;
+      }
+      case 18: {
+        m.oldPassword = r.bytes();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.ReplaceAccountReply
+ */
+export interface ReplaceAccountReply {
+}
+
+export function encodeReplaceAccountReply(_w: Writer, _m: ReplaceAccountReply): void {
+}
+
+export function decodeReplaceAccountReply(r: Reader, end: number): ReplaceAccountReply {
+  const m: ReplaceAccountReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.LogInRequest
+ */
+export interface LogInRequest {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * @generated from field: tricampus.client.v1.UserDevice device = 2;
+   */
+  device: UserDevice | undefined;
+  /**
+   * Kept unless there is one.
+   *
+   * @generated from field: tricampus.client.v1.UserProfile profile = 3;
+   */
+  profile: UserProfile | undefined;
+  /**
+   * Devices of this one's platform at once.
+   *
+   * @generated from field: uint32 devices_max = 4;
+   */
+  devicesMax: number;
+  /**
+   * Tickets are valid for so long.
+   *
+   * @generated from field: uint64 ticket_lifetime_ms = 5;
+   */
+  ticketLifetimeMs: number;
+  /**
+   * Kept unless there is one.
+   *
+   * @generated from field: tricampus.data.v1.AccountRecord identity = 6;
+   */
+  identity: AccountRecord | undefined;
+}
+
+export function encodeLogInRequest(w: Writer, m: LogInRequest): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.device !== undefined) { { w.tag(18); const at = w.fork(); encodeUserDevice(w, m.device); w.join(at); } }
+  if (m.profile !== undefined) { { w.tag(26); const at = w.fork(); encodeUserProfile(w, m.profile); w.join(at); } }
+  if (m.devicesMax !== 0) { w.tag(32); w.uint32(m.devicesMax); }
+  if (m.ticketLifetimeMs !== 0) { w.tag(40); w.uint64(m.ticketLifetimeMs); }
+  if (m.identity !== undefined) { { w.tag(50); const at = w.fork(); encodeAccountRecord(w, m.identity); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogInRequest(fields: Partial<LogInRequest>): LogInRequest {
+  return {
+    userId: "",
+    device: undefined,
+    profile: undefined,
+    devicesMax: 0,
+    ticketLifetimeMs: 0,
+    identity: undefined,
+    ...fields,
+  };
+}
+
+export function decodeLogInRequest(r: Reader, end: number): LogInRequest {
+  const m: LogInRequest = {
+    userId: "",
+    device: undefined,
+    profile: undefined,
+    devicesMax: 0,
+    ticketLifetimeMs: 0,
+    identity: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 18: {
+        m.device = decodeUserDevice(r, r.message());
+        break;
+      }
+      case 26: {
+        m.profile = decodeUserProfile(r, r.message());
+        break;
+      }
+      case 32: {
+        m.devicesMax = r.uint32();
+        break;
+      }
+      case 40: {
+        m.ticketLifetimeMs = r.uint64();
+        break;
+      }
+      case 50: {
+        m.identity = decodeAccountRecord(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.LogInReply
+ */
+export interface LogInReply {
+  /**
+   * When the ticket is issued: not before any log-out of the device.
+   *
+   * @generated from field: uint64 issued_at_ms = 1;
+   */
+  issuedAtMs: number;
+  /**
+   * Devices that were logged out.
+   *
+   * @generated from field: repeated string displaced = 2;
+   */
+  displaced: string[];
+  /**
+   * @generated from field: uint64 version = 3;
+   */
+  version: number;
+}
+
+export function encodeLogInReply(w: Writer, m: LogInReply): void {
+  if (m.issuedAtMs !== 0) { w.tag(8); w.uint64(m.issuedAtMs); }
+  for (const x of m.displaced) { w.tag(18); w.string(x); }
+  if (m.version !== 0) { w.tag(24); w.uint64(m.version); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogInReply(fields: Partial<LogInReply>): LogInReply {
+  return {
+    issuedAtMs: 0,
+    displaced: [],
+    version: 0,
+    ...fields,
+  };
+}
+
+export function decodeLogInReply(r: Reader, end: number): LogInReply {
+  const m: LogInReply = {
+    issuedAtMs: 0,
+    displaced: [],
+    version: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.issuedAtMs = r.uint64();
+        break;
+      }
+      case 18: {
+        m.displaced.push(r.string());
+        break;
+      }
+      case 24: {
+        m.version = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.LogOutDevicesRequest
+ */
+export interface LogOutDevicesRequest {
+  /**
+   * @generated from field: repeated string devices = 1;
+   */
+  devices: string[];
+  /**
+   * @generated from field: uint64 ticket_lifetime_ms = 2;
+   */
+  ticketLifetimeMs: number;
+  /**
+   * Shown to who is logged out.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+}
+
+export function encodeLogOutDevicesRequest(w: Writer, m: LogOutDevicesRequest): void {
+  for (const x of m.devices) { w.tag(10); w.string(x); }
+  if (m.ticketLifetimeMs !== 0) { w.tag(16); w.uint64(m.ticketLifetimeMs); }
+  if (m.reason.length > 0) { w.tag(26); w.string(m.reason); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogOutDevicesRequest(fields: Partial<LogOutDevicesRequest>): LogOutDevicesRequest {
+  return {
+    devices: [],
+    ticketLifetimeMs: 0,
+    reason: "",
+    ...fields,
+  };
+}
+
+export function decodeLogOutDevicesRequest(r: Reader, end: number): LogOutDevicesRequest {
+  const m: LogOutDevicesRequest = {
+    devices: [],
+    ticketLifetimeMs: 0,
+    reason: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.devices.push(r.string());
+        break;
+      }
+      case 16: {
+        m.ticketLifetimeMs = r.uint64();
+        break;
+      }
+      case 26: {
+        m.reason = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.LogOutDevicesReply
+ */
+export interface LogOutDevicesReply {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: number;
+}
+
+export function encodeLogOutDevicesReply(w: Writer, m: LogOutDevicesReply): void {
+  if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLogOutDevicesReply(fields: Partial<LogOutDevicesReply>): LogOutDevicesReply {
+  return {
+    version: 0,
+    ...fields,
+  };
+}
+
+export function decodeLogOutDevicesReply(r: Reader, end: number): LogOutDevicesReply {
+  const m: LogOutDevicesReply = {
+    version: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.version = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.SetAccountRequest
+ */
+export interface SetAccountRequest {
+  /**
+   * @generated from field: tricampus.client.v1.SetProfileRequest profile = 1;
+   */
+  profile: SetProfileRequest | undefined;
+  /**
+   * @generated from field: tricampus.client.v1.AccountSettings settings = 2;
+   */
+  settings: AccountSettings | undefined;
+}
+
+export function encodeSetAccountRequest(w: Writer, m: SetAccountRequest): void {
+  if (m.profile !== undefined) { { w.tag(10); const at = w.fork(); encodeSetProfileRequest(w, m.profile); w.join(at); } }
+  if (m.settings !== undefined) { { w.tag(18); const at = w.fork(); encodeAccountSettings(w, m.settings); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSetAccountRequest(fields: Partial<SetAccountRequest>): SetAccountRequest {
+  return {
+    profile: undefined,
+    settings: undefined,
+    ...fields,
+  };
+}
+
+export function decodeSetAccountRequest(r: Reader, end: number): SetAccountRequest {
+  const m: SetAccountRequest = {
+    profile: undefined,
+    settings: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.profile = decodeSetProfileRequest(r, r.message());
+        break;
+      }
+      case 18: {
+        m.settings = decodeAccountSettings(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.SetAccountReply
+ */
+export interface SetAccountReply {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: number;
+}
+
+export function encodeSetAccountReply(w: Writer, m: SetAccountReply): void {
+  if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSetAccountReply(fields: Partial<SetAccountReply>): SetAccountReply {
+  return {
+    version: 0,
+    ...fields,
+  };
+}
+
+export function decodeSetAccountReply(r: Reader, end: number): SetAccountReply {
+  const m: SetAccountReply = {
+    version: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.version = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.AccountProfilesRequest
+ */
+export interface AccountProfilesRequest {
+  /**
+   * @generated from field: repeated string user_ids = 1;
+   */
+  userIds: string[];
+}
+
+export function encodeAccountProfilesRequest(w: Writer, m: AccountProfilesRequest): void {
+  for (const x of m.userIds) { w.tag(10); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAccountProfilesRequest(fields: Partial<AccountProfilesRequest>): AccountProfilesRequest {
+  return {
+    userIds: [],
+    ...fields,
+  };
+}
+
+export function decodeAccountProfilesRequest(r: Reader, end: number): AccountProfilesRequest {
+  const m: AccountProfilesRequest = {
+    userIds: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userIds.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.AccountProfilesReply
+ */
+export interface AccountProfilesReply {
+  /**
+   * @generated from field: repeated tricampus.client.v1.UserProfile profiles = 1;
+   */
+  profiles: UserProfile[];
+}
+
+export function encodeAccountProfilesReply(w: Writer, m: AccountProfilesReply): void {
+  for (const x of m.profiles) { { w.tag(10); const at = w.fork(); encodeUserProfile(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAccountProfilesReply(fields: Partial<AccountProfilesReply>): AccountProfilesReply {
+  return {
+    profiles: [],
+    ...fields,
+  };
+}
+
+export function decodeAccountProfilesReply(r: Reader, end: number): AccountProfilesReply {
+  const m: AccountProfilesReply = {
+    profiles: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.profiles.push(decodeUserProfile(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.AccountChangesRequest
+ */
+export interface AccountChangesRequest {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * @generated from field: uint64 after_version = 2;
+   */
+  afterVersion: number;
+}
+
+export function encodeAccountChangesRequest(w: Writer, m: AccountChangesRequest): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.afterVersion !== 0) { w.tag(16); w.uint64(m.afterVersion); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAccountChangesRequest(fields: Partial<AccountChangesRequest>): AccountChangesRequest {
+  return {
+    userId: "",
+    afterVersion: 0,
+    ...fields,
+  };
+}
+
+export function decodeAccountChangesRequest(r: Reader, end: number): AccountChangesRequest {
+  const m: AccountChangesRequest = {
+    userId: "",
+    afterVersion: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 16: {
+        m.afterVersion = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.AccountChangesReply
+ */
+export interface AccountChangesReply {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: number;
+  /**
+   * @generated from field: repeated tricampus.client.v1.AccountChange changes = 2;
+   */
+  changes: AccountChange[];
+}
+
+export function encodeAccountChangesReply(w: Writer, m: AccountChangesReply): void {
+  if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
+  for (const x of m.changes) { { w.tag(18); const at = w.fork(); encodeAccountChange(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAccountChangesReply(fields: Partial<AccountChangesReply>): AccountChangesReply {
+  return {
+    version: 0,
+    changes: [],
+    ...fields,
+  };
+}
+
+export function decodeAccountChangesReply(r: Reader, end: number): AccountChangesReply {
+  const m: AccountChangesReply = {
+    version: 0,
+    changes: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.version = r.uint64();
+        break;
+      }
+      case 18: {
+        m.changes.push(decodeAccountChange(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.AccountFactsRequest
+ */
+export interface AccountFactsRequest {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+}
+
+export function encodeAccountFactsRequest(w: Writer, m: AccountFactsRequest): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAccountFactsRequest(fields: Partial<AccountFactsRequest>): AccountFactsRequest {
+  return {
+    userId: "",
+    ...fields,
+  };
+}
+
+export function decodeAccountFactsRequest(r: Reader, end: number): AccountFactsRequest {
+  const m: AccountFactsRequest = {
+    userId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.AccountFacts
+ */
+export interface AccountFacts {
+  /**
+   * Of users from before there were profiles nothing is known; they are not deleted.
+   *
+   * @generated from field: bool deleted = 1;
+   */
+  deleted: boolean;
+  /**
+   * @generated from field: tricampus.client.v1.AccountSettings settings = 2;
+   */
+  settings: AccountSettings | undefined;
+}
+
+export function encodeAccountFacts(w: Writer, m: AccountFacts): void {
+  if (m.deleted) { w.tag(8); w.bool(m.deleted); }
+  if (m.settings !== undefined) { { w.tag(18); const at = w.fork(); encodeAccountSettings(w, m.settings); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAccountFacts(fields: Partial<AccountFacts>): AccountFacts {
+  return {
+    deleted: false,
+    settings: undefined,
+    ...fields,
+  };
+}
+
+export function decodeAccountFacts(r: Reader, end: number): AccountFacts {
+  const m: AccountFacts = {
+    deleted: false,
+    settings: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.deleted = r.bool();
+        break;
+      }
+      case 18: {
+        m.settings = decodeAccountSettings(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * A user's, or one device's, tickets that were issued before a time are not good any more.
+ *
+ * @generated from message tricampus.data.v1.Revocation
+ */
+export interface Revocation {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * Empty: all devices.
+   *
+   * @generated from field: string device = 2;
+   */
+  device: string;
+  /**
+   * @generated from field: uint64 issued_before_ms = 3;
+   */
+  issuedBeforeMs: number;
+  /**
+   * Until then such tickets can still be about.
+   *
+   * @generated from field: uint64 until_ms = 4;
+   */
+  untilMs: number;
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+}
+
+export function encodeRevocation(w: Writer, m: Revocation): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.device.length > 0) { w.tag(18); w.string(m.device); }
+  if (m.issuedBeforeMs !== 0) { w.tag(24); w.uint64(m.issuedBeforeMs); }
+  if (m.untilMs !== 0) { w.tag(32); w.uint64(m.untilMs); }
+  if (m.reason.length > 0) { w.tag(42); w.string(m.reason); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRevocation(fields: Partial<Revocation>): Revocation {
+  return {
+    userId: "",
+    device: "",
+    issuedBeforeMs: 0,
+    untilMs: 0,
+    reason: "",
+    ...fields,
+  };
+}
+
+export function decodeRevocation(r: Reader, end: number): Revocation {
+  const m: Revocation = {
+    userId: "",
+    device: "",
+    issuedBeforeMs: 0,
+    untilMs: 0,
+    reason: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 18: {
+        m.device = r.string();
+        break;
+      }
+      case 24: {
+        m.issuedBeforeMs = r.uint64();
+        break;
+      }
+      case 32: {
+        m.untilMs = r.uint64();
+        break;
+      }
+      case 42: {
+        m.reason = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.StoredDevice
+ */
+export interface StoredDevice {
+  /**
+   * @generated from field: tricampus.client.v1.UserDevice device = 1;
+   */
+  device: UserDevice | undefined;
+  /**
+   * Its newest ticket.
+   *
+   * @generated from field: uint64 issued_at_ms = 2;
+   */
+  issuedAtMs: number;
+}
+
+export function encodeStoredDevice(w: Writer, m: StoredDevice): void {
+  if (m.device !== undefined) { { w.tag(10); const at = w.fork(); encodeUserDevice(w, m.device); w.join(at); } }
+  if (m.issuedAtMs !== 0) { w.tag(16); w.uint64(m.issuedAtMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeStoredDevice(fields: Partial<StoredDevice>): StoredDevice {
+  return {
+    device: undefined,
+    issuedAtMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeStoredDevice(r: Reader, end: number): StoredDevice {
+  const m: StoredDevice = {
+    device: undefined,
+    issuedAtMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.device = decodeUserDevice(r, r.message());
+        break;
+      }
+      case 16: {
+        m.issuedAtMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.StoredRevocation
+ */
+export interface StoredRevocation {
+  /**
+   * @generated from field: tricampus.data.v1.Revocation revocation = 1;
+   */
+  revocation: Revocation | undefined;
+  /**
+   * It is in the table that everybody follows.
+   *
+   * @generated from field: bool carried = 2;
+   */
+  carried: boolean;
+}
+
+export function encodeStoredRevocation(w: Writer, m: StoredRevocation): void {
+  if (m.revocation !== undefined) { { w.tag(10); const at = w.fork(); encodeRevocation(w, m.revocation); w.join(at); } }
+  if (m.carried) { w.tag(16); w.bool(m.carried); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeStoredRevocation(fields: Partial<StoredRevocation>): StoredRevocation {
+  return {
+    revocation: undefined,
+    carried: false,
+    ...fields,
+  };
+}
+
+export function decodeStoredRevocation(r: Reader, end: number): StoredRevocation {
+  const m: StoredRevocation = {
+    revocation: undefined,
+    carried: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.revocation = decodeRevocation(r, r.message());
+        break;
+      }
+      case 16: {
+        m.carried = r.bool();
         break;
       }
       default:
@@ -307,6 +1347,318 @@ export function decodeConfirmDevicesReply(r: Reader, end: number): ConfirmDevice
 }
 
 /**
+ * A user whose data is to be erased, until it is.
+ *
+ * @generated from message tricampus.data.v1.ErasingUser
+ */
+export interface ErasingUser {
+  /**
+   * Without the password.
+   *
+   * @generated from field: tricampus.data.v1.AccountRecord record = 1;
+   */
+  record: AccountRecord | undefined;
+  /**
+   * @generated from field: uint64 since_ms = 2;
+   */
+  sinceMs: number;
+}
+
+export function encodeErasingUser(w: Writer, m: ErasingUser): void {
+  if (m.record !== undefined) { { w.tag(10); const at = w.fork(); encodeAccountRecord(w, m.record); w.join(at); } }
+  if (m.sinceMs !== 0) { w.tag(16); w.uint64(m.sinceMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeErasingUser(fields: Partial<ErasingUser>): ErasingUser {
+  return {
+    record: undefined,
+    sinceMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeErasingUser(r: Reader, end: number): ErasingUser {
+  const m: ErasingUser = {
+    record: undefined,
+    sinceMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.record = decodeAccountRecord(r, r.message());
+        break;
+      }
+      case 16: {
+        m.sinceMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.BeginErasingRequest
+ */
+export interface BeginErasingRequest {
+  /**
+   * @generated from field: tricampus.data.v1.ErasingUser user = 1;
+   */
+  user: ErasingUser | undefined;
+}
+
+export function encodeBeginErasingRequest(w: Writer, m: BeginErasingRequest): void {
+  if (m.user !== undefined) { { w.tag(10); const at = w.fork(); encodeErasingUser(w, m.user); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBeginErasingRequest(fields: Partial<BeginErasingRequest>): BeginErasingRequest {
+  return {
+    user: undefined,
+    ...fields,
+  };
+}
+
+export function decodeBeginErasingRequest(r: Reader, end: number): BeginErasingRequest {
+  const m: BeginErasingRequest = {
+    user: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.user = decodeErasingUser(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.BeginErasingReply
+ */
+export interface BeginErasingReply {
+}
+
+export function encodeBeginErasingReply(_w: Writer, _m: BeginErasingReply): void {
+}
+
+export function decodeBeginErasingReply(r: Reader, end: number): BeginErasingReply {
+  const m: BeginErasingReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.ErasingRequest
+ */
+export interface ErasingRequest {
+}
+
+export function encodeErasingRequest(_w: Writer, _m: ErasingRequest): void {
+}
+
+export function decodeErasingRequest(r: Reader, end: number): ErasingRequest {
+  const m: ErasingRequest = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.ErasingReply
+ */
+export interface ErasingReply {
+  /**
+   * @generated from field: repeated tricampus.data.v1.ErasingUser users = 1;
+   */
+  users: ErasingUser[];
+}
+
+export function encodeErasingReply(w: Writer, m: ErasingReply): void {
+  for (const x of m.users) { { w.tag(10); const at = w.fork(); encodeErasingUser(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeErasingReply(fields: Partial<ErasingReply>): ErasingReply {
+  return {
+    users: [],
+    ...fields,
+  };
+}
+
+export function decodeErasingReply(r: Reader, end: number): ErasingReply {
+  const m: ErasingReply = {
+    users: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.users.push(decodeErasingUser(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.EraseAccountRequest
+ */
+export interface EraseAccountRequest {
+  /**
+   * @generated from field: tricampus.data.v1.AccountRecord record = 1;
+   */
+  record: AccountRecord | undefined;
+}
+
+export function encodeEraseAccountRequest(w: Writer, m: EraseAccountRequest): void {
+  if (m.record !== undefined) { { w.tag(10); const at = w.fork(); encodeAccountRecord(w, m.record); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeEraseAccountRequest(fields: Partial<EraseAccountRequest>): EraseAccountRequest {
+  return {
+    record: undefined,
+    ...fields,
+  };
+}
+
+export function decodeEraseAccountRequest(r: Reader, end: number): EraseAccountRequest {
+  const m: EraseAccountRequest = {
+    record: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.record = decodeAccountRecord(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.EraseAccountReply
+ */
+export interface EraseAccountReply {
+}
+
+export function encodeEraseAccountReply(_w: Writer, _m: EraseAccountReply): void {
+}
+
+export function decodeEraseAccountReply(r: Reader, end: number): EraseAccountReply {
+  const m: EraseAccountReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.RetainRevocationsRequest
+ */
+export interface RetainRevocationsRequest {
+  /**
+   * @generated from field: uint64 now_ms = 1;
+   */
+  nowMs: number;
+}
+
+export function encodeRetainRevocationsRequest(w: Writer, m: RetainRevocationsRequest): void {
+  if (m.nowMs !== 0) { w.tag(8); w.uint64(m.nowMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeRetainRevocationsRequest(fields: Partial<RetainRevocationsRequest>): RetainRevocationsRequest {
+  return {
+    nowMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeRetainRevocationsRequest(r: Reader, end: number): RetainRevocationsRequest {
+  const m: RetainRevocationsRequest = {
+    nowMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.nowMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.RetainRevocationsReply
+ */
+export interface RetainRevocationsReply {
+}
+
+export function encodeRetainRevocationsReply(_w: Writer, _m: RetainRevocationsReply): void {
+}
+
+export function decodeRetainRevocationsReply(r: Reader, end: number): RetainRevocationsReply {
+  const m: RetainRevocationsReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.ConfirmationsRequest
  */
 export interface ConfirmationsRequest {
@@ -392,7 +1744,20 @@ export function decodeConfirmationsReply(r: Reader, end: number): ConfirmationsR
 export const AccountData = {
   claimName: defineMethod<ClaimNameRequest, AccountRecord>("tricampus.data.v1.AccountData/ClaimName", encodeClaimNameRequest, decodeClaimNameRequest, encodeAccountRecord, decodeAccountRecord),
   getByName: defineMethod<GetByNameRequest, AccountRecord>("tricampus.data.v1.AccountData/GetByName", encodeGetByNameRequest, decodeGetByNameRequest, encodeAccountRecord, decodeAccountRecord),
+  getBySubject: defineMethod<GetBySubjectRequest, AccountRecord>("tricampus.data.v1.AccountData/GetBySubject", encodeGetBySubjectRequest, decodeGetBySubjectRequest, encodeAccountRecord, decodeAccountRecord),
+  identity: defineMethod<IdentityRequest, AccountRecord>("tricampus.data.v1.AccountData/Identity", encodeIdentityRequest, decodeIdentityRequest, encodeAccountRecord, decodeAccountRecord),
+  replace: defineMethod<ReplaceAccountRequest, ReplaceAccountReply>("tricampus.data.v1.AccountData/Replace", encodeReplaceAccountRequest, decodeReplaceAccountRequest, encodeReplaceAccountReply, decodeReplaceAccountReply),
+  logIn: defineMethod<LogInRequest, LogInReply>("tricampus.data.v1.AccountData/LogIn", encodeLogInRequest, decodeLogInRequest, encodeLogInReply, decodeLogInReply),
+  logOut: defineMethod<LogOutDevicesRequest, LogOutDevicesReply>("tricampus.data.v1.AccountData/LogOut", encodeLogOutDevicesRequest, decodeLogOutDevicesRequest, encodeLogOutDevicesReply, decodeLogOutDevicesReply),
+  set: defineMethod<SetAccountRequest, SetAccountReply>("tricampus.data.v1.AccountData/Set", encodeSetAccountRequest, decodeSetAccountRequest, encodeSetAccountReply, decodeSetAccountReply),
+  profiles: defineMethod<AccountProfilesRequest, AccountProfilesReply>("tricampus.data.v1.AccountData/Profiles", encodeAccountProfilesRequest, decodeAccountProfilesRequest, encodeAccountProfilesReply, decodeAccountProfilesReply),
+  changes: defineMethod<AccountChangesRequest, AccountChangesReply>("tricampus.data.v1.AccountData/Changes", encodeAccountChangesRequest, decodeAccountChangesRequest, encodeAccountChangesReply, decodeAccountChangesReply),
+  facts: defineMethod<AccountFactsRequest, AccountFacts>("tricampus.data.v1.AccountData/Facts", encodeAccountFactsRequest, decodeAccountFactsRequest, encodeAccountFacts, decodeAccountFacts),
   confirmDevices: defineMethod<ConfirmDevicesRequest, ConfirmDevicesReply>("tricampus.data.v1.AccountData/ConfirmDevices", encodeConfirmDevicesRequest, decodeConfirmDevicesRequest, encodeConfirmDevicesReply, decodeConfirmDevicesReply),
   confirmations: defineMethod<ConfirmationsRequest, ConfirmationsReply>("tricampus.data.v1.AccountData/Confirmations", encodeConfirmationsRequest, decodeConfirmationsRequest, encodeConfirmationsReply, decodeConfirmationsReply),
+  beginErasing: defineMethod<BeginErasingRequest, BeginErasingReply>("tricampus.data.v1.AccountData/BeginErasing", encodeBeginErasingRequest, decodeBeginErasingRequest, encodeBeginErasingReply, decodeBeginErasingReply),
+  erasing: defineMethod<ErasingRequest, ErasingReply>("tricampus.data.v1.AccountData/Erasing", encodeErasingRequest, decodeErasingRequest, encodeErasingReply, decodeErasingReply),
+  erase: defineMethod<EraseAccountRequest, EraseAccountReply>("tricampus.data.v1.AccountData/Erase", encodeEraseAccountRequest, decodeEraseAccountRequest, encodeEraseAccountReply, decodeEraseAccountReply),
+  retainRevocations: defineMethod<RetainRevocationsRequest, RetainRevocationsReply>("tricampus.data.v1.AccountData/RetainRevocations", encodeRetainRevocationsRequest, decodeRetainRevocationsRequest, encodeRetainRevocationsReply, decodeRetainRevocationsReply),
 } as const;
 

@@ -6,13 +6,15 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { AccountChange, AccountSettings, SetProfileRequest, UserDevice, UserProfile } from "../../client/v1/account_pb.ts";
+import { file_tricampus_client_v1_account } from "../../client/v1/account_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tricampus/data/v1/account.proto.
  */
 export const file_tricampus_data_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9hY2NvdW50LnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJEChBDbGFpbU5hbWVSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQiIAoQR2V0QnlOYW1lUmVxdWVzdBIMCgRuYW1lGAEgASgJIlcKDUFjY291bnRSZWNvcmQSDAoEbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhAKCHBhc3N3b3JkGAMgASgMEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAQiVQoVQ29uZmlybURldmljZXNSZXF1ZXN0EjwKDWNvbmZpcm1hdGlvbnMYASADKAsyJS50cmljYW1wdXMuZGF0YS52MS5EZXZpY2VDb25maXJtYXRpb24iXgoSRGV2aWNlQ29uZmlybWF0aW9uEg8KB3VzZXJfaWQYASABKAkSDgoGZGV2aWNlGAIgASgJEhgKEG1lc3NhZ2VzX3ZlcnNpb24YAyABKAQSDQoFYXRfbXMYBCABKAQiFQoTQ29uZmlybURldmljZXNSZXBseSInChRDb25maXJtYXRpb25zUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIlIKEkNvbmZpcm1hdGlvbnNSZXBseRI8Cg1jb25maXJtYXRpb25zGAEgAygLMiUudHJpY2FtcHVzLmRhdGEudjEuRGV2aWNlQ29uZmlybWF0aW9uMvoCCgtBY2NvdW50RGF0YRJSCglDbGFpbU5hbWUSIy50cmljYW1wdXMuZGF0YS52MS5DbGFpbU5hbWVSZXF1ZXN0GiAudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFJlY29yZBJSCglHZXRCeU5hbWUSIy50cmljYW1wdXMuZGF0YS52MS5HZXRCeU5hbWVSZXF1ZXN0GiAudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFJlY29yZBJiCg5Db25maXJtRGV2aWNlcxIoLnRyaWNhbXB1cy5kYXRhLnYxLkNvbmZpcm1EZXZpY2VzUmVxdWVzdBomLnRyaWNhbXB1cy5kYXRhLnYxLkNvbmZpcm1EZXZpY2VzUmVwbHkSXwoNQ29uZmlybWF0aW9ucxInLnRyaWNhbXB1cy5kYXRhLnYxLkNvbmZpcm1hdGlvbnNSZXF1ZXN0GiUudHJpY2FtcHVzLmRhdGEudjEuQ29uZmlybWF0aW9uc1JlcGx5YgZwcm90bzM");
+  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9hY2NvdW50LnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJEChBDbGFpbU5hbWVSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQiIAoQR2V0QnlOYW1lUmVxdWVzdBIMCgRuYW1lGAEgASgJIjYKE0dldEJ5U3ViamVjdFJlcXVlc3QSDgoGaXNzdWVyGAEgASgJEg8KB3N1YmplY3QYAiABKAkiEQoPSWRlbnRpdHlSZXF1ZXN0IokBCg1BY2NvdW50UmVjb3JkEgwKBG5hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIQCghwYXNzd29yZBgDIAEoDBIVCg1jcmVhdGVkX2F0X21zGAQgASgEEg8KB2RlbGV0ZWQYBSABKAgSDgoGaXNzdWVyGAYgASgJEg8KB3N1YmplY3QYByABKAkiXwoVUmVwbGFjZUFjY291bnRSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQSFAoMb2xkX3Bhc3N3b3JkGAIgASgMIhUKE1JlcGxhY2VBY2NvdW50UmVwbHki6AEKDExvZ0luUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEi8KBmRldmljZRgCIAEoCzIfLnRyaWNhbXB1cy5jbGllbnQudjEuVXNlckRldmljZRIxCgdwcm9maWxlGAMgASgLMiAudHJpY2FtcHVzLmNsaWVudC52MS5Vc2VyUHJvZmlsZRITCgtkZXZpY2VzX21heBgEIAEoDRIaChJ0aWNrZXRfbGlmZXRpbWVfbXMYBSABKAQSMgoIaWRlbnRpdHkYBiABKAsyIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkIkYKCkxvZ0luUmVwbHkSFAoMaXNzdWVkX2F0X21zGAEgASgEEhEKCWRpc3BsYWNlZBgCIAMoCRIPCgd2ZXJzaW9uGAMgASgEIlMKFExvZ091dERldmljZXNSZXF1ZXN0Eg8KB2RldmljZXMYASADKAkSGgoSdGlja2V0X2xpZmV0aW1lX21zGAIgASgEEg4KBnJlYXNvbhgDIAEoCSIlChJMb2dPdXREZXZpY2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBCKEAQoRU2V0QWNjb3VudFJlcXVlc3QSNwoHcHJvZmlsZRgBIAEoCzImLnRyaWNhbXB1cy5jbGllbnQudjEuU2V0UHJvZmlsZVJlcXVlc3QSNgoIc2V0dGluZ3MYAiABKAsyJC50cmljYW1wdXMuY2xpZW50LnYxLkFjY291bnRTZXR0aW5ncyIiCg9TZXRBY2NvdW50UmVwbHkSDwoHdmVyc2lvbhgBIAEoBCIqChZBY2NvdW50UHJvZmlsZXNSZXF1ZXN0EhAKCHVzZXJfaWRzGAEgAygJIkoKFEFjY291bnRQcm9maWxlc1JlcGx5EjIKCHByb2ZpbGVzGAEgAygLMiAudHJpY2FtcHVzLmNsaWVudC52MS5Vc2VyUHJvZmlsZSI/ChVBY2NvdW50Q2hhbmdlc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIVCg1hZnRlcl92ZXJzaW9uGAIgASgEIlsKE0FjY291bnRDaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIzCgdjaGFuZ2VzGAIgAygLMiIudHJpY2FtcHVzLmNsaWVudC52MS5BY2NvdW50Q2hhbmdlIiYKE0FjY291bnRGYWN0c1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSJXCgxBY2NvdW50RmFjdHMSDwoHZGVsZXRlZBgBIAEoCBI2CghzZXR0aW5ncxgCIAEoCzIkLnRyaWNhbXB1cy5jbGllbnQudjEuQWNjb3VudFNldHRpbmdzImkKClJldm9jYXRpb24SDwoHdXNlcl9pZBgBIAEoCRIOCgZkZXZpY2UYAiABKAkSGAoQaXNzdWVkX2JlZm9yZV9tcxgDIAEoBBIQCgh1bnRpbF9tcxgEIAEoBBIOCgZyZWFzb24YBSABKAkiVQoMU3RvcmVkRGV2aWNlEi8KBmRldmljZRgBIAEoCzIfLnRyaWNhbXB1cy5jbGllbnQudjEuVXNlckRldmljZRIUCgxpc3N1ZWRfYXRfbXMYAiABKAQiVgoQU3RvcmVkUmV2b2NhdGlvbhIxCgpyZXZvY2F0aW9uGAEgASgLMh0udHJpY2FtcHVzLmRhdGEudjEuUmV2b2NhdGlvbhIPCgdjYXJyaWVkGAIgASgIIlUKFUNvbmZpcm1EZXZpY2VzUmVxdWVzdBI8Cg1jb25maXJtYXRpb25zGAEgAygLMiUudHJpY2FtcHVzLmRhdGEudjEuRGV2aWNlQ29uZmlybWF0aW9uIl4KEkRldmljZUNvbmZpcm1hdGlvbhIPCgd1c2VyX2lkGAEgASgJEg4KBmRldmljZRgCIAEoCRIYChBtZXNzYWdlc192ZXJzaW9uGAMgASgEEg0KBWF0X21zGAQgASgEIhUKE0NvbmZpcm1EZXZpY2VzUmVwbHkiUQoLRXJhc2luZ1VzZXISMAoGcmVjb3JkGAEgASgLMiAudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFJlY29yZBIQCghzaW5jZV9tcxgCIAEoBCJDChNCZWdpbkVyYXNpbmdSZXF1ZXN0EiwKBHVzZXIYASABKAsyHi50cmljYW1wdXMuZGF0YS52MS5FcmFzaW5nVXNlciITChFCZWdpbkVyYXNpbmdSZXBseSIQCg5FcmFzaW5nUmVxdWVzdCI9CgxFcmFzaW5nUmVwbHkSLQoFdXNlcnMYASADKAsyHi50cmljYW1wdXMuZGF0YS52MS5FcmFzaW5nVXNlciJHChNFcmFzZUFjY291bnRSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQiEwoRRXJhc2VBY2NvdW50UmVwbHkiKgoYUmV0YWluUmV2b2NhdGlvbnNSZXF1ZXN0Eg4KBm5vd19tcxgBIAEoBCIYChZSZXRhaW5SZXZvY2F0aW9uc1JlcGx5IicKFENvbmZpcm1hdGlvbnNSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiUgoSQ29uZmlybWF0aW9uc1JlcGx5EjwKDWNvbmZpcm1hdGlvbnMYASADKAsyJS50cmljYW1wdXMuZGF0YS52MS5EZXZpY2VDb25maXJtYXRpb24y9wsKC0FjY291bnREYXRhElIKCUNsYWltTmFtZRIjLnRyaWNhbXB1cy5kYXRhLnYxLkNsYWltTmFtZVJlcXVlc3QaIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkElIKCUdldEJ5TmFtZRIjLnRyaWNhbXB1cy5kYXRhLnYxLkdldEJ5TmFtZVJlcXVlc3QaIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkElgKDEdldEJ5U3ViamVjdBImLnRyaWNhbXB1cy5kYXRhLnYxLkdldEJ5U3ViamVjdFJlcXVlc3QaIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkElAKCElkZW50aXR5EiIudHJpY2FtcHVzLmRhdGEudjEuSWRlbnRpdHlSZXF1ZXN0GiAudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFJlY29yZBJbCgdSZXBsYWNlEigudHJpY2FtcHVzLmRhdGEudjEuUmVwbGFjZUFjY291bnRSZXF1ZXN0GiYudHJpY2FtcHVzLmRhdGEudjEuUmVwbGFjZUFjY291bnRSZXBseRJHCgVMb2dJbhIfLnRyaWNhbXB1cy5kYXRhLnYxLkxvZ0luUmVxdWVzdBodLnRyaWNhbXB1cy5kYXRhLnYxLkxvZ0luUmVwbHkSWAoGTG9nT3V0EicudHJpY2FtcHVzLmRhdGEudjEuTG9nT3V0RGV2aWNlc1JlcXVlc3QaJS50cmljYW1wdXMuZGF0YS52MS5Mb2dPdXREZXZpY2VzUmVwbHkSTwoDU2V0EiQudHJpY2FtcHVzLmRhdGEudjEuU2V0QWNjb3VudFJlcXVlc3QaIi50cmljYW1wdXMuZGF0YS52MS5TZXRBY2NvdW50UmVwbHkSXgoIUHJvZmlsZXMSKS50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UHJvZmlsZXNSZXF1ZXN0GicudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFByb2ZpbGVzUmVwbHkSWwoHQ2hhbmdlcxIoLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRDaGFuZ2VzUmVxdWVzdBomLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRDaGFuZ2VzUmVwbHkSUAoFRmFjdHMSJi50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50RmFjdHNSZXF1ZXN0Gh8udHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudEZhY3RzEmIKDkNvbmZpcm1EZXZpY2VzEigudHJpY2FtcHVzLmRhdGEudjEuQ29uZmlybURldmljZXNSZXF1ZXN0GiYudHJpY2FtcHVzLmRhdGEudjEuQ29uZmlybURldmljZXNSZXBseRJfCg1Db25maXJtYXRpb25zEicudHJpY2FtcHVzLmRhdGEudjEuQ29uZmlybWF0aW9uc1JlcXVlc3QaJS50cmljYW1wdXMuZGF0YS52MS5Db25maXJtYXRpb25zUmVwbHkSXAoMQmVnaW5FcmFzaW5nEiYudHJpY2FtcHVzLmRhdGEudjEuQmVnaW5FcmFzaW5nUmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLkJlZ2luRXJhc2luZ1JlcGx5Ek0KB0VyYXNpbmcSIS50cmljYW1wdXMuZGF0YS52MS5FcmFzaW5nUmVxdWVzdBofLnRyaWNhbXB1cy5kYXRhLnYxLkVyYXNpbmdSZXBseRJVCgVFcmFzZRImLnRyaWNhbXB1cy5kYXRhLnYxLkVyYXNlQWNjb3VudFJlcXVlc3QaJC50cmljYW1wdXMuZGF0YS52MS5FcmFzZUFjY291bnRSZXBseRJrChFSZXRhaW5SZXZvY2F0aW9ucxIrLnRyaWNhbXB1cy5kYXRhLnYxLlJldGFpblJldm9jYXRpb25zUmVxdWVzdBopLnRyaWNhbXB1cy5kYXRhLnYxLlJldGFpblJldm9jYXRpb25zUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_account]);
 
 /**
  * @generated from message tricampus.data.v1.ClaimNameRequest
@@ -49,6 +51,41 @@ export const GetByNameRequestSchema: GenMessage<GetByNameRequest> = /*@__PURE__*
   messageDesc(file_tricampus_data_v1_account, 1);
 
 /**
+ * @generated from message tricampus.data.v1.GetBySubjectRequest
+ */
+export type GetBySubjectRequest = Message<"tricampus.data.v1.GetBySubjectRequest"> & {
+  /**
+   * @generated from field: string issuer = 1;
+   */
+  issuer: string;
+
+  /**
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+};
+
+/**
+ * Describes the message tricampus.data.v1.GetBySubjectRequest.
+ * Use `create(GetBySubjectRequestSchema)` to create a new message.
+ */
+export const GetBySubjectRequestSchema: GenMessage<GetBySubjectRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 2);
+
+/**
+ * @generated from message tricampus.data.v1.IdentityRequest
+ */
+export type IdentityRequest = Message<"tricampus.data.v1.IdentityRequest"> & {
+};
+
+/**
+ * Describes the message tricampus.data.v1.IdentityRequest.
+ * Use `create(IdentityRequestSchema)` to create a new message.
+ */
+export const IdentityRequestSchema: GenMessage<IdentityRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 3);
+
+/**
  * @generated from message tricampus.data.v1.AccountRecord
  */
 export type AccountRecord = Message<"tricampus.data.v1.AccountRecord"> & {
@@ -73,6 +110,25 @@ export type AccountRecord = Message<"tricampus.data.v1.AccountRecord"> & {
    * @generated from field: uint64 created_at_ms = 4;
    */
   createdAtMs: bigint;
+
+  /**
+   * The user is deleting itself: nobody logs in any more, and the rest goes.
+   *
+   * @generated from field: bool deleted = 5;
+   */
+  deleted: boolean;
+
+  /**
+   * Of who logs in elsewhere, instead of a name.
+   *
+   * @generated from field: string issuer = 6;
+   */
+  issuer: string;
+
+  /**
+   * @generated from field: string subject = 7;
+   */
+  subject: string;
 };
 
 /**
@@ -80,7 +136,420 @@ export type AccountRecord = Message<"tricampus.data.v1.AccountRecord"> & {
  * Use `create(AccountRecordSchema)` to create a new message.
  */
 export const AccountRecordSchema: GenMessage<AccountRecord> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 2);
+  messageDesc(file_tricampus_data_v1_account, 4);
+
+/**
+ * @generated from message tricampus.data.v1.ReplaceAccountRequest
+ */
+export type ReplaceAccountRequest = Message<"tricampus.data.v1.ReplaceAccountRequest"> & {
+  /**
+   * @generated from field: tricampus.data.v1.AccountRecord record = 1;
+   */
+  record?: AccountRecord | undefined;
+
+  /**
+   * What it replaces: its password, to tell one that was changed meanwhile.
+   *
+   * @generated from field: bytes old_password = 2;
+   */
+  oldPassword: Uint8Array;
+};
+
+/**
+ * Describes the message tricampus.data.v1.ReplaceAccountRequest.
+ * Use `create(ReplaceAccountRequestSchema)` to create a new message.
+ */
+export const ReplaceAccountRequestSchema: GenMessage<ReplaceAccountRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 5);
+
+/**
+ * @generated from message tricampus.data.v1.ReplaceAccountReply
+ */
+export type ReplaceAccountReply = Message<"tricampus.data.v1.ReplaceAccountReply"> & {
+};
+
+/**
+ * Describes the message tricampus.data.v1.ReplaceAccountReply.
+ * Use `create(ReplaceAccountReplySchema)` to create a new message.
+ */
+export const ReplaceAccountReplySchema: GenMessage<ReplaceAccountReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 6);
+
+/**
+ * @generated from message tricampus.data.v1.LogInRequest
+ */
+export type LogInRequest = Message<"tricampus.data.v1.LogInRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: tricampus.client.v1.UserDevice device = 2;
+   */
+  device?: UserDevice | undefined;
+
+  /**
+   * Kept unless there is one.
+   *
+   * @generated from field: tricampus.client.v1.UserProfile profile = 3;
+   */
+  profile?: UserProfile | undefined;
+
+  /**
+   * Devices of this one's platform at once.
+   *
+   * @generated from field: uint32 devices_max = 4;
+   */
+  devicesMax: number;
+
+  /**
+   * Tickets are valid for so long.
+   *
+   * @generated from field: uint64 ticket_lifetime_ms = 5;
+   */
+  ticketLifetimeMs: bigint;
+
+  /**
+   * Kept unless there is one.
+   *
+   * @generated from field: tricampus.data.v1.AccountRecord identity = 6;
+   */
+  identity?: AccountRecord | undefined;
+};
+
+/**
+ * Describes the message tricampus.data.v1.LogInRequest.
+ * Use `create(LogInRequestSchema)` to create a new message.
+ */
+export const LogInRequestSchema: GenMessage<LogInRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 7);
+
+/**
+ * @generated from message tricampus.data.v1.LogInReply
+ */
+export type LogInReply = Message<"tricampus.data.v1.LogInReply"> & {
+  /**
+   * When the ticket is issued: not before any log-out of the device.
+   *
+   * @generated from field: uint64 issued_at_ms = 1;
+   */
+  issuedAtMs: bigint;
+
+  /**
+   * Devices that were logged out.
+   *
+   * @generated from field: repeated string displaced = 2;
+   */
+  displaced: string[];
+
+  /**
+   * @generated from field: uint64 version = 3;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.LogInReply.
+ * Use `create(LogInReplySchema)` to create a new message.
+ */
+export const LogInReplySchema: GenMessage<LogInReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 8);
+
+/**
+ * @generated from message tricampus.data.v1.LogOutDevicesRequest
+ */
+export type LogOutDevicesRequest = Message<"tricampus.data.v1.LogOutDevicesRequest"> & {
+  /**
+   * @generated from field: repeated string devices = 1;
+   */
+  devices: string[];
+
+  /**
+   * @generated from field: uint64 ticket_lifetime_ms = 2;
+   */
+  ticketLifetimeMs: bigint;
+
+  /**
+   * Shown to who is logged out.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message tricampus.data.v1.LogOutDevicesRequest.
+ * Use `create(LogOutDevicesRequestSchema)` to create a new message.
+ */
+export const LogOutDevicesRequestSchema: GenMessage<LogOutDevicesRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 9);
+
+/**
+ * @generated from message tricampus.data.v1.LogOutDevicesReply
+ */
+export type LogOutDevicesReply = Message<"tricampus.data.v1.LogOutDevicesReply"> & {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.LogOutDevicesReply.
+ * Use `create(LogOutDevicesReplySchema)` to create a new message.
+ */
+export const LogOutDevicesReplySchema: GenMessage<LogOutDevicesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 10);
+
+/**
+ * @generated from message tricampus.data.v1.SetAccountRequest
+ */
+export type SetAccountRequest = Message<"tricampus.data.v1.SetAccountRequest"> & {
+  /**
+   * @generated from field: tricampus.client.v1.SetProfileRequest profile = 1;
+   */
+  profile?: SetProfileRequest | undefined;
+
+  /**
+   * @generated from field: tricampus.client.v1.AccountSettings settings = 2;
+   */
+  settings?: AccountSettings | undefined;
+};
+
+/**
+ * Describes the message tricampus.data.v1.SetAccountRequest.
+ * Use `create(SetAccountRequestSchema)` to create a new message.
+ */
+export const SetAccountRequestSchema: GenMessage<SetAccountRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 11);
+
+/**
+ * @generated from message tricampus.data.v1.SetAccountReply
+ */
+export type SetAccountReply = Message<"tricampus.data.v1.SetAccountReply"> & {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.SetAccountReply.
+ * Use `create(SetAccountReplySchema)` to create a new message.
+ */
+export const SetAccountReplySchema: GenMessage<SetAccountReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 12);
+
+/**
+ * @generated from message tricampus.data.v1.AccountProfilesRequest
+ */
+export type AccountProfilesRequest = Message<"tricampus.data.v1.AccountProfilesRequest"> & {
+  /**
+   * @generated from field: repeated string user_ids = 1;
+   */
+  userIds: string[];
+};
+
+/**
+ * Describes the message tricampus.data.v1.AccountProfilesRequest.
+ * Use `create(AccountProfilesRequestSchema)` to create a new message.
+ */
+export const AccountProfilesRequestSchema: GenMessage<AccountProfilesRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 13);
+
+/**
+ * @generated from message tricampus.data.v1.AccountProfilesReply
+ */
+export type AccountProfilesReply = Message<"tricampus.data.v1.AccountProfilesReply"> & {
+  /**
+   * @generated from field: repeated tricampus.client.v1.UserProfile profiles = 1;
+   */
+  profiles: UserProfile[];
+};
+
+/**
+ * Describes the message tricampus.data.v1.AccountProfilesReply.
+ * Use `create(AccountProfilesReplySchema)` to create a new message.
+ */
+export const AccountProfilesReplySchema: GenMessage<AccountProfilesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 14);
+
+/**
+ * @generated from message tricampus.data.v1.AccountChangesRequest
+ */
+export type AccountChangesRequest = Message<"tricampus.data.v1.AccountChangesRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: uint64 after_version = 2;
+   */
+  afterVersion: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.AccountChangesRequest.
+ * Use `create(AccountChangesRequestSchema)` to create a new message.
+ */
+export const AccountChangesRequestSchema: GenMessage<AccountChangesRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 15);
+
+/**
+ * @generated from message tricampus.data.v1.AccountChangesReply
+ */
+export type AccountChangesReply = Message<"tricampus.data.v1.AccountChangesReply"> & {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: repeated tricampus.client.v1.AccountChange changes = 2;
+   */
+  changes: AccountChange[];
+};
+
+/**
+ * Describes the message tricampus.data.v1.AccountChangesReply.
+ * Use `create(AccountChangesReplySchema)` to create a new message.
+ */
+export const AccountChangesReplySchema: GenMessage<AccountChangesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 16);
+
+/**
+ * @generated from message tricampus.data.v1.AccountFactsRequest
+ */
+export type AccountFactsRequest = Message<"tricampus.data.v1.AccountFactsRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message tricampus.data.v1.AccountFactsRequest.
+ * Use `create(AccountFactsRequestSchema)` to create a new message.
+ */
+export const AccountFactsRequestSchema: GenMessage<AccountFactsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 17);
+
+/**
+ * @generated from message tricampus.data.v1.AccountFacts
+ */
+export type AccountFacts = Message<"tricampus.data.v1.AccountFacts"> & {
+  /**
+   * Of users from before there were profiles nothing is known; they are not deleted.
+   *
+   * @generated from field: bool deleted = 1;
+   */
+  deleted: boolean;
+
+  /**
+   * @generated from field: tricampus.client.v1.AccountSettings settings = 2;
+   */
+  settings?: AccountSettings | undefined;
+};
+
+/**
+ * Describes the message tricampus.data.v1.AccountFacts.
+ * Use `create(AccountFactsSchema)` to create a new message.
+ */
+export const AccountFactsSchema: GenMessage<AccountFacts> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 18);
+
+/**
+ * A user's, or one device's, tickets that were issued before a time are not good any more.
+ *
+ * @generated from message tricampus.data.v1.Revocation
+ */
+export type Revocation = Message<"tricampus.data.v1.Revocation"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * Empty: all devices.
+   *
+   * @generated from field: string device = 2;
+   */
+  device: string;
+
+  /**
+   * @generated from field: uint64 issued_before_ms = 3;
+   */
+  issuedBeforeMs: bigint;
+
+  /**
+   * Until then such tickets can still be about.
+   *
+   * @generated from field: uint64 until_ms = 4;
+   */
+  untilMs: bigint;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message tricampus.data.v1.Revocation.
+ * Use `create(RevocationSchema)` to create a new message.
+ */
+export const RevocationSchema: GenMessage<Revocation> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 19);
+
+/**
+ * @generated from message tricampus.data.v1.StoredDevice
+ */
+export type StoredDevice = Message<"tricampus.data.v1.StoredDevice"> & {
+  /**
+   * @generated from field: tricampus.client.v1.UserDevice device = 1;
+   */
+  device?: UserDevice | undefined;
+
+  /**
+   * Its newest ticket.
+   *
+   * @generated from field: uint64 issued_at_ms = 2;
+   */
+  issuedAtMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.StoredDevice.
+ * Use `create(StoredDeviceSchema)` to create a new message.
+ */
+export const StoredDeviceSchema: GenMessage<StoredDevice> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 20);
+
+/**
+ * @generated from message tricampus.data.v1.StoredRevocation
+ */
+export type StoredRevocation = Message<"tricampus.data.v1.StoredRevocation"> & {
+  /**
+   * @generated from field: tricampus.data.v1.Revocation revocation = 1;
+   */
+  revocation?: Revocation | undefined;
+
+  /**
+   * It is in the table that everybody follows.
+   *
+   * @generated from field: bool carried = 2;
+   */
+  carried: boolean;
+};
+
+/**
+ * Describes the message tricampus.data.v1.StoredRevocation.
+ * Use `create(StoredRevocationSchema)` to create a new message.
+ */
+export const StoredRevocationSchema: GenMessage<StoredRevocation> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 21);
 
 /**
  * @generated from message tricampus.data.v1.ConfirmDevicesRequest
@@ -97,7 +566,7 @@ export type ConfirmDevicesRequest = Message<"tricampus.data.v1.ConfirmDevicesReq
  * Use `create(ConfirmDevicesRequestSchema)` to create a new message.
  */
 export const ConfirmDevicesRequestSchema: GenMessage<ConfirmDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 3);
+  messageDesc(file_tricampus_data_v1_account, 22);
 
 /**
  * Written by the sync service under its own identity: it checked the ticket when the device synced.
@@ -131,7 +600,7 @@ export type DeviceConfirmation = Message<"tricampus.data.v1.DeviceConfirmation">
  * Use `create(DeviceConfirmationSchema)` to create a new message.
  */
 export const DeviceConfirmationSchema: GenMessage<DeviceConfirmation> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 4);
+  messageDesc(file_tricampus_data_v1_account, 23);
 
 /**
  * @generated from message tricampus.data.v1.ConfirmDevicesReply
@@ -144,7 +613,153 @@ export type ConfirmDevicesReply = Message<"tricampus.data.v1.ConfirmDevicesReply
  * Use `create(ConfirmDevicesReplySchema)` to create a new message.
  */
 export const ConfirmDevicesReplySchema: GenMessage<ConfirmDevicesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 5);
+  messageDesc(file_tricampus_data_v1_account, 24);
+
+/**
+ * A user whose data is to be erased, until it is.
+ *
+ * @generated from message tricampus.data.v1.ErasingUser
+ */
+export type ErasingUser = Message<"tricampus.data.v1.ErasingUser"> & {
+  /**
+   * Without the password.
+   *
+   * @generated from field: tricampus.data.v1.AccountRecord record = 1;
+   */
+  record?: AccountRecord | undefined;
+
+  /**
+   * @generated from field: uint64 since_ms = 2;
+   */
+  sinceMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.ErasingUser.
+ * Use `create(ErasingUserSchema)` to create a new message.
+ */
+export const ErasingUserSchema: GenMessage<ErasingUser> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 25);
+
+/**
+ * @generated from message tricampus.data.v1.BeginErasingRequest
+ */
+export type BeginErasingRequest = Message<"tricampus.data.v1.BeginErasingRequest"> & {
+  /**
+   * @generated from field: tricampus.data.v1.ErasingUser user = 1;
+   */
+  user?: ErasingUser | undefined;
+};
+
+/**
+ * Describes the message tricampus.data.v1.BeginErasingRequest.
+ * Use `create(BeginErasingRequestSchema)` to create a new message.
+ */
+export const BeginErasingRequestSchema: GenMessage<BeginErasingRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 26);
+
+/**
+ * @generated from message tricampus.data.v1.BeginErasingReply
+ */
+export type BeginErasingReply = Message<"tricampus.data.v1.BeginErasingReply"> & {
+};
+
+/**
+ * Describes the message tricampus.data.v1.BeginErasingReply.
+ * Use `create(BeginErasingReplySchema)` to create a new message.
+ */
+export const BeginErasingReplySchema: GenMessage<BeginErasingReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 27);
+
+/**
+ * @generated from message tricampus.data.v1.ErasingRequest
+ */
+export type ErasingRequest = Message<"tricampus.data.v1.ErasingRequest"> & {
+};
+
+/**
+ * Describes the message tricampus.data.v1.ErasingRequest.
+ * Use `create(ErasingRequestSchema)` to create a new message.
+ */
+export const ErasingRequestSchema: GenMessage<ErasingRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 28);
+
+/**
+ * @generated from message tricampus.data.v1.ErasingReply
+ */
+export type ErasingReply = Message<"tricampus.data.v1.ErasingReply"> & {
+  /**
+   * @generated from field: repeated tricampus.data.v1.ErasingUser users = 1;
+   */
+  users: ErasingUser[];
+};
+
+/**
+ * Describes the message tricampus.data.v1.ErasingReply.
+ * Use `create(ErasingReplySchema)` to create a new message.
+ */
+export const ErasingReplySchema: GenMessage<ErasingReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 29);
+
+/**
+ * @generated from message tricampus.data.v1.EraseAccountRequest
+ */
+export type EraseAccountRequest = Message<"tricampus.data.v1.EraseAccountRequest"> & {
+  /**
+   * @generated from field: tricampus.data.v1.AccountRecord record = 1;
+   */
+  record?: AccountRecord | undefined;
+};
+
+/**
+ * Describes the message tricampus.data.v1.EraseAccountRequest.
+ * Use `create(EraseAccountRequestSchema)` to create a new message.
+ */
+export const EraseAccountRequestSchema: GenMessage<EraseAccountRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 30);
+
+/**
+ * @generated from message tricampus.data.v1.EraseAccountReply
+ */
+export type EraseAccountReply = Message<"tricampus.data.v1.EraseAccountReply"> & {
+};
+
+/**
+ * Describes the message tricampus.data.v1.EraseAccountReply.
+ * Use `create(EraseAccountReplySchema)` to create a new message.
+ */
+export const EraseAccountReplySchema: GenMessage<EraseAccountReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 31);
+
+/**
+ * @generated from message tricampus.data.v1.RetainRevocationsRequest
+ */
+export type RetainRevocationsRequest = Message<"tricampus.data.v1.RetainRevocationsRequest"> & {
+  /**
+   * @generated from field: uint64 now_ms = 1;
+   */
+  nowMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.RetainRevocationsRequest.
+ * Use `create(RetainRevocationsRequestSchema)` to create a new message.
+ */
+export const RetainRevocationsRequestSchema: GenMessage<RetainRevocationsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 32);
+
+/**
+ * @generated from message tricampus.data.v1.RetainRevocationsReply
+ */
+export type RetainRevocationsReply = Message<"tricampus.data.v1.RetainRevocationsReply"> & {
+};
+
+/**
+ * Describes the message tricampus.data.v1.RetainRevocationsReply.
+ * Use `create(RetainRevocationsReplySchema)` to create a new message.
+ */
+export const RetainRevocationsReplySchema: GenMessage<RetainRevocationsReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 33);
 
 /**
  * @generated from message tricampus.data.v1.ConfirmationsRequest
@@ -161,7 +776,7 @@ export type ConfirmationsRequest = Message<"tricampus.data.v1.ConfirmationsReque
  * Use `create(ConfirmationsRequestSchema)` to create a new message.
  */
 export const ConfirmationsRequestSchema: GenMessage<ConfirmationsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 6);
+  messageDesc(file_tricampus_data_v1_account, 34);
 
 /**
  * @generated from message tricampus.data.v1.ConfirmationsReply
@@ -178,14 +793,15 @@ export type ConfirmationsReply = Message<"tricampus.data.v1.ConfirmationsReply">
  * Use `create(ConfirmationsReplySchema)` to create a new message.
  */
 export const ConfirmationsReplySchema: GenMessage<ConfirmationsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 7);
+  messageDesc(file_tricampus_data_v1_account, 35);
 
 /**
  * @generated from service tricampus.data.v1.AccountData
  */
 export const AccountData: GenService<{
   /**
-   * Claims a name: the first caller's record stands, every caller gets the record that stands.
+   * Claims a name, or an issuer's subject: the first caller's record stands, every caller gets the
+   * record that stands.
    *
    * @generated from rpc tricampus.data.v1.AccountData.ClaimName
    */
@@ -201,6 +817,95 @@ export const AccountData: GenService<{
     methodKind: "unary";
     input: typeof GetByNameRequestSchema;
     output: typeof AccountRecordSchema;
+  },
+  /**
+   * @generated from rpc tricampus.data.v1.AccountData.GetBySubject
+   */
+  getBySubject: {
+    methodKind: "unary";
+    input: typeof GetBySubjectRequestSchema;
+    output: typeof AccountRecordSchema;
+  },
+  /**
+   * The caller's own record, without the password; needs the user's ticket.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.Identity
+   */
+  identity: {
+    methodKind: "unary";
+    input: typeof IdentityRequestSchema;
+    output: typeof AccountRecordSchema;
+  },
+  /**
+   * Replaces the record of a name; needs the user's ticket. ABORTED: it was replaced meanwhile.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.Replace
+   */
+  replace: {
+    methodKind: "unary";
+    input: typeof ReplaceAccountRequestSchema;
+    output: typeof ReplaceAccountReplySchema;
+  },
+  /**
+   * A device logs in: it is one of the user's devices from now on, and those that it displaces are
+   * logged out. Service account only: there is no ticket yet.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.LogIn
+   */
+  logIn: {
+    methodKind: "unary";
+    input: typeof LogInRequestSchema;
+    output: typeof LogInReplySchema;
+  },
+  /**
+   * Logs devices out, all with an empty list; needs the user's ticket.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.LogOut
+   */
+  logOut: {
+    methodKind: "unary";
+    input: typeof LogOutDevicesRequestSchema;
+    output: typeof LogOutDevicesReplySchema;
+  },
+  /**
+   * Profile and settings; needs the user's ticket.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.Set
+   */
+  set: {
+    methodKind: "unary";
+    input: typeof SetAccountRequestSchema;
+    output: typeof SetAccountReplySchema;
+  },
+  /**
+   * What users show to everybody; needs a ticket.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.Profiles
+   */
+  profiles: {
+    methodKind: "unary";
+    input: typeof AccountProfilesRequestSchema;
+    output: typeof AccountProfilesReplySchema;
+  },
+  /**
+   * Everything newer than a version; needs the user's ticket.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.Changes
+   */
+  changes: {
+    methodKind: "unary";
+    input: typeof AccountChangesRequestSchema;
+    output: typeof AccountChangesReplySchema;
+  },
+  /**
+   * Whether the user is there, and what it lets others see; for services that act on its behalf.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.Facts
+   */
+  facts: {
+    methodKind: "unary";
+    input: typeof AccountFactsRequestSchema;
+    output: typeof AccountFactsSchema;
   },
   /**
    * What a device last echoed (M5). The caller's ticket must be the user's own.
@@ -221,6 +926,46 @@ export const AccountData: GenService<{
     methodKind: "unary";
     input: typeof ConfirmationsRequestSchema;
     output: typeof ConfirmationsReplySchema;
+  },
+  /**
+   * The user's data is to be erased, from now on; needs the user's ticket.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.BeginErasing
+   */
+  beginErasing: {
+    methodKind: "unary";
+    input: typeof BeginErasingRequestSchema;
+    output: typeof BeginErasingReplySchema;
+  },
+  /**
+   * Users whose data is to be erased. Service account only.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.Erasing
+   */
+  erasing: {
+    methodKind: "unary";
+    input: typeof ErasingRequestSchema;
+    output: typeof ErasingReplySchema;
+  },
+  /**
+   * Removes what is left of a user whose account was deleted. Service account only.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.Erase
+   */
+  erase: {
+    methodKind: "unary";
+    input: typeof EraseAccountRequestSchema;
+    output: typeof EraseAccountReplySchema;
+  },
+  /**
+   * Forgets log-outs of tickets that have expired. Service retention only.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.RetainRevocations
+   */
+  retainRevocations: {
+    methodKind: "unary";
+    input: typeof RetainRevocationsRequestSchema;
+    output: typeof RetainRevocationsReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_data_v1_account, 0);

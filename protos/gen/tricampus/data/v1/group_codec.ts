@@ -1735,6 +1735,58 @@ export function decodeGroupReadPosition(r: Reader, end: number): GroupReadPositi
 }
 
 /**
+ * @generated from message tricampus.data.v1.EraseMemberRequest
+ */
+export interface EraseMemberRequest {
+  /**
+   * @generated from field: string group_id = 1;
+   */
+  groupId: string;
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+}
+
+export function encodeEraseMemberRequest(w: Writer, m: EraseMemberRequest): void {
+  if (m.groupId.length > 0) { w.tag(10); w.string(m.groupId); }
+  if (m.userId.length > 0) { w.tag(18); w.string(m.userId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeEraseMemberRequest(fields: Partial<EraseMemberRequest>): EraseMemberRequest {
+  return {
+    groupId: "",
+    userId: "",
+    ...fields,
+  };
+}
+
+export function decodeEraseMemberRequest(r: Reader, end: number): EraseMemberRequest {
+  const m: EraseMemberRequest = {
+    groupId: "",
+    userId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.groupId = r.string();
+        break;
+      }
+      case 18: {
+        m.userId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.RetainGroupRequest
  */
 export interface RetainGroupRequest {
@@ -1812,5 +1864,6 @@ export const GroupData = {
   markRead: defineMethod<MarkGroupReadRequest, MarkGroupReadReply>("tricampus.data.v1.GroupData/MarkRead", encodeMarkGroupReadRequest, decodeMarkGroupReadRequest, encodeMarkGroupReadReply, decodeMarkGroupReadReply),
   readPositions: defineMethod<GroupReadPositionsRequest, GroupReadPositionsReply>("tricampus.data.v1.GroupData/ReadPositions", encodeGroupReadPositionsRequest, decodeGroupReadPositionsRequest, encodeGroupReadPositionsReply, decodeGroupReadPositionsReply),
   retain: defineMethod<RetainGroupRequest, RetainReply>("tricampus.data.v1.GroupData/Retain", encodeRetainGroupRequest, decodeRetainGroupRequest, encodeRetainReply, decodeRetainReply),
+  erase: defineMethod<EraseMemberRequest, RetainReply>("tricampus.data.v1.GroupData/Erase", encodeEraseMemberRequest, decodeEraseMemberRequest, encodeRetainReply, decodeRetainReply),
 } as const;
 

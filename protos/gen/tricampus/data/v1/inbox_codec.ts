@@ -5,7 +5,7 @@
 // Data access for inboxes: the only door to the inbox keyspace. One table a user.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 import { decodeContent, encodeContent, type Content } from "../../../tricampus/client/v1/content_codec.ts";
 import { decodeConversationSetting, decodeGroupMembership, decodeInboxMessage, encodeConversationSetting, encodeGroupMembership, encodeInboxMessage, type ConversationSetting, type GroupMembership, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
@@ -1146,6 +1146,166 @@ export function decodeRetainInboxRequest(r: Reader, end: number): RetainInboxReq
 }
 
 /**
+ * @generated from message tricampus.data.v1.TracesRequest
+ */
+export interface TracesRequest {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+  /**
+   * Where to go on: the last one received, empty at the start.
+   *
+   * @generated from field: bytes cursor = 2;
+   */
+  cursor: Uint8Array;
+}
+
+export function encodeTracesRequest(w: Writer, m: TracesRequest): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+  if (m.cursor.length > 0) { w.tag(18); w.bytes(m.cursor); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeTracesRequest(fields: Partial<TracesRequest>): TracesRequest {
+  return {
+    userId: "",
+    cursor: NO_BYTES,
+    ...fields,
+  };
+}
+
+export function decodeTracesRequest(r: Reader, end: number): TracesRequest {
+  const m: TracesRequest = {
+    userId: "",
+    cursor: NO_BYTES,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      case 18: {
+        m.cursor = r.bytes();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.TracesReply
+ */
+export interface TracesReply {
+  /**
+   * @generated from field: repeated string conversation_ids = 1;
+   */
+  conversationIds: string[];
+  /**
+   * @generated from field: repeated string group_ids = 2;
+   */
+  groupIds: string[];
+  /**
+   * Empty at the end.
+   *
+   * @generated from field: bytes cursor = 3;
+   */
+  cursor: Uint8Array;
+}
+
+export function encodeTracesReply(w: Writer, m: TracesReply): void {
+  for (const x of m.conversationIds) { w.tag(10); w.string(x); }
+  for (const x of m.groupIds) { w.tag(18); w.string(x); }
+  if (m.cursor.length > 0) { w.tag(26); w.bytes(m.cursor); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeTracesReply(fields: Partial<TracesReply>): TracesReply {
+  return {
+    conversationIds: [],
+    groupIds: [],
+    cursor: NO_BYTES,
+    ...fields,
+  };
+}
+
+export function decodeTracesReply(r: Reader, end: number): TracesReply {
+  const m: TracesReply = {
+    conversationIds: [],
+    groupIds: [],
+    cursor: NO_BYTES,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.conversationIds.push(r.string());
+        break;
+      }
+      case 18: {
+        m.groupIds.push(r.string());
+        break;
+      }
+      case 26: {
+        m.cursor = r.bytes();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.EraseInboxRequest
+ */
+export interface EraseInboxRequest {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+}
+
+export function encodeEraseInboxRequest(w: Writer, m: EraseInboxRequest): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeEraseInboxRequest(fields: Partial<EraseInboxRequest>): EraseInboxRequest {
+  return {
+    userId: "",
+    ...fields,
+  };
+}
+
+export function decodeEraseInboxRequest(r: Reader, end: number): EraseInboxRequest {
+  const m: EraseInboxRequest = {
+    userId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.RetainReply
  */
 export interface RetainReply {
@@ -1197,5 +1357,7 @@ export const InboxData = {
   set: defineMethod<SetSettingsRequest, SetSettingsReply>("tricampus.data.v1.InboxData/Set", encodeSetSettingsRequest, decodeSetSettingsRequest, encodeSetSettingsReply, decodeSetSettingsReply),
   deliverRead: defineMethod<DeliverReadRequest, SetSettingsReply>("tricampus.data.v1.InboxData/DeliverRead", encodeDeliverReadRequest, decodeDeliverReadRequest, encodeSetSettingsReply, decodeSetSettingsReply),
   retain: defineMethod<RetainInboxRequest, RetainReply>("tricampus.data.v1.InboxData/Retain", encodeRetainInboxRequest, decodeRetainInboxRequest, encodeRetainReply, decodeRetainReply),
+  traces: defineMethod<TracesRequest, TracesReply>("tricampus.data.v1.InboxData/Traces", encodeTracesRequest, decodeTracesRequest, encodeTracesReply, decodeTracesReply),
+  erase: defineMethod<EraseInboxRequest, RetainReply>("tricampus.data.v1.InboxData/Erase", encodeEraseInboxRequest, decodeEraseInboxRequest, encodeRetainReply, decodeRetainReply),
 } as const;
 

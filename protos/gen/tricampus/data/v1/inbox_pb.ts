@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/inbox.proto.
  */
 export const file_tricampus_data_v1_inbox: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9pbmJveC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEioQIKEENvbW1pdHRlZE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAyABKAkSEQoJc2VuZGVyX2lkGAQgASgJEhQKDHJlY2lwaWVudF9pZBgFIAEoCRIMCgR0ZXh0GAYgASgJEhYKDmFjY2VwdGVkX2F0X21zGAcgASgEEi0KB2NvbnRlbnQYCCABKAsyHC50cmljYW1wdXMuY2xpZW50LnYxLkNvbnRlbnQSEAoIcmVjYWxsZWQYCSABKAgSNQoKdGFrZXNfYmFjaxgKIAEoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlIkUKDUNvbW1pdFJlcXVlc3QSNAoHbWVzc2FnZRgBIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2UiLQoQQ29tbWl0dGVkUmVxdWVzdBIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoCSJ0CgtDb21taXRSZXBseRI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZRIPCgdleGlzdGVkGAIgASgIEg8KB3ZlcnNpb24YAyABKAQSDQoFYWxvbmUYBCABKAgiQQoORGVsaXZlclJlcXVlc3QSLwoKZGVsaXZlcmllcxgBIAMoCzIbLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5IowBCghEZWxpdmVyeRIXCg9jb252ZXJzYXRpb25faWQYASABKAkSMwoIbWVzc2FnZXMYAiADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRIyCgd0YXJnZXRzGAMgAygLMiEudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlUYXJnZXQiZgoORGVsaXZlcnlUYXJnZXQSDwoHdXNlcl9pZBgBIAEoCRIVCg1mcm9tX3NlcXVlbmNlGAIgASgEEhIKCmFsbG93X3NraXAYAyABKAgSGAoQdGhyb3VnaF9zZXF1ZW5jZRgEIAEoBCJECgxEZWxpdmVyUmVwbHkSNAoIb3V0Y29tZXMYASADKAsyIi50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyeU91dGNvbWUi4wEKD0RlbGl2ZXJ5T3V0Y29tZRI1CgRraW5kGAEgASgOMicudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlPdXRjb21lLktpbmQSDwoHdmVyc2lvbhgCIAEoBBINCgVhbG9uZRgDIAEoCBIMCgRtYXJrGAQgASgEEg8KB21lc3NhZ2UYBSABKAkiWgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEgoOS0lORF9ERUxJVkVSRUQQARIXChNLSU5EX01BUktfRUxTRVdIRVJFEAISDwoLS0lORF9GQUlMRUQQAyKBAQoTSW5ib3hDaGFuZ2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SMwoLY29uc2lzdGVuY3kYBCABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSKRAQoRSW5ib3hDaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIXCg90aHJvdWdoX3ZlcnNpb24YAiABKAQSDAoEbW9yZRgDIAEoCBIpCgRyb3dzGAQgAygLMhsudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hSb3cSGQoRZm9yZ290dGVuX3ZlcnNpb24YBSABKAQijQIKCEluYm94Um93Eg8KB3ZlcnNpb24YASABKAQSNgoJZGVsaXZlcmVkGAIgASgLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2VIABI4Cgljb21taXR0ZWQYAyABKAsyIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRNZXNzYWdlSAASOwoHc2V0dGluZxgEIAEoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZ0gAEjoKCm1lbWJlcnNoaXAYBSABKAsyJC50cmljYW1wdXMuY2xpZW50LnYxLkdyb3VwTWVtYmVyc2hpcEgAQgUKA3JvdyJQChJTZXRTZXR0aW5nc1JlcXVlc3QSOgoIc2V0dGluZ3MYASADKAsyKC50cmljYW1wdXMuY2xpZW50LnYxLkNvbnZlcnNhdGlvblNldHRpbmciQwoQU2V0U2V0dGluZ3NSZXBseRIPCgd2ZXJzaW9uGAEgASgEEg0KBWFsb25lGAIgASgIEg8KB2NoYW5nZWQYAyABKAgiPwoSRGVsaXZlclJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCJ6ChJSZXRhaW5JbmJveFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIbChNkZWxpdmVyZWRfYmVmb3JlX21zGAIgASgEEhkKEWNvbmZpcm1lZF92ZXJzaW9uGAMgASgEEhsKE2NvbW1pdHRlZF9iZWZvcmVfbXMYBCABKAQiKAoLUmV0YWluUmVwbHkSGQoRZm9yZ290dGVuX3ZlcnNpb24YASABKAQqVwoLQ29uc2lzdGVuY3kSGwoXQ09OU0lTVEVOQ1lfVU5TUEVDSUZJRUQQABIWChJDT05TSVNURU5DWV9TVFJPTkcQARITCg9DT05TSVNURU5DWV9BTlkQAjLQBAoJSW5ib3hEYXRhEkoKBkNvbW1pdBIgLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdFJlcXVlc3QaHi50cmljYW1wdXMuZGF0YS52MS5Db21taXRSZXBseRJQCglDb21taXR0ZWQSIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRSZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0UmVwbHkSTQoHRGVsaXZlchIhLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJSZXF1ZXN0Gh8udHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlclJlcGx5ElcKB0NoYW5nZXMSJi50cmljYW1wdXMuZGF0YS52MS5JbmJveENoYW5nZXNSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hDaGFuZ2VzUmVwbHkSUQoDU2V0EiUudHJpY2FtcHVzLmRhdGEudjEuU2V0U2V0dGluZ3NSZXF1ZXN0GiMudHJpY2FtcHVzLmRhdGEudjEuU2V0U2V0dGluZ3NSZXBseRJZCgtEZWxpdmVyUmVhZBIlLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJSZWFkUmVxdWVzdBojLnRyaWNhbXB1cy5kYXRhLnYxLlNldFNldHRpbmdzUmVwbHkSTwoGUmV0YWluEiUudHJpY2FtcHVzLmRhdGEudjEuUmV0YWluSW5ib3hSZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuUmV0YWluUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_content, file_tricampus_client_v1_sync]);
+  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9pbmJveC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEioQIKEENvbW1pdHRlZE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAyABKAkSEQoJc2VuZGVyX2lkGAQgASgJEhQKDHJlY2lwaWVudF9pZBgFIAEoCRIMCgR0ZXh0GAYgASgJEhYKDmFjY2VwdGVkX2F0X21zGAcgASgEEi0KB2NvbnRlbnQYCCABKAsyHC50cmljYW1wdXMuY2xpZW50LnYxLkNvbnRlbnQSEAoIcmVjYWxsZWQYCSABKAgSNQoKdGFrZXNfYmFjaxgKIAEoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlIkUKDUNvbW1pdFJlcXVlc3QSNAoHbWVzc2FnZRgBIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2UiLQoQQ29tbWl0dGVkUmVxdWVzdBIZChFjbGllbnRfbWVzc2FnZV9pZBgBIAEoCSJ0CgtDb21taXRSZXBseRI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZRIPCgdleGlzdGVkGAIgASgIEg8KB3ZlcnNpb24YAyABKAQSDQoFYWxvbmUYBCABKAgiQQoORGVsaXZlclJlcXVlc3QSLwoKZGVsaXZlcmllcxgBIAMoCzIbLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5IowBCghEZWxpdmVyeRIXCg9jb252ZXJzYXRpb25faWQYASABKAkSMwoIbWVzc2FnZXMYAiADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRIyCgd0YXJnZXRzGAMgAygLMiEudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlUYXJnZXQiZgoORGVsaXZlcnlUYXJnZXQSDwoHdXNlcl9pZBgBIAEoCRIVCg1mcm9tX3NlcXVlbmNlGAIgASgEEhIKCmFsbG93X3NraXAYAyABKAgSGAoQdGhyb3VnaF9zZXF1ZW5jZRgEIAEoBCJECgxEZWxpdmVyUmVwbHkSNAoIb3V0Y29tZXMYASADKAsyIi50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyeU91dGNvbWUi4wEKD0RlbGl2ZXJ5T3V0Y29tZRI1CgRraW5kGAEgASgOMicudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlPdXRjb21lLktpbmQSDwoHdmVyc2lvbhgCIAEoBBINCgVhbG9uZRgDIAEoCBIMCgRtYXJrGAQgASgEEg8KB21lc3NhZ2UYBSABKAkiWgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEgoOS0lORF9ERUxJVkVSRUQQARIXChNLSU5EX01BUktfRUxTRVdIRVJFEAISDwoLS0lORF9GQUlMRUQQAyKBAQoTSW5ib3hDaGFuZ2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SMwoLY29uc2lzdGVuY3kYBCABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSKRAQoRSW5ib3hDaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIXCg90aHJvdWdoX3ZlcnNpb24YAiABKAQSDAoEbW9yZRgDIAEoCBIpCgRyb3dzGAQgAygLMhsudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hSb3cSGQoRZm9yZ290dGVuX3ZlcnNpb24YBSABKAQijQIKCEluYm94Um93Eg8KB3ZlcnNpb24YASABKAQSNgoJZGVsaXZlcmVkGAIgASgLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2VIABI4Cgljb21taXR0ZWQYAyABKAsyIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRNZXNzYWdlSAASOwoHc2V0dGluZxgEIAEoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZ0gAEjoKCm1lbWJlcnNoaXAYBSABKAsyJC50cmljYW1wdXMuY2xpZW50LnYxLkdyb3VwTWVtYmVyc2hpcEgAQgUKA3JvdyJQChJTZXRTZXR0aW5nc1JlcXVlc3QSOgoIc2V0dGluZ3MYASADKAsyKC50cmljYW1wdXMuY2xpZW50LnYxLkNvbnZlcnNhdGlvblNldHRpbmciQwoQU2V0U2V0dGluZ3NSZXBseRIPCgd2ZXJzaW9uGAEgASgEEg0KBWFsb25lGAIgASgIEg8KB2NoYW5nZWQYAyABKAgiPwoSRGVsaXZlclJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCJ6ChJSZXRhaW5JbmJveFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIbChNkZWxpdmVyZWRfYmVmb3JlX21zGAIgASgEEhkKEWNvbmZpcm1lZF92ZXJzaW9uGAMgASgEEhsKE2NvbW1pdHRlZF9iZWZvcmVfbXMYBCABKAQiMAoNVHJhY2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEg4KBmN1cnNvchgCIAEoDCJKCgtUcmFjZXNSZXBseRIYChBjb252ZXJzYXRpb25faWRzGAEgAygJEhEKCWdyb3VwX2lkcxgCIAMoCRIOCgZjdXJzb3IYAyABKAwiJAoRRXJhc2VJbmJveFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSIoCgtSZXRhaW5SZXBseRIZChFmb3Jnb3R0ZW5fdmVyc2lvbhgBIAEoBCpXCgtDb25zaXN0ZW5jeRIbChdDT05TSVNURU5DWV9VTlNQRUNJRklFRBAAEhYKEkNPTlNJU1RFTkNZX1NUUk9ORxABEhMKD0NPTlNJU1RFTkNZX0FOWRACMusFCglJbmJveERhdGESSgoGQ29tbWl0EiAudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0UmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdFJlcGx5ElAKCUNvbW1pdHRlZBIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZFJlcXVlc3QaHi50cmljYW1wdXMuZGF0YS52MS5Db21taXRSZXBseRJNCgdEZWxpdmVyEiEudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlclJlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyUmVwbHkSVwoHQ2hhbmdlcxImLnRyaWNhbXB1cy5kYXRhLnYxLkluYm94Q2hhbmdlc1JlcXVlc3QaJC50cmljYW1wdXMuZGF0YS52MS5JbmJveENoYW5nZXNSZXBseRJRCgNTZXQSJS50cmljYW1wdXMuZGF0YS52MS5TZXRTZXR0aW5nc1JlcXVlc3QaIy50cmljYW1wdXMuZGF0YS52MS5TZXRTZXR0aW5nc1JlcGx5ElkKC0RlbGl2ZXJSZWFkEiUudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlclJlYWRSZXF1ZXN0GiMudHJpY2FtcHVzLmRhdGEudjEuU2V0U2V0dGluZ3NSZXBseRJPCgZSZXRhaW4SJS50cmljYW1wdXMuZGF0YS52MS5SZXRhaW5JbmJveFJlcXVlc3QaHi50cmljYW1wdXMuZGF0YS52MS5SZXRhaW5SZXBseRJKCgZUcmFjZXMSIC50cmljYW1wdXMuZGF0YS52MS5UcmFjZXNSZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuVHJhY2VzUmVwbHkSTQoFRXJhc2USJC50cmljYW1wdXMuZGF0YS52MS5FcmFzZUluYm94UmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLlJldGFpblJlcGx5YgZwcm90bzM", [file_tricampus_client_v1_content, file_tricampus_client_v1_sync]);
 
 /**
  * The sender's row: from it everything after can be re-driven.
@@ -580,6 +580,76 @@ export const RetainInboxRequestSchema: GenMessage<RetainInboxRequest> = /*@__PUR
   messageDesc(file_tricampus_data_v1_inbox, 15);
 
 /**
+ * @generated from message tricampus.data.v1.TracesRequest
+ */
+export type TracesRequest = Message<"tricampus.data.v1.TracesRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * Where to go on: the last one received, empty at the start.
+   *
+   * @generated from field: bytes cursor = 2;
+   */
+  cursor: Uint8Array;
+};
+
+/**
+ * Describes the message tricampus.data.v1.TracesRequest.
+ * Use `create(TracesRequestSchema)` to create a new message.
+ */
+export const TracesRequestSchema: GenMessage<TracesRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_inbox, 16);
+
+/**
+ * @generated from message tricampus.data.v1.TracesReply
+ */
+export type TracesReply = Message<"tricampus.data.v1.TracesReply"> & {
+  /**
+   * @generated from field: repeated string conversation_ids = 1;
+   */
+  conversationIds: string[];
+
+  /**
+   * @generated from field: repeated string group_ids = 2;
+   */
+  groupIds: string[];
+
+  /**
+   * Empty at the end.
+   *
+   * @generated from field: bytes cursor = 3;
+   */
+  cursor: Uint8Array;
+};
+
+/**
+ * Describes the message tricampus.data.v1.TracesReply.
+ * Use `create(TracesReplySchema)` to create a new message.
+ */
+export const TracesReplySchema: GenMessage<TracesReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_inbox, 17);
+
+/**
+ * @generated from message tricampus.data.v1.EraseInboxRequest
+ */
+export type EraseInboxRequest = Message<"tricampus.data.v1.EraseInboxRequest"> & {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message tricampus.data.v1.EraseInboxRequest.
+ * Use `create(EraseInboxRequestSchema)` to create a new message.
+ */
+export const EraseInboxRequestSchema: GenMessage<EraseInboxRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_inbox, 18);
+
+/**
  * @generated from message tricampus.data.v1.RetainReply
  */
 export type RetainReply = Message<"tricampus.data.v1.RetainReply"> & {
@@ -596,7 +666,7 @@ export type RetainReply = Message<"tricampus.data.v1.RetainReply"> & {
  * Use `create(RetainReplySchema)` to create a new message.
  */
 export const RetainReplySchema: GenMessage<RetainReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 16);
+  messageDesc(file_tricampus_data_v1_inbox, 19);
 
 /**
  * @generated from enum tricampus.data.v1.Consistency
@@ -703,6 +773,26 @@ export const InboxData: GenService<{
   retain: {
     methodKind: "unary";
     input: typeof RetainInboxRequestSchema;
+    output: typeof RetainReplySchema;
+  },
+  /**
+   * Conversations and groups that a user took part in. Service account only.
+   *
+   * @generated from rpc tricampus.data.v1.InboxData.Traces
+   */
+  traces: {
+    methodKind: "unary";
+    input: typeof TracesRequestSchema;
+    output: typeof TracesReplySchema;
+  },
+  /**
+   * Removes what is left of a user whose account was deleted. Service account only.
+   *
+   * @generated from rpc tricampus.data.v1.InboxData.Erase
+   */
+  erase: {
+    methodKind: "unary";
+    input: typeof EraseInboxRequestSchema;
     output: typeof RetainReplySchema;
   },
 }> = /*@__PURE__*/

@@ -349,6 +349,47 @@ export function decodeSequencesReply(r: Reader, end: number): SequencesReply {
 }
 
 /**
+ * @generated from message tricampus.data.v1.EraseConversationRequest
+ */
+export interface EraseConversationRequest {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+}
+
+export function encodeEraseConversationRequest(w: Writer, m: EraseConversationRequest): void {
+  if (m.conversationId.length > 0) { w.tag(10); w.string(m.conversationId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeEraseConversationRequest(fields: Partial<EraseConversationRequest>): EraseConversationRequest {
+  return {
+    conversationId: "",
+    ...fields,
+  };
+}
+
+export function decodeEraseConversationRequest(r: Reader, end: number): EraseConversationRequest {
+  const m: EraseConversationRequest = {
+    conversationId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.conversationId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.RetainConversationRequest
  */
 export interface RetainConversationRequest {
@@ -408,5 +449,6 @@ export const MessageData = {
   read: defineMethod<ReadMessagesRequest, ReadMessagesReply>("tricampus.data.v1.MessageData/Read", encodeReadMessagesRequest, decodeReadMessagesRequest, encodeReadMessagesReply, decodeReadMessagesReply),
   sequences: defineMethod<SequencesRequest, SequencesReply>("tricampus.data.v1.MessageData/Sequences", encodeSequencesRequest, decodeSequencesRequest, encodeSequencesReply, decodeSequencesReply),
   retain: defineMethod<RetainConversationRequest, RetainReply>("tricampus.data.v1.MessageData/Retain", encodeRetainConversationRequest, decodeRetainConversationRequest, encodeRetainReply, decodeRetainReply),
+  erase: defineMethod<EraseConversationRequest, RetainReply>("tricampus.data.v1.MessageData/Erase", encodeEraseConversationRequest, decodeEraseConversationRequest, encodeRetainReply, decodeRetainReply),
 } as const;
 

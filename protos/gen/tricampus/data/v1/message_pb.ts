@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/message.proto.
  */
 export const file_tricampus_data_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9tZXNzYWdlLnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJMChRBcHBlbmRNZXNzYWdlUmVxdWVzdBI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZSImChJBcHBlbmRNZXNzYWdlUmVwbHkSEAoIc2VxdWVuY2UYASABKAQiowEKE1JlYWRNZXNzYWdlc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgEEg0KBWxpbWl0GAMgASgNEjMKC2NvbnNpc3RlbmN5GAQgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kSFwoPYmVmb3JlX3NlcXVlbmNlGAUgASgEImkKEVJlYWRNZXNzYWdlc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USDAoEbW9yZRgCIAEoCBIRCglmb3Jnb3R0ZW4YAyABKAgidQoQU2VxdWVuY2VzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLbWVzc2FnZV9pZHMYAiADKAkSMwoLY29uc2lzdGVuY3kYAyABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSIjCg5TZXF1ZW5jZXNSZXBseRIRCglzZXF1ZW5jZXMYASADKAQiRwoZUmV0YWluQ29udmVyc2F0aW9uUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEQoJYmVmb3JlX21zGAIgASgEMuoCCgtNZXNzYWdlRGF0YRJYCgZBcHBlbmQSJy50cmljYW1wdXMuZGF0YS52MS5BcHBlbmRNZXNzYWdlUmVxdWVzdBolLnRyaWNhbXB1cy5kYXRhLnYxLkFwcGVuZE1lc3NhZ2VSZXBseRJUCgRSZWFkEiYudHJpY2FtcHVzLmRhdGEudjEuUmVhZE1lc3NhZ2VzUmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLlJlYWRNZXNzYWdlc1JlcGx5ElMKCVNlcXVlbmNlcxIjLnRyaWNhbXB1cy5kYXRhLnYxLlNlcXVlbmNlc1JlcXVlc3QaIS50cmljYW1wdXMuZGF0YS52MS5TZXF1ZW5jZXNSZXBseRJWCgZSZXRhaW4SLC50cmljYW1wdXMuZGF0YS52MS5SZXRhaW5Db252ZXJzYXRpb25SZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuUmV0YWluUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
+  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9tZXNzYWdlLnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJMChRBcHBlbmRNZXNzYWdlUmVxdWVzdBI0CgdtZXNzYWdlGAEgASgLMiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkTWVzc2FnZSImChJBcHBlbmRNZXNzYWdlUmVwbHkSEAoIc2VxdWVuY2UYASABKAQiowEKE1JlYWRNZXNzYWdlc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgEEg0KBWxpbWl0GAMgASgNEjMKC2NvbnNpc3RlbmN5GAQgASgOMh4udHJpY2FtcHVzLmRhdGEudjEuQ29uc2lzdGVuY3kSFwoPYmVmb3JlX3NlcXVlbmNlGAUgASgEImkKEVJlYWRNZXNzYWdlc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USDAoEbW9yZRgCIAEoCBIRCglmb3Jnb3R0ZW4YAyABKAgidQoQU2VxdWVuY2VzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLbWVzc2FnZV9pZHMYAiADKAkSMwoLY29uc2lzdGVuY3kYAyABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSIjCg5TZXF1ZW5jZXNSZXBseRIRCglzZXF1ZW5jZXMYASADKAQiMwoYRXJhc2VDb252ZXJzYXRpb25SZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCSJHChlSZXRhaW5Db252ZXJzYXRpb25SZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIRCgliZWZvcmVfbXMYAiABKAQywAMKC01lc3NhZ2VEYXRhElgKBkFwcGVuZBInLnRyaWNhbXB1cy5kYXRhLnYxLkFwcGVuZE1lc3NhZ2VSZXF1ZXN0GiUudHJpY2FtcHVzLmRhdGEudjEuQXBwZW5kTWVzc2FnZVJlcGx5ElQKBFJlYWQSJi50cmljYW1wdXMuZGF0YS52MS5SZWFkTWVzc2FnZXNSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuUmVhZE1lc3NhZ2VzUmVwbHkSUwoJU2VxdWVuY2VzEiMudHJpY2FtcHVzLmRhdGEudjEuU2VxdWVuY2VzUmVxdWVzdBohLnRyaWNhbXB1cy5kYXRhLnYxLlNlcXVlbmNlc1JlcGx5ElYKBlJldGFpbhIsLnRyaWNhbXB1cy5kYXRhLnYxLlJldGFpbkNvbnZlcnNhdGlvblJlcXVlc3QaHi50cmljYW1wdXMuZGF0YS52MS5SZXRhaW5SZXBseRJUCgVFcmFzZRIrLnRyaWNhbXB1cy5kYXRhLnYxLkVyYXNlQ29udmVyc2F0aW9uUmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLlJldGFpblJlcGx5YgZwcm90bzM", [file_tricampus_client_v1_sync, file_tricampus_data_v1_inbox]);
 
 /**
  * @generated from message tricampus.data.v1.AppendMessageRequest
@@ -165,6 +165,23 @@ export const SequencesReplySchema: GenMessage<SequencesReply> = /*@__PURE__*/
   messageDesc(file_tricampus_data_v1_message, 5);
 
 /**
+ * @generated from message tricampus.data.v1.EraseConversationRequest
+ */
+export type EraseConversationRequest = Message<"tricampus.data.v1.EraseConversationRequest"> & {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+};
+
+/**
+ * Describes the message tricampus.data.v1.EraseConversationRequest.
+ * Use `create(EraseConversationRequestSchema)` to create a new message.
+ */
+export const EraseConversationRequestSchema: GenMessage<EraseConversationRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_message, 6);
+
+/**
  * @generated from message tricampus.data.v1.RetainConversationRequest
  */
 export type RetainConversationRequest = Message<"tricampus.data.v1.RetainConversationRequest"> & {
@@ -186,7 +203,7 @@ export type RetainConversationRequest = Message<"tricampus.data.v1.RetainConvers
  * Use `create(RetainConversationRequestSchema)` to create a new message.
  */
 export const RetainConversationRequestSchema: GenMessage<RetainConversationRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_message, 6);
+  messageDesc(file_tricampus_data_v1_message, 7);
 
 /**
  * @generated from service tricampus.data.v1.MessageData
@@ -231,6 +248,16 @@ export const MessageData: GenService<{
   retain: {
     methodKind: "unary";
     input: typeof RetainConversationRequestSchema;
+    output: typeof RetainReplySchema;
+  },
+  /**
+   * Removes what is left of a user whose account was deleted. Service account only.
+   *
+   * @generated from rpc tricampus.data.v1.MessageData.Erase
+   */
+  erase: {
+    methodKind: "unary";
+    input: typeof EraseConversationRequestSchema;
     output: typeof RetainReplySchema;
   },
 }> = /*@__PURE__*/

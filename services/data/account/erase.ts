@@ -1,0 +1,98 @@
+/**
+ * The end of an account. Who is to be erased stands in one table until it is: the account service works
+ * it off, step by step, and whatever dies on the way is done again. What is left at the end is the user's
+ * id, marked as gone, so that nothing is sent to it any more.
+ */
+import {
+  type BeginErasingReply,
+  type BeginErasingRequest,
+  decodeErasingUser,
+  type EraseAccountReply,
+  type EraseAccountRequest,
+  type ErasingReply,
+  encodeErasingUser,
+} from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
+import {
+  type Key,
+  Keyspace,
+  Level,
+  type RowOperation,
+} from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { KvClient } from "../../kvsvr/client.ts";
+import { type Call, forward } from "../../svrkit/call.ts";
+import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
+import { requireArgument } from "../../svrkit/errors.ts";
+import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
+import { requireCaller, requireTicketOf } from "../authority.ts";
+import { forgetAll } from "../trim.ts";
+import { confirmedKey, keyOf } from "./keys.ts";
+import { revoke } from "./revoked-client.ts";
+import { GONE_ROW, userKey } from "./rows.ts";
+
+const TABLE: Key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from("erasing") };
+const PRESENT = Buffer.from([1]);
+const PAGE = 100;
+const DAY_MS = 24 * 3_600_000;
+/** Longer than any ticket is valid. */
+const TICKETS_DAYS = 60;
+
+export class EraseHandlers {
+  readonly #kv: KvClient;
+  readonly #tickets: TicketVerifier;
+
+  constructor(kv: KvClient, tickets: TicketVerifier) {
+    this.#kv = kv;
+    this.#tickets = tickets;
+  }
+
+  async begin({ user }: BeginErasingRequest, call: Call): Promise<BeginErasingReply> {
+    requireArgument(user?.record !== undefined, "there is nobody to erase");
+    requireTicketOf(this.#tickets, call, [user.record.userId]);
+    const row = Buffer.from(user.record.userId);
+    const known = { ...user, record: { ...user.record, password: NO_BYTES } };
+    const value = toBytes(encodeErasingUser, known);
+    await this.#change(TABLE, { case: "insertIfAbsent", value: { row, value } }, call);
+    return {};
+  }
+
+  async erasing(call: Call): Promise<ErasingReply> {
+    requireCaller(call, ["account"], "who is to be erased");
+    const scan = {
+      first: NO_BYTES,
+      end: NO_BYTES,
+      limit: PAGE,
+      level: Level.STRONG,
+      reverse: false,
+    };
+    const page = await this.#kv.scanRows({ key: TABLE, ...scan }, forward(call));
+    return { users: page.rows.map((row) => fromBytes(decodeErasingUser, row.value)) };
+  }
+
+  /** account: the last step; then nothing names the user any more. */
+  async erase({ record }: EraseAccountRequest, call: Call): Promise<EraseAccountReply> {
+    requireCaller(call, ["account"], "erasing an account");
+    requireArgument(record !== undefined && record.userId !== "", "there is nobody to erase");
+    const options = forward(call);
+    const { userId } = record;
+    const key = userKey(userId);
+    // Whatever ticket is about, of whatever clock: there will be no other.
+    const nowMs = Date.now();
+    const times = { issuedBeforeMs: nowMs + DAY_MS, untilMs: nowMs + TICKETS_DAYS * DAY_MS };
+    const ended = { userId, device: "", ...times, reason: "the account was deleted" };
+    await revoke(this.#kv, [ended], options);
+    await forgetAll(this.#kv, key, options);
+    await this.#change(key, { case: "upsert", value: { row: GONE_ROW, value: PRESENT } }, call);
+    await forgetAll(this.#kv, confirmedKey(userId), options);
+    const write = { case: "delete", value: true } as const;
+    await this.#kv.write({ key: keyOf(record), write, expectedVersion: undefined }, options);
+    await this.#change(TABLE, { case: "delete", value: Buffer.from(userId) }, call);
+    return {};
+  }
+
+  async #change(key: Key, operation: RowOperation["operation"], call: Call): Promise<void> {
+    await this.#kv.change(
+      { key, change: { guards: [], operations: [{ operation }] } },
+      forward(call),
+    );
+  }
+}

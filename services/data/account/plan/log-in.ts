@@ -1,0 +1,76 @@
+/** What a log-in and a log-out make of a user's devices. */
+import {
+  makeUserDevice,
+  type UserDevice,
+} from "../../../../protos/gen/tricampus/client/v1/account_codec.ts";
+import type {
+  Revocation,
+  StoredDevice,
+  StoredRevocation,
+} from "../../../../protos/gen/tricampus/data/v1/account_codec.ts";
+
+export interface Known {
+  readonly devices: readonly StoredDevice[];
+  readonly revocations: readonly StoredRevocation[];
+}
+
+export interface Times {
+  readonly nowMs: number;
+  readonly ticketLifetimeMs: number;
+}
+
+export interface LoggedIn {
+  readonly device: StoredDevice;
+  readonly displaced: readonly Revocation[];
+}
+
+const DISPLACED = "another device of this kind was logged in";
+
+/**
+ * Of the devices of one platform, the one that logged in first goes when there is one too many. A ticket
+ * is issued after every log-out of its device, whatever the clocks of three campuses say.
+ */
+export function planLogIn(
+  { devices, revocations }: Known,
+  asked: UserDevice & { devicesMax: number; userId: string },
+  times: Times,
+): LoggedIn {
+  const before = devices.find((one) => one.device?.device === asked.device);
+  const platform = asked.platform || (before?.device?.platform ?? 0);
+  const others = devices.filter(
+    ({ device }) => device?.device !== asked.device && device?.platform === platform,
+  );
+  const oldestFirst = others.toSorted((a, b) => a.device!.loggedInAtMs - b.device!.loggedInAtMs);
+  const tooMany = Math.max(0, others.length + 1 - asked.devicesMax);
+  const displaced = oldestFirst.slice(0, tooMany).map((stored) => {
+    return revocationOf(stored, { userId: asked.userId, reason: DISPLACED, ...times });
+  });
+  const revokedMs = revocations
+    .filter(({ revocation }) => ["", asked.device].includes(revocation!.device))
+    .map(({ revocation }) => revocation!.issuedBeforeMs);
+  const issuedAtMs = Math.max(times.nowMs, ...revokedMs);
+  const loggedInAtMs = before?.device?.loggedInAtMs ?? times.nowMs;
+  const device = makeUserDevice({ device: asked.device, platform, loggedInAtMs });
+  return { device: { device, issuedAtMs }, displaced };
+}
+
+/** Ends every ticket that the device has now. */
+export function revocationOf(
+  { device, issuedAtMs }: StoredDevice,
+  facts: Times & { userId: string; reason: string },
+): Revocation {
+  const { userId, reason, nowMs, ticketLifetimeMs } = facts;
+  const issuedBeforeMs = Math.max(nowMs, issuedAtMs) + 1;
+  const untilMs = issuedBeforeMs + ticketLifetimeMs;
+  return { userId, device: device!.device, issuedBeforeMs, untilMs, reason };
+}
+
+/** Ends every ticket that any device has now. */
+export function revocationOfAll(
+  { devices }: Known,
+  facts: Times & { userId: string; reason: string },
+): Revocation {
+  const newestMs = devices.reduce((newest, one) => Math.max(newest, one.issuedAtMs), 0);
+  const device = makeUserDevice({ device: "" });
+  return revocationOf({ device, issuedAtMs: newestMs }, facts);
+}

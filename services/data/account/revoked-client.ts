@@ -1,0 +1,115 @@
+/**
+ * Tickets that are not good any more: one table, which every process that checks tickets follows, so
+ * that checking one asks nobody. A log-out is known everywhere within a second. Until the table was read
+ * for the first time no ticket is believed.
+ */
+import {
+  decodeRevocation,
+  encodeRevocation,
+  type Revocation,
+} from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
+import {
+  type Key,
+  Keyspace,
+  Level,
+  type RowOperation,
+} from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { KvClient } from "../../kvsvr/client.ts";
+import type { CallOptions } from "../../svrkit/call.ts";
+import { fromBytes, toBytes } from "../../svrkit/codec.ts";
+import { counter } from "../../svrkit/monitors/registry.ts";
+import type { Revocations } from "../../svrkit/ticket/revocations.ts";
+import { versionBefore } from "../age.ts";
+import { trimmedThrough, trimOperations } from "../trim.ts";
+
+const TABLE: Key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from("revoked") };
+const ALL_ROWS = { rowPrefix: new Uint8Array(0), appendIds: false };
+const PAGE_ROWS = 1_000;
+const EVERY_MS = 500;
+const TIMEOUT_MS = 2_000;
+
+const reads = counter("tickets.revocation_reads");
+const failures = counter("tickets.revocation_failures");
+
+export async function revoke(
+  kv: KvClient,
+  revocations: readonly Revocation[],
+  options: CallOptions,
+): Promise<void> {
+  const operations = revocations.map((revocation): RowOperation => {
+    const row = Buffer.from(`${revocation.userId}/${revocation.device}`);
+    const value = toBytes(encodeRevocation, revocation);
+    return { operation: { case: "upsert", value: { row, value } } };
+  });
+  await kv.change({ key: TABLE, change: { guards: [], operations } }, options);
+}
+
+/** Forgets those whose tickets have expired anyway. */
+export async function forgetRevocations(
+  kv: KvClient,
+  nowMs: number,
+  options: CallOptions,
+): Promise<void> {
+  const { trims } = await kv.getRows(
+    { key: TABLE, rows: [], marks: [], level: Level.ANY },
+    options,
+  );
+  const fromVersion = trimmedThrough(trims, ALL_ROWS);
+  const timeOf = ({ value }: { value: Uint8Array }) => fromBytes(decodeRevocation, value).untilMs;
+  const question = { key: TABLE, fromVersion, beforeMs: nowMs, timeOf };
+  const throughVersion = await versionBefore(kv, question, options);
+  const operations = trimOperations(trims, { ...ALL_ROWS, throughVersion });
+  if (operations.length > 0)
+    await kv.change({ key: TABLE, change: { guards: [], operations } }, options);
+}
+
+export class RevocationFollower {
+  readonly #kv: KvClient;
+  readonly #revocations: Revocations;
+  #version = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #reading = false;
+
+  constructor(kv: KvClient, revocations: Revocations) {
+    this.#kv = kv;
+    this.#revocations = revocations;
+  }
+
+  start(): void {
+    // Jittered: the processes of a platform start together and shall not ask together.
+    this.#timer = setInterval(() => void this.#read(), EVERY_MS * (0.8 + Math.random() * 0.4));
+    void this.#read();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Never rejects. */
+  async #read(): Promise<void> {
+    if (this.#reading) return;
+    this.#reading = true;
+    try {
+      for (let more = true; more; ) {
+        reads.value += 1;
+        const request = {
+          key: TABLE,
+          afterVersion: this.#version,
+          limit: PAGE_ROWS,
+          level: Level.STRONG,
+        };
+        const page = await this.#kv.scanChanges(request, { timeoutMs: TIMEOUT_MS });
+        for (const { value, deleted } of page.rows) {
+          if (!deleted) this.#revocations.add(fromBytes(decodeRevocation, value));
+        }
+        this.#version = page.throughVersion;
+        more = page.more;
+      }
+      this.#revocations.becomeKnown();
+    } catch {
+      failures.value += 1;
+    } finally {
+      this.#reading = false;
+    }
+  }
+}
