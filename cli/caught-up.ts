@@ -3,13 +3,11 @@
  * of: as long as the block stands, they are the quorum.
  */
 import { Keyspace, Kv, Level } from "../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { planLayout } from "../services/platform/layout.ts";
-import type { Platform } from "../services/platform/platform.ts";
 import { KV_GROUPS } from "../services/platform/services.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
 import type { Target } from "./block-arguments.ts";
-import type { Inspector } from "./connect.ts";
 import { EXIT, Failure } from "./failure.ts";
+import type { Reach } from "./reach.ts";
 
 /** Any key: what counts is that the replica serves it, confirmed by another one. */
 const KEY = { keyspace: Keyspace.CONTROL, key: Buffer.from("platform/first-test") };
@@ -19,17 +17,13 @@ const PATIENCE_MS = 3_000;
 const PAUSE_MS = 100;
 
 /** Throws when blocking the target would leave out a replica that is needed. */
-export async function requireCaughtUp(
-  platform: Platform,
-  inspector: Inspector,
-  { campus, service }: Target,
-): Promise<void> {
-  const groups = KV_GROUPS.slice(0, platform.config.kvGroups).filter(
+export async function requireCaughtUp(reached: Reach, { campus, service }: Target): Promise<void> {
+  const groups = KV_GROUPS.slice(0, reached.kvGroups).filter(
     (group) => service === "" || service === group,
   );
-  const others = platform.config.campuses.filter((name) => name !== campus);
+  const others = reached.campuses.filter((name) => name !== campus);
   const asked = groups.flatMap((group) => others.map((name) => ({ group, campus: name })));
-  const reasons = await Promise.all(asked.map((one) => whyNot(platform, inspector, one)));
+  const reasons = await Promise.all(asked.map((one) => whyNot(reached, one)));
   const reason = reasons.find((found) => found !== undefined);
   if (reason === undefined) return;
   throw new Failure(
@@ -40,13 +34,13 @@ export async function requireCaughtUp(
 
 /** Why a replica does not serve; one that says that another group has the key does. */
 export async function whyNotServing(
-  inspector: Inspector,
+  reached: Reach,
   { group, campus }: { group: (typeof KV_GROUPS)[number]; campus: string },
 ): Promise<string | undefined> {
   try {
     const request = { key: KEY, level: Level.STRONG };
     const options = { timeoutMs: READ_TIMEOUT_MS };
-    await inspector.callee(group, campus).call(Kv.get, request, options);
+    await reached.callee(group, campus).call(Kv.get, request, options);
     return undefined;
   } catch (thrown) {
     const error = RpcError.from(thrown);
@@ -56,20 +50,20 @@ export async function whyNotServing(
 
 /** Why a campus's replica cannot be relied on; undefined when it can. */
 async function whyNot(
-  platform: Platform,
-  inspector: Inspector,
+  reached: Reach,
   place: { group: (typeof KV_GROUPS)[number]; campus: string },
 ): Promise<string | undefined> {
   const { group, campus } = place;
   const which = group === "kvsvr" ? "replica" : `replica of ${group}`;
   const replica = `the store's ${which} in campus ${campus}`;
-  const { processes } = planLayout(platform.config);
-  const { name } = processes.find((p) => p.campus === campus && p.services.includes(group))!;
+  const { name } = reached.processes.find(
+    (p) => p.campus === campus && p.services.includes(group),
+  )!;
   const giveUpMs = performance.now() + PATIENCE_MS;
-  const refusal = await whyNotServing(inspector, place);
+  const refusal = await whyNotServing(reached, place);
   if (refusal !== undefined) return `${replica} does not serve (${refusal})`;
   for (;;) {
-    const status = (await inspector.statuses(new Set([name]))).get(name);
+    const status = (await reached.statuses(new Set([name]))).get(name);
     const behind = status?.monitors.find((monitor) => monitor.name === "kvsvr.behind")?.value;
     if (behind === 0) return undefined;
     if (performance.now() >= giveUpMs) {

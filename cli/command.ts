@@ -6,7 +6,10 @@ export interface CommandCall {
   readonly options: Readonly<Record<string, unknown>>;
   /** Print JSON for programs instead of text for people. */
   readonly json: boolean;
+  /** Of the platform on this machine; with a context, what is remembered of that cluster. */
   readonly dataDir: string;
+  /** The kubectl context of the cluster meant; undefined: this machine. */
+  readonly context?: string | undefined;
 }
 
 export interface CommandDefinition {

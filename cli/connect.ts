@@ -12,8 +12,10 @@ import type { ServiceName } from "../services/platform/services.ts";
 import { type Callee, Client } from "../services/svrkit/client.ts";
 import { silentLogger } from "../services/svrkit/log.ts";
 import { Credentials } from "../services/svrkit/tls/credentials.ts";
+import { ClusterReach, savedCluster } from "./cluster/reach.ts";
 import { type CommandCall, textOption } from "./command.ts";
 import { EXIT, Failure } from "./failure.ts";
+import type { Reach, ReachedProcess } from "./reach.ts";
 
 const STATUS_TIMEOUT_MS = 1_000;
 
@@ -34,10 +36,20 @@ export async function requireRunning(dataDir: string): Promise<Platform> {
   throw new Failure(EXIT.unreachable, `the platform in ${dataDir} is down: run \`tricampus up\``);
 }
 
+/** What the command is about: the platform of this machine, or with --context that of a cluster. */
+export async function reach(call: CommandCall): Promise<Reach> {
+  if (call.context !== undefined) return ClusterReach.open(call);
+  return new Inspector(await requireRunning(call.dataDir));
+}
+
 /** Where clients connect: what --endpoints says, else the running platform's access layers. */
 export async function endpointsOf(call: CommandCall): Promise<Endpoint[]> {
   const given = textOption(call, "endpoints");
   if (given !== undefined) return parseEndpoints(given);
+  if (call.context !== undefined) {
+    const { clients } = await savedCluster(call);
+    return clients.map(({ campus, address }) => ({ campus, url: `ws://${address}` }));
+  }
   const { config } = await requireRunning(call.dataDir);
   return clientEndpoints(config).map(({ campus, host, port }) => ({
     campus,
@@ -61,12 +73,18 @@ function parseEndpoints(text: string): Endpoint[] {
 }
 
 /** svrkit calls from outside into the platform, for status and the first test. */
-export class Inspector {
+export class Inspector implements Reach {
+  readonly campuses: readonly string[];
+  readonly kvGroups: number;
+  readonly processes: readonly ReachedProcess[];
   readonly #platform: Platform;
   readonly #client: Client;
 
   constructor(platform: Platform) {
     this.#platform = platform;
+    this.campuses = platform.config.campuses;
+    this.kvGroups = platform.config.kvGroups;
+    this.processes = planLayout(platform.config).processes;
     const { tls, dataDir, plaintext } = platform.config;
     const credentials = tls ? new Credentials(cliTlsFiles(dataDir), silentLogger()) : undefined;
     this.#client = new Client({ process: "cli", campus: "" }, undefined, {

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../services/platform/config.ts";
+import { contextDir } from "./cluster/saved.ts";
 import type { CommandDefinition } from "./command.ts";
 import { accountCommands } from "./commands/account.ts";
 import { blockCommands } from "./commands/block.ts";
@@ -82,7 +83,10 @@ const DEFAULT_DATA_DIR = process.env.TRICAMPUS_DATA ?? REPOSITORY_DATA;
 
 function buildProgram(): Command {
   const program = new Command("tricampus")
-    .description("Three campuses that carry conversations, on this machine.")
+    .description("Three campuses that carry conversations, on this machine or in a cluster.")
+    .option("--context <name>", "the platform in this kubectl context (else $TRICAMPUS_CONTEXT)")
+    .option("--namespace <name>", "its namespace; default: the context's")
+    .option("--data-center <name>", "its DataCenter, when there are several")
     .addHelpText("after", EXIT_CODES)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
@@ -96,7 +100,7 @@ function buildProgram(): Command {
       families.set(name, found);
       parent = found;
     }
-    addCommand(parent, words.at(-1)!, definition);
+    addCommand(program, { parent, name: words.at(-1)! }, definition);
   }
   return program;
 }
@@ -105,7 +109,15 @@ function family(parent: Command, name: string, summary: string): Command {
   return parent.command(name).description(summary).addHelpText("after", EXIT_CODES);
 }
 
-function addCommand(parent: Command, name: string, definition: CommandDefinition): void {
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function addCommand(
+  program: Command,
+  { parent, name }: { parent: Command; name: string },
+  definition: CommandDefinition,
+): void {
   const command = parent.command(name).description(definition.summary);
   for (const [syntax, text] of definition.arguments ?? []) command.argument(syntax, text);
   for (const [flags, text] of definition.options ?? []) command.option(flags, text);
@@ -117,12 +129,17 @@ function addCommand(parent: Command, name: string, definition: CommandDefinition
     )
     .addHelpText("after", EXIT_CODES)
     .action(async (...given: unknown[]) => {
-      const options = command.opts();
+      const options = { ...program.opts(), ...command.opts() };
+      const context = textOf(options.context) ?? process.env.TRICAMPUS_CONTEXT;
       process.exitCode = await definition.run({
         arguments: given.slice(0, -2).flat() as string[],
         options,
         json: options.json === true,
-        dataDir: resolve(String(options.dataDir ?? DEFAULT_DATA_DIR)),
+        dataDir:
+          context === undefined || options.dataDir !== undefined
+            ? resolve(String(options.dataDir ?? DEFAULT_DATA_DIR))
+            : contextDir(process.env, context),
+        context,
       });
     });
 }

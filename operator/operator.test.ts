@@ -20,12 +20,12 @@ describe("one data centre, from nothing and through its life", () => {
       const { nodeName } = spec as { nodeName: string };
       return `${labels["tricampus.dev/workload"]} ${labels["tricampus.dev/campus"]} ${nodeName}`;
     });
-    const kinds = ["access", "kvsvr-1", "logic", "queue", "queuelog"];
+    const kinds = ["access", "admin", "kvsvr-1", "logic", "queue", "queuelog"];
     const expected = kinds.flatMap((kind) => ["a", "b", "c"].map((c) => `${kind} ${c} node-${c}`));
     expect(placed.toSorted()).toEqual(expected);
     expect(rig.status("DataCenter", "main")).toMatchObject({
       campuses: "a=ok b=ok c=ok",
-      pods: "15/15",
+      pods: "18/18",
     });
     expect(rig.status("KVGroup", "main-1")).toMatchObject({
       zones: "a=ok b=ok c=ok",
@@ -75,7 +75,7 @@ describe("one data centre, from nothing and through its life", () => {
     expect(Math.min(...leftMin)).toBe(2);
     const inOrder = disturbed.filter((campus, i) => campus !== disturbed[i - 1]);
     expect(inOrder).toEqual(["a", "b", "c"]);
-    expect(disturbed).toHaveLength(15);
+    expect(disturbed).toHaveLength(18);
   });
 
   test("an image that cannot start: one campus is lost to it, no more; the next image cures it", async () => {
@@ -141,7 +141,7 @@ describe("one data centre, from nothing and through its life", () => {
     );
     rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:5" }));
     await rig.until("its turn", () => rig.acts.at(-1)!.startsWith("delete Pod main-queuelog-a"));
-    await rig.until("its pods", () => rig.readyPods === 15);
+    await rig.until("its pods", () => rig.readyPods === 18);
     await rig.quiet();
     const images = rig
       .pods("kvsvr-1")

@@ -3,17 +3,17 @@
  * routing decision, for a stated time.
  */
 import { ControlTable, type ShownBlock, type ShownChange } from "../../services/control/client.ts";
-import type { Platform } from "../../services/platform/platform.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
 import { AS, whoOf } from "../act.ts";
 import { parseDuration, parseTarget, parseWords } from "../block-arguments.ts";
 import { requireCaughtUp } from "../caught-up.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
-import { Inspector, requirePlatform, requireRunning } from "../connect.ts";
+import { reach } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 import { formatRemaining } from "../output/time.ts";
+import type { Reach } from "../reach.ts";
 
 const WHAT = [["<what>", "a campus, like b, or one of its services, like b/text"]] as const;
 const AUDIT_ENTRIES_MAX = 1_000;
@@ -29,14 +29,13 @@ const blockCommand: CommandDefinition = {
     ["--force", "although a replica that has to stand in is not caught up"],
   ],
   run: async (call) => {
-    const { config } = requirePlatform(call.dataDir);
-    const target = parseTarget(call.arguments[0]!, config.campuses);
     const forMs = parseDuration(textOption(call, "for"));
     const why = parseWords("--why", textOption(call, "why"));
     const who = whoOf(call);
     const forced = call.options.force === true;
-    const block = await withTable(call, async (table, inspector, platform) => {
-      if (!forced) await requireCaughtUp(platform, inspector, target);
+    const block = await withTable(call, async (table, reached) => {
+      const target = parseTarget(call.arguments[0]!, reached.campuses);
+      if (!forced) await requireCaughtUp(reached, target);
       return table.block(target, { forMs, why, who, forced });
     });
     if (call.json) printJson(block);
@@ -54,10 +53,10 @@ const unblockCommand: CommandDefinition = {
   arguments: WHAT,
   options: [AS],
   run: async (call) => {
-    const { config } = requirePlatform(call.dataDir);
-    const target = parseTarget(call.arguments[0]!, config.campuses);
     const who = whoOf(call);
-    const { what } = await withTable(call, (table) => table.unblock(target, who));
+    const { what } = await withTable(call, (table, { campuses }) =>
+      table.unblock(parseTarget(call.arguments[0]!, campuses), who),
+    );
     if (call.json) printJson({ unblocked: what });
     else console.log(`Unblocked ${what}.`);
     return EXIT.ok;
@@ -91,12 +90,11 @@ export function describeBlocks(blocks: readonly ShownBlock[]): string[] {
 
 async function withTable<T>(
   call: CommandCall,
-  run: (table: ControlTable, inspector: Inspector, platform: Platform) => Promise<T>,
+  run: (table: ControlTable, reached: Reach) => Promise<T>,
 ): Promise<T> {
-  const platform = await requireRunning(call.dataDir);
-  const inspector = new Inspector(platform);
+  const reached = await reach(call);
   try {
-    return await run(new ControlTable(inspector.callee("kvsvr")), inspector, platform);
+    return await run(new ControlTable(reached.callee("kvsvr")), reached);
   } catch (error) {
     if (!(error instanceof RpcError)) throw error;
     if (error.code === "FAILED_PRECONDITION") throw new Failure(EXIT.failed, error.message);
@@ -106,7 +104,7 @@ async function withTable<T>(
       `the control table cannot be used: ${error.message}; look at \`tricampus status\``,
     );
   } finally {
-    inspector.stop();
+    reached.stop();
   }
 }
 

@@ -16,7 +16,7 @@ import {
   readGroups,
   readManifest,
 } from "../kv/backup-files.ts";
-import { groupOf, type OperatorParts, withReplicas } from "../kv/store.ts";
+import { groupOf, type OperatorParts, requireHere, withReplicas } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
 import { CONFIG_OPTIONS, readConfig } from "./up.ts";
 
@@ -59,7 +59,8 @@ export const kvBackupCommands: readonly CommandDefinition[] = [
 ];
 
 async function backUp(parts: OperatorParts, dir: string) {
-  const { dc, campuses } = parts.platform.config;
+  const { config } = requireHere(parts, "backing up a cluster's store is not there yet");
+  const { dc, campuses } = config;
   const before = await stillSlots(parts);
   const writer = new BackupWriter(dir);
   try {
@@ -72,7 +73,7 @@ async function backUp(parts: OperatorParts, dir: string) {
         "slots were moved meanwhile, keys may be missing: back up again",
       );
     // After the last key: no id in the backup was made in a later incarnation.
-    const incarnations = readIncarnations(parts.platform.config);
+    const incarnations = readIncarnations(config);
     const endedAt = new Date().toISOString();
     const manifest = writer.finish({ begunAt, endedAt, dc, campuses, incarnations, ...counts });
     return { manifest, bytes: writer.bytes };

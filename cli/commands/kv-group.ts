@@ -7,7 +7,7 @@ import { whyNotServing } from "../caught-up.ts";
 import type { CommandCall, CommandDefinition } from "../command.ts";
 import { Inspector } from "../connect.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
-import { KEYSPACE_NUMBERS, type OperatorParts, withReplicas } from "../kv/store.ts";
+import { KEYSPACE_NUMBERS, type OperatorParts, requireHere, withReplicas } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
 
 const READY_TIMEOUT_MS = 30_000;
@@ -29,7 +29,9 @@ export const kvGroupCommands: readonly CommandDefinition[] = [
   },
 ];
 
-async function add(call: CommandCall, { platform, slots }: OperatorParts): Promise<ExitCode> {
+async function add(call: CommandCall, parts: OperatorParts): Promise<ExitCode> {
+  const platform = requireHere(parts, "in a cluster, apply a KVGroup of the next number");
+  const { slots } = parts;
   const group = platform.config.kvGroups + 1;
   if (group > KV_GROUPS.length)
     throw new Failure(EXIT.failed, `there are ${KV_GROUPS.length} KV groups: no more are possible`);
@@ -43,7 +45,8 @@ async function add(call: CommandCall, { platform, slots }: OperatorParts): Promi
 }
 
 async function remove(call: CommandCall, parts: OperatorParts): Promise<ExitCode> {
-  const { platform, slots } = parts;
+  const platform = requireHere(parts, "in a cluster, delete the KVGroup; its slots move first");
+  const { slots } = parts;
   const { kvGroups } = platform.config;
   const group = Number(call.arguments[0]);
   if (!Number.isInteger(group) || group < 1 || group > kvGroups)

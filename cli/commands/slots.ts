@@ -111,9 +111,10 @@ async function show(call: CommandCall, parts: OperatorParts): Promise<ExitCode> 
 }
 
 /** By the target's replica that has copied least. */
-async function keysCopied({ inspector, platform }: OperatorParts, group: number): Promise<number> {
-  const names = platform.config.campuses.map((campus) => `${campus}/${KV_GROUPS[group - 1]}`);
-  const statuses = await inspector.statuses(new Set(names));
+async function keysCopied({ inspector }: OperatorParts, group: number): Promise<number> {
+  const service = KV_GROUPS[group - 1]!;
+  const processes = inspector.processes.filter(({ services }) => services.includes(service));
+  const statuses = await inspector.statuses(new Set(processes.map(({ name }) => name)));
   const counts = [...statuses.values()].map(
     ({ monitors }) => monitors.find(({ name }) => name === "kvsvr.move_keys_copied")?.value ?? 0,
   );

@@ -10,12 +10,13 @@ import type { Platform } from "../../services/platform/platform.ts";
 import { KV_GROUPS } from "../../services/platform/services.ts";
 import type { Callee } from "../../services/svrkit/client.ts";
 import { Shards } from "../../services/svrkit/failover/shards.ts";
-import type { CommandDefinition } from "../command.ts";
-import { Inspector, requirePlatform } from "../connect.ts";
+import type { CommandCall, CommandDefinition } from "../command.ts";
+import { Inspector, reach, requirePlatform } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { groupOf } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
+import type { Reach } from "../reach.ts";
 import { describeBlocks } from "./block.ts";
 
 const COUNT_TIMEOUT_MS = 1_500;
@@ -48,8 +49,10 @@ export const statusCommand: CommandDefinition = {
   name: "status",
   summary: "show every process: campus, pid, health, versions behind, fsyncs; blocks; users",
   run: async (call) => {
-    const platform = requirePlatform(call.dataDir);
-    const status = await readStatus(platform);
+    const status =
+      call.context === undefined
+        ? await readStatus(requirePlatform(call.dataDir))
+        : await readClusterStatus(call);
     if (status.campuses.every((campus) => campus.state === "down")) {
       throw new Failure(EXIT.unreachable, "the platform is down: run `tricampus up`");
     }
@@ -65,25 +68,68 @@ export async function readStatus(platform: Platform): Promise<PlatformStatus> {
   const names = new Set(reachable.flatMap((report) => report.processes.map((p) => p.name)));
   const inspector = new Inspector(platform);
   try {
-    const [statuses, blocks, registered, online] = await Promise.all([
-      inspector.statuses(names),
-      new ControlTable(inspector.callee("kvsvr")).blocks().catch(() => null),
-      countAllRegistered(platform, inspector).catch(() => null),
-      inspector
-        .callee("router")
-        .call(Router.count, {}, { timeoutMs: COUNT_TIMEOUT_MS })
-        .then((reply) => reply.users)
-        .catch(() => null),
-    ]);
+    const { statuses, ...held } = await ask(inspector, names);
     return {
       campuses: reports.map(({ campus, state }) => ({ campus, state })),
       processes: reports.flatMap((report) => rowsOf(report, statuses)),
-      blocks,
-      users: { registered, online },
+      ...held,
     };
   } finally {
     inspector.stop();
   }
+}
+
+/** In a cluster the kubelets supervise: a process is what answers, or silent. */
+async function readClusterStatus(call: CommandCall): Promise<PlatformStatus> {
+  const reached = await reach(call);
+  try {
+    const names = new Set(reached.processes.map(({ name }) => name));
+    const { statuses, ...held } = await ask(reached, names);
+    const answers = (campus: string) =>
+      reached.processes.some((process) => process.campus === campus && statuses.has(process.name));
+    return {
+      campuses: reached.campuses.map((campus) => {
+        return { campus, state: answers(campus) ? "running" : "silent" };
+      }),
+      processes: reached.processes.map(({ name, campus }): ProcessRow => {
+        const status = statuses.get(name);
+        return {
+          campus,
+          process: status?.process ?? name,
+          pid: status?.pid ?? 0,
+          health: status === undefined ? "silent" : status.unready === "" ? "ready" : "unready",
+          ...countersIn(status),
+          restarts: 0,
+          uptimeMs: status?.uptimeMs ?? null,
+          trouble: [status?.unready, status?.trouble].filter((text) => text).join("; "),
+        };
+      }),
+      ...held,
+    };
+  } finally {
+    reached.stop();
+  }
+}
+
+async function ask(reached: Reach, names: ReadonlySet<string>) {
+  const [statuses, blocks, registered, online] = await Promise.all([
+    reached.statuses(names),
+    new ControlTable(reached.callee("kvsvr")).blocks().catch(() => null),
+    countAllRegistered(reached).catch(() => null),
+    reached
+      .callee("router")
+      .call(Router.count, {}, { timeoutMs: COUNT_TIMEOUT_MS })
+      .then((reply) => reply.users)
+      .catch(() => null),
+  ]);
+  return { statuses, blocks, users: { registered, online } };
+}
+
+function countersIn(status: StatusReply | undefined): Pick<ProcessRow, "behind" | "fsyncs"> {
+  return {
+    behind: monitorOf(status, "kvsvr.behind"),
+    fsyncs: sumOf(monitorOf(status, "kvsvr.fsyncs"), monitorOf(status, "queuelog.fsyncs")),
+  };
 }
 
 function rowsOf(report: CampusReport, statuses: ReadonlyMap<string, StatusReply>): ProcessRow[] {
@@ -94,8 +140,7 @@ function rowsOf(report: CampusReport, statuses: ReadonlyMap<string, StatusReply>
       process: process.name,
       pid: report.state === "down" ? 0 : process.pid,
       health: healthOf(report, process.state, status),
-      behind: monitorOf(status, "kvsvr.behind"),
-      fsyncs: sumOf(monitorOf(status, "kvsvr.fsyncs"), monitorOf(status, "queuelog.fsyncs")),
+      ...countersIn(status),
       restarts: process.restarts,
       uptimeMs: status?.uptimeMs ?? null,
       trouble: status?.trouble ?? "",
@@ -124,17 +169,17 @@ function sumOf(one: number | null, other: number | null): number | null {
 }
 
 /** Group by group, those that each serves. */
-async function countAllRegistered(platform: Platform, inspector: Inspector) {
-  const { kvGroups } = platform.config;
+async function countAllRegistered(reached: Reach): Promise<number | null> {
+  const { kvGroups } = reached;
   const shards = new Shards();
   if (kvGroups > 1) {
-    const known = await new SlotsClient(inspector.callee("kvsvr")).shards();
+    const known = await new SlotsClient(reached.callee("kvsvr")).shards();
     shards.set(known.shards, known.move);
   }
   let registered = 0;
   for (const [i, service] of KV_GROUPS.slice(0, kvGroups).entries()) {
     const isServed = (key: Key) => groupOf(shards, key) === i + 1;
-    const count = await countRegistered(inspector.callee(service), isServed);
+    const count = await countRegistered(reached.callee(service), isServed);
     if (count === null) return null;
     registered += count;
   }

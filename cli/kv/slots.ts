@@ -37,7 +37,7 @@ export async function countKeys({ groups, shards }: OperatorParts): Promise<KeyC
 
 /** Throws when a replica that a move needs does not serve, or a campus is blocked. */
 export async function requireQuiet(
-  { platform, inspector }: OperatorParts,
+  { inspector }: OperatorParts,
   numbers: Iterable<number>,
 ): Promise<void> {
   const blocks = await new ControlTable(inspector.callee("kvsvr")).blocks();
@@ -47,7 +47,7 @@ export async function requireQuiet(
       `${block.what} is blocked by ${block.who} (${block.why}): its replicas may be needed`,
     );
   for (const number of new Set(numbers)) {
-    for (const campus of platform.config.campuses) {
+    for (const campus of inspector.campuses) {
       const reason = await whyNotServing(inspector, { group: KV_GROUPS[number - 1]!, campus });
       if (reason === undefined) continue;
       throw refused(

@@ -12,8 +12,9 @@ import { KV_GROUPS, type ServiceName } from "../../services/platform/services.ts
 import { RpcError } from "../../services/svrkit/errors.ts";
 import { FIRST_GROUP, Shards } from "../../services/svrkit/failover/shards.ts";
 import { type CommandCall, textOption } from "../command.ts";
-import { Inspector, requireRunning } from "../connect.ts";
+import { reach, requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
+import type { Reach } from "../reach.ts";
 import { type Notation, parseBytes, showBytes } from "./bytes.ts";
 
 const KEYSPACES: ReadonlyMap<string, number> = new Map(
@@ -70,8 +71,9 @@ interface OperatorGroup {
 }
 
 export interface OperatorParts {
-  readonly platform: Platform;
-  readonly inspector: Inspector;
+  /** The platform of this machine; in a cluster there is none. */
+  readonly platform: Platform | undefined;
+  readonly inspector: Reach;
   readonly store: KvClient;
   /** In the order of their numbers. */
   readonly groups: readonly OperatorGroup[];
@@ -84,15 +86,22 @@ export function groupOf(shards: Shards, { keyspace, key }: Key): number {
   return shards.isWhole ? FIRST_GROUP : shards.groupOf(keyspace, slotOf(key));
 }
 
+/** The platform of this machine, for what only its supervisors can do. */
+export function requireHere({ platform }: OperatorParts, instead: string): Platform {
+  if (platform !== undefined) return platform;
+  throw new Failure(EXIT.usage, `this is for a platform on one machine: ${instead}`);
+}
+
 /** Runs `work` with clients of the running platform's store. */
 export async function withReplicas<T>(
   call: CommandCall,
   work: (parts: OperatorParts) => Promise<T>,
 ): Promise<T> {
-  const platform = await requireRunning(call.dataDir);
-  const inspector = new Inspector(platform);
+  const isHere = call.context === undefined;
+  const platform = isHere ? await requireRunning(call.dataDir) : undefined;
+  const inspector = await reach(call);
   try {
-    const { kvGroups } = platform.config;
+    const { kvGroups } = inspector;
     const slots = new SlotsClient(inspector.callee("kvsvr"));
     const shards = new Shards();
     const follow = async () => {

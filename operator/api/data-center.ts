@@ -24,9 +24,11 @@ export const LAYOUTS = {
       "text",
       "group",
       "sync",
+      "conversation",
     ],
-    queue: ["router", "queue", "fanout"],
+    queue: ["router", "queue", "fanout", "retention"],
     queuelog: ["queuelog-1", "queuelog-2"],
+    admin: ["admin"],
   },
   Split: {
     access: ["access"],
@@ -41,12 +43,15 @@ export const LAYOUTS = {
     router: ["router"],
     queue: ["queue"],
     fanout: ["fanout"],
+    conversation: ["conversation"],
+    retention: ["retention"],
     queuelog: ["queuelog-1", "queuelog-2"],
+    admin: ["admin"],
   },
 } as const;
 
 /** One a campus, whatever is asked for: they own what their campus does. */
-const ONE_A_CAMPUS = ["queuelog", "queue", "fanout", "router"] as const;
+const ONE_A_CAMPUS = ["queuelog", "queue", "fanout", "router", "retention"] as const;
 
 const WORKLOADS = [
   ...new Set([...Object.keys(LAYOUTS.Compact), ...Object.keys(LAYOUTS.Split)]),
@@ -296,8 +301,8 @@ const spec = withRules(
       "engines.queue.type cannot be changed: what waits in the old logs would be left behind",
   },
   {
-    rule: "self.layout == 'Split' || self.services.all(s, s.name in ['access', 'logic', 'queue', 'queuelog'])",
-    message: "services: with layout Compact there are access, logic, queue and queuelog",
+    rule: "self.layout == 'Split' || self.services.all(s, s.name in ['access', 'logic', 'queue', 'queuelog', 'admin'])",
+    message: "services: with layout Compact there are access, logic, queue, queuelog and admin",
   },
   {
     rule: "self.layout == 'Compact' || self.services.all(s, s.name != 'logic')",

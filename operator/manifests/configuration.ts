@@ -32,6 +32,7 @@ export function processText(site: Site, workload: Workload, options: Options): s
     options: Object.fromEntries(known),
     healthPort: PORT.health,
     ...(workload.services.includes("access") && { clientPort: PORT.client }),
+    ...(workload.services.includes("admin") && { adminPort: PORT.admin }),
     ephemeral: !workload.isStateful,
     plaintext: spec.tls.mode === "Off",
   } satisfies PodProcess;

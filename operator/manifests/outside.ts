@@ -4,8 +4,10 @@ import type { KubeObject } from "../kube/object.ts";
 import { PORT } from "./pod.ts";
 import { labelsOf, nameOf, ownedMetadata, type Site, selectorOf } from "./site.ts";
 
-/** "clients": the access layer. "admin": the operator's people. */
-export type OutsideDoor = "clients" | "admin";
+/** "clients": the access layer. "admin": the operator's people. And what their services are called. */
+export const OUTSIDE = { clients: "clients", admin: "admin-door" } as const;
+
+export type OutsideDoor = keyof typeof OUTSIDE;
 
 export function outsideService(
   site: Site,
@@ -18,7 +20,11 @@ export function outsideService(
   return {
     apiVersion: "v1",
     kind: "Service",
-    metadata: ownedMetadata(site, nameOf(site, door, campus), labelsOf(site, door, campus)),
+    metadata: ownedMetadata(
+      site,
+      nameOf(site, OUTSIDE[door], campus),
+      labelsOf(site, OUTSIDE[door], campus),
+    ),
     spec: {
       type,
       selector: selectorOf(site, workload, campus),

@@ -7,6 +7,8 @@ export type Action =
       readonly kind: string;
       readonly name: string;
       readonly build: () => KubeObject;
+      /** Of what is built. */
+      readonly digest: string;
       /** Pods of this campus are replaced by it. */
       readonly disturbs: string | undefined;
       readonly why: string;

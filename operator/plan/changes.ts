@@ -32,9 +32,9 @@ export function changesBetween({ desired, children, pods, campuses }: Facts): Ch
       wanted.kind === "Deployment" && child !== undefined && child.template !== wanted.template;
     const isDisturbing = isReplacing && !areHopeless(podsOf(pods, wanted));
     const why = child === undefined ? "it is missing" : "it differs from what is wanted";
-    const { kind, name, build, campus } = wanted;
+    const { kind, name, build, digest, campus } = wanted;
     const disturbs = isDisturbing ? campus : undefined;
-    const action: Action = { act: "apply", kind, name, build, disturbs, why };
+    const action: Action = { act: "apply", kind, name, build, digest, disturbs, why };
     if (isDisturbing) push(disturbing, campus, action);
     else free.push(action);
   }

@@ -5,6 +5,7 @@
 import type { CampusStatus } from "../api/campus.ts";
 import type { DataCenterStatus } from "../api/data-center.ts";
 import type { KvGroupStatus } from "../api/kv-group.ts";
+import { OUTSIDE } from "../manifests/outside.ts";
 import { nameOf, type Site } from "../manifests/site.ts";
 import type { Action } from "./actions.ts";
 import { type CampusObject, loadOf, planCampus } from "./campus.ts";
@@ -295,6 +296,7 @@ function statusOf(
     available(observed),
   ];
   const clients = addressesOf(observed, "clients");
+  const admin = addressesOf(observed, "admin");
   const bootstrap = logBootstrap(observed);
   return {
     observedGeneration: generation,
@@ -303,6 +305,7 @@ function statusOf(
     image: spec.image ?? image,
     ...(bootstrap !== undefined && { bootstrap }),
     ...(clients.length > 0 && { clients }),
+    ...(admin.length > 0 && { admin }),
     conditions: conditionsOf(statements, status.conditions, { generation, nowMs }),
   };
 
@@ -356,7 +359,7 @@ function addressesOf(observed: Observed, door: "clients" | "admin") {
   return dataCenter.spec.campuses.flatMap(({ name: campus, zone }) => {
     const given = addresses?.find((one) => one.campus === campus)?.address;
     if (given !== undefined) return [{ campus, address: given }];
-    const service = children.get(childKey("Service", nameOf(site, door, campus)));
+    const service = children.get(childKey("Service", nameOf(site, OUTSIDE[door], campus)));
     if (service === undefined) return [];
     const port = door === "clients" ? 7100 : 7110;
     if (type === "LoadBalancer")

@@ -4,7 +4,7 @@ import type { KvGroupSpec } from "../api/kv-group.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { digestOf } from "../kube/owned-fields.ts";
 import { addressBook, processText, workloadConfig } from "../manifests/configuration.ts";
-import { outsideService } from "../manifests/outside.ts";
+import { OUTSIDE, outsideService } from "../manifests/outside.ts";
 import { ANNOTATION, type Site } from "../manifests/site.ts";
 import {
   campusService,
@@ -15,8 +15,8 @@ import {
   workloadSet,
 } from "../manifests/workload.ts";
 import {
-  accessWorkload,
   kvWorkloadOf,
+  outsideWorkload,
   type PlannedWorkload,
   statelessWorkloads,
 } from "./workloads.ts";
@@ -56,11 +56,13 @@ export function desiredOf(inputs: DesiredInputs): Desired[] {
   const workloads = workloadsOf(inputs);
   const campuses = site.spec.campuses.map(({ name }) => name);
   const outside = (["clients", "admin"] as const)
-    .filter((door) => door === "clients")
+    .filter((door) => door === "clients" || site.spec.tls.mode === "Own")
     .flatMap((door) =>
       campuses.map((campus) => {
-        const place = { campus, workload: accessWorkload(site.spec) };
-        return entry(1, { campus, workload: door }, () => outsideService(site, door, place));
+        const place = { campus, workload: outsideWorkload(site.spec, door) };
+        return entry(1, { campus, workload: OUTSIDE[door] }, () =>
+          outsideService(site, door, place),
+        );
       }),
     );
   return [

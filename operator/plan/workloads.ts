@@ -1,5 +1,5 @@
 /** Which pods a data centre is made of. Pure. */
-import { KV_GROUPS, SERVICES } from "../../services/platform/services.ts";
+import { ADMIN, KV_GROUPS, SERVICES } from "../../services/platform/services.ts";
 import { CONTROL_IDENTITY } from "../../services/svrkit/tls/identity.ts";
 import { type DataCenterSpec, LAYOUTS } from "../api/data-center.ts";
 import type { KvGroupSpec } from "../api/kv-group.ts";
@@ -33,7 +33,7 @@ const WHOLE_CAMPUS: Resources = {
 };
 
 /** Two pods at once fence each other, or each know half. */
-const ALONE: readonly string[] = ["queue", "fanout", "router"];
+const ALONE: readonly string[] = ["queue", "fanout", "router", "retention"];
 
 const CREDENTIALS = ["ticketKeys", "snapshotSecret"] as const;
 
@@ -41,7 +41,9 @@ const CREDENTIALS = ["ticketKeys", "snapshotSecret"] as const;
 export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
   if (spec.profile === "Dev") return [];
   const layout: Readonly<Record<string, readonly string[]>> = LAYOUTS[spec.layout];
-  return Object.entries(layout).map(([name, services]) => {
+  // Without certificates nobody could be told from anybody at the admin door.
+  const all = Object.entries(layout).filter(([name]) => name !== ADMIN || spec.tls.mode === "Own");
+  return all.map(([name, services]) => {
     const size = spec.services.find((one) => one.name === name);
     const isStateful = name === "queuelog";
     const { storage } = spec.engines.queue;
@@ -62,7 +64,7 @@ export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
       storage: isStateful ? { ...storage, policy: "Retain" } : undefined,
       group: undefined,
       certificate: name,
-      identities: [...services, CONTROL_IDENTITY],
+      identities: identitiesOf(services),
     };
   });
 }
@@ -71,7 +73,8 @@ export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
 export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedWorkload {
   const isWhole = spec.profile === "Dev" && group.number === 1;
   const own = KV_GROUPS[group.number - 1]!;
-  const services = isWhole ? [...SERVICES] : [own];
+  const hasAdmin = isWhole && spec.tls.mode === "Own";
+  const services = isWhole ? [...SERVICES, ...(hasAdmin ? [ADMIN] : [])] : [own];
   const { className, size, policy } = group.storage;
   const config = { cacheBytes: wholeUnits(group.cache), group: group.number };
   return {
@@ -88,10 +91,13 @@ export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedW
     group: group.number,
     // All groups have one: their replicas call each other while slots move.
     certificate: isWhole ? WHOLE_CERTIFICATE : STORE_CERTIFICATE,
-    identities: [...(isWhole ? SERVICES : []), ...KV_GROUPS, CONTROL_IDENTITY].filter(
-      (name, i, all) => all.indexOf(name) === i,
-    ),
+    identities: [...new Set([...KV_GROUPS, ...identitiesOf(services)])],
   };
+}
+
+/** The admin door leads people through under their own name. */
+function identitiesOf(services: readonly string[]): string[] {
+  return [...services, ...(services.includes(ADMIN) ? ["cli"] : []), CONTROL_IDENTITY];
 }
 
 const STORE_CERTIFICATE = "kvsvr";
@@ -116,14 +122,16 @@ export function serviceIn(workload: string): string {
   return layouts[workload]?.[0] ?? workload;
 }
 
-/** Where clients come in. */
-export function accessWorkload(spec: DataCenterSpec): string {
-  return spec.profile === "Dev" ? kvWorkload(1) : "access";
+/** Where people outside come in: the pods behind each of the two doors. */
+export function outsideWorkload(spec: DataCenterSpec, door: "clients" | "admin"): string {
+  if (spec.profile === "Dev") return kvWorkload(1);
+  return door === "clients" ? "access" : ADMIN;
 }
 
 function portsOf(services: readonly string[]): number[] {
   return [
     ...(services.includes("access") ? [PORT.client] : []),
+    ...(services.includes(ADMIN) ? [PORT.admin] : []),
     PORT.door,
     ...(services.includes("queuelog-2") ? [PORT.secondDoor] : []),
   ];

@@ -9,11 +9,13 @@ import { type Issued, READ_ISSUED_EVERY_MS, readIssued } from "../execute/certif
 import { hasCredentials } from "../execute/credentials.ts";
 import { applyObject, type Executor, execute } from "../execute/execute.ts";
 import { OwnWrites, type Seen } from "../execute/own-writes.ts";
+import { Restraint } from "../execute/restraint.ts";
 import type { Events } from "../kube/events.ts";
 import { stableJson } from "../kube/stable-json.ts";
 import type { Outcome as RoundOutcome } from "../kube/work-queue.ts";
+import { OUTSIDE } from "../manifests/outside.ts";
 import type { Cluster } from "../observe/cluster.ts";
-import { describeAction } from "../plan/actions.ts";
+import { type Action, describeAction } from "../plan/actions.ts";
 import { conditionsOf, say } from "../plan/conditions.ts";
 import { type Plan, planDataCenter, type StatusOf } from "../plan/data-center.ts";
 import { type Desired, type DesiredInputs, desiredOf } from "../plan/desired.ts";
@@ -45,6 +47,7 @@ interface Memory {
   issuedReadAtMs: number;
   readonly outcomes: Map<string, Outcome>;
   readonly writes: OwnWrites;
+  readonly restraint: Restraint;
   desired: { key: string; all: readonly Desired[] } | undefined;
 }
 
@@ -124,6 +127,7 @@ export class DataCenterReconciler {
         issuedReadAtMs: 0,
         outcomes: new Map(),
         writes: new OwnWrites(),
+        restraint: new Restraint(),
         desired: undefined,
       };
       this.#memories.set(name, memory);
@@ -149,10 +153,16 @@ export class DataCenterReconciler {
 
   async #carryOut(name: string, { memory, plan }: { memory: Memory; plan: Plan }): Promise<void> {
     const { executor, log } = this.#parts;
-    const { writes, outcomes } = memory;
-    for (const action of plan.actions) log(name, describeAction(action));
-    await execute(executor, { dataCenter: name, writes, outcomes }, plan.actions);
-    if (plan.actions.some(({ act }) => act === "issue-certificates")) memory.issued = undefined;
+    const { writes, outcomes, restraint } = memory;
+    const nowMs = performance.now();
+    restraint.forget(nowMs);
+    const due = plan.actions.filter((action) => restraint.allows(keyOf(action), nowMs));
+    for (const action of due) {
+      log(name, describeAction(action));
+      restraint.did(keyOf(action), nowMs);
+    }
+    await execute(executor, { dataCenter: name, writes, outcomes }, due);
+    if (due.some(({ act }) => act === "issue-certificates")) memory.issued = undefined;
   }
 
   async #tell({ dataCenter }: Observed, plan: Plan, writes: OwnWrites): Promise<void> {
@@ -212,5 +222,11 @@ export class DataCenterReconciler {
 
 /** Services that lead people in, and not our own processes to each other. */
 function isForOutside(workload: string): boolean {
-  return workload === "clients" || workload === "admin";
+  return workload === OUTSIDE.clients || workload === OUTSIDE.admin;
+}
+
+/** By which repetitions are told: the same content again, the same object again. */
+function keyOf(action: Action): string {
+  if (action.act === "apply") return `apply ${action.kind}/${action.name} ${action.digest}`;
+  return action.act === "delete" ? `delete ${action.uid}` : action.act;
 }

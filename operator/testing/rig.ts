@@ -58,7 +58,7 @@ export class Rig {
       log: SAY_NOTHING,
       settleMs: 10,
       gatherMs: 3,
-      election: { leaseMs: 150, renewMs: 25, marginMs: 50 },
+      election: { leaseMs: 4_000, renewMs: 100, marginMs: 500 },
       onAction: (_, action) => this.acts.push(describeAction(action)),
       ...options,
     });
@@ -83,7 +83,9 @@ export class Rig {
       isDead = true;
       if (!isCarriedOut) throw new Error("dead");
     };
-    const operator = await this.startOperator({ client });
+    // Its successor waits so long.
+    const election = { leaseMs: 300, renewMs: 40, marginMs: 80 };
+    const operator = await this.startOperator({ client, election });
     return () => {
       if (isDead) this.#operators.delete(operator);
       if (isDead) void operator.cluster.stop();

@@ -11,6 +11,7 @@
 import { join } from "node:path";
 import type { PlatformConfig } from "./config.ts";
 import {
+  ADMIN,
   FURTHER_KV_GROUPS,
   KV_GROUPS,
   PORT_ORDER,
@@ -75,7 +76,8 @@ export function planLayout(config: LayoutFacts): Layout {
 /** One address a campus. */
 export function addressesIn({ addresses, kvGroups }: Layout, service: ServiceName) {
   const group = KV_GROUPS.findIndex((name) => name === service);
-  return group < 0 ? addresses[service as keyof Layout["addresses"]] : kvGroups[group]!;
+  if (group >= 0) return kvGroups[group]!;
+  return service === ADMIN ? [] : addresses[service as keyof Layout["addresses"]];
 }
 
 /** A campus's processes and the services in each. */

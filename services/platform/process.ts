@@ -28,12 +28,13 @@ import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { Credentials } from "../svrkit/tls/credentials.ts";
 import { CONTROL_IDENTITY } from "../svrkit/tls/identity.ts";
+import type { Security } from "../svrkit/transport/tcp.ts";
 import { allowedCallers } from "./allowed-callers.ts";
 import { HealthDoor } from "./health-door.ts";
 import { beginUnsharedIncarnations } from "./incarnations.ts";
 import type { ProcessConfig } from "./process-config.ts";
 import { loadService } from "./registry.ts";
-import { isService, type ServiceName } from "./services.ts";
+import { ALL_SERVICES, isService, type ServiceName } from "./services.ts";
 
 /** Compared with the uptime it says how busy a process is. */
 const BUSY_MONITOR = "process.busy_ms";
@@ -54,6 +55,7 @@ interface Parts {
   readonly lifecycle: Lifecycle;
   readonly client: Client;
   readonly credentials: Credentials | undefined;
+  readonly security: Security;
   readonly blocks: Blocks;
   readonly shards: Shards;
   readonly doors: readonly OpenDoor[];
@@ -105,7 +107,7 @@ function makeParts(
   const identity = { process: config.name, campus: config.campus };
   const blocks = new Blocks();
   const credentials = config.tls && new Credentials(config.tls, log);
-  const security = { credentials, plaintext: config.plaintext };
+  const security: Security = { credentials, plaintext: config.plaintext };
   // One event loop, one level.
   const admission = new AdaptiveLevel();
   const publicKeys = Object.entries(config.ticketKeyFiles).map(([id, path]) => [
@@ -119,6 +121,7 @@ function makeParts(
     lifecycle: new Lifecycle(log),
     client: new Client(identity, blocks, security),
     credentials,
+    security,
     blocks,
     shards: new Shards(),
     doors: config.doors.map((door) => ({
@@ -187,6 +190,14 @@ function contextOf(parts: Parts, service: ProcessConfig["services"][number]): Se
       }
       const options = { caller: service.name, local: doorOf(name)?.server };
       return client.callee(name, parts.addresses(name), options);
+    },
+    places: {
+      services: ALL_SERVICES,
+      addressesOf(name) {
+        if (!isService(name)) throw new Error(`there is no service "${name}"`);
+        return parts.addresses(name);
+      },
+      security: parts.security,
     },
     options: service.options,
   };

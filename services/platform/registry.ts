@@ -1,10 +1,11 @@
 /** Where each service starts. The imports are dynamic: a process loads only what it runs. */
 import type { StartService } from "../svrkit/context.ts";
-import { KV_GROUPS, type SERVICES, type ServiceName } from "./services.ts";
+import { type ADMIN, KV_GROUPS, type SERVICES, type ServiceName } from "./services.ts";
 
 type ServiceModule = { readonly start: StartService };
 
-const modules: Record<(typeof SERVICES)[number], () => Promise<ServiceModule>> = {
+const modules: Record<(typeof SERVICES)[number] | typeof ADMIN, () => Promise<ServiceModule>> = {
+  admin: () => import("../admin/main.ts"),
   access: () => import("../access/main.ts"),
   kvsvr: () => import("../kvsvr/main.ts"),
   "queuelog-1": () => import("../queuelog/main.ts"),

@@ -38,7 +38,10 @@ export const FURTHER_KV_GROUPS = [
 /** In the order of their numbers: position 0 is group 1. */
 export const KV_GROUPS = ["kvsvr", ...FURTHER_KV_GROUPS] as const;
 
-export const ALL_SERVICES = [...SERVICES, ...FURTHER_KV_GROUPS] as const;
+/** Where people who run the platform come in from outside; on one machine they are inside. */
+export const ADMIN = "admin";
+
+export const ALL_SERVICES = [...SERVICES, ...FURTHER_KV_GROUPS, ADMIN] as const;
 
 export type ServiceName = (typeof ALL_SERVICES)[number];
 

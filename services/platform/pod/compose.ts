@@ -42,7 +42,7 @@ export function composeProcess(input: unknown, facts: PodFacts): ProcessConfig {
     services: services.map((service) => ({
       name: service,
       dataDir: join(dataDir, service),
-      options: { ...ownOptions(service, told.clientPort, facts), ...told.options[service] },
+      options: { ...ownOptions(service, told, facts), ...told.options[service] },
     })),
     addresses: {} as ProcessConfig["addresses"],
     ticketKeyFiles: Object.fromEntries(
@@ -67,10 +67,11 @@ function tlsFiles(dir: string): NonNullable<ProcessConfig["tls"]> {
 
 function ownOptions(
   service: string,
-  clientPort: number | undefined,
+  { clientPort, adminPort }: { clientPort?: number | undefined; adminPort?: number | undefined },
   { filesDir, host, signingKeys }: PodFacts,
 ): Record<string, unknown> {
   if (service === "access") return { host, port: clientPort };
+  if (service === "admin") return { host, port: adminPort };
   if (service !== "account") return {};
   const keyId = signingKeys.toSorted().at(-1);
   if (keyId === undefined) throw new Error(`${POD_FILES.ticketSigning}: no private key is there`);

@@ -41,6 +41,8 @@ export const podProcessSchema = z.strictObject({
   healthPort: port,
   /** Where clients connect, in the process that holds access. */
   clientPort: port.optional(),
+  /** Where the platform's people come in, in the process that holds the admin door. */
+  adminPort: port.optional(),
   /** The data folder is gone with the pod. */
   ephemeral: z.boolean().default(false),
   /** Without certificates: serve plain connections all the same. */

@@ -89,6 +89,8 @@ class TcpWire implements Wire {
 
   bind(events: WireEvents): void {
     this.#events = events;
+    // What came before, to a connection that was handed over paused, waited for this.
+    if (!border.isCut) this.#socket.resume();
   }
 
   markInside(): void {
@@ -98,11 +100,27 @@ class TcpWire implements Wire {
 }
 
 /** Connects; rejects with the system's error, or when `timeoutMs` passes first. */
-export function dial(
+export async function dial(
+  endpoint: Endpoint,
+  timeoutMs: number,
+  security: Security = {},
+): Promise<Wire> {
+  const socket = await dialSocket(endpoint, timeoutMs, security);
+  const proved = security.credentials && provedBy(socket as TLSSocket);
+  return new TcpWire(socket, `${endpoint.host}:${endpoint.port}`, proved);
+}
+
+/** A wire over a connection that somebody else has made, left paused, and answers for. */
+export function wireOver(socket: Socket, remote: string): Wire {
+  return new TcpWire(socket, remote, undefined);
+}
+
+/** The same without a wire around it, for who passes bytes on. */
+export function dialSocket(
   endpoint: Endpoint,
   timeoutMs: number,
   { credentials, plaintext }: Security = {},
-): Promise<Wire> {
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { host, port } = endpoint;
     const remote = `${host}:${port}`;
@@ -120,7 +138,7 @@ export function dial(
     socket.once(credentials === undefined ? "connect" : "secureConnect", () => {
       clearTimeout(timer);
       socket.off("error", failed);
-      resolve(new TcpWire(socket, remote, credentials && provedBy(socket as TLSSocket)));
+      resolve(socket);
     });
   });
 }
@@ -136,13 +154,21 @@ function dialTls({ host, port }: Endpoint, credentials: Credentials): TLSSocket 
 export function listen(
   endpoint: Endpoint,
   accept: (wire: Wire) => void,
+  security: Security = {},
+): Promise<Server> {
+  const take = (socket: Socket, proved: ReadonlySet<string> | undefined) =>
+    accept(new TcpWire(socket, `${socket.remoteAddress}:${socket.remotePort}`, proved));
+  return listenSockets(endpoint, take, security);
+}
+
+/** The same without wires. `take` gets what the caller's certificate proves; undefined: it is plain. */
+export function listenSockets(
+  { host, port }: Endpoint,
+  take: (socket: Socket, proved: ReadonlySet<string> | undefined) => void,
   { credentials, plaintext }: Security = {},
 ): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const { host, port } = endpoint;
     if (credentials === undefined) requirePlain(host, plaintext);
-    const take = (socket: Socket, proved: ReadonlySet<string> | undefined) =>
-      accept(new TcpWire(socket, `${socket.remoteAddress}:${socket.remotePort}`, proved));
     const server =
       credentials === undefined
         ? createServer((socket) => take(socket, undefined))

@@ -1,0 +1,111 @@
+/** A platform in a cluster, as the command line reaches it: through what is remembered of it. */
+import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import type { Described } from "../../services/admin/preamble-client.ts";
+import { KV_GROUPS, type ServiceName } from "../../services/platform/services.ts";
+import { type Callee, Client } from "../../services/svrkit/client.ts";
+import { type CommandCall, textOption } from "../command.ts";
+import { EXIT, Failure } from "../failure.ts";
+import type { Reach, ReachedProcess } from "../reach.ts";
+import { AdminDoors } from "./admin-doors.ts";
+import { readCluster } from "./from-api-server.ts";
+import { readSaved, type SavedCluster, writeSaved } from "./saved.ts";
+
+const DESCRIBE_MS = 4_000;
+const STATUS_TIMEOUT_MS = 1_500;
+/** Addresses and certificates that are older are read again when the API server answers. */
+const FRESH_MS = 24 * 3_600_000;
+
+/** What is remembered of the cluster that --context names; at the first use it is read and kept. */
+export async function savedCluster(call: CommandCall): Promise<SavedCluster> {
+  const saved = readSaved(call.dataDir);
+  const dataCenter = textOption(call, "dataCenter");
+  const namespace = textOption(call, "namespace");
+  const isMeant =
+    saved !== undefined &&
+    (dataCenter === undefined || dataCenter === saved.dataCenter) &&
+    (namespace === undefined || namespace === saved.namespace);
+  if (isMeant && Date.now() - saved.savedAtMs < FRESH_MS) return saved;
+  try {
+    return await readAndSave(call);
+  } catch (error) {
+    if (isMeant) return saved; // it may be enough, and the API server may be what is broken
+    throw error;
+  }
+}
+
+async function readAndSave(call: CommandCall): Promise<SavedCluster> {
+  const namespace = textOption(call, "namespace");
+  const dataCenter = textOption(call, "dataCenter");
+  const read = await readCluster({ context: call.context!, namespace, dataCenter });
+  writeSaved(call.dataDir, read);
+  return read;
+}
+
+export class ClusterReach implements Reach {
+  readonly campuses: readonly string[];
+  readonly kvGroups: number;
+  readonly processes: readonly ReachedProcess[];
+  readonly #doors: AdminDoors;
+  readonly #client = new Client({ process: "cli", campus: "" });
+
+  private constructor(doors: AdminDoors, { campuses, doors: groups }: Described) {
+    this.#doors = doors;
+    this.campuses = campuses;
+    const services = new Set(groups.flat());
+    this.kvGroups = KV_GROUPS.filter((group) => services.has(group)).length;
+    this.processes = campuses.flatMap((campus) =>
+      groups.map((inside) => ({ name: `${campus}/${inside[0]}`, campus, services: inside })),
+    );
+  }
+
+  /** Fails when no admin door answers, also after what is remembered was read anew. */
+  static async open(call: CommandCall): Promise<ClusterReach> {
+    const saved = await savedCluster(call);
+    const doors = new AdminDoors(saved);
+    try {
+      return new ClusterReach(doors, await doors.describe(DESCRIBE_MS));
+    } catch (error) {
+      const anew = await readAndSave(call).catch(() => undefined);
+      if (anew === undefined || JSON.stringify(anew.admin) === JSON.stringify(saved.admin))
+        throw unreachable(saved, error);
+      const others = new AdminDoors(anew);
+      return new ClusterReach(others, await others.describe(DESCRIBE_MS));
+    }
+  }
+
+  callee(service: ServiceName, campus?: string): Callee {
+    const campuses = campus === undefined ? this.campuses : [campus];
+    const addresses = campuses.map((name) => ({
+      campus: name,
+      label: `${service} in campus ${name}`,
+      dial: () => this.#doors.dial(service, name),
+    }));
+    return this.#client.calleeFrom(service, addresses, { caller: "cli" });
+  }
+
+  async statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>> {
+    const found = new Map<string, StatusReply>();
+    const asked = this.processes.filter(({ name }) => processes.has(name));
+    await Promise.all(
+      asked.map(async ({ name, campus, services }) => {
+        const callee = this.callee(services[0] as ServiceName, campus);
+        const options = { timeoutMs: STATUS_TIMEOUT_MS };
+        const reply = await callee.call(Process.status, {}, options).catch(() => undefined);
+        if (reply !== undefined) found.set(name, reply);
+      }),
+    );
+    return found;
+  }
+
+  stop(): void {
+    this.#client.stop();
+  }
+}
+
+function unreachable({ admin }: SavedCluster, error: unknown): Failure {
+  const addresses = admin.map(({ campus, address }) => `${campus} ${address}`).join(", ");
+  return new Failure(
+    EXIT.unreachable,
+    `no admin door answers (${addresses}): ${(error as Error).message}`,
+  );
+}

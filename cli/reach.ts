@@ -1,0 +1,27 @@
+/**
+ * What commands work on, wherever the platform runs: its campuses, its processes, and calls to any
+ * service in any campus. On one machine through its ports (connect.ts), in a cluster through its admin
+ * doors (cluster/reach.ts).
+ */
+import type { StatusReply } from "../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import type { ServiceName } from "../services/platform/services.ts";
+import type { Callee } from "../services/svrkit/client.ts";
+
+export interface ReachedProcess {
+  /** "a/logic": what it is called here, and by `statuses`. */
+  readonly name: string;
+  readonly campus: string;
+  readonly services: readonly string[];
+}
+
+export interface Reach {
+  readonly campuses: readonly string[];
+  readonly kvGroups: number;
+  /** Those that should be there. */
+  readonly processes: readonly ReachedProcess[];
+  /** The replicas of a service; only that of one campus. */
+  callee(service: ServiceName, campus?: string): Callee;
+  /** Status by process name; what does not answer is not in it. */
+  statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>>;
+  stop(): void;
+}
