@@ -3,7 +3,7 @@
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status demo test e2e image check gen fmt bench-echo bench-kv bench-table bench-catch-up \
+.PHONY: help up down clean status demo test e2e image check gen fmt bench-echo bench-overload bench-kv bench-table bench-catch-up \
   bench-large-data sim sim-long sim-bugs torture
 
 help: ## list the targets
@@ -50,8 +50,11 @@ gen: node_modules/.stamp ## generate protos/gen from protos/, and crds/ from ope
 fmt: node_modules/.stamp ## format the code and apply safe fixes
 	biome check --write
 
-bench-echo: node_modules/.stamp ## measure svrkit: 256 B echo calls
-	@node bench/echo.ts
+bench-echo: node_modules/.stamp ## measure svrkit beside grpc-js: echo calls
+	@node bench/echo.ts $(if $(SECONDS),--seconds $(SECONDS),)
+
+bench-overload: node_modules/.stamp ## measure a service at 0.5 to 4 x saturation, four strategies; draws docs/overload.svg
+	@node bench/overload.ts $(if $(SECONDS),--seconds $(SECONDS),) --svg docs/overload.svg
 
 bench-kv: node_modules/.stamp ## measure the store beside etcd: SECONDS=10 a phase
 	@node bench/kv.ts $(if $(SECONDS),--seconds $(SECONDS),)

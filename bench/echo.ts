@@ -1,71 +1,140 @@
 /**
- * svrkit echo: one client and one server process, 256 B, 256 calls in flight, over TCP on loopback.
+ * Echo calls side by side: svrkit, grpc-js unary, grpc-js with one stream both ways. One client and one
+ * server process over TCP on loopback.
  *
- *   node bench/echo.ts [--seconds 5] [--inflight 256] [--bytes 256]
+ *   node bench/echo.ts [--seconds 2] [--only svrkit]
+ *
+ * svrkit's calls carry a deadline, a priority, a trace context and one of 10,000 users' tickets, which the
+ * server verifies at every call, with a cache of 2,000 tickets ready. What all that costs is measured against
+ * bare calls, alternating. Last, calls at half the rate that was reached, in open loop.
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
 import { Echo } from "../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
-import { monotonicMs } from "../services/svrkit/call.ts";
+import { bucketOf, priorityOf } from "../services/svrkit/admission/priority.ts";
+import { type CallOptions, monotonicMs, newTrace } from "../services/svrkit/call.ts";
 import { Client } from "../services/svrkit/client.ts";
-import { silentLogger } from "../services/svrkit/log.ts";
-import { newOperationId } from "../services/svrkit/operation-id.ts";
-import { Server } from "../services/svrkit/server.ts";
-import { percentile } from "./percentile.ts";
+import { grpcStream, grpcUnary } from "./echo/grpc.ts";
+import { type Caller, closedLoop, type Measured, openLoop } from "./echo/load.ts";
+import { makeUsers, TICKETS, type Users } from "./echo/tickets.ts";
 
 const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "5" },
-    inflight: { type: "string", default: "256" },
-    bytes: { type: "string", default: "256" },
-    serve: { type: "boolean", default: false },
-  },
+  options: { seconds: { type: "string", default: "2" }, only: { type: "string", default: "" } },
 });
+const seconds = Number(values.seconds);
+const BYTES = [20, 256];
+const IN_FLIGHT = [1, 16, 256];
+const LARGE = { bytes: 256, inFlight: 256 };
+const ROUNDS = 4;
+const DEADLINE_MS = 5_000;
 
-if (values.serve) await serve();
-else await measure();
+const users = makeUsers(TICKETS);
+const { svrkit, grpc, server } = await startServer(users.publicKey);
+const callers: Record<string, () => Caller> = {
+  svrkit: () => svrkitCaller(svrkit, users),
+  grpcUnary: () => grpcUnary(grpc),
+  grpcStream: () => grpcStream(grpc),
+};
+const names = Object.keys(callers).filter((name) => values.only === "" || name === values.only);
+const rows: Record<string, Measured> = {};
+for (const bytes of BYTES) {
+  for (const inFlight of IN_FLIGHT) {
+    for (const name of names) {
+      const row = `${name}, ${bytes} B, ${inFlight} in flight`;
+      rows[row] = await using(callers[name]!, (c) => closedLoop(c, { bytes, inFlight, seconds }));
+    }
+  }
+}
+console.table(rows);
+const cost = await costOfContext();
+console.table(cost.rounds);
+const atHalf = await using(callers["svrkit"]!, (caller) =>
+  openLoop(caller, { bytes: LARGE.bytes, perSecond: cost.withContext / 2, seconds: 2 * seconds }),
+);
+console.log(`open loop at half load: ${JSON.stringify(atHalf)}`);
+server.disconnect();
+const rate = (name: string) => rows[`${name}, 256 B, 256 in flight`]?.perSecond ?? 0;
+const share = 1 - cost.withContext / cost.bare;
+console.table([
+  { goal: "svrkit, 256 B, 256 in flight", wanted: ">= 100,000/s", measured: rate("svrkit") },
+  {
+    goal: "times grpc-js unary",
+    wanted: ">= 5",
+    measured: (rate("svrkit") / rate("grpcUnary")).toFixed(1),
+  },
+  {
+    goal: "cost of deadline, priority, trace, ticket",
+    wanted: "<= 15 %",
+    measured: `${(100 * share).toFixed(1)} %`,
+  },
+  { goal: "p99 at half load", wanted: "<= 2 ms", measured: `${atHalf.p99Ms} ms` },
+]);
+console.log(
+  JSON.stringify({
+    svrkit: rate("svrkit"),
+    grpcUnary: rate("grpcUnary"),
+    grpcStream: rate("grpcStream"),
+    contextCost: Math.round(1_000 * share) / 1_000,
+    halfLoad: atHalf,
+  }),
+);
 
-async function serve(): Promise<void> {
-  const server = new Server({ process: "bench/echo", campus: "b" }, silentLogger());
-  server.add(Echo.echo, (request) => request);
-  const port = await server.listen({ host: "127.0.0.1", port: 0 });
-  process.send?.(port);
-  process.on("disconnect", () => process.exit(0));
+async function startServer(publicKey: string) {
+  const child = fork(new URL("echo/server.ts", import.meta.url));
+  child.send({ publicKey });
+  const ports = await new Promise<{ svrkit: number; grpc: number }>((resolve) =>
+    child.once("message", (message) => resolve(message as { svrkit: number; grpc: number })),
+  );
+  return { ...ports, server: child };
 }
 
-async function measure(): Promise<void> {
-  const child = fork(import.meta.filename, ["--serve"]);
-  const port = await new Promise<number>((resolve) =>
-    child.once("message", (p) => resolve(Number(p))),
-  );
+async function using(make: () => Caller, run: (c: Caller) => Promise<Measured>): Promise<Measured> {
+  const caller = make();
+  try {
+    return await run(caller);
+  } finally {
+    caller.close();
+  }
+}
+
+/** `users` undefined: bare calls. */
+function svrkitCaller(port: number, from: Users | undefined): Caller {
   const client = new Client({ process: "bench/client", campus: "a" });
-  const echo = client.callee("echo", [{ campus: "b", host: "127.0.0.1", port }], {
-    caller: "bench",
-  });
-  const payload = Buffer.alloc(Number(values.bytes), 7);
-  const latencies: number[] = [];
-  const warmUpUntil = monotonicMs() + 1_000;
-  const until = warmUpUntil + Number(values.seconds) * 1_000;
-  const loop = async () => {
-    for (let now = monotonicMs(); now < until; ) {
-      const started = now;
-      const reply = await echo.call(Echo.echo, { payload }, { operationId: newOperationId() });
-      if (reply.payload.length !== payload.length) throw new Error("the echo is not what was sent");
-      now = monotonicMs();
-      if (started >= warmUpUntil) latencies.push(now - started);
-    }
+  const address = { campus: "b", host: "127.0.0.1", port };
+  const echo = client.callee("echo", [address], { caller: "bench" });
+  const bare: CallOptions = {};
+  const priorities = from?.tickets.map((_, i) => priorityOf("message", bucketOf(`${i}`, 0)));
+  const contextOf = (): CallOptions => {
+    const user = Math.floor(Math.random() * TICKETS);
+    return {
+      deadlineMs: monotonicMs() + DEADLINE_MS,
+      priority: priorities![user]!,
+      ticket: from!.tickets[user]!,
+      trace: newTrace(),
+    };
   };
-  await Promise.all(Array.from({ length: Number(values.inflight) }, loop));
-  client.stop();
-  child.disconnect();
-  latencies.sort((a, b) => a - b);
-  const result = {
-    bytes: payload.length,
-    inFlight: Number(values.inflight),
-    echoesPerSecond: Math.round(latencies.length / Number(values.seconds)),
-    p50Ms: percentile(latencies, 0.5),
-    p99Ms: percentile(latencies, 0.99),
+  return {
+    call: async (payload) => {
+      const options = from === undefined ? bare : contextOf();
+      return (await echo.call(Echo.echo, { payload }, options)).payload.length;
+    },
+    close: () => client.stop(),
   };
-  console.table([result]);
-  console.log(JSON.stringify(result));
+}
+
+/** The same calls with and without, alternating; medians. */
+async function costOfContext() {
+  const rounds: { bare: number; withContext: number }[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const once = (from: Users | undefined) =>
+      using(
+        () => svrkitCaller(svrkit, from),
+        (caller) => closedLoop(caller, { ...LARGE, seconds }),
+      );
+    const bare = (await once(undefined)).perSecond;
+    rounds.push({ bare, withContext: (await once(users)).perSecond });
+  }
+  const median = (of: "bare" | "withContext") =>
+    rounds.map((round) => round[of]).sort((a, b) => a - b)[Math.floor(ROUNDS / 2)]!;
+  return { rounds, bare: median("bare"), withContext: median("withContext") };
 }

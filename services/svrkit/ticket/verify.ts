@@ -1,9 +1,10 @@
 /**
  * Tickets: proof of login, signed by the account service alone (Ed25519), verified by everybody.
  *
- * Wire form: 1 byte format, 64 bytes signature over the rest, then the encoded TicketPayload.
- * A verification costs about 60 µs, so verified tickets are remembered, bounded, oldest out first;
- * what is remembered is the whole ticket, so a changed byte is never taken for a known one.
+ * Wire form: 1 byte format, 64 bytes signature over the rest, then the encoded TicketPayload. A check of
+ * the signature costs about 60 µs, so verified tickets are remembered (remembered.ts). Keys have ids, so
+ * that a new one can be known everywhere before the first ticket is signed with it, and the old one until
+ * its last ticket has expired.
  */
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import {
@@ -11,37 +12,61 @@ import {
   type TicketPayload,
 } from "../../../protos/gen/tricampus/client/v1/ticket_codec.ts";
 import type { Call } from "../call.ts";
-import { fromBytes } from "../codec.ts";
+import { fromBytes, Reader } from "../codec.ts";
 import { RpcError } from "../errors.ts";
+import { RememberedTickets } from "./remembered.ts";
 import type { Revocations } from "./revocations.ts";
 
 export const TICKET_FORMAT = 1;
 const SIGNATURE_BYTES = 64;
 const TICKET_BYTES_MAX = 512;
 
-export interface VerifiedTicket {
-  readonly userId: string;
-  readonly device: string;
-  readonly issuedAtMs: number;
-  readonly expiresAtMs: number;
+/** Tickets remembered as facts, some 300 bytes each, and as bytes, 256 each. */
+const READY = 2_000;
+const SLOTS = 65_536;
+
+export type VerifiedTicket = Readonly<TicketPayload>;
+
+interface VerifierOptions {
+  /** Tickets remembered as facts, and as bytes. */
+  readonly ready?: number;
+  readonly slots?: number;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** Without them none is heeded. */
+  readonly revocations?: Revocations;
 }
 
 export class TicketVerifier {
-  readonly #keys = new Map<string, KeyObject>();
-  readonly #verified = new Map<string, VerifiedTicket>();
-  readonly #remember: number;
+  #keys: ReadonlyMap<string, KeyObject> = new Map();
+  readonly #remembered: RememberedTickets<VerifiedTicket>;
   readonly #now: () => number;
   readonly #revocations: Revocations | undefined;
 
-  /** `publicKeys`: PEM by key id. `now`: milliseconds since 1970. Without `revocations` none is heeded. */
-  constructor(
-    publicKeys: Readonly<Record<string, string>>,
-    options: { remember?: number; now?: () => number; revocations?: Revocations } = {},
-  ) {
-    for (const [id, pem] of Object.entries(publicKeys)) this.#keys.set(id, createPublicKey(pem));
-    this.#remember = options.remember ?? 10_000;
+  /** `publicKeys`: PEM by key id. */
+  constructor(publicKeys: Readonly<Record<string, string>>, options: VerifierOptions = {}) {
+    const { ready = READY, slots = SLOTS } = options;
+    this.#remembered = new RememberedTickets({ ready, slots });
     this.#now = options.now ?? Date.now;
     this.#revocations = options.revocations;
+    this.setKeys(publicKeys);
+  }
+
+  /**
+   * From now on these keys count, and no others; tickets of a key that is gone are refused at once. Throws
+   * and changes nothing when one of them is no key.
+   */
+  setKeys(publicKeys: Readonly<Record<string, string>>): void {
+    const keys = Object.entries(publicKeys).map(([id, pem]) => {
+      return [id, createPublicKey(pem)] as const;
+    });
+    this.#keys = new Map(keys);
+    this.#remembered.clear();
+  }
+
+  /** Ids of the keys that count. */
+  get keyIds(): readonly string[] {
+    return [...this.#keys.keys()];
   }
 
   get revocations(): Revocations | undefined {
@@ -52,14 +77,9 @@ export class TicketVerifier {
   verify(ticket: Uint8Array): VerifiedTicket {
     if (ticket.length === 0)
       throw new RpcError("UNAUTHENTICATED", "no ticket was sent: log in first");
-    const name = Buffer.from(ticket.buffer, ticket.byteOffset, ticket.byteLength).toString(
-      "latin1",
-    );
-    const known = this.#verified.get(name) ?? this.#check(ticket, name);
-    if (known.expiresAtMs <= this.#now()) {
-      this.#verified.delete(name);
+    const known = this.#remembered.find(ticket, factsOf) ?? this.#check(ticket);
+    if (known.expiresAtMs <= this.#now())
       throw new RpcError("UNAUTHENTICATED", "the ticket has expired: log in again");
-    }
     this.#requireGood(known);
     return known;
   }
@@ -79,20 +99,14 @@ export class TicketVerifier {
     return this.verify(call.ticket);
   }
 
-  #check(ticket: Uint8Array, name: string): VerifiedTicket {
+  #check(ticket: Uint8Array): VerifiedTicket {
     const payload = this.#payload(ticket);
     const key = this.#keys.get(payload.keyId);
     const signed = ticket.subarray(1 + SIGNATURE_BYTES);
     const signature = ticket.subarray(1, 1 + SIGNATURE_BYTES);
     if (key === undefined || !verify(null, signed, key, signature)) throw forged();
-    const { userId, device, issuedAtMs, expiresAtMs } = payload;
-    const verified = { userId, device, issuedAtMs, expiresAtMs };
-    if (this.#verified.size >= this.#remember) {
-      const oldest = this.#verified.keys().next();
-      if (!oldest.done) this.#verified.delete(oldest.value);
-    }
-    this.#verified.set(name, verified);
-    return verified;
+    this.#remembered.add(ticket, payload);
+    return payload;
   }
 
   #payload(ticket: Uint8Array): TicketPayload {
@@ -109,6 +123,12 @@ export class TicketVerifier {
       throw forged();
     }
   }
+}
+
+/** Of a ticket that was verified before. */
+function factsOf(ticket: Uint8Array): VerifiedTicket {
+  const reader = new Reader(ticket, 1 + SIGNATURE_BYTES);
+  return decodeTicketPayload(reader, reader.end);
 }
 
 function forged(): RpcError {

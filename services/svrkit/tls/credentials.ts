@@ -5,10 +5,10 @@
  * the certificate's) are not taken; what was valid before stays in force and the process says so.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
+import { signatureOfFiles, Watched } from "../config/watched.ts";
 import type { Logger } from "../log.ts";
-import { setTrouble } from "../monitors/trouble.ts";
 import { servicesOf } from "./identity.ts";
 
 export interface TlsFiles {
@@ -33,30 +33,31 @@ interface Loaded extends Material {
   readonly validToMs: number;
 }
 
-const LOOK_EVERY_MS = 2_000;
 /** With less than this share of its life left a certificate should have been renewed. */
 const RENEWAL_SHARE = 0.1;
 
 export class Credentials {
-  /** undefined: it was given as texts, which never change. */
-  readonly #files: TlsFiles | undefined;
-  readonly #log: Logger | undefined;
-  readonly #listeners = new Set<() => void>();
-  #loaded: Loaded;
-  #signature: string;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #texts: Loaded | undefined;
+  /** undefined: they were given as texts, which never change. */
+  readonly #watched: Watched<Loaded> | undefined;
 
   /** Throws an error that names the file when they cannot be used. */
   constructor(files: TlsFiles | Material, log?: Logger) {
-    this.#log = log;
     if ("ca" in files) {
-      this.#signature = "";
-      this.#loaded = loadTexts(files, TEXTS, Date.now());
+      this.#texts = loadTexts(files, TEXTS, Date.now());
       return;
     }
-    this.#files = files;
-    this.#signature = signatureOf(files);
-    this.#loaded = load(files, Date.now());
+    const source = {
+      name: "tls",
+      load: () => load(files, Date.now()),
+      signature: () => signatureOfFiles([files.caFile, files.certFile, files.keyFile]),
+      trouble: (loaded: Loaded) => ageing(files, loaded, Date.now()),
+    };
+    this.#watched = new Watched(source, log);
+  }
+
+  get #loaded(): Loaded {
+    return (this.#watched?.value ?? this.#texts)!;
   }
 
   /** What this process proves to be. */
@@ -73,54 +74,28 @@ export class Credentials {
   }
 
   /** Looks at the files from now on; the timer keeps no process alive. */
-  watch(lookEveryMs: number = LOOK_EVERY_MS): void {
-    const files = this.#files;
-    if (files === undefined) return;
-    this.#timer ??= setInterval(() => this.#look(files, Date.now()), lookEveryMs).unref();
+  watch(lookEveryMs?: number): void {
+    this.#watched?.watch(lookEveryMs);
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#watched?.stop();
   }
 
-  /** `changed` is called after each renewal; returns what ends that. */
-  onChange(changed: () => void): () => void {
-    this.#listeners.add(changed);
-    return () => this.#listeners.delete(changed);
-  }
-
-  #look(files: TlsFiles, nowMs: number): void {
-    try {
-      const signature = signatureOf(files);
-      if (signature !== this.#signature) {
-        this.#loaded = load(files, nowMs);
-        this.#signature = signature;
-        this.#log?.info({ services: [...this.services] }, "the certificate was renewed");
-        for (const changed of this.#listeners) changed();
-      }
-      setTrouble("tls", this.#ageing(files.certFile, nowMs));
-    } catch (error) {
-      setTrouble("tls", `the certificate before stays in force: ${(error as Error).message}`);
-    }
-  }
-
-  #ageing(certFile: string, nowMs: number): string | undefined {
-    const { validFromMs, validToMs } = this.#loaded;
-    if (validToMs - nowMs > RENEWAL_SHARE * (validToMs - validFromMs)) return undefined;
-    const until = new Date(validToMs).toISOString();
-    return `${certFile} is valid until ${until} and was not renewed`;
+  /** `changed` is called with what each renewal brought; returns what ends that. */
+  onChange(changed: (material: Material) => void): () => void {
+    return this.#watched?.onChange(changed) ?? (() => {});
   }
 }
 
-/** Tells a file from its successor, also when a link was pointed elsewhere. */
-function signatureOf({ caFile, certFile, keyFile }: TlsFiles): string {
-  return [caFile, certFile, keyFile]
-    .map((path) => {
-      const { ino, size, mtimeMs } = statSync(path);
-      return `${ino}.${size}.${mtimeMs}`;
-    })
-    .join(" ");
+function ageing(
+  { certFile }: TlsFiles,
+  { validFromMs, validToMs }: Loaded,
+  nowMs: number,
+): string | undefined {
+  if (validToMs - nowMs > RENEWAL_SHARE * (validToMs - validFromMs)) return undefined;
+  const until = new Date(validToMs).toISOString();
+  return `${certFile} is valid until ${until} and was not renewed`;
 }
 
 function load(files: TlsFiles, nowMs: number): Loaded {

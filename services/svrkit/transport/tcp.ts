@@ -183,9 +183,10 @@ export function listenSockets(
 
 function listenTls(credentials: Credentials, take: (socket: TLSSocket) => void): Server {
   const options = { requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3" } as const;
-  const server = createTlsServer({ ...options, ...credentials.material }, take);
-  const forget = credentials.onChange(() =>
-    server.setSecureContext({ ...credentials.material, minVersion: "TLSv1.3" }),
+  const { ca, cert, key } = credentials.material;
+  const server = createTlsServer({ ...options, ca, cert, key }, take);
+  const forget = credentials.onChange(({ ca, cert, key }) =>
+    server.setSecureContext({ ca, cert, key, minVersion: "TLSv1.3" }),
   );
   // Whoever cannot prove what it is never gets as far as a wire; its own end says why.
   server.on("tlsClientError", (_error, socket) => socket.destroy());

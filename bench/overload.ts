@@ -1,0 +1,213 @@
+/**
+ * Overload: a service M of fixed work on one core, the load generator on the other, four strategies in one
+ * run. Tasks call M one to four times (M^1 to M^4), or once through a chain in which M calls itself; they
+ * arrive at 0.5 to 4 times the rate that saturates M and succeed when all is done within 500 ms.
+ *
+ *   node bench/overload.ts [--seconds 1.5] [--strategies random,ours] [--svg docs/overload.svg]
+ *
+ * What could have been done is what M had of its core in that time, used or idle, over what a call cost in
+ * that time: other work of the machine takes part of the core, and makes the rest of it slower. Without
+ * admission calls have no deadline either; with any of the others, work whose task is over is dropped
+ * before it starts.
+ */
+import { type ChildProcess, fork, spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { type Callee, Client } from "../services/svrkit/client.ts";
+import { rest } from "../services/svrkit/rest.ts";
+import {
+  type Kind,
+  latencies,
+  type Offer,
+  offerTasks,
+  saturate,
+  successOf,
+  TASK_MS,
+  type Task,
+  usefulWork,
+  workOf,
+} from "./overload/load.ts";
+import { drawReport, printReport, type Run, type Step } from "./overload/report.ts";
+import type { Counts } from "./overload/service.ts";
+import { STRATEGIES, type Strategy } from "./overload/strategies.ts";
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "1.5" },
+    strategies: { type: "string", default: STRATEGIES.join(",") },
+    svg: { type: "string", default: "" },
+  },
+});
+const FOR_MS = Number(values.seconds) * 1_000;
+const WARM_UP_MS = 1_000;
+const STEP_AT_MS = 1_000;
+const STEP_MS = 2_500;
+/** Without a deadline: longer than the longest queue. */
+const ENDLESS_MS = 6_000;
+const NOTHING: Counts = { started: 0, hadMs: 0, workMs: 0, works: 0 };
+/** Mixed tasks are told apart by four kinds: they get more time. */
+const MIXED_FACTOR = 3;
+const TIMES = [0.5, 1, 2, 4];
+const SERVICE = new URL("overload/service.ts", import.meta.url);
+const PINNED = "TRICAMPUS_BENCH_PINNED";
+
+const mk: Kind[] = [1, 2, 3, 4].map((calls) => ({ name: `M^${calls}`, calls, depth: 1 }));
+const chains: Kind[] = [2, 3, 4].map((depth) => ({ name: `chain of ${depth}`, calls: 1, depth }));
+
+/** One core each, where that can be had: starts this very program again on the first. */
+function pinnedElsewhere(): boolean {
+  const canPin = spawnSync("taskset", ["--version"]).status === 0 && availableParallelism() > 1;
+  if (!canPin || process.env[PINNED] !== undefined) return false;
+  const args = ["-c", "0", process.execPath, ...process.argv.slice(1)];
+  const env = { ...process.env, [PINNED]: "1" };
+  process.exitCode = spawnSync("taskset", args, { stdio: "inherit", env }).status ?? 1;
+  return true;
+}
+
+async function main(): Promise<void> {
+  const service = await startService();
+  const client = new Client({ process: "bench/client", campus: "a" });
+  const address = { campus: "b", host: "127.0.0.1", port: service.port };
+  const callee = client.callee("m", [address], { caller: "bench" });
+  const m = await Service.measured(service, callee);
+  const runs: Run[] = [];
+  const steps: Step[] = [];
+  for (const strategy of STRATEGIES.filter((name) => values.strategies.includes(name))) {
+    for (const kind of [...mk, ...chains])
+      for (const times of TIMES) runs.push(await m.run(strategy, [kind], times));
+    for (const times of [2, 4]) runs.push(await m.run(strategy, mk, times));
+    steps.push(await m.step(strategy));
+  }
+  const after = await Service.measured(service, callee);
+  client.stop();
+  service.process.disconnect();
+  const report = { saturation: m.perSecond, runs, steps };
+  printReport(report);
+  if (values.svg !== "") drawReport(report, values.svg);
+  console.log(`at the end M did ${Math.round(after.perSecond)} calls a second`);
+  console.log(JSON.stringify(report));
+}
+
+type ServiceProcess = Awaited<ReturnType<typeof startService>>;
+
+/** M, and what it can do. */
+class Service {
+  readonly #process: ServiceProcess;
+  readonly #callee: Callee;
+  /** Calls a second of its core. */
+  readonly perSecond: number;
+  /** How much more than its bare work a call costs. */
+  readonly #overhead: number;
+
+  private constructor(service: ServiceProcess, callee: Callee, perCallMs: number, workMs: number) {
+    this.#process = service;
+    this.#callee = callee;
+    this.perSecond = 1_000 / perCallMs;
+    this.#overhead = perCallMs / workMs;
+  }
+
+  static async measured(service: ServiceProcess, callee: Callee): Promise<Service> {
+    await service.ask("none");
+    await saturate(callee, 2_000);
+    const before = await service.ask("count");
+    await saturate(callee, 4_000);
+    const now = await service.ask("count");
+    const perCallMs = (now.hadMs - before.hadMs) / (now.started - before.started);
+    return new Service(service, callee, perCallMs, workOfCall(before, now));
+  }
+
+  async run(strategy: Strategy, kinds: readonly Kind[], times: number): Promise<Run> {
+    const rate = (times * this.perSecond) / meanWork(kinds);
+    const endMs = WARM_UP_MS + FOR_MS * (kinds.length > 1 ? MIXED_FACTOR : 1);
+    const { all, from, to } = await this.#offer(strategy, {
+      ...{ kinds, rate: () => rate, warmUpMs: WARM_UP_MS, forMs: endMs },
+    });
+    const tasks = all.filter((task) => task.atMs >= WARM_UP_MS);
+    const worked = to.started - from.started;
+    const possible = this.#possibleCalls(from, to);
+    const offered = tasks.reduce((sum, { kind }) => sum + workOf(kind), 0);
+    const useful = usefulWork(all, WARM_UP_MS, endMs);
+    const success = successOf(tasks);
+    const byKind = Object.fromEntries(
+      kinds.map((kind) => [kind.name, successOf(tasks.filter((task) => task.kind === kind))]),
+    );
+    return {
+      ...{ strategy, kind: kinds.length === 1 ? kinds[0]!.name : "mixed", times, success },
+      ofIdeal: success / Math.min(1, possible / offered),
+      goodput: useful / possible,
+      wasted: Math.max(0, 1 - useful / worked),
+      ...latencies(tasks),
+      ...(kinds.length > 1 && { byKind }),
+    };
+  }
+
+  async step(strategy: Strategy): Promise<Step> {
+    const rate = (sinceMs: number) =>
+      ((sinceMs < STEP_AT_MS ? 0.5 : 4) * this.perSecond) / meanWork(mk);
+    const { all, from, to } = await this.#offer(strategy, {
+      ...{ kinds: mk, rate, warmUpMs: STEP_AT_MS, forMs: STEP_AT_MS + STEP_MS },
+    });
+    return stepOf(strategy, all, this.#possibleCalls(from, to) / (STEP_MS / 1_000));
+  }
+
+  async #offer(strategy: Strategy, offer: Omit<Offer, "patienceMs" | "mark">) {
+    await this.#process.ask(strategy);
+    const counts = { warm: NOTHING, end: NOTHING };
+    const all = await offerTasks(this.#callee, {
+      ...offer,
+      patienceMs: strategy === "none" ? ENDLESS_MS : TASK_MS,
+      mark: async (what) => {
+        counts[what] = await this.#process.ask("count");
+      },
+    });
+    await rest(300);
+    return { all, from: counts.warm, to: counts.end };
+  }
+
+  /** Calls that M could have done between two counts with what it had of its core. */
+  #possibleCalls(from: Counts, to: Counts): number {
+    return (to.hadMs - from.hadMs) / (workOfCall(from, to) * this.#overhead);
+  }
+}
+
+function meanWork(kinds: readonly Kind[]): number {
+  return kinds.reduce((sum, kind) => sum + workOf(kind), 0) / kinds.length;
+}
+
+/** CPU time of one call's work, as the core was between two counts, ms. */
+function workOfCall(from: Counts, to: Counts): number {
+  return (to.workMs - from.workMs) / (to.works - from.works);
+}
+
+function stepOf(strategy: Strategy, tasks: readonly Task[], perSecond: number): Step {
+  const shares = Array.from({ length: STEP_MS / 100 }, () => 0);
+  for (const { kind, endMs, succeeded } of tasks) {
+    const at = Math.floor((endMs - STEP_AT_MS) / 100);
+    if (succeeded && at >= 0 && at < shares.length) shares[at]! += workOf(kind) / (perSecond / 10);
+  }
+  // Single windows scatter: three in a row are looked at together.
+  const smooth = shares.map(
+    (_, i) => (shares[i]! + (shares[i + 1] ?? 1) + (shares[i + 2] ?? 1)) / 3,
+  );
+  const lastLow = smooth.slice(0, -2).findLastIndex((share) => share < 0.85);
+  const settledMs = lastLow >= smooth.length - 3 ? null : (lastLow + 1) * 100;
+  return { strategy, shares: shares.map((share) => Math.round(100 * share) / 100), settledMs };
+}
+
+async function startService() {
+  const child = fork(SERVICE, { execArgv: [] });
+  const { port } = await heard<{ port: number }>(child);
+  if (process.env[PINNED] !== undefined)
+    spawnSync("taskset", ["-a", "-cp", "1", String(child.pid)]);
+  const ask = (order: Strategy | "count") => {
+    child.send(order);
+    return heard<Counts>(child);
+  };
+  return { process: child, port, ask };
+}
+
+function heard<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve) => child.once("message", (message) => resolve(message as T)));
+}
+
+if (!pinnedElsewhere()) await main();
