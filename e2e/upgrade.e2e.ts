@@ -4,7 +4,16 @@
  * the command line's doors and the client's frames must each be understood by both.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,12 +30,20 @@ const OLD = join(dir, "code");
 const dataDir = join(dir, "data");
 
 const run = async (code: string, ...args: string[]) => {
+  // A device's store is its own version's: an older client begins with an empty one.
+  if (code === OLD) forgetDeviceStores();
   const result = await tricampus(dataDir, args, { code });
   const version = code === OLD ? "the old version" : "the new version";
   const said = `${result.stderr}${result.stdout}`;
   expect(result.code, `${version}: ${args.join(" ")}: ${said}`).toBe(0);
   return result.stdout;
 };
+
+function forgetDeviceStores(): void {
+  const cli = join(dataDir, "cli");
+  if (!existsSync(cli)) return;
+  for (const name of readdirSync(cli)) if (name.endsWith(".store")) rmSync(join(cli, name));
+}
 
 beforeAll(async () => {
   mkdirSync(OLD);
