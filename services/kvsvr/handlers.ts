@@ -26,6 +26,7 @@ import {
   type Owner,
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { NEVER_SHED } from "../svrkit/admission/priority.ts";
 import { type Call, monotonicMs, remainingMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
@@ -77,11 +78,11 @@ export class Handlers {
   readonly #proposals: Proposals;
   readonly #reads: Reads;
   readonly #batches = new KeptBatches();
-  readonly #server: Pick<Server, "admits">;
+  readonly #server: Pick<Server, "admits" | "worked">;
 
   constructor(
     replica: Replica,
-    parts: { proposals: Proposals; reads: Reads; server: Pick<Server, "admits"> },
+    parts: { proposals: Proposals; reads: Reads; server: Pick<Server, "admits" | "worked"> },
   ) {
     this.#replica = replica;
     this.#proposals = parts.proposals;
@@ -137,13 +138,18 @@ export class Handlers {
     const { items, asksForRest } = request;
     requireArgument(items.length <= TURN_ITEMS_MAX, `at most ${TURN_ITEMS_MAX} items in a batch`);
     const batch = new RunningBatch(items.length);
+    const startedMs = monotonicMs();
+    let sheddable = 0;
     for (const [index, item] of items.entries()) {
+      if (item.priority !== NEVER_SHED) sheddable += 1;
       try {
         this.#item(item, call, batch, index);
       } catch (error) {
         batch.settle(index, RpcError.from(error));
       }
     }
+    if (sheddable > 0)
+      this.#server.worked(((monotonicMs() - startedMs) * sheddable) / items.length);
     return this.#answer(batch, asksForRest);
   }
 
@@ -169,7 +175,7 @@ export class Handlers {
     batch: RunningBatch,
     index: number,
   ): void {
-    if (priority !== 0 && !this.#server.admits(priority, call, monotonicMs()))
+    if (priority !== NEVER_SHED && !this.#server.admits(priority, call, monotonicMs()))
       throw new RpcError("OVERLOADED", "this replica has too much to do: retry later");
     // Clients batch first attempts only (client.ts).
     const own = { ...call, operationId, isFirst: true };

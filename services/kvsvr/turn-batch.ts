@@ -59,11 +59,12 @@ export class TurnBatch<I, O> {
       asker?.answered(this.#peer, answer);
     };
     const end = (error: unknown) => {
-      for (const asker of askers) asker?.failed(this.#peer, error);
+      for (const asker of askers) asker?.failed(this.#peer, error ?? unanswered());
     };
-    this.#send(items, tell).then(
-      () => end(new RpcError("INTERNAL", "a peer left an item unanswered")),
-      end,
-    );
+    this.#send(items, tell).then(() => end(undefined), end);
   }
+}
+
+function unanswered(): RpcError {
+  return new RpcError("INTERNAL", "a peer left an item unanswered");
 }

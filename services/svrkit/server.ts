@@ -162,6 +162,11 @@ export class Server {
     return false;
   }
 
+  /** Of such a call: so much of its work was for those that might have been shed. */
+  worked(ms: number): void {
+    this.#admission.worked(ms);
+  }
+
   has(hash: number): boolean {
     return this.#methods.has(hash);
   }

@@ -84,12 +84,29 @@ test.each([
   expect(mean).toBeGreaterThan(0.94 * possible);
 });
 
+/** A second of one call a millisecond, each worked on for so long after it has waited for so long. */
+function oneAMillisecond(level: AdaptiveLevel, waitedMs: number, workMs: number, fromMs = 0): void {
+  for (let ms = fromMs; ms < fromMs + 1_000; ms++) {
+    const priority = priorityOf("message", ms % BUCKETS);
+    level.arrive(priority, ms);
+    if (level.start(priority, waitedMs)) level.worked(workMs);
+  }
+}
+
+test("admission: calls that take little of the time are not shed for the waits that others make", () => {
+  const level = new AdaptiveLevel();
+  oneAMillisecond(level, 200, 0.2);
+  expect(level.level).toBe(EVERYTHING);
+  oneAMillisecond(level, 200, 0.6, 1_000);
+  expect(level.level).toBeLessThan(EVERYTHING);
+  // What was shed while it was much is let in again when it is little.
+  oneAMillisecond(level, 200, 0.05, 2_000);
+  expect(level.level).toBe(EVERYTHING);
+});
+
 test("admission: after a pause everything is admitted again", () => {
   const level = new AdaptiveLevel();
-  for (let ms = 0; ms < 1_000; ms++) {
-    level.arrive(priorityOf("message", ms % BUCKETS), ms);
-    level.start(priorityOf("message", ms % BUCKETS), 200);
-  }
+  oneAMillisecond(level, 200, 0.6);
   expect(level.level).toBeLessThan(EVERYTHING);
   expect(level.arrive(EVERYTHING - 1, 5_000)).toBe(true);
 });

@@ -32,6 +32,12 @@ const DEFAULT_LEVEL_OPTIONS: LevelOptions = {
   windowCalls: 2_000,
 };
 
+/**
+ * Shedding gives back no more time than what is shed would take. When calls that may be shed take less
+ * than this part of it, what they wait for is other work, here or at who shares the CPU, and would be
+ * there without them.
+ */
+const SHARE_MIN = 0.25;
 const GAIN = 0.4;
 /** Bounds of one step, as factors on what was started. */
 const STEP_DOWN_MAX = 0.5;
@@ -148,6 +154,10 @@ export class AdaptiveLevel implements Admission {
   #step(elapsedMs: number): void {
     const { thresholdMs } = this;
     const meanMs = this.#started === 0 ? 0 : this.#waitedMs / this.#started;
+    if (this.#workedMs < SHARE_MIN * elapsedMs) {
+      this.#level = EVERYTHING;
+      return;
+    }
     if (this.#level === EVERYTHING && meanMs <= thresholdMs) return;
     const rate = this.#started / elapsedMs;
     // Started slower than could be is no measure of what can be.
