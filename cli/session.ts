@@ -63,6 +63,7 @@ export async function withStranger<T>(
     endpoints,
     device: CLI_DEVICE,
     wantPush: false,
+    autoSync: false,
     // A password takes the platform a while to check, a connection does not.
     onState: (state) => {
       if (state === "open") clearTimeout(giveUp);

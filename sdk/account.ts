@@ -7,11 +7,8 @@ import {
   type UserProfile,
 } from "../protos/gen/tricampus/client/v1/account_codec.ts";
 import type { AccountBook } from "./account-book.ts";
-import { REQUEST_OPTIONS, type Requester } from "./requester.ts";
+import { PASSWORD_OPTIONS, REQUEST_OPTIONS, type Requester } from "./requester.ts";
 import type { DeviceStore } from "./store.ts";
-
-/** A password takes the platform a while to check. */
-const PASSWORD_OPTIONS = { timeoutMs: 30_000, retryAlso: ["RESOURCE_EXHAUSTED"] };
 
 export interface ProfileFields {
   readonly displayName?: string;

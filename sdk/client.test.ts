@@ -51,7 +51,7 @@ describe("sdk: one campus", () => {
 
   test("a message arrives once, by push, in both stores", async () => {
     const [ann, bob] = await Promise.all([register("ann"), register("bob")]);
-    await until(() => platform.backend.syncs === 2); // each once, when it came online
+    await until(() => platform.backend.syncs === 4); // each with its log-in, and when it came online
     const sent = await ann.send({ userId: bob.userId! }, "hello");
     await until(() => bob.store.counts.messages === 1);
     const [received] = await bob.store.messages(sent.conversationId);
@@ -93,28 +93,28 @@ describe("sdk: one campus", () => {
   test("M6: with every push lost a message comes with the fallback sync, and once", async () => {
     const ann = await register("ann", { autoSync: false });
     const bob = await register("bob", { fallbackSyncMs: 1_500 });
-    await until(() => platform.backend.syncs === 1); // when it came online
+    await until(() => platform.backend.syncs === 2); // with its log-in, and when it came online
     platform.backend.pushes = false;
     const sentMs = performance.now();
     for (const text of ["one", "two"]) await ann.send({ userId: bob.userId! }, text);
     expect(bob.store.counts.messages).toBe(0);
     await until(() => bob.store.counts.messages === 2);
     expect(performance.now() - sentMs).toBeLessThan(2_500);
-    await until(() => platform.backend.syncs >= 4); // it goes on
+    await until(() => platform.backend.syncs >= 5); // it goes on
     expect(bob.store.counts).toMatchObject({ messages: 2, doubles: 0 });
   });
 
   test("a device that hears pushes needs no fallback sync", async () => {
     const ann = await register("ann", { autoSync: false });
     const bob = await register("bob", { fallbackSyncMs: 600 });
-    await until(() => platform.backend.syncs === 1);
+    await until(() => platform.backend.syncs === 2);
     for (let i = 0; i < 20; i++) {
       await ann.send({ userId: bob.userId! }, `${i}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     await until(() => bob.store.counts.messages === 20);
     // Without pushes these two seconds hold four or more.
-    expect(platform.backend.syncs).toBeLessThanOrEqual(2);
+    expect(platform.backend.syncs).toBeLessThanOrEqual(3);
   });
 
   test("a second device gets everything, page by page", async () => {
@@ -151,7 +151,7 @@ describe("sdk: one campus", () => {
 
   test("losing every push costs a sync, not a message", async () => {
     const [ann, bob] = await Promise.all([register("ann"), register("bob")]);
-    await until(() => platform.backend.syncs === 2);
+    await until(() => platform.backend.syncs === 4);
     platform.backend.pushes = false;
     await ann.send({ userId: bob.userId! }, "one");
     platform.backend.pushes = true;
@@ -343,7 +343,7 @@ describe("sdk: three campuses", () => {
     };
     const names = Array.from({ length: 24 }, (_, i) => `p${i}`);
     const people = await Promise.all(names.map((name) => register(name, { endpoints, onState })));
-    await until(() => platform.backend.syncs >= 24); // each when it came online
+    await until(() => platform.backend.syncs >= 48); // each when it came online
     const held = Promise.withResolvers<void>();
     platform.backend.beforeSend = () => held.promise;
     const asking = people[0]!.send({ userId: people[1]!.userId! }, "hi");

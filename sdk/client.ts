@@ -13,6 +13,7 @@ import {
 import type { ContactChange } from "../protos/gen/tricampus/client/v1/contact_codec.ts";
 import type { Content } from "../protos/gen/tricampus/client/v1/content_codec.ts";
 import type { Push } from "../protos/gen/tricampus/client/v1/frame_codec.ts";
+import type { OpenRequest } from "../protos/gen/tricampus/client/v1/session_codec.ts";
 import {
   type ConversationSetting,
   type GroupMembership,
@@ -31,7 +32,8 @@ import { Conversations } from "./conversations.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { Groups } from "./groups.ts";
 import { Link, type LinkState } from "./link.ts";
-import { REQUEST_OPTIONS } from "./requester.ts";
+import { openSession } from "./log-in.ts";
+import { PASSWORD_OPTIONS, REQUEST_OPTIONS } from "./requester.ts";
 import {
   type DeviceStore,
   EMPTY_SNAPSHOT,
@@ -42,10 +44,11 @@ import {
   type StoredMessage,
 } from "./store.ts";
 import { type Page, SyncLoop } from "./sync-loop.ts";
+import type { Transport } from "./transports/transport.ts";
+import { webSocketTransport } from "./transports/web-socket.ts";
+import { WhereElse } from "./where-else.ts";
 
 const SEND_TIMEOUT_MS = 5_000;
-/** A password takes 50 ms of a core to check, so at a rush everybody waits. */
-const LOGIN_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const FALLBACK_SYNC_MS = 30_000;
 const RENEW_PAUSE_MS = 60_000;
@@ -66,6 +69,8 @@ export interface ClientOptions {
   readonly device: string;
   /** What kind of device it is: how many of a kind may be logged in is limited. */
   readonly platform?: Platform;
+  /** Default: WebSocket. */
+  readonly transport?: Transport;
   /** Default: in memory. The client does not close a store that it was given. */
   readonly store?: DeviceStore;
   /** Default true; false: no pushes (a device that only sends). */
@@ -123,6 +128,7 @@ export class TricampusClient {
   readonly #ownsStore: boolean;
   readonly #link: Link;
   readonly #syncs: SyncLoop;
+  readonly #whereElse: WhereElse;
   /** Client message ids of the sends that are being sent now. */
   readonly #underWay = new Set<string>();
   #login: Login | undefined;
@@ -138,7 +144,7 @@ export class TricampusClient {
     this.#fallbackSyncMs = options.fallbackSyncMs ?? FALLBACK_SYNC_MS;
     this.#ownsStore = options.store === undefined;
     this.store = options.store ?? new MemoryStore();
-    this.#link = new Link(options.endpoints, {
+    this.#link = new Link(options.endpoints, options.transport ?? webSocketTransport, {
       push: (push) => this.#pushed(push),
       attach: () => this.#attachment(),
       changed: (state, campus) => this.#changed(state, campus),
@@ -146,6 +152,7 @@ export class TricampusClient {
       tick: (nowMs) => this.#tick(nowMs),
     });
     const { store } = this;
+    this.#whereElse = new WhereElse(this.#link);
     this.groups = new Groups(this.#link);
     this.conversations = new Conversations(this.#link, store);
     this.contacts = new Contacts(this.#link, store);
@@ -175,27 +182,39 @@ export class TricampusClient {
   }
 
   /** Makes a user and logs this device in. Repeating it with the same password gives the same user. */
-  async register(name: string, password: string): Promise<Login> {
-    const request = { name, password, ...this.#device };
-    return this.#loggedIn(await this.#link.request(Account.register, request, LOGIN_OPTIONS));
+  register(name: string, password: string): Promise<Login> {
+    return this.#open({ case: "register", value: { name, password, ...this.#device } });
   }
 
-  async login(name: string, password: string): Promise<Login> {
-    const request = { name, password, ...this.#device };
-    return this.#loggedIn(await this.#link.request(Account.login, request, LOGIN_OPTIONS));
+  login(name: string, password: string): Promise<Login> {
+    return this.#open({ case: "login", value: { name, password, ...this.#device } });
   }
 
   /** With an ID token of an OpenID Connect provider that the platform trusts. */
-  async loginWithToken(idToken: string): Promise<Login> {
-    const request = { idToken, ...this.#device };
-    return this.#loggedIn(await this.#link.request(Account.loginWithToken, request, LOGIN_OPTIONS));
+  loginWithToken(idToken: string): Promise<Login> {
+    return this.#open({ case: "token", value: { idToken, ...this.#device } });
+  }
+
+  /** The first sync comes along. */
+  async #open(given: NonNullable<OpenRequest["with"]>): Promise<Login> {
+    const syncs = this.#options.autoSync ?? true;
+    const { bytes: snapshot } = this.store.snapshot;
+    const { login: reply, sync } = await openSession(
+      this.#link,
+      given,
+      syncs ? snapshot : undefined,
+    );
+    const login = this.#loggedIn(reply!);
+    if (sync !== undefined) await this.#syncs.begin(sync);
+    return login;
   }
 
   /** Logs all other devices out, too; this one goes on. */
   async changePassword(oldPassword: string, newPassword: string): Promise<Login> {
     const request = { oldPassword, newPassword };
-    const options = { timeoutMs: LOGIN_TIMEOUT_MS, retryAlso: ["RESOURCE_EXHAUSTED"] };
-    return this.#loggedIn(await this.#link.request(Account.changePassword, request, options));
+    return this.#loggedIn(
+      await this.#link.request(Account.changePassword, request, PASSWORD_OPTIONS),
+    );
   }
 
   get #device() {
@@ -296,6 +315,7 @@ export class TricampusClient {
     if (this.#link.state !== "attached") return;
     if (nowMs >= this.#nextSyncMs) this.#syncSoon({ allParts: true });
     if (preciseNow() >= this.#renewAtMs) this.#renew();
+    this.#whereElse.tick(nowMs);
   }
 
   /** A failure is tried again in a minute. */
@@ -407,12 +427,6 @@ export class TricampusClient {
 const NO_ROWS = { messages: [], settings: [], groups: [] };
 
 type RecalledFields = "conversationId" | "sequence" | "messageId";
-
-const LOGIN_OPTIONS = {
-  timeoutMs: LOGIN_TIMEOUT_MS,
-  beforeAttach: true,
-  retryAlso: ["RESOURCE_EXHAUSTED"],
-};
 
 function recipientOf(to: Recipient): NonNullable<SendRequest["to"]> {
   if ("userId" in to) return { case: "userId", value: to.userId };

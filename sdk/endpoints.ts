@@ -29,35 +29,45 @@ export interface Loss {
 }
 
 export class EndpointChooser {
-  readonly #failedAtMs: number[];
-  #current = 0;
+  #endpoints: readonly Endpoint[];
+  #current: Endpoint;
   #failures = 0;
+  /** By campus. */
+  readonly #failedAtMs = new Map<string, number>();
 
-  constructor(count: number) {
-    this.#failedAtMs = new Array(count).fill(Number.NEGATIVE_INFINITY);
+  /** At least one; the first is tried first. */
+  constructor(endpoints: readonly Endpoint[]) {
+    this.#endpoints = endpoints;
+    this.#current = endpoints[0]!;
   }
 
-  get current(): number {
+  get current(): Endpoint {
     return this.#current;
+  }
+
+  /** Other ones from now on; none: those that are known stay. */
+  replace(endpoints: readonly Endpoint[]): void {
+    if (endpoints.length > 0) this.#endpoints = endpoints;
   }
 
   /** The current endpoint failed, or its connection ended. Moves on; returns the pause before trying. */
   failed({ nowMs, stoodMs, isIdle }: Loss, random: () => number): number {
     if (stoodMs >= STOOD_MS) this.#failures = 0;
     this.#failures += 1;
-    this.#failedAtMs[this.#current] = nowMs;
+    this.#failedAtMs.set(this.#current.campus, nowMs);
     this.#current = this.#other(nowMs, random);
     if (this.#failures === 1) return isIdle ? random() * IDLE_SPREAD_MS : 0;
     const pauseMs = Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** (this.#failures - 2));
     return pauseMs * (0.5 + random() / 2);
   }
 
-  #other(nowMs: number, random: () => number): number {
-    const others = this.#failedAtMs
-      .map((_, index) => index)
-      .filter((index) => index !== this.#current);
-    if (others.length === 0) return this.#current;
-    const good = others.filter((index) => nowMs - this.#failedAtMs[index]! > FAILED_LATELY_MS);
+  #other(nowMs: number, random: () => number): Endpoint {
+    const others = this.#endpoints.filter(({ campus }) => campus !== this.#current.campus);
+    if (others.length === 0) return this.#endpoints[0]!;
+    const good = others.filter(({ campus }) => {
+      const failedAtMs = this.#failedAtMs.get(campus) ?? Number.NEGATIVE_INFINITY;
+      return nowMs - failedAtMs > FAILED_LATELY_MS;
+    });
     const candidates = good.length > 0 ? good : others;
     return candidates[Math.floor(random() * candidates.length)]!;
   }

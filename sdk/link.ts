@@ -1,5 +1,5 @@
 /**
- * A client's connection to the platform: one WebSocket at a time, another one when it ends or falls
+ * A client's connection to the platform: one channel at a time (transports/), another one when it ends or falls
  * silent, and the requests that are open, which outlive connections.
  *
  *   idle -> connecting -> open -> attaching -> attached      (no ticket yet: open)
@@ -23,6 +23,7 @@ import type { Method } from "../services/svrkit/method.ts";
 import { type Endpoint, EndpointChooser } from "./endpoints.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { startTicking, type Ticking } from "./ticker.ts";
+import type { Channel, Transport } from "./transports/transport.ts";
 
 const CONNECT_TIMEOUT_MS = 1_000;
 const OPEN_REQUESTS_MAX = 64;
@@ -53,12 +54,10 @@ export interface RequestOptions {
   readonly timeoutMs: number;
   /** Sent without a ticket, before Attach. */
   readonly beforeAttach?: boolean;
-  /** Codes besides the retryable ones after which the request is sent again. */
-  readonly retryAlso?: readonly string[];
 }
 
 interface OpenRequest {
-  readonly frame: Uint8Array;
+  readonly frame: Uint8Array<ArrayBuffer>;
   readonly options: RequestOptions;
   readonly deadlineMs: number;
   sent: boolean;
@@ -70,8 +69,8 @@ interface OpenRequest {
 }
 
 export class Link implements Ticking {
-  readonly #endpoints: readonly Endpoint[];
   readonly #events: LinkEvents;
+  readonly #transport: Transport;
   readonly #chooser: EndpointChooser;
   readonly #heartbeat = new Heartbeat();
   readonly #requests = new Map<number, OpenRequest>();
@@ -82,7 +81,7 @@ export class Link implements Ticking {
   }>();
   #state: LinkState = "idle";
   #refused: RpcError | undefined;
-  #socket: WebSocket | undefined;
+  #channel: Channel | undefined;
   #sinceMs = 0;
   #dueMs = 0;
   /** The pause before the next attempt, or the last one, was as long as it was because nobody waited. */
@@ -92,12 +91,12 @@ export class Link implements Ticking {
   #attachId = 0;
   #stopTicking: (() => void) | undefined;
 
-  constructor(endpoints: readonly Endpoint[], events: LinkEvents) {
+  constructor(endpoints: readonly Endpoint[], transport: Transport, events: LinkEvents) {
     if (endpoints.length === 0)
       throw new RpcError("INVALID_ARGUMENT", "a client needs at least one endpoint");
-    this.#endpoints = endpoints;
     this.#events = events;
-    this.#chooser = new EndpointChooser(endpoints.length);
+    this.#transport = transport;
+    this.#chooser = new EndpointChooser(endpoints);
   }
 
   get state(): LinkState {
@@ -105,7 +104,12 @@ export class Link implements Ticking {
   }
 
   get campus(): string {
-    return this.#endpoints[this.#chooser.current]!.campus;
+    return this.#chooser.current.campus;
+  }
+
+  /** Where else to connect; the connection that stands goes on. */
+  setEndpoints(endpoints: readonly Endpoint[]): void {
+    this.#chooser.replace(endpoints);
   }
 
   /** How long it waited before it tried the campus it is at. */
@@ -209,7 +213,7 @@ export class Link implements Ticking {
     } else if (this.#state === "connecting") {
       this.#dueMs += lateMs;
       if (nowMs >= this.#dueMs) this.#lost();
-    } else if (this.#socket !== undefined) {
+    } else if (this.#channel !== undefined) {
       this.#beat(nowMs, lateMs);
     }
     if (this.#requests.size > 0) this.#look(nowMs);
@@ -244,25 +248,19 @@ export class Link implements Ticking {
   }
 
   #connect(): void {
-    const endpoint = this.#endpoints[this.#chooser.current]!;
     this.#sinceMs = performance.now();
     this.#dueMs = this.#sinceMs + CONNECT_TIMEOUT_MS;
-    const socket = new WebSocket(
-      `${endpoint.url.replace(/^http/, "ws").replace(/\/$/, "")}/v1/connect`,
-    );
-    socket.binaryType = "arraybuffer";
-    this.#socket = socket;
     this.#become("connecting");
-    // A socket that was given up may still speak; nobody listens to it.
-    const ifCurrent = (act: () => void) => () => {
-      if (this.#socket === socket) act();
+    // A channel that was given up may still speak; nobody listens to it.
+    const ifCurrent = (act: () => void) => {
+      if (this.#channel === channel) act();
     };
-    socket.onopen = ifCurrent(() => this.#opened());
-    socket.onclose = ifCurrent(() => this.#lost());
-    socket.onerror = ifCurrent(() => this.#lost());
-    socket.onmessage = (event) => {
-      if (this.#socket === socket) this.#receive(event.data as ArrayBuffer);
-    };
+    const channel: Channel = this.#transport(this.#chooser.current.url, {
+      opened: () => ifCurrent(() => this.#opened()),
+      received: (frame) => ifCurrent(() => this.#receive(frame)),
+      closed: () => ifCurrent(() => this.#lost()),
+    });
+    this.#channel = channel;
   }
 
   #opened(): void {
@@ -302,16 +300,16 @@ export class Link implements Ticking {
   }
 
   #drop(): void {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    socket?.close();
+    const channel = this.#channel;
+    this.#channel = undefined;
+    channel?.close();
   }
 
-  #receive(data: ArrayBuffer): void {
+  #receive(bytes: Uint8Array): void {
     this.#heartbeat.heard(performance.now());
     let frame: ServerFrame;
     try {
-      frame = fromBytes(decodeServerFrame, new Uint8Array(data));
+      frame = fromBytes(decodeServerFrame, bytes);
     } catch {
       this.#lost(); // not our protocol: another campus may speak it
       return;
@@ -343,7 +341,9 @@ export class Link implements Ticking {
 
   #answered(id: number, kind: Extract<ServerFrame["kind"], { case: "body" | "failure" }>): void {
     if (id === this.#attachId && kind.case === "failure") {
-      this.#refuseTicket(errorOf(kind.value));
+      // Another reason may be gone soon, or elsewhere.
+      if (kind.value.code === "UNAUTHENTICATED") this.#refuseTicket(errorOf(kind.value));
+      else this.#lost();
       return;
     }
     const request = this.#requests.get(id);
@@ -356,8 +356,7 @@ export class Link implements Ticking {
 
   /** Whether a request that failed is tried again later. */
   #retries(request: OpenRequest, failure: Failure): boolean {
-    if (!failure.retryable && request.options.retryAlso?.includes(failure.code) !== true)
-      return false;
+    if (!failure.retryable) return false;
     if (request.sent) this.#heartbeat.answered();
     request.sent = false;
     request.attempts += 1;
@@ -394,12 +393,10 @@ export class Link implements Ticking {
   }
 
   #canSend(request: OpenRequest): boolean {
-    if (request.sent || this.#socket === undefined) return false;
-    if (this.#state === "attached") return true;
-    return (
-      request.options.beforeAttach === true &&
-      (this.#state === "open" || this.#state === "attaching")
-    );
+    if (request.sent || this.#channel === undefined) return false;
+    // Access reads the Attach before what follows it: no need to wait for its answer.
+    if (this.#state === "attached" || this.#state === "attaching") return true;
+    return request.options.beforeAttach === true && this.#state === "open";
   }
 
   #sendAll(): void {
@@ -413,8 +410,8 @@ export class Link implements Ticking {
     this.#write(request.frame);
   }
 
-  #write(frame: Uint8Array): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(frame);
+  #write(frame: Uint8Array<ArrayBuffer>): void {
+    this.#channel?.send(frame);
   }
 
   #takeId(): number {

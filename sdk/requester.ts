@@ -9,3 +9,5 @@ export interface Requester {
 }
 
 export const REQUEST_OPTIONS: RequestOptions = { timeoutMs: TIMEOUT_MS };
+/** A password takes 50 ms of a core to check, so at a rush everybody waits. */
+export const PASSWORD_OPTIONS: RequestOptions = { timeoutMs: 30_000 };

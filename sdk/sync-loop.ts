@@ -9,7 +9,7 @@ import { RpcError } from "../services/svrkit/errors.ts";
 import type { Link } from "./link.ts";
 import { EMPTY_SNAPSHOT, type Rows, type Snapshot } from "./store.ts";
 
-const PAGE = 500;
+export const PAGE = 500;
 const TIMEOUT_MS = 10_000;
 
 export interface SyncTarget {
@@ -42,6 +42,15 @@ export class SyncLoop {
   constructor(link: Link, target: SyncTarget) {
     this.#link = link;
     this.#target = target;
+  }
+
+  /** The first page came with the log-in. */
+  async begin(reply: SyncReply): Promise<void> {
+    if (reply.rebuild) return; // its pages follow one another: sync asks for them
+    await this.#target.take(
+      { ...reply, rebuild: undefined },
+      { bytes: reply.snapshot, version: reply.version },
+    );
   }
 
   /** Something may be newer. A failure is left to the next hint or fallback sync. */

@@ -59,7 +59,8 @@ export class People {
 
   /** By another client: one that logs in is connected. */
   async #login(name: string, device: Pick<ClientOptions, "device" | "platform">): Promise<Login> {
-    const client = new TricampusClient({ endpoints: this.#endpoints, ...device, wantPush: false });
+    const quiet = { wantPush: false, autoSync: false };
+    const client = new TricampusClient({ endpoints: this.#endpoints, ...device, ...quiet });
     const login = await client.register(name, PASSWORD);
     await client.close();
     return login;

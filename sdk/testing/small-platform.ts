@@ -48,9 +48,15 @@ interface Ports {
   readonly http: number;
 }
 
-/** Starts it; `accessOptions` go to every access service. */
+interface SmallPlatformOptions {
+  readonly campuses?: readonly string[];
+  /** Of every access service, and of those of one campus. */
+  readonly accessOptions?: object;
+  readonly accessOptionsOf?: Readonly<Record<string, object>>;
+}
+
 export async function startSmallPlatform(
-  options: { campuses?: readonly string[]; accessOptions?: object } = {},
+  options: SmallPlatformOptions = {},
 ): Promise<SmallPlatform> {
   const campuses = options.campuses ?? ["a"];
   const dir = mkdtempSync(join(tmpdir(), "tricampus-small-"));
@@ -63,16 +69,8 @@ export async function startSmallPlatform(
   const ports = await Promise.all(campuses.map(freePorts));
   const store = await startCluster();
   const stops: (() => Promise<void>)[] = [];
-  const accessAddresses = campuses.map((campus, i) => ({
-    campus,
-    host: HOST,
-    port: ports[i]!.access,
-  }));
-  const logicAddresses = campuses.map((campus, i) => ({
-    campus,
-    host: HOST,
-    port: ports[i]!.logic,
-  }));
+  const addressesOf = (port: "access" | "logic") =>
+    campuses.map((campus, i) => ({ campus, host: HOST, port: ports[i]![port] }));
   const outside = new Client({ process: "test", campus: "-" });
   const blocks = new Blocks();
   for (const [index, campus] of campuses.entries()) {
@@ -80,10 +78,7 @@ export async function startSmallPlatform(
     const shared = { campus, campuses, dc: 1, log, tickets, snapshots, blocks };
     const addresses = (service: string): readonly ServiceAddress[] => {
       if (service === "kvsvr") return store.addresses;
-      return campuses.map((name, i) => {
-        const port = service === "access" ? ports[i]!.access : ports[i]!.logic;
-        return { campus: name, host: HOST, port };
-      });
+      return addressesOf(service === "access" ? "access" : "logic");
     };
     const process = new SmallProcess(shared, join(dir, campus), addresses);
     const callee = (service: string) =>
@@ -94,8 +89,11 @@ export async function startSmallPlatform(
     // A cheap hash: its cost is tested where it belongs.
     const cost = { passwordMemoryKib: 64, passwordPasses: 1 };
     await process.start("account", startAccount, { keyId: KEY_ID, privateKeyFile, ...cost });
-    const http = { host: HOST, port: ports[index]!.http, leaveOverMs: 0, ...options.accessOptions };
-    await process.start("access", startAccess, http);
+    await process.start("access", startAccess, {
+      ...{ host: HOST, port: ports[index]!.http, leaveOverMs: 0 },
+      ...options.accessOptions,
+      ...options.accessOptionsOf?.[campus],
+    });
     await process.listen(ports[index]!);
     stops.push(() => process.stop());
   }
@@ -105,8 +103,8 @@ export async function startSmallPlatform(
     signer: new TicketSigner(KEY_ID, keys.privateKey),
     snapshots,
     blocks,
-    access: outside.callee("access", accessAddresses, { caller: "fanout" }),
-    calleeAs: (caller) => outside.callee("logic", logicAddresses, { caller }),
+    access: outside.callee("access", addressesOf("access"), { caller: "fanout" }),
+    calleeAs: (caller) => outside.callee("logic", addressesOf("logic"), { caller }),
     stopCampus: (index) => stops[index]!(),
     stop: async () => {
       outside.stop();

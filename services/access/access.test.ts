@@ -1,5 +1,10 @@
-/** Access with real sockets: both ways in give the same, and nothing a client sends hurts anybody. */
-import type { JsonValue } from "@bufbuild/protobuf";
+/**
+ * Access with real sockets: nothing a client sends hurts anybody. That all ways in give the same:
+ * conformance.test.ts.
+ */
+import { once } from "node:events";
+import { connect } from "node:net";
+import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makePushRequest, Push } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
 import { encodeClientFrame } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
@@ -7,21 +12,25 @@ import {
   encodeSendRequest,
   makeSendRequest,
 } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
-import { makeSnapshotPayload } from "../../protos/gen/tricampus/client/v1/ticket_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../sdk/testing/small-platform.ts";
 import { until } from "../../sdk/testing/until.ts";
 import { toBytes } from "../svrkit/codec.ts";
 import { codes } from "../svrkit/errors.ts";
 import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
 import { border } from "../svrkit/transport/border.ts";
-import { overHttp, overWebSocket, post, RawSocket } from "./testing/raw-client.ts";
+import { lengthPrefixed } from "../svrkit/transport/length-prefixed.ts";
+import { exchange, post, type RawDoor, RawPoll, RawSocket, RawTcp } from "./testing/raw-client.ts";
 
 let platform: SmallPlatform;
 let url: string;
+let door: RawDoor;
 
 beforeAll(async () => {
-  platform = await startSmallPlatform({ accessOptions: { connectionsMax: 8 } });
+  const userLimits = { userConnectionsMax: 2, userRequestsPerSecond: 5, userBurst: 400 };
+  const accessOptions = { connectionsMax: 8, ...userLimits };
+  platform = await startSmallPlatform({ accessOptions });
   url = platform.endpoints[0]!.url;
+  door = { url };
 });
 
 afterAll(() => platform.stop());
@@ -46,158 +55,6 @@ const forged = () => {
     expiresAtMs,
   });
 };
-const changed = () => {
-  const ticket = Buffer.from(ticketOf(ANN));
-  ticket[ticket.length - 20]! ^= 1;
-  return ticket;
-};
-const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
-
-const send = (facts: object) => ({
-  clientMessageId: "c1",
-  userId: "u-bob",
-  text: "hi",
-  ...facts,
-});
-const operations: [string, string, () => JsonValue, () => Uint8Array, string][] = [
-  ["send", "Text/Send", () => send({}), () => ticketOf(ANN), "ok"],
-  [
-    "text of 64 KiB",
-    "Text/Send",
-    () => send({ clientMessageId: "c2", text: "x".repeat(65_536) }),
-    () => ticketOf(ANN),
-    "ok",
-  ],
-  [
-    "text over 64 KiB",
-    "Text/Send",
-    () => send({ text: "x".repeat(65_537) }),
-    () => ticketOf(ANN),
-    "TOO_LARGE",
-  ],
-  ["empty text", "Text/Send", () => send({ text: "" }), () => ticketOf(ANN), "INVALID_ARGUMENT"],
-  [
-    "no recipient",
-    "Text/Send",
-    () => ({ clientMessageId: "c3", text: "hi" }),
-    () => ticketOf(ANN),
-    "INVALID_ARGUMENT",
-  ],
-  ["no ticket", "Text/Send", () => send({}), () => NONE, "UNAUTHENTICATED"],
-  ["forged ticket", "Text/Send", () => send({}), forged, "UNAUTHENTICATED"],
-  ["changed ticket", "Text/Send", () => send({}), changed, "UNAUTHENTICATED"],
-  [
-    "expired ticket",
-    "Text/Send",
-    () => send({}),
-    () => ticketOf(ANN, { ageMs: 60_001 }),
-    "UNAUTHENTICATED",
-  ],
-  [
-    "garbage as ticket",
-    "Text/Send",
-    () => send({}),
-    () => Buffer.from("garbage"),
-    "UNAUTHENTICATED",
-  ],
-  ["sync", "Sync/Sync", () => ({ limit: 1 }), () => ticketOf(BOB), "ok"],
-  [
-    "forged snapshot",
-    "Sync/Sync",
-    () => ({ snapshot: base64(Buffer.alloc(30, 1)) }),
-    () => ticketOf(BOB),
-    "INVALID_ARGUMENT",
-  ],
-  [
-    "foreign snapshot",
-    "Sync/Sync",
-    () => ({ snapshot: snapshotOf(ANN) }),
-    () => ticketOf(BOB),
-    "INVALID_ARGUMENT",
-  ],
-  ["own snapshot", "Sync/Sync", () => ({ snapshot: snapshotOf(BOB) }), () => ticketOf(BOB), "ok"],
-  [
-    "create",
-    "Group/Create",
-    () => ({ title: "t", members: ["u-bob"], clientRequestId: "r" }),
-    () => ticketOf(ANN),
-    "ok",
-  ],
-  ["members", "Group/ListMembers", () => ({ groupId: "g-u-ann-r" }), () => ticketOf(ANN), "ok"],
-  [
-    "unknown group",
-    "Group/ListMembers",
-    () => ({ groupId: "nope" }),
-    () => ticketOf(ANN),
-    "NOT_FOUND",
-  ],
-  ["unknown method", "Text/Nope", () => ({}), () => ticketOf(ANN), "UNIMPLEMENTED"],
-  ["a service's own method", "Push/Push", () => ({}), () => ticketOf(ANN), "UNIMPLEMENTED"],
-  [
-    "bad name",
-    "Account/Register",
-    () => ({ name: "a b", password: "12345678", device: "d" }),
-    () => NONE,
-    "INVALID_ARGUMENT",
-  ],
-  [
-    "short password",
-    "Account/Register",
-    () => ({ name: "ab", password: "1234567", device: "d" }),
-    () => NONE,
-    "INVALID_ARGUMENT",
-  ],
-  [
-    "no device",
-    "Account/Register",
-    () => ({ name: "ab", password: "12345678" }),
-    () => NONE,
-    "INVALID_ARGUMENT",
-  ],
-  [
-    "log-in of nobody",
-    "Account/Login",
-    () => ({ name: "no", password: "12345678", device: "d" }),
-    () => NONE,
-    "UNAUTHENTICATED",
-  ],
-];
-
-function snapshotOf(who: { userId: string; device: string }): string {
-  const versions = makeSnapshotPayload({ messagesVersion: 1 });
-  return base64(platform.snapshots.seal(who, versions));
-}
-
-describe("access: the same over WebSocket and HTTP", () => {
-  test.each(operations)("%s", async (_, method, request, ticket, expected) => {
-    const [body, proof] = [request(), ticket()];
-    const short = await overHttp(url, method, body, proof);
-    const long = await overWebSocket(url, method, body, proof);
-    expect(long).toEqual(short);
-    expect("ok" in short ? "ok" : short.code).toBe(expected);
-  });
-
-  test("register, the same name again, log in, a wrong password", async () => {
-    const person = { name: "Carol", password: "correct horse", device: "phone" };
-    const seen = async (method: string, request: object, over: typeof overHttp) => {
-      const result = await over(url, method, request as JsonValue, NONE);
-      return "ok" in result ? (result.ok as { userId: string }).userId : result.code;
-    };
-    const userId = await seen("Account/Register", person, overHttp);
-    expect(userId).toMatch(/^01au[0-9a-z]+-/);
-    expect(await seen("Account/Register", { ...person, name: "carol" }, overWebSocket)).toBe(
-      userId,
-    );
-    expect(await seen("Account/Login", { ...person, device: "desk" }, overWebSocket)).toBe(userId);
-    expect(await seen("Account/Register", { ...person, password: "wrong horse" }, overHttp)).toBe(
-      "ALREADY_EXISTS",
-    );
-    expect(await seen("Account/Login", { ...person, password: "wrong horse" }, overHttp)).toBe(
-      "UNAUTHENTICATED",
-    );
-  });
-});
-
 const frame = (id: number, method: string, body: Uint8Array) =>
   toBytes(encodeClientFrame, { id, kind: { case: "request", value: { method, body } } });
 const goodSend = () => {
@@ -310,6 +167,73 @@ describe("access: what no client should send", () => {
     other.close();
   });
 
+  test("over TCP: frames in pieces, a frame over 1 MiB, another version", async () => {
+    const tcp = await RawTcp.open(door);
+    const bytes = lengthPrefixed(
+      toBytes(encodeClientFrame, { id: 9, kind: { case: "ping", value: {} } }),
+    );
+    for (const byte of bytes) {
+      tcp.socket.write(Buffer.from([byte]));
+      await new Promise(setImmediate);
+    }
+    await tcp.take(({ id, kind }) => id === 9 && kind?.case === "pong");
+    tcp.send(Buffer.alloc(1024 * 1024 + 1));
+    const leave = await tcp.take((f) => f.kind?.case === "leave");
+    expect(leave.kind?.value).toEqual({ reason: "a frame has at most 1048576 bytes" });
+    await tcp.closed;
+    const { hostname, port } = new URL(url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    socket.write(Buffer.from([0, 0x54, 0x43, 2]));
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer.toString()).toContain("no version of the protocol");
+    socket.destroy();
+  });
+
+  test("over long polls: what was lost comes again, once; what does not follow is refused", async () => {
+    const poll = await RawPoll.open(door);
+    const at = (method: string, path: string, body?: Uint8Array) =>
+      exchange(door, { method, path: `${poll.path}${path}`, ...(body && { body }) });
+    const ping = (id: number) =>
+      lengthPrefixed(toBytes(encodeClientFrame, { id, kind: { case: "ping", value: {} } }));
+    for (const _ of [1, 2, 3]) expect((await at("POST", "/1", ping(1))).status).toBe(204);
+    await poll.take(({ id }) => id === 1);
+    expect((await at("POST", "/2", ping(2))).status).toBe(204);
+    await poll.take(({ id }) => id === 2);
+    expect(poll.frames).toEqual([]);
+    expect((await at("POST", "/4", ping(4))).status).toBe(409);
+    expect((await at("GET", "/9")).status).toBe(409);
+    expect((await at("GET", "/x")).status).toBe(400);
+    expect((await at("POST", "/3", Buffer.alloc(3))).status).toBe(400);
+    expect((await at("POST", "/3", Buffer.alloc(5, 0xff))).status).toBe(400);
+    const again = (await at("GET", "/2")).body;
+    expect(again).toEqual((await at("GET", "/2")).body);
+    expect((await at("DELETE", "")).status).toBe(204);
+    expect((await at("POST", "/3", ping(3))).status).toBe(404);
+    expect((await exchange(door, { method: "GET", path: "/v1/poll/guessed/1" })).status).toBe(404);
+  });
+
+  test("over HTTP and WebSocket: what is large is compressed for who takes it", async () => {
+    const groupId = "g-u-ann-large";
+    const title = "t".repeat(120);
+    const members = Array.from({ length: 400 }, (_, i) => `u-${i}`);
+    const request = { title, members, clientRequestId: "large" };
+    await post(door, "Group/Create", JSON.stringify(request), ticketOf(ANN));
+    const headers = {
+      authorization: `Bearer ${Buffer.from(ticketOf(ANN)).toString("base64url")}`,
+      "accept-encoding": "gzip",
+    };
+    const path = "/v1/Group/ListMembers";
+    const asked = { method: "POST", path, body: JSON.stringify({ groupId }), headers };
+    const answer = await exchange(door, asked);
+    expect(answer.headers["content-encoding"]).toBe("gzip");
+    const whole = JSON.parse(gunzipSync(answer.body).toString()) as { members: unknown[] };
+    expect(whole.members).toHaveLength(401);
+    expect(answer.body.length).toBeLessThan(4_000);
+    const socket = await RawSocket.open(url);
+    expect(socket.webSocket.extensions).toBe("permessage-deflate");
+    socket.close();
+  });
+
   test("over WebSocket: who sends nothing but garbage is let go", async () => {
     const socket = await RawSocket.open(url);
     for (let i = 0; i < 100; i++) socket.webSocket.send(Buffer.alloc(10, 0xff));
@@ -317,7 +241,7 @@ describe("access: what no client should send", () => {
   });
 
   test.each(bodies)("over HTTP: %s", async (_, body, status, code) => {
-    const answer = await post(url, "Text/Send", body, ticketOf(ANN));
+    const answer = await post(door, "Text/Send", body, ticketOf(ANN));
     expect(answer).toMatchObject({ status, json: { code, retryable: false } });
     expect(codes[code as keyof typeof codes].http).toBe(status);
   });
@@ -327,12 +251,32 @@ describe("access: what no client should send", () => {
     expect([elsewhere.status, await elsewhere.json()]).toMatchObject([404, { code: "NOT_FOUND" }]);
     const get = await fetch(`${url}/v1/Text/Send`);
     expect([get.status, await get.json()]).toMatchObject([404, { code: "NOT_FOUND" }]);
-    const basic = await post(url, "Text/Send", "{}", NONE, { authorization: "Basic eDp5" });
+    const basic = await post(door, "Text/Send", "{}", NONE, { authorization: "Basic eDp5" });
     expect(basic).toMatchObject({ status: 401, json: { code: "UNAUTHENTICATED" } });
   });
 });
 
 describe("access: limits and life", () => {
+  test("one user that asks too often, or with too many connections, is refused; others are not", async () => {
+    const who = { userId: "u-eager", device: "d" };
+    const outcomes = await Promise.all(
+      Array.from({ length: 450 }, () => post(door, "Sync/Sync", '{"limit":1}', ticketOf(who))),
+    );
+    const refused = outcomes.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused[0]!.json).toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+    expect((await post(door, "Sync/Sync", "{}", ticketOf(BOB))).status).toBe(200);
+    const three = await Promise.all(Array.from({ length: 3 }, () => RawSocket.open(url)));
+    const ticket = ticketOf({ userId: "u-many", device: "d" });
+    for (const socket of three.slice(0, 2)) await socket.attach(ticket);
+    const failure = await three[2]!.attach(ticket);
+    expect(failure.kind).toMatchObject({ value: { code: "RESOURCE_EXHAUSTED" } });
+    three[0]!.close();
+    await three[0]!.closed;
+    await expect.poll(async () => (await three[2]!.attach(ticket)).kind?.case).toBe("attached");
+    for (const socket of three) socket.close();
+  });
+
   const kind = { case: "request", value: { method: "Text/Send", body: NONE } } as const;
 
   test("257 open requests on one connection: the last is refused, the others are answered", async () => {
@@ -364,7 +308,7 @@ describe("access: limits and life", () => {
   test("a ticket that is not good goes no further than access", async () => {
     const { calls } = platform.backend;
     for (const ticket of [NONE, forged(), ticketOf(ANN, { ageMs: 60_001 })]) {
-      expect(await post(url, "Text/Send", "{}", ticket)).toMatchObject({ status: 401 });
+      expect(await post(door, "Text/Send", "{}", ticket)).toMatchObject({ status: 401 });
     }
     expect(platform.backend.calls).toBe(calls);
   });
@@ -398,7 +342,7 @@ describe("access: limits and life", () => {
     const { calls } = platform.backend;
     socket.webSocket.send(toBytes(encodeClientFrame, { id: 500, kind }));
     const newSocket = RawSocket.open(url);
-    const short = post(url, "Sync/Sync", "{}", ticketOf(ANN));
+    const short = post(door, "Sync/Sync", "{}", ticketOf(ANN));
     const answered: string[] = [];
     newSocket.then(() => answered.push("new"));
     short.then(() => answered.push("http"));

@@ -98,14 +98,15 @@ test("blocked: who comes now is told why, over WebSocket and HTTP, until it is o
   expect(knock.text).toMatch(
     /^campus a takes no clients until .*Z \(a new switch\): connect to an/,
   );
-  const send = { clientMessageId: "c1", userId: "u-bob", text: "hi" };
-  expect(await overHttp(urlOf(0), "Text/Send", send, ticket())).toMatchObject({
+  const request = { clientMessageId: "c1", userId: "u-bob", text: "hi" };
+  const send = { name: "Text/Send", request };
+  expect(await overHttp({ url: urlOf(0) }, { ...send, ticket: ticket() })).toMatchObject({
     code: "UNAVAILABLE",
     message: expect.stringContaining("connect to another campus"),
     retryable: true,
   });
   await expect(RawSocket.open(urlOf(0))).rejects.toThrow("503");
-  expect(await overHttp(urlOf(1), "Text/Send", send, ticket())).toHaveProperty("ok");
+  expect(await overHttp({ url: urlOf(1) }, { ...send, ticket: ticket() })).toHaveProperty("ok");
   platform.blocks.set([]);
   const socket = await RawSocket.open(urlOf(0));
   expect(await socket.ping()).toBe("pong");

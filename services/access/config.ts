@@ -5,13 +5,26 @@ import {
   BLOCKED_LEAVE_OVER_MS,
   LEAVE_OVER_MS,
   PING_EVERY_MS,
+  USER_BURST,
+  USER_CONNECTIONS_MAX,
+  USER_REQUESTS_PER_SECOND,
 } from "./limits.ts";
 
 const schema = z.strictObject({
   /** Where clients connect: WebSocket and HTTP on one port. 0: any free one. */
   host: z.string().min(1).default("127.0.0.1"),
   port: z.int().min(0).max(65_535),
+  /** TLS 1.2 and 1.3 for clients, with the certificate and key in these PEM files; absent: plain. */
+  tls: z.strictObject({ certFile: z.string().min(1), keyFile: z.string().min(1) }).optional(),
+  /** Where clients reach each campus from outside, for Session/Endpoints. */
+  endpoints: z
+    .array(z.strictObject({ campus: z.string().min(1), url: z.url() }))
+    .max(16)
+    .default([]),
   connectionsMax: z.int().min(1).max(1_000_000).default(20_000),
+  userRequestsPerSecond: z.number().min(0.1).max(100_000).default(USER_REQUESTS_PER_SECOND),
+  userBurst: z.int().min(1).max(1_000_000).default(USER_BURST),
+  userConnectionsMax: z.int().min(1).max(10_000).default(USER_CONNECTIONS_MAX),
   /** Time from opening to Attach, or to the last request without one. */
   attachTimeoutMs: z.int().min(100).max(60_000).default(ATTACH_TIMEOUT_MS),
   /** A connection that was not heard for so long is pinged. */

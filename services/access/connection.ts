@@ -2,11 +2,9 @@
  * One long connection: frames in, requests forwarded, answers and pushes out.
  *
  * States: waiting (only Register and Login are answered) -> attached (bound to one user and device)
- * -> closed. A frame that is wrong is answered with a Failure and the connection goes on: a WebSocket
- * message is whole or not there, so the stream stays in step.
+ * -> closed. A frame that is wrong is answered with a Failure and the connection goes on: carriers bring
+ * frames whole or not at all, so the stream stays in step.
  */
-import type { Socket } from "node:net";
-import type { RawData, WebSocket } from "ws";
 import {
   type Attach,
   type ClientFrame,
@@ -23,7 +21,7 @@ import { wasStopped } from "../svrkit/stall.ts";
 import type { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import type { TicketVerifier, VerifiedTicket } from "../svrkit/ticket/verify.ts";
 import { border } from "../svrkit/transport/border.ts";
-import { corkForTick } from "./cork.ts";
+import type { Carrier } from "./carrier.ts";
 import { DeviceView, type Offer, type PushAction } from "./device-view.ts";
 import type { Forwarder } from "./forwarder.ts";
 import {
@@ -40,6 +38,8 @@ export interface ConnectionParts {
   readonly forwarder: Forwarder;
   readonly tickets: TicketVerifier;
   readonly snapshots: SnapshotSealer;
+  /** A device attaches for the first time; throws RESOURCE_EXHAUSTED when its user has too many. */
+  bind(connection: ClientConnection, userId: string): void;
   /** The connection wants pushes: it is to be registered, and `online` called when it is. */
   attached(connection: ClientConnection): void;
   /** The connection has pushes that wait for time to pass. */
@@ -60,8 +60,7 @@ interface Attachment {
 export class ClientConnection {
   readonly number: number;
   readonly openedAtMs: number;
-  readonly #webSocket: WebSocket;
-  readonly #socket: Socket;
+  readonly #carrier: Carrier;
   readonly #parts: ConnectionParts;
   #attachment: Attachment | undefined;
   #inFlight = 0;
@@ -71,24 +70,32 @@ export class ClientConnection {
   /** Pings sent since the client was last heard. */
   pingsUnanswered = 0;
 
-  constructor(number: number, webSocket: WebSocket, socket: Socket, parts: ConnectionParts) {
+  constructor(number: number, carrier: Carrier, parts: ConnectionParts) {
     this.number = number;
-    this.#webSocket = webSocket;
-    this.#socket = socket;
+    this.#carrier = carrier;
     this.#parts = parts;
     this.openedAtMs = parts.now();
     this.lastHeardMs = this.openedAtMs;
-    webSocket.on("message", (data, isBinary) => {
-      // What is still in the buffers of an ended connection was given up by who sent it.
-      if (wasStopped()) this.terminate();
-      if (this.#isOver) return;
-      this.#heard();
-      this.#receive(data, isBinary);
-    });
-    webSocket.on("pong", () => this.#heard());
-    // "close" follows every error; a frame over the limit ends here, with code 1009 to the client.
-    webSocket.on("error", () => {});
-    webSocket.on("close", () => parts.closed(this));
+  }
+
+  /** A frame came; undefined: something that is none. */
+  received(frame: Buffer | undefined): void {
+    // What is still in the buffers of an ended connection was given up by who sent it.
+    if (wasStopped()) this.terminate();
+    if (this.#isOver) return;
+    this.heard();
+    this.#receive(frame);
+  }
+
+  /** The client is there. */
+  heard(): void {
+    this.lastHeardMs = this.#parts.now();
+    this.pingsUnanswered = 0;
+  }
+
+  /** The carrier is no more. */
+  ended(): void {
+    this.#parts.closed(this);
   }
 
   /** Who is attached; undefined before Attach. */
@@ -105,12 +112,12 @@ export class ClientConnection {
   }
 
   get bufferedBytes(): number {
-    return this.#webSocket.bufferedAmount;
+    return this.#carrier.bufferedBytes;
   }
 
   ping(): void {
     this.pingsUnanswered += 1;
-    this.#webSocket.ping();
+    this.#carrier.ping();
   }
 
   /** Asks the client to go elsewhere. */
@@ -119,12 +126,12 @@ export class ClientConnection {
   }
 
   close(code: number, reason: string): void {
-    this.#webSocket.close(code, reason);
+    this.#carrier.close(code, reason);
   }
 
   terminate(): void {
     this.#isOver = true;
-    this.#webSocket.terminate();
+    this.#carrier.terminate();
   }
 
   /** The routers know this connection: from now on nothing is missed, so the device is to sync once. */
@@ -167,16 +174,10 @@ export class ClientConnection {
     return attachment.view.isWaiting;
   }
 
-  #heard(): void {
-    this.lastHeardMs = this.#parts.now();
-    this.pingsUnanswered = 0;
-  }
-
-  #receive(data: RawData, isBinary: boolean): void {
-    const bytes = data as Buffer;
+  #receive(bytes: Buffer | undefined): void {
     let id = 0;
     try {
-      if (!isBinary) throw new CodecError("a text message; frames are binary");
+      if (bytes === undefined) throw new CodecError("a text message; frames are binary");
       id = requestIdOf(bytes);
       this.#take(fromBytes(decodeClientFrame, bytes));
     } catch (error) {
@@ -223,6 +224,7 @@ export class ClientConnection {
         "this connection is another device's: open one of your own",
       );
     }
+    if (before === undefined) this.#parts.bind(this, who.userId);
     const versions = before?.versions ?? this.#open(who, attach.snapshot);
     const view = before?.view ?? new DeviceView<Uint8Array>(versions.messagesVersion);
     const wantPush = attach.wantPush || (before?.wantPush ?? false);
@@ -315,13 +317,12 @@ export class ClientConnection {
   }
 
   #send(bytes: Buffer): void {
-    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    if (!this.#carrier.isOpen) return;
     // A client that does not read is let go; while the campus is cut off nobody can read.
     if (this.bufferedBytes > BUFFERED_BYTES_MAX) {
       if (!border.isCut) this.terminate();
       return;
     }
-    corkForTick(this.#socket);
-    this.#webSocket.send(bytes);
+    this.#carrier.send(bytes);
   }
 }

@@ -2,13 +2,12 @@
  * All long connections of this process: numbers, the limit, and the two timers they share (silence
  * and late Attach once a second; held pushes while there are any).
  */
-
-import type { Socket } from "node:net";
-import type { WebSocket } from "ws";
 import type { Connection } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
+import { RpcError } from "../svrkit/errors.ts";
 import { counter } from "../svrkit/monitors/registry.ts";
 import { rest } from "../svrkit/rest.ts";
 import { border } from "../svrkit/transport/border.ts";
+import type { Carrier } from "./carrier.ts";
 import { ClientConnection, type ConnectionParts } from "./connection.ts";
 import { FINISH_MS, HINT_HOLD_MS, PINGS_UNANSWERED_MAX, WATCH_EVERY_MS } from "./limits.ts";
 import type { Registrar } from "./registrar.ts";
@@ -19,6 +18,8 @@ const silent = counter("access.connections_silent");
 
 export interface ConnectionsOptions {
   readonly max: number;
+  /** Of one user. */
+  readonly userMax: number;
   readonly attachTimeoutMs: number;
   readonly pingEveryMs: number;
   readonly registrar: Registrar;
@@ -34,10 +35,12 @@ type SharedParts = Pick<ConnectionParts, "forwarder" | "tickets" | "snapshots" |
 
 export class Connections {
   readonly #max: number;
+  readonly #userMax: number;
   readonly #attachTimeoutMs: number;
   readonly #pingEveryMs: number;
   readonly #parts: ConnectionParts;
   readonly #all = new Map<number, ClientConnection>();
+  readonly #byUser = new Map<string, ClientConnection[]>();
   readonly #waiting = new Set<ClientConnection>();
   readonly #watch: NodeJS.Timeout;
   #holdTimer: NodeJS.Timeout | undefined;
@@ -48,12 +51,14 @@ export class Connections {
 
   constructor(options: ConnectionsOptions) {
     this.#max = options.max;
+    this.#userMax = options.userMax;
     const { attachTimeoutMs, pingEveryMs } = options;
     this.#attachTimeoutMs = attachTimeoutMs;
     this.#pingEveryMs = pingEveryMs;
     const { registrar } = options;
     this.#parts = {
       ...options.parts,
+      bind: (connection, userId) => this.#bind(connection, userId),
       attached: (connection) =>
         registrar.online(asRegistered(connection), () => connection.online()),
       waiting: (connection) => this.#hold(connection),
@@ -61,6 +66,7 @@ export class Connections {
         ended.value += 1;
         this.#all.delete(connection.number);
         this.#waiting.delete(connection);
+        this.#unbind(connection);
         if (connection.wantsPush) registrar.offline(connection.number);
       },
     };
@@ -71,9 +77,7 @@ export class Connections {
 
   /** Some tickets of a user are not good any more: who is connected on one has to log in again. */
   revoked(userId: string): void {
-    for (const connection of this.#all.values()) {
-      if (connection.who?.userId === userId) connection.requireGoodTicket();
-    }
+    for (const connection of this.#byUser.get(userId) ?? []) connection.requireGoodTicket();
   }
 
   get size(): number {
@@ -85,14 +89,15 @@ export class Connections {
     return !this.#draining && this.#all.size < this.#max;
   }
 
-  add(webSocket: WebSocket, socket: Socket): void {
+  add(carrier: Carrier): ClientConnection {
     const number = this.#nextNumber;
     this.#nextNumber += 1;
     opened.value += 1;
-    const connection = new ClientConnection(number, webSocket, socket, this.#parts);
+    const connection = new ClientConnection(number, carrier, this.#parts);
     this.#all.set(number, connection);
     // Let in before it was decided that nobody is.
     if (this.#leaving !== undefined) void this.#dismiss(connection, this.#leaving);
+    return connection;
   }
 
   /** The connection, if it is this user's: numbers start again with the process. */
@@ -161,6 +166,30 @@ export class Connections {
   stop(): void {
     clearInterval(this.#watch);
     clearTimeout(this.#holdTimer);
+  }
+
+  #bind(connection: ClientConnection, userId: string): void {
+    const others = this.#byUser.get(userId);
+    if (others === undefined) {
+      this.#byUser.set(userId, [connection]);
+      return;
+    }
+    if (others.length >= this.#userMax) {
+      throw new RpcError(
+        "RESOURCE_EXHAUSTED",
+        `one user has at most ${this.#userMax} connections here: close one`,
+      );
+    }
+    others.push(connection);
+  }
+
+  #unbind(connection: ClientConnection): void {
+    const userId = connection.who?.userId;
+    const all = userId === undefined ? undefined : this.#byUser.get(userId);
+    if (userId === undefined || all === undefined) return;
+    const left = all.filter((one) => one !== connection);
+    if (left.length === 0) this.#byUser.delete(userId);
+    else this.#byUser.set(userId, left);
   }
 
   #hold(connection: ClientConnection): void {

@@ -1,30 +1,46 @@
 /**
- * From a client's method name to the service behind it: the same way for WebSocket and HTTP, so that
- * the same request has the same result and the same error on both. Bodies pass as bytes; only the
+ * From a client's method name to the service behind it: the same for every way in, so that the same
+ * request has the same result and the same error on all. Bodies pass as bytes; only the
  * service that serves them reads them.
  */
 
 import { BUCKETS, bucketOf, priorityOf } from "../svrkit/admission/priority.ts";
+import type { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import { type CallOptions, newTrace } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { REQUEST_TIMEOUT_MS } from "./limits.ts";
-import { CLIENT_METHODS, type ClientMethod } from "./methods.ts";
+import { CLIENT_METHODS, type ClientMethod, OWN_SERVICE } from "./methods.ts";
+import type { OwnMethods } from "./session.ts";
+
+export interface ForwarderParts {
+  readonly callee: (service: string) => Callee;
+  readonly tickets: TicketVerifier;
+  readonly own: OwnMethods;
+  readonly rates: TokenBuckets;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
 
 export class Forwarder {
   readonly #callees = new Map<string, Callee>();
-  readonly #tickets: TicketVerifier;
+  readonly #parts: ForwarderParts;
 
-  constructor(callee: (service: string) => Callee, tickets: TicketVerifier) {
-    this.#tickets = tickets;
+  constructor(parts: ForwarderParts) {
+    this.#parts = parts;
     for (const { service } of CLIENT_METHODS.values()) {
-      if (!this.#callees.has(service)) this.#callees.set(service, callee(service));
+      if (service !== OWN_SERVICE && !this.#callees.has(service)) {
+        this.#callees.set(service, parts.callee(service));
+      }
     }
   }
 
-  /** The method of that name, if this ticket may use it; throws UNIMPLEMENTED or UNAUTHENTICATED. */
+  /**
+   * The method of that name, if this ticket may use it, and its user did not ask too often; throws
+   * UNIMPLEMENTED, UNAUTHENTICATED or RESOURCE_EXHAUSTED.
+   */
   admit(name: string, ticket: Uint8Array): ClientMethod {
     const method = CLIENT_METHODS.get(name);
     if (method === undefined) {
@@ -33,8 +49,11 @@ export class Forwarder {
         `there is no method "${printable(name)}"; see protos/tricampus/client/v1`,
       );
     }
-    if (method.needsTicket) this.#tickets.verify(ticket);
-    return method;
+    const { tickets, rates, now } = this.#parts;
+    if (!method.needsTicket || rates.take(tickets.verify(ticket).userId, now())) return method;
+    throw new RpcError("RESOURCE_EXHAUSTED", "one user asks too often: wait a little", {
+      retryable: true,
+    });
   }
 
   /** Resolves to the encoded response. */
@@ -45,13 +64,15 @@ export class Forwarder {
       priority: this.#priorityOf(method, ticket),
       trace: newTrace(),
     };
+    const own = this.#parts.own.get(method.hash);
+    if (own !== undefined) return own(body, options);
     return this.#callees.get(method.service)!.callBytes(method.hash, body, options);
   }
 
   /** Of the user on the ticket; who has none yet is in another bucket at every try. */
   #priorityOf({ businessClass, needsTicket }: ClientMethod, ticket: Uint8Array): number {
     const bucket = needsTicket
-      ? bucketOf(this.#tickets.verify(ticket).userId, Date.now())
+      ? bucketOf(this.#parts.tickets.verify(ticket).userId, Date.now())
       : Math.floor(Math.random() * BUCKETS);
     return priorityOf(businessClass, bucket);
   }

@@ -1,9 +1,12 @@
 /**
- * The short way in: POST /v1/<Service>/<Method>, request and response as JSON after protobuf's JSON
- * mapping (bytes are base64, 64-bit integers are strings), the ticket in `Authorization: Bearer`
- * as base64url. Errors: the code's HTTP status and {code, message, retryable}.
+ * The client port, and the short way in: POST /v1/<Service>/<Method>, request and response as JSON after
+ * protobuf's JSON mapping (bytes are base64, 64-bit integers are strings), the ticket in
+ * `Authorization: Bearer` as base64url. Errors: the code's HTTP status and {code, message, retryable}.
  */
 import { isUtf8 } from "node:buffer";
+import type { SecureContextOptions } from "node:tls";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 import {
   type DescMessage,
   fromBinary,
@@ -18,16 +21,20 @@ import { codes, RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import type { Door } from "./door.ts";
 import type { Forwarder } from "./forwarder.ts";
-import { FRAME_BYTES_MAX } from "./limits.ts";
+import { COMPRESS_FROM_BYTES, FRAME_BYTES_MAX } from "./limits.ts";
 import { whenJoined } from "./silence.ts";
 
 const BEARER = /^Bearer ([\w-]+)$/i;
 
 export function createHttp(
   forwarder: Forwarder,
-  { log, door }: { log: Logger; door: Door },
+  { log, door, tls }: { log: Logger; door: Door; tls: SecureContextOptions | undefined },
 ): FastifyInstance {
-  const http = fastify({ logger: false, bodyLimit: FRAME_BYTES_MAX, requestTimeout: 30_000 });
+  const options = { logger: false, bodyLimit: FRAME_BYTES_MAX, requestTimeout: 30_000 };
+  const http =
+    tls === undefined
+      ? fastify(options)
+      : (fastify({ ...options, https: tls }) as unknown as FastifyInstance);
   http.removeAllContentTypeParsers();
   http.addContentTypeParser("*", { parseAs: "buffer" }, (_, body, done) => done(null, body));
   http.addHook("onRequest", async (request) => {
@@ -35,11 +42,12 @@ export function createHttp(
     const refusal = door.refusal(request.raw.socket);
     if (refusal !== undefined) throw new RpcError("UNAVAILABLE", refusal);
   });
-  http.server.on("connection", (socket) => door.knocked(socket));
-  http.addHook("onSend", async (request, reply) => {
+  http.server.on(tls ? "secureConnection" : "connection", (socket) => door.knocked(socket));
+  http.addHook("onSend", async (request, reply, payload) => {
     if (await whenJoined()) request.raw.destroy();
     // The client's next request is to go elsewhere.
     if (door.isClosed) reply.header("connection", "close");
+    return compressed(payload, request, reply);
   });
   http.post("/v1/:service/:method", (request, reply) => answer(forwarder, request, reply));
   http.setNotFoundHandler((request, reply) => {
@@ -48,6 +56,23 @@ export function createHttp(
   });
   http.setErrorHandler((error, _, reply) => fail(reply, asRpcError(error, log)));
   return http;
+}
+
+const zip = promisify(gzip);
+
+async function compressed(
+  payload: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  if (typeof payload !== "string" && !Buffer.isBuffer(payload)) return payload;
+  const isWorthIt = payload.length >= COMPRESS_FROM_BYTES;
+  if (!isWorthIt || !/\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))) {
+    return payload;
+  }
+  reply.header("content-encoding", "gzip").header("vary", "accept-encoding");
+  reply.removeHeader("content-length");
+  return zip(payload, { level: 1 });
 }
 
 async function answer(

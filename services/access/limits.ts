@@ -3,6 +3,19 @@ import assert from "node:assert/strict";
 
 /** Largest WebSocket message and HTTP body; a text of 64 KiB and everything around it fit easily. */
 export const FRAME_BYTES_MAX = 1024 * 1024;
+/** From this size on frames and bodies are compressed for clients that take it: pages of syncs, in short. */
+export const COMPRESS_FROM_BYTES = 4 * 1024;
+/** A TCP connection that has said nothing for so long is ended. */
+export const FIRST_BYTE_TIMEOUT_MS = 10_000;
+/** A long poll is answered after this time at the latest. */
+export const POLL_WAIT_MS = 20_000;
+/** How often clients ask where they may connect. */
+export const ENDPOINTS_REFRESH_MS = 10 * 60_000;
+/** What one user may ask of one access process: so many requests a second, and so many at once. */
+export const USER_REQUESTS_PER_SECOND = 200;
+export const USER_BURST = 1_000;
+/** Connections of one user to one access process; one more ends the one that was silent for longest. */
+export const USER_CONNECTIONS_MAX = 32;
 /** Requests of one connection that services work on at once. */
 export const REQUESTS_IN_FLIGHT_MAX = 256;
 /** Outgoing bytes that wait for a client: above the first, pushes lose their rows; above the second

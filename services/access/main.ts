@@ -1,21 +1,37 @@
 /** The access service: wiring and start. */
+import type { Server as TlsServer } from "node:tls";
 import { Push } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
+import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import type { StartService } from "../svrkit/context.ts";
 import { raiseIncarnation } from "../svrkit/ids.ts";
+import type { Logger } from "../svrkit/log.ts";
 import { checkAccessConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Door, refusalOf } from "./door.ts";
+import { type DoorFiles, readDoorFiles, watchDoorFiles } from "./door-certificate.ts";
 import { Forwarder } from "./forwarder.ts";
+import { acceptFramed } from "./framed-tcp.ts";
 import { PushHandlers } from "./handlers.ts";
 import { createHttp } from "./http.ts";
+import { FINISH_MS } from "./limits.ts";
+import { acceptLongPolls } from "./long-poll.ts";
 import { Registrar } from "./registrar.ts";
+import { sessionMethods } from "./session.ts";
 import { acceptWebSockets } from "./websocket.ts";
 
 export const start: StartService = async (context) => {
   const config = checkAccessConfig(context.options);
   const { tickets, snapshots, campus, lifecycle, log } = context;
-  const forwarder = new Forwarder((service) => context.callee(service), tickets);
+  const callee = (service: string) => context.callee(service);
+  const forwarder = new Forwarder({
+    ...{ callee, tickets, now: monotonicMs },
+    own: sessionMethods({
+      ...{ callee, endpoints: config.endpoints },
+      isClosed: (name) => context.blocks.find(name, context.service) !== undefined,
+    }),
+    rates: new TokenBuckets({ perSecond: config.userRequestsPerSecond, burst: config.userBurst }),
+  });
   const registrar: Registrar = new Registrar({
     router: context.callee("router"),
     access: `${context.process}#${raiseIncarnation(context.dataDir)}`,
@@ -24,7 +40,10 @@ export const start: StartService = async (context) => {
   });
   const parts = { forwarder, tickets, snapshots, now: monotonicMs };
   const { connectionsMax: max, attachTimeoutMs, pingEveryMs } = config;
-  const connections = new Connections({ max, attachTimeoutMs, pingEveryMs, registrar, parts });
+  const connections = new Connections({
+    ...{ max, userMax: config.userConnectionsMax },
+    ...{ attachTimeoutMs, pingEveryMs, registrar, parts },
+  });
   tickets.revocations?.onRevoked((userId) => connections.revoked(userId));
   const handlers = new PushHandlers(connections);
   context.server.add(Push.push, (request, call) => handlers.push(request, call));
@@ -38,13 +57,30 @@ export const start: StartService = async (context) => {
   };
   context.blocks.onChange(heed);
   heed();
-  const http = createHttp(forwarder, { log, door });
+  const http = createHttp(forwarder, { log, door, tls: config.tls && readDoorFiles(config.tls) });
+  acceptLongPolls(http, connections);
   acceptWebSockets(http.server, connections, door);
+  const endSilent = acceptFramed(
+    http.server,
+    config.tls ? "secureConnection" : "connection",
+    connections,
+    door,
+  );
   const address = await http.listen({ host: config.host, port: config.port, backlog: 1024 });
+  const unwatch = config.tls && watchDoor(config.tls, http.server as unknown as TlsServer, log);
   log.info({ address }, "clients may connect");
   lifecycle.onStop("access", async () => {
+    door.set("this process stops: connect to another campus");
     await connections.drain(config.leaveOverMs);
     registrar.stop();
+    unwatch?.();
+    endSilent();
+    const force = setTimeout(() => http.server.closeAllConnections(), FINISH_MS);
     await http.close();
+    clearTimeout(force);
   });
 };
+
+function watchDoor(files: DoorFiles, server: TlsServer, log: Logger): () => void {
+  return watchDoorFiles(files, { log, renew: (options) => server.setSecureContext(options) });
+}

@@ -11,6 +11,8 @@ import { Conversation } from "../../protos/gen/tricampus/client/v1/conversation_
 import { Conversation as ConversationDesc } from "../../protos/gen/tricampus/client/v1/conversation_pb.ts";
 import { Group } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
 import { Group as GroupDesc } from "../../protos/gen/tricampus/client/v1/group_pb.ts";
+import { Session } from "../../protos/gen/tricampus/client/v1/session_codec.ts";
+import { Session as SessionDesc } from "../../protos/gen/tricampus/client/v1/session_pb.ts";
 import { Sync } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { Sync as SyncDesc } from "../../protos/gen/tricampus/client/v1/sync_pb.ts";
 import { Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
@@ -44,6 +46,9 @@ interface ClientService {
   readonly open?: readonly string[];
 }
 
+/** Of methods that access answers itself. */
+export const OWN_SERVICE = "access";
+
 const SERVICES: readonly ClientService[] = [
   {
     service: "account",
@@ -60,6 +65,13 @@ const SERVICES: readonly ClientService[] = [
     codecs: Conversation,
     schemas: ConversationDesc,
     businessClass: "group",
+  },
+  {
+    service: OWN_SERVICE,
+    codecs: Session,
+    schemas: SessionDesc,
+    businessClass: "lookup",
+    open: ["open", "endpoints"],
   },
   { service: "sync", codecs: Sync, schemas: SyncDesc, businessClass: "sync" },
 ];

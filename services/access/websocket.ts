@@ -1,20 +1,33 @@
-/** The long way in: upgrades GET /v1/connect on the HTTP port to a WebSocket. */
+/**
+ * The long way in of browsers: upgrades GET /v1/connect on the client port to a WebSocket. Frames of
+ * COMPRESS_FROM_BYTES and more are compressed for clients that offer it, each on its own: what a shared
+ * window would save is not worth the memory that it would hold for every idle connection.
+ */
 import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { WebSocketServer } from "ws";
+import { type WebSocket, WebSocketServer } from "ws";
+import { border } from "../svrkit/transport/border.ts";
+import type { Carrier } from "./carrier.ts";
 import type { Connections } from "./connections.ts";
+import { corkForTick } from "./cork.ts";
 import type { Door } from "./door.ts";
-import { FRAME_BYTES_MAX } from "./limits.ts";
-import { silenceWhenCut, whenJoined } from "./silence.ts";
+import { COMPRESS_FROM_BYTES, FRAME_BYTES_MAX } from "./limits.ts";
+import { whenJoined } from "./silence.ts";
 
 const PATH = "/v1/connect";
+const COMPRESSION = {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  threshold: COMPRESS_FROM_BYTES,
+  zlibDeflateOptions: { level: 1 },
+};
 
 export function acceptWebSockets(server: Server, connections: Connections, door: Door): void {
   const webSockets = new WebSocketServer({
     noServer: true,
     maxPayload: FRAME_BYTES_MAX,
-    perMessageDeflate: false,
+    perMessageDeflate: COMPRESSION,
     clientTracking: false,
   });
   const upgrade = async (request: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -27,14 +40,76 @@ export function acceptWebSockets(server: Server, connections: Connections, door:
     }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true);
-      connections.add(webSocket, socket);
-      silenceWhenCut(webSocket, socket);
+      attend(webSocket, socket, connections);
     });
   };
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
     upgrade(request, socket as Socket, head).catch(() => socket.destroy());
   });
+}
+
+class WebSocketCarrier implements Carrier {
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+
+  constructor(webSocket: WebSocket, socket: Socket) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+  }
+
+  get isOpen(): boolean {
+    return this.#webSocket.readyState === this.#webSocket.OPEN;
+  }
+
+  get bufferedBytes(): number {
+    return this.#webSocket.bufferedAmount;
+  }
+
+  send(frame: Buffer): void {
+    corkForTick(this.#socket);
+    this.#webSocket.send(frame);
+  }
+
+  ping(): void {
+    this.#webSocket.ping();
+  }
+
+  close(code: number, reason: string): void {
+    this.#webSocket.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#webSocket.terminate();
+  }
+}
+
+function attend(webSocket: WebSocket, socket: Socket, connections: Connections): void {
+  const connection = connections.add(new WebSocketCarrier(webSocket, socket));
+  webSocket.on("message", (data, isBinary) =>
+    connection.received(isBinary ? (data as Buffer) : undefined),
+  );
+  webSocket.on("pong", () => connection.heard());
+  // "close" follows every error; a frame over the limit ends here, with code 1009 to the client.
+  webSocket.on("error", () => {});
+  webSocket.on("close", () => connection.ended());
+  const leave = border.admit({
+    hold: () => {
+      webSocket.pause();
+      socket.cork();
+    },
+    release: (isStale) => {
+      if (isStale) {
+        // Ending it would still deliver what is in its buffers: syncs and sends long given up.
+        webSocket.removeAllListeners("message");
+        webSocket.terminate();
+        return;
+      }
+      socket.uncork();
+      webSocket.resume();
+    },
+  });
+  webSocket.on("close", leave);
 }
 
 /** The answer to who is not let in; undefined for everybody else. */

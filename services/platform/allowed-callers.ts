@@ -32,6 +32,7 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "client.Contact": ["access"],
   "client.Conversation": ["access"],
   "client.Group": ["access"],
+  "client.Session": ["access"],
   "client.Sync": ["access"],
   "client.Text": ["access"],
   "client.Text/Send": ["access", "group"],

@@ -2,6 +2,7 @@
 import type { PlatformConfig } from "./config.ts";
 import {
   addressesIn,
+  clientEndpoints,
   type Layout,
   type PlannedProcess,
   planLayout,
@@ -56,7 +57,13 @@ function optionsOf(
   service: ServiceName,
 ): Record<string, unknown> {
   const own = config.options[service] ?? {};
-  if (service === "access") return { host: config.host, port: planned.httpPort, ...own };
+  if (service === "access") {
+    const scheme = "tls" in own ? "https" : "http";
+    const endpoints = clientEndpoints(config).map(({ campus, host, port }) => ({
+      ...{ campus, url: `${scheme}://${host}:${port}` },
+    }));
+    return { host: config.host, port: planned.httpPort, endpoints, ...own };
+  }
   if (service === "account") {
     const { ticketPrivateKey } = secretFiles(config.dataDir);
     return { keyId: TICKET_KEY_ID, privateKeyFile: ticketPrivateKey, ...own };

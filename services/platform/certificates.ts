@@ -6,6 +6,7 @@
 import "reflect-metadata"; // what @peculiar/x509 stands on; before it
 
 import { randomBytes, webcrypto } from "node:crypto";
+import { isIP } from "node:net";
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
@@ -35,6 +36,14 @@ export interface CertificateTexts {
   readonly key: string;
 }
 
+export interface CertificateFacts {
+  readonly name: string;
+  readonly services: readonly string[];
+  /** DNS names and IP addresses under which clients that are no services find its holder. */
+  readonly hosts?: readonly string[];
+  readonly days: number;
+}
+
 export async function newAuthority(): Promise<CertificateTexts> {
   const keys = await newKeys();
   const certificate = await X509CertificateGenerator.createSelfSigned({
@@ -51,13 +60,14 @@ export async function newAuthority(): Promise<CertificateTexts> {
   return { cert: pem(certificate), key: await keyPem(keys) };
 }
 
-/** A certificate of that name by which its holder may speak for these services. */
+/** A certificate of that name by which its holder may speak for these services, at these addresses. */
 export async function issueCertificate(
   authority: CertificateTexts,
-  { name, services, days }: { name: string; services: readonly string[]; days: number },
+  { name, services, hosts = [], days }: CertificateFacts,
 ): Promise<CertificateTexts> {
   const keys = await newKeys();
-  const uris = services.map(identityUri);
+  const uris = services.map((service) => ({ type: "url" as const, value: identityUri(service) }));
+  const places = hosts.map((value) => ({ type: isIP(value) ? "ip" : "dns", value }) as const);
   const certificate = await X509CertificateGenerator.create({
     ...validFor(days),
     serialNumber: serialNumber(),
@@ -70,7 +80,7 @@ export async function issueCertificate(
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension(uris.map((value) => ({ type: "url", value }))),
+      new SubjectAlternativeNameExtension([...uris, ...places]),
     ],
   });
   return { cert: pem(certificate), key: await keyPem(keys) };

@@ -54,15 +54,14 @@ const codeByNumber = new Map<number, Code>(
 
 export class RpcError extends Error {
   readonly code: Code;
+  /** As the code says, unless whoever made it knew better. */
+  readonly retryable: boolean;
 
-  constructor(code: Code, message: string, options?: { cause?: unknown }) {
+  constructor(code: Code, message: string, options?: { cause?: unknown; retryable?: boolean }) {
     super(message, options);
     this.name = "RpcError";
     this.code = code;
-  }
-
-  get retryable(): boolean {
-    return codes[this.code].retryable;
+    this.retryable = options?.retryable ?? codes[code].retryable;
   }
 
   /** What came off the wire; an unknown number (a newer peer) is INTERNAL. */

@@ -43,6 +43,23 @@ test("account: a wrong name and a wrong password look the same", async () => {
   );
 });
 
+test("account: who guesses passwords of a name is slowed down, also its owner; others are not", async () => {
+  await register();
+  const guesses: string[] = [];
+  for (let i = 0; i < 21; i++) {
+    guesses.push(
+      await login({ password: `wrong guess ${i}` }).then(
+        () => "in",
+        (error: RpcError) => error.code,
+      ),
+    );
+  }
+  expect(new Set(guesses.slice(0, 20))).toEqual(new Set(["UNAUTHENTICATED"]));
+  expect(guesses[20]).toBe("RESOURCE_EXHAUSTED");
+  await expect(login({ name: "ANN" })).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+  expect(await register({ name: "Bob" })).toHaveProperty("userId");
+});
+
 const bad: [string, Partial<typeof person>][] = [
   ["no name", { name: "" }],
   ["a name with a space", { name: "a b" }],

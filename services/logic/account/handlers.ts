@@ -28,7 +28,8 @@ import {
   type AccountRecord,
   makeAccountRecord,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
-import { type Call, forward } from "../../svrkit/call.ts";
+import { TokenBuckets } from "../../svrkit/admission/token-buckets.ts";
+import { type Call, forward, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
@@ -43,6 +44,9 @@ const NAME_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
 const NAME_FORM_IN_WORDS = "1-64 characters: letters, digits, _ . -";
 const PASSWORD_CHARACTERS_MIN = 8;
 const PASSWORD_CHARACTERS_MAX = 256;
+/** Of one name and at one campus: so many at once, then one in ten seconds. */
+const GUESSES_MAX = 20;
+const GUESSES_PER_SECOND = 0.1;
 
 export interface AccountParts {
   /** account-data */
@@ -65,6 +69,8 @@ interface Device {
 
 export class AccountHandlers {
   readonly #parts: AccountParts;
+  /** Wrong passwords by name: who guesses is slowed down, here and in the other campuses. */
+  readonly #guesses = new TokenBuckets({ perSecond: GUESSES_PER_SECOND, burst: GUESSES_MAX });
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
@@ -75,7 +81,7 @@ export class AccountHandlers {
     const standing = (await this.#find(request.name, call)) ?? (await this.#claim(request, call));
     if (standing.fresh) return this.#logIn(standing.record, request, call);
     const { record } = standing;
-    if (await this.#matches(request.password, record, call)) {
+    if (await this.#matches(request.name, request.password, record, call)) {
       return this.#logIn(record, request, call);
     }
     throw new RpcError(
@@ -87,7 +93,7 @@ export class AccountHandlers {
   async login(request: LoginRequest, call: Call): Promise<LoginReply> {
     checkRequest(request);
     const found = await this.#find(request.name, call);
-    const matches = await this.#matches(request.password, found?.record, call);
+    const matches = await this.#matches(request.name, request.password, found?.record, call);
     if (found === undefined || !matches) {
       throw new RpcError("UNAUTHENTICATED", "name or password is wrong");
     }
@@ -173,14 +179,25 @@ export class AccountHandlers {
   }
 
   async #requirePassword(password: string, record: AccountRecord, call: Call): Promise<void> {
-    if (await this.#matches(password, record, call)) return;
+    if (await this.#matches(record.name, password, record, call)) return;
     throw new RpcError("PERMISSION_DENIED", "the password is wrong");
   }
 
   /** Takes as long, and says no, when there is no such account, or not any more. */
-  #matches(password: string, record: AccountRecord | undefined, call: Call): Promise<boolean> {
+  async #matches(
+    name: string,
+    password: string,
+    record: AccountRecord | undefined,
+    call: Call,
+  ): Promise<boolean> {
+    const guessed = name.toLowerCase();
+    if (this.#guesses.isEmpty(guessed, monotonicMs())) {
+      throw new RpcError("RESOURCE_EXHAUSTED", "too many wrong passwords: wait a minute");
+    }
     const stored = record === undefined || record.deleted ? undefined : record.password;
-    return this.#parts.passwords.matches(password, stored, call.deadlineMs);
+    const matches = await this.#parts.passwords.matches(password, stored, call.deadlineMs);
+    if (!matches) this.#guesses.take(guessed, monotonicMs());
+    return matches;
   }
 
   async #find(

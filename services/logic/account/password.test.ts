@@ -39,7 +39,7 @@ test("password: a rush is bounded: what cannot wait is refused, what waited too 
   const outcomes = await Promise.allSettled(rush);
   const refused = outcomes.filter((o) => o.status === "rejected");
   expect(refused).toHaveLength(500 - 402);
-  expect(refused[0]!.reason).toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+  expect(refused[0]!.reason).toMatchObject({ code: "OVERLOADED" });
   const past = monotonicMs() - 1;
   const late = await Promise.allSettled(
     Array.from({ length: 4 }, () => hasher.hash("correct horse", past)),

@@ -86,7 +86,7 @@ export class PasswordHasher {
     if (this.#waiting.length >= HASHES_WAITING_MAX) {
       refused.value += 1;
       const message = `${HASHES_WAITING_MAX} others wait to log in; try again in a few seconds`;
-      return Promise.reject(new RpcError("RESOURCE_EXHAUSTED", message));
+      return Promise.reject(new RpcError("OVERLOADED", message));
     }
     return new Promise((run, refuse) => this.#waiting.push({ deadlineMs, run, refuse }));
   }
@@ -100,7 +100,7 @@ export class PasswordHasher {
       }
       refused.value += 1;
       first.refuse(
-        new RpcError("RESOURCE_EXHAUSTED", "too many log in at once; try again in a few seconds"),
+        new RpcError("OVERLOADED", "too many log in at once; try again in a few seconds"),
       );
     }
   }

@@ -12,6 +12,7 @@ import { Notifier } from "../notify/notifier.ts";
 import { Carrier } from "./carrier.ts";
 import { textOptions } from "./config.ts";
 import { TextHandlers } from "./handlers.ts";
+import { sendMany } from "./many.ts";
 import { OpenSends, witnessOrder } from "./open-sends.ts";
 import { Recalls } from "./recalls.ts";
 import { Witness } from "./witness.ts";
@@ -57,6 +58,9 @@ export const start: StartService = async (context) => {
       ),
   });
   server.add(Text.send, (request, call) => handlers.send(request, call));
+  server.add(Text.sendMany, (request, call) =>
+    sendMany(request, (one) => handlers.send(one, call)),
+  );
   server.add(Text.recall, (request, call) => handlers.recall(request, call));
   server.add(Text.bodies, (request, call) => handlers.bodies(request, call));
   server.add(Finishing.finish, (request, call) => handlers.finish(request, call));

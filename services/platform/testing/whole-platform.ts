@@ -70,11 +70,12 @@ export async function startWholePlatform(
   const campuses = CAMPUSES.map((name) => new TestCampus(name, shared));
   for (const campus of campuses) campus.meet(campuses);
   const ports = await Promise.all(CAMPUSES.map(() => findFreePort(HOST)));
+  const endpoints = CAMPUSES.map((campus, i) => ({ campus, url: `http://${HOST}:${ports[i]}` }));
   // A cheap hash: its cost is tested where it belongs.
   const cheap = { passwordMemoryKib: 64, passwordPasses: 1 };
   const account = { keyId: KEY_ID, privateKeyFile, ...cheap, ...options.account };
   for (const [i, campus] of campuses.entries()) {
-    const access = { host: HOST, port: ports[i], leaveOverMs: 0 };
+    const access = { host: HOST, port: ports[i], leaveOverMs: 0, endpoints };
     await campus.start({ ...options, access: { ...access, ...options.access }, account });
   }
   const callee = (service: ServiceName, caller = "test", campus = "a") =>
@@ -83,7 +84,7 @@ export async function startWholePlatform(
   const follower = new RevocationFollower(kv, revocations);
   follower.start();
   return {
-    endpoints: CAMPUSES.map((campus, i) => ({ campus, url: `http://${HOST}:${ports[i]}` })),
+    endpoints,
     signer: new TicketSigner(KEY_ID, keys.privateKey),
     kv,
     callee,

@@ -6,6 +6,7 @@ import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 import { decodeContent, encodeContent, type Content } from "../../../tricampus/client/v1/content_codec.ts";
+import { decodeFailure, encodeFailure, type Failure } from "../../../tricampus/client/v1/frame_codec.ts";
 import { decodeInboxMessage, encodeInboxMessage, type InboxMessage } from "../../../tricampus/client/v1/sync_codec.ts";
 
 /**
@@ -96,6 +97,144 @@ export function decodeSendRequest(r: Reader, end: number): SendRequest {
       }
       case 50: {
         m.content = decodeContent(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SendManyRequest
+ */
+export interface SendManyRequest {
+  /**
+   * 1-50.
+   *
+   * @generated from field: repeated tricampus.client.v1.SendRequest sends = 1;
+   */
+  sends: SendRequest[];
+}
+
+export function encodeSendManyRequest(w: Writer, m: SendManyRequest): void {
+  for (const x of m.sends) { { w.tag(10); const at = w.fork(); encodeSendRequest(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSendManyRequest(fields: Partial<SendManyRequest>): SendManyRequest {
+  return {
+    sends: [],
+    ...fields,
+  };
+}
+
+export function decodeSendManyRequest(r: Reader, end: number): SendManyRequest {
+  const m: SendManyRequest = {
+    sends: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.sends.push(decodeSendRequest(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SendManyReply
+ */
+export interface SendManyReply {
+  /**
+   * As many, in order.
+   *
+   * @generated from field: repeated tricampus.client.v1.SendOutcome outcomes = 1;
+   */
+  outcomes: SendOutcome[];
+}
+
+export function encodeSendManyReply(w: Writer, m: SendManyReply): void {
+  for (const x of m.outcomes) { { w.tag(10); const at = w.fork(); encodeSendOutcome(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSendManyReply(fields: Partial<SendManyReply>): SendManyReply {
+  return {
+    outcomes: [],
+    ...fields,
+  };
+}
+
+export function decodeSendManyReply(r: Reader, end: number): SendManyReply {
+  const m: SendManyReply = {
+    outcomes: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.outcomes.push(decodeSendOutcome(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.SendOutcome
+ */
+export interface SendOutcome {
+  /**
+   * @generated from oneof tricampus.client.v1.SendOutcome.outcome
+   */
+  outcome: { case: "reply"; value: SendReply } | { case: "failure"; value: Failure } | undefined;
+}
+
+export function encodeSendOutcome(w: Writer, m: SendOutcome): void {
+  switch (m.outcome?.case) {
+    case "reply":
+      { w.tag(10); const at = w.fork(); encodeSendReply(w, m.outcome.value); w.join(at); }
+      break;
+    case "failure":
+      { w.tag(18); const at = w.fork(); encodeFailure(w, m.outcome.value); w.join(at); }
+      break;
+  }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSendOutcome(fields: Partial<SendOutcome>): SendOutcome {
+  return {
+    outcome: undefined,
+    ...fields,
+  };
+}
+
+export function decodeSendOutcome(r: Reader, end: number): SendOutcome {
+  const m: SendOutcome = {
+    outcome: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.outcome = { case: "reply", value: decodeSendReply(r, r.message()) };
+        break;
+      }
+      case 18: {
+        m.outcome = { case: "failure", value: decodeFailure(r, r.message()) };
         break;
       }
       default:
@@ -350,6 +489,7 @@ export function decodeSendReply(r: Reader, end: number): SendReply {
 /** tricampus.client.v1.Text */
 export const Text = {
   send: defineMethod<SendRequest, SendReply>("tricampus.client.v1.Text/Send", encodeSendRequest, decodeSendRequest, encodeSendReply, decodeSendReply),
+  sendMany: defineMethod<SendManyRequest, SendManyReply>("tricampus.client.v1.Text/SendMany", encodeSendManyRequest, decodeSendManyRequest, encodeSendManyReply, decodeSendManyReply),
   recall: defineMethod<RecallRequest, SendReply>("tricampus.client.v1.Text/Recall", encodeRecallRequest, decodeRecallRequest, encodeSendReply, decodeSendReply),
   bodies: defineMethod<BodiesRequest, BodiesReply>("tricampus.client.v1.Text/Bodies", encodeBodiesRequest, decodeBodiesRequest, encodeBodiesReply, decodeBodiesReply),
 } as const;

@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Content } from "./content_pb.ts";
 import { file_tricampus_client_v1_content } from "./content_pb.ts";
+import type { Failure } from "./frame_pb.ts";
+import { file_tricampus_client_v1_frame } from "./frame_pb.ts";
 import type { InboxMessage } from "./sync_pb.ts";
 import { file_tricampus_client_v1_sync } from "./sync_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/client/v1/text.proto.
  */
 export const file_tricampus_client_v1_text: GenFile = /*@__PURE__*/
-  fileDesc("Ch50cmljYW1wdXMvY2xpZW50L3YxL3RleHQucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEipwEKC1NlbmRSZXF1ZXN0EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgJEhEKB3VzZXJfaWQYAiABKAlIABISCghncm91cF9pZBgDIAEoCUgAEhMKCXVzZXJfbmFtZRgFIAEoCUgAEgwKBHRleHQYBCABKAkSLQoHY29udGVudBgGIAEoCzIcLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udGVudEIECgJ0byJpCg1SZWNhbGxSZXF1ZXN0EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgJEhcKD2NvbnZlcnNhdGlvbl9pZBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBISCgptZXNzYWdlX2lkGAQgASgJIjQKDUJvZGllc1JlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSEQoJc2VxdWVuY2VzGAIgAygEIkIKC0JvZGllc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2UiSgoJU2VuZFJlcGx5EhIKCm1lc3NhZ2VfaWQYASABKAkSFwoPY29udmVyc2F0aW9uX2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEMu4BCgRUZXh0EkgKBFNlbmQSIC50cmljYW1wdXMuY2xpZW50LnYxLlNlbmRSZXF1ZXN0Gh4udHJpY2FtcHVzLmNsaWVudC52MS5TZW5kUmVwbHkSTAoGUmVjYWxsEiIudHJpY2FtcHVzLmNsaWVudC52MS5SZWNhbGxSZXF1ZXN0Gh4udHJpY2FtcHVzLmNsaWVudC52MS5TZW5kUmVwbHkSTgoGQm9kaWVzEiIudHJpY2FtcHVzLmNsaWVudC52MS5Cb2RpZXNSZXF1ZXN0GiAudHJpY2FtcHVzLmNsaWVudC52MS5Cb2RpZXNSZXBseWIGcHJvdG8z", [file_tricampus_client_v1_content, file_tricampus_client_v1_sync]);
+  fileDesc("Ch50cmljYW1wdXMvY2xpZW50L3YxL3RleHQucHJvdG8SE3RyaWNhbXB1cy5jbGllbnQudjEipwEKC1NlbmRSZXF1ZXN0EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgJEhEKB3VzZXJfaWQYAiABKAlIABISCghncm91cF9pZBgDIAEoCUgAEhMKCXVzZXJfbmFtZRgFIAEoCUgAEgwKBHRleHQYBCABKAkSLQoHY29udGVudBgGIAEoCzIcLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udGVudEIECgJ0byJCCg9TZW5kTWFueVJlcXVlc3QSLwoFc2VuZHMYASADKAsyIC50cmljYW1wdXMuY2xpZW50LnYxLlNlbmRSZXF1ZXN0IkMKDVNlbmRNYW55UmVwbHkSMgoIb3V0Y29tZXMYASADKAsyIC50cmljYW1wdXMuY2xpZW50LnYxLlNlbmRPdXRjb21lInoKC1NlbmRPdXRjb21lEi8KBXJlcGx5GAEgASgLMh4udHJpY2FtcHVzLmNsaWVudC52MS5TZW5kUmVwbHlIABIvCgdmYWlsdXJlGAIgASgLMhwudHJpY2FtcHVzLmNsaWVudC52MS5GYWlsdXJlSABCCQoHb3V0Y29tZSJpCg1SZWNhbGxSZXF1ZXN0EhkKEWNsaWVudF9tZXNzYWdlX2lkGAEgASgJEhcKD2NvbnZlcnNhdGlvbl9pZBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBISCgptZXNzYWdlX2lkGAQgASgJIjQKDUJvZGllc1JlcXVlc3QSEAoIZ3JvdXBfaWQYASABKAkSEQoJc2VxdWVuY2VzGAIgAygEIkIKC0JvZGllc1JlcGx5EjMKCG1lc3NhZ2VzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2UiSgoJU2VuZFJlcGx5EhIKCm1lc3NhZ2VfaWQYASABKAkSFwoPY29udmVyc2F0aW9uX2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEMsQCCgRUZXh0EkgKBFNlbmQSIC50cmljYW1wdXMuY2xpZW50LnYxLlNlbmRSZXF1ZXN0Gh4udHJpY2FtcHVzLmNsaWVudC52MS5TZW5kUmVwbHkSVAoIU2VuZE1hbnkSJC50cmljYW1wdXMuY2xpZW50LnYxLlNlbmRNYW55UmVxdWVzdBoiLnRyaWNhbXB1cy5jbGllbnQudjEuU2VuZE1hbnlSZXBseRJMCgZSZWNhbGwSIi50cmljYW1wdXMuY2xpZW50LnYxLlJlY2FsbFJlcXVlc3QaHi50cmljYW1wdXMuY2xpZW50LnYxLlNlbmRSZXBseRJOCgZCb2RpZXMSIi50cmljYW1wdXMuY2xpZW50LnYxLkJvZGllc1JlcXVlc3QaIC50cmljYW1wdXMuY2xpZW50LnYxLkJvZGllc1JlcGx5YgZwcm90bzM", [file_tricampus_client_v1_content, file_tricampus_client_v1_frame, file_tricampus_client_v1_sync]);
 
 /**
  * @generated from message tricampus.client.v1.SendRequest
@@ -77,6 +79,73 @@ export const SendRequestSchema: GenMessage<SendRequest> = /*@__PURE__*/
   messageDesc(file_tricampus_client_v1_text, 0);
 
 /**
+ * @generated from message tricampus.client.v1.SendManyRequest
+ */
+export type SendManyRequest = Message<"tricampus.client.v1.SendManyRequest"> & {
+  /**
+   * 1-50.
+   *
+   * @generated from field: repeated tricampus.client.v1.SendRequest sends = 1;
+   */
+  sends: SendRequest[];
+};
+
+/**
+ * Describes the message tricampus.client.v1.SendManyRequest.
+ * Use `create(SendManyRequestSchema)` to create a new message.
+ */
+export const SendManyRequestSchema: GenMessage<SendManyRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_text, 1);
+
+/**
+ * @generated from message tricampus.client.v1.SendManyReply
+ */
+export type SendManyReply = Message<"tricampus.client.v1.SendManyReply"> & {
+  /**
+   * As many, in order.
+   *
+   * @generated from field: repeated tricampus.client.v1.SendOutcome outcomes = 1;
+   */
+  outcomes: SendOutcome[];
+};
+
+/**
+ * Describes the message tricampus.client.v1.SendManyReply.
+ * Use `create(SendManyReplySchema)` to create a new message.
+ */
+export const SendManyReplySchema: GenMessage<SendManyReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_text, 2);
+
+/**
+ * @generated from message tricampus.client.v1.SendOutcome
+ */
+export type SendOutcome = Message<"tricampus.client.v1.SendOutcome"> & {
+  /**
+   * @generated from oneof tricampus.client.v1.SendOutcome.outcome
+   */
+  outcome: {
+    /**
+     * @generated from field: tricampus.client.v1.SendReply reply = 1;
+     */
+    value: SendReply;
+    case: "reply";
+  } | {
+    /**
+     * @generated from field: tricampus.client.v1.Failure failure = 2;
+     */
+    value: Failure;
+    case: "failure";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tricampus.client.v1.SendOutcome.
+ * Use `create(SendOutcomeSchema)` to create a new message.
+ */
+export const SendOutcomeSchema: GenMessage<SendOutcome> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_text, 3);
+
+/**
  * @generated from message tricampus.client.v1.RecallRequest
  */
 export type RecallRequest = Message<"tricampus.client.v1.RecallRequest"> & {
@@ -110,7 +179,7 @@ export type RecallRequest = Message<"tricampus.client.v1.RecallRequest"> & {
  * Use `create(RecallRequestSchema)` to create a new message.
  */
 export const RecallRequestSchema: GenMessage<RecallRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_text, 1);
+  messageDesc(file_tricampus_client_v1_text, 4);
 
 /**
  * @generated from message tricampus.client.v1.BodiesRequest
@@ -134,7 +203,7 @@ export type BodiesRequest = Message<"tricampus.client.v1.BodiesRequest"> & {
  * Use `create(BodiesRequestSchema)` to create a new message.
  */
 export const BodiesRequestSchema: GenMessage<BodiesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_text, 2);
+  messageDesc(file_tricampus_client_v1_text, 5);
 
 /**
  * @generated from message tricampus.client.v1.BodiesReply
@@ -154,7 +223,7 @@ export type BodiesReply = Message<"tricampus.client.v1.BodiesReply"> & {
  * Use `create(BodiesReplySchema)` to create a new message.
  */
 export const BodiesReplySchema: GenMessage<BodiesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_text, 3);
+  messageDesc(file_tricampus_client_v1_text, 6);
 
 /**
  * @generated from message tricampus.client.v1.SendReply
@@ -183,7 +252,7 @@ export type SendReply = Message<"tricampus.client.v1.SendReply"> & {
  * Use `create(SendReplySchema)` to create a new message.
  */
 export const SendReplySchema: GenMessage<SendReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_text, 4);
+  messageDesc(file_tricampus_client_v1_text, 7);
 
 /**
  * @generated from service tricampus.client.v1.Text
@@ -199,6 +268,17 @@ export const Text: GenService<{
     methodKind: "unary";
     input: typeof SendRequestSchema;
     output: typeof SendReplySchema;
+  },
+  /**
+   * Several sends in one, for who comes by HTTP; those to one recipient in their order. Each has an
+   * outcome of its own.
+   *
+   * @generated from rpc tricampus.client.v1.Text.SendMany
+   */
+  sendMany: {
+    methodKind: "unary";
+    input: typeof SendManyRequestSchema;
+    output: typeof SendManyReplySchema;
   },
   /**
    * Takes a message back: the caller's own, for some minutes; in a group also for owner and admins, a

@@ -1,0 +1,71 @@
+/** The SDK over each transport: the same client, the same promises. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { TricampusClient } from "./client.ts";
+import { layCable } from "./testing/cable.ts";
+import { type SmallPlatform, startSmallPlatform } from "./testing/small-platform.ts";
+import { until } from "./testing/until.ts";
+import { framedTcpTransport } from "./transports/framed-tcp.ts";
+import { longPollTransport } from "./transports/long-poll.ts";
+import type { Transport } from "./transports/transport.ts";
+import { webSocketTransport } from "./transports/web-socket.ts";
+
+const TRANSPORTS: [string, Transport][] = [
+  ["WebSocket", webSocketTransport],
+  ["framed TCP", framedTcpTransport()],
+  ["long poll", longPollTransport],
+];
+
+let platform: SmallPlatform;
+const clients: TricampusClient[] = [];
+
+beforeAll(async () => {
+  platform = await startSmallPlatform({ campuses: ["a", "b"] });
+});
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
+});
+afterAll(() => platform.stop());
+
+describe.each(TRANSPORTS)("sdk over %s", (way, transport) => {
+  const nameOf = (name: string) => `${name}-${way.replace(" ", "-")}`;
+
+  async function online(name: string, endpoints = platform.endpoints): Promise<TricampusClient> {
+    const client = new TricampusClient({ endpoints, device: "phone", transport });
+    clients.push(client);
+    await client.register(nameOf(name), "a password");
+    await client.connect();
+    return client;
+  }
+
+  test("messages arrive by push; an interrupted connection loses and doubles none", async () => {
+    const [here, elsewhere] = platform.endpoints;
+    const cable = await layCable(Number(new URL(here!.url).port));
+    const throughCable = { campus: "a", url: `http://127.0.0.1:${cable.port}` };
+    const ann = await online("ann");
+    const bob = await online("bob", [throughCable, elsewhere!]);
+    const { conversationId } = await ann.send({ userId: bob.userId! }, "1");
+    await until(() => bob.store.counts.messages === 1);
+    cable.cut();
+    await ann.send({ userId: bob.userId! }, "2");
+    await bob.send({ userId: ann.userId! }, "3");
+    expect(bob.campus).toBe("b");
+    await until(() => bob.store.counts.messages === 3);
+    await until(() => ann.store.counts.messages === 3);
+    const texts = (await bob.store.messages(conversationId)).map(({ text }) => text);
+    expect(texts).toEqual(["1", "2", "3"]);
+    expect(bob.store.counts.doubles).toBe(0);
+    cable.close();
+  });
+
+  test("a ticket that is not good is refused, and the client says so", async () => {
+    const reasons: string[] = [];
+    const client = new TricampusClient({
+      ...{ endpoints: platform.endpoints, device: "phone", transport },
+      onLoggedOut: (reason) => reasons.push(reason),
+    });
+    clients.push(client);
+    client.useLogin({ userId: "u", ticket: Buffer.alloc(90, 1), expiresAtMs: Date.now() + 60_000 });
+    await expect(client.connect()).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+    expect(reasons).toHaveLength(1);
+  });
+});

@@ -1,0 +1,18 @@
+import { expect, test } from "vitest";
+import { TokenBuckets } from "./token-buckets.ts";
+
+test("token buckets: as often as a burst, then at the rate, and full again when quiet", () => {
+  const rates = new TokenBuckets({ perSecond: 10, burst: 5 });
+  const taken = (nowMs: number, tries: number) =>
+    Array.from({ length: tries }, () => rates.take("ann", nowMs)).filter(Boolean).length;
+  expect(taken(1_000, 9)).toBe(5);
+  expect(rates.take("bob", 1_000)).toBe(true);
+  expect(rates.isEmpty("ann", 1_050)).toBe(true);
+  expect(rates.isEmpty("cid", 1_050)).toBe(false);
+  expect(taken(1_050, 9)).toBe(0);
+  expect(taken(1_100, 9)).toBe(1);
+  let sum = 0;
+  for (let at = 1_110; at < 11_100; at += 10) sum += taken(at, 3);
+  expect(sum).toBe(99);
+  expect(taken(20_000, 9)).toBe(5);
+});

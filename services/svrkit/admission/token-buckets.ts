@@ -1,0 +1,53 @@
+/**
+ * How fast each of many may do something: a token bucket each, of `burst` tokens, that gains `perSecond`.
+ * Who was quiet for as long as a bucket takes to fill has a full one, so nothing is kept of it. Pure.
+ */
+interface Bucket {
+  left: number;
+  atMs: number;
+}
+
+export class TokenBuckets {
+  readonly #perMs: number;
+  readonly #burst: number;
+  readonly #fillMs: number;
+  /** Heard of since `#turnedAtMs`, and in the time before. */
+  #recent = new Map<string, Bucket>();
+  #before = new Map<string, Bucket>();
+  #turnedAtMs = 0;
+
+  constructor({ perSecond, burst }: { perSecond: number; burst: number }) {
+    this.#perMs = perSecond / 1_000;
+    this.#burst = burst;
+    this.#fillMs = burst / this.#perMs;
+  }
+
+  /** Takes a token; false: there is none. `nowMs`: monotonic. */
+  take(name: string, nowMs: number): boolean {
+    const bucket = this.#bucketOf(name, nowMs);
+    if (bucket.left < 1) return false;
+    bucket.left -= 1;
+    this.#recent.set(name, bucket);
+    return true;
+  }
+
+  isEmpty(name: string, nowMs: number): boolean {
+    return this.#bucketOf(name, nowMs).left < 1;
+  }
+
+  #bucketOf(name: string, nowMs: number): Bucket {
+    this.#turn(nowMs);
+    const known = this.#recent.get(name) ?? this.#before.get(name);
+    if (known === undefined) return { left: this.#burst, atMs: nowMs };
+    known.left = Math.min(this.#burst, known.left + (nowMs - known.atMs) * this.#perMs);
+    known.atMs = nowMs;
+    return known;
+  }
+
+  #turn(nowMs: number): void {
+    if (nowMs - this.#turnedAtMs < this.#fillMs) return;
+    this.#before = this.#recent;
+    this.#recent = new Map();
+    this.#turnedAtMs = nowMs;
+  }
+}
