@@ -6,7 +6,7 @@
  * For the time of a run the globals that tell time or wait are ours. After each task the microtasks
  * are run to the end, so that nothing but the heap's order decides what happens next.
  */
-import { Random } from "./seed.ts";
+import { Random } from "../services/svrkit/seeded-random.ts";
 
 export class Process {
   readonly name: string;

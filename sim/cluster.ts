@@ -17,12 +17,12 @@ import { Blocks } from "../services/svrkit/failover/blocks.ts";
 import type { PeerAddress } from "../services/svrkit/failover/peer.ts";
 import { Shards } from "../services/svrkit/failover/shards.ts";
 import type { Logger } from "../services/svrkit/log.ts";
+import { Random } from "../services/svrkit/seeded-random.ts";
 import { Server } from "../services/svrkit/server.ts";
 import type { TextFiles } from "../services/svrkit/text-files.ts";
 import { type Clock, Process } from "./clock.ts";
 import { Disk, type DiskOptions } from "./disk.ts";
 import { Network, type NetworkOptions } from "./network.ts";
-import { Random } from "./seed.ts";
 
 const CAMPUSES = ["a", "b", "c"] as const;
 const REPLICAS_PER_GROUP = CAMPUSES.length;

@@ -6,10 +6,10 @@
 import { basename } from "node:path";
 import type { Files, LogFile } from "../services/kvsvr/storage/files.ts";
 import type { Position } from "../services/svrkit/known-disk.ts";
+import type { Random } from "../services/svrkit/seeded-random.ts";
 import type { TextFiles } from "../services/svrkit/text-files.ts";
 import type { Clock, Process } from "./clock.ts";
 import { DurableEngine } from "./engine.ts";
-import type { Random } from "./seed.ts";
 
 const SECTOR_BYTES = 512;
 

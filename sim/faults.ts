@@ -3,9 +3,9 @@
  * from it, lets them happen, counts those that really did, and ends them all when told to.
  */
 import { comparePositions, type Position } from "../services/svrkit/known-disk.ts";
+import type { Random } from "../services/svrkit/seeded-random.ts";
 import type { Clock, Process } from "./clock.ts";
 import { type Cluster, numberOf } from "./cluster.ts";
-import type { Random } from "./seed.ts";
 import type { SlotMoves } from "./slot-moves.ts";
 
 /** Weight of each kind of fault when the next one is drawn; 0: never. */

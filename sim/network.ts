@@ -4,10 +4,11 @@
  * one direction between two nodes: it can be slow, or blocked, in which case what is sent waits as it
  * would for TCP's retransmissions. Nothing tells a sender that the other host has lost power.
  */
+
+import type { Random } from "../services/svrkit/seeded-random.ts";
 import type { Server } from "../services/svrkit/server.ts";
 import type { Wire, WireEvents } from "../services/svrkit/transport/wire.ts";
 import type { Clock, Process } from "./clock.ts";
-import type { Random } from "./seed.ts";
 
 export interface NetworkOptions {
   readonly latencyMs: readonly [number, number];

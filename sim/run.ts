@@ -7,6 +7,7 @@
 import { ProtocolViolation } from "../services/kvsvr/protocol/assert.ts";
 import { registerKey } from "../services/kvsvr/storage/record.ts";
 import { setRandomSource } from "../services/svrkit/random.ts";
+import { Random } from "../services/svrkit/seeded-random.ts";
 import { checkHistory } from "./checkers/all.ts";
 import type { Violation } from "./checkers/violation.ts";
 import { Clock, installGlobals, type Process } from "./clock.ts";
@@ -15,7 +16,6 @@ import { Nemesis } from "./faults.ts";
 import { isOperation, type Line } from "./history.ts";
 import type { Options } from "./options.ts";
 import { statesOf } from "./replica-states.ts";
-import { Random } from "./seed.ts";
 import { SlotMoves } from "./slot-moves.ts";
 import { type Actor, sleep } from "./workload/clients.ts";
 import { actOnKey, keyNamed, putKey, readKey } from "./workload/keys.ts";

@@ -6,8 +6,8 @@ import {
   type Transfer,
   transfersTo,
 } from "../services/control/slots-client.ts";
+import type { Random } from "../services/svrkit/seeded-random.ts";
 import type { Clock, Process } from "./clock.ts";
-import type { Random } from "./seed.ts";
 import { sleep } from "./workload/clients.ts";
 
 /** Of the keyspace in which clients write. */

@@ -9,7 +9,7 @@ import { BOOTSTRAP_FILE } from "../services/kvsvr/identity.ts";
 import type { Bug } from "../services/kvsvr/protocol/planted.ts";
 import { ReplicasClient } from "../services/kvsvr/replicas-client.ts";
 import { Client, type ServiceAddress } from "../services/svrkit/client.ts";
-import type { Random } from "../sim/seed.ts";
+import type { Random } from "../services/svrkit/seeded-random.ts";
 import type { Links } from "./links.ts";
 import { buildNotes, cutPower, type Loss, unsyncedBytes } from "./power/power-cut.ts";
 import type { ReplicaBriefing } from "./replica-main.ts";

@@ -4,7 +4,7 @@
  * until it votes again; or all three lose their processes, or their power, at one moment.
  */
 import { rest } from "../services/svrkit/rest.ts";
-import type { Random } from "../sim/seed.ts";
+import type { Random } from "../services/svrkit/seeded-random.ts";
 import { machineClock } from "./clock.ts";
 import { CAMPUSES, REPLICAS, type TortureCluster } from "./cluster.ts";
 import type { Links } from "./links.ts";

@@ -6,12 +6,12 @@ import { execFileSync, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { usageOfAll } from "../../services/platform/process-usage.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 import { EtcdCluster, etcdVersion } from "./etcd-cluster.ts";
 import type { Latencies } from "./load.ts";
 import type { Options, PhaseName } from "./options.ts";
 import { FAILOVER_SECONDS_MAX, KILL_AFTER_MS, type Phases } from "./ours.ts";
-import { usageOfAll } from "./proc.ts";
 
 export interface EtcdPhase extends Latencies {
   readonly operations: number;

@@ -3,10 +3,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BOOTSTRAP_FILE } from "../../services/kvsvr/identity.ts";
+import type { Usage } from "../../services/platform/process-usage.ts";
 import { V8_FLAGS } from "../../services/platform/supervisor.ts";
 import type { ServiceAddress } from "../../services/svrkit/client.ts";
 import { rest } from "../../services/svrkit/rest.ts";
-import type { Usage } from "./proc.ts";
 import type { Stall } from "./stalls.ts";
 
 export const CAMPUSES = ["a", "b", "c"];

@@ -7,11 +7,11 @@ import { openReplica } from "../../services/kvsvr/open.ts";
 import type { StateEngine } from "../../services/kvsvr/storage/engine.ts";
 import { type Files, systemFiles } from "../../services/kvsvr/storage/files.ts";
 import { openLmdb } from "../../services/kvsvr/storage/lmdb.ts";
+import { usageOf } from "../../services/platform/process-usage.ts";
 import { Client, type ServiceAddress } from "../../services/svrkit/client.ts";
 import { createLogger } from "../../services/svrkit/log.ts";
 import { readCounters } from "../../services/svrkit/monitors/registry.ts";
 import { Server } from "../../services/svrkit/server.ts";
-import { usageOf } from "./proc.ts";
 import { CAMPUSES, type Facts } from "./processes.ts";
 import { StallRecorder } from "./stalls.ts";
 

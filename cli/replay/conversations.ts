@@ -2,8 +2,9 @@
  * Sends the logs: all of them side by side, and within one the next line only after the previous one
  * was acknowledged, so that the order in which members must see them is known.
  */
+
+import { Histogram } from "../ledger/histogram.ts";
 import type { DeliveryWatch } from "./delivery-watch.ts";
-import { Histogram } from "./histogram.ts";
 import type { PlannedMessage, ReplayPlan } from "./plan.ts";
 import type { Timeline } from "./timeline.ts";
 

@@ -7,9 +7,9 @@ import { TricampusClient } from "../../sdk/client.ts";
 import type { Endpoint } from "../../sdk/endpoints.ts";
 import { FileStore } from "../../sdk/file-store.ts";
 import type { StoredMessage } from "../../sdk/store.ts";
+import { inParallel } from "../ledger/in-parallel.ts";
 import type { Sender } from "./conversations.ts";
 import { deviceFile } from "./files.ts";
-import { inParallel } from "./in-parallel.ts";
 import type { PlannedMessage, PlannedUser, ReplayPlan } from "./plan.ts";
 
 const PASSWORD = "replayed-by-tricampus";

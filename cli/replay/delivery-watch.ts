@@ -3,7 +3,7 @@
  * what is still on its way. It serves the waiting and the latencies; what is proven is proven by the
  * ledger, from the stores.
  */
-import { Histogram } from "./histogram.ts";
+import { Histogram } from "../ledger/histogram.ts";
 import type { ReplayPlan } from "./plan.ts";
 import type { Timeline } from "./timeline.ts";
 

@@ -5,8 +5,10 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { readDeviceFile } from "../../sdk/file-store.ts";
+import type { LedgerReport } from "../ledger/apart.ts";
+import { Ledger } from "../ledger/ledger.ts";
+import { rowsOf } from "../ledger/stored-rows.ts";
 import { deviceFile, readChatLogs } from "./files.ts";
-import { Ledger, type LedgerCounts, type StoredRow } from "./ledger.ts";
 import { planReplay, type ReplayPlan } from "./plan.ts";
 
 export interface LedgerTask {
@@ -17,11 +19,6 @@ export interface LedgerTask {
   readonly storesDir: string;
   /** File with the ids of the messages that must be there, one a line; null: all must. */
   readonly acknowledgedPath: string | null;
-}
-
-export interface LedgerReport {
-  readonly counts: LedgerCounts;
-  readonly examples: readonly string[];
 }
 
 const task = JSON.parse(readFileSync(0, "utf8")) as LedgerTask;
@@ -49,25 +46,7 @@ function checkStores(ledger: Ledger, plan: ReplayPlan, storesDir: string): void 
   for (const [user, { name, devices }] of plan.users.entries()) {
     for (const device of devices) {
       const path = deviceFile(storesDir, name, device);
-      if (existsSync(path)) ledger.checkDevice(user, device, rowsOf(path));
-    }
-  }
-}
-
-/**
- * The messages of a store in the order in which they came. What the group tells of itself (made,
- * joined) is no message; what the store refused as a double is a row that came.
- */
-function* rowsOf(path: string): Generator<StoredRow> {
-  const byMessageId = new Map<string, StoredRow>();
-  for (const line of readDeviceFile(path)) {
-    if (line.kind === "message" && line.message.notice === undefined) {
-      byMessageId.set(line.message.messageId, line.message);
-      yield line.message;
-    } else if (line.kind === "double") {
-      const { conversationId, sequence, messageId } = line;
-      const first = byMessageId.get(messageId);
-      yield first ?? { conversationId, sequence, clientMessageId: messageId, text: "" };
+      if (existsSync(path)) ledger.checkDevice(user, device, rowsOf(readDeviceFile(path)));
     }
   }
 }

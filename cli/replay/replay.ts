@@ -2,18 +2,17 @@
  * A replay from beginning to end: people, groups, conversations with a fault on the way, waiting
  * until every device has everything, and the ledger, made by a process of its own.
  */
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { Endpoint } from "../../sdk/endpoints.ts";
+import { makeLedgerApart } from "../ledger/apart.ts";
 import { Conversations } from "./conversations.ts";
 import { Crowd } from "./crowd.ts";
 import { DeliveryWatch } from "./delivery-watch.ts";
 import { readChatLogs } from "./files.ts";
-import type { LedgerReport, LedgerTask } from "./ledger-main.ts";
+import type { LedgerTask } from "./ledger-main.ts";
 import { planReplay, type ReplayPlan } from "./plan.ts";
 import { type ReplayResult, resultOf } from "./result.ts";
 import { type Step, Steps } from "./steps.ts";
@@ -57,13 +56,13 @@ export async function replay(settings: ReplaySettings): Promise<ReplayOutcome> {
   const workDir = mkdtempSync(join(tmpdir(), "tricampus-replay-"));
   try {
     const played = await play(plan, workDir, settings);
-    const { counts, examples } = await makeLedger({
+    const { counts, examples } = await makeLedgerApart(LEDGER_MAIN, {
       run,
       logPaths: settings.logPaths.map((path) => resolve(path)),
       limit: Number.isFinite(settings.limit) ? settings.limit : null,
       storesDir: workDir,
       acknowledgedPath: settings.onlyAcknowledged === true ? played.acknowledgedPath : null,
-    });
+    } satisfies LedgerTask);
     const result = resultOf(counts, { ...played.measures, leftOut: plan.leftOut });
     const findings = [...played.failures.slice(0, 20), ...examples];
     if (findings.length === 0) rmSync(workDir, { recursive: true });
@@ -169,15 +168,4 @@ async function waitForArrivals(
     tell(watch.open);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-}
-
-async function makeLedger(task: LedgerTask): Promise<LedgerReport> {
-  const child = spawn(process.execPath, [LEDGER_MAIN], { stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.end(JSON.stringify(task));
-  const [output, code] = await Promise.all([
-    text(child.stdout),
-    new Promise<number | null>((done, fail) => child.once("exit", done).once("error", fail)),
-  ]);
-  if (code !== 0) throw new Error(`the ledger could not be made (exit code ${code})`);
-  return JSON.parse(output) as LedgerReport;
 }

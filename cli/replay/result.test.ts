@@ -9,6 +9,7 @@ const counts = {
   outOfOrder: 0,
   altered: 0,
   foreign: 0,
+  unreadWrong: 0,
 };
 const latency = { p50: 1, p99: 2, max: 3 };
 const measures = {

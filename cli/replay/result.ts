@@ -1,5 +1,5 @@
 /** What a replay comes to: the figures, and the words for people. */
-import type { LedgerCounts } from "./ledger.ts";
+import { countWrong, type LedgerCounts } from "../ledger/ledger.ts";
 
 interface Latency {
   readonly p50: number;
@@ -56,8 +56,7 @@ export function resultOf(counts: LedgerCounts, measures: ReplayMeasures): Replay
 }
 
 export function isClean(result: ReplayResult): boolean {
-  const { missing, duplicates, outOfOrder, failedSends, altered, foreign } = result;
-  return missing + duplicates + outOfOrder + failedSends + altered + foreign === 0;
+  return countWrong({ ...result, unreadWrong: 0 }) + result.failedSends === 0;
 }
 
 export function describeResult(result: ReplayResult): string {

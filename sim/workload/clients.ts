@@ -2,8 +2,8 @@
 
 import type { KvClient } from "../../services/kvsvr/client.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
+import type { Random } from "../../services/svrkit/seeded-random.ts";
 import type { Operation } from "../history.ts";
-import type { Random } from "../seed.ts";
 import { largeValue } from "./values.ts";
 
 export interface Actor {

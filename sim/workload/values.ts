@@ -3,7 +3,7 @@
  * and then filling that only this name and length have, so that a history stays short and a value that
  * came back cut, mixed or altered is told from what was written.
  */
-import { Random } from "../seed.ts";
+import { Random } from "../../services/svrkit/seeded-random.ts";
 
 const MARK = "*";
 const RUN_BYTES = 64;

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { Random } from "../../sim/seed.ts";
+import { Random } from "../../services/svrkit/seeded-random.ts";
 import { buildNotes, cutPower, unsyncedBytes } from "./power-cut.ts";
 
 const LMDB = import.meta.resolve("lmdb");

@@ -18,7 +18,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { Random } from "../../sim/seed.ts";
+import type { Random } from "../../services/svrkit/seeded-random.ts";
 
 const SOURCE = join(import.meta.dirname, "unsynced-writes.c");
 const SECTOR_BYTES = 512;

@@ -3,7 +3,7 @@
  * calls it one to four times, one call after the other, and succeeds when all of them do. Callers know
  * the level that the last answer told, and refuse by it themselves.
  */
-import { Random } from "../../../../sim/seed.ts";
+import { Random } from "../../seeded-random.ts";
 import type { Admission } from "../admission.ts";
 import { BUCKETS, EVERYTHING, priorityOf } from "../priority.ts";
 

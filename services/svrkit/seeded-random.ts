@@ -1,5 +1,5 @@
-/** Seeded randomness (sfc32). Each part of a simulation draws from a fork of its own. */
-import { murmur3 } from "../services/svrkit/murmur3.ts";
+/** Seeded randomness (sfc32), for simulations and loads that must be repeatable; each part draws from its own. */
+import { murmur3 } from "./murmur3.ts";
 
 export class Random {
   #a: number;
