@@ -21,6 +21,7 @@ import { kvForceCommand } from "./commands/kv-force.ts";
 import { kvGroupCommands } from "./commands/kv-group.ts";
 import { kvRebuildCommand } from "./commands/kv-rebuild.ts";
 import { kvVerifyCommand } from "./commands/kv-verify.ts";
+import { loadCommand } from "./commands/load.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
 import { slotsCommands } from "./commands/slots.ts";
@@ -56,6 +57,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   ...slotsCommands,
   ...tlsCommands,
   replayCommand,
+  loadCommand,
   demoCommand,
 ];
 

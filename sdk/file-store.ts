@@ -127,14 +127,7 @@ export class FileStore implements DeviceStore, Ticking {
 
   async sends(): Promise<SendRecord[]> {
     await this.flush();
-    const sends = new Map<string, SendRecord>();
-    for (const line of readLines(this.path).lines) {
-      if (line.kind === "send") sends.set(line.send.clientMessageId, line.send);
-      if (line.kind !== "acknowledged" && line.kind !== "failed") continue;
-      const send = sends.get(line.clientMessageId);
-      if (send !== undefined) sends.set(line.clientMessageId, { ...send, outcome: line.outcome });
-    }
-    return [...sends.values()];
+    return sendsIn(readLines(this.path).lines);
   }
 
   async conversations(): Promise<string[]> {
@@ -253,6 +246,18 @@ export class FileStore implements DeviceStore, Ticking {
 /** All lines of a device's file, for whoever checks what devices have; a torn last line is left out. */
 export function readDeviceFile(path: string): DeviceLine[] {
   return readLines(path).lines;
+}
+
+/** A device's sends, each with the newest outcome that its lines tell. */
+export function sendsIn(lines: readonly DeviceLine[]): SendRecord[] {
+  const sends = new Map<string, SendRecord>();
+  for (const line of lines) {
+    if (line.kind === "send") sends.set(line.send.clientMessageId, line.send);
+    if (line.kind !== "acknowledged" && line.kind !== "failed") continue;
+    const send = sends.get(line.clientMessageId);
+    if (send !== undefined) sends.set(line.clientMessageId, { ...send, outcome: line.outcome });
+  }
+  return [...sends.values()];
 }
 
 function readLines(path: string): { lines: DeviceLine[]; goodBytes: number; bytes: number } {

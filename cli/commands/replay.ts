@@ -12,16 +12,20 @@ import { describeResult, isClean } from "../replay/result.ts";
 import { stepsOf } from "../replay/steps.ts";
 import { CLIENT_OPTIONS } from "../session.ts";
 
+export const FAULT_OPTIONS = [
+  ["--kill-campus <campus>", "kill -9 its processes on the way, and start it again"],
+  ["--cut-campus <campus>", "let it fall silent on the way, and join it again"],
+  ["--freeze-campus <campus>", "stop its processes with SIGSTOP on the way, and let them go on"],
+  ["--at <share>", "of all messages at which that begins; default 30%"],
+  ["--back-at <share>", "of all messages at which it ends; default 70%"],
+] as const;
+
 export const replayCommand: CommandDefinition = {
   name: "replay",
   summary: "send chat logs through the platform and prove who got what: exactly once, in order",
   arguments: [["<files...>", "logs: `[HH:MM] <nick> text` or `[HH:MM]  * nick text`"]],
   options: [
-    ["--kill-campus <campus>", "kill -9 its processes on the way, and start it again"],
-    ["--cut-campus <campus>", "let it fall silent on the way, and join it again"],
-    ["--freeze-campus <campus>", "stop its processes with SIGSTOP on the way, and let them go on"],
-    ["--at <share>", "of all messages at which that begins; default 30%"],
-    ["--back-at <share>", "of all messages at which it ends; default 70%"],
+    ...FAULT_OPTIONS,
     ["--limit <messages>", "only the first so many of each log"],
     ["--over <seconds>", "spread the messages over this time; default: as fast as it goes"],
     ["--timeline", "print what happened second by second"],
@@ -65,7 +69,7 @@ function checkFiles(paths: readonly string[]): readonly string[] {
   throw new Failure(EXIT.usage, `${missing} is no file; name chat logs to replay`);
 }
 
-function readFault(call: CommandCall): Fault | undefined {
+export function readFault(call: CommandCall): Fault | undefined {
   const option = (name: string) => textOption(call, name);
   const fault = planFault({
     killCampus: option("killCampus"),
@@ -78,7 +82,7 @@ function readFault(call: CommandCall): Fault | undefined {
   return fault;
 }
 
-function checkedSteps(fault: Fault, platform: Platform) {
+export function checkedSteps(fault: Fault, platform: Platform) {
   if (platform.campus(fault.campus) === undefined) {
     const names = platform.config.campuses.join(", ");
     throw new Failure(EXIT.usage, `there is no campus "${fault.campus}": there are ${names}`);
@@ -86,7 +90,7 @@ function checkedSteps(fault: Fault, platform: Platform) {
   return stepsOf(fault, platform);
 }
 
-function numberOption(call: CommandCall, name: string): number | undefined {
+export function numberOption(call: CommandCall, name: string): number | undefined {
   const given = textOption(call, name);
   if (given === undefined) return undefined;
   const value = Number(given);

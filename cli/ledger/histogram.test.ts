@@ -23,3 +23,12 @@ test("histogram: nothing, zero and hours", () => {
   histogram.add(36_000_000);
   expect(histogram.summary()).toEqual({ p50: 0, p99: expect.any(Number), max: 36_000_000 });
 });
+
+test("histogram: what two processes counted adds up", () => {
+  const [one, other, both] = [new Histogram(), new Histogram(), new Histogram()];
+  for (let ms = 1; ms <= 500; ms++) (ms % 3 === 0 ? one : other).add(ms);
+  for (let ms = 1; ms <= 500; ms++) both.add(ms);
+  one.addCounts(JSON.parse(JSON.stringify(other.toCounts())));
+  expect(one.summary()).toEqual(both.summary());
+  expect(one.count).toBe(500);
+});

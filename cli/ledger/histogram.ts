@@ -7,6 +7,18 @@ const SMALLEST_MS = 0.01;
 /** Up to about 5 hours. */
 const BUCKETS = 1_080;
 
+export interface HistogramCounts {
+  readonly counts: readonly number[];
+  readonly max: number;
+}
+
+/** Milliseconds. */
+export interface LatencySummary {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
 export class Histogram {
   readonly #buckets = new Uint32Array(BUCKETS);
   count = 0;
@@ -17,6 +29,22 @@ export class Histogram {
     this.#buckets[Math.min(bucket, BUCKETS - 1)]! += 1;
     this.count += 1;
     if (ms > this.max) this.max = ms;
+  }
+
+  /** For another process: [bucket, count] pairs in one list. */
+  toCounts(): HistogramCounts {
+    const counts: number[] = [];
+    for (const [bucket, count] of this.#buckets.entries())
+      if (count > 0) counts.push(bucket, count);
+    return { counts, max: this.max };
+  }
+
+  addCounts({ counts, max }: HistogramCounts): void {
+    for (let i = 0; i < counts.length; i += 2) {
+      this.#buckets[counts[i]!]! += counts[i + 1]!;
+      this.count += counts[i + 1]!;
+    }
+    if (max > this.max) this.max = max;
   }
 
   /** The value that the given share (0-1) of all values does not exceed; 0 without values. */
@@ -31,7 +59,7 @@ export class Histogram {
   }
 
   /** p50, p99 and max, in ms to one decimal. */
-  summary(): { p50: number; p99: number; max: number } {
+  summary(): LatencySummary {
     const round = (ms: number) => Math.round(ms * 10) / 10;
     return {
       p50: round(this.quantile(0.5)),

@@ -165,6 +165,24 @@ test("ledger: messages that were under way at once may be numbered either way, o
   expect(judgeTimed(oneByOne)).toMatchObject({ outOfOrder: 1, missing: 0 });
 });
 
+test("ledger: in a 1:1 the own messages may stand anywhere, those of the other side rise", () => {
+  const direct = {
+    ...timed([
+      [1_000, 1_001],
+      [1_002, 1_003],
+    ]),
+  };
+  const plan = { ...direct, groups: [{ ...direct.groups[0]!, isDirect: true }] };
+  const judgeRows = (rows: StoredRow[], user: number) => {
+    const ledger = new Ledger(plan);
+    ledger.checkDevice(user, "phone", rows);
+    return ledger.counts.outOfOrder;
+  };
+  const late = [row("r-0-1", 2, "t"), row("r-0-0", 1, "t")];
+  expect(judgeRows(late, 0)).toBe(0);
+  expect(judgeRows(late, 1)).toBe(1);
+});
+
 test("ledger: unread is what others sent and the user has not read", () => {
   const ledger = new Ledger(
     timed([

@@ -14,10 +14,12 @@ export interface LedgerPlan {
 }
 
 /** A conversation: a group, or the two sides of a 1:1. */
-export interface LedgerGroup {
+interface LedgerGroup {
   /** Indexes into `users`. */
   readonly members: readonly number[];
   readonly messages: readonly LedgerMessage[];
+  /** 1:1: a device keeps its user's own messages when they are acknowledged, not in the inbox's order. */
+  readonly isDirect?: boolean;
 }
 
 export interface LedgerMessage {
@@ -128,7 +130,7 @@ export class Ledger {
     const where = `${this.#plan.users[user]!.name}/${device}`;
     this.#checked.add(where);
     const groups = this.#groupsOf(user);
-    for (const row of rows) this.#checkRow(where, groups, row);
+    for (const row of rows) this.#checkRow({ user, where }, groups, row);
     for (const [group, { seen }] of groups) this.#countMissing(where, group, seen);
   }
 
@@ -190,7 +192,11 @@ export class Ledger {
     }
   }
 
-  #checkRow(where: string, groups: Map<number, GroupOnDevice>, row: StoredRow): void {
+  #checkRow(
+    { user, where }: { user: number; where: string },
+    groups: Map<number, GroupOnDevice>,
+    row: StoredRow,
+  ): void {
     const expected = this.#expected.get(row.clientMessageId);
     const group = expected === undefined ? undefined : groups.get(expected.group);
     if (expected === undefined || group === undefined) {
@@ -204,23 +210,24 @@ export class Ledger {
     group.seen[expected.position] = 1;
     this.counts.deliveries += 1;
     if (row.text !== expected.text) this.#find("altered", where, row);
-    if (!this.#inOrder(expected, group, row)) this.#find("outOfOrder", where, row);
+    const { isDirect = false, messages } = this.#plan.groups[expected.group]!;
+    const isOwn = isDirect && messages[expected.position]!.sender === user;
+    const isOne = this.#isOneEverywhere(expected, group, row);
+    if (!isOne || !(isOwn || rises(expected, group, row))) this.#find("outOfOrder", where, row);
     group.conversationId = row.conversationId;
     this.#conversations.set(row.conversationId, expected.group);
+    if (isOwn) return;
     if (expected.required) group.lastPosition = expected.position;
     group.lastSequence = row.sequence;
   }
 
-  #inOrder(expected: Expected, group: GroupOnDevice, row: StoredRow): boolean {
+  #isOneEverywhere(expected: Expected, group: GroupOnDevice, row: StoredRow): boolean {
     const sequences = this.#sequences[expected.group]!;
     const elsewhere = sequences[expected.position]!;
     if (elsewhere === 0) sequences[expected.position] = row.sequence;
     const oneSequence = elsewhere === 0 || elsewhere === row.sequence;
     const oneGroup = group.conversationId === "" || group.conversationId === row.conversationId;
-    // What was never acknowledged did not hold up the next line: it may come after it.
-    const { required, isTimed, position } = expected;
-    const rises = isTimed || !required || position > group.lastPosition;
-    return oneSequence && oneGroup && rises && row.sequence > group.lastSequence;
+    return oneSequence && oneGroup;
   }
 
   #countMissing(where: string, group: number, seen: Uint8Array): void {
@@ -239,4 +246,10 @@ export class Ledger {
   #example(text: string): void {
     if (this.examples.length < EXAMPLES_MAX) this.examples.push(text);
   }
+}
+
+/** What was never acknowledged did not hold up the next line: it may come after it. */
+function rises({ required, isTimed, position }: Expected, group: GroupOnDevice, row: StoredRow) {
+  const inTheList = isTimed || !required || position > group.lastPosition;
+  return inTheList && row.sequence > group.lastSequence;
 }

@@ -1,11 +1,6 @@
 /** What a replay comes to: the figures, and the words for people. */
+import type { LatencySummary } from "../ledger/histogram.ts";
 import { countWrong, type LedgerCounts } from "../ledger/ledger.ts";
-
-interface Latency {
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-}
 
 export interface ReplayResult {
   readonly messages: number;
@@ -15,9 +10,9 @@ export interface ReplayResult {
   readonly outOfOrder: number;
   readonly failedSends: number;
   readonly deliveriesPerSecond: number;
-  readonly sendAckMs: Latency;
+  readonly sendAckMs: LatencySummary;
   /** To devices that were online; not the ones that only send, nor the sender's own. */
-  readonly deliveryMs: Latency;
+  readonly deliveryMs: LatencySummary;
   /** Right message, wrong text; and rows that have no business where they are. */
   readonly altered: number;
   readonly foreign: number;
@@ -29,8 +24,8 @@ export interface ReplayResult {
 export interface ReplayMeasures {
   readonly failedSends: number;
   readonly leftOut: number;
-  readonly sendAckMs: Latency;
-  readonly deliveryMs: Latency;
+  readonly sendAckMs: LatencySummary;
+  readonly deliveryMs: LatencySummary;
   /** From the first send until every device had everything. */
   readonly seconds: number;
 }
@@ -61,7 +56,8 @@ export function isClean(result: ReplayResult): boolean {
 
 export function describeResult(result: ReplayResult): string {
   const number = (value: number) => value.toLocaleString("en-US");
-  const latency = ({ p50, p99, max }: Latency) => `p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`;
+  const latency = ({ p50, p99, max }: LatencySummary) =>
+    `p50 ${p50} ms, p99 ${p99} ms, max ${max} ms`;
   const { messages, deliveries, seconds } = result;
   const perSecond = seconds > 0 ? Math.round(messages / seconds) : 0;
   return [

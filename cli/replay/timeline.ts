@@ -15,14 +15,15 @@ export class Timeline {
     this.#startMs = startMs;
   }
 
-  acknowledged(nowMs: number, latencyMs: number): void {
+  /** `count` of them, the slowest of which took so long. */
+  acknowledged(nowMs: number, latencyMs: number, count = 1): void {
     const second = this.#second(nowMs);
-    second.acknowledged += 1;
+    second.acknowledged += count;
     if (latencyMs > second.worstMs) second.worstMs = latencyMs;
   }
 
-  delivered(nowMs: number): void {
-    this.#second(nowMs).delivered += 1;
+  delivered(nowMs: number, count = 1): void {
+    this.#second(nowMs).delivered += count;
   }
 
   event(nowMs: number, text: string): void {

@@ -32,3 +32,9 @@ export function usageOfAll(pids: readonly number[]): Usage {
     writtenBytes: usages.reduce((sum, usage) => sum + usage.writtenBytes, 0),
   };
 }
+
+/** What of a process lies in memory. */
+export function residentBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
+}

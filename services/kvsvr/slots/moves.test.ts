@@ -5,11 +5,11 @@ import { Keyspace, Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts
 import { checkHistory } from "../../../sim/checkers/all.ts";
 import { isOperation, type Line } from "../../../sim/history.ts";
 import { type Holders, statesOf } from "../../../sim/replica-states.ts";
-import { Random } from "../../svrkit/seeded-random.ts";
 import { type Actor, sleep } from "../../../sim/workload/clients.ts";
 import { actOnKey } from "../../../sim/workload/keys.ts";
 import { actOnTable } from "../../../sim/workload/tables.ts";
 import { RpcError } from "../../svrkit/errors.ts";
+import { Random } from "../../svrkit/seeded-random.ts";
 import type { KvClient } from "../client.ts";
 import type { TestCluster } from "../testing/cluster.ts";
 import { startGroups, type TestGroups } from "../testing/groups.ts";
