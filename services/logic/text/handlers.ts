@@ -230,20 +230,29 @@ export class TextHandlers {
     return this.#parts.inboxes.call(InboxData.commit, { message }, forward(call));
   }
 
-  /**
-   * A message to a group is taken from members who may speak. Who resends a message that was taken
-   * before gets its first outcome.
-   */
+  /** Who resends a message that was taken before gets its first outcome. */
   async #beforeIfRefused(message: CommittedMessage, call: Call): Promise<CommitReply | undefined> {
-    const { senderId: userId, conversationId: groupId, clientMessageId } = message;
-    const { groups, inboxes } = this.#parts;
-    const question = { groupId, userId, consistency: Consistency.STRONG };
-    const answer = await groups.call(GroupData.membership, question, forward(call));
-    const refusal = refusalInGroup(answer, message, message.acceptedAtMs);
+    const refusal = await this.#refusalInGroup(message, call);
     if (refusal === undefined) return undefined;
-    const before = await inboxes.call(InboxData.committed, { clientMessageId }, forward(call));
+    const request = { clientMessageId: message.clientMessageId };
+    const before = await this.#parts.inboxes.call(InboxData.committed, request, forward(call));
     if (before.message !== undefined) return before;
     throw refusal;
+  }
+
+  /**
+   * A message to a group is taken from members who may speak. The nearest replica is enough to take it:
+   * one that has not heard yet of a removal lets a last message through. A refusal is a quorum's word.
+   */
+  async #refusalInGroup(message: CommittedMessage, call: Call): Promise<RpcError | undefined> {
+    const { senderId: userId, conversationId: groupId } = message;
+    const ask = async (consistency: Consistency): Promise<RpcError | undefined> => {
+      const question = { groupId, userId, consistency };
+      const answer = await this.#parts.groups.call(GroupData.membership, question, forward(call));
+      return refusalInGroup(answer, message, message.acceptedAtMs);
+    };
+    const refusal = await ask(Consistency.ANY);
+    return refusal === undefined ? undefined : ask(Consistency.STRONG);
   }
 
   async #carry(
