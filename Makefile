@@ -3,7 +3,7 @@
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status demo test e2e image check gen fmt bench-echo bench-overload bench-kv bench-table bench-catch-up \
+.PHONY: help up down clean status demo test e2e e2e-kind e2e-processes image check gen fmt bench-echo bench-overload bench-kv bench-table bench-catch-up \
   bench-large-data bench-sync sim sim-long sim-bugs torture
 
 help: ## list the targets
@@ -28,7 +28,12 @@ demo: node_modules/.stamp ## two conversations, one campus killed on the way, an
 test: node_modules/.stamp ## run all tests but those of e2e; no container engine is needed
 	@vitest run
 
-e2e: node_modules/.stamp ## run the tests of whole platforms that take minutes: faults, blocks, torture, an upgrade
+e2e: e2e-kind e2e-processes ## run the tests that take minutes: in a kind cluster, and whole platforms on this machine
+
+e2e-kind: node_modules/.stamp ## run those in a kind cluster of three zones; KEEP=1 keeps it. Needs docker, kind, kubectl, helm
+	@vitest run --config e2e/kind/vitest.config.ts
+
+e2e-processes: node_modules/.stamp ## run those of whole platforms on this machine: faults, blocks, torture, an upgrade
 	@vitest run --config e2e/vitest.config.ts
 
 image: ## build the container image tricampus:dev; DOCKER_BUILD_FLAGS= are passed on
@@ -41,11 +46,13 @@ check: node_modules/.stamp ## types, lint, format, tidy, generated code fresh, d
 	buf lint
 	node tools/generated-fresh.ts
 	node tools/generate-crds.ts --check
+	node tools/alert-rules.ts --check
 	knip
 
-gen: node_modules/.stamp ## generate protos/gen from protos/, and crds/ from operator/api
+gen: node_modules/.stamp ## generate protos/gen from protos/, crds/ from operator/api, and the chart's alert rules
 	buf generate
 	node tools/generate-crds.ts
+	node tools/alert-rules.ts
 
 fmt: node_modules/.stamp ## format the code and apply safe fixes
 	biome check --write

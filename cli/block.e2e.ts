@@ -4,18 +4,14 @@
  */
 import { setTimeout as rest } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { StatusReply } from "../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import { TricampusClient } from "../sdk/client.ts";
 import { clientEndpoints } from "../services/platform/layout.ts";
 import type { Platform } from "../services/platform/platform.ts";
 import { Inspector } from "./connect.ts";
+import { routedCalls } from "./routed-calls.ts";
 import { removePlatform, replayDemo, startPlatform, tricampus } from "./testing/own-platform.ts";
 
-/**
- * What goes on in a blocked campus: replication and votes, soft state kept for later, its workers
- * asking their own queue, what only asks how it is, and pushes to clients that have not left yet.
- */
-const NOT_ROUTED =
-  /^(Replica|Log|Process)\/|^Router\/Register$|^Queue\/(Poll|Consumed|Adopt)$|^Push\/Push$/;
 const LAST_CALL_MS = 2_000;
 const ALL_GONE_MS = 10_000;
 const CLIENTS = 9;
@@ -38,24 +34,29 @@ const json = async (...words: string[]) => {
   return JSON.parse(stdout);
 };
 
-/** Numbers of all processes of a campus, added up by name. */
-async function monitorsOf(campus: string): Promise<Map<string, number>> {
+async function statusesOf(campus: string): Promise<StatusReply[]> {
   const names = ["access", "kvsvr", "logic"].map((name) => `${campus}/${name}`);
   const statuses = await inspector.statuses(new Set(names));
   expect(statuses.size).toBe(names.length);
+  return [...statuses.values()];
+}
+
+/** Numbers of all processes of a campus, added up by name. */
+async function monitorsOf(campus: string): Promise<Map<string, number>> {
+  const all = await statusesOf(campus);
+  return added(all.flatMap(({ monitors }) => monitors.map(({ name, value }) => [name, value])));
+}
+
+function added(counts: Iterable<[name: string, value: number]>): Map<string, number> {
   const sums = new Map<string, number>();
-  for (const { monitors } of statuses.values())
-    for (const { name, value } of monitors) sums.set(name, (sums.get(name) ?? 0) + value);
+  for (const [name, value] of counts) sums.set(name, (sums.get(name) ?? 0) + value);
   return sums;
 }
 
 /** Service calls that came to a campus, by method. */
 async function callsIn(campus: string): Promise<Record<string, number>> {
-  const calls = [...(await monitorsOf(campus))]
-    .filter(([name]) => name.startsWith("svrkit.calls."))
-    .map(([name, value]) => [name.slice("svrkit.calls.".length), value] as const)
-    .filter(([method, value]) => value > 0 && !NOT_ROUTED.test(method));
-  return Object.fromEntries(calls);
+  const all = await statusesOf(campus);
+  return Object.fromEntries(added(all.flatMap((status) => [...routedCalls(status)])));
 }
 
 async function clientsIn(campus: string): Promise<number> {

@@ -14,14 +14,18 @@ import { contactCommands } from "./commands/contact.ts";
 import { conversationCommands } from "./commands/conversation.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { downCommand } from "./commands/down.ts";
+import { drillCommands } from "./commands/drill.ts";
 import { groupCommands } from "./commands/group.ts";
 import { kvCommands } from "./commands/kv.ts";
 import { kvBackupCommands } from "./commands/kv-backup.ts";
 import { kvForceCommand } from "./commands/kv-force.ts";
 import { kvGroupCommands } from "./commands/kv-group.ts";
+import { kvGroupReplaceCommand } from "./commands/kv-group-replace.ts";
+import { kvGroupShowCommand } from "./commands/kv-group-show.ts";
 import { kvRebuildCommand } from "./commands/kv-rebuild.ts";
 import { kvVerifyCommand } from "./commands/kv-verify.ts";
 import { loadCommand } from "./commands/load.ts";
+import { planCommand } from "./commands/plan.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
 import { slotsCommands } from "./commands/slots.ts";
@@ -38,8 +42,10 @@ const COMMANDS: readonly CommandDefinition[] = [
   downCommand,
   cleanCommand,
   statusCommand,
+  planCommand,
   ...campusCommands,
   ...blockCommands,
+  ...drillCommands,
   ...userCommands,
   ...accountCommands,
   ...contactCommands,
@@ -54,6 +60,8 @@ const COMMANDS: readonly CommandDefinition[] = [
   kvRebuildCommand,
   kvForceCommand,
   ...kvGroupCommands,
+  kvGroupShowCommand,
+  kvGroupReplaceCommand,
   ...slotsCommands,
   ...tlsCommands,
   replayCommand,
@@ -63,6 +71,7 @@ const COMMANDS: readonly CommandDefinition[] = [
 
 const FAMILIES: Readonly<Record<string, string>> = {
   campus: "kill, start, cut off, join, freeze, thaw, block or unblock a campus",
+  drill: "drills: block a campus, watch, and judge; make a verdict again",
   user: "make users",
   account: "a user's account: profile, settings, devices, password, deletion",
   contact: "contacts: list, ask, accept, remark, tag, block, policy",
@@ -70,7 +79,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   conversation: "conversations: list, read, pin, mute, draft, delete, history",
   message: "messages: take back, delete, who has read",
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
-  "kv group": "KV groups: add one, remove the last",
+  "kv group": "KV groups: show them, add one, remove the last, give a replica a new volume",
   tls: "certificates for services: issue",
   slots: "which KV group serves which slots: show, move, rebalance, cancel",
 };

@@ -1,9 +1,10 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
-/** Tests of whole platforms that take too long for `make test`. */
+/** Tests of whole platforms that take too long for `make test`; those in a cluster have their own. */
 export default defineConfig({
   test: {
     include: ["**/*.e2e.ts"],
+    exclude: [...configDefaults.exclude, "data/**", "e2e/kind/**"],
     reporters: ["default", "./tools/closing-line-reporter.ts"],
     pool: "forks",
     maxWorkers: 2,

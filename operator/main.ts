@@ -7,20 +7,26 @@ import { ApiClient } from "./kube/api-client.ts";
 import { connectionInPod, namespaceOfPod } from "./kube/connection.ts";
 import { connectionByKubeconfig } from "./kube/kubeconfig.ts";
 import { STALE_MS } from "./kube/list-watch.ts";
+import { OperatorMetrics } from "./metrics.ts";
 import { SvrkitStoreLink } from "./observe/store-link.ts";
 import { Operator } from "./operator.ts";
 
 const config = checkOperatorConfig(process.env);
 const log = createLogger({ process: config.POD_NAME, level: config.TRICAMPUS_LOG_LEVEL });
 const { connection, namespace } = await connect();
+const client = new ApiClient(connection);
+const metrics = new OperatorMetrics();
 const operator = new Operator({
-  client: new ApiClient(connection),
+  client,
   namespace: config.TRICAMPUS_NAMESPACE ?? namespace,
   identity: config.POD_NAME,
   image: config.TRICAMPUS_IMAGE,
   newStoreLink: (onChange) => new SvrkitStoreLink(onChange),
+  onAction: (_, action) => metrics.acted(action),
+  onRound: (seconds, result) => metrics.round(seconds, result),
   log,
 });
+metrics.follow({ operator, client });
 
 /** In a pod by its account; elsewhere, for developing, by $KUBECONFIG. */
 async function connect() {
@@ -28,7 +34,12 @@ async function connect() {
   return { connection: connectionInPod(process.env), namespace: namespaceOfPod() };
 }
 
-const http = createServer((request, response) => {
+const http = createServer(async (request, response) => {
+  if (request.url === "/metrics") {
+    response.setHeader("content-type", "text/plain; version=0.0.4");
+    response.end(await metrics.text());
+    return;
+  }
   const ages = operator.cluster.ages();
   const verdict = request.url === "/livez" ? liveness(ages, STALE_MS) : readiness(ages);
   response.writeHead(verdict.ok ? 200 : 503, { "content-type": "text/plain" });

@@ -33,6 +33,8 @@ export interface OperatorOptions {
   readonly election?: ElectionTiming;
   /** Told of each action after it was carried out. */
   readonly onAction?: (dataCenter: string, action: Action) => void;
+  /** Told of each round that is over, how long it took and whether it failed. */
+  readonly onRound?: (seconds: number, result: "ok" | "failed") => void;
 }
 
 const LEASE = "tricampus-operator";
@@ -102,6 +104,18 @@ export class Operator {
   }
 }
 
+async function timed<T>({ onRound }: OperatorOptions, round: () => Promise<T>): Promise<T> {
+  const startMs = performance.now();
+  let result: "ok" | "failed" = "failed";
+  try {
+    const outcome = await round();
+    result = "ok";
+    return outcome;
+  } finally {
+    onRound?.((performance.now() - startMs) / 1_000, result);
+  }
+}
+
 /** What exists only while this operator is the one that acts. */
 class Acting {
   readonly #queue: WorkQueue;
@@ -132,7 +146,7 @@ class Acting {
     });
     this.#queue = new WorkQueue({
       workers,
-      work: (dataCenter) => reconciler.reconcile(dataCenter),
+      work: (dataCenter) => timed(options, () => reconciler.reconcile(dataCenter)),
       onFailure: (dataCenter, error) => {
         if (error instanceof NotLeading) return;
         log.warn(

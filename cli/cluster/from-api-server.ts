@@ -3,6 +3,7 @@ import { ApiClient, ApiError } from "../../operator/kube/api-client.ts";
 import { pathOf } from "../../operator/kube/api-paths.ts";
 import { connectionByKubeconfig } from "../../operator/kube/kubeconfig.ts";
 import type { KubeObject } from "../../operator/kube/object.ts";
+import { type CommandCall, textOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import type { SavedCluster } from "./saved.ts";
 
@@ -14,8 +15,34 @@ export interface ClusterChoice {
 
 const TIMEOUT_MS = 5_000;
 
+export interface ApiServer {
+  readonly client: ApiClient;
+  readonly namespace: string;
+}
+
+/** Runs `work` with the API server that --context names, as the person at the keyboard. */
+export async function withApiServer<T>(
+  call: CommandCall,
+  work: (server: ApiServer, dataCenter: string) => Promise<T>,
+): Promise<T> {
+  const choice = choiceOf(call);
+  const server = await openApiServer(choice);
+  try {
+    const { client, namespace } = server;
+    return await work(server, await findDataCenter(client, namespace, choice.dataCenter));
+  } finally {
+    server.client.stop();
+  }
+}
+
+/** Only for a call with a context. */
+export function choiceOf(call: CommandCall): ClusterChoice {
+  const [namespace, dataCenter] = ["namespace", "dataCenter"].map((name) => textOption(call, name));
+  return { context: call.context!, namespace, dataCenter };
+}
+
 /** A client of the API server that the context names, and the namespace meant. */
-async function openApiServer(choice: ClusterChoice) {
+async function openApiServer(choice: ClusterChoice): Promise<ApiServer> {
   try {
     const { connection, namespace } = await connectionByKubeconfig({ context: choice.context });
     return { client: new ApiClient(connection), namespace: choice.namespace ?? namespace };

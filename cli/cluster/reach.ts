@@ -7,7 +7,7 @@ import { type CommandCall, textOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import type { Reach, ReachedProcess } from "../reach.ts";
 import { AdminDoors } from "./admin-doors.ts";
-import { readCluster } from "./from-api-server.ts";
+import { choiceOf, readCluster } from "./from-api-server.ts";
 import { readSaved, type SavedCluster, writeSaved } from "./saved.ts";
 
 const DESCRIBE_MS = 4_000;
@@ -34,9 +34,7 @@ export async function savedCluster(call: CommandCall): Promise<SavedCluster> {
 }
 
 async function readAndSave(call: CommandCall): Promise<SavedCluster> {
-  const namespace = textOption(call, "namespace");
-  const dataCenter = textOption(call, "dataCenter");
-  const read = await readCluster({ context: call.context!, namespace, dataCenter });
+  const read = await readCluster(choiceOf(call));
   writeSaved(call.dataDir, read);
   return read;
 }

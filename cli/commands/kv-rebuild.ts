@@ -36,7 +36,7 @@ export const kvRebuildCommand: CommandDefinition = {
     const group = groupOption(call, platform);
     const place = { campus, group };
     requireSources(platform, await readStatus(platform), place);
-    if (call.options["yes"] !== true) {
+    if (call.options.yes !== true) {
       throw new Failure(
         EXIT.usage,
         `the replica in campus ${campus} would begin anew, from both others: say --yes to do it`,

@@ -91,7 +91,7 @@ const spec = z.strictObject({
     .optional()
     .describe(
       "Gives one replica a new disk: its volume is deleted and it is rebuilt from both others. " +
-        "For a node that is gone for good; `tricampus group replace` writes it.",
+        "For a node that is gone for good; `tricampus kv group replace` writes it.",
     ),
   paused: z
     .boolean()

@@ -66,7 +66,7 @@ export class ApiClient {
   #busyUntilMs = 0;
   /** Requests sent, watches included, by method: for metrics and for goals on idle traffic. */
   readonly sent: Record<string, number> = { GET: 0, POST: 0, PATCH: 0, DELETE: 0, WATCH: 0 };
-  /** Told of every request before it is sent; tests let an operator die at one of them. */
+  /** Told of every request before it is sent, watches too; tests let an operator die at one of them. */
   onRequest: ((request: ApiRequest) => void) | undefined;
 
   constructor(connection: Connection) {
@@ -119,8 +119,9 @@ export class ApiClient {
     },
   ): Promise<void> {
     const { line, opened, silenceMs, signal } = options;
-    this.sent.WATCH! += 1;
     const asked = { method: "GET", path, signal } as const;
+    this.onRequest?.(asked);
+    this.sent.WATCH! += 1;
     const response = await this.#send(asked, this.#watchAgent, silenceMs);
     if (response.statusCode !== 200) {
       throw this.#errorOf(response, await readAll(response), asked);

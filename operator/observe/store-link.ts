@@ -230,24 +230,35 @@ class Followed {
     const tables = this.#tables;
     if (tables === undefined) return;
     try {
-      const [blocks, slots] = await Promise.all([tables.control.blocks(), tables.slots.read()]);
-      const counts = KEYSPACES.map((name) => {
-        const owned: number[] = [];
-        for (const { first, last, group } of rangesOf(slots, keyspaceNumber(name)))
-          owned[group - 1] = (owned[group - 1] ?? 0) + last - first + 1;
-        return [name, Array.from(owned, (count) => count ?? 0)] as const;
-      });
-      this.#table = {
-        blocks: blocks.map(({ what, untilMs, why, who }) => ({ what, untilMs, why, who })),
-        slots: Object.fromEntries(counts),
-        isMoving: slots.move !== undefined || slots.waiting.length > 0,
-      };
+      this.#table = await readTable(tables);
       this.#tableText = JSON.stringify(this.#table);
       this.#tableReadAtMs = performance.now();
     } catch {
       // Not readable now: what was read last counts for a while, then nothing is known.
     }
   }
+}
+
+/** What is blocked, and who has which slots; throws when no quorum of the store answers. */
+export async function readTable({
+  control,
+  slots: client,
+}: {
+  readonly control: Pick<ControlTable, "blocks">;
+  readonly slots: Pick<SlotsClient, "read">;
+}): Promise<Table> {
+  const [blocks, slots] = await Promise.all([control.blocks(), client.read()]);
+  const counts = KEYSPACES.map((name) => {
+    const owned: number[] = [];
+    for (const { first, last, group } of rangesOf(slots, keyspaceNumber(name)))
+      owned[group - 1] = (owned[group - 1] ?? 0) + last - first + 1;
+    return [name, Array.from(owned, (count) => count ?? 0)] as const;
+  });
+  return {
+    blocks: blocks.map(({ what, untilMs, why, who }) => ({ what, untilMs, why, who })),
+    slots: Object.fromEntries(counts),
+    isMoving: slots.move !== undefined || slots.waiting.length > 0,
+  };
 }
 
 /** Keys are not counted here: moves are cut by slots. */

@@ -226,7 +226,7 @@ function ready({ replicas, bootstrap, lost }: GroupPlan): Statement {
 function lostText(campus: string): string {
   return (
     `campus ${campus}: the volume is gone, and an empty one has no right to vote; ` +
-    "`tricampus group replace` fills a new one from both others"
+    "`tricampus kv group replace` fills a new one from both others"
   );
 }
 

@@ -70,11 +70,9 @@ export class DataCenterReconciler {
     }
     const memory = this.#memoryOf(name, dataCenter.uid);
     if (this.#areUnseen(name, memory.writes)) return { againMs: UNSEEN_AGAIN_MS };
-    memory.hasCredentials ||= await hasCredentials(executor, name);
-    if (dataCenter.spec.tls.mode === "Own") await this.#readIssued(name, memory);
-    const observed = this.observe(name);
-    if (observed === undefined) return {};
-    const plan = planDataCenter(observed, (inputs) => this.#desired(memory, inputs));
+    const planned = await this.plan(name);
+    if (planned === undefined) return {};
+    const { observed, plan } = planned;
     try {
       await this.#carryOut(name, { memory, plan });
     } finally {
@@ -84,8 +82,21 @@ export class DataCenterReconciler {
     return { againMs: plan.againMs ?? AGAIN_MS };
   }
 
+  /** What would be done now, and why; undefined when there is no data centre of that name. */
+  async plan(name: string): Promise<{ observed: Observed; plan: Plan } | undefined> {
+    const { cluster, executor } = this.#parts;
+    const dataCenter = cluster.dataCenters.get(name);
+    if (dataCenter === undefined) return undefined;
+    const memory = this.#memoryOf(name, dataCenter.uid);
+    memory.hasCredentials ||= await hasCredentials(executor, name);
+    if (dataCenter.spec.tls.mode === "Own") await this.#readIssued(name, memory);
+    const observed = this.#observe(name);
+    if (observed === undefined) return undefined;
+    return { observed, plan: planDataCenter(observed, (inputs) => this.#desired(memory, inputs)) };
+  }
+
   /** The data centre as it is known now; undefined when there is none of that name. */
-  observe(name: string): Observed | undefined {
+  #observe(name: string): Observed | undefined {
     const { cluster, executor, image, settleMs, now } = this.#parts;
     const dataCenter = cluster.dataCenters.get(name);
     if (dataCenter === undefined) return undefined;

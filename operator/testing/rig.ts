@@ -103,8 +103,9 @@ export class Rig {
   }
 
   /** What a person writes, by kubectl or the chart. */
-  write(kind: KindName, name: string, spec: object): void {
-    const object = { apiVersion: apiVersionOf(kind), kind, metadata: { name }, spec };
+  write(kind: KindName, name: string, spec: object, labels: Record<string, string> = {}): void {
+    const metadata = { name, labels };
+    const object = { apiVersion: apiVersionOf(kind), kind, metadata, spec };
     const place = this.#place(kind);
     this.double.objects.apply(place, object as KubeObject, { manager: "person", force: true });
   }

@@ -9,11 +9,16 @@ import type { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import { type CallOptions, newTrace } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
-import { RpcError } from "../svrkit/errors.ts";
+import { codes, RpcError } from "../svrkit/errors.ts";
+import { counter } from "../svrkit/monitors/registry.ts";
 import type { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { REQUEST_TIMEOUT_MS } from "./limits.ts";
 import { CLIENT_METHODS, type ClientMethod, OWN_SERVICE } from "./methods.ts";
 import type { OwnMethods } from "./session.ts";
+
+/** Requests of clients that were forwarded, and those of them that the platform failed to do. */
+const requests = counter("access.requests");
+const failed = counter("access.requests_failed");
 
 export interface ForwarderParts {
   readonly callee: (service: string) => Callee;
@@ -57,7 +62,17 @@ export class Forwarder {
   }
 
   /** Resolves to the encoded response. */
-  forward(method: ClientMethod, ticket: Uint8Array, body: Uint8Array): Promise<Uint8Array> {
+  async forward(method: ClientMethod, ticket: Uint8Array, body: Uint8Array): Promise<Uint8Array> {
+    requests.value += 1;
+    try {
+      return await this.#forward(method, ticket, body);
+    } catch (error) {
+      if (isOurFault(RpcError.from(error))) failed.value += 1;
+      throw error;
+    }
+  }
+
+  #forward(method: ClientMethod, ticket: Uint8Array, body: Uint8Array): Promise<Uint8Array> {
     const options: CallOptions = {
       timeoutMs: REQUEST_TIMEOUT_MS,
       ticket: method.needsTicket ? ticket : NO_BYTES,
@@ -76,6 +91,11 @@ export class Forwarder {
       : Math.floor(Math.random() * BUCKETS);
     return priorityOf(businessClass, bucket);
   }
+}
+
+/** The platform did not do what it should have; everything else the client has to do differently. */
+function isOurFault({ code }: RpcError): boolean {
+  return codes[code].http >= 500 && code !== "UNIMPLEMENTED";
 }
 
 function printable(name: string): string {

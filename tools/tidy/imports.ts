@@ -15,6 +15,7 @@ const PURE_PARTS: ReadonlySet<string> = new Set([
   "operator/kube/object.ts",
   "operator/kube/owned-fields.ts",
   "operator/kube/stable-json.ts",
+  "operator/plan/capacity.ts",
   "services/data/message/client.ts",
   "services/platform/pod/files.ts",
   "services/platform/services.ts",

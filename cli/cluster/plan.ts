@@ -1,0 +1,94 @@
+/**
+ * What the operator would do now: its own eyes and its own plan, run here, and nothing carried out. The
+ * store's word comes through the admin doors; without them the plan says what is not known.
+ */
+
+import { Events } from "../../operator/kube/events.ts";
+import { Cluster } from "../../operator/observe/cluster.ts";
+import { readTable, type StoreFacts, type StoreLink } from "../../operator/observe/store-link.ts";
+import type { Plan } from "../../operator/plan/data-center.ts";
+import { type ReplicaWord, wordKey } from "../../operator/plan/observed.ts";
+import { DataCenterReconciler } from "../../operator/reconcilers/data-center.ts";
+import { ControlTable } from "../../services/control/client.ts";
+import { SlotsClient } from "../../services/control/slots-client.ts";
+import { KV_GROUPS } from "../../services/platform/services.ts";
+import { EXIT, Failure } from "../failure.ts";
+import type { Reach } from "../reach.ts";
+import type { ApiServer } from "./from-api-server.ts";
+
+const SYNC_MS = 20_000;
+/** As long as the operator waits between two campuses. */
+const SETTLE_MS = 3_000;
+
+/** `reached`: undefined when no admin door answers. */
+export async function readPlan(
+  { client, namespace }: ApiServer,
+  dataCenter: string,
+  reached: Reach | undefined,
+): Promise<Plan> {
+  let trouble: Error | undefined;
+  const cluster = new Cluster({
+    client,
+    namespace,
+    onChange: () => {},
+    onTrouble: (_, error) => {
+      trouble = error;
+    },
+  });
+  const giveUp = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const why = trouble?.message ?? "it does not answer";
+    giveUp.reject(new Failure(EXIT.unreachable, `the API server: ${why}`));
+  }, SYNC_MS);
+  cluster.start();
+  try {
+    await Promise.race([cluster.synced(), giveUp.promise]);
+    const facts = await storeFacts(reached);
+    const reconciler = new DataCenterReconciler({
+      cluster,
+      executor: { client, namespace, store: linkOf(facts), leftMs: () => 0, done: () => {} },
+      events: new Events(client, "tricampus", () => {}),
+      image: imageOf(cluster, dataCenter),
+      settleMs: SETTLE_MS,
+      now: Date.now,
+      log: () => {},
+    });
+    const planned = await reconciler.plan(dataCenter);
+    if (planned !== undefined) return planned.plan;
+    throw new Failure(EXIT.failed, `there is no DataCenter ${dataCenter}`);
+  } finally {
+    clearTimeout(timer);
+    await cluster.stop();
+  }
+}
+
+/** The operator's own image is what it wrote down for data centres that name none. */
+function imageOf(cluster: Cluster, dataCenter: string): string {
+  return cluster.dataCenters.get(dataCenter)?.status.image ?? "unknown";
+}
+
+async function storeFacts(reached: Reach | undefined): Promise<StoreFacts> {
+  const words = new Map<string, ReplicaWord>();
+  if (reached === undefined) return { words, table: undefined, busyPercent: new Map() };
+  const sinceMs = Date.now();
+  const statuses = await reached.statuses(new Set(reached.processes.map(({ name }) => name)));
+  for (const { name, campus, services } of reached.processes) {
+    const group = KV_GROUPS.findIndex((service) => services.includes(service)) + 1;
+    if (group === 0) continue;
+    words.set(wordKey(group, campus), { unready: statuses.get(name)?.unready, sinceMs });
+  }
+  const kvsvr = reached.callee("kvsvr");
+  const tables = { control: new ControlTable(kvsvr), slots: new SlotsClient(kvsvr) };
+  const table = await readTable(tables).catch(() => undefined);
+  return { words, table, busyPercent: new Map() };
+}
+
+function linkOf(facts: StoreFacts): StoreLink {
+  return {
+    follow: () => {},
+    forget: () => {},
+    facts: () => facts,
+    tables: () => undefined,
+    stop: () => {},
+  };
+}

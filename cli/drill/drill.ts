@@ -1,0 +1,160 @@
+/**
+ * A drill from beginning to end: look, check, block, watch, unblock, look again. Whatever happens in between,
+ * the block is ended; should this process die, it ends by itself soon after the drill's own time.
+ */
+import { ControlTable } from "../../services/control/client.ts";
+import { rest } from "../../services/svrkit/rest.ts";
+import type { Target } from "../block-arguments.ts";
+import { requireCaughtUp } from "../caught-up.ts";
+import type { Reach } from "../reach.ts";
+import type { Evidence, Stop } from "./plan/evidence.ts";
+import { preChecks } from "./plan/pre-checks.ts";
+import { breachIn } from "./plan/watch.ts";
+import { Sampler } from "./sampler.ts";
+
+export interface DrillSettings {
+  readonly target: Target;
+  readonly forMs: number;
+  /** What is looked at before the block, to know what is usual. */
+  readonly beforeMs: number;
+  /** And after it, until the load has come back. */
+  readonly afterMs: number;
+  readonly busyPercentMax: number;
+  readonly who: string;
+  readonly why: string;
+  /** Aborted: a person ends it. */
+  readonly signal: AbortSignal;
+  /** One line at a time. */
+  readonly progress: (line: string) => void;
+}
+
+const LOOK_EVERY_MS = 200;
+/** How often it is read whether the block still stands. */
+const TABLE_EVERY_MS = 1_000;
+/** The block's own end comes so long after the drill's. */
+const MARGIN_MS = 30_000;
+const UNBLOCK_ATTEMPTS = 5;
+
+export async function runDrill(reach: Reach, settings: DrillSettings): Promise<Evidence> {
+  const { target, forMs, beforeMs, afterMs, busyPercentMax, who, why, signal, progress } = settings;
+  const startMs = performance.now();
+  const now = () => Math.round(performance.now() - startMs);
+  const table = new ControlTable(reach.callee("kvsvr"));
+  const sampler = new Sampler(reach, target.service, startMs);
+  const facts = {
+    format: 1 as const,
+    ...target,
+    ...{ who, why, forMs, busyPercentMax },
+    startedAt: new Date().toISOString(),
+    campuses: reach.campuses,
+    processes: reach.processes.map(({ name, campus, services }) => ({ name, campus, services })),
+    samples: sampler.samples,
+  };
+  try {
+    progress(`looks for ${beforeMs / 1_000} s at what is usual`);
+    await restUnless(signal, beforeMs);
+    const nowMs = now();
+    const checks = preChecks({
+      ...facts,
+      nowMs,
+      behind: await whyBehind(reach, target),
+      blocks: await table.blocks().then(
+        (blocks) => blocks.map(({ what }) => what),
+        () => undefined,
+      ),
+    });
+    if (checks.some(({ ok }) => !ok)) return { ...facts, checks, endedAtMs: now() };
+    if (signal.aborted) return { ...facts, checks, stop: byPerson(now()), endedAtMs: now() };
+    const blockedAtMs = now();
+    await table.block(target, {
+      forMs: forMs + MARGIN_MS,
+      why: `drill: ${why}`,
+      who,
+      forced: false,
+    });
+    progress(`blocked for ${forMs / 1_000} s`);
+    const stop = await watch({ ...facts, blockedAtMs }, { table, settings, now });
+    if (stop !== undefined) progress(`stops: ${stop.text}`);
+    await unblock(table, target, who);
+    const unblockedAtMs = now();
+    progress(`unblocked; looks for ${afterMs / 1_000} s at what comes back`);
+    await rest(afterMs);
+    const ends = { blockedAtMs, unblockedAtMs, endedAtMs: now() };
+    return { ...facts, checks, ...ends, ...(stop !== undefined && { stop }) };
+  } finally {
+    await sampler.stop();
+  }
+}
+
+async function whyBehind(reach: Reach, target: Target): Promise<string | undefined> {
+  return requireCaughtUp(reach, target).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+}
+
+interface Watching {
+  readonly table: ControlTable;
+  readonly settings: DrillSettings;
+  readonly now: () => number;
+}
+
+/** Until its time is over, or why it is over before. */
+async function watch(
+  facts: Parameters<typeof breachIn>[0] & { readonly blockedAtMs: number },
+  { table, settings, now }: Watching,
+): Promise<Stop | undefined> {
+  const { forMs, signal, target } = settings;
+  let isGone = false;
+  let readAtMs = now();
+  let reading: Promise<void> | undefined;
+  const read = async () => {
+    // What cannot be read is no proof; the processes' own silence is.
+    const blocks = await table.blocks().catch(() => undefined);
+    const what = target.service === "" ? target.campus : `${target.campus}/${target.service}`;
+    isGone = blocks !== undefined && !blocks.some((block) => block.what === what);
+    reading = undefined;
+  };
+  while (now() - facts.blockedAtMs < forMs) {
+    await restUnless(signal, LOOK_EVERY_MS);
+    if (signal.aborted) return byPerson(now());
+    const breach = breachIn(facts, now());
+    if (breach !== undefined) return breach;
+    if (isGone) return { kind: "unblocked", text: "somebody ended the block", seenAtMs: now() };
+    if (reading === undefined && now() - readAtMs >= TABLE_EVERY_MS) {
+      readAtMs = now();
+      reading = read();
+    }
+  }
+  await reading;
+  return undefined;
+}
+
+function byPerson(seenAtMs: number): Stop {
+  return { kind: "person", text: "it was interrupted", seenAtMs };
+}
+
+/** One that has ended meanwhile is no failure; one that cannot be ended ends by itself. */
+async function unblock(table: ControlTable, target: Target, who: string): Promise<void> {
+  for (let attempt = 1; attempt <= UNBLOCK_ATTEMPTS; attempt++) {
+    try {
+      await table.unblock(target, who);
+      return;
+    } catch (error) {
+      if ((error as { code?: string }).code === "FAILED_PRECONDITION") return;
+    }
+  }
+}
+
+async function restUnless(signal: AbortSignal, ms: number): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}
