@@ -3,7 +3,7 @@
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status demo test e2e e2e-kind e2e-processes image check gen fmt bench-echo bench-overload bench-kv bench-table bench-catch-up \
+.PHONY: help up down clean status demo test e2e e2e-kind e2e-processes image check gen fmt bench-echo bench-overload bench-monitors bench-kv bench-table bench-catch-up \
   bench-large-data bench-sync sim sim-long sim-bugs torture
 
 help: ## list the targets
@@ -62,6 +62,9 @@ bench-echo: node_modules/.stamp ## measure svrkit beside grpc-js: echo calls
 
 bench-overload: node_modules/.stamp ## measure a service at 0.5 to 4 x saturation, four strategies; draws docs/overload.svg
 	@node bench/overload.ts $(if $(SECONDS),--seconds $(SECONDS),) --svg docs/overload.svg
+
+bench-monitors: node_modules/.stamp ## measure what counting costs, in nanoseconds
+	@node bench/monitors.ts
 
 bench-kv: node_modules/.stamp ## measure the store beside etcd: SECONDS=10 a phase
 	@node bench/kv.ts $(if $(SECONDS),--seconds $(SECONDS),)

@@ -5,7 +5,7 @@ import { openReplica } from "../services/kvsvr/open.ts";
 import { systemFiles } from "../services/kvsvr/storage/files.ts";
 import { Client } from "../services/svrkit/client.ts";
 import { createLogger } from "../services/svrkit/log.ts";
-import { readCounters } from "../services/svrkit/monitors/registry.ts";
+import { readMonitors } from "../services/svrkit/monitors/monitor.ts";
 import { Server } from "../services/svrkit/server.ts";
 import { addressesOf, type Facts } from "./replica-processes.ts";
 
@@ -47,7 +47,7 @@ process.send?.(facts());
 function facts(): Facts {
   const { user, system } = process.cpuUsage();
   return {
-    counters: Object.fromEntries(readCounters()),
+    counters: Object.fromEntries(readMonitors().map(({ name, value }) => [name, value])),
     cpuMs: (user + system) / 1_000,
     isServing: replica?.isServing === true,
     memory: { ...process.memoryUsage(), ...replica?.state.memory },

@@ -11,6 +11,7 @@ import { cliTlsFiles } from "../services/platform/secrets.ts";
 import type { ServiceName } from "../services/platform/services.ts";
 import { type Callee, Client } from "../services/svrkit/client.ts";
 import { silentLogger } from "../services/svrkit/log.ts";
+import type { Method } from "../services/svrkit/method.ts";
 import { Credentials } from "../services/svrkit/tls/credentials.ts";
 import { ClusterReach, savedCluster } from "./cluster/reach.ts";
 import { type CommandCall, textOption } from "./command.ts";
@@ -99,10 +100,17 @@ export class Inspector implements Reach {
     return this.#callee(service, addresses);
   }
 
-  /** Status by process name; what does not answer is not in it. */
-  async statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>> {
+  statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>> {
+    return this.ask(Process.status, {}, processes);
+  }
+
+  async ask<I, O>(
+    method: Method<I, O>,
+    request: I,
+    processes: ReadonlySet<string>,
+  ): Promise<Map<string, O>> {
     const { host } = this.#platform.config;
-    const found = new Map<string, StatusReply>();
+    const found = new Map<string, O>();
     const planned = planLayout(this.#platform.config).processes.filter((p) =>
       processes.has(p.name),
     );
@@ -111,7 +119,7 @@ export class Inspector implements Reach {
         const { port, services } = doors[0]!;
         const callee = this.#callee(services[0]!, [{ campus, host, port }]);
         const reply = await callee
-          .call(Process.status, {}, { timeoutMs: STATUS_TIMEOUT_MS })
+          .call(method, request, { timeoutMs: STATUS_TIMEOUT_MS })
           .catch(() => undefined);
         if (reply !== undefined) found.set(name, reply);
       }),

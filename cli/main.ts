@@ -32,6 +32,8 @@ import { slotsCommands } from "./commands/slots.ts";
 import { statusCommand } from "./commands/status.ts";
 import { syncCommand } from "./commands/sync.ts";
 import { tlsCommands } from "./commands/tls.ts";
+import { topCommand } from "./commands/top.ts";
+import { traceCommand } from "./commands/trace.ts";
 import { upCommand } from "./commands/up.ts";
 import { userCommands } from "./commands/user.ts";
 import { EXIT, Failure } from "./failure.ts";
@@ -43,6 +45,8 @@ const COMMANDS: readonly CommandDefinition[] = [
   cleanCommand,
   statusCommand,
   planCommand,
+  topCommand,
+  traceCommand,
   ...campusCommands,
   ...blockCommands,
   ...drillCommands,

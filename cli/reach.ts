@@ -6,6 +6,7 @@
 import type { StatusReply } from "../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import type { ServiceName } from "../services/platform/services.ts";
 import type { Callee } from "../services/svrkit/client.ts";
+import type { Method } from "../services/svrkit/method.ts";
 
 export interface ReachedProcess {
   /** "a/logic": what it is called here, and by `statuses`. */
@@ -23,5 +24,11 @@ export interface Reach {
   callee(service: ServiceName, campus?: string): Callee;
   /** Status by process name; what does not answer is not in it. */
   statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>>;
+  /** Asks each of the processes itself; what does not answer is not in the result. */
+  ask<I, O>(
+    method: Method<I, O>,
+    request: I,
+    processes: ReadonlySet<string>,
+  ): Promise<Map<string, O>>;
   stop(): void;
 }

@@ -10,7 +10,7 @@ import { CLI_DEVICE, requireLogin, storePath } from "./logins.ts";
 
 const REACH_TIMEOUT_MS = 5_000;
 
-interface SessionOptions extends Pick<ClientOptions, "onMessage" | "onState"> {
+interface SessionOptions extends Pick<ClientOptions, "onMessage" | "onState" | "traced"> {
   /** Keep the messages on disk and be told of new ones; else the command only asks. */
   readonly keepsMessages?: boolean;
 }

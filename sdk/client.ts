@@ -79,6 +79,8 @@ export interface ClientOptions {
   readonly autoSync?: boolean;
   /** Default 5 s: a send that is not acknowledged by then has failed for the caller. */
   readonly sendTimeoutMs?: number;
+  /** Default false; true: the platform traces what this client asks for, a few requests a second. */
+  readonly traced?: boolean;
   /** Default 30 s: the longest time without a sync or a push before the device syncs by itself. */
   readonly fallbackSyncMs?: number;
   /** Called for each new message, in the order of the inbox: notices and recalls are messages, too. */
@@ -150,6 +152,7 @@ export class TricampusClient {
       changed: (state, campus) => this.#changed(state, campus),
       refused: (error) => this.#options.onLoggedOut?.(error.message),
       tick: (nowMs) => this.#tick(nowMs),
+      isTraced: options.traced ?? false,
     });
     const { store } = this;
     this.#whereElse = new WhereElse(this.#link);

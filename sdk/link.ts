@@ -48,6 +48,8 @@ export interface LinkEvents {
   /** The ticket is not taken. */
   refused(error: RpcError): void;
   tick(nowMs: number): void;
+  /** What is asked for is to be traced. */
+  readonly isTraced?: boolean;
 }
 
 export interface RequestOptions {
@@ -167,9 +169,10 @@ export class Link implements Ticking {
     }
     const id = this.#takeId();
     const name = method.name.slice(method.name.lastIndexOf(".") + 1);
+    const value = { method: name, body, trace: this.#events.isTraced ?? false };
     const request: OpenRequest = {
       ...facts,
-      frame: encode({ id, kind: { case: "request", value: { method: name, body } } }),
+      frame: encode({ id, kind: { case: "request", value } }),
       deadlineMs: performance.now() + facts.options.timeoutMs,
       sent: false,
       attempts: 0,

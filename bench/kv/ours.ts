@@ -5,7 +5,7 @@ import { Keyspace, Level, type RowOperation } from "../../protos/gen/tricampus/k
 import { KvClient } from "../../services/kvsvr/client.ts";
 import { Client } from "../../services/svrkit/client.ts";
 import { Shards } from "../../services/svrkit/failover/shards.ts";
-import { readCounters } from "../../services/svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../services/svrkit/monitors/monitor.ts";
 import { closedLoop, type Measured, openLoop } from "./load.ts";
 import type { Options, PhaseName } from "./options.ts";
 import { CAMPUSES, counted, type Facts, Replicas } from "./processes.ts";
@@ -229,7 +229,7 @@ class Bench {
 }
 
 function failovers(): number {
-  return readCounters().find(([name]) => name === "svrkit.failovers")?.[1] ?? 0;
+  return monitor.read(monitorId("svrkit.failovers"));
 }
 
 function round(x: number): number {

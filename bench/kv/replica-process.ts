@@ -10,7 +10,7 @@ import { openLmdb } from "../../services/kvsvr/storage/lmdb.ts";
 import { usageOf } from "../../services/platform/process-usage.ts";
 import { Client, type ServiceAddress } from "../../services/svrkit/client.ts";
 import { createLogger } from "../../services/svrkit/log.ts";
-import { readCounters } from "../../services/svrkit/monitors/registry.ts";
+import { readMonitors } from "../../services/svrkit/monitors/monitor.ts";
 import { Server } from "../../services/svrkit/server.ts";
 import { CAMPUSES, type Facts } from "./processes.ts";
 import { StallRecorder } from "./stalls.ts";
@@ -52,7 +52,7 @@ process.send?.("open");
 
 function facts(): Facts {
   return {
-    counters: readCounters(),
+    counters: readMonitors().map(({ name, value }) => [name, value] as const),
     stalls: stalls.take(),
     usage: usageOf(process.pid),
     isServing: opened.replica?.isServing === true,

@@ -3,6 +3,7 @@ import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/
 import type { Described } from "../../services/admin/preamble-client.ts";
 import { KV_GROUPS, type ServiceName } from "../../services/platform/services.ts";
 import { type Callee, Client } from "../../services/svrkit/client.ts";
+import type { Method } from "../../services/svrkit/method.ts";
 import { type CommandCall, textOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import type { Reach, ReachedProcess } from "../reach.ts";
@@ -81,14 +82,22 @@ export class ClusterReach implements Reach {
     return this.#client.calleeFrom(service, addresses, { caller: "cli" });
   }
 
-  async statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>> {
-    const found = new Map<string, StatusReply>();
+  statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>> {
+    return this.ask(Process.status, {}, processes);
+  }
+
+  async ask<I, O>(
+    method: Method<I, O>,
+    request: I,
+    processes: ReadonlySet<string>,
+  ): Promise<Map<string, O>> {
+    const found = new Map<string, O>();
     const asked = this.processes.filter(({ name }) => processes.has(name));
     await Promise.all(
       asked.map(async ({ name, campus, services }) => {
         const callee = this.callee(services[0] as ServiceName, campus);
         const options = { timeoutMs: STATUS_TIMEOUT_MS };
-        const reply = await callee.call(Process.status, {}, options).catch(() => undefined);
+        const reply = await callee.call(method, request, options).catch(() => undefined);
         if (reply !== undefined) found.set(name, reply);
       }),
     );

@@ -12,13 +12,20 @@ export const sendCommand: CommandDefinition = {
     ["<user>", "who sends"],
     ["<text...>", "what"],
   ],
-  options: [...RECIPIENT_OPTIONS, ...CLIENT_OPTIONS],
+  options: [
+    ...RECIPIENT_OPTIONS,
+    ["--trace", "trace it through the platform; see it with: trace <message id>"],
+    ...CLIENT_OPTIONS,
+  ],
   run: async (call) => {
     const [user, ...words] = call.arguments;
     const to = recipientOf(call);
     if (to === undefined) throw new Failure(EXIT.usage, "say to whom: --to <name> or --group <id>");
-    const sent = await withUser(call, user!, async (client) =>
-      client.send(await resolved(client, to), words.join(" ")),
+    const sent = await withUser(
+      call,
+      user!,
+      async (client) => client.send(await resolved(client, to), words.join(" ")),
+      { traced: call.options["trace"] === true },
     );
     const ms = Math.round(sent.ackedAtMs - sent.sentAtMs);
     if (call.json) printJson({ ...sent, ackMs: ms });

@@ -56,7 +56,10 @@ const forged = () => {
   });
 };
 const frame = (id: number, method: string, body: Uint8Array) =>
-  toBytes(encodeClientFrame, { id, kind: { case: "request", value: { method, body } } });
+  toBytes(encodeClientFrame, {
+    id,
+    kind: { case: "request", value: { method, body, trace: false } },
+  });
 const goodSend = () => {
   const to = { case: "userId", value: "u-bob" } as const;
   return toBytes(encodeSendRequest, makeSendRequest({ clientMessageId: "c9", to, text: "hello" }));
@@ -277,7 +280,10 @@ describe("access: limits and life", () => {
     for (const socket of three) socket.close();
   });
 
-  const kind = { case: "request", value: { method: "Text/Send", body: NONE } } as const;
+  const kind = {
+    case: "request",
+    value: { method: "Text/Send", body: NONE, trace: false },
+  } as const;
 
   test("257 open requests on one connection: the last is refused, the others are answered", async () => {
     const socket = await RawSocket.open(url);

@@ -21,6 +21,8 @@ const schema = z.strictObject({
     .array(z.strictObject({ campus: z.string().min(1), url: z.url() }))
     .max(16)
     .default([]),
+  /** Of so many requests one is traced, on average: 0.001 is one in a thousand, 0 none. */
+  traceShare: z.number().min(0).max(1).default(0.001),
   connectionsMax: z.int().min(1).max(1_000_000).default(20_000),
   userRequestsPerSecond: z.number().min(0.1).max(100_000).default(USER_REQUESTS_PER_SECOND),
   userBurst: z.int().min(1).max(1_000_000).default(USER_BURST),

@@ -258,7 +258,7 @@ export class ClientConnection {
     const view = method.hash === SYNC_HASH ? this.#attachment?.view : undefined;
     view?.syncStarted();
     this.#parts.forwarder
-      .forward(method, ticket, request.body)
+      .forward(method, { ticket, body: request.body, isForced: request.trace })
       .then(
         (body) => {
           this.#write({ id, kind: { case: "body", value: body } });

@@ -4,7 +4,7 @@
  */
 import type { Connection } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { border } from "../svrkit/transport/border.ts";
 import type { Carrier } from "./carrier.ts";
@@ -12,9 +12,9 @@ import { ClientConnection, type ConnectionParts } from "./connection.ts";
 import { FINISH_MS, HINT_HOLD_MS, PINGS_UNANSWERED_MAX, WATCH_EVERY_MS } from "./limits.ts";
 import type { Registrar } from "./registrar.ts";
 
-const opened = counter("access.connections_opened");
-const ended = counter("access.connections_ended");
-const silent = counter("access.connections_silent");
+const opened = monitorId("access.connections_opened");
+const ended = monitorId("access.connections_ended");
+const silent = monitorId("access.connections_silent");
 
 export interface ConnectionsOptions {
   readonly max: number;
@@ -63,7 +63,7 @@ export class Connections {
         registrar.online(asRegistered(connection), () => connection.online()),
       waiting: (connection) => this.#hold(connection),
       closed: (connection) => {
-        ended.value += 1;
+        monitor.add(ended, 1);
         this.#all.delete(connection.number);
         this.#waiting.delete(connection);
         this.#unbind(connection);
@@ -92,7 +92,7 @@ export class Connections {
   add(carrier: Carrier): ClientConnection {
     const number = this.#nextNumber;
     this.#nextNumber += 1;
-    opened.value += 1;
+    monitor.add(opened, 1);
     const connection = new ClientConnection(number, carrier, this.#parts);
     this.#all.set(number, connection);
     // Let in before it was decided that nobody is.
@@ -223,7 +223,7 @@ export class Connections {
       connection.ping();
       return;
     }
-    silent.value += 1;
+    monitor.add(silent, 1);
     connection.terminate();
   }
 }

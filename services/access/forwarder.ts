@@ -6,27 +6,38 @@
 
 import { BUCKETS, bucketOf, priorityOf } from "../svrkit/admission/priority.ts";
 import type { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
-import { type CallOptions, newTrace } from "../svrkit/call.ts";
+import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { TicketVerifier } from "../svrkit/ticket/verify.ts";
+import { newTrace } from "../svrkit/tracing/context.ts";
+import type { Sampler } from "../svrkit/tracing/sampler.ts";
+import { beginTrace } from "../svrkit/tracing/span.ts";
 import { REQUEST_TIMEOUT_MS } from "./limits.ts";
 import { CLIENT_METHODS, type ClientMethod, OWN_SERVICE } from "./methods.ts";
 import type { OwnMethods } from "./session.ts";
 
 /** Requests of clients that were forwarded, and those of them that the platform failed to do. */
-const requests = counter("access.requests");
-const failed = counter("access.requests_failed");
+const requests = monitorId("access.requests");
+const failed = monitorId("access.requests_failed");
 
 export interface ForwarderParts {
   readonly callee: (service: string) => Callee;
   readonly tickets: TicketVerifier;
   readonly own: OwnMethods;
   readonly rates: TokenBuckets;
+  readonly sampler: Sampler;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+}
+
+export interface ForwardedRequest {
+  readonly ticket: Uint8Array;
+  readonly body: Uint8Array;
+  /** The client wants it traced. */
+  readonly isForced: boolean;
 }
 
 export class Forwarder {
@@ -62,22 +73,34 @@ export class Forwarder {
   }
 
   /** Resolves to the encoded response. */
-  async forward(method: ClientMethod, ticket: Uint8Array, body: Uint8Array): Promise<Uint8Array> {
-    requests.value += 1;
+  async forward(method: ClientMethod, request: ForwardedRequest): Promise<Uint8Array> {
+    monitor.add(requests, 1);
+    const startedMs = this.#parts.now();
+    const span = this.#parts.sampler.takes(request.isForced, startedMs)
+      ? beginTrace({ name: method.name, kind: "entry", startedMs })
+      : undefined;
     try {
-      return await this.#forward(method, ticket, body);
-    } catch (error) {
-      if (isOurFault(RpcError.from(error))) failed.value += 1;
-      throw error;
+      const response = await this.#forward(method, request, span?.context ?? newTrace());
+      span?.end();
+      return response;
+    } catch (thrown) {
+      const error = RpcError.from(thrown);
+      if (isOurFault(error)) monitor.add(failed, 1);
+      span?.end(error.code);
+      throw thrown;
     }
   }
 
-  #forward(method: ClientMethod, ticket: Uint8Array, body: Uint8Array): Promise<Uint8Array> {
+  #forward(
+    method: ClientMethod,
+    { ticket, body }: ForwardedRequest,
+    trace: Uint8Array,
+  ): Promise<Uint8Array> {
     const options: CallOptions = {
       timeoutMs: REQUEST_TIMEOUT_MS,
       ticket: method.needsTicket ? ticket : NO_BYTES,
       priority: this.#priorityOf(method, ticket),
-      trace: newTrace(),
+      trace,
     };
     const own = this.#parts.own.get(method.hash);
     if (own !== undefined) return own(body, options);

@@ -3,12 +3,12 @@ import type { PushReply, PushRequest } from "../../protos/gen/tricampus/access/v
 import type { Call } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { Connections } from "./connections.ts";
 import { FRAME_BYTES_MAX } from "./limits.ts";
 import { encodeRows } from "./partial-codec.ts";
 
-const pushed = counter("access.pushes");
+const pushed = monitorId("access.pushes");
 
 export class PushHandlers {
   readonly #connections: Connections;
@@ -28,7 +28,7 @@ export class PushHandlers {
         gone.push(target.connection);
         continue;
       }
-      pushed.value += 1;
+      monitor.add(pushed, 1);
       if (request.otherParts) {
         connection.hintOtherParts();
         continue;

@@ -1,7 +1,8 @@
 /**
  * The client port, and the short way in: POST /v1/<Service>/<Method>, request and response as JSON after
  * protobuf's JSON mapping (bytes are base64, 64-bit integers are strings), the ticket in
- * `Authorization: Bearer` as base64url. Errors: the code's HTTP status and {code, message, retryable}.
+ * `Authorization: Bearer` as base64url; `X-Trace: 1` has it traced. Errors: the code's HTTP status and
+ * {code, message, retryable}.
  */
 import { isUtf8 } from "node:buffer";
 import type { SecureContextOptions } from "node:tls";
@@ -84,7 +85,8 @@ async function answer(
   const ticket = ticketOf(request.headers.authorization);
   const method = forwarder.admit(`${service}/${name}`, ticket);
   const body = fromJsonBytes(method.request, request.body);
-  const response = await forwarder.forward(method, ticket, body);
+  const isForced = request.headers["x-trace"] === "1";
+  const response = await forwarder.forward(method, { ticket, body, isForced });
   reply.type("application/json; charset=utf-8");
   return toJson(method.response, fromBinary(method.response, response));
 }

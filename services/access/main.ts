@@ -6,6 +6,7 @@ import { monotonicMs } from "../svrkit/call.ts";
 import type { StartService } from "../svrkit/context.ts";
 import { raiseIncarnation } from "../svrkit/ids.ts";
 import type { Logger } from "../svrkit/log.ts";
+import { Sampler } from "../svrkit/tracing/sampler.ts";
 import { checkAccessConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Door, refusalOf } from "./door.ts";
@@ -30,6 +31,7 @@ export const start: StartService = async (context) => {
       ...{ callee, endpoints: config.endpoints },
       isClosed: (name) => context.blocks.find(name, context.service) !== undefined,
     }),
+    sampler: new Sampler(config.traceShare),
     rates: new TokenBuckets({ perSecond: config.userRequestsPerSecond, burst: config.userBurst }),
   });
   const registrar: Registrar = new Registrar({

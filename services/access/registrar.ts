@@ -9,7 +9,7 @@ import {
   Router,
 } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { Callee } from "../svrkit/client.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 
 const BATCH_MS = 20;
 const COMPLETE_EVERY_MS = 10_000;
@@ -19,7 +19,7 @@ const RETRY_MS = 500;
 /** Changes that wait for one router; beyond, it is told everything instead. */
 const CHANGES_MAX = 10_000;
 
-const failures = counter("access.router_failures");
+const failures = monitorId("access.router_failures");
 
 type Tell = (report: RegisterConnectionsRequest) => Promise<unknown>;
 
@@ -101,7 +101,7 @@ class RouterLink {
     this.#busy = false;
     this.#failing = failed;
     if (failed) {
-      failures.value += 1;
+      monitor.add(failures, 1);
       this.#completeDue = true;
       for (const one of this.#waiting.splice(0)) one();
       this.#schedule(RETRY_MS);

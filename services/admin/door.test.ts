@@ -62,6 +62,7 @@ const EMPTY_STATUS: StatusReply = {
   trouble: "",
   monitors: [],
   unready: "",
+  methods: [],
 };
 
 const doorsWith = async (addresses: readonly string[], ...services: string[]) =>

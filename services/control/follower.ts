@@ -15,7 +15,7 @@ import type { Callee } from "../svrkit/client.ts";
 import type { Blocks } from "../svrkit/failover/blocks.ts";
 import type { Shards } from "../svrkit/failover/shards.ts";
 import type { Logger } from "../svrkit/log.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import type { TextFiles } from "../svrkit/text-files.ts";
 import { inForce, nameOf } from "./plan/blocks.ts";
@@ -31,9 +31,9 @@ const TICK_MS = 100;
 /** Without an answer for so long, people are told. */
 const TROUBLE_AFTER_MS = 10_000;
 
-const reads = counter("control.reads");
-const failures = counter("control.read_failures");
-const blocked = counter("control.blocks_in_force");
+const reads = monitorId("control.reads");
+const failures = monitorId("control.read_failures");
+const blocked = monitorId("control.blocks_in_force");
 
 const copySchema = z.strictObject({
   version: z.int().min(0),
@@ -125,7 +125,7 @@ export class BlockFollower {
 
   /** Never rejects. */
   async #read(): Promise<void> {
-    reads.value += 1;
+    monitor.add(reads, 1);
     try {
       const state = await this.#ask(Level.STRONG, READ_TIMEOUT_MS).catch(() =>
         this.#ask(Level.ANY, STALE_TIMEOUT_MS).then((state) =>
@@ -136,7 +136,7 @@ export class BlockFollower {
       setTrouble("control", undefined);
       if (state !== undefined) this.#take(state);
     } catch (error) {
-      failures.value += 1;
+      monitor.add(failures, 1);
       if (monotonicMs() - this.#heardMs < TROUBLE_AFTER_MS) return;
       const why = error instanceof Error ? error.message : String(error);
       setTrouble("control", `the control table cannot be read, its last copy is in force (${why})`);
@@ -158,7 +158,7 @@ export class BlockFollower {
 
   #heed(): void {
     const standing = inForce(this.#copy.blocks, this.#parts.now());
-    blocked.value = standing.length;
+    monitor.set(blocked, standing.length);
     this.#parts.blocks.set(standing);
     this.#parts.shards.set(this.#copy.shards, this.#copy.move);
   }

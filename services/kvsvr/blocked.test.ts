@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace, Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { Client } from "../svrkit/client.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { callsOf } from "../svrkit/monitors/calls.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
 
 const BLOCKED = 1;
@@ -74,18 +74,18 @@ test("S10: votes and versions are asked of the other one first", async () => {
 test("S10: a proposer that was overtaken by the blocked replica takes over and does not forward", async () => {
   const client = new Client({ process: "test", campus: "" });
   const replicas = client.callee("kvsvr", cluster.addresses, { caller: "test" });
-  const calls = counter("svrkit.calls.Kv/Write");
+  const calls = callsOf(Kv.write.name);
   const writeAt = (replica: number, name: string) =>
     replicas.callOne(replica, Kv.write, putOf(name, `by ${replica}`));
   /** Writes by the blocked replica, each followed by one at a replica that does not know of it yet. */
   const forwards = async () => {
-    const before = calls.value;
+    const before = calls.arrived;
     for (const name of KEYS) {
       await writeAt(BLOCKED, name);
       await writeAt(0, name);
       expect(await read(name)).toBe("by 0");
     }
-    return calls.value - before - 2 * KEYS.length;
+    return calls.arrived - before - 2 * KEYS.length;
   };
   expect(await forwards()).toBeGreaterThan(0);
   cluster.blocks.set([B]);

@@ -25,7 +25,7 @@ import type { Callee } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { FIRST_GROUP, Shards } from "../svrkit/failover/shards.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { newOperationId } from "../svrkit/operation-id.ts";
 import { rest } from "../svrkit/rest.ts";
 import { type GroupCall, GroupClient, keyOf } from "./group-client.ts";
@@ -39,7 +39,7 @@ const WRITE_DEADLINE_MS_MAX = 10_000;
 const MOVED_PAUSE_FIRST_MS = 5;
 const MOVED_PAUSE_LAST_MS = 40;
 
-const redirects = counter("kv.redirects");
+const redirects = monitorId("kv.redirects");
 
 /** The service of a KV group. */
 export function groupService(group: number): string {
@@ -137,7 +137,7 @@ export class KvClient {
   ): Promise<O> {
     let error = first;
     for (let attempt = 0; error instanceof RpcError && error.code === "MOVED"; attempt++) {
-      redirects.value += 1;
+      monitor.add(redirects, 1);
       const before = this.#groupOf(key);
       await this.#shards.refresh();
       const pauseMs =

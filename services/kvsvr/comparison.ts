@@ -16,7 +16,7 @@ import {
 import { monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { CATCH_UP_TIMEOUT_MS, COMPARE_PAGE_KEYS } from "./limits.ts";
 import { restAfter } from "./protocol/catch-up-pace.ts";
@@ -31,7 +31,7 @@ const PRESSED_REST_MS = 100;
 /** Keys that are fetched alone: large tables, and what the peer itself does not hold. */
 const ALONE_SIDE_BY_SIDE = 4;
 
-const caughtUp = counter("kvsvr.caught_up");
+const caughtUp = monitorId("kvsvr.caught_up");
 
 /** What the peer has and this replica has not. */
 interface Wanted {
@@ -179,7 +179,7 @@ export class Comparison {
       if (!isListed && version > entry.register.known.version)
         replica.take(entry, { kind: "notice", version, digest });
       if (!state.unavailable) replica.take(entry, { kind: "fetched", reply: state });
-      if (isCurrent(entry.register)) caughtUp.value += 1;
+      if (isCurrent(entry.register)) monitor.add(caughtUp, 1);
       else left.push(listed);
       logged = Math.max(logged, entry.logged);
     }

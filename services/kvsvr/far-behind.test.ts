@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { Keyspace, Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { Client } from "../svrkit/client.ts";
-import { readCounters } from "../svrkit/monitors/registry.ts";
+import { callsOf } from "../svrkit/monitors/calls.ts";
 import type { EngineEntry, StateEngine } from "./storage/engine.ts";
 import { openLmdb } from "./storage/lmdb.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
@@ -64,15 +64,15 @@ async function heldAlone(): Promise<number> {
   return held;
 }
 
-function counted(name: string): number {
-  return readCounters().find(([counter]) => counter === name)?.[1] ?? 0;
+function counted(method: string): number {
+  return callsOf(method).arrived;
 }
 
 test("far behind: a replica catches up in bounded memory while the others serve", async () => {
   cluster = await startCluster({ config: { cacheBytes: MIB, checkpointBytes: MIB } });
   await missMany();
-  const asked = counted("svrkit.calls.Replica/FetchMany");
-  const askedAlone = counted("svrkit.calls.Replica/Fetch");
+  const asked = counted("Replica/FetchMany");
+  const askedAlone = counted("Replica/Fetch");
   await cluster.start(BEHIND);
   let worst = { cleanBytes: 0, dirtyBytes: 0 };
   let writes = 0;
@@ -95,9 +95,9 @@ test("far behind: a replica catches up in bounded memory while the others serve"
   // What is missing takes ten times as much as either may.
   expect(worst.cleanBytes).toBeLessThanOrEqual(1.5 * MIB);
   expect(worst.dirtyBytes).toBeLessThan(4 * MIB);
-  const calls = counted("svrkit.calls.Replica/FetchMany") - asked;
+  const calls = counted("Replica/FetchMany") - asked;
   expect(calls).toBeGreaterThanOrEqual((KEYS * VALUE_BYTES) / (300 * 1024));
-  expect(counted("svrkit.calls.Replica/Fetch") - askedAlone).toBeLessThan(KEYS / 10);
+  expect(counted("Replica/Fetch") - askedAlone).toBeLessThan(KEYS / 10);
   expect(await heldAlone()).toBe(KEYS);
 }, 40_000);
 

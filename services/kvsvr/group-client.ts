@@ -28,6 +28,7 @@ import { RpcError } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import { murmur3 } from "../svrkit/murmur3.ts";
 import { uncertain } from "../svrkit/pending-call.ts";
+import { isSampled } from "../svrkit/tracing/context.ts";
 import { type Asker, TurnBatch } from "./turn-batch.ts";
 
 /** The six orders in which three replicas can be tried. */
@@ -100,7 +101,9 @@ export class GroupClient {
     item: Item & { value: I },
     call: GroupCall,
   ): Promise<O> {
-    if (call.attempt !== undefined) return this.#call(method, item.value as I, call);
+    // A call that is traced goes alone: a batch is of many traces.
+    if (call.attempt !== undefined || (call.trace !== undefined && isSampled(call.trace)))
+      return this.#call(method, item.value as I, call);
     const key = keyOf(item.value);
     const order = this.#order(key);
     const replica = this.#preferred(order);

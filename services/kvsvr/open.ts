@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Callee } from "../svrkit/client.ts";
 import type { Logger } from "../svrkit/log.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { Server } from "../svrkit/server.ts";
 import type { Config } from "./config.ts";
 import { Copy } from "./copy.ts";
@@ -110,7 +110,7 @@ function assemble(
   const mover = moverOf(edges, replica);
   membership.start();
   mover?.start();
-  counter("kvsvr.incarnation").value = identity.incarnation;
+  monitor.set(monitorId("kvsvr.incarnation"), identity.incarnation);
   return {
     replica,
     async stop() {

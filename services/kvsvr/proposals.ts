@@ -14,7 +14,7 @@ import type { Ballot, Owner } from "../../protos/gen/tricampus/kv/v1/replica_cod
 import { monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { Hedges } from "./hedges.ts";
 import { DUEL_PAUSE_MS, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
@@ -29,8 +29,8 @@ import type { Replica } from "./replica.ts";
 import { type Answers, EPOCH_IS_OVER, Round, Rounds, type Settled } from "./round.ts";
 import type { Entry } from "./storage/entry.ts";
 
-const decided = counter("kvsvr.versions_decided");
-const fastDecided = counter("kvsvr.fast_path");
+const decided = monitorId("kvsvr.versions_decided");
+const fastDecided = monitorId("kvsvr.fast_path");
 
 /** One waiting write, of a kind that `compose` knows how to pack. */
 export interface Write {
@@ -288,8 +288,8 @@ export class Proposals {
     const proposal = { key: entry.key, version, ballot, baseDigest, decision: bytes };
     const round = new Round(this.#rounds, entry, proposal, (verdict, answers) => {
       if (verdict.verdict === "majority") {
-        decided.value += 1;
-        if (ballot.round === 0) fastDecided.value += 1;
+        monitor.add(decided, 1);
+        if (ballot.round === 0) monitor.add(fastDecided, 1);
         this.#publish(entry, decision, answers);
       }
       done(verdict);

@@ -6,7 +6,7 @@
 import type { QueryVersionReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { type Hedged, Hedges } from "./hedges.ts";
 import { HEDGE_MS, PENDING_WAIT_MS } from "./limits.ts";
@@ -20,8 +20,8 @@ import type { Replica } from "./replica.ts";
 import type { Entry } from "./storage/entry.ts";
 import type { Asker } from "./turn-batch.ts";
 
-const queries = counter("kvsvr.version_queries");
-const finished = counter("kvsvr.reads_that_finished");
+const queries = monitorId("kvsvr.version_queries");
+const finished = monitorId("kvsvr.reads_that_finished");
 
 export class Reads {
   readonly #replica: Replica;
@@ -101,7 +101,7 @@ export class Reads {
   }
 
   #ask(entry: Entry, both: boolean, done: (answers: readonly Version[] | RpcError) => void): void {
-    queries.value += 1;
+    monitor.add(queries, 1);
     new VersionRound({ peers: this.#replica.peers, entry, both, hedges: this.#hedges }, done);
   }
 
@@ -121,7 +121,7 @@ export class Reads {
       await rest(PENDING_WAIT_MS);
       return;
     }
-    finished.value += 1;
+    monitor.add(finished, 1);
     await this.#proposals.finish(entry);
   }
 

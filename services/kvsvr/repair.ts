@@ -6,7 +6,7 @@ import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { Comparison, type Page } from "./comparison.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
@@ -21,8 +21,8 @@ const BACKGROUND_DELAY_MS = 50;
 const COMPARE_RETRY_MS = 500;
 const PRESSED_REST_MS = 100;
 
-const behind = counter("kvsvr.behind");
-const repaired = counter("kvsvr.repaired");
+const behind = monitorId("kvsvr.behind");
+const repaired = monitorId("kvsvr.repaired");
 
 export class Repair {
   readonly #replica: Replica;
@@ -68,7 +68,7 @@ export class Repair {
         lastReason = RpcError.from(error).message;
       }
       if (isCurrent(entry.register)) {
-        repaired.value += 1;
+        monitor.add(repaired, 1);
         return;
       }
     }
@@ -117,7 +117,7 @@ export class Repair {
   }
 
   #drain(): void {
-    behind.value = this.#waiting.size;
+    monitor.set(behind, this.#waiting.size);
     for (const [name, key] of this.#waiting) {
       if (this.#active >= BACKGROUND_MAX || this.#stopped) return;
       this.#waiting.delete(name);
@@ -129,7 +129,7 @@ export class Repair {
           this.#drain();
         });
     }
-    behind.value = this.#waiting.size;
+    monitor.set(behind, this.#waiting.size);
   }
 
   /** Compares every key with a peer's and fetches what is newer there, again until it succeeds. */

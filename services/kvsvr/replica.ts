@@ -32,7 +32,7 @@ import { monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import {
   ACCEPTED,
   barredVote,
@@ -70,7 +70,7 @@ import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry } from "./storage/entry.ts";
 import type { State } from "./storage/state.ts";
 
-const versionsTold = counter("kvsvr.versions_told");
+const versionsTold = monitorId("kvsvr.versions_told");
 
 /** Keyspace and slot: what a listing goes on behind. */
 const CURSOR_BYTES_MIN = 3;
@@ -248,7 +248,7 @@ export class Replica {
       }
     });
     const told = await this.#whenDurable(replies, marks, unknownVersion);
-    versionsTold.value += told.length;
+    monitor.add(versionsTold, told.length);
     return { replies: told };
   }
 

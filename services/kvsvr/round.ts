@@ -6,7 +6,7 @@
 import type { Proposal, VoteReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { Hedged, Hedges } from "./hedges.ts";
 import { HEDGE_MS, HEDGE_MS_MAX } from "./limits.ts";
 import { REPLICAS } from "./protocol/ballot.ts";
@@ -20,7 +20,7 @@ import type { Asker } from "./turn-batch.ts";
 
 export const EPOCH_IS_OVER = "the group's epoch ended meanwhile";
 
-const hedgesSent = counter("kvsvr.accept_hedges");
+const hedgesSent = monitorId("kvsvr.accept_hedges");
 
 export type Settled = Exclude<Verdict, { verdict: "wait" }>;
 export type Answers = readonly (Answer | undefined)[];
@@ -117,7 +117,7 @@ export class Round implements Waiter, Asker<VoteReply>, Hedged {
   }
 
   hedge(): void {
-    if (!this.#askedSecond) hedgesSent.value += 1;
+    if (!this.#askedSecond) monitor.add(hedgesSent, 1);
     this.#askSecond();
   }
 

@@ -27,6 +27,7 @@ const LOGS = ["queuelog-1", "queuelog-2"];
 /** By method, or by service for all its methods. */
 const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "svrkit.Process": OPERATORS,
+  "monitor.Centre": ["agent"],
 
   "client.Account": ["access"],
   "client.Contact": ["access"],

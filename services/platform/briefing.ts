@@ -46,7 +46,9 @@ function processConfigOf(
     plaintext: config.plaintext,
     ticketKeyFiles: { [TICKET_KEY_ID]: secrets.ticketPublicKey },
     snapshotSecretFile: secrets.snapshotSecret,
+    healthPort: planned.healthPort,
     blocksFile: paths.blocks(config.dataDir, planned.name),
+    pointsDir: paths.points(config.dataDir, planned.campus),
   };
 }
 

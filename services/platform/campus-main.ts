@@ -5,6 +5,7 @@ import type { PlatformConfig } from "./config.ts";
 import { type Command, openControl } from "./control.ts";
 import { LogFile } from "./log-file.ts";
 import { paths, readJson } from "./paths.ts";
+import { agentTlsFiles } from "./secrets.ts";
 import { CampusSupervisor } from "./supervisor.ts";
 
 const [dataDir, campus] = process.argv.slice(2);
@@ -31,11 +32,25 @@ process.on("SIGHUP", () => say("SIGHUP: the terminal is gone, the campus stays")
 process.once("SIGTERM", () => void stop());
 process.once("SIGINT", () => void stop());
 supervisor.start(configs);
+const stopAgent = await agentOf(readJson<PlatformConfig>(paths.platform(dataDir))!);
 say("started");
 
 function readConfigs(dataDir: string, campus: string) {
   const config = readJson<PlatformConfig>(paths.platform(dataDir));
   return config && processConfigs(config, campus);
+}
+
+/** Loaded where there is somebody to report to. */
+async function agentOf({ campuses, monitorCentre = [], tls, plaintext }: PlatformConfig) {
+  if (monitorCentre.length === 0) return undefined;
+  const { startAgent } = await import("../monitor/start-agent.ts");
+  const centre = monitorCentre.map((address, i) => {
+    const [host, port] = address.split(":");
+    return { campus: campuses[i]!, host: host!, port: Number(port) };
+  });
+  const folder = paths.points(dataDir!, campus!);
+  const files = tls ? agentTlsFiles(dataDir!, campus!) : undefined;
+  return startAgent({ campus: campus!, folder, centre, tls: files, plaintext, say });
 }
 
 async function carryOut(command: Command) {
@@ -54,6 +69,7 @@ async function carryOut(command: Command) {
 async function stop(): Promise<void> {
   say("stopping");
   await supervisor.stop();
+  await stopAgent?.();
   control?.close();
   say("stopped");
   process.exit(0);

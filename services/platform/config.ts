@@ -36,6 +36,11 @@ const fields = {
   tls: z.boolean().default(false),
   /** Without tls, doors beyond loopback have to be asked for. */
   plaintext: z.boolean().default(false),
+  /** Where a monitoring centre takes the campuses' reports: "host:port", by campus or for all. */
+  monitorCentre: z
+    .array(z.string().regex(/^[^:\s]+:\d{1,5}$/, "write host:port"))
+    .max(3, "at most one a campus")
+    .default([]),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
   /** A service's own options, by its name; each service checks its own. */
   options: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
@@ -91,7 +96,8 @@ function checkPorts(config: PlatformConfig): void {
     const doors = process.doors.map((door) => [`${process.campus}/${door.services[0]}`, door.port]);
     const http =
       process.httpPort === undefined ? [] : [[`${process.campus}/http`, process.httpPort]];
-    for (const [name, number] of [...doors, ...http] as [string, number][]) {
+    const health = [[`${process.name}, its health door`, process.healthPort]];
+    for (const [name, number] of [...doors, ...http, ...health] as [string, number][]) {
       const other = owners.get(number);
       if (other !== undefined) {
         const field = config.ports[name] === undefined ? other : name;

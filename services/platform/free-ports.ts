@@ -35,10 +35,11 @@ async function findPortTakenNow(
   config: PortFacts,
   campuses: readonly string[],
 ): Promise<TakenPort | undefined> {
-  for (const { name, campus, doors, httpPort } of planLayout(config).processes) {
+  for (const { name, campus, doors, httpPort, healthPort } of planLayout(config).processes) {
     if (!campuses.includes(campus)) continue;
     const ports = [
       ...doors.map((door) => door.port),
+      healthPort,
       ...(httpPort === undefined ? [] : [httpPort]),
     ];
     for (const port of ports) {

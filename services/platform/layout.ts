@@ -32,6 +32,8 @@ export interface PlannedProcess {
   readonly doors: readonly Door[];
   /** Where clients connect; the process that holds access has it. */
   readonly httpPort: number | undefined;
+  /** Where it says how it is, over HTTP. */
+  readonly healthPort: number;
 }
 
 export interface Address {
@@ -52,6 +54,8 @@ type PortFacts = Pick<PlatformConfig, "campuses" | "basePort" | "ports">;
 type LayoutFacts = PortFacts & Pick<PlatformConfig, "layout" | "host"> & { kvGroups?: number };
 
 const PORTS_PER_CAMPUS = 100;
+/** From a process's first door to its health door, by the scheme. */
+const HEALTH_OFFSET = 50;
 const STANDING_ALONE: readonly ServiceName[] = ["access", "kvsvr"];
 
 export function planLayout(config: LayoutFacts): Layout {
@@ -59,7 +63,8 @@ export function planLayout(config: LayoutFacts): Layout {
     processNames(config).map(([process, services]): PlannedProcess => {
       const doors = doorsOf(config, campus, services);
       const httpPort = services.includes("access") ? portOf(config, campus, "http") : undefined;
-      return { name: `${campus}/${process}`, campus, services, doors, httpPort };
+      const healthPort = HEALTH_OFFSET + portByScheme(config, campus, services[0]!);
+      return { name: `${campus}/${process}`, campus, services, doors, httpPort, healthPort };
     }),
   );
   const addresses: Record<string, readonly Address[]> = Object.fromEntries(
@@ -108,9 +113,16 @@ function sameMethods(a: ServiceName, b: ServiceName): boolean {
 }
 
 function portOf(config: PortFacts, campus: string, door: ServiceName | "http"): number {
-  const base = config.basePort + PORTS_PER_CAMPUS * config.campuses.indexOf(campus);
-  const offset = door === "http" ? 0 : 1 + PORT_ORDER.indexOf(door);
-  return config.ports[`${campus}/${door}`] ?? base + offset;
+  return config.ports[`${campus}/${door}`] ?? portByScheme(config, campus, door);
+}
+
+function portByScheme(
+  { basePort, campuses }: PortFacts,
+  campus: string,
+  door: ServiceName | "http",
+): number {
+  const base = basePort + PORTS_PER_CAMPUS * campuses.indexOf(campus);
+  return base + (door === "http" ? 0 : 1 + PORT_ORDER.indexOf(door));
 }
 
 function addressesOf(

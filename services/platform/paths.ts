@@ -29,6 +29,8 @@ export const paths = {
     const [campus, name] = process.split("/");
     return join(dataDir, campus!, "run", `${name}.blocks.json`);
   },
+  /** What the monitors of a campus's processes stood at, second by second. */
+  points: (dataDir: string, campus: string) => join(dataDir, campus, "monitors"),
   /** The supervisor's door; in the temporary folder when the data folder's path is too long. */
   control: (dataDir: string, campus: string) => {
     const path = join(dataDir, campus, "control.sock");

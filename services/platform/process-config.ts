@@ -43,6 +43,8 @@ const schema = z.strictObject({
   snapshotSecretFile: z.string().min(1),
   /** The process's own copy of what is blocked; it is there after the first block. */
   blocksFile: z.string().min(1),
+  /** Where its monitors' points are written, second by second, for the campus's agent. */
+  pointsDir: z.string().min(1).optional(),
   /** HTTP door for whoever starts and watches the process: is it alive, may it be counted on. */
   healthPort: port.optional(),
   /** The services' folders last as long as the process's place: another one begins with empty folders. */

@@ -7,7 +7,7 @@
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { flushCompileCache } from "node:module";
-import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import { Process } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import { BlockFollower } from "../control/follower.ts";
 import { RevocationFollower } from "../data/account/revoked-client.ts";
 import { KvClient } from "../kvsvr/client.ts";
@@ -18,9 +18,7 @@ import { Blocks } from "../svrkit/failover/blocks.ts";
 import { Shards } from "../svrkit/failover/shards.ts";
 import { Lifecycle } from "../svrkit/lifecycle.ts";
 import { createLogger, type Logger } from "../svrkit/log.ts";
-import { readUnreadiness } from "../svrkit/monitors/readiness.ts";
-import { readCounters } from "../svrkit/monitors/registry.ts";
-import { readTrouble } from "../svrkit/monitors/trouble.ts";
+import { PointsFile } from "../svrkit/monitors/points-file.ts";
 import { Server } from "../svrkit/server.ts";
 import { systemTextFiles } from "../svrkit/text-files.ts";
 import { Revocations } from "../svrkit/ticket/revocations.ts";
@@ -33,11 +31,10 @@ import { allowedCallers } from "./allowed-callers.ts";
 import { HealthDoor } from "./health-door.ts";
 import { beginUnsharedIncarnations } from "./incarnations.ts";
 import type { ProcessConfig } from "./process-config.ts";
+import { watchProcess } from "./process-monitors.ts";
+import { spansOf, statusOf } from "./process-status.ts";
 import { loadService } from "./registry.ts";
 import { ALL_SERVICES, isService, type ServiceName } from "./services.ts";
-
-/** Compared with the uptime it says how busy a process is. */
-const BUSY_MONITOR = "process.busy_ms";
 
 interface OpenDoor {
   readonly port: number;
@@ -58,6 +55,8 @@ interface Parts {
   readonly security: Security;
   readonly blocks: Blocks;
   readonly shards: Shards;
+  /** One event loop, one level. */
+  readonly admission: AdaptiveLevel;
   readonly doors: readonly OpenDoor[];
   readonly tickets: TicketVerifier;
   readonly snapshots: SnapshotSealer;
@@ -85,6 +84,7 @@ export async function runProcess(
   }
   for (const { server, port } of parts.doors) {
     server.add(Process.status, () => statusOf(config));
+    server.add(Process.spans, spansOf);
     await server.listen({ host: config.host, port });
     parts.lifecycle.onStop(`door ${port}`, () => server.stop());
   }
@@ -93,6 +93,7 @@ export async function runProcess(
   const revocations = revocationFollowerOf(parts);
   revocations?.start();
   parts.lifecycle.onStop("tickets", () => revocations?.stop());
+  await keepMonitors(parts);
   parts.lifecycle.attach();
   // Written at exit otherwise, which kill -9 does not wait for.
   flushCompileCache();
@@ -108,7 +109,6 @@ function makeParts(
   const blocks = new Blocks();
   const credentials = config.tls && new Credentials(config.tls, log);
   const security: Security = { credentials, plaintext: config.plaintext };
-  // One event loop, one level.
   const admission = new AdaptiveLevel();
   const publicKeys = Object.entries(config.ticketKeyFiles).map(([id, path]) => [
     id,
@@ -124,6 +124,7 @@ function makeParts(
     security,
     blocks,
     shards: new Shards(),
+    admission,
     doors: config.doors.map((door) => ({
       ...door,
       server: new Server(identity, log, { security, allowed: allowedCallers, admission }),
@@ -153,6 +154,23 @@ function followerOf({
     log: log.child({ service: "control" }),
     now: Date.now,
   });
+}
+
+async function keepMonitors({ config, admission, doors, lifecycle }: Parts): Promise<void> {
+  const servers = doors.map(({ server }) => server);
+  lifecycle.onStop("monitors", watchProcess(admission, servers));
+  await startExport(config, lifecycle);
+  if (config.pointsDir === undefined) return;
+  const folder = config.pointsDir;
+  const points = new PointsFile({ folder, process: config.name, now: Date.now });
+  points.start();
+  lifecycle.onStop("points", () => points.close());
+}
+
+async function startExport({ name, campus }: ProcessConfig, lifecycle: Lifecycle): Promise<void> {
+  if (process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] === undefined) return;
+  const { exportSpans } = await import("../svrkit/tracing/export.ts");
+  lifecycle.onStop("spans", exportSpans({ process: name, campus }));
 }
 
 /** Where no ticket is checked, nobody has to know which are good. */
@@ -201,24 +219,6 @@ function contextOf(parts: Parts, service: ProcessConfig["services"][number]): Se
     },
     options: service.options,
   };
-}
-
-function statusOf(config: ProcessConfig): StatusReply {
-  return {
-    process: config.name,
-    campus: config.campus,
-    pid: process.pid,
-    uptimeMs: Math.round(process.uptime() * 1000),
-    services: config.services.map((service) => service.name),
-    trouble: readTrouble(),
-    monitors: [...readCounters().map(([name, value]) => ({ name, value })), busyMonitor()],
-    unready: readUnreadiness(),
-  };
-}
-
-/** For how long the event loop had work since the process started, ms: it is the first thing to saturate. */
-function busyMonitor() {
-  return { name: BUSY_MONITOR, value: Math.round(performance.eventLoopUtilization().active) };
 }
 
 /** A state nobody foresaw is not worked on in: the supervisor starts a clean process at once. */

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { newTicketKeys } from "../svrkit/ticket/sign.ts";
 import type { TlsFiles } from "../svrkit/tls/credentials.ts";
-import { CONTROL_IDENTITY } from "../svrkit/tls/identity.ts";
+import { AGENT_IDENTITY, CONTROL_IDENTITY } from "../svrkit/tls/identity.ts";
 import type { PlatformConfig } from "./config.ts";
 import { planLayout } from "./layout.ts";
 import { paths } from "./paths.ts";
@@ -48,6 +48,10 @@ export function tlsFiles(dataDir: string, process: string): TlsFiles {
   };
 }
 
+export function agentTlsFiles(dataDir: string, campus: string): TlsFiles {
+  return tlsFiles(dataDir, `${campus}/${AGENT_IDENTITY}`);
+}
+
 export function cliTlsFiles(dataDir: string): TlsFiles {
   return tlsFiles(dataDir, CLI);
 }
@@ -64,6 +68,8 @@ export async function ensureCertificates(config: PlatformConfig): Promise<void> 
     const identities = [...services, CONTROL_IDENTITY];
     await authority.issue(name.replaceAll("/", "-"), identities, CERTIFICATE_DAYS);
   }
+  for (const campus of config.campuses)
+    await authority.issue(`${campus}-${AGENT_IDENTITY}`, [AGENT_IDENTITY], CERTIFICATE_DAYS);
   await authority.issue(CLI, [CLI], CERTIFICATE_DAYS);
 }
 

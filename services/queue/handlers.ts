@@ -15,7 +15,7 @@ import { type Call, forward, remainingMs } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import type { Server } from "../svrkit/server.ts";
 import { ID_BYTES_MAX, PAYLOAD_BYTES_MAX, POLL_WAIT_MS_MAX } from "./limits.ts";
@@ -26,7 +26,7 @@ import type { Streams } from "./streams.ts";
 const FENCED_ATTEMPTS_MAX = 4;
 const FENCED_PAUSE_MS = 10;
 
-const forwards = counter("queue.appends_forwarded");
+const forwards = monitorId("queue.appends_forwarded");
 
 export interface QueueParts {
   readonly streams: Streams;
@@ -55,7 +55,7 @@ export class QueueHandlers {
     const { own, queues } = this.#parts;
     const target = writingCampus(request.stream, campusesOf(queues, own));
     if (target === own || request.forwarded) return this.#appendHere(request, call);
-    forwards.value += 1;
+    monitor.add(forwards, 1);
     // When the other does not answer in the end, this campus takes over.
     const options = { ...forward(call), order: [target, own] };
     return queues.call(Queue.append, { ...request, forwarded: true }, options);

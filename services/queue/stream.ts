@@ -11,7 +11,7 @@ import type { Segment, StreamRecord } from "../../protos/gen/tricampus/queue/v1/
 import type { Epoch, LogEntry } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
-import { counter } from "../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import {
   BACKLOG_BYTES_MAX,
   BATCH_BYTES_MAX,
@@ -42,8 +42,8 @@ import {
   seal,
 } from "./protocol/segments.ts";
 
-const settledCount = counter("queue.entries_settled");
-const moves = counter("queue.streams_moved");
+const settledCount = monitorId("queue.entries_settled");
+const moves = monitorId("queue.streams_moved");
 
 export interface StreamEvents {
   /** There are new entries for the consumer, or the old ones got their numbers. */
@@ -246,7 +246,7 @@ export class Stream {
       this.#waitingBytes -= waiting.entry.payload.length + waiting.entry.id.length;
       waiting.resolve(slot);
     }
-    settledCount.value += batch.length;
+    monitor.add(settledCount, batch.length);
     this.#account();
     this.#events.settled(this);
   }
@@ -319,7 +319,7 @@ export class Stream {
     this.#epoch = epoch;
     this.#settledThrough = carried.length;
     this.#grantedMs = monotonicMs();
-    moves.value += 1;
+    monitor.add(moves, 1);
   }
 
   async #carry({ group, id, epoch, carried }: Carrying): Promise<void> {

@@ -4,7 +4,7 @@
  * on the way and the deadline only ever shrinks.
  */
 import { NEVER_SHED } from "./admission/priority.ts";
-import { randomBytes } from "./random.ts";
+import type { Span } from "./tracing/span.ts";
 
 /** Monotonic milliseconds; the only clock svrkit measures durations with. */
 export function monotonicMs(): number {
@@ -22,8 +22,10 @@ export interface Call {
   readonly ticket: Uint8Array;
   /** Name of the calling service; "" for a client outside. */
   readonly caller: string;
-  /** W3C trace context, 25 bytes. */
+  /** W3C trace context, 25 bytes: of the span that stands for this call, when there is one. */
   readonly trace: Uint8Array;
+  /** Only of a call whose trace is sampled. */
+  readonly span?: Span | undefined;
   /** See admission/priority.ts; 0 is never shed. */
   readonly priority: number;
 }
@@ -61,24 +63,6 @@ export function forward(call: Call): CallOptions {
  */
 export function accepted(call: Call): Call {
   return { ...call, priority: NEVER_SHED };
-}
-
-const TRACE_BYTES = 25;
-const TRACE_RANDOM_BYTES = 24;
-/** Random bytes are drawn for many traces at once: one draw costs more than a whole call's head. */
-let randomPool: Uint8Array = new Uint8Array(0);
-let randomUsed = 0;
-
-/** A new trace: random ids, flags 0 (not sampled). */
-export function newTrace(): Uint8Array {
-  if (randomUsed + TRACE_RANDOM_BYTES > randomPool.length) {
-    randomPool = randomBytes(TRACE_RANDOM_BYTES * 256);
-    randomUsed = 0;
-  }
-  const trace = new Uint8Array(TRACE_BYTES);
-  trace.set(randomPool.subarray(randomUsed, randomUsed + TRACE_RANDOM_BYTES));
-  randomUsed += TRACE_RANDOM_BYTES;
-  return trace;
 }
 
 export function remainingMs(call: Call): number {

@@ -13,7 +13,7 @@ import { pickOrder, usableFirst } from "./failover/pick.ts";
 import { Typical } from "./failover/typical.ts";
 import { CALLEE_CALLS_MAX } from "./limits.ts";
 import type { Method } from "./method.ts";
-import { counter } from "./monitors/registry.ts";
+import { monitor, monitorId } from "./monitors/monitor.ts";
 import {
   BytesRequest,
   headOf,
@@ -34,7 +34,7 @@ export interface LocalReplica {
 
 export type Replica = Peer | LocalReplica;
 
-const ejections = counter("svrkit.replicas_left_out");
+const ejections = monitorId("svrkit.replicas_left_out");
 
 export class Callee {
   readonly service: string;
@@ -184,7 +184,7 @@ export class Callee {
   #look(): void {
     const before = this.#someOut;
     this.#someOut = this.#outliers.some((outlier) => outlier.isOut);
-    if (this.#someOut && !before) ejections.value += 1;
+    if (this.#someOut && !before) monitor.add(ejections, 1);
   }
 
   /** The usual case without a list: the replica of the own campus, when it is well. */
@@ -220,6 +220,7 @@ export class Callee {
       ticket: options.ticket ?? NO_BYTES,
       caller: this.#caller,
       trace: options.trace ?? NO_BYTES,
+      span: undefined,
       priority: options.priority ?? 0,
     };
   }

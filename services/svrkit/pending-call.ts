@@ -22,7 +22,7 @@ import { RpcError } from "./errors.ts";
 import { Peer } from "./failover/peer.ts";
 import { LEVEL_STALE_MS } from "./limits.ts";
 import type { Method } from "./method.ts";
-import { counter } from "./monitors/registry.ts";
+import { monitor, monitorId } from "./monitors/monitor.ts";
 import type { Server } from "./server.ts";
 import type { Session, Waiter } from "./transport/session.ts";
 
@@ -30,9 +30,9 @@ const RETRY_PAUSE_FIRST_MS = 20;
 const RETRY_PAUSE_LAST_MS = 200;
 const NEVER_MS = Number.POSITIVE_INFINITY;
 
-const failovers = counter("svrkit.failovers");
-const doubled = counter("svrkit.calls_doubled");
-const heldBack = counter("svrkit.calls_held_back");
+const failovers = monitorId("svrkit.failovers");
+const doubled = monitorId("svrkit.calls_doubled");
+const heldBack = monitorId("svrkit.calls_held_back");
 
 /** What is asked: how to write it, how to read the answer, how to carry it out in this process. */
 export interface Outgoing<O> {
@@ -144,7 +144,7 @@ export class PendingCall<O> {
     if (next === undefined) this.#endRound(nowMs);
     else if (this.#costs && !callee.budget.spend(nowMs)) this.#pause(nowMs);
     else {
-      if (this.#lastError !== undefined) failovers.value += 1;
+      if (this.#lastError !== undefined) monitor.add(failovers, 1);
       this.#ask(next, nowMs);
     }
   }
@@ -196,7 +196,7 @@ export class PendingCall<O> {
     attempt.lateMs = nowMs + callee.typical(request.method).lateAfterMs;
     try {
       if (isRefusedThere(session, call.priority, nowMs)) {
-        heldBack.value += 1;
+        monitor.add(heldBack, 1);
         throw new RpcError("OVERLOADED", `${session.remote} has too much to do: retry later`);
       }
       request.send(session, headOf(request.method, call, nowMs), attempt);
@@ -262,7 +262,7 @@ export class PendingCall<O> {
     const order = callee.order(this.#parts.order, nowMs);
     const next = order.find((i) => (this.#asked & (1 << i)) === 0 && callee.takesCalls(i));
     if (next === undefined || !callee.budget.spend(nowMs)) return;
-    doubled.value += 1;
+    monitor.add(doubled, 1);
     this.#ask(next, nowMs);
   }
 

@@ -13,14 +13,17 @@ import { AdaptiveLevel } from "./admission/adaptive-level.ts";
 import type { Admission } from "./admission/admission.ts";
 import { EVERYTHING, NEVER_SHED } from "./admission/priority.ts";
 import { type Call, monotonicMs } from "./call.ts";
-import { CodecError, fromBytes, Reader, toBytes } from "./codec.ts";
+import { CodecError, type Encode, fromBytes, Reader, toBytes } from "./codec.ts";
 import { RpcError } from "./errors.ts";
 import { CALLS_IN_FLIGHT_MAX, DRAIN_MS } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import type { Method } from "./method.ts";
-import { type Counter, counter } from "./monitors/registry.ts";
+import { callsOf, type MethodCalls, queueDelays } from "./monitors/calls.ts";
+import { monitor, monitorId } from "./monitors/monitor.ts";
 import { QUEUE_MAX, RunQueue } from "./run-queue.ts";
 import { wasStopped } from "./stall.ts";
+import { isSampled, traceIdOf } from "./tracing/context.ts";
+import { beginSpan } from "./tracing/span.ts";
 import { Session } from "./transport/session.ts";
 import { type Endpoint, listen, type Security } from "./transport/tcp.ts";
 import type { Wire } from "./transport/wire.ts";
@@ -32,14 +35,16 @@ interface Registered {
   readonly handle: Handler<unknown, unknown>;
   /** Who may call; undefined: whoever reaches this server. */
   readonly allowed: ReadonlySet<string> | undefined;
-  /** Calls that arrived, from other processes and from this one: "svrkit.calls.Kv/Batch". */
-  readonly calls: Counter;
+  readonly calls: MethodCalls;
 }
 
-const served = counter("svrkit.calls_served");
-const failed = counter("svrkit.calls_failed");
-const refused = counter("svrkit.calls_refused");
-const shed = counter("svrkit.calls_shed");
+const served = monitorId("svrkit.calls_served");
+const failed = monitorId("svrkit.calls_failed");
+const refused = monitorId("svrkit.calls_refused");
+const shed = monitorId("svrkit.calls_shed");
+const turns = monitorId("svrkit.turns");
+const waited = monitorId("svrkit.waited_ms");
+const connections = monitorId("svrkit.connections");
 
 export interface ServerIdentity {
   /** "a/kvsvr" */
@@ -59,15 +64,28 @@ export interface ServerOptions {
   readonly admission?: Admission;
 }
 
+/** Where a call came from and its answer goes: a session, or another door's call. */
+export interface AnswerTo {
+  readonly isOpen: boolean;
+  /** Since when the call may have been waiting. */
+  readonly arrivedMs: number;
+  /** What the far end has proved to be; undefined: it has proved nothing. */
+  readonly proved: ReadonlySet<string> | undefined;
+  reply<T>(callId: number, body: [Encode<T>, T], level: number): void;
+  replyError(callId: number, error: RpcError, level: number): void;
+}
+
 /** A call on its way to its handler. */
 interface Job {
-  readonly session: Session;
+  readonly session: AnswerTo;
   readonly callId: number;
   readonly registered: Registered;
   readonly call: Call;
   readonly body: Reader;
   readonly arrivedMs: number;
 }
+
+type Running = Pick<Job, "session" | "callId" | "registered" | "call">;
 
 export class Server {
   readonly #identity: ServerIdentity;
@@ -99,7 +117,7 @@ export class Server {
       method: method as Method<unknown, unknown>,
       handle: handle as Handler<unknown, unknown>,
       allowed,
-      calls: counter(`svrkit.calls.${method.name.slice(method.name.lastIndexOf(".") + 1)}`),
+      calls: callsOf(method.name),
     });
   }
 
@@ -113,41 +131,53 @@ export class Server {
 
   accept(wire: Wire): void {
     const session: Session = new Session(wire, this.#identity, {
-      request: (s, head, body) => this.#serve(s, head, body),
+      request: (s, head, body) => this.serve(s, head, body),
       closed: (reason) => {
         this.#sessions.delete(session);
+        monitor.add(connections, -1);
         this.#log.debug({ remote: wire.remote, reason }, "connection ended");
       },
     });
     this.#sessions.add(session);
+    monitor.add(connections, 1);
   }
 
   /** Serves a caller in this process: no frames, no copies; messages must not be changed afterwards. */
   async invoke<I, O>(method: Method<I, O>, request: I, call: Call): Promise<O> {
     const registered = this.#methods.get(method.hash);
     if (registered === undefined) throw unknownMethod(method.name);
-    registered.calls.value += 1;
-    requireAllowed(registered, call.caller, undefined);
-    this.#requireRoom(call.deadlineMs, monotonicMs());
+    const startedMs = monotonicMs();
+    const traced = isSampled(call.trace) ? spanned(registered, call, startedMs) : call;
+    registered.calls.arrived += 1;
+    try {
+      requireAllowed(registered, call.caller, undefined);
+      this.#requireRoom(call.deadlineMs, startedMs);
+    } catch (error) {
+      throw this.#asRpcError(error, registered, traced);
+    }
     this.#inFlight += 1;
     try {
-      return (await registered.handle(request, call)) as O;
+      const response = (await registered.handle(request, traced)) as O;
+      traced.span?.end();
+      return response;
     } catch (error) {
-      throw this.#asRpcError(error, method.name);
+      throw this.#asRpcError(error, registered, traced);
     } finally {
       this.#inFlight -= 1;
+      registered.calls.latencies.add(monotonicMs() - startedMs);
     }
   }
 
   /** Like `invoke`, for a caller that forwards an encoded request without looking into it. */
   async invokeBytes(hash: number, request: Uint8Array, call: Call): Promise<Uint8Array> {
-    const method = this.#methods.get(hash)?.method;
-    if (method === undefined) throw unknownMethod(`with hash ${hash}`);
+    const registered = this.#methods.get(hash);
+    if (registered === undefined) throw unknownMethod(`with hash ${hash}`);
+    const { method } = registered;
     let decoded: unknown;
     try {
       decoded = fromBytes(method.decodeRequest, request);
     } catch (error) {
-      throw this.#asRpcError(error, method.name);
+      throw this.#asRpcError(error, registered);
     }
     return toBytes(method.encodeResponse, await this.invoke(method, decoded, call));
   }
@@ -158,7 +188,7 @@ export class Server {
     const admission = this.#admission;
     const isIn = admission.arrive(priority, nowMs);
     if (isIn && admission.start(priority, nowMs - arrivedMs, nowMs)) return true;
-    shed.value += 1;
+    monitor.add(shed, 1);
     return false;
   }
 
@@ -184,6 +214,14 @@ export class Server {
     for (const session of [...this.#sessions]) session.close("the server stops");
   }
 
+  get callsInFlight(): number {
+    return this.#inFlight;
+  }
+
+  get callsWaiting(): number {
+    return this.#queue.length;
+  }
+
   /** What callers are told: 0 when everything is admitted. */
   get #level(): number {
     const { level } = this.#admission;
@@ -194,7 +232,7 @@ export class Server {
     if (this.#draining)
       throw new RpcError("UNAVAILABLE", "this process is stopping; call another replica");
     if (this.#inFlight >= CALLS_IN_FLIGHT_MAX) {
-      refused.value += 1;
+      monitor.add(refused, 1);
       throw new RpcError(
         "RESOURCE_EXHAUSTED",
         `${CALLS_IN_FLIGHT_MAX} calls are running here; slow down`,
@@ -203,20 +241,24 @@ export class Server {
     if (deadlineMs <= nowMs) throw tooLate();
   }
 
-  #serve(session: Session, head: RequestHead, body: Reader): void {
+  /** A call that came through any door; what is wrong with it is answered, and never thrown. */
+  serve(session: AnswerTo, head: RequestHead, body: Reader): void {
     const nowMs = monotonicMs();
     const registered = this.#methods.get(head.method);
+    let call: Call | undefined;
     try {
       if (wasStopped(nowMs))
         throw new RpcError("UNAVAILABLE", "this process was stopped for a while");
       if (registered === undefined) throw unknownMethod(`with hash ${head.method}`);
       const { arrivedMs } = session;
-      const call = callOf(head, arrivedMs, nowMs);
-      registered.calls.value += 1;
+      call = callOf(head, arrivedMs, nowMs);
+      if (isSampled(head.trace)) call = spanned(registered, call, arrivedMs);
+      registered.calls.arrived += 1;
       requireAllowed(registered, call.caller, session.proved);
       this.#requireRoom(call.deadlineMs, nowMs);
       if (head.priority === NEVER_SHED) {
-        this.#run(session, head.callId, registered, invoke(registered, call, ownBytes(body)));
+        const outcome = invoke(registered, call, ownBytes(body));
+        this.#run({ session, callId: head.callId, registered, call }, outcome);
         return;
       }
       if (!this.#admission.arrive(head.priority, nowMs)) throw overloaded();
@@ -225,52 +267,69 @@ export class Server {
       if (this.#queue.isFree(nowMs)) this.#take(job, nowMs);
       else if (!this.#queue.add(job)) throw overloaded(`${QUEUE_MAX} calls wait here`);
     } catch (error) {
-      this.#refuse(session, head.callId, error, registered);
+      this.#refuse(session, head.callId, this.#asRpcError(error, registered, call));
     }
   }
 
   /** A call whose turn has come. */
-  #take({ session, callId, registered, call, body, arrivedMs }: Job, nowMs: number): void {
+  #take(job: Job, nowMs: number): void {
+    const { session, registered, call, body, arrivedMs } = job;
     // Who asked has gone, and asks elsewhere.
     if (!session.isOpen) return;
     try {
       if (call.deadlineMs <= nowMs) throw tooLate();
       const admission = this.#admission;
+      monitor.add(turns, 1);
+      monitor.add(waited, nowMs - arrivedMs);
+      queueDelays.add(nowMs - arrivedMs);
       if (!admission.start(call.priority, nowMs - arrivedMs, nowMs)) throw overloaded();
       const outcome = invoke(registered, call, body);
       admission.worked(monotonicMs() - nowMs);
-      this.#run(session, callId, registered, outcome);
+      this.#run(job, outcome);
     } catch (error) {
-      this.#refuse(session, callId, error, registered);
+      this.#refuse(session, job.callId, this.#asRpcError(error, registered, call));
     }
   }
 
-  #refuse(session: Session, callId: number, error: unknown, registered?: Registered): void {
-    const name = registered?.method.name ?? "?";
-    session.replyError(callId, this.#asRpcError(error, name), this.#level);
+  #refuse(session: AnswerTo, callId: number, error: RpcError): void {
+    session.replyError(callId, error, this.#level);
   }
 
-  #run(session: Session, callId: number, registered: Registered, outcome: unknown): void {
-    const { method } = registered;
+  #run(running: Running, outcome: unknown): void {
     if (!(outcome instanceof Promise)) {
-      served.value += 1;
-      session.reply(callId, [method.encodeResponse, outcome], this.#level);
+      this.#answer(running, outcome);
       return;
     }
+    const { session, callId, registered, call } = running;
     this.#inFlight += 1;
     outcome
-      .then((response) => {
-        session.reply(callId, [method.encodeResponse, response], this.#level);
-        served.value += 1;
+      .then((response) => this.#answer(running, response))
+      .catch((error: unknown) => {
+        registered.calls.latencies.add(monotonicMs() - call.arrivedMs);
+        this.#refuse(session, callId, this.#asRpcError(error, registered, call));
       })
-      .catch((error: unknown) => this.#refuse(session, callId, error, registered))
       .finally(() => {
         this.#inFlight -= 1;
       });
   }
 
-  #asRpcError(error: unknown, method: string): RpcError {
-    failed.value += 1;
+  #answer({ session, callId, registered, call }: Running, response: unknown): void {
+    session.reply(callId, [registered.method.encodeResponse, response], this.#level);
+    monitor.add(served, 1);
+    registered.calls.latencies.add(monotonicMs() - call.arrivedMs);
+    call.span?.end();
+  }
+
+  #asRpcError(thrown: unknown, registered: Registered | undefined, call?: Call): RpcError {
+    monitor.add(failed, 1);
+    const method = registered?.method.name ?? "?";
+    const error = this.#known(thrown, method, call);
+    registered?.calls.failed(error.code);
+    call?.span?.end(error.code);
+    return error;
+  }
+
+  #known(error: unknown, method: string, call: Call | undefined): RpcError {
     if (error instanceof RpcError) return error;
     if (error instanceof CodecError) {
       return new RpcError(
@@ -278,12 +337,19 @@ export class Server {
         `the request of ${method} cannot be read: ${error.message}`,
       );
     }
-    this.#log.error({ err: error, method }, "a handler failed unexpectedly");
+    const trace = call && traceIdOf(call.trace);
+    this.#log.error({ err: error, method, trace }, "a handler failed unexpectedly");
     return new RpcError(
       "INTERNAL",
       `${method} failed unexpectedly in ${this.#identity.process}; see its log`,
     );
   }
+}
+
+/** The call as its handler sees it when its trace is sampled: what it calls on is below a span. */
+function spanned({ calls }: Registered, call: Call, startedMs: number): Call {
+  const span = beginSpan(call.trace, { name: calls.name, kind: "call", startedMs });
+  return span === undefined ? call : { ...call, trace: span.context, span };
 }
 
 /** Decodes the request and starts the handler. */
@@ -292,12 +358,12 @@ function invoke({ method, handle }: Registered, call: Call, body: Reader): unkno
 }
 
 function overloaded(why = "calls as important as this one wait too long"): RpcError {
-  shed.value += 1;
+  monitor.add(shed, 1);
   return new RpcError("OVERLOADED", `this process has too much to do (${why}): retry later`);
 }
 
 function tooLate(): RpcError {
-  refused.value += 1;
+  monitor.add(refused, 1);
   return new RpcError("DEADLINE_EXCEEDED", "the call's deadline passed before its turn came");
 }
 
@@ -355,6 +421,7 @@ function callOf(head: RequestHead, arrivedMs: number, nowMs: number): Call {
     ticket: head.ticket,
     caller: head.caller,
     trace: head.trace,
+    span: undefined,
     priority: head.priority,
   };
 }

@@ -17,7 +17,7 @@ import {
 import type { KvClient } from "../../kvsvr/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import { fromBytes, toBytes } from "../../svrkit/codec.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import type { Revocations } from "../../svrkit/ticket/revocations.ts";
 import { versionBefore } from "../age.ts";
 import { trimmedThrough, trimOperations } from "../trim.ts";
@@ -28,8 +28,8 @@ const PAGE_ROWS = 1_000;
 const EVERY_MS = 500;
 const TIMEOUT_MS = 2_000;
 
-const reads = counter("tickets.revocation_reads");
-const failures = counter("tickets.revocation_failures");
+const reads = monitorId("tickets.revocation_reads");
+const failures = monitorId("tickets.revocation_failures");
 
 export async function revoke(
   kv: KvClient,
@@ -91,7 +91,7 @@ export class RevocationFollower {
     this.#reading = true;
     try {
       for (let more = true; more; ) {
-        reads.value += 1;
+        monitor.add(reads, 1);
         const request = {
           key: TABLE,
           afterVersion: this.#version,
@@ -107,7 +107,7 @@ export class RevocationFollower {
       }
       this.#revocations.becomeKnown();
     } catch {
-      failures.value += 1;
+      monitor.add(failures, 1);
     } finally {
       this.#reading = false;
     }

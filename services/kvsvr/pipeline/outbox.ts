@@ -7,7 +7,7 @@
  */
 import { type PipelineItem, Replica } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { PIPELINE_BACKLOG_BYTES_MAX, PIPELINE_BATCH_BYTES, PIPELINE_GATHER_MS } from "../limits.ts";
 import type { Peers } from "../peers.ts";
@@ -17,7 +17,7 @@ const ITEM_BYTES = 80;
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 1_000;
 
-const dropped = counter("kvsvr.pipeline_dropped");
+const dropped = monitorId("kvsvr.pipeline_dropped");
 
 interface Waiting {
   readonly item: PipelineItem;
@@ -60,7 +60,7 @@ export class Outbox {
   }
 
   #drop(): void {
-    dropped.value += this.#waiting.length;
+    monitor.add(dropped, this.#waiting.length);
     this.#waiting = [];
     this.#bytes = 0;
     this.#gap = true;

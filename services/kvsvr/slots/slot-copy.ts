@@ -13,7 +13,7 @@ import {
 import { monotonicMs } from "../../svrkit/call.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Method } from "../../svrkit/method.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { FETCH_BYTES_MAX } from "../limits.ts";
 import { openDecision, sealDecision } from "../protocol/decision.ts";
@@ -28,7 +28,7 @@ const PAGE = 500;
 const SIDE_BY_SIDE = 16;
 const PRESSED_REST_MS = 100;
 
-const copied = counter("kvsvr.move_keys_copied");
+const copied = monitorId("kvsvr.move_keys_copied");
 
 /** Who is copied from. */
 export interface CopySource {
@@ -125,7 +125,7 @@ export class SlotCopy {
       const before = entry.register;
       this.#replica.take(entry, { kind: "fetched", reply: plantedReply(reply) });
       if (entry.register === before) return isNewer;
-      copied.value += isNewer ? 0 : 1;
+      monitor.add(copied, isNewer ? 0 : 1);
       isNewer = true;
     }
     return isNewer;

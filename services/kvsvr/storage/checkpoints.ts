@@ -9,7 +9,7 @@
  */
 import { monotonicMs } from "../../svrkit/call.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { CHECKPOINT_CHUNK, CHECKPOINT_CHUNK_BYTES } from "../limits.ts";
 import { planted } from "../protocol/planted.ts";
@@ -38,7 +38,7 @@ const PLANTED_MS = 2_000;
 
 const NO_ROWS: readonly EngineRow[] = [];
 
-const checkpoints = counter("kvsvr.checkpoints");
+const checkpoints = monitorId("kvsvr.checkpoints");
 
 export interface CheckpointParts {
   readonly engine: StateEngine;
@@ -154,7 +154,7 @@ export class Checkpoints {
       if (!this.#closing && share > 0) await rest((monotonicMs() - startedMs) * share);
     }
     await log.removeThrough(closed);
-    checkpoints.value += 1;
+    monitor.add(checkpoints, 1);
   }
 
   /**

@@ -17,7 +17,7 @@ import { crc32 } from "node:zlib";
 import { type Encode, Writer } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Position } from "../../svrkit/known-disk.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { planted } from "../protocol/planted.ts";
@@ -41,9 +41,9 @@ const FIRST_GROUP_BYTES = 64 * 1024;
 /** A buffer that one large group made larger than this is not kept for the next ones. */
 const KEPT_GROUP_BYTES = 4 * 1024 * 1024;
 
-const fsyncs = counter("kvsvr.fsyncs");
-const logBytes = counter("kvsvr.log_bytes");
-const syncedRecords = counter("kvsvr.records_synced");
+const fsyncs = monitorId("kvsvr.fsyncs");
+const logBytes = monitorId("kvsvr.log_bytes");
+const syncedRecords = monitorId("kvsvr.records_synced");
 
 export class LogDamaged extends Error {}
 
@@ -254,9 +254,9 @@ export class Log {
       return false;
     }
     await this.#file.sync();
-    fsyncs.value += 1;
-    logBytes.value += bytes.length;
-    syncedRecords.value += last - this.#durable;
+    monitor.add(fsyncs, 1);
+    monitor.add(logBytes, bytes.length);
+    monitor.add(syncedRecords, last - this.#durable);
     if (this.#refusing !== undefined) setTrouble("kvsvr", undefined);
     this.#refusing = undefined;
     this.#offset += bytes.length;

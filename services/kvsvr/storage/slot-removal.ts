@@ -4,7 +4,7 @@
  * short finds the key again.
  */
 import { monotonicMs } from "../../svrkit/call.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
 import type { EngineEntry, EngineRow, StateEngine } from "./engine.ts";
 import { slotGroup } from "./record.ts";
@@ -12,7 +12,7 @@ import { slotGroup } from "./record.ts";
 const KEYS_AT_ONCE = 200;
 const ROWS_AT_ONCE = 500;
 
-const removed = counter("kvsvr.registers_removed");
+const removed = monitorId("kvsvr.registers_removed");
 
 export interface Slice {
   readonly keyspace: number;
@@ -48,7 +48,7 @@ export async function removeSlice(
     const startedMs = monotonicMs();
     for (const registerKey of keys) await removeRows(engine, registerKey, commit);
     await commit(keys.map((registerKey) => removal(registerKey, [], true)));
-    removed.value += keys.length;
+    monitor.add(removed, keys.length);
     after = keys.at(-1)!;
     await rest(monotonicMs() - startedMs);
   }

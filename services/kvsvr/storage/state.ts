@@ -14,7 +14,7 @@ import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Position } from "../../svrkit/known-disk.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { planted } from "../protocol/planted.ts";
 import {
   EMPTY_REGISTER,
@@ -49,7 +49,7 @@ const NOTICE_BYTES = 40;
 const ROW_BYTES = 400;
 /** The second one begins for sure after the slots were closed. */
 const CHECKPOINTS_BEFORE_REMOVAL = 2;
-const damagedRecords = counter("kvsvr.damaged_records");
+const damagedRecords = monitorId("kvsvr.damaged_records");
 
 export interface Listed {
   readonly entryKey: Buffer;
@@ -159,7 +159,7 @@ export class State {
     try {
       return read();
     } catch (error) {
-      if (error instanceof RecordDamaged) damagedRecords.value += 1;
+      if (error instanceof RecordDamaged) monitor.add(damagedRecords, 1);
       throw error;
     }
   }

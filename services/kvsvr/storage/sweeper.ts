@@ -8,7 +8,7 @@
  */
 import { monotonicMs } from "../../svrkit/call.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { SWEEP_CHUNK, SWEEP_DELAY_MS, SWEEP_TABLES_MAX } from "../limits.ts";
 import { trimsOf } from "../protocol/register.ts";
@@ -16,7 +16,7 @@ import { isForgotten } from "../protocol/trim.ts";
 import type { EngineRow, StateEngine } from "./engine.ts";
 import type { Entry } from "./entry.ts";
 
-const swept = counter("kvsvr.rows_swept");
+const swept = monitorId("kvsvr.rows_swept");
 
 export interface SweeperParts {
   readonly engine: StateEngine;
@@ -93,7 +93,7 @@ export class Sweeper {
       isLast = part.isLast;
       if (part.forgotten.length > 0 || isLast)
         await this.#parts.commit(entry, part.forgotten, isLast);
-      swept.value += part.forgotten.length;
+      monitor.add(swept, part.forgotten.length);
       if (!this.#stopped) await rest(monotonicMs() - startedMs);
     }
   }

@@ -23,7 +23,7 @@ import { Reaching } from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts"
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
 import { rest } from "../../svrkit/rest.ts";
 import type { GroupStreams } from "../group-streams.ts";
@@ -33,7 +33,7 @@ const STOP_MS = 500;
 /** Another campus takes over what is not done after so many pauses. */
 const PAUSES_UNTIL_OTHERS = 5;
 
-const erased = counter("account.users_erased");
+const erased = monitorId("account.users_erased");
 
 export interface EraserParts {
   readonly accounts: Callee;
@@ -112,7 +112,7 @@ export class Eraser {
     await contacts.call(ContactData.erase, { userId }, OPTIONS);
     if (now() - sinceMs < pauseMs) return;
     await this.#empty(record!);
-    erased.value += 1;
+    monitor.add(erased, 1);
   }
 
   async #empty(record: AccountRecord): Promise<void> {

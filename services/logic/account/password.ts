@@ -10,7 +10,7 @@
 import { argon2, randomBytes, timingSafeEqual } from "node:crypto";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { RpcError } from "../../svrkit/errors.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 
 const HASHES_AT_ONCE = 2;
 /** Twice what can be worked off before a client gives up (5 s, 50 ms a hash, two at once). */
@@ -28,7 +28,7 @@ interface ParsedHash extends HashCost {
   readonly hash: Buffer;
 }
 
-const refused = counter("account.hashes_refused");
+const refused = monitorId("account.hashes_refused");
 
 export class PasswordHasher {
   readonly #cost: HashCost;
@@ -84,7 +84,7 @@ export class PasswordHasher {
       return Promise.resolve();
     }
     if (this.#waiting.length >= HASHES_WAITING_MAX) {
-      refused.value += 1;
+      monitor.add(refused, 1);
       const message = `${HASHES_WAITING_MAX} others wait to log in; try again in a few seconds`;
       return Promise.reject(new RpcError("OVERLOADED", message));
     }
@@ -98,7 +98,7 @@ export class PasswordHasher {
         first.run();
         return;
       }
-      refused.value += 1;
+      monitor.add(refused, 1);
       first.refuse(
         new RpcError("OVERLOADED", "too many log in at once; try again in a few seconds"),
       );

@@ -12,9 +12,10 @@ import {
   InboxData,
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
 import type { Notifier } from "../notify/notifier.ts";
 import { withoutLargeBody } from "./plan/body.ts";
@@ -25,8 +26,8 @@ const PAUSE_FIRST_MS = 20;
 const PAUSE_LAST_MS = 1_000;
 const PAGE_MESSAGES_MAX = 100;
 
-const rows = counter("fanout.rows_delivered");
-const retries = counter("fanout.delivery_retries");
+const rows = monitorId("fanout.rows_delivered");
+const retries = monitorId("fanout.delivery_retries");
 
 export interface DeliveringParts {
   readonly inboxes: Callee;
@@ -51,33 +52,33 @@ export class Delivering {
     groupId: string,
     numbered: readonly InboxMessage[],
     targets: readonly DeliveryTarget[],
+    trace = NO_BYTES,
   ): Promise<void> {
     const { apartAboveBytes } = this.#parts;
     const messages = numbered.map((message) => withoutLargeBody(message, apartAboveBytes));
     let left = targets;
     for (let failures = 0; left.length > 0; ) {
-      const outcomes = await this.#deliverOnce(groupId, messages, left);
+      const outcomes = await this.#deliverOnce({ groupId, messages, trace }, left);
       const { arrived, again, behind, failed } = nextTargets(left, outcomes);
-      this.#tell(messages, arrived);
+      this.#tell(messages, arrived, trace);
       const caughtUp = await this.#catchUp(groupId, behind);
       left = [...again, ...caughtUp, ...failed];
       if (failed.length === 0) continue;
-      retries.value += failed.length;
+      monitor.add(retries, failed.length);
       if (failures === 0) this.#warn(groupId, failed.length, outcomes);
       await this.#pause(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** failures++));
     }
   }
 
   async #deliverOnce(
-    conversationId: string,
-    messages: InboxMessage[],
+    { groupId, messages, trace }: { groupId: string; messages: InboxMessage[]; trace: Uint8Array },
     targets: readonly DeliveryTarget[],
   ): Promise<readonly DeliveryOutcome[]> {
     this.#parts.stopped.throwIfAborted();
-    const delivery = { conversationId, messages, targets: [...targets] };
+    const delivery = { conversationId: groupId, messages, targets: [...targets] };
     try {
       const request = { deliveries: [delivery] };
-      const options = { timeoutMs: TIMEOUT_MS };
+      const options = { timeoutMs: TIMEOUT_MS, trace };
       return (await this.#parts.inboxes.call(InboxData.deliver, request, options)).outcomes;
     } catch (error) {
       const message = RpcError.from(error).message;
@@ -115,16 +116,16 @@ export class Delivering {
     return left;
   }
 
-  #tell(messages: InboxMessage[], arrived: readonly Arrival[]): void {
+  #tell(messages: InboxMessage[], arrived: readonly Arrival[], trace: Uint8Array): void {
     const [first] = messages;
     const last = messages.at(-1);
     const targets = arrived.map(({ userId, version, alone, fromSequence, throughSequence }) => {
-      rows.value += throughSequence - fromSequence;
+      monitor.add(rows, throughSequence - fromSequence);
       // A target that got a part of the messages cannot be sent all of them.
       const isWhole = fromSequence < first!.sequence && throughSequence >= last!.sequence;
       return { userId, version, alone: alone && isWhole };
     });
-    this.#parts.notifier.notify({ messages }, targets);
+    this.#parts.notifier.notify({ messages }, targets, trace);
   }
 
   #warn(groupId: string, targets: number, outcomes: readonly DeliveryOutcome[]): void {

@@ -13,10 +13,13 @@
  */
 import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { isSampled } from "../../svrkit/tracing/context.ts";
+import { beginSpan, type Span } from "../../svrkit/tracing/span.ts";
 import { RecentlyUsed } from "../recently-used.ts";
 import type { FanoutOptions } from "./config.ts";
 import type { Delivering } from "./delivering.ts";
@@ -30,9 +33,17 @@ const PAGE_MESSAGES_MAX = 100;
 const FIRST_ENTRIES_MAX = 200;
 const NOTHING_WORKED: ReadonlySet<string> = new Set();
 
-const steps = counter("fanout.steps");
-const numbered = counter("fanout.messages_numbered");
-const lost = counter("fanout.steps_lost");
+const steps = monitorId("fanout.steps");
+const numbered = monitorId("fanout.messages_numbered");
+const lost = monitorId("fanout.steps_lost");
+
+interface Step {
+  readonly groupId: string;
+  readonly entries: readonly SlotEntry[];
+  /** The group as this worker left it. */
+  readonly known: GroupState | undefined;
+  readonly state: GroupState;
+}
 
 export interface GroupWorkerParts {
   readonly groups: Callee;
@@ -63,11 +74,26 @@ export class GroupWorker {
       this.#parts.log.error({ groupId }, "entries of a group that does not exist are left out");
       return entries.at(-1)?.slot ?? 0;
     }
+    const span = spanOf(entries);
+    try {
+      const through = await this.#work({ groupId, entries, known, state }, span?.context);
+      span?.end();
+      return through;
+    } catch (error) {
+      span?.end(RpcError.from(error).code);
+      throw error;
+    }
+  }
+
+  async #work(
+    { groupId, entries, known, state }: Step,
+    trace: Uint8Array | undefined,
+  ): Promise<number> {
     const first = known === undefined ? entries.slice(0, FIRST_ENTRIES_MAX) : entries;
     const worked = known === undefined ? await this.#worked(groupId, first) : NOTHING_WORKED;
-    const after = await this.#apply(state, first, worked);
+    const after = await this.#apply(state, { entries: first, worked }, trace);
     if (after === undefined) {
-      lost.value += 1;
+      monitor.add(lost, 1);
       return state.offset;
     }
     this.#states.set(groupId, after);
@@ -76,22 +102,22 @@ export class GroupWorker {
 
   async #apply(
     state: GroupState,
-    entries: readonly SlotEntry[],
-    worked: ReadonlySet<string>,
+    { entries, worked }: { entries: readonly SlotEntry[]; worked: ReadonlySet<string> },
+    trace: Uint8Array | undefined,
   ): Promise<GroupState | undefined> {
     const { batchEntriesMax: entriesMax, batchBytesMax: bytesMax, ...limits } = this.#parts.options;
     const planned = planBatch(state, entries, { ...limits, entriesMax, bytesMax, worked });
     // A gap: this worker's memory is older than the group's table. Read again.
     if (planned === undefined) return undefined;
     const { request, after } = planned;
-    const options = { timeoutMs: TIMEOUT_MS };
+    const options = { timeoutMs: TIMEOUT_MS, trace };
     const { applied } = await this.#parts.groups.call(GroupData.apply, request, options);
     if (!applied) return undefined;
-    steps.value += 1;
-    numbered.value += request.messages.length;
+    monitor.add(steps, 1);
+    monitor.add(numbered, request.messages.length);
     const range = { after: state.lastSequence, through: after.lastSequence };
     const targets = planTargets(after.members, range);
-    await this.#parts.delivering.deliver(state.groupId, request.messages, targets);
+    await this.#parts.delivering.deliver(state.groupId, request.messages, targets, trace);
     return { ...after, deliveredSequence: after.lastSequence };
   }
 
@@ -130,4 +156,15 @@ export class GroupWorker {
     );
     return new Set(outcomes.filter((outcome) => outcome.done).map((outcome) => outcome.entryId));
   }
+}
+
+/** Of a step with a traced entry: it goes on in the trace of the first one. */
+function spanOf(entries: readonly SlotEntry[]): Span | undefined {
+  const traced = entries.find(({ entry }) => entry !== undefined && isSampled(entry.trace))?.entry;
+  if (traced === undefined) return undefined;
+  const facts = { name: "fanout", kind: "queue", startedMs: monotonicMs() } as const;
+  const span = beginSpan(traced.trace, facts);
+  span?.set("message", traced.id);
+  span?.set("entries", String(entries.length));
+  return span;
 }

@@ -14,7 +14,7 @@ import type { QueueReader } from "../../queue/client.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { fromBytes } from "../../svrkit/codec.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
 import type { GroupWorker } from "./group-worker.ts";
 import type { SlotEntry } from "./plan/batch.ts";
@@ -30,8 +30,8 @@ const PAUSE_LAST_MS = 1_000;
  */
 const GATHER_MS_MAX = 1_000;
 
-const entriesTaken = counter("fanout.entries_taken");
-const failures = counter("fanout.step_failures");
+const entriesTaken = monitorId("fanout.entries_taken");
+const failures = monitorId("fanout.step_failures");
 
 interface Stream {
   entries: SlotEntry[];
@@ -95,7 +95,7 @@ export class Streams {
       stream.position = slot;
       taken += 1;
     }
-    entriesTaken.value += taken;
+    monitor.add(entriesTaken, taken);
     return taken;
   }
 
@@ -139,7 +139,7 @@ export class Streams {
           continue;
         }
       } catch (error) {
-        failures.value += 1;
+        monitor.add(failures, 1);
         if (this.#parts.stopped.aborted) return;
         this.#parts.log.warn({ err: error, stream: name }, "a step failed; trying again");
       }

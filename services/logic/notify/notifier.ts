@@ -13,15 +13,16 @@ import {
 } from "../../../protos/gen/tricampus/access/v1/push_codec.ts";
 import { type Location, Router } from "../../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import type { ServiceContext } from "../../svrkit/context.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 
 const TIMEOUT_MS = 300;
 const IN_FLIGHT_MAX = 256;
 
-const pushed = counter("notify.pushed");
-const dropped = counter("notify.dropped");
-const failed = counter("notify.failed");
+const pushed = monitorId("notify.pushed");
+const dropped = monitorId("notify.dropped");
+const failed = monitorId("notify.failed");
 
 export interface NotifyTarget {
   readonly userId: string;
@@ -52,17 +53,17 @@ export class Notifier {
     this.#campuses = context.campuses;
   }
 
-  /** Returns at once. */
-  notify(notified: Notified, targets: readonly NotifyTarget[]): void {
+  /** Returns at once. `trace`: of what is told of. */
+  notify(notified: Notified, targets: readonly NotifyTarget[], trace = NO_BYTES): void {
     if (targets.length === 0) return;
     if (this.#inFlight >= IN_FLIGHT_MAX) {
-      dropped.value += 1;
+      monitor.add(dropped, 1);
       return;
     }
     this.#inFlight += 1;
-    this.#push(notified, targets)
+    this.#push(notified, targets, trace)
       .catch(() => {
-        failed.value += 1;
+        monitor.add(failed, 1);
       })
       .finally(() => {
         this.#inFlight -= 1;
@@ -75,10 +76,14 @@ export class Notifier {
     this.notify("other parts", targets);
   }
 
-  async #push(notified: Notified, targets: readonly NotifyTarget[]): Promise<void> {
+  async #push(
+    notified: Notified,
+    targets: readonly NotifyTarget[],
+    trace: Uint8Array,
+  ): Promise<void> {
     const rows = rowsOf(notified);
     const byUser = new Map(targets.map((target) => [target.userId, target]));
-    const options = { timeoutMs: TIMEOUT_MS };
+    const options = { timeoutMs: TIMEOUT_MS, trace };
     const { locations } = await this.#router.call(
       Router.lookup,
       { userIds: [...byUser.keys()] },
@@ -88,7 +93,7 @@ export class Notifier {
     const calls = [...byCampus].map(([campus, atCampus]) => {
       const index = this.#campuses.indexOf(campus);
       if (index < 0) return undefined;
-      pushed.value += atCampus.length;
+      monitor.add(pushed, atCampus.length);
       const request = makePushRequest({ ...rows, targets: atCampus });
       return this.#access.call(Push.push, request, { ...options, order: [index] });
     });

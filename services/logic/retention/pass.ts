@@ -9,15 +9,15 @@ import { InboxData } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts"
 import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
 import { type Key, Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { confirmedBy, type RetentionRules, timesOf } from "./plan/limits.ts";
 
 const TIMEOUT_MS = 10_000;
 
-const looked = counter("retention.tables_looked_at");
-const failures = counter("retention.failures");
+const looked = monitorId("retention.tables_looked_at");
+const failures = monitorId("retention.failures");
 
 export interface PassParts {
   readonly accounts: Callee;
@@ -39,9 +39,9 @@ export function isOwn(key: Key, own: number, count: number): boolean {
 export async function passOver(tables: AsyncIterable<Key>, parts: PassParts): Promise<void> {
   for await (const key of tables) {
     if (parts.stopped.aborted) return;
-    looked.value += 1;
+    monitor.add(looked, 1);
     await lookAfter(key, parts).catch(() => {
-      failures.value += 1; // the next pass comes by again
+      monitor.add(failures, 1); // the next pass comes by again
     });
     await rest(parts.restMs);
   }

@@ -11,11 +11,11 @@ import { Reaching } from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts"
 import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { requireArgument } from "../../svrkit/errors.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 
 const FINISH_TIMEOUT_MS = 5_000;
 
-const finishes = counter("sync.contact_finishes");
+const finishes = monitorId("sync.contact_finishes");
 
 export interface Parts {
   readonly account: AccountChange[];
@@ -69,7 +69,7 @@ export class OtherParts {
 
   /** In the background: what does not succeed is found again by the next sync. */
   #finish(userIds: string[], options: CallOptions): void {
-    finishes.value += 1;
+    monitor.add(finishes, 1);
     // The ticket is a view into a frame, which background work may outlive.
     const ticket = Buffer.from(options.ticket ?? []);
     const background = { ticket, timeoutMs: FINISH_TIMEOUT_MS };

@@ -15,7 +15,7 @@ import { Finishing } from "../../../protos/gen/tricampus/logic/v1/finish_codec.t
 import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { RecentlyUsed } from "../recently-used.ts";
 import { findOrphans } from "./plan/orphans.ts";
 
@@ -23,8 +23,8 @@ const ARRIVED_REMEMBERED_MAX = 50_000;
 const FINISHES_WAITED_FOR_MAX = 20;
 const BACKGROUND_TIMEOUT_MS = 5_000;
 
-const finishes = counter("sync.finishes");
-const dropped = counter("sync.finishes_dropped");
+const finishes = monitorId("sync.finishes");
+const dropped = monitorId("sync.finishes_dropped");
 
 export interface OwnMessagesParts {
   readonly messages: Callee;
@@ -111,7 +111,7 @@ export class OwnMessages {
     const unseen = messages.filter((message) => !this.#arrived.get(message.messageId));
     if (unseen.length === 0) return;
     if (this.#inFlight >= this.#parts.finishesInFlightMax) {
-      dropped.value += 1;
+      monitor.add(dropped, 1);
       return;
     }
     this.#inFlight += 1;
@@ -148,7 +148,7 @@ export class OwnMessages {
 
   async #finish(message: CommittedMessage, options: CallOptions): Promise<number> {
     const { clientMessageId, messageId } = message;
-    finishes.value += 1;
+    monitor.add(finishes, 1);
     const reply = await this.#parts.text.call(Finishing.finish, { clientMessageId }, options);
     this.#arrived.set(messageId, true);
     return reply.sequence;

@@ -25,6 +25,7 @@ import { type CallOptions, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import { rest } from "../../svrkit/rest.ts";
+import { sampledOrNone } from "../../svrkit/tracing/context.ts";
 import type { GroupStreams } from "../group-streams.ts";
 import type { Notifier, NotifyTarget } from "../notify/notifier.ts";
 import { RecentlyUsed } from "../recently-used.ts";
@@ -76,13 +77,17 @@ export class Carrier {
     if (message.recipientId === "") {
       await this.#queue(message, options);
       // Devices show a group's message when it is numbered; this one only moves their version on.
-      if (sender !== undefined) this.#parts.notifier.notify("nothing", [sender]);
+      if (sender !== undefined) this.#parts.notifier.notify("nothing", [sender], options.trace);
       return 0;
     }
     const { sequence } = await this.#parts.messages.call(MessageData.append, { message }, options);
     const delivered = await this.#deliver(message, sequence, options);
     const targets = sender === undefined ? delivered.targets : [...delivered.targets, sender];
-    this.#parts.notifier.notify({ messages: [numbered(message, sequence)] }, targets);
+    this.#parts.notifier.notify(
+      { messages: [numbered(message, sequence)] },
+      targets,
+      options.trace,
+    );
     return sequence;
   }
 
@@ -91,7 +96,13 @@ export class Carrier {
     const { clientMessageId, text, acceptedAtMs, content } = message;
     const kind = recalled === undefined ? GroupEntryKind.MESSAGE : GroupEntryKind.RECALL;
     const facts = { clientMessageId, text, acceptedAtMs, content, recalled };
-    const entry = makeGroupEntry({ kind, id, userId, ...facts });
+    const entry = makeGroupEntry({
+      kind,
+      id,
+      userId,
+      ...facts,
+      trace: sampledOrNone(options.trace),
+    });
     await this.#parts.streams.append(message.conversationId, entry, options);
   }
 

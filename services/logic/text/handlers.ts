@@ -126,6 +126,7 @@ export class TextHandlers {
 
   #take(taken: Taken, call: Call): Promise<SendReply> {
     const messageId = this.#parts.ids.next();
+    call.span?.set("message", messageId);
     const sent = { ...taken, messageId, acceptedAtMs: Date.now() };
     return this.#witnessed(sent, call, () => this.#commitAndCarry(sent, call));
   }
@@ -150,6 +151,8 @@ export class TextHandlers {
     const committed = await this.#commit(sent, call);
     const message = committed.message!;
     requireSameMessage(message, sent);
+    // A retry finds the message under the id that it got first.
+    call.span?.set("message", message.messageId);
     const { version, alone } = committed;
     const sender = { userId: sent.senderId, version, alone };
     const sequence = await this.#carry(message, sender, forwardedWithTicket(call));

@@ -12,14 +12,14 @@
  */
 import { Finishing, type OpenSend } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 
 const CLOSE_PAUSE_MS = 500;
 const NOTICE_TIMEOUT_MS = 2_000;
 const NOTICES_IN_FLIGHT_MAX = 256;
 
 /** Sends that nobody else knows of. */
-const unwitnessed = counter("text.sends_unwitnessed");
+const unwitnessed = monitorId("text.sends_unwitnessed");
 
 export interface OpenSendsParts {
   readonly witnesses: Pick<Callee, "call">;
@@ -73,7 +73,7 @@ export class OpenSends {
     this.#opened = [];
     this.#closed = [];
     if (this.#inFlight >= NOTICES_IN_FLIGHT_MAX) {
-      unwitnessed.value += opened.length;
+      monitor.add(unwitnessed, opened.length);
       return;
     }
     this.#inFlight += 1;
@@ -81,7 +81,7 @@ export class OpenSends {
     this.#parts.witnesses
       .call(Finishing.witness, { opened, closed }, options)
       .catch(() => {
-        unwitnessed.value += opened.length;
+        monitor.add(unwitnessed, opened.length);
       })
       .finally(() => {
         this.#inFlight -= 1;

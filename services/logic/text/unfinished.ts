@@ -6,16 +6,16 @@
  * of the sender's devices: the commit row is the truth.
  */
 import { RpcError } from "../../svrkit/errors.ts";
-import { counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 
 const ROUND_PAUSE_MS = 500;
 const PAUSE_LAST_MS = 60_000;
 const ATTEMPTS_MAX = 100;
 const PER_ROUND_MAX = 32;
 
-const finished = counter("text.unfinished_finished");
-const givenUp = counter("text.unfinished_given_up");
-const noRoom = counter("text.unfinished_no_room");
+const finished = monitorId("text.unfinished_finished");
+const givenUp = monitorId("text.unfinished_given_up");
+const noRoom = monitorId("text.unfinished_no_room");
 
 export interface UnfinishedOptions<S> {
   readonly sizeMax: number;
@@ -57,7 +57,7 @@ export class Unfinished<S extends { readonly id: string }> {
   add(send: S): void {
     if (this.#stopped || this.#waiting.has(send.id)) return;
     if (this.#waiting.size >= this.#options.sizeMax) {
-      noRoom.value += 1;
+      monitor.add(noRoom, 1);
       return;
     }
     const notBeforeMs = this.#options.now() + this.#options.pauseFirstMs;
@@ -100,12 +100,12 @@ export class Unfinished<S extends { readonly id: string }> {
   async #try(waiting: Waiting<S>): Promise<void> {
     try {
       await this.#options.finish(waiting.send, waiting.attempts);
-      finished.value += 1;
+      monitor.add(finished, 1);
       this.#leave(waiting);
     } catch (error) {
       waiting.attempts += 1;
       if (!RpcError.from(error).retryable || waiting.attempts >= ATTEMPTS_MAX) {
-        givenUp.value += 1;
+        monitor.add(givenUp, 1);
         this.#leave(waiting);
       }
       const { pauseFirstMs, now } = this.#options;

@@ -21,7 +21,7 @@ import type {
 } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Position } from "../../svrkit/known-disk.ts";
-import { type Counter, counter } from "../../svrkit/monitors/registry.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import {
   applyRecord,
   type Held,
@@ -63,7 +63,7 @@ export class EmbeddedLog implements LogEngine {
   readonly #segments: Segments;
   readonly #streams = new Map<string, StreamLog>();
   readonly #cache: PayloadCache;
-  readonly #fsyncs: Counter = counter("queuelog.fsyncs");
+  readonly #fsyncs = monitorId("queuelog.fsyncs");
   #waiting: Waiting[] = [];
   readonly #reads: (() => void)[] = [];
   /** Trim points asked for, until the batch under way is done. */
@@ -233,7 +233,7 @@ export class EmbeddedLog implements LogEngine {
       this.#break(error);
       throw error;
     });
-    this.#fsyncs.value += 1;
+    monitor.add(this.#fsyncs, 1);
     await this.#segments.synced();
     return answers;
   }

@@ -14,6 +14,8 @@ const SERVICE = /^[a-z0-9-]{1,64}$/;
 
 /** The identity under which every process reads the control table, beside its services' own. */
 export const CONTROL_IDENTITY = "control";
+/** The identity under which a campus's monitor agent reports. */
+export const AGENT_IDENTITY = "agent";
 
 export function identityUri(service: string): string {
   if (!SERVICE.test(service)) throw new Error(`"${service}" cannot be a service in a certificate`);

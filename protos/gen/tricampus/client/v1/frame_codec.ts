@@ -165,11 +165,18 @@ export interface Request {
    * @generated from field: bytes body = 2;
    */
   body: Uint8Array;
+  /**
+   * Trace this request through the platform. Honoured a few times a second.
+   *
+   * @generated from field: bool trace = 3;
+   */
+  trace: boolean;
 }
 
 export function encodeRequest(w: Writer, m: Request): void {
   if (m.method.length > 0) { w.tag(10); w.string(m.method); }
   if (m.body.length > 0) { w.tag(18); w.bytes(m.body); }
+  if (m.trace) { w.tag(24); w.bool(m.trace); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -177,6 +184,7 @@ export function makeRequest(fields: Partial<Request>): Request {
   return {
     method: "",
     body: NO_BYTES,
+    trace: false,
     ...fields,
   };
 }
@@ -185,6 +193,7 @@ export function decodeRequest(r: Reader, end: number): Request {
   const m: Request = {
     method: "",
     body: NO_BYTES,
+    trace: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -195,6 +204,10 @@ export function decodeRequest(r: Reader, end: number): Request {
       }
       case 18: {
         m.body = r.bytes();
+        break;
+      }
+      case 24: {
+        m.trace = r.bool();
         break;
       }
       default:

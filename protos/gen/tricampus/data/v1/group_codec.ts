@@ -7,7 +7,7 @@
 // member has read.
 
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
-import { skipField } from "../../../../../services/svrkit/codec.ts";
+import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
 import { decodeRetainReply, encodeRetainReply, type Consistency, type RetainReply } from "../../../tricampus/data/v1/inbox_codec.ts";
 import { decodeSetGroupProfileRequest, encodeSetGroupProfileRequest, type JoinPolicy, type SetGroupProfileRequest } from "../../../tricampus/client/v1/group_codec.ts";
@@ -878,6 +878,12 @@ export interface GroupEntry {
    * @generated from field: tricampus.client.v1.InboxMessage recalled = 12;
    */
   recalled: InboxMessage | undefined;
+  /**
+   * Trace context (svrkit's RequestHead) of what appended the entry; absent unless that is traced.
+   *
+   * @generated from field: bytes trace = 13;
+   */
+  trace: Uint8Array;
 }
 
 export function encodeGroupEntry(w: Writer, m: GroupEntry): void {
@@ -893,6 +899,7 @@ export function encodeGroupEntry(w: Writer, m: GroupEntry): void {
   if (m.profile !== undefined) { { w.tag(82); const at = w.fork(); encodeSetGroupProfileRequest(w, m.profile); w.join(at); } }
   if (m.inviteId.length > 0) { w.tag(90); w.string(m.inviteId); }
   if (m.recalled !== undefined) { { w.tag(98); const at = w.fork(); encodeInboxMessage(w, m.recalled); w.join(at); } }
+  if (m.trace.length > 0) { w.tag(106); w.bytes(m.trace); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -910,6 +917,7 @@ export function makeGroupEntry(fields: Partial<GroupEntry>): GroupEntry {
     profile: undefined,
     inviteId: "",
     recalled: undefined,
+    trace: NO_BYTES,
     ...fields,
   };
 }
@@ -928,6 +936,7 @@ export function decodeGroupEntry(r: Reader, end: number): GroupEntry {
     profile: undefined,
     inviteId: "",
     recalled: undefined,
+    trace: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -978,6 +987,10 @@ export function decodeGroupEntry(r: Reader, end: number): GroupEntry {
       }
       case 98: {
         m.recalled = decodeInboxMessage(r, r.message());
+        break;
+      }
+      case 106: {
+        m.trace = r.bytes();
         break;
       }
       default:

@@ -73,6 +73,12 @@ export interface StatusReply {
    * @generated from field: string unready = 8;
    */
   unready: string;
+  /**
+   * What became of the calls of each method since the process started.
+   *
+   * @generated from field: repeated tricampus.svrkit.v1.MethodCalls methods = 9;
+   */
+  methods: MethodCalls[];
 }
 
 export function encodeStatusReply(w: Writer, m: StatusReply): void {
@@ -84,6 +90,7 @@ export function encodeStatusReply(w: Writer, m: StatusReply): void {
   if (m.trouble.length > 0) { w.tag(50); w.string(m.trouble); }
   for (const x of m.monitors) { { w.tag(58); const at = w.fork(); encodeMonitor(w, x); w.join(at); } }
   if (m.unready.length > 0) { w.tag(66); w.string(m.unready); }
+  for (const x of m.methods) { { w.tag(74); const at = w.fork(); encodeMethodCalls(w, x); w.join(at); } }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -97,6 +104,7 @@ export function makeStatusReply(fields: Partial<StatusReply>): StatusReply {
     trouble: "",
     monitors: [],
     unready: "",
+    methods: [],
     ...fields,
   };
 }
@@ -111,6 +119,7 @@ export function decodeStatusReply(r: Reader, end: number): StatusReply {
     trouble: "",
     monitors: [],
     unready: "",
+    methods: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -147,6 +156,10 @@ export function decodeStatusReply(r: Reader, end: number): StatusReply {
         m.unready = r.string();
         break;
       }
+      case 74: {
+        m.methods.push(decodeMethodCalls(r, r.message()));
+        break;
+      }
       default:
         skipField(r, tag);
     }
@@ -156,7 +169,7 @@ export function decodeStatusReply(r: Reader, end: number): StatusReply {
 }
 
 /**
- * A plain number and its name, e.g. "kvsvr.fsyncs".
+ * A plain number, e.g. of "kvsvr.fsyncs". Names and numbers: services/svrkit/monitors/table.ts.
  *
  * @generated from message tricampus.svrkit.v1.Monitor
  */
@@ -169,11 +182,16 @@ export interface Monitor {
    * @generated from field: uint64 value = 2;
    */
   value: number;
+  /**
+   * @generated from field: uint32 number = 3;
+   */
+  number: number;
 }
 
 export function encodeMonitor(w: Writer, m: Monitor): void {
   if (m.name.length > 0) { w.tag(10); w.string(m.name); }
   if (m.value !== 0) { w.tag(16); w.uint64(m.value); }
+  if (m.number !== 0) { w.tag(24); w.uint32(m.number); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -181,6 +199,7 @@ export function makeMonitor(fields: Partial<Monitor>): Monitor {
   return {
     name: "",
     value: 0,
+    number: 0,
     ...fields,
   };
 }
@@ -189,6 +208,7 @@ export function decodeMonitor(r: Reader, end: number): Monitor {
   const m: Monitor = {
     name: "",
     value: 0,
+    number: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -199,6 +219,432 @@ export function decodeMonitor(r: Reader, end: number): Monitor {
       }
       case 16: {
         m.value = r.uint64();
+        break;
+      }
+      case 24: {
+        m.number = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.svrkit.v1.MethodCalls
+ */
+export interface MethodCalls {
+  /**
+   * "Kv/Batch"
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+  /**
+   * Calls that arrived.
+   *
+   * @generated from field: uint64 arrived = 2;
+   */
+  arrived: number;
+  /**
+   * @generated from field: repeated tricampus.svrkit.v1.CodeCount failures = 3;
+   */
+  failures: CodeCount[];
+  /**
+   * Of calls that were answered, by how long that took: services/svrkit/monitors/latency.ts.
+   *
+   * @generated from field: repeated uint64 latencies = 4;
+   */
+  latencies: number[];
+}
+
+export function encodeMethodCalls(w: Writer, m: MethodCalls): void {
+  if (m.name.length > 0) { w.tag(10); w.string(m.name); }
+  if (m.arrived !== 0) { w.tag(16); w.uint64(m.arrived); }
+  for (const x of m.failures) { { w.tag(26); const at = w.fork(); encodeCodeCount(w, x); w.join(at); } }
+  if (m.latencies.length > 0) { w.tag(34); const at = w.fork(); for (const x of m.latencies) w.uint64(x); w.join(at); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMethodCalls(fields: Partial<MethodCalls>): MethodCalls {
+  return {
+    name: "",
+    arrived: 0,
+    failures: [],
+    latencies: [],
+    ...fields,
+  };
+}
+
+export function decodeMethodCalls(r: Reader, end: number): MethodCalls {
+  const m: MethodCalls = {
+    name: "",
+    arrived: 0,
+    failures: [],
+    latencies: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.name = r.string();
+        break;
+      }
+      case 16: {
+        m.arrived = r.uint64();
+        break;
+      }
+      case 26: {
+        m.failures.push(decodeCodeCount(r, r.message()));
+        break;
+      }
+      case 34: {
+        const stop = r.message(); while (r.pos < stop) m.latencies.push(r.uint64()); r.finish(stop);
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.svrkit.v1.CodeCount
+ */
+export interface CodeCount {
+  /**
+   * "OVERLOADED"
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+  /**
+   * @generated from field: uint64 count = 2;
+   */
+  count: number;
+}
+
+export function encodeCodeCount(w: Writer, m: CodeCount): void {
+  if (m.code.length > 0) { w.tag(10); w.string(m.code); }
+  if (m.count !== 0) { w.tag(16); w.uint64(m.count); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeCodeCount(fields: Partial<CodeCount>): CodeCount {
+  return {
+    code: "",
+    count: 0,
+    ...fields,
+  };
+}
+
+export function decodeCodeCount(r: Reader, end: number): CodeCount {
+  const m: CodeCount = {
+    code: "",
+    count: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.code = r.string();
+        break;
+      }
+      case 16: {
+        m.count = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.svrkit.v1.SpansRequest
+ */
+export interface SpansRequest {
+  /**
+   * 32 hex digits each, at most 100.
+   *
+   * @generated from field: repeated string trace_ids = 1;
+   */
+  traceIds: string[];
+  /**
+   * @generated from field: repeated string message_ids = 2;
+   */
+  messageIds: string[];
+}
+
+export function encodeSpansRequest(w: Writer, m: SpansRequest): void {
+  for (const x of m.traceIds) { w.tag(10); w.string(x); }
+  for (const x of m.messageIds) { w.tag(18); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSpansRequest(fields: Partial<SpansRequest>): SpansRequest {
+  return {
+    traceIds: [],
+    messageIds: [],
+    ...fields,
+  };
+}
+
+export function decodeSpansRequest(r: Reader, end: number): SpansRequest {
+  const m: SpansRequest = {
+    traceIds: [],
+    messageIds: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.traceIds.push(r.string());
+        break;
+      }
+      case 18: {
+        m.messageIds.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.svrkit.v1.SpansReply
+ */
+export interface SpansReply {
+  /**
+   * @generated from field: repeated tricampus.svrkit.v1.Span spans = 1;
+   */
+  spans: Span[];
+}
+
+export function encodeSpansReply(w: Writer, m: SpansReply): void {
+  for (const x of m.spans) { { w.tag(10); const at = w.fork(); encodeSpan(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSpansReply(fields: Partial<SpansReply>): SpansReply {
+  return {
+    spans: [],
+    ...fields,
+  };
+}
+
+export function decodeSpansReply(r: Reader, end: number): SpansReply {
+  const m: SpansReply = {
+    spans: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.spans.push(decodeSpan(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.svrkit.v1.Span
+ */
+export interface Span {
+  /**
+   * @generated from field: string trace_id = 1;
+   */
+  traceId: string;
+  /**
+   * 16 hex digits.
+   *
+   * @generated from field: string span_id = 2;
+   */
+  spanId: string;
+  /**
+   * Empty: the first one of its trace.
+   *
+   * @generated from field: string parent_id = 3;
+   */
+  parentId: string;
+  /**
+   * "Text/Send"
+   *
+   * @generated from field: string name = 4;
+   */
+  name: string;
+  /**
+   * "entry", "call" or "queue".
+   *
+   * @generated from field: string kind = 5;
+   */
+  kind: string;
+  /**
+   * Microseconds since 1970, by the clock of its machine.
+   *
+   * @generated from field: uint64 started_at_us = 6;
+   */
+  startedAtUs: number;
+  /**
+   * @generated from field: uint64 took_us = 7;
+   */
+  tookUs: number;
+  /**
+   * "OK", or the code of the error.
+   *
+   * @generated from field: string code = 8;
+   */
+  code: string;
+  /**
+   * @generated from field: repeated tricampus.svrkit.v1.Attribute attributes = 9;
+   */
+  attributes: Attribute[];
+}
+
+export function encodeSpan(w: Writer, m: Span): void {
+  if (m.traceId.length > 0) { w.tag(10); w.string(m.traceId); }
+  if (m.spanId.length > 0) { w.tag(18); w.string(m.spanId); }
+  if (m.parentId.length > 0) { w.tag(26); w.string(m.parentId); }
+  if (m.name.length > 0) { w.tag(34); w.string(m.name); }
+  if (m.kind.length > 0) { w.tag(42); w.string(m.kind); }
+  if (m.startedAtUs !== 0) { w.tag(48); w.uint64(m.startedAtUs); }
+  if (m.tookUs !== 0) { w.tag(56); w.uint64(m.tookUs); }
+  if (m.code.length > 0) { w.tag(66); w.string(m.code); }
+  for (const x of m.attributes) { { w.tag(74); const at = w.fork(); encodeAttribute(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSpan(fields: Partial<Span>): Span {
+  return {
+    traceId: "",
+    spanId: "",
+    parentId: "",
+    name: "",
+    kind: "",
+    startedAtUs: 0,
+    tookUs: 0,
+    code: "",
+    attributes: [],
+    ...fields,
+  };
+}
+
+export function decodeSpan(r: Reader, end: number): Span {
+  const m: Span = {
+    traceId: "",
+    spanId: "",
+    parentId: "",
+    name: "",
+    kind: "",
+    startedAtUs: 0,
+    tookUs: 0,
+    code: "",
+    attributes: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.traceId = r.string();
+        break;
+      }
+      case 18: {
+        m.spanId = r.string();
+        break;
+      }
+      case 26: {
+        m.parentId = r.string();
+        break;
+      }
+      case 34: {
+        m.name = r.string();
+        break;
+      }
+      case 42: {
+        m.kind = r.string();
+        break;
+      }
+      case 48: {
+        m.startedAtUs = r.uint64();
+        break;
+      }
+      case 56: {
+        m.tookUs = r.uint64();
+        break;
+      }
+      case 66: {
+        m.code = r.string();
+        break;
+      }
+      case 74: {
+        m.attributes.push(decodeAttribute(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.svrkit.v1.Attribute
+ */
+export interface Attribute {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+  /**
+   * @generated from field: string value = 2;
+   */
+  value: string;
+}
+
+export function encodeAttribute(w: Writer, m: Attribute): void {
+  if (m.name.length > 0) { w.tag(10); w.string(m.name); }
+  if (m.value.length > 0) { w.tag(18); w.string(m.value); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAttribute(fields: Partial<Attribute>): Attribute {
+  return {
+    name: "",
+    value: "",
+    ...fields,
+  };
+}
+
+export function decodeAttribute(r: Reader, end: number): Attribute {
+  const m: Attribute = {
+    name: "",
+    value: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.name = r.string();
+        break;
+      }
+      case 18: {
+        m.value = r.string();
         break;
       }
       default:
@@ -212,5 +658,6 @@ export function decodeMonitor(r: Reader, end: number): Monitor {
 /** tricampus.svrkit.v1.Process */
 export const Process = {
   status: defineMethod<StatusRequest, StatusReply>("tricampus.svrkit.v1.Process/Status", encodeStatusRequest, decodeStatusRequest, encodeStatusReply, decodeStatusReply),
+  spans: defineMethod<SpansRequest, SpansReply>("tricampus.svrkit.v1.Process/Spans", encodeSpansRequest, decodeSpansRequest, encodeSpansReply, decodeSpansReply),
 } as const;
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/svrkit/v1/process.proto.
  */
 export const file_tricampus_svrkit_v1_process: GenFile = /*@__PURE__*/
-  fileDesc("CiF0cmljYW1wdXMvc3Zya2l0L3YxL3Byb2Nlc3MucHJvdG8SE3RyaWNhbXB1cy5zdnJraXQudjEiDwoNU3RhdHVzUmVxdWVzdCKyAQoLU3RhdHVzUmVwbHkSDwoHcHJvY2VzcxgBIAEoCRIOCgZjYW1wdXMYAiABKAkSCwoDcGlkGAMgASgNEhEKCXVwdGltZV9tcxgEIAEoBBIQCghzZXJ2aWNlcxgFIAMoCRIPCgd0cm91YmxlGAYgASgJEi4KCG1vbml0b3JzGAcgAygLMhwudHJpY2FtcHVzLnN2cmtpdC52MS5Nb25pdG9yEg8KB3VucmVhZHkYCCABKAkiJgoHTW9uaXRvchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgEMlkKB1Byb2Nlc3MSTgoGU3RhdHVzEiIudHJpY2FtcHVzLnN2cmtpdC52MS5TdGF0dXNSZXF1ZXN0GiAudHJpY2FtcHVzLnN2cmtpdC52MS5TdGF0dXNSZXBseWIGcHJvdG8z");
+  fileDesc("CiF0cmljYW1wdXMvc3Zya2l0L3YxL3Byb2Nlc3MucHJvdG8SE3RyaWNhbXB1cy5zdnJraXQudjEiDwoNU3RhdHVzUmVxdWVzdCLlAQoLU3RhdHVzUmVwbHkSDwoHcHJvY2VzcxgBIAEoCRIOCgZjYW1wdXMYAiABKAkSCwoDcGlkGAMgASgNEhEKCXVwdGltZV9tcxgEIAEoBBIQCghzZXJ2aWNlcxgFIAMoCRIPCgd0cm91YmxlGAYgASgJEi4KCG1vbml0b3JzGAcgAygLMhwudHJpY2FtcHVzLnN2cmtpdC52MS5Nb25pdG9yEg8KB3VucmVhZHkYCCABKAkSMQoHbWV0aG9kcxgJIAMoCzIgLnRyaWNhbXB1cy5zdnJraXQudjEuTWV0aG9kQ2FsbHMiNgoHTW9uaXRvchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgEEg4KBm51bWJlchgDIAEoDSJxCgtNZXRob2RDYWxscxIMCgRuYW1lGAEgASgJEg8KB2Fycml2ZWQYAiABKAQSMAoIZmFpbHVyZXMYAyADKAsyHi50cmljYW1wdXMuc3Zya2l0LnYxLkNvZGVDb3VudBIRCglsYXRlbmNpZXMYBCADKAQiKAoJQ29kZUNvdW50EgwKBGNvZGUYASABKAkSDQoFY291bnQYAiABKAQiNgoMU3BhbnNSZXF1ZXN0EhEKCXRyYWNlX2lkcxgBIAMoCRITCgttZXNzYWdlX2lkcxgCIAMoCSI2CgpTcGFuc1JlcGx5EigKBXNwYW5zGAEgAygLMhkudHJpY2FtcHVzLnN2cmtpdC52MS5TcGFuIsIBCgRTcGFuEhAKCHRyYWNlX2lkGAEgASgJEg8KB3NwYW5faWQYAiABKAkSEQoJcGFyZW50X2lkGAMgASgJEgwKBG5hbWUYBCABKAkSDAoEa2luZBgFIAEoCRIVCg1zdGFydGVkX2F0X3VzGAYgASgEEg8KB3Rvb2tfdXMYByABKAQSDAoEY29kZRgIIAEoCRIyCgphdHRyaWJ1dGVzGAkgAygLMh4udHJpY2FtcHVzLnN2cmtpdC52MS5BdHRyaWJ1dGUiKAoJQXR0cmlidXRlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkypgEKB1Byb2Nlc3MSTgoGU3RhdHVzEiIudHJpY2FtcHVzLnN2cmtpdC52MS5TdGF0dXNSZXF1ZXN0GiAudHJpY2FtcHVzLnN2cmtpdC52MS5TdGF0dXNSZXBseRJLCgVTcGFucxIhLnRyaWNhbXB1cy5zdnJraXQudjEuU3BhbnNSZXF1ZXN0Gh8udHJpY2FtcHVzLnN2cmtpdC52MS5TcGFuc1JlcGx5YgZwcm90bzM");
 
 /**
  * @generated from message tricampus.svrkit.v1.StatusRequest
@@ -76,6 +76,13 @@ export type StatusReply = Message<"tricampus.svrkit.v1.StatusReply"> & {
    * @generated from field: string unready = 8;
    */
   unready: string;
+
+  /**
+   * What became of the calls of each method since the process started.
+   *
+   * @generated from field: repeated tricampus.svrkit.v1.MethodCalls methods = 9;
+   */
+  methods: MethodCalls[];
 };
 
 /**
@@ -86,7 +93,7 @@ export const StatusReplySchema: GenMessage<StatusReply> = /*@__PURE__*/
   messageDesc(file_tricampus_svrkit_v1_process, 1);
 
 /**
- * A plain number and its name, e.g. "kvsvr.fsyncs".
+ * A plain number, e.g. of "kvsvr.fsyncs". Names and numbers: services/svrkit/monitors/table.ts.
  *
  * @generated from message tricampus.svrkit.v1.Monitor
  */
@@ -100,6 +107,11 @@ export type Monitor = Message<"tricampus.svrkit.v1.Monitor"> & {
    * @generated from field: uint64 value = 2;
    */
   value: bigint;
+
+  /**
+   * @generated from field: uint32 number = 3;
+   */
+  number: number;
 };
 
 /**
@@ -108,6 +120,200 @@ export type Monitor = Message<"tricampus.svrkit.v1.Monitor"> & {
  */
 export const MonitorSchema: GenMessage<Monitor> = /*@__PURE__*/
   messageDesc(file_tricampus_svrkit_v1_process, 2);
+
+/**
+ * @generated from message tricampus.svrkit.v1.MethodCalls
+ */
+export type MethodCalls = Message<"tricampus.svrkit.v1.MethodCalls"> & {
+  /**
+   * "Kv/Batch"
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Calls that arrived.
+   *
+   * @generated from field: uint64 arrived = 2;
+   */
+  arrived: bigint;
+
+  /**
+   * @generated from field: repeated tricampus.svrkit.v1.CodeCount failures = 3;
+   */
+  failures: CodeCount[];
+
+  /**
+   * Of calls that were answered, by how long that took: services/svrkit/monitors/latency.ts.
+   *
+   * @generated from field: repeated uint64 latencies = 4;
+   */
+  latencies: bigint[];
+};
+
+/**
+ * Describes the message tricampus.svrkit.v1.MethodCalls.
+ * Use `create(MethodCallsSchema)` to create a new message.
+ */
+export const MethodCallsSchema: GenMessage<MethodCalls> = /*@__PURE__*/
+  messageDesc(file_tricampus_svrkit_v1_process, 3);
+
+/**
+ * @generated from message tricampus.svrkit.v1.CodeCount
+ */
+export type CodeCount = Message<"tricampus.svrkit.v1.CodeCount"> & {
+  /**
+   * "OVERLOADED"
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * @generated from field: uint64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message tricampus.svrkit.v1.CodeCount.
+ * Use `create(CodeCountSchema)` to create a new message.
+ */
+export const CodeCountSchema: GenMessage<CodeCount> = /*@__PURE__*/
+  messageDesc(file_tricampus_svrkit_v1_process, 4);
+
+/**
+ * @generated from message tricampus.svrkit.v1.SpansRequest
+ */
+export type SpansRequest = Message<"tricampus.svrkit.v1.SpansRequest"> & {
+  /**
+   * 32 hex digits each, at most 100.
+   *
+   * @generated from field: repeated string trace_ids = 1;
+   */
+  traceIds: string[];
+
+  /**
+   * @generated from field: repeated string message_ids = 2;
+   */
+  messageIds: string[];
+};
+
+/**
+ * Describes the message tricampus.svrkit.v1.SpansRequest.
+ * Use `create(SpansRequestSchema)` to create a new message.
+ */
+export const SpansRequestSchema: GenMessage<SpansRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_svrkit_v1_process, 5);
+
+/**
+ * @generated from message tricampus.svrkit.v1.SpansReply
+ */
+export type SpansReply = Message<"tricampus.svrkit.v1.SpansReply"> & {
+  /**
+   * @generated from field: repeated tricampus.svrkit.v1.Span spans = 1;
+   */
+  spans: Span[];
+};
+
+/**
+ * Describes the message tricampus.svrkit.v1.SpansReply.
+ * Use `create(SpansReplySchema)` to create a new message.
+ */
+export const SpansReplySchema: GenMessage<SpansReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_svrkit_v1_process, 6);
+
+/**
+ * @generated from message tricampus.svrkit.v1.Span
+ */
+export type Span = Message<"tricampus.svrkit.v1.Span"> & {
+  /**
+   * @generated from field: string trace_id = 1;
+   */
+  traceId: string;
+
+  /**
+   * 16 hex digits.
+   *
+   * @generated from field: string span_id = 2;
+   */
+  spanId: string;
+
+  /**
+   * Empty: the first one of its trace.
+   *
+   * @generated from field: string parent_id = 3;
+   */
+  parentId: string;
+
+  /**
+   * "Text/Send"
+   *
+   * @generated from field: string name = 4;
+   */
+  name: string;
+
+  /**
+   * "entry", "call" or "queue".
+   *
+   * @generated from field: string kind = 5;
+   */
+  kind: string;
+
+  /**
+   * Microseconds since 1970, by the clock of its machine.
+   *
+   * @generated from field: uint64 started_at_us = 6;
+   */
+  startedAtUs: bigint;
+
+  /**
+   * @generated from field: uint64 took_us = 7;
+   */
+  tookUs: bigint;
+
+  /**
+   * "OK", or the code of the error.
+   *
+   * @generated from field: string code = 8;
+   */
+  code: string;
+
+  /**
+   * @generated from field: repeated tricampus.svrkit.v1.Attribute attributes = 9;
+   */
+  attributes: Attribute[];
+};
+
+/**
+ * Describes the message tricampus.svrkit.v1.Span.
+ * Use `create(SpanSchema)` to create a new message.
+ */
+export const SpanSchema: GenMessage<Span> = /*@__PURE__*/
+  messageDesc(file_tricampus_svrkit_v1_process, 7);
+
+/**
+ * @generated from message tricampus.svrkit.v1.Attribute
+ */
+export type Attribute = Message<"tricampus.svrkit.v1.Attribute"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string value = 2;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message tricampus.svrkit.v1.Attribute.
+ * Use `create(AttributeSchema)` to create a new message.
+ */
+export const AttributeSchema: GenMessage<Attribute> = /*@__PURE__*/
+  messageDesc(file_tricampus_svrkit_v1_process, 8);
 
 /**
  * Served by every process beside its own services.
@@ -122,6 +328,16 @@ export const Process: GenService<{
     methodKind: "unary";
     input: typeof StatusRequestSchema;
     output: typeof StatusReplySchema;
+  },
+  /**
+   * Of the newest spans, which every process keeps, those of some traces or messages.
+   *
+   * @generated from rpc tricampus.svrkit.v1.Process.Spans
+   */
+  spans: {
+    methodKind: "unary";
+    input: typeof SpansRequestSchema;
+    output: typeof SpansReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_svrkit_v1_process, 0);

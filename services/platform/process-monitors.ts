@@ -1,0 +1,52 @@
+/** What is only known of a process when somebody looks: how busy it is, and what it holds. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Admission } from "../svrkit/admission/admission.ts";
+import { EVERYTHING } from "../svrkit/admission/priority.ts";
+import { beforeReading, monitor, monitorId } from "../svrkit/monitors/monitor.ts";
+import type { Server } from "../svrkit/server.ts";
+
+const busy = monitorId("process.busy_ms");
+const loopDelay = monitorId("process.loop_delay_ms");
+const memory = monitorId("process.memory_bytes");
+const heap = monitorId("process.heap_bytes");
+const level = monitorId("svrkit.level");
+const inFlight = monitorId("svrkit.calls_in_flight");
+const waiting = monitorId("svrkit.calls_waiting");
+
+const DELAY_RESOLUTION_MS = 20;
+const DELAY_PERIOD_MS = 1_000;
+
+/** Until what is returned is called. */
+export function watchProcess(admission: Admission, servers: readonly Server[]): () => void {
+  // A timer of libuv's own, without any JavaScript in it.
+  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  delay.enable();
+  const timer = setInterval(() => {
+    monitor.set(loopDelay, Math.max(0, Math.round(delay.max / 1e6 - DELAY_RESOLUTION_MS)));
+    delay.reset();
+  }, DELAY_PERIOD_MS).unref();
+  const forget = beforeReading(() => {
+    const { rss, heapUsed } = process.memoryUsage();
+    monitor.set(busy, Math.round(performance.eventLoopUtilization().active));
+    monitor.set(memory, rss);
+    monitor.set(heap, heapUsed);
+    monitor.set(level, admission.level === EVERYTHING ? 0 : admission.level);
+    monitor.set(
+      inFlight,
+      sumOf(servers, (server) => server.callsInFlight),
+    );
+    monitor.set(
+      waiting,
+      sumOf(servers, (server) => server.callsWaiting),
+    );
+  });
+  return () => {
+    clearInterval(timer);
+    delay.disable();
+    forget();
+  };
+}
+
+function sumOf(servers: readonly Server[], of: (server: Server) => number): number {
+  return servers.reduce((sum, server) => sum + of(server), 0);
+}
