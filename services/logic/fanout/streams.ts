@@ -24,11 +24,13 @@ const POLL_WAIT_MS = 1_000;
 const PAUSE_FIRST_MS = 20;
 const PAUSE_LAST_MS = 1_000;
 /**
- * After a step a stream rests as long as the step took, at most so long. A quick step costs no
- * delay; under load entries pile up meanwhile, one change of an inbox carries many of them, and
- * fan-out leaves half of the store to those who send.
+ * After a step a stream rests as long as the step took, a slow one up to four times as long, at most a
+ * second. A quick step costs no delay; under load entries pile up meanwhile, one change of an inbox
+ * carries many of them, and fan-out leaves most of the store to those who send.
  */
 const GATHER_MS_MAX = 1_000;
+const GATHER_TIMES_MAX = 4;
+const SLOW_STEP_MS = 100;
 
 const entriesTaken = monitorId("fanout.entries_taken");
 const failures = monitorId("fanout.step_failures");
@@ -135,7 +137,7 @@ export class Streams {
         if (through >= first) {
           misses = 0;
           await this.#parts.queue.consumed([{ stream: name, through }]);
-          await rest(Math.min(GATHER_MS_MAX, monotonicMs() - startedMs));
+          await rest(gatherMs(monotonicMs() - startedMs));
           continue;
         }
       } catch (error) {
@@ -146,4 +148,8 @@ export class Streams {
       await rest(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
     }
   }
+}
+
+function gatherMs(stepMs: number): number {
+  return Math.min(GATHER_MS_MAX, stepMs * Math.min(GATHER_TIMES_MAX, 1 + stepMs / SLOW_STEP_MS));
 }
