@@ -27,7 +27,7 @@ const READ_EVERY_MS = 500;
 const READ_TIMEOUT_MS = 800;
 const STALE_TIMEOUT_MS = 300;
 /** How often ends are looked for, and whether a read is due. */
-const TICK_MS = 100;
+const TICK_MS = 250;
 /** Without an answer for so long, people are told. */
 const TROUBLE_AFTER_MS = 10_000;
 

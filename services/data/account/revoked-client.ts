@@ -1,6 +1,6 @@
 /**
  * Tickets that are not good any more: one table, which every process that checks tickets follows, so
- * that checking one asks nobody. A log-out is known everywhere within a second. Until the table was read
+ * that checking one asks nobody. A log-out is known everywhere within two seconds. Until the table was read
  * for the first time no ticket is believed.
  */
 import {
@@ -25,7 +25,9 @@ import { trimmedThrough, trimOperations } from "../trim.ts";
 const TABLE: Key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from("revoked") };
 const ALL_ROWS = { rowPrefix: new Uint8Array(0), appendIds: false };
 const PAGE_ROWS = 1_000;
-const EVERY_MS = 500;
+const EVERY_MS = 1_500;
+/** Until the first read: nobody is let in before. */
+const RETRY_MS = 250;
 const TIMEOUT_MS = 2_000;
 
 const reads = monitorId("tickets.revocation_reads");
@@ -68,7 +70,7 @@ export class RevocationFollower {
   readonly #revocations: Revocations;
   #version = 0;
   #timer: NodeJS.Timeout | undefined;
-  #reading = false;
+  #stopped = false;
 
   constructor(kv: KvClient, revocations: Revocations) {
     this.#kv = kv;
@@ -76,19 +78,22 @@ export class RevocationFollower {
   }
 
   start(): void {
-    // Jittered: the processes of a platform start together and shall not ask together.
-    this.#timer = setInterval(() => void this.#read(), EVERY_MS * (0.8 + Math.random() * 0.4));
-    void this.#read();
+    if (this.#stopped) return;
+    void this.#read().then((isKnown) => {
+      if (this.#stopped) return;
+      // Jittered: the processes of a platform start together and shall not ask together.
+      const afterMs = (isKnown ? EVERY_MS : RETRY_MS) * (0.8 + Math.random() * 0.4);
+      this.#timer = setTimeout(() => this.start(), afterMs);
+    });
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#stopped = true;
+    clearTimeout(this.#timer);
   }
 
-  /** Never rejects. */
-  async #read(): Promise<void> {
-    if (this.#reading) return;
-    this.#reading = true;
+  /** Whether the table was read; never rejects. */
+  async #read(): Promise<boolean> {
     try {
       for (let more = true; more; ) {
         monitor.add(reads, 1);
@@ -106,10 +111,10 @@ export class RevocationFollower {
         more = page.more;
       }
       this.#revocations.becomeKnown();
+      return true;
     } catch {
       monitor.add(failures, 1);
-    } finally {
-      this.#reading = false;
+      return false;
     }
   }
 }

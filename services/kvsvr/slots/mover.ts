@@ -27,7 +27,7 @@ import type { SlotSpan } from "./plan/held-slots.ts";
 import { type CopySource, SlotCopy } from "./slot-copy.ts";
 
 /** How often it is looked whether there is a move at all: without asking anybody. */
-const LOOK_MS = 100;
+const LOOK_MS = 250;
 /** How often the row is read while there is one. */
 const POLL_MS = 25;
 const RETRY_MS = 100;
