@@ -109,7 +109,7 @@ export const PROFILES: readonly Profile[] = [
     ...NOTHING,
     name: "W5",
     summary: "a login storm: users with 18 contacts, 550 come back a second, a tenth by password",
-    ...{ online: 5_000, contacts: 18, reconnectsPerSecond: 495, loginsPerSecond: 55, seconds: 30 },
+    ...{ online: 2_000, contacts: 18, reconnectsPerSecond: 495, loginsPerSecond: 55, seconds: 30 },
   },
   {
     ...DAY_IN_THE_LIFE,
