@@ -1,6 +1,9 @@
-/** Loads on a platform of their own, one of them while a campus is killed. */
+/** Loads on a platform of their own, one of them while a campus is killed; and its audit. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Keyspace, Level } from "../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { KvClient } from "../services/kvsvr/client.ts";
 import type { Platform } from "../services/platform/platform.ts";
+import { Inspector } from "./connect.ts";
 import type { LoadResult } from "./load/result.ts";
 import { removePlatform, startPlatform, tricampus } from "./testing/own-platform.ts";
 
@@ -45,3 +48,44 @@ test("load: a search ends with a rate", async () => {
   expect(result.balancePerSecond).toBe(0);
   expect(result.search.length).toBeGreaterThan(0);
 }, 120_000);
+
+test("audit: a sample of all these users is clean; a row that somebody removed is missed", async () => {
+  const { dataDir } = platform.config;
+  const clean = await tricampus(dataDir, ["audit", "--users", "15", "--json"]);
+  expect({ code: clean.code, stderr: clean.stderr }).toEqual({ code: 0, stderr: "" });
+  const report = JSON.parse(clean.stdout) as { users: number; messages: number };
+  expect(report.users).toBe(15);
+  expect(report.messages).toBeGreaterThan(15);
+  const userId = await removeRow();
+  const damaged = await tricampus(dataDir, ["audit", userId]);
+  expect(damaged.code).toBe(1);
+  expect(damaged.stdout).toContain("missing        1\n");
+}, 180_000);
+
+/** Removes a delivered message from somebody's inbox, as no service would; returns whose it was. */
+async function removeRow(): Promise<string> {
+  const { dataDir } = platform.config;
+  const inspector = new Inspector(platform);
+  try {
+    const kv = new KvClient(inspector.callee("kvsvr"));
+    const listed = await tricampus(dataDir, ["audit", "--users", "1000", "--json"]);
+    const users = (JSON.parse(listed.stdout) as { userIds: string[] }).userIds;
+    for (const userId of users) {
+      const key = { keyspace: Keyspace.INBOX, key: Buffer.from(userId) };
+      const range = {
+        first: Buffer.from("m/c:"),
+        end: Buffer.from("m/d"),
+        limit: 1,
+        reverse: true,
+      };
+      const { rows } = await kv.scanRows({ key, ...range, level: Level.STRONG });
+      if (rows.length === 0) continue;
+      const operation = { operation: { case: "delete" as const, value: rows[0]!.row } };
+      await kv.change({ key, change: { guards: [], operations: [operation] } });
+      return userId;
+    }
+    throw new Error("nobody has a message");
+  } finally {
+    inspector.stop();
+  }
+}

@@ -6,6 +6,7 @@ import { ConfigError } from "../services/platform/config.ts";
 import { contextDir } from "./cluster/saved.ts";
 import type { CommandDefinition } from "./command.ts";
 import { accountCommands } from "./commands/account.ts";
+import { auditCommand } from "./commands/audit.ts";
 import { blockCommands } from "./commands/block.ts";
 import { campusCommands } from "./commands/campus.ts";
 import { chatCommand } from "./commands/chat.ts";
@@ -70,6 +71,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   ...tlsCommands,
   replayCommand,
   loadCommand,
+  auditCommand,
   demoCommand,
 ];
 

@@ -1,0 +1,152 @@
+/**
+ * Inboxes and conversations as the operator's audit sees them: who may read the store's replicas may read
+ * them, as `kv scan` does, and ids, numbers and times are all that is taken out; texts are not.
+ */
+import type { InboxMessage } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { type Key, Level, type VersionedRow } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { KvClient } from "../kvsvr/client.ts";
+import { groupKey, isMessageRow, messagesAfter, outcomeRowKey, readMessage } from "./group/rows.ts";
+import { inboxKey, ROW_KINDS, readRow } from "./inbox/rows.ts";
+import { usersOf } from "./message/client.ts";
+import {
+  conversationKey,
+  messagesAfter as directMessagesAfter,
+  readMessage as readDirectMessage,
+} from "./message/rows.ts";
+import { trimmedThrough } from "./trim.ts";
+
+const PAGE = 1_000;
+const OPTIONS = { timeoutMs: 10_000 };
+
+/** A message as it lies in an inbox or in its conversation's table. */
+export interface AuditedMessage {
+  readonly conversationId: string;
+  readonly sequence: number;
+  readonly messageId: string;
+  readonly senderId: string;
+  readonly acceptedAtMs: number;
+  readonly isNotice: boolean;
+  readonly isRecalled: boolean;
+  /** It takes another one back. */
+  readonly isRecall: boolean;
+}
+
+/** What the user sent, as committed. */
+interface AuditedSend {
+  readonly conversationId: string;
+  readonly messageId: string;
+  readonly acceptedAtMs: number;
+}
+
+export interface AuditedInbox {
+  readonly userId: string;
+  /** In the order in which they were delivered. */
+  readonly delivered: readonly AuditedMessage[];
+  readonly committed: readonly AuditedSend[];
+  /** Groups that the user is in now, and since which sequence number. */
+  readonly groups: ReadonlyMap<string, number>;
+  /** Messages that the user has deleted: their rows are gone. */
+  readonly hidden: ReadonlySet<string>;
+  /** By conversation: how far the user has read. */
+  readonly reads: ReadonlyMap<string, number>;
+  /** Old rows were forgotten. */
+  readonly isTrimmed: boolean;
+}
+
+export interface AuditedConversation {
+  /** In the order of their numbers. */
+  readonly messages: readonly AuditedMessage[];
+}
+
+export function placeOf({
+  conversationId,
+  sequence,
+}: {
+  conversationId: string;
+  sequence: number;
+}) {
+  return `${conversationId}/${sequence}`;
+}
+
+export class AuditClient {
+  readonly #kv: KvClient;
+
+  constructor(kv: KvClient) {
+    this.#kv = kv;
+  }
+
+  async inbox(userId: string): Promise<AuditedInbox> {
+    const delivered: AuditedMessage[] = [];
+    const committed: AuditedSend[] = [];
+    const groups = new Map<string, number>();
+    const hidden = new Set<string>();
+    const reads = new Map<string, number>();
+    let isTrimmed = false;
+    for (let afterVersion = 0; ; ) {
+      const request = { key: inboxKey(userId), afterVersion, limit: PAGE, level: Level.STRONG };
+      const page = await this.#kv.scanChanges(request, OPTIONS);
+      isTrimmed ||= Object.values(ROW_KINDS).some(
+        (rowPrefix) => trimmedThrough(page.trims, { rowPrefix, appendIds: false }) > 0,
+      );
+      for (const row of page.rows) {
+        const read = readRow(row)?.row;
+        if (read?.case === "delivered") delivered.push(audited(read.value));
+        if (read?.case === "committed" && !read.value.recalled) {
+          const { conversationId, messageId, acceptedAtMs } = read.value;
+          committed.push({ conversationId, messageId, acceptedAtMs });
+        }
+        if (read?.case === "membership" && read.value.sinceSequence > 0)
+          groups.set(read.value.groupId, read.value.sinceSequence);
+        if (read?.case !== "setting") continue;
+        const { conversationId, setting } = read.value;
+        if (setting?.case === "readSequence") reads.set(conversationId, setting.value);
+        if (setting?.case === "hiddenSequence")
+          hidden.add(placeOf({ conversationId, sequence: setting.value }));
+      }
+      if (!page.more) return { userId, delivered, committed, groups, hidden, reads, isTrimmed };
+      afterVersion = page.throughVersion;
+    }
+  }
+
+  /** 1:1 or group, by its id; messages above a sequence number. */
+  async conversation(conversationId: string, above: number): Promise<AuditedConversation> {
+    const isDirect = usersOf(conversationId).length > 0;
+    const key = isDirect ? conversationKey(conversationId) : groupKey(conversationId);
+    const after = isDirect ? directMessagesAfter : messagesAfter;
+    const messages: AuditedMessage[] = [];
+    for (let last = above; ; ) {
+      const page = await this.#rows(key, after(last));
+      for (const row of page.rows.filter(isMessageRow)) {
+        const message = isDirect ? readDirectMessage(row) : readMessage(row.value);
+        messages.push({ ...audited(message), conversationId });
+        last = message.sequence;
+      }
+      if (!page.more) return { messages };
+    }
+  }
+
+  /** A group decided not to take it: its sender was muted or gone meanwhile. */
+  async wasRefused(groupId: string, messageId: string): Promise<boolean> {
+    const rows = [outcomeRowKey(messageId)];
+    const request = { key: groupKey(groupId), rows, marks: [], level: Level.STRONG };
+    const { rows: found } = await this.#kv.getRows(request, OPTIONS);
+    return found.some((row) => row.version > 0 && !row.deleted);
+  }
+
+  #rows(
+    key: Key,
+    range: { first: Buffer; end: Buffer },
+  ): Promise<{ rows: VersionedRow[]; more: boolean }> {
+    const request = { key, ...range, limit: PAGE, level: Level.STRONG, reverse: false };
+    return this.#kv.scanRows(request, OPTIONS);
+  }
+}
+
+function audited(message: InboxMessage): AuditedMessage {
+  const { conversationId, sequence, messageId, senderId, acceptedAtMs, notice, recalled } = message;
+  return {
+    ...{ conversationId, sequence, messageId, senderId, acceptedAtMs, isRecalled: recalled },
+    isNotice: notice !== undefined,
+    isRecall: message.content?.body?.case === "recall",
+  };
+}
