@@ -30,6 +30,9 @@ const OPEN_REQUESTS_MAX = 64;
 const REQUEST_BYTES_MAX = 1_000_000;
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 500;
+/** Who is overloaded is not asked again as soon: that would be more load. */
+const RETRY_OVERLOADED_FIRST_MS = 400;
+const RETRY_OVERLOADED_LAST_MS = 2_000;
 
 export type LinkState =
   | "idle"
@@ -364,7 +367,11 @@ export class Link implements Ticking {
     request.sent = false;
     request.attempts += 1;
     request.lastError = errorOf(failure);
-    const pauseMs = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** (request.attempts - 1));
+    const [firstMs, lastMs] =
+      failure.code === "OVERLOADED"
+        ? [RETRY_OVERLOADED_FIRST_MS, RETRY_OVERLOADED_LAST_MS]
+        : [RETRY_FIRST_MS, RETRY_LAST_MS];
+    const pauseMs = Math.min(lastMs, firstMs * 2 ** (request.attempts - 1));
     request.retryAtMs = performance.now() + pauseMs * (0.5 + Math.random() / 2);
     return true;
   }

@@ -19,7 +19,8 @@ export interface ProcessUse {
 export interface Use {
   /** Of the platform's processes, all together. */
   readonly platformCpuUs: number;
-  readonly quorumWrites: number;
+  /** Undefined: not every process said how many. */
+  readonly quorumWrites: number | undefined;
   readonly processes: readonly ProcessUse[];
 }
 
@@ -27,8 +28,8 @@ interface ProcessLook {
   readonly pid: number;
   readonly cpuUs: number;
   readonly rssBytes: number;
-  /** Since it started. */
-  readonly quorumWrites: number;
+  /** Since it, or the one before it, began to count; undefined: it did not say. */
+  readonly quorumWrites: number | undefined;
 }
 
 interface Look {
@@ -61,13 +62,13 @@ export class UsageMeter {
     const { atMs, processes } = this.#begin!;
     const now = await this.#look();
     let platformCpuUs = 0;
-    let quorumWrites = 0;
+    let quorumWrites: number | undefined = 0;
     const uses = [...now.processes].map(([name, look]): ProcessUse => {
       const before = processes.get(name);
       const isSame = before?.pid === look.pid;
       const usedUs = look.cpuUs - (isSame ? before.cpuUs : 0);
       if (!name.startsWith(GENERATOR)) platformCpuUs += usedUs;
-      quorumWrites += look.quorumWrites - (isSame ? before.quorumWrites : 0);
+      quorumWrites = addUp(quorumWrites, before?.quorumWrites ?? 0, look.quorumWrites);
       const first = this.#first?.processes.get(name)?.rssBytes ?? look.rssBytes;
       return {
         name,
@@ -93,8 +94,10 @@ export class UsageMeter {
     }));
     const processes = new Map<string, ProcessLook>();
     for (const { name, pid } of [...known, ...generators]) {
-      const monitors = statuses.get(name)?.monitors ?? [];
-      const quorumWrites = monitors.find((one) => one.name === QUORUM_WRITES)?.value ?? 0;
+      const monitors = statuses.get(name)?.monitors;
+      const decided = monitors?.find((one) => one.name === QUORUM_WRITES)?.value ?? 0;
+      const isSilent = monitors === undefined && !name.startsWith(GENERATOR);
+      const quorumWrites = isSilent ? undefined : decided;
       try {
         const { cpuUs } = usageOf(pid);
         processes.set(name, { pid, cpuUs, rssBytes: residentBytes(pid), quorumWrites });
@@ -104,4 +107,9 @@ export class UsageMeter {
     }
     return { atMs: performance.now(), processes };
   }
+}
+
+function addUp(sum: number | undefined, before: number, now: number | undefined) {
+  if (sum === undefined || now === undefined) return undefined;
+  return sum + (now >= before ? now - before : now);
 }

@@ -25,6 +25,7 @@ import { accepted, type Call, forward, monotonicMs } from "../../svrkit/call.ts"
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireService } from "../arguments.ts";
 import type { NotifyTarget } from "../notify/notifier.ts";
@@ -34,8 +35,11 @@ import { checkSend, type Recipient, refusalInGroup, requireSameMessage } from ".
 import { readBodies } from "./bodies.ts";
 import type { Carrier, CarryOptions } from "./carrier.ts";
 import type { OpenSends } from "./open-sends.ts";
+import { Pace } from "./plan/pace.ts";
 import { checkRecall, type Recalls, type Taken } from "./recalls.ts";
 import { Unfinished } from "./unfinished.ts";
+
+const refusedSends = monitorId("text.sends_refused");
 
 const NAMES_REMEMBERED_MAX = 10_000;
 const CARRIED_REMEMBERED_MAX = 20_000;
@@ -66,6 +70,7 @@ export interface TextParts {
 export class TextHandlers {
   readonly #parts: TextParts;
   readonly #unfinished: Unfinished<FailedSend>;
+  readonly #pace = new Pace();
   /** Names never change hands, so what was found once stays true. */
   readonly #userIds = new RecentlyUsed<string, string>(NAMES_REMEMBERED_MAX);
   /** By sender and client message id: the sequence number of what reached its recipients. */
@@ -89,7 +94,13 @@ export class TextHandlers {
   async send(request: SendRequest, call: Call): Promise<SendReply> {
     const { userId: senderId } = this.#parts.tickets.userOf(call);
     const to = checkSend(request, call.caller);
-    return this.#take(await this.#messageOf(request, to, { senderId, call }), call);
+    const beganMs = monotonicMs();
+    if (!this.#pace.take(beganMs)) throw tooManySends();
+    try {
+      return await this.#take(await this.#messageOf(request, to, { senderId, call }), call);
+    } finally {
+      this.#pace.ended(monotonicMs() - beganMs);
+    }
   }
 
   async recall(request: RecallRequest, call: Call): Promise<SendReply> {
@@ -282,6 +293,11 @@ export class TextHandlers {
     const deadlineMs = monotonicMs() + BACKGROUND_TIMEOUT_MS;
     await this.#carry(message, undefined, { ticket, deadlineMs });
   }
+}
+
+function tooManySends(): RpcError {
+  monitor.add(refusedSends, 1);
+  return new RpcError("OVERLOADED", "more is sent than can be answered in time: retry later");
 }
 
 function nameOf(senderId: string, clientMessageId: string): string {

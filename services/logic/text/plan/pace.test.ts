@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import { Pace } from "./pace.ts";
+
+interface Load {
+  readonly perSecond: number;
+  /** What the store ends a second, whatever is open. */
+  readonly endsPerSecond: number;
+  readonly seconds: number;
+}
+
+/** Sends come evenly and end in their order; a fixed time of 10 ms besides. */
+function run({ perSecond, endsPerSecond, seconds }: Load) {
+  const pace = new Pace();
+  const open: number[] = [];
+  let due = 0;
+  let room = 0;
+  const result = { refused: 0, taken: 0, inTime: 0, slowestMs: 0 };
+  for (let nowMs = 0; nowMs < seconds * 1_000; nowMs++) {
+    for (due += perSecond / 1_000; due >= 1; due--) {
+      if (pace.take(nowMs)) open.push(nowMs);
+      else result.refused += 1;
+    }
+    room = Math.min(room + endsPerSecond / 1_000, Math.max(1, endsPerSecond / 1_000));
+    for (; room >= 1 && open.length > 0 && nowMs - open[0]! >= 10; room--) {
+      const tookMs = nowMs - open.shift()!;
+      pace.ended(tookMs);
+      result.taken += 1;
+      if (tookMs < 4_500) result.inTime += 1;
+      result.slowestMs = Math.max(result.slowestMs, tookMs);
+    }
+  }
+  return result;
+}
+
+test("pace: what can be carried is taken, every one", () => {
+  expect(run({ perSecond: 900, endsPerSecond: 1_000, seconds: 20 }).refused).toBe(0);
+});
+
+test.each([2, 4, 10])("pace: at %i x what can be carried as much is carried, in time", (times) => {
+  const load = { perSecond: 500 * times, endsPerSecond: 500, seconds: 30 };
+  const { inTime, refused, slowestMs } = run(load);
+  expect(inTime).toBeGreaterThan(500 * 30 * 0.9);
+  expect(refused).toBeGreaterThan(500 * (times - 1) * 30 * 0.8);
+  expect(slowestMs).toBeLessThan(4_500);
+});
+
+test("pace: when nothing ends at all, few wait for it", () => {
+  const pace = new Pace();
+  let taken = 0;
+  for (let nowMs = 0; nowMs < 10_000; nowMs++) if (pace.take(nowMs)) taken += 1;
+  expect(taken).toBeLessThan(1_500);
+  expect(pace.open).toBe(taken);
+});
+
+test("pace: after an overload everything is taken again", () => {
+  const pace = new Pace();
+  let nowMs = 0;
+  for (; nowMs < 5_000; nowMs++) pace.take(nowMs);
+  while (pace.open > 0) pace.ended(4_000);
+  let refused = 0;
+  for (const end = nowMs + 3_000; nowMs < end; nowMs += 10) {
+    if (pace.take(nowMs)) pace.ended(10);
+    else refused += 1;
+  }
+  expect(refused).toBe(0);
+});
+
+test("pace: a burst into a quick platform is taken", () => {
+  const pace = new Pace();
+  for (let nowMs = 0; nowMs < 1_000; nowMs += 100) {
+    expect(pace.take(nowMs)).toBe(true);
+    pace.ended(10);
+  }
+  for (let i = 0; i < 1_999; i++) expect(pace.take(1_001)).toBe(true);
+});

@@ -1,0 +1,62 @@
+/**
+ * Whether one more send can be answered in time. Those that are open go on as fast as they end now, so with
+ * `open` of them the next one takes about open / pace: when that is longer than a sender is to wait, it is
+ * refused at once, and costs nothing. Without this, more sends than the store can take all end after
+ * their senders have given up, and nobody's is answered.
+ *
+ * The store may be slow without being asked for too much, and so may this process: as long as sends end
+ * quickly, as many are open as come.
+ */
+const WINDOW_MS = 200;
+/** Sends that take longer on average are slow ... */
+const SLOW_MS = 500;
+/** ... and then only so many are open as end within this time: less than half of what a client waits. */
+const WAIT_MS_MAX = 1_500;
+/** So many are always open, or nothing would ever be known of the pace. */
+const OPEN_MIN = 32;
+/** And so many at most, before it is known how slow they are. */
+const OPEN_MAX = 2_000;
+/** Part of the new in what is remembered. */
+const LEARNING = 0.5;
+
+export class Pace {
+  #open = 0;
+  #windowStartMs = 0;
+  #ended = 0;
+  #tookMs = 0;
+  /** Sends that end a millisecond, and how long one takes. */
+  #pace = 0;
+  #meanMs = 0;
+
+  get open(): number {
+    return this.#open;
+  }
+
+  /** false: refuse it. Every send taken is told to have ended. */
+  take(nowMs: number): boolean {
+    if (nowMs - this.#windowStartMs >= WINDOW_MS) this.#endWindow(nowMs);
+    const isSlow = this.#meanMs > SLOW_MS;
+    if (this.#open >= OPEN_MAX) return false;
+    if (isSlow && this.#open >= Math.max(OPEN_MIN, this.#pace * WAIT_MS_MAX)) return false;
+    this.#open += 1;
+    return true;
+  }
+
+  ended(tookMs: number): void {
+    this.#open -= 1;
+    this.#ended += 1;
+    this.#tookMs += tookMs;
+  }
+
+  #endWindow(nowMs: number): void {
+    const elapsedMs = nowMs - this.#windowStartMs;
+    // Nothing ended, and something is open: it takes longer by all this time at least.
+    const waitedMs = this.#open === 0 ? 0 : this.#meanMs + Math.min(elapsedMs, WAIT_MS_MAX);
+    const meanMs = this.#ended === 0 ? waitedMs : this.#tookMs / this.#ended;
+    this.#meanMs += LEARNING * (meanMs - this.#meanMs);
+    this.#pace += LEARNING * (this.#ended / elapsedMs - this.#pace);
+    this.#windowStartMs = nowMs;
+    this.#ended = 0;
+    this.#tookMs = 0;
+  }
+}
