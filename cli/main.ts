@@ -26,6 +26,7 @@ import { kvGroupShowCommand } from "./commands/kv-group-show.ts";
 import { kvRebuildCommand } from "./commands/kv-rebuild.ts";
 import { kvVerifyCommand } from "./commands/kv-verify.ts";
 import { loadCommand } from "./commands/load.ts";
+import { mediaCommands } from "./commands/media.ts";
 import { planCommand } from "./commands/plan.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
@@ -59,6 +60,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   syncCommand,
   ...groupCommands,
   ...conversationCommands,
+  ...mediaCommands,
   ...kvCommands,
   kvVerifyCommand,
   ...kvBackupCommands,
@@ -83,6 +85,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   contact: "contacts: list, ask, accept, remark, tag, block, policy",
   group: "groups: create, invite, join, leave; members and their roles; mute, announce, dismiss",
   conversation: "conversations: list, read, pin, mute, draft, delete, history",
+  media: "files, images and videos: get, show, delete (send has --file, --image, --video)",
   message: "messages: take back, delete, who has read",
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
   "kv group": "KV groups: show them, add one, remove the last, give a replica a new volume",

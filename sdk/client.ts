@@ -33,6 +33,7 @@ import type { Endpoint } from "./endpoints.ts";
 import { Groups } from "./groups.ts";
 import { Link, type LinkState } from "./link.ts";
 import { openSession } from "./log-in.ts";
+import { MediaLibrary } from "./media.ts";
 import { PASSWORD_OPTIONS, REQUEST_OPTIONS } from "./requester.ts";
 import {
   type DeviceStore,
@@ -125,6 +126,7 @@ export class TricampusClient {
   readonly conversations: Conversations;
   readonly contacts: Contacts;
   readonly account: OwnAccount;
+  readonly media: MediaLibrary<Sent>;
   readonly #options: ClientOptions;
   readonly #fallbackSyncMs: number;
   readonly #ownsStore: boolean;
@@ -160,6 +162,7 @@ export class TricampusClient {
     this.conversations = new Conversations(this.#link, store);
     this.contacts = new Contacts(this.#link, store);
     this.account = new OwnAccount(this.#link, store);
+    this.media = new MediaLibrary(this.#link, (to, message) => this.send(to, message));
     this.#syncs = new SyncLoop(this.#link, {
       get snapshot() {
         return store.snapshot;

@@ -45,6 +45,12 @@ export class EndpointChooser {
     return this.#current;
   }
 
+  /** All, the current one first. */
+  get all(): readonly Endpoint[] {
+    const others = this.#endpoints.filter(({ campus }) => campus !== this.#current.campus);
+    return [this.#current, ...others];
+  }
+
   /** Other ones from now on; none: those that are known stay. */
   replace(endpoints: readonly Endpoint[]): void {
     if (endpoints.length > 0) this.#endpoints = endpoints;

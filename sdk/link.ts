@@ -112,6 +112,11 @@ export class Link implements Ticking {
     return this.#chooser.current.campus;
   }
 
+  /** Addresses of the campuses, the one that is connected or tried next first. */
+  get urls(): readonly string[] {
+    return this.#chooser.all.map(({ url }) => url);
+  }
+
   /** Where else to connect; the connection that stands goes on. */
   setEndpoints(endpoints: readonly Endpoint[]): void {
     this.#chooser.replace(endpoints);

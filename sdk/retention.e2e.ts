@@ -29,10 +29,17 @@ afterAll(async () => {
 async function pass(forget: "by-age" | "when-confirmed", daysFromNow: number): Promise<void> {
   const callee = (name: Parameters<WholePlatform["callee"]>[0]) =>
     platform.callee(name, "retention");
-  const rules = { forget, keepMs: 30 * DAY_MS, silentMs: 20 * DAY_MS, idsMs: 7 * DAY_MS };
+  const rules = {
+    forget,
+    keepMs: 30 * DAY_MS,
+    silentMs: 20 * DAY_MS,
+    idsMs: 7 * DAY_MS,
+    mediaMs: 30 * DAY_MS,
+  };
   await passOver(listTables(platform.callee("kvsvr", "retention"), 0), {
     ...{ accounts: callee("account-data"), inboxes: callee("inbox-data"), rules, restMs: 0 },
     ...{ messages: callee("message-data"), groups: callee("group-data") },
+    media: callee("media-data"),
     stopped: new AbortController().signal,
     now: () => Date.now() + daysFromNow * DAY_MS,
   });

@@ -29,6 +29,7 @@ export const LAYOUTS = {
       "contact",
     ],
     queue: ["router", "queue", "fanout", "retention"],
+    "media-data": ["media-data", "media"],
     queuelog: ["queuelog-1", "queuelog-2"],
     admin: ["admin"],
   },
@@ -43,6 +44,8 @@ export const LAYOUTS = {
     "message-data": ["message-data"],
     "group-data": ["group-data"],
     "contact-data": ["contact-data"],
+    "media-data": ["media-data"],
+    media: ["media"],
     contact: ["contact"],
     router: ["router"],
     queue: ["queue"],
@@ -55,7 +58,10 @@ export const LAYOUTS = {
 } as const;
 
 /** One a campus, whatever is asked for: they own what their campus does. */
-const ONE_A_CAMPUS = ["queuelog", "queue", "fanout", "router", "retention"] as const;
+const ONE_A_CAMPUS = [
+  ...["queuelog", "queue", "fanout", "router", "retention"],
+  "media-data",
+] as const;
 
 const WORKLOADS = [
   ...new Set([...Object.keys(LAYOUTS.Compact), ...Object.keys(LAYOUTS.Split)]),
@@ -161,6 +167,12 @@ const routerEngine = withRules(
   },
 );
 
+const mediaEngine = z.strictObject({
+  storage: storage
+    .prefault({})
+    .describe("The volume of each campus's copy of all files, images and videos."),
+});
+
 const outsideDoor = (what: string) =>
   z.strictObject({
     type: z
@@ -257,7 +269,11 @@ const spec = withRules(
       "name",
     ),
     engines: z
-      .strictObject({ queue: queueEngine.prefault({}), router: routerEngine.prefault({}) })
+      .strictObject({
+        queue: queueEngine.prefault({}),
+        router: routerEngine.prefault({}),
+        media: mediaEngine.prefault({}),
+      })
       .prefault({})
       .describe("What keeps the queue's logs and the router's memory."),
     clients: outsideDoor("the access layer")

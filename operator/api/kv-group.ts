@@ -13,7 +13,15 @@ import {
 } from "./schema.ts";
 
 /** Kinds of data, each with slots of its own. The control table stays with the first group. */
-export const KEYSPACES = ["account", "contact", "inbox", "message", "group", "moments"] as const;
+export const KEYSPACES = [
+  "account",
+  "contact",
+  "inbox",
+  "message",
+  "group",
+  "moments",
+  "media",
+] as const;
 
 const storage = withRules(
   z.strictObject({

@@ -9,6 +9,7 @@ const NUMBERS: Record<(typeof KEYSPACES)[number], number> = {
   message: Keyspace.MESSAGE,
   group: Keyspace.GROUP,
   moments: Keyspace.MOMENTS,
+  media: Keyspace.MEDIA,
 };
 
 export function keyspaceNumber(name: (typeof KEYSPACES)[number]): number {

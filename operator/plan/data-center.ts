@@ -144,6 +144,8 @@ function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): 
     logs.service,
     campuses.filter((campus) => isMaking || isThere(campus)),
   );
+  // An empty volume of media does no harm: it is filled from the others.
+  volumes.set("media-data", campuses);
   const ips = new Map<string, string>();
   for (const child of observed.children.values()) {
     if (child.kind === "Service" && child.campus !== "" && child.ip !== "")

@@ -35,6 +35,9 @@ const WHOLE_CAMPUS: Resources = {
 /** Two pods at once fence each other, or each know half. */
 const ALONE: readonly string[] = ["queue", "fanout", "router", "retention"];
 
+const QUEUE_LOG = "queuelog";
+const MEDIA = "media-data";
+
 const CREDENTIALS = ["ticketKeys", "snapshotSecret"] as const;
 
 /** All but the store, which comes with its KVGroups. */
@@ -45,8 +48,8 @@ export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
   const all = Object.entries(layout).filter(([name]) => name !== ADMIN || spec.tls.mode === "Own");
   return all.map(([name, services]) => {
     const size = spec.services.find((one) => one.name === name);
-    const isStateful = name === "queuelog";
-    const { storage } = spec.engines.queue;
+    const storage = storageOf(spec, name);
+    const isStateful = storage !== undefined;
     return {
       name,
       services,
@@ -55,18 +58,24 @@ export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
       mounts: [
         ...CREDENTIALS,
         ...(services.includes("account") ? (["ticketSigning"] as const) : []),
-        ...(isStateful ? (["permits"] as const) : []),
+        ...(name === QUEUE_LOG ? (["permits"] as const) : []),
       ],
       isStateful,
       ports: portsOf(services),
       isAlone: services.some((service) => ALONE.includes(service)),
       options: optionsOf(spec),
-      storage: isStateful ? { ...storage, policy: "Retain" } : undefined,
+      storage: storage && { ...storage, policy: "Retain" },
       group: undefined,
       certificate: name,
       identities: identitiesOf(services),
     };
   });
+}
+
+/** What it keeps on a volume; the other pods keep nothing. */
+function storageOf({ engines }: DataCenterSpec, name: string) {
+  if (name === QUEUE_LOG) return engines.queue.storage;
+  return name === MEDIA ? engines.media.storage : undefined;
 }
 
 /** One KV group; with profile Dev the first one holds every other service, too. */

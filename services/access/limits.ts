@@ -22,6 +22,8 @@ export const REQUESTS_IN_FLIGHT_MAX = 256;
  * the connection ends. */
 export const ROWS_BUFFERED_BYTES_MAX = 1024 * 1024;
 export const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
+/** Downloads of media under way in one process: each holds at most two parts of 512 KiB. */
+export const DOWNLOADS_MAX = 200;
 /** Frames that cannot be read, per connection, before it ends. */
 export const BAD_FRAMES_MAX = 100;
 /** Time from opening to Attach, or to the last request without one. */

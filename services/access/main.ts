@@ -17,6 +17,7 @@ import { PushHandlers } from "./handlers.ts";
 import { createHttp } from "./http.ts";
 import { FINISH_MS } from "./limits.ts";
 import { acceptLongPolls } from "./long-poll.ts";
+import { serveMedia } from "./media.ts";
 import { Registrar } from "./registrar.ts";
 import { sessionMethods } from "./session.ts";
 import { acceptWebSockets } from "./websocket.ts";
@@ -61,6 +62,7 @@ export const start: StartService = async (context) => {
   heed();
   const http = createHttp(forwarder, { log, door, tls: config.tls && readDoorFiles(config.tls) });
   acceptLongPolls(http, connections);
+  serveMedia(http, context.callee("media-data"));
   acceptWebSockets(http.server, connections, door);
   const endSilent = acceptFramed(
     http.server,

@@ -25,6 +25,8 @@ const modules: Record<(typeof SERVICES)[number] | typeof ADMIN, () => Promise<Se
   retention: () => import("../logic/retention/main.ts"),
   "contact-data": () => import("../data/contact/main.ts"),
   contact: () => import("../logic/contact/main.ts"),
+  "media-data": () => import("../data/media/main.ts"),
+  media: () => import("../logic/media/main.ts"),
 };
 
 export async function loadService(service: ServiceName): Promise<StartService> {

@@ -19,6 +19,8 @@ export const SERVICES = [
   "retention",
   "contact-data",
   "contact",
+  "media-data",
+  "media",
 ] as const;
 
 /**

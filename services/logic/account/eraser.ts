@@ -18,6 +18,7 @@ import {
   makeGroupEntry,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { InboxData, type TracesReply } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { MediaData } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
 import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
 import { Reaching } from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
@@ -41,6 +42,7 @@ export interface EraserParts {
   readonly inboxes: Callee;
   readonly messages: Callee;
   readonly groups: Callee;
+  readonly media: Callee;
   /** The service contact. */
   readonly reaching: Callee;
   readonly streams: Pick<GroupStreams, "append">;
@@ -116,7 +118,7 @@ export class Eraser {
   }
 
   async #empty(record: AccountRecord): Promise<void> {
-    const { accounts, inboxes, messages, groups } = this.#parts;
+    const { accounts, inboxes, messages, groups, media } = this.#parts;
     const { userId } = record;
     await this.#eachTrace(userId, async ({ conversationIds, groupIds }) => {
       for (const conversationId of conversationIds) {
@@ -125,6 +127,7 @@ export class Eraser {
       for (const groupId of groupIds)
         await groups.call(GroupData.erase, { groupId, userId }, OPTIONS);
     });
+    await media.call(MediaData.erase, { userId }, OPTIONS);
     await inboxes.call(InboxData.erase, { userId }, OPTIONS);
     await accounts.call(AccountData.erase, { record }, OPTIONS);
   }

@@ -14,8 +14,8 @@ import {
 } from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
+import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
-import { RecentlyUsed } from "../recently-used.ts";
 import { refusalOf, type Standing } from "./plan/verdict.ts";
 
 const REMEMBERED_MAX = 100_000;

@@ -2,7 +2,7 @@
 import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type Call, forward, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
-import { RecentlyUsed } from "../recently-used.ts";
+import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 
 const REMEMBERED_MAX = 50_000;
 const REMEMBERED_MS = 30_000;

@@ -23,6 +23,8 @@ export const retentionOptions = z.strictObject({
   silentDays: days(0, 30),
   /** Users' own messages, conversations, and with them the ids that keep messages from doubling. */
   idsDays: days(IDS_DAYS, 90),
+  /** Media, from their upload on, whoever was shown them. */
+  mediaDays: days(0, 90),
   /** How often everything is looked at. */
   passEveryMs: z
     .int()

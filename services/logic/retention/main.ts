@@ -19,11 +19,13 @@ export const start: StartService = async (context) => {
     inboxes: context.callee("inbox-data"),
     messages: context.callee("message-data"),
     groups: context.callee("group-data"),
+    media: context.callee("media-data"),
     rules: {
       forget,
       keepMs: options.keepDays * DAY_MS,
       silentMs: options.silentDays * DAY_MS,
       idsMs: options.idsDays * DAY_MS,
+      mediaMs: options.mediaDays * DAY_MS,
     },
     restMs,
     stopped: stop.signal,

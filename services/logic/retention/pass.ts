@@ -6,8 +6,10 @@
 import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { InboxData } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { MediaData } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
 import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
 import { type Key, Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { mediaOwnerOf } from "../../data/media/client.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
@@ -24,6 +26,7 @@ export interface PassParts {
   readonly inboxes: Callee;
   readonly messages: Callee;
   readonly groups: Callee;
+  readonly media: Callee;
   readonly rules: RetentionRules;
   readonly restMs: number;
   readonly stopped: AbortSignal;
@@ -74,6 +77,14 @@ async function lookAfter({ keyspace, key }: Key, parts: PassParts): Promise<void
       const { groupBeforeMs: messagesBeforeMs, outcomesBeforeMs } = times;
       const request = { groupId: name, messagesBeforeMs, outcomesBeforeMs };
       await parts.groups.call(GroupData.retain, request, options);
+      return;
+    }
+    case Keyspace.MEDIA: {
+      const userId = mediaOwnerOf(name);
+      if (userId === undefined) return; // each is in its owner's table
+      const { mediaBeforeMs: beforeMs, unfinishedBeforeMs } = times;
+      const request = { userId, beforeMs, unfinishedBeforeMs };
+      await parts.media.call(MediaData.retain, request, options);
     }
   }
 }

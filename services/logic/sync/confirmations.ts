@@ -9,7 +9,7 @@ import {
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { RecentlyUsed } from "../recently-used.ts";
+import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 
 const BATCH_MAX = 500;
 const TIMEOUT_MS = 1_000;

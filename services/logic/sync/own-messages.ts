@@ -16,7 +16,7 @@ import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
-import { RecentlyUsed } from "../recently-used.ts";
+import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 import { findOrphans } from "./plan/orphans.ts";
 
 const ARRIVED_REMEMBERED_MAX = 50_000;

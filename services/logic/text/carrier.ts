@@ -24,11 +24,11 @@ import { numbered } from "../../data/message/client.ts";
 import { type CallOptions, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
+import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { sampledOrNone } from "../../svrkit/tracing/context.ts";
 import type { GroupStreams } from "../group-streams.ts";
 import type { Notifier, NotifyTarget } from "../notify/notifier.ts";
-import { RecentlyUsed } from "../recently-used.ts";
 import { deliverableAfter } from "./deliverable.ts";
 
 const PAGE_MESSAGES_MAX = 100;

@@ -59,6 +59,7 @@ const ROWS = [
   [204, "access.router_failures", "sum", "calls", "access", "registrations that a router refused"],
   [205, "access.requests", "sum", "requests", "access", "requests of clients"],
   [206, "access.requests_failed", "sum", "requests", "access", "requests that failed by our fault"],
+  [207, "access.downloads", "sum", "downloads", "access", "downloads of media begun"],
 
   [
     300,
@@ -184,6 +185,28 @@ const ROWS = [
     "account",
     "passwords not checked: too many at once",
   ],
+  [720, "media.images_decoded", "sum", "images", "media", "images made anew"],
+  [721, "media.decoders_ended", "sum", "decoders", "media", "decoders that took too long"],
+  [
+    730,
+    "media.parts_repaired",
+    "sum",
+    "parts",
+    "media-data",
+    "copies made again from another campus",
+  ],
+  [
+    731,
+    "media.parts_damaged",
+    "sum",
+    "parts",
+    "media-data",
+    "copies that were not what they should be",
+  ],
+  [732, "media.swept_away", "sum", "media", "media-data", "deleted media that a sweep removed"],
+  [733, "media.sweep_failures", "sum", "sweeps", "media-data", "sweeps that ended early"],
+  [750, "moments.delivered", "sum", "moments", "moments", "moments brought into timelines"],
+  [751, "moments.left_to_sweep", "sum", "moments", "moments", "deliveries left to the sweep"],
 ] as const satisfies readonly Row[];
 
 export type MonitorName = (typeof ROWS)[number][1];

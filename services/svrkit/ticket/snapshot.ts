@@ -52,6 +52,11 @@ export class SnapshotSealer {
     return fromBytes(decodeSnapshotPayload, payload);
   }
 
+  /** 32 bytes for another use that all campuses must agree on; nobody who has it learns the secret. */
+  derivedKey(use: string): Buffer {
+    return createHmac("sha256", this.#secret).update(`key for: ${use}`).digest();
+  }
+
   #mac(who: DeviceIdentity, payload: Uint8Array): Buffer {
     const mac = createHmac("sha256", this.#secret);
     mac.update(`${who.userId.length}:${who.userId}${who.device.length}:${who.device}`);

@@ -9,6 +9,7 @@ const rules = {
   keepMs: 3 * DAY,
   silentMs: 2 * DAY,
   idsMs: 7 * DAY,
+  mediaMs: 3 * DAY,
 } as const;
 
 /** "phone 40 1": has version 40, as heard an hour ago. */

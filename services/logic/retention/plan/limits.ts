@@ -6,6 +6,7 @@ export interface RetentionRules {
   readonly keepMs: number;
   readonly silentMs: number;
   readonly idsMs: number;
+  readonly mediaMs: number;
 }
 
 /**
@@ -14,7 +15,10 @@ export interface RetentionRules {
  */
 const MARGIN_MS = 24 * 3_600_000;
 
-export function timesOf({ keepMs, idsMs }: RetentionRules, nowMs: number) {
+/** Of uploads that were never finished. */
+const UNFINISHED_MS = 2 * 24 * 3_600_000;
+
+export function timesOf({ keepMs, idsMs, mediaMs }: RetentionRules, nowMs: number) {
   const committedMs = Math.max(keepMs, idsMs);
   return {
     deliveredBeforeMs: nowMs - keepMs,
@@ -22,6 +26,8 @@ export function timesOf({ keepMs, idsMs }: RetentionRules, nowMs: number) {
     conversationBeforeMs: nowMs - committedMs - MARGIN_MS,
     groupBeforeMs: nowMs - keepMs,
     outcomesBeforeMs: nowMs - idsMs - MARGIN_MS,
+    mediaBeforeMs: nowMs - mediaMs,
+    unfinishedBeforeMs: nowMs - UNFINISHED_MS,
   };
 }
 

@@ -22,6 +22,7 @@ export const Keyspace = {
   GROUP: 5,
   MOMENTS: 6,
   CONTROL: 7,
+  MEDIA: 8,
 } as const;
 export type Keyspace = number;
 

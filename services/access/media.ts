@@ -1,0 +1,131 @@
+/**
+ * Downloads: GET and HEAD of the addresses that Media/Url makes, with ranges. The seal is checked where the
+ * bytes are; this only asks for one part after the other, as fast as the client takes them.
+ */
+import { Readable } from "node:stream";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { MediaKind } from "../../protos/gen/tricampus/client/v1/media_codec.ts";
+import {
+  type FetchReply,
+  type FetchRequest,
+  MediaData,
+} from "../../protos/gen/tricampus/data/v1/media_codec.ts";
+import { PART_BYTES, parseAddress, type SealedAddress } from "../data/media/client.ts";
+import { BUCKETS, priorityOf } from "../svrkit/admission/priority.ts";
+import type { CallOptions } from "../svrkit/call.ts";
+import type { Callee } from "../svrkit/client.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
+import { DOWNLOADS_MAX, REQUEST_TIMEOUT_MS } from "./limits.ts";
+import { type ByteRange, rangeOf } from "./range.ts";
+
+const downloads = monitorId("access.downloads");
+
+export function serveMedia(http: FastifyInstance, media: Callee): void {
+  const door = new MediaDoor(media);
+  const url = "/v1/media/:mediaId/:what";
+  http.get(url, (request, reply) => door.answer(request, reply));
+}
+
+class MediaDoor {
+  readonly #media: Callee;
+  #open = 0;
+
+  constructor(media: Callee) {
+    this.#media = media;
+  }
+
+  async answer(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    const params = request.params as { mediaId: string; what: string };
+    const address = parseAddress(params, request.query as Record<string, unknown>);
+    if (address === undefined) throw new RpcError("NOT_FOUND", "this is no address of a medium");
+    if (this.#open >= DOWNLOADS_MAX) {
+      throw new RpcError("OVERLOADED", "too many downloads here: try again a little later");
+    }
+    monitor.add(downloads, 1);
+    const options = this.#options();
+    const facts = await this.#fetch({ ...address, offset: 0, bytesMax: 0 }, options);
+    const etag = `"${address.mediaId.slice(0, 32)}-${address.thumbnail ? "t" : "w"}"`;
+    describe(reply, facts, { address, etag });
+    if (request.headers["if-none-match"] === etag) return reply.code(304).send();
+    const ifRange = request.headers["if-range"];
+    const wanted = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
+    const range = rangeOf(wanted, facts.bytes);
+    if (range === "none") {
+      reply.header("content-range", `bytes */${facts.bytes}`);
+      const message = `this medium has ${facts.bytes} bytes: the range holds none of them`;
+      const body = { code: "INVALID_ARGUMENT", message, retryable: false };
+      return reply.type("application/json; charset=utf-8").code(416).send(body);
+    }
+    const sent = range === "whole" ? { start: 0, last: facts.bytes - 1 } : range;
+    if (range !== "whole") {
+      reply.code(206).header("content-range", `bytes ${sent.start}-${sent.last}/${facts.bytes}`);
+    }
+    reply.header("content-length", sent.last - sent.start + 1);
+    if (request.method === "HEAD") return reply.send(Readable.from([]));
+    // The first part before the head is sent: an error of it still has a status.
+    const first = await this.#piece(address, sent, sent.start);
+    return reply.send(Readable.from(this.#pieces(address, sent, first), { objectMode: false }));
+  }
+
+  async *#pieces(address: SealedAddress, range: ByteRange, first: Uint8Array) {
+    this.#open += 1;
+    try {
+      yield first;
+      for (let at = range.start + first.length; at <= range.last; ) {
+        const piece = await this.#piece(address, range, at);
+        yield piece;
+        at += piece.length;
+      }
+    } finally {
+      this.#open -= 1;
+    }
+  }
+
+  async #piece(address: SealedAddress, range: ByteRange, offset: number): Promise<Uint8Array> {
+    const bytesMax = Math.min(PART_BYTES, range.last - offset + 1);
+    const { data } = await this.#fetch({ ...address, offset, bytesMax }, this.#options());
+    if (data.length === 0) throw new RpcError("UNAVAILABLE", "the medium ended early: try again");
+    return Buffer.from(data);
+  }
+
+  #fetch(request: FetchRequest, options: CallOptions): Promise<FetchReply> {
+    return this.#media.call(MediaData.fetch, request, options);
+  }
+
+  #options(): CallOptions {
+    const priority = priorityOf("media", Math.floor(Math.random() * BUCKETS));
+    return { timeoutMs: REQUEST_TIMEOUT_MS, priority };
+  }
+}
+
+function describe(
+  reply: FastifyReply,
+  { kind, mime, name }: FetchReply,
+  { address, etag }: { address: SealedAddress; etag: string },
+): void {
+  const seconds = Math.max(0, Math.floor((address.expiresAtMs - Date.now()) / 1_000));
+  reply.headers({
+    etag,
+    "accept-ranges": "bytes",
+    "cache-control": `private, max-age=${seconds}, immutable`,
+    // What users upload is never run as a page of this place, whatever it says it is.
+    "content-type": kind === MediaKind.FILE ? "application/octet-stream" : mime,
+    "content-disposition": kind === MediaKind.FILE ? attachment(name) : "inline",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; sandbox",
+    // The address is the permission; browsers' pages of anywhere may use it.
+    "access-control-allow-origin": "*",
+    "cross-origin-resource-policy": "cross-origin",
+  });
+}
+
+/** RFC 8187: a name of any letters, and one of plain letters for who knows no others. */
+function attachment(name: string): string {
+  const plain = name.replaceAll(/[^\x20-\x7e]|["\\%]/g, "_");
+  const all = encodeURIComponent(name).replaceAll(
+    /['()*]/g,
+    (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return `attachment; filename="${plain}"; filename*=UTF-8''${all}`;
+}

@@ -1,0 +1,106 @@
+/**
+ * What puts the parts of media right, once an hour and slowly: media that are here and were deleted while
+ * this campus was away go; those that another campus has and this one lacks, because it was away or lost its
+ * disk, are copied. What an upload has just begun is left alone.
+ */
+
+import type { MediaFacts } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
+import { MediaData } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
+import type { CallOptions } from "../../svrkit/call.ts";
+import type { Callee } from "../../svrkit/client.ts";
+import type { Logger } from "../../svrkit/log.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { rest } from "../../svrkit/rest.ts";
+import type { Copies } from "./copies.ts";
+import type { PartEngine } from "./parts/engine.ts";
+import { partsOf } from "./rows.ts";
+
+const PAGE = 200;
+const OPTIONS: CallOptions = { timeoutMs: 5_000 };
+
+const removed = monitorId("media.swept_away");
+const failures = monitorId("media.sweep_failures");
+
+export interface SweepParts {
+  readonly engine: PartEngine;
+  readonly copies: Copies;
+  readonly peers: Callee;
+  readonly own: number;
+  /** undefined: it was deleted, or never begun. */
+  readonly factsOf: (mediaId: string) => Promise<MediaFacts | undefined>;
+  readonly everyMs: number;
+  readonly restMs: number;
+  readonly log: Logger;
+}
+
+export class Sweep {
+  readonly #parts: SweepParts;
+  readonly #timer: NodeJS.Timeout;
+  #stopped = false;
+  #round: Promise<void> | undefined;
+
+  constructor(parts: SweepParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => this.#start(), parts.everyMs * (0.75 + Math.random() / 2));
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    await this.#round;
+  }
+
+  #start(): void {
+    this.#round ??= this.run()
+      .catch((error: unknown) => {
+        monitor.add(failures, 1);
+        this.#parts.log.warn({ err: error }, "a sweep ended early; the next one begins anew");
+      })
+      .finally(() => {
+        this.#round = undefined;
+      });
+  }
+
+  async run(): Promise<void> {
+    const { engine, peers, own } = this.#parts;
+    await this.#each((after) => engine.list(after, PAGE), this.#putRight);
+    if (engine.isShared) return;
+    for (const index of peers.peers.keys()) {
+      if (index === own) continue;
+      const list = async (after: string) =>
+        (await peers.callOne(index, MediaData.listHere, { after }, OPTIONS)).mediaIds;
+      // A campus that does not answer is asked in the next round.
+      await this.#each(list, this.#putRight).catch(() => {
+        monitor.add(failures, 1);
+      });
+    }
+  }
+
+  async #each(
+    list: (after: string) => Promise<string[]>,
+    work: (mediaId: string) => Promise<void>,
+  ): Promise<void> {
+    for (let after = ""; !this.#stopped; ) {
+      const page = await list(after);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      for (const mediaId of page) {
+        if (this.#stopped) return;
+        await work(mediaId);
+        await rest(this.#parts.restMs);
+      }
+      after = last;
+    }
+  }
+
+  readonly #putRight = async (mediaId: string): Promise<void> => {
+    const { factsOf, copies, engine } = this.#parts;
+    // Asked after the bytes were seen, which come after the facts: absent means gone.
+    const facts = await factsOf(mediaId);
+    if (facts === undefined) {
+      await engine.drop(mediaId);
+      monitor.add(removed, 1);
+    } else if (facts.finished && !engine.isShared) await copies.repair(mediaId, partsOf(facts));
+  };
+}
