@@ -27,6 +27,7 @@ import { kvRebuildCommand } from "./commands/kv-rebuild.ts";
 import { kvVerifyCommand } from "./commands/kv-verify.ts";
 import { loadCommand } from "./commands/load.ts";
 import { mediaCommands } from "./commands/media.ts";
+import { momentsCommands } from "./commands/moments.ts";
 import { planCommand } from "./commands/plan.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
@@ -61,6 +62,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   ...groupCommands,
   ...conversationCommands,
   ...mediaCommands,
+  ...momentsCommands,
   ...kvCommands,
   kvVerifyCommand,
   ...kvBackupCommands,
@@ -86,6 +88,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   group: "groups: create, invite, join, leave; members and their roles; mute, announce, dismiss",
   conversation: "conversations: list, read, pin, mute, draft, delete, history",
   media: "files, images and videos: get, show, delete (send has --file, --image, --video)",
+  moments: "what users show their contacts: post, list, like, comment, delete",
   message: "messages: take back, delete, who has read",
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
   "kv group": "KV groups: show them, add one, remove the last, give a replica a new volume",

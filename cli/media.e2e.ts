@@ -1,4 +1,4 @@
-/** Files and images by the command line, on a platform of real processes. */
+/** Files, images and moments by the command line, on a platform of real processes. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,4 +60,18 @@ test("a file and an image go from one user to another, and only there", async ()
     "no",
   ]);
   expect(nothing).toMatchObject({ code: 2, stderr: expect.stringMatching(/no cannot be read/) });
+});
+
+test("moments: posted, seen by a contact, commented on, deleted", async () => {
+  await run("contact", "ask", "ann", "bob");
+  await run("contact", "ask", "bob", "ann");
+  const { momentId } = await json("moments", "post", "ann", "fair", "winds");
+  await expect.poll(() => run("moments", "list", "bob")).toContain("fair winds");
+  await run("moments", "like", "bob", momentId);
+  await run("moments", "comment", "bob", momentId, "and", "you");
+  expect(await run("moments", "list", "ann", "--of", "ann")).toMatch(
+    /liked by bob\n {2}1\. <bob> and you/,
+  );
+  await run("moments", "delete", "ann", momentId);
+  expect(await run("moments", "list", "bob")).toContain("Nothing.");
 });

@@ -34,6 +34,7 @@ import { Groups } from "./groups.ts";
 import { Link, type LinkState } from "./link.ts";
 import { openSession } from "./log-in.ts";
 import { MediaLibrary } from "./media.ts";
+import { MomentBook } from "./moments.ts";
 import { PASSWORD_OPTIONS, REQUEST_OPTIONS } from "./requester.ts";
 import {
   type DeviceStore,
@@ -127,6 +128,7 @@ export class TricampusClient {
   readonly contacts: Contacts;
   readonly account: OwnAccount;
   readonly media: MediaLibrary<Sent>;
+  readonly moments: MomentBook;
   readonly #options: ClientOptions;
   readonly #fallbackSyncMs: number;
   readonly #ownsStore: boolean;
@@ -162,6 +164,7 @@ export class TricampusClient {
     this.conversations = new Conversations(this.#link, store);
     this.contacts = new Contacts(this.#link, store);
     this.account = new OwnAccount(this.#link, store);
+    this.moments = new MomentBook(this.#link);
     this.media = new MediaLibrary(this.#link, (to, message) => this.send(to, message));
     this.#syncs = new SyncLoop(this.#link, {
       get snapshot() {

@@ -35,11 +35,13 @@ async function pass(forget: "by-age" | "when-confirmed", daysFromNow: number): P
     silentMs: 20 * DAY_MS,
     idsMs: 7 * DAY_MS,
     mediaMs: 30 * DAY_MS,
+    timelineMs: 30 * DAY_MS,
   };
   await passOver(listTables(platform.callee("kvsvr", "retention"), 0), {
     ...{ accounts: callee("account-data"), inboxes: callee("inbox-data"), rules, restMs: 0 },
     ...{ messages: callee("message-data"), groups: callee("group-data") },
     media: callee("media-data"),
+    moments: callee("moments-data"),
     stopped: new AbortController().signal,
     now: () => Date.now() + daysFromNow * DAY_MS,
   });

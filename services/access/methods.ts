@@ -13,6 +13,8 @@ import { Group } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
 import { Group as GroupDesc } from "../../protos/gen/tricampus/client/v1/group_pb.ts";
 import { Media } from "../../protos/gen/tricampus/client/v1/media_codec.ts";
 import { Media as MediaDesc } from "../../protos/gen/tricampus/client/v1/media_pb.ts";
+import { Moments } from "../../protos/gen/tricampus/client/v1/moments_codec.ts";
+import { Moments as MomentsDesc } from "../../protos/gen/tricampus/client/v1/moments_pb.ts";
 import { Session } from "../../protos/gen/tricampus/client/v1/session_codec.ts";
 import { Session as SessionDesc } from "../../protos/gen/tricampus/client/v1/session_pb.ts";
 import { Sync } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
@@ -62,6 +64,7 @@ const SERVICES: readonly ClientService[] = [
   { service: "text", codecs: Text, schemas: TextDesc, businessClass: "message" },
   { service: "group", codecs: Group, schemas: GroupDesc, businessClass: "group" },
   { service: "media", codecs: Media, schemas: MediaDesc, businessClass: "media" },
+  { service: "moments", codecs: Moments, schemas: MomentsDesc, businessClass: "moments" },
   { service: "contact", codecs: Contact, schemas: ContactDesc, businessClass: "group" },
   {
     service: "conversation",

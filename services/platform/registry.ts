@@ -27,6 +27,8 @@ const modules: Record<(typeof SERVICES)[number] | typeof ADMIN, () => Promise<Se
   contact: () => import("../logic/contact/main.ts"),
   "media-data": () => import("../data/media/main.ts"),
   media: () => import("../logic/media/main.ts"),
+  "moments-data": () => import("../data/moments/main.ts"),
+  moments: () => import("../logic/moments/main.ts"),
 };
 
 export async function loadService(service: ServiceName): Promise<StartService> {

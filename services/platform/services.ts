@@ -21,6 +21,8 @@ export const SERVICES = [
   "contact",
   "media-data",
   "media",
+  "moments-data",
+  "moments",
 ] as const;
 
 /**

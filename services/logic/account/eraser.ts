@@ -20,6 +20,7 @@ import {
 import { InboxData, type TracesReply } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { MediaData } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
 import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
+import { MomentsData } from "../../../protos/gen/tricampus/data/v1/moments_codec.ts";
 import { Reaching } from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
@@ -43,6 +44,7 @@ export interface EraserParts {
   readonly messages: Callee;
   readonly groups: Callee;
   readonly media: Callee;
+  readonly moments: Callee;
   /** The service contact. */
   readonly reaching: Callee;
   readonly streams: Pick<GroupStreams, "append">;
@@ -118,7 +120,7 @@ export class Eraser {
   }
 
   async #empty(record: AccountRecord): Promise<void> {
-    const { accounts, inboxes, messages, groups, media } = this.#parts;
+    const { accounts, inboxes, messages, groups, media, moments } = this.#parts;
     const { userId } = record;
     await this.#eachTrace(userId, async ({ conversationIds, groupIds }) => {
       for (const conversationId of conversationIds) {
@@ -128,6 +130,7 @@ export class Eraser {
         await groups.call(GroupData.erase, { groupId, userId }, OPTIONS);
     });
     await media.call(MediaData.erase, { userId }, OPTIONS);
+    await moments.call(MomentsData.erase, { userId }, OPTIONS);
     await inboxes.call(InboxData.erase, { userId }, OPTIONS);
     await accounts.call(AccountData.erase, { record }, OPTIONS);
   }

@@ -36,6 +36,7 @@ export const start: StartService = async (context) => {
       inboxes: context.callee("inbox-data"),
     },
     ...{ messages: context.callee("message-data"), groups: context.callee("group-data") },
+    moments: context.callee("moments-data"),
     ...{ media: context.callee("media-data"), reaching: context.callee("contact") },
     streams: new GroupStreams(context.callee("queue")),
     ...{ log: context.log, own: campuses.indexOf(campus), campuses: campuses.length },

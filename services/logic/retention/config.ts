@@ -25,6 +25,8 @@ export const retentionOptions = z.strictObject({
   idsDays: days(IDS_DAYS, 90),
   /** Media, from their upload on, whoever was shown them. */
   mediaDays: days(0, 90),
+  /** Moments in timelines; on their author's page they stay until they are deleted. */
+  timelineDays: days(0, 90),
   /** How often everything is looked at. */
   passEveryMs: z
     .int()

@@ -8,8 +8,10 @@ import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts"
 import { InboxData } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { MediaData } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
 import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
+import { MomentsData } from "../../../protos/gen/tricampus/data/v1/moments_codec.ts";
 import { type Key, Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { mediaOwnerOf } from "../../data/media/client.ts";
+import { isTimeline } from "../../data/moments/client.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
@@ -27,6 +29,7 @@ export interface PassParts {
   readonly messages: Callee;
   readonly groups: Callee;
   readonly media: Callee;
+  readonly moments: Callee;
   readonly rules: RetentionRules;
   readonly restMs: number;
   readonly stopped: AbortSignal;
@@ -85,6 +88,12 @@ async function lookAfter({ keyspace, key }: Key, parts: PassParts): Promise<void
       const { mediaBeforeMs: beforeMs, unfinishedBeforeMs } = times;
       const request = { userId, beforeMs, unfinishedBeforeMs };
       await parts.media.call(MediaData.retain, request, options);
+      return;
+    }
+    case Keyspace.MOMENTS: {
+      if (!isTimeline(name)) return; // authors delete what is theirs
+      const request = { table: name, beforeMs: times.timelineBeforeMs };
+      await parts.moments.call(MomentsData.retain, request, options);
     }
   }
 }

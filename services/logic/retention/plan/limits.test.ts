@@ -10,6 +10,7 @@ const rules = {
   silentMs: 2 * DAY,
   idsMs: 7 * DAY,
   mediaMs: 3 * DAY,
+  timelineMs: 3 * DAY,
 } as const;
 
 /** "phone 40 1": has version 40, as heard an hour ago. */

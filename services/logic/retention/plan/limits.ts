@@ -7,6 +7,7 @@ export interface RetentionRules {
   readonly silentMs: number;
   readonly idsMs: number;
   readonly mediaMs: number;
+  readonly timelineMs: number;
 }
 
 /**
@@ -18,7 +19,7 @@ const MARGIN_MS = 24 * 3_600_000;
 /** Of uploads that were never finished. */
 const UNFINISHED_MS = 2 * 24 * 3_600_000;
 
-export function timesOf({ keepMs, idsMs, mediaMs }: RetentionRules, nowMs: number) {
+export function timesOf({ keepMs, idsMs, mediaMs, timelineMs }: RetentionRules, nowMs: number) {
   const committedMs = Math.max(keepMs, idsMs);
   return {
     deliveredBeforeMs: nowMs - keepMs,
@@ -27,6 +28,7 @@ export function timesOf({ keepMs, idsMs, mediaMs }: RetentionRules, nowMs: numbe
     groupBeforeMs: nowMs - keepMs,
     outcomesBeforeMs: nowMs - idsMs - MARGIN_MS,
     mediaBeforeMs: nowMs - mediaMs,
+    timelineBeforeMs: nowMs - timelineMs,
     unfinishedBeforeMs: nowMs - UNFINISHED_MS,
   };
 }
