@@ -1,6 +1,6 @@
 /**
  * Media and moments in a crash loop, in every campus at once: messages do not notice. That is why they are
- * services of their own.
+ * services of their own, and in processes of their own.
  */
 import { setTimeout as rest } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -10,14 +10,14 @@ import type { Platform } from "../services/platform/platform.ts";
 import { signal } from "../services/platform/process-facts.ts";
 import { removePlatform, replayDemo, startPlatform } from "./testing/own-platform.ts";
 
-const CRASHING = ["media", "media-data", "moments", "moments-data"];
+const CRASHING = ["media", "moments"];
 const CLEAN = { missing: 0, duplicates: 0, outOfOrder: 0, altered: 0, foreign: 0, failedSends: 0 };
 const PAUSE_MS = 1_000;
 
 let platform: Platform;
 beforeAll(async () => {
-  platform = await startPlatform("split");
-}, 120_000);
+  platform = await startPlatform("modules");
+}, 180_000);
 afterAll(() => removePlatform(platform), 30_000);
 
 /** Kills all of them again and again until `ended`; returns how many processes were killed. */

@@ -79,7 +79,7 @@ describe("split layout", () => {
   let platform: Platform;
   beforeAll(async () => {
     platform = await startPlatform("split");
-  }, 60_000);
+  }, 180_000);
   afterAll(() => removePlatform(platform), 30_000);
 
   test("faults: a crashing service takes no other along, and the conversation goes on", async () => {
@@ -87,11 +87,11 @@ describe("split layout", () => {
     const before = pidsOf(await platform.reports());
     const steps = killSteps(platform, names);
     expectClean(await replayDemo(platform, { limit: 40, overSeconds: 15, steps }));
-    await platform.waitReady(20_000);
+    await platform.waitReady(60_000);
     const after = pidsOf(await platform.reports());
     const changed = [...before].filter(([name, pid]) => after.get(name) !== pid);
     expect(changed.map(([name]) => name).sort()).toEqual(names.toSorted());
-  }, 90_000);
+  }, 180_000);
 
   test("faults: two queue logs of one group killed at once", async () => {
     const steps = [

@@ -202,6 +202,14 @@ test("an account that is deleted leaves nothing in the store but its id", async 
   await ann.client.conversations.setDraft(conversationId, "a secret draft");
   const group = await bob.client.groups.create("Others", [ann.id]);
   await ann.client.groups.setNickname(group, "secret nick");
+  const source = Buffer.from("a secret file");
+  const upload = { kind: "file", mime: "text/plain", name: "secret.txt", source } as const;
+  await ann.client.media.send({ userId: bob.id }, upload);
+  const { mediaId } = await ann.client.media.upload(upload);
+  const url = await ann.client.media.url({ mediaId });
+  await ann.client.moments.post({ text: "a secret moment" });
+  const moment = await bob.client.moments.post({ text: "Bob's" });
+  await ann.client.moments.comment(moment, "a secret comment");
   await ann.client.sync();
   const wrong = ann.client.account.delete("not my password");
   await expect(wrong).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
@@ -219,9 +227,19 @@ test("an account that is deleted leaves nothing in the store but its id", async 
   await bob.client.sync();
   expect([...bob.client.contacts.known.contacts.keys()]).toEqual([]);
   expect((await bob.client.groups.listMembers(group)).members).toHaveLength(1);
-  const ghost = stranger();
-  ghost.useLogin(login);
-  await expect(ghost.connect()).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+  expect((await bob.client.moments.get(moment)).comments).toEqual([]);
+  expect(await bob.client.moments.of(ann.id)).toEqual({ moments: [], cursor: "" });
+  await expect.poll(async () => (await fetch(url)).status, { timeout: 40_000 }).toBe(404);
+  // A log-out is known everywhere within two seconds.
+  const ghost = () => {
+    const client = stranger();
+    client.useLogin(login);
+    return client.connect().then(
+      () => "let in",
+      (error) => error.code,
+    );
+  };
+  await expect.poll(ghost).toBe("UNAUTHENTICATED");
   // The name can be taken by somebody else.
   expect((await stranger().register(ann.name, "a password")).userId).not.toBe(ann.id);
 });

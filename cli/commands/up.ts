@@ -7,7 +7,7 @@ import {
   type PlatformConfig,
   type PlatformConfigInput,
 } from "../../services/platform/config.ts";
-import { clientEndpoints } from "../../services/platform/layout.ts";
+import { clientEndpoints, planLayout } from "../../services/platform/layout.ts";
 import { paths, readJson } from "../../services/platform/paths.ts";
 import { Platform } from "../../services/platform/platform.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
@@ -15,11 +15,16 @@ import { EXIT, Failure } from "../failure.ts";
 import { testPlatform } from "../first-test.ts";
 import { printJson } from "../output/json.ts";
 
+/** At least so long, and so long for each process: a start takes most of a second of a core. */
 const READY_TIMEOUT_MS = 30_000;
+const PROCESS_READY_MS = 2_000;
 
 /** What a platform is made with, or started with again. */
 export const CONFIG_OPTIONS = [
-  ["--layout <layout>", "compact: three processes a campus; split: every service its own"],
+  [
+    "--layout <layout>",
+    "compact: three processes a campus; modules: media and moments apart; split: all apart",
+  ],
   ["--base-port <number>", "first of the ports; each campus takes the next hundred"],
   ["--tls", "services speak TLS, with certificates of the platform's own authority"],
   ["--config <file>", "JSON file with the configuration; the options above win over it"],
@@ -53,9 +58,11 @@ async function refuseDisturbed(platform: Platform): Promise<void> {
 
 /** Resolves when every process is ready and a test write has gone through in every campus. */
 export async function bringUp(platform: Platform): Promise<void> {
-  const giveUp = performance.now() + READY_TIMEOUT_MS;
+  const { processes } = planLayout(platform.config);
+  const timeoutMs = Math.max(READY_TIMEOUT_MS, processes.length * PROCESS_READY_MS);
+  const giveUp = performance.now() + timeoutMs;
   try {
-    await platform.waitReady(READY_TIMEOUT_MS);
+    await platform.waitReady(timeoutMs);
   } catch (error) {
     throw new Failure(EXIT.failed, (error as Error).message);
   }

@@ -20,7 +20,7 @@ const fields = {
     .array(campusName)
     .length(3, "a data centre has exactly three")
     .default(["a", "b", "c"]),
-  layout: z.enum(["compact", "split"]).default("compact"),
+  layout: z.enum(["compact", "modules", "split"]).default("compact"),
   /** KV groups that are started; slots are moved to the second and further ones (`tricampus slots`). */
   kvGroups: z
     .int("must be a whole number")

@@ -5,6 +5,7 @@ import { clientEndpoints, planLayout } from "./layout.ts";
 import { SERVICES } from "./services.ts";
 
 const compact = checkConfig({ dataDir: "/d" });
+const modules = checkConfig({ dataDir: "/d", layout: "modules" });
 const split = checkConfig({ dataDir: "/d", layout: "split" });
 
 test("layout: compact is three processes a campus, and these services in each", () => {
@@ -27,6 +28,17 @@ test("layout: compact is three processes a campus, and these services in each", 
   ]);
 });
 
+test("layout: with modules apart, media and moments share no process with messages", () => {
+  const own = planLayout(modules).processes.filter(({ campus }) => campus === "b");
+  expect(own.map(({ name }) => name)).toEqual(
+    ["access", "kvsvr", "logic", "media", "moments"].map((name) => `b/${name}`),
+  );
+  expect(own.slice(3).map(({ services }) => services)).toEqual([
+    ["media-data", "media"],
+    ["moments-data", "moments"],
+  ]);
+});
+
 test("layout: split is one process a service and campus", () => {
   const { processes } = planLayout(split);
   expect(processes.map((p) => p.name)).toEqual(
@@ -37,6 +49,7 @@ test("layout: split is one process a service and campus", () => {
 
 test.each([
   ["compact", compact],
+  ["modules", modules],
   ["split", split],
 ])(
   "layout: every service has one address a campus, where its process listens (%s)",

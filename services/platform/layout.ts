@@ -2,8 +2,9 @@
  * From the configuration to the list of processes and to the address table: pure, so that what `up`
  * will start can be read off in a test.
  *
- * Both layouts run the same services; they differ in who shares a process. In "compact" a campus is
- * KVSvr, access, and one process for everything else; in "split" every service is a process.
+ * All layouts run the same services; they differ in who shares a process. In "compact" a campus is
+ * KVSvr, access, and one process for everything else; in "modules" media and moments are processes of
+ * their own besides, which may crash or be overloaded without messages; in "split" every service is one.
  *
  * A process has one door (a svrkit server on a port) for all its services, except where two of them
  * offer the same methods (the queue logs of both groups): those get doors of their own.
@@ -57,6 +58,10 @@ const PORTS_PER_CAMPUS = 100;
 /** From a process's first door to its health door, by the scheme. */
 const HEALTH_OFFSET = 50;
 const STANDING_ALONE: readonly ServiceName[] = ["access", "kvsvr"];
+const MODULES: Readonly<Record<string, readonly ServiceName[]>> = {
+  media: ["media-data", "media"],
+  moments: ["moments-data", "moments"],
+};
 
 export function planLayout(config: LayoutFacts): Layout {
   const processes = config.campuses.flatMap((campus) =>
@@ -90,9 +95,12 @@ function processNames(config: LayoutFacts): [string, readonly ServiceName[]][] {
   const alone = (service: ServiceName): [string, readonly ServiceName[]] => [service, [service]];
   const groups = FURTHER_KV_GROUPS.slice(0, (config.kvGroups ?? 1) - 1).map(alone);
   if (config.layout === "split") return [...SERVICES.map(alone), ...groups];
+  const modules = config.layout === "modules" ? Object.entries(MODULES) : [];
+  const apart = [...STANDING_ALONE, ...modules.flatMap(([, services]) => services)];
   return [
     ...STANDING_ALONE.map(alone),
-    ["logic", SERVICES.filter((service) => !STANDING_ALONE.includes(service))],
+    ["logic", SERVICES.filter((service) => !apart.includes(service))],
+    ...modules,
     ...groups,
   ];
 }
