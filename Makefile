@@ -4,7 +4,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status demo test e2e e2e-kind e2e-processes image check gen fmt bench-echo bench-overload bench-monitors bench-kv bench-table bench-catch-up \
-  bench-large-data bench-sync sim sim-long sim-bugs torture
+  bench-large-data bench-operator bench-sync sim sim-long sim-bugs torture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -80,6 +80,9 @@ bench-large-data: node_modules/.stamp ## measure data larger than memory: 4 GiB,
 
 bench-sync: node_modules/.stamp ## measure syncs of devices that were away, and what they cost others
 	@node bench/sync.ts
+
+bench-operator: node_modules/.stamp ## measure the operator before an API server double: GROUPS=10000
+	@node bench/operator.ts $(if $(GROUPS),--groups $(GROUPS),)
 
 sim: node_modules/.stamp ## simulate the store under faults: SEEDS=200 from SEED=1, or one SEED with its story
 	@node sim/main.ts $(if $(SEED),--seed $(SEED),) $(if $(SEEDS),--seeds $(SEEDS),$(if $(SEED),,--seeds 200))

@@ -196,6 +196,9 @@ function fail(exitCode: number, message: string): void {
   console.error(`tricampus: ${message.replaceAll("\n", " ")}`);
 }
 
+/** Output that somebody reads slowly is written by then. */
+const LEAVE_MS = 3_000;
+
 // `tricampus status | head -1` closes our output early: that is not an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(EXIT.ok);
@@ -207,3 +210,6 @@ try {
 } catch (error) {
   report(error);
 }
+// All is done and said. What is left are connections to peers that have fallen silent: a WebSocket that
+// nobody answers would keep this process for a quarter of an hour.
+setTimeout(() => process.exit(), LEAVE_MS).unref();

@@ -6,7 +6,6 @@ import { liveness, readiness } from "./health.ts";
 import { ApiClient } from "./kube/api-client.ts";
 import { connectionInPod, namespaceOfPod } from "./kube/connection.ts";
 import { connectionByKubeconfig } from "./kube/kubeconfig.ts";
-import { STALE_MS } from "./kube/list-watch.ts";
 import { OperatorMetrics } from "./metrics.ts";
 import { SvrkitStoreLink } from "./observe/store-link.ts";
 import { Operator } from "./operator.ts";
@@ -41,7 +40,10 @@ const http = createServer(async (request, response) => {
     return;
   }
   const ages = operator.cluster.ages();
-  const verdict = request.url === "/livez" ? liveness(ages, STALE_MS) : readiness(ages);
+  const verdict =
+    request.url === "/livez"
+      ? liveness(ages, performance.now() - client.answeredAtMs)
+      : readiness(ages);
   response.writeHead(verdict.ok ? 200 : 503, { "content-type": "text/plain" });
   response.end(`${verdict.text}\n`);
 });

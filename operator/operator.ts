@@ -95,6 +95,11 @@ export class Operator {
     return this.#acting?.depth;
   }
 
+  /** Looks at every data centre again, if this operator acts. */
+  lookAtAll(): void {
+    this.#acting?.lookAtAll();
+  }
+
   async #turn(isLeading: boolean): Promise<void> {
     this.#options.log.info({ isLeading }, isLeading ? "this operator acts" : "another one acts");
     await this.#acting?.stop();
@@ -119,6 +124,7 @@ async function timed<T>({ onRound }: OperatorOptions, round: () => Promise<T>): 
 /** What exists only while this operator is the one that acts. */
 class Acting {
   readonly #queue: WorkQueue;
+  readonly #names: () => Iterable<string>;
   readonly #store: StoreLink;
   readonly #gatherMs: number;
   #isOver = false;
@@ -155,8 +161,13 @@ class Acting {
         );
       },
     });
-    for (const name of cluster.dataCenters.keys()) this.#queue.add(name);
+    this.#names = () => cluster.dataCenters.keys();
+    this.lookAtAll();
     this.#queue.start();
+  }
+
+  lookAtAll(): void {
+    for (const name of this.#names()) this.#queue.add(name);
   }
 
   get depth(): number {

@@ -101,9 +101,6 @@ const service = withRules(
   },
 );
 
-const image = (what: string, name: string) =>
-  z.string().min(1).default(name).describe(`The image of ${what}.`);
-
 const storage = z.strictObject({
   className: z
     .string()
@@ -114,68 +111,8 @@ const storage = z.strictObject({
     .describe("How large each volume is. It can grow and never shrinks."),
 });
 
-const externalServers = listByKey(
-  z.array(
-    z.strictObject({
-      campus: campusName.describe("The campus that uses this server."),
-      url: z.string().min(1).describe("Where it is, like nats://nats-a.example:4222."),
-    }),
-  ),
-  "campus",
-);
-
-const queueEngine = withRules(
-  z.strictObject({
-    type: z
-      .enum(["Embedded", "NATS"])
-      .default("Embedded")
-      .describe(
-        "Embedded: logs of our own on a volume a campus. NATS: three independent JetStream servers.",
-      ),
-    image: image("the NATS servers", "nats:2.14-alpine"),
-    storage: storage.prefault({}).describe("The volume of each campus's logs or NATS server."),
-    resources: resources.optional(),
-    external: externalServers
-      .optional()
-      .describe("Three JetStream servers of your own, one a campus, that share no cluster."),
-  }),
-  {
-    rule: "!has(self.external) || self.type == 'NATS'",
-    message: "external servers need type NATS",
-  },
-  {
-    rule: "!has(self.external) || size(self.external) == 3",
-    message: "name one external server for each of the three campuses",
-  },
-);
-
-const routerEngine = withRules(
-  z.strictObject({
-    type: z
-      .enum(["Embedded", "Redis"])
-      .default("Embedded")
-      .describe(
-        "Where it is remembered who is connected: in the router's memory, or in a Redis a campus.",
-      ),
-    image: image("the Redis servers", "redis:7"),
-    resources: resources.optional(),
-    external: externalServers.optional().describe("Three Redis servers of your own, one a campus."),
-  }),
-  {
-    rule: "!has(self.external) || self.type == 'Redis'",
-    message: "external servers need type Redis",
-  },
-  {
-    rule: "!has(self.external) || size(self.external) == 3",
-    message: "name one external server for each of the three campuses",
-  },
-);
-
-const mediaEngine = z.strictObject({
-  storage: storage
-    .prefault({})
-    .describe("The volume of each campus's copy of all files, images and videos."),
-});
+const engine = (of: string) =>
+  z.strictObject({ storage: storage.prefault({}).describe(`The volume of each campus's ${of}.`) });
 
 const outsideDoor = (what: string) =>
   z.strictObject({
@@ -274,12 +211,11 @@ const spec = withRules(
     ),
     engines: z
       .strictObject({
-        queue: queueEngine.prefault({}),
-        router: routerEngine.prefault({}),
-        media: mediaEngine.prefault({}),
+        queue: engine("two logs").prefault({}),
+        media: engine("copy of all files, images and videos").prefault({}),
       })
       .prefault({})
-      .describe("What keeps the queue's logs and the router's memory."),
+      .describe("What keeps the queue's logs, and files."),
     clients: outsideDoor("the access layer")
       .prefault({})
       .describe("Where clients connect: one address a campus."),
@@ -298,6 +234,13 @@ const spec = withRules(
       })
       .prefault({})
       .describe("Connections between pods."),
+    networkPolicies: z
+      .enum(["On", "Off"])
+      .default("On")
+      .describe(
+        "On: pods take connections from each other, the operator, and people at their two doors alone. " +
+          "Off: there are no NetworkPolicies.",
+      ),
     logLevel: z
       .enum(["trace", "debug", "info", "warn", "error"])
       .default("info")
@@ -318,11 +261,6 @@ const spec = withRules(
   {
     rule: "self.profile == oldSelf.profile",
     message: "profile cannot be changed: make a new DataCenter",
-  },
-  {
-    rule: "self.engines.queue.type == oldSelf.engines.queue.type",
-    message:
-      "engines.queue.type cannot be changed: what waits in the old logs would be left behind",
   },
   {
     rule: "self.layout == 'Split' || self.services.all(s, s.name in ['access', 'logic', 'queue', 'queuelog', 'admin'])",

@@ -66,6 +66,8 @@ export class ApiClient {
   #busyUntilMs = 0;
   /** Requests sent, watches included, by method: for metrics and for goals on idle traffic. */
   readonly sent: Record<string, number> = { GET: 0, POST: 0, PATCH: 0, DELETE: 0, WATCH: 0 };
+  /** When a request other than a watch was answered last, whatever the answer: monotonic milliseconds. */
+  answeredAtMs = Number.NEGATIVE_INFINITY;
   /** Told of every request before it is sent, watches too; tests let an operator die at one of them. */
   onRequest: ((request: ApiRequest) => void) | undefined;
 
@@ -146,6 +148,7 @@ export class ApiClient {
     return new Promise((resolve, reject) => {
       const sent = send(new URL(path, base), options, (response) => {
         clearTimeout(timer);
+        if (agent === this.#agent) this.answeredAtMs = performance.now();
         resolve(response);
       });
       const timer = setTimeout(() => {
@@ -218,7 +221,11 @@ function readLines(
   let rest = "";
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
+    let isOver = false;
     const finish = (error?: Error) => {
+      // Destroying the stream is told as an interruption, which would hide why it was done.
+      if (isOver) return;
+      isOver = true;
       clearTimeout(timer);
       response.destroy();
       if (error === undefined) resolve();

@@ -8,7 +8,7 @@
  * beside it proves that it is alive, so no watch lives long: the server is asked to end it after some
  * seconds, and what has not been heard of a little later is broken. Shortly before it ends a watch
  * the server tells the version reached (a bookmark), so a quiet kind's version never ages either.
- * Thus everything is at most STALE_MS old, or `ageMs` says so, for one request every seven seconds and
+ * Thus everything is at most ten seconds old, or `ageMs` says so, for one request every seven seconds and
  * kind, over a connection that is kept.
  */
 import { rest } from "../../services/svrkit/rest.ts";
@@ -25,8 +25,8 @@ interface Timing {
 }
 
 const TIMING: Timing = { watchSeconds: 6, spreadSeconds: 3, graceMs: 1_000 };
-/** How old what is known may be while all is well; watches that are older are called stale. */
-export const STALE_MS = 10_000;
+/** What is so old is listed anew when a watch fails. */
+const RELIST_MS = 30_000;
 const PAGE_LIMIT = 500;
 const BACKOFF = { firstMs: 200, lastMs: 4_000 };
 /** What lived so long was no failure; what ends sooner, and not by its end, is paused after. */
@@ -120,7 +120,9 @@ export class ListWatch<T extends Cached> {
   /** For how long the server asked to be left alone. */
   #failed(error: unknown): number {
     this.failures += 1;
-    if (error instanceof ApiError && error.isExpired) this.#version = undefined;
+    // Whatever the reason is that no watch succeeds from there: listing anew cannot fail for it.
+    const isStuck = this.ageMs > RELIST_MS;
+    if (isStuck || (error instanceof ApiError && error.isExpired)) this.#version = undefined;
     this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
     return error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
   }

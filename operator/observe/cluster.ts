@@ -26,6 +26,7 @@ const CHILD_KINDS = [
   "ConfigMap",
   "PersistentVolumeClaim",
   "PodDisruptionBudget",
+  "NetworkPolicy",
   "StatefulSet",
   "Deployment",
 ] as const satisfies KindName[];

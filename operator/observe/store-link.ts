@@ -18,8 +18,8 @@ import { PORT } from "../manifests/pod.ts";
 import type { ReplicaWord, Table } from "../plan/observed.ts";
 import { keyspaceNumber } from "./keyspaces.ts";
 
-const ASK_EVERY_MS = 1_500;
-const ASK_TIMEOUT_MS = 1_200;
+const ASK_EVERY_MS = 1_000;
+const ASK_TIMEOUT_MS = 900;
 const SILENT_AFTER = 2;
 /** How often it is asked how busy all processes are: every so many rounds. */
 const BUSY_EVERY = 4;

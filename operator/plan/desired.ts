@@ -4,7 +4,9 @@ import type { KvGroupSpec } from "../api/kv-group.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { digestOf } from "../kube/owned-fields.ts";
 import { addressBook, processText, workloadConfig } from "../manifests/configuration.ts";
+import { networkPolicies } from "../manifests/network-policy.ts";
 import { OUTSIDE, outsideService } from "../manifests/outside.ts";
+import { PORT } from "../manifests/pod.ts";
 import { ANNOTATION, type Site } from "../manifests/site.ts";
 import {
   campusService,
@@ -67,9 +69,20 @@ export function desiredOf(inputs: DesiredInputs): Desired[] {
     );
   return [
     ...outside,
+    ...policiesOf(site),
     ...workloads.flatMap((workload) => ofWorkload(inputs, workload, campuses)),
     entry(2, SHARED, () => addressBook(site, workloads, ips)),
   ];
+}
+
+function policiesOf(site: Site): Desired[] {
+  if (site.spec.networkPolicies === "Off") return [];
+  const { tls } = site.spec;
+  const doors = [
+    { name: OUTSIDE.clients, workload: outsideWorkload(site.spec, "clients"), port: PORT.client },
+    { name: OUTSIDE.admin, workload: outsideWorkload(site.spec, "admin"), port: PORT.admin },
+  ].filter(({ name }) => name === OUTSIDE.clients || tls.mode === "Own");
+  return networkPolicies(site, doors).map((policy) => entry(1, SHARED, () => policy));
 }
 
 function ofWorkload(

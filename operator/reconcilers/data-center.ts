@@ -11,7 +11,7 @@ import { applyObject, type Executor, execute } from "../execute/execute.ts";
 import { OwnWrites, type Seen } from "../execute/own-writes.ts";
 import { Restraint } from "../execute/restraint.ts";
 import type { Events } from "../kube/events.ts";
-import { stableJson } from "../kube/stable-json.ts";
+import { isSameJson, stableJson } from "../kube/stable-json.ts";
 import type { Outcome as RoundOutcome } from "../kube/work-queue.ts";
 import { OUTSIDE } from "../manifests/outside.ts";
 import type { Cluster } from "../observe/cluster.ts";
@@ -157,7 +157,9 @@ export class DataCenterReconciler {
   /** What should be is built anew only when something that it is made of has changed. */
   #desired(memory: Memory, inputs: DesiredInputs): readonly Desired[] {
     const { site, groups, permits, volumes, ips } = inputs;
-    const key = stableJson([site, groups, [...permits], [...volumes], [...ips].sort()]);
+    const { spec, ...place } = site;
+    const rest = stableJson([place, [...permits], [...volumes], [...ips].sort()]);
+    const key = [textOf(spec), ...groups.map(textOf), rest].join("\n");
     if (memory.desired?.key !== key) memory.desired = { key, all: desiredOf(inputs) };
     return memory.desired.all;
   }
@@ -200,7 +202,7 @@ export class DataCenterReconciler {
     kind: "DataCenter" | "Campus" | "KVGroup",
     { resource, status }: StatusOf<{ conditions?: Condition[] | undefined }>,
   ): Promise<void> {
-    if (stableJson(resource.status) === stableJson(status)) return;
+    if (isSameJson(resource.status, status)) return;
     const { executor, events } = this.#parts;
     const { name, uid } = resource;
     const apiVersion = `${API_GROUP}/${API_VERSION}`;
@@ -229,6 +231,18 @@ export class DataCenterReconciler {
       await this.#say(writes, kind, { resource, status: { ...resource.status, conditions } });
     }
   }
+}
+
+/** What people wrote stays the same object until they write again. */
+const texts = new WeakMap<object, string>();
+
+function textOf(spec: object): string {
+  let text = texts.get(spec);
+  if (text === undefined) {
+    text = stableJson(spec);
+    texts.set(spec, text);
+  }
+  return text;
 }
 
 /** Services that lead people in, and not our own processes to each other. */

@@ -93,6 +93,10 @@ export class Objects {
     return [...this.#of(resource).objects.values()];
   }
 
+  count(resource: string): number {
+    return this.#of(resource).objects.size;
+  }
+
   get({ resource, namespace }: Place, name: string): KubeObject | undefined {
     return this.#of(resource).objects.get(`${namespace}/${name}`);
   }

@@ -41,6 +41,8 @@ interface Watching {
   isMute: boolean;
 }
 
+/** Between an error in a stream and its end. */
+const ERROR_TO_END_MS = 20;
 const BODY_MAX = 3 * 1024 * 1024;
 
 export class ApiDouble {
@@ -208,10 +210,11 @@ export class ApiDouble {
   ): void {
     const labels = labelsIn(query);
     const since = Number(query.get("resourceVersion") ?? 0);
-    const missed = this.objects.changesSince(place.resource, since);
     const watching: Watching = { place, labels, response, isMute: fault?.fault === "mute" };
     response.writeHead(200, { "content-type": "application/json" });
     response.flushHeaders();
+    const missed = this.#missed(place.resource, since, response);
+    if (missed === undefined) return;
     for (const change of missed) send(watching, change);
     this.#watching.add(watching);
     const endMs = Number(query.get("timeoutSeconds") ?? 1_800) * 1_000;
@@ -231,6 +234,19 @@ export class ApiDouble {
       clearTimeout(end);
       this.#watching.delete(watching);
     });
+  }
+
+  /** As a real one: that they are not kept any more is told in the stream, which ends then. */
+  #missed(resource: string, since: number, response: ServerResponse) {
+    try {
+      return this.objects.changesSince(resource, since);
+    } catch (error) {
+      const { status: code, reason, message } = error as Refused;
+      const object = { kind: "Status", metadata: {}, status: "Failure", code, reason, message };
+      response.write(`${JSON.stringify({ type: "ERROR", object })}\n`);
+      setTimeout(() => response.end(), ERROR_TO_END_MS);
+      return undefined;
+    }
   }
 
   #bookmark(): string {

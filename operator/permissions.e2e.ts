@@ -12,7 +12,7 @@ import { Rig } from "./testing/rig.ts";
 import { sampleDataCenter, sampleGroup } from "./testing/samples.ts";
 
 const FILES = join(import.meta.dirname, "../charts/tricampus/files");
-const HEAD = "# Generated from the calls that the operator makes: operator/permissions.test.ts.\n";
+const HEAD = "# Generated from the calls that the operator makes: operator/permissions.e2e.ts.\n";
 
 test("permissions: the roles are what the operator asks for, no more and no less", async () => {
   const requests: ApiRequest[] = [];
@@ -66,7 +66,10 @@ function expectFile(name: string, rules: readonly Rule[]): void {
   const path = join(FILES, name);
   const text = HEAD + rules.map(textOf).join("");
   if (process.env.REWRITE === "1") writeFileSync(path, text);
-  expect(readFileSync(path, "utf8"), `${name}: run this test with REWRITE=1`).toBe(text);
+  expect(
+    readFileSync(path, "utf8"),
+    `${name}: write them by REWRITE=1 vitest run --config e2e/vitest.config.ts operator/permissions`,
+  ).toBe(text);
 }
 
 function textOf({ apiGroups, resources, verbs }: Rule): string {
