@@ -32,7 +32,11 @@ const { values } = parseArgs({
 });
 
 if (values.check !== undefined) check(values.check);
-else await run();
+else {
+  await run();
+  // Node's own end waits for writes that were open when the links were cut: seen to spin for ever.
+  process.exit();
+}
 
 function check(path: string): void {
   const lines = parseHistory(readFileSync(path, "utf8"));
