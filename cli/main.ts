@@ -29,6 +29,7 @@ import { loadCommand } from "./commands/load.ts";
 import { mediaCommands } from "./commands/media.ts";
 import { momentsCommands } from "./commands/moments.ts";
 import { planCommand } from "./commands/plan.ts";
+import { queueRebuildCommand } from "./commands/queue-rebuild.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { sendCommand } from "./commands/send.ts";
 import { slotsCommands } from "./commands/slots.ts";
@@ -72,6 +73,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   kvGroupShowCommand,
   kvGroupReplaceCommand,
   ...slotsCommands,
+  queueRebuildCommand,
   ...tlsCommands,
   replayCommand,
   loadCommand,
@@ -92,6 +94,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   message: "messages: take back, delete, who has read",
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
   "kv group": "KV groups: show them, add one, remove the last, give a replica a new volume",
+  queue: "the queue's logs: rebuild",
   tls: "certificates for services: issue",
   slots: "which KV group serves which slots: show, move, rebalance, cancel",
 };

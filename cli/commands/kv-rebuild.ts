@@ -6,17 +6,14 @@ import { ControlTable } from "../../services/control/client.ts";
 import { permitRebuild } from "../../services/platform/bootstrap.ts";
 import { forcesOf, isKeeper, type Place } from "../../services/platform/force.ts";
 import type { Platform } from "../../services/platform/platform.ts";
-import { signal } from "../../services/platform/process-facts.ts";
+import { KV_GROUPS } from "../../services/platform/services.ts";
 import type { CommandDefinition } from "../command.ts";
 import { Inspector, requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { groupOption, rowOf } from "../kv/place.ts";
 import { printJson } from "../output/json.ts";
+import { beginAnew, requireCampus } from "../rebuilding.ts";
 import { type PlatformStatus, readStatus } from "./status.ts";
-
-/** Admitted and copied; a store of many gigabytes takes longer, and goes on by itself. */
-const WAIT_MS = 120_000;
-const POLL_MS = 250;
 
 export const kvRebuildCommand: CommandDefinition = {
   name: "kv rebuild",
@@ -29,10 +26,7 @@ export const kvRebuildCommand: CommandDefinition = {
   run: async (call) => {
     const platform = await requireRunning(call.dataDir);
     const campus = call.arguments[0]!;
-    if (platform.campus(campus) === undefined) {
-      const names = platform.config.campuses.join(", ");
-      throw new Failure(EXIT.usage, `there is no campus "${campus}": there are ${names}`);
-    }
+    requireCampus(platform, campus);
     const group = groupOption(call, platform);
     const place = { campus, group };
     requireSources(platform, await readStatus(platform), place);
@@ -42,7 +36,9 @@ export const kvRebuildCommand: CommandDefinition = {
         `the replica in campus ${campus} would begin anew, from both others: say --yes to do it`,
       );
     }
-    await rebuild(platform, place);
+    await beginAnew(platform, `${campus}/${KV_GROUPS[group - 1]}`, () => {
+      permitRebuild(platform.config, campus, group);
+    });
     await noteForces(platform);
     if (call.json) printJson({ campus, done: "rebuild" });
     else console.log(`The replica in campus ${campus} was rebuilt and votes again.`);
@@ -78,29 +74,5 @@ async function noteForces(platform: Platform): Promise<void> {
     for (const force of forcesOf(platform.config)) await table.noteForce(force);
   } finally {
     inspector.stop();
-  }
-}
-
-async function rebuild(platform: Platform, place: Place): Promise<void> {
-  const { campus, group } = place;
-  const before = rowOf(await readStatus(platform), place);
-  permitRebuild(platform.config, campus, group);
-  // Its supervisor starts it again at once; a campus that is down finds the permit when it starts.
-  if (before === undefined || before.pid === 0) {
-    throw new Failure(
-      EXIT.failed,
-      `campus ${campus} is down: its replica is rebuilt once \`tricampus campus start ${campus}\` ran`,
-    );
-  }
-  signal(before.pid, "SIGTERM");
-  const giveUp = performance.now() + WAIT_MS;
-  for (;;) {
-    const row = rowOf(await readStatus(platform), place);
-    if (row !== undefined && row.pid !== before.pid && row.health === "ok") return;
-    if (performance.now() >= giveUp) {
-      const why = row?.trouble || row?.health || "it does not run";
-      throw new Failure(EXIT.failed, `not rebuilt after ${WAIT_MS / 1_000} s: ${why}; it goes on`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

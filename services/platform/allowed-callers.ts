@@ -126,7 +126,11 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "kv.Replica/ListVersions": [...KV_GROUPS, "retention", ...OPERATORS],
 
   "queue.Log": ["queue"],
+  "queue.Log/Fence": ["queue", ...LOGS],
+  "queue.Log/Read": ["queue", ...LOGS],
   "queue.Log/Introduce": LOGS,
+  "queue.Log/Admit": LOGS,
+  "queue.Log/ListStandings": LOGS,
   "queue.Queue/Append": ["text", "group", "account", "moments", "hooks", "queue"],
   "queue.Queue/Poll": ["fanout", "moments", "hooks"],
   "queue.Queue/Consumed": ["fanout", "moments", "hooks"],

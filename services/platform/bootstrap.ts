@@ -7,16 +7,16 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BOOTSTRAP_FILE, REBUILD_FILE } from "../kvsvr/identity.ts";
 import { LOG_BOOTSTRAP_FILE } from "../queuelog/identity.ts";
+import { LOG_REBUILD_FILE } from "../queuelog/rebuild.ts";
 import type { PlatformConfig } from "./config.ts";
 import { serviceDataDir } from "./layout.ts";
-import { KV_GROUPS, type ServiceName } from "./services.ts";
+import { KV_GROUPS, QUEUE_LOGS, type QueueLogName, type ServiceName } from "./services.ts";
 
 type Permit = readonly [ServiceName, string];
 
 const PERMITS: readonly Permit[] = [
   ["kvsvr", BOOTSTRAP_FILE],
-  ["queuelog-1", LOG_BOOTSTRAP_FILE],
-  ["queuelog-2", LOG_BOOTSTRAP_FILE],
+  ...QUEUE_LOGS.map((log): Permit => [log, LOG_BOOTSTRAP_FILE]),
 ];
 
 export function permitBootstrap(config: PlatformConfig): void {
@@ -35,9 +35,7 @@ function furtherGroups({ kvGroups }: PlatformConfig, before: number): Permit[] {
 function permitAll(config: PlatformConfig, permits: readonly Permit[]): void {
   for (const campus of config.campuses) {
     for (const [service, file] of permits) {
-      const dir = serviceDataDir(config.dataDir, campus, service);
-      mkdirSync(dir, { recursive: true });
-      writeFileSync(join(dir, file), "");
+      permit(serviceDataDir(config.dataDir, campus, service), file);
     }
   }
 }
@@ -47,7 +45,15 @@ function permitAll(config: PlatformConfig, permits: readonly Permit[]): void {
  * effect when its process starts.
  */
 export function permitRebuild(config: PlatformConfig, campus: string, group = 1): void {
-  const dir = serviceDataDir(config.dataDir, campus, KV_GROUPS[group - 1]!);
+  permit(serviceDataDir(config.dataDir, campus, KV_GROUPS[group - 1]!), REBUILD_FILE);
+}
+
+/** The same for one of the queue's logs. */
+export function permitLogRebuild(config: PlatformConfig, campus: string, log: QueueLogName): void {
+  permit(serviceDataDir(config.dataDir, campus, log), LOG_REBUILD_FILE);
+}
+
+function permit(dir: string, file: string): void {
   mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, REBUILD_FILE), "");
+  writeFileSync(join(dir, file), "");
 }

@@ -42,6 +42,9 @@ export const FURTHER_KV_GROUPS = [
 /** In the order of their numbers: position 0 is group 1. */
 export const KV_GROUPS = ["kvsvr", ...FURTHER_KV_GROUPS] as const;
 
+export const QUEUE_LOGS = ["queuelog-1", "queuelog-2"] as const;
+export type QueueLogName = (typeof QUEUE_LOGS)[number];
+
 /** Where people who run the platform come in from outside; on one machine they are inside. */
 export const ADMIN = "admin";
 

@@ -3,10 +3,14 @@
  * methods once; each further log joins the group table behind them, and requests name their group.
  */
 import {
+  type AdmitLogReply,
+  type AdmitLogRequest,
   type FenceReply,
   type FenceRequest,
   type IntroduceLogReply,
   type IntroduceLogRequest,
+  type ListStandingsReply,
+  type ListStandingsRequest,
   type ListStreamsReply,
   type ListStreamsRequest,
   Log,
@@ -29,7 +33,7 @@ const handlersOf = new WeakMap<Server, LogHandlers>();
 /** A log that takes part in its group as far as the others know its disk. */
 export interface ServedLog {
   readonly engine: LogEngine;
-  readonly membership: Pick<Membership, "barred" | "introduced">;
+  readonly membership: Pick<Membership, "barred" | "introduced" | "admit">;
 }
 
 /** Serves a group's log through `server`, beside the other groups' logs. */
@@ -58,6 +62,8 @@ class LogHandlers {
     server.add(Log.trim, (request) => this.#trim(request));
     server.add(Log.listStreams, (request) => this.#list(request));
     server.add(Log.introduce, (request) => this.#introduce(request));
+    server.add(Log.admit, (request) => this.#admit(request));
+    server.add(Log.listStandings, (request) => this.#standings(request));
   }
 
   #fence({ group, stream, epoch }: FenceRequest): Promise<FenceReply> {
@@ -93,6 +99,16 @@ class LogHandlers {
 
   #introduce(request: IntroduceLogRequest): Promise<IntroduceLogReply> {
     return this.#log(request.group).membership.introduced(request);
+  }
+
+  async #admit(request: AdmitLogRequest): Promise<AdmitLogReply> {
+    this.#engine(request.group);
+    await this.#log(request.group).membership.admit(request);
+    return {};
+  }
+
+  #standings({ group, after }: ListStandingsRequest): ListStandingsReply {
+    return this.#engine(group).standings(after);
   }
 
   /** A log that lost its memory has no part in anything, and what it holds is no answer. */

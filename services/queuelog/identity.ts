@@ -8,7 +8,8 @@ import { systemTextFiles } from "../svrkit/text-files.ts";
 
 /** A file that permits an empty folder to become a log's disk, once. */
 export const LOG_BOOTSTRAP_FILE = "bootstrap";
-const DISK_FILE = "disk-id";
+export const DISK_FILE = "disk-id";
+const DISK_ID_BYTES = 16;
 const MET_FILE = "logs-met.json";
 
 const metSchema = z.record(
@@ -25,10 +26,14 @@ export async function openDisk(dir: string): Promise<string | undefined> {
     // Logs that are older than disk ids have segment files and need no permit.
     const isOlder = names.some((name) => name.endsWith(".log"));
     if (!isOlder && !isPermitted) return undefined;
-    await systemTextFiles.replaceSoon(join(dir, DISK_FILE), randomBytes(16).toString("hex"));
+    await systemTextFiles.replaceSoon(join(dir, DISK_FILE), newDiskId());
   }
   if (isPermitted) await rm(join(dir, LOG_BOOTSTRAP_FILE));
   return (await readFile(join(dir, DISK_FILE), "utf8")).trim();
+}
+
+export function newDiskId(): string {
+  return randomBytes(DISK_ID_BYTES).toString("hex");
 }
 
 /** What is remembered of other logs, by campus. */
@@ -55,7 +60,7 @@ export class LogsMet {
     return this.#met.get(campus);
   }
 
-  /** Durable when it resolves. A position that is passed already stays. */
+  /** Durable when it resolves. Of a disk that is known a position that is passed already stays. */
   remember(campus: string, log: KnownDisk): Promise<void> {
     const written = this.#writing.then(() => this.#write(campus, log));
     this.#writing = written.catch(() => {}); // whoever asked hears of it
@@ -65,7 +70,7 @@ export class LogsMet {
   async #write(campus: string, { diskId, segment, bytes }: KnownDisk): Promise<void> {
     const log = { diskId, segment, bytes };
     const before = this.#met.get(campus);
-    if (before !== undefined && comparePositions(log, before) <= 0) return;
+    if (before?.diskId === diskId && comparePositions(log, before) <= 0) return;
     const met = new Map(this.#met).set(campus, log);
     const text = JSON.stringify(Object.fromEntries(met));
     await systemTextFiles.replaceSoon(join(this.#dir, MET_FILE), text);

@@ -6,13 +6,16 @@ import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import { checkQueueLogConfig } from "./config.ts";
 import { serveLog } from "./handlers.ts";
 import { Membership } from "./membership.ts";
+import { beginRebuild, Rebuild } from "./rebuild.ts";
 import { EmbeddedLog } from "./storage/embedded.ts";
 import { NodeFolder } from "./storage/files.ts";
 
 export const start: StartService = async (context) => {
   const { group, segmentBytes, cacheBytes } = checkQueueLogConfig(context.options, context.service);
   const log = context.log.child({ service: context.service });
-  const folder = new NodeFolder(context.dataDir);
+  const { dataDir } = context;
+  const diskId = await beginRebuild(dataDir);
+  const folder = new NodeFolder(dataDir);
   const engine = await EmbeddedLog.open({
     folder,
     segmentBytes,
@@ -27,11 +30,18 @@ export const start: StartService = async (context) => {
   if (engine.refusal !== undefined) log.error({ group }, engine.refusal);
   const logs = context.callee(context.service);
   const own = context.campuses.indexOf(context.campus);
-  const membership = await Membership.open(context.dataDir, {
-    ...{ group, campus: context.campus, logs, log },
-    others: context.campuses.map((_, index) => index).filter((index) => index !== own),
+  const others = context.campuses.map((_, index) => index).filter((index) => index !== own);
+  const membership = await Membership.open(dataDir, {
+    ...{ group, campus: context.campus, logs, others, log },
     durable: () => engine.durable,
-    onBarred: (reason) => setTrouble(context.service, `does not vote: ${reason}`),
+    onBarred: (reason) => setTrouble(context.service, reason && `does not vote: ${reason}`),
+    rebuild:
+      diskId === undefined
+        ? undefined
+        : new Rebuild({
+            ...{ dir: dataDir, group, campus: context.campus, diskId },
+            ...{ logs, others, engine, log },
+          }),
   });
   serveLog(context.server, group, { engine, membership });
   membership.start();

@@ -5,6 +5,7 @@
  * noticed when it lacks more than the last few seconds.
  */
 import {
+  type AdmitLogRequest,
   type IntroduceLogReply,
   type IntroduceLogRequest,
   Log,
@@ -19,12 +20,14 @@ import {
 } from "../svrkit/known-disk.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { LogsMet, openDisk } from "./identity.ts";
+import { BEING_REBUILT, type Rebuild } from "./rebuild.ts";
 import { isRefusal } from "./storage/files.ts";
 
 const RETRY_FIRST_MS = 20;
 const RETRY_LAST_MS = 1_000;
 const CALL_TIMEOUT_MS = 1_000;
 const TELL_INTERVAL_MS = 5_000;
+const NOT_MET = "it has not met another log of its group yet";
 
 export interface MembershipOptions {
   readonly group: number;
@@ -34,17 +37,19 @@ export interface MembershipOptions {
   readonly others: readonly number[];
   readonly durable: () => Position;
   readonly log: Logger;
-  /** Called once, when this log may not vote until somebody has looked after it. */
-  readonly onBarred: (reason: string) => void;
+  /** This log may not vote until somebody has looked after it; undefined: somebody has. */
+  readonly onBarred: (reason: string | undefined) => void;
   readonly tellIntervalMs?: number;
+  /** The log begins anew: until that is done it knows nothing that others may build on. */
+  readonly rebuild?: Rebuild | undefined;
 }
 
 export class Membership {
   readonly #options: MembershipOptions;
-  readonly #diskId: string | undefined;
+  #diskId: string | undefined;
   readonly #met: LogsMet;
   /** Why this log may not vote; undefined when it may. */
-  barred: string | undefined = "it has not met another log of its group yet";
+  barred: string | undefined = NOT_MET;
   #refused: string | undefined;
   #told: Position = { segment: 0, bytes: 0 };
   /** By log: starts the next attempt to introduce this one to it at once. */
@@ -56,17 +61,36 @@ export class Membership {
     this.#options = options;
     this.#diskId = diskId;
     this.#met = met;
+    if (options.rebuild !== undefined) {
+      this.#refuse(BEING_REBUILT);
+      return;
+    }
     if (diskId !== undefined) return;
     this.#refuse("its disk is empty, and it had one: it has lost its memory");
   }
 
   static async open(dir: string, options: MembershipOptions): Promise<Membership> {
-    const diskId = await openDisk(dir);
+    const diskId = options.rebuild === undefined ? await openDisk(dir) : undefined;
     return new Membership(options, diskId, await LogsMet.open(dir));
   }
 
   start(): void {
-    if (this.#refused !== undefined) return;
+    const { rebuild } = this.#options;
+    if (rebuild !== undefined) void rebuild.run().then((diskId) => this.#rebuilt(diskId));
+    else if (this.#refused === undefined) this.#begin();
+  }
+
+  /** `diskId`: undefined when it was stopped before. */
+  #rebuilt(diskId: string | undefined): void {
+    if (diskId === undefined || this.#stopped) return;
+    this.#diskId = diskId;
+    this.#refused = undefined;
+    this.barred = NOT_MET;
+    this.#options.onBarred(undefined);
+    this.#begin();
+  }
+
+  #begin(): void {
     this.#told = this.#options.durable();
     for (const index of this.#options.others) void this.#introduceUntilHeard(index);
     const intervalMs = this.#options.tellIntervalMs ?? TELL_INTERVAL_MS;
@@ -75,6 +99,7 @@ export class Membership {
 
   stop(): void {
     this.#stopped = true;
+    this.#options.rebuild?.stop();
     clearInterval(this.#timer);
   }
 
@@ -90,6 +115,11 @@ export class Membership {
     // It is there: no need to wait for the next attempt.
     if (this.barred !== undefined) for (const wake of this.#waiting.values()) wake();
     return { refused: refused ?? "" };
+  }
+
+  /** A log of that campus begins anew, on this disk: none that was there before is welcome again. */
+  async admit({ campus, diskId }: AdmitLogRequest): Promise<void> {
+    await this.#remember(campus, { diskId, segment: 0, bytes: 0 });
   }
 
   async #remember(campus: string, log: KnownDisk): Promise<void> {

@@ -3,8 +3,8 @@
  * and the simulator put in one that delays, fails, tears or forgets.
  */
 import { writeSync } from "node:fs";
-import { mkdir, open, readdir, rename, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { open, readdir, rename, unlink } from "node:fs/promises";
+import { setAside, syncDir } from "../../svrkit/set-aside.ts";
 import { systemTextFiles, type TextFiles } from "../../svrkit/text-files.ts";
 
 export interface LogFile {
@@ -33,9 +33,6 @@ export interface Files {
   readonly texts: TextFiles;
 }
 
-/** Folders of what was set aside, numbered. */
-const ASIDE = "set-aside-";
-
 export const systemFiles: Files = {
   texts: systemTextFiles,
   list: (dir) => readdir(dir),
@@ -59,23 +56,6 @@ export const systemFiles: Files = {
   },
   remove: (path) => unlink(path),
   rename: (from, to) => rename(from, to),
-  async setAside(dir, keep) {
-    await mkdir(dir, { recursive: true });
-    const names = await readdir(dir);
-    const before = names.filter((name) => name.startsWith(ASIDE));
-    const aside = join(dir, `${ASIDE}${before.length + 1}`);
-    const moved = names.filter((name) => name !== keep && !before.includes(name));
-    if (moved.length === 0) return;
-    await mkdir(aside);
-    for (const name of moved) await rename(join(dir, name), join(aside, name));
-    await systemFiles.syncDir(dir);
-  },
-  async syncDir(dir) {
-    const handle = await open(dir, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  },
+  setAside,
+  syncDir,
 };

@@ -5,10 +5,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { IntroduceLogRequest } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import type {
+  AdmitLogRequest,
+  IntroduceLogRequest,
+} from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { serveLog } from "../../queuelog/handlers.ts";
 import { LOG_BOOTSTRAP_FILE } from "../../queuelog/identity.ts";
 import { Membership, type MembershipOptions } from "../../queuelog/membership.ts";
+import { beginRebuild, Rebuild } from "../../queuelog/rebuild.ts";
 import { EmbeddedLog } from "../../queuelog/storage/embedded.ts";
 import type { LogEngine } from "../../queuelog/storage/engine.ts";
 import { NodeFolder } from "../../queuelog/storage/files.ts";
@@ -46,6 +50,11 @@ class SwitchedLog implements LogEngine {
     return this.met!.introduced(request);
   }
 
+  admit(request: AdmitLogRequest) {
+    this.#there();
+    return this.met!.admit(request);
+  }
+
   #there(): LogEngine {
     if (this.engine === undefined) throw new RpcError("UNAVAILABLE", "this log is down");
     return this.engine;
@@ -69,6 +78,14 @@ class SwitchedLog implements LogEngine {
 
   list() {
     return this.#there().list();
+  }
+
+  standings(...args: Parameters<LogEngine["standings"]>) {
+    return this.#there().standings(...args);
+  }
+
+  async adopt(...args: Parameters<LogEngine["adopt"]>) {
+    return this.#there().adopt(...args);
   }
 
   async close() {
@@ -203,6 +220,7 @@ export class QueueCluster {
     const log = campus.logs.get(group)!;
     if (log.engine !== undefined) return;
     const dir = this.folder(campus.name, group);
+    const diskId = await beginRebuild(dir);
     const engine = await EmbeddedLog.open({
       folder: new NodeFolder(dir),
       segmentBytes: 1024 * 1024,
@@ -213,10 +231,15 @@ export class QueueCluster {
       },
     });
     log.engine = engine;
-    log.met = await Membership.open(dir, {
-      ...{ group, campus: campus.name, log: silentLogger(), ...this.#membership },
+    const parts = {
+      ...{ group, campus: campus.name, log: silentLogger() },
       logs: this.#callee(campus, `log-${group}`),
       others: CAMPUSES.flatMap((name, index) => (name === campus.name ? [] : [index])),
+    };
+    log.met = await Membership.open(dir, {
+      ...parts,
+      ...this.#membership,
+      rebuild: diskId === undefined ? undefined : new Rebuild({ ...parts, dir, diskId, engine }),
       durable: () => engine.durable,
       onBarred: () => {},
     });
@@ -243,6 +266,11 @@ export class QueueCluster {
         return near;
       },
     }));
+  }
+
+  /** One log, as whoever calls it directly. */
+  log(name: string, group: number): LogEngine {
+    return this.#campuses.get(name)!.logs.get(group)!;
   }
 
   /** A client in no campus. */

@@ -14,7 +14,11 @@
  */
 import assert from "node:assert";
 import type { LogRecord } from "../../../protos/gen/tricampus/queue/v1/disk_codec.ts";
-import type { Epoch, LogEntry } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import type {
+  Epoch,
+  LogEntry,
+  StreamStanding,
+} from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
 import { compareEpochs, NO_EPOCH } from "./epoch.ts";
 
@@ -48,10 +52,13 @@ export interface StreamLog {
   readonly entries: Map<number, Held>;
 }
 
-export function newStreamLog(stream: string): StreamLog {
+/** In place of a stream's name, which is never empty: what is promised of all that are not known yet. */
+export const UNKNOWN_STREAMS = "";
+
+export function newStreamLog(stream: string, promised: Epoch = NO_EPOCH): StreamLog {
   return {
     stream,
-    promised: NO_EPOCH,
+    promised,
     settledThrough: 0,
     trimmedThrough: 0,
     lastSlot: 0,
@@ -88,6 +95,14 @@ export function judgeAppend(
   });
   const record = { ...emptyRecord(log.stream), promised: epoch, entries: fresh, settledThrough };
   return { verdict: "granted", previous: log.promised, record };
+}
+
+/** What another log holds of the stream comes to be held here: its entries have epochs of their own. */
+export function judgeAdoption(
+  standing: StreamStanding,
+  entries: readonly LogEntry[],
+): Extract<Judgement, { verdict: "granted" }> {
+  return { verdict: "granted", previous: NO_EPOCH, record: { ...standing, entries: [...entries] } };
 }
 
 function assertSameContent(log: StreamLog, epoch: Epoch, entry: LogEntry): void {

@@ -14,9 +14,11 @@ import type { LogRecord } from "../../../protos/gen/tricampus/queue/v1/disk_code
 import type {
   Epoch,
   FenceReply,
+  ListStandingsReply,
   LogAppendReply,
   LogEntry,
   LogReadReply,
+  StreamStanding,
   StreamState,
 } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
@@ -27,11 +29,13 @@ import {
   type Held,
   heldAfter,
   type Judgement,
+  judgeAdoption,
   judgeAppend,
   judgeFence,
   newStreamLog,
   type StreamLog,
   standingOf,
+  UNKNOWN_STREAMS,
 } from "../protocol/stream-log.ts";
 import type { EngineAppend, LogEngine } from "./engine.ts";
 import { isRefusal } from "./files.ts";
@@ -40,6 +44,7 @@ import { Segments, type SegmentsOptions } from "./segments.ts";
 
 const PAGE_BYTES_MAX = 512 * 1024;
 const PAGE_ENTRIES_MAX = 2_000;
+const PAGE_STANDINGS_MAX = 1_000;
 
 export interface EmbeddedOptions extends SegmentsOptions {
   /** Payloads of untrimmed entries kept in memory, bytes; the rest is read from the files. */
@@ -163,6 +168,21 @@ export class EmbeddedLog implements LogEngine {
       found.push({ stream, lastSlot, trimmedThrough, oldestAgeMs: Math.round(ageMs), promised });
     }
     return found;
+  }
+
+  standings(after: string): ListStandingsReply {
+    this.#requireOpen();
+    const names = [...this.#streams.keys()].filter((name) => name > after).sort();
+    const page = names.slice(0, PAGE_STANDINGS_MAX);
+    const standings = page.map((name): StreamStanding => {
+      const { stream, promised, settledThrough, trimmedThrough } = this.#streams.get(name)!;
+      return { stream, promised, settledThrough, trimmedThrough };
+    });
+    return { standings, more: page.length < names.length };
+  }
+
+  async adopt(standing: StreamStanding, entries: readonly LogEntry[]): Promise<void> {
+    await this.#commit(standing.stream, () => judgeAdoption(standing, entries));
   }
 
   async close(): Promise<void> {
@@ -306,7 +326,7 @@ export class EmbeddedLog implements LogEngine {
   #streamLog(stream: string): StreamLog {
     let log = this.#streams.get(stream);
     if (log === undefined) {
-      log = newStreamLog(stream);
+      log = newStreamLog(stream, this.#streams.get(UNKNOWN_STREAMS)?.promised);
       this.#streams.set(stream, log);
     }
     return log;

@@ -8,9 +8,11 @@
 import type {
   Epoch,
   FenceReply,
+  ListStandingsReply,
   LogAppendReply,
   LogEntry,
   LogReadReply,
+  StreamStanding,
   StreamState,
 } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
 
@@ -22,6 +24,10 @@ export interface LogEngine {
   trim(stream: string, through: number): void;
   /** Streams with untrimmed entries. */
   list(): StreamState[];
+  /** How streams behind this name stand, those without entries too, in the order of their names. */
+  standings(after: string): ListStandingsReply;
+  /** Takes over what another log holds of a stream, as if it had been written here. */
+  adopt(standing: StreamStanding, entries: readonly LogEntry[]): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1018,6 +1018,274 @@ export function decodeIntroduceLogReply(r: Reader, end: number): IntroduceLogRep
   return m;
 }
 
+/**
+ * @generated from message tricampus.queue.v1.AdmitLogRequest
+ */
+export interface AdmitLogRequest {
+  /**
+   * @generated from field: uint32 group = 1;
+   */
+  group: number;
+  /**
+   * @generated from field: string campus = 2;
+   */
+  campus: string;
+  /**
+   * Hex.
+   *
+   * @generated from field: string disk_id = 3;
+   */
+  diskId: string;
+}
+
+export function encodeAdmitLogRequest(w: Writer, m: AdmitLogRequest): void {
+  if (m.group !== 0) { w.tag(8); w.uint32(m.group); }
+  if (m.campus.length > 0) { w.tag(18); w.string(m.campus); }
+  if (m.diskId.length > 0) { w.tag(26); w.string(m.diskId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAdmitLogRequest(fields: Partial<AdmitLogRequest>): AdmitLogRequest {
+  return {
+    group: 0,
+    campus: "",
+    diskId: "",
+    ...fields,
+  };
+}
+
+export function decodeAdmitLogRequest(r: Reader, end: number): AdmitLogRequest {
+  const m: AdmitLogRequest = {
+    group: 0,
+    campus: "",
+    diskId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.group = r.uint32();
+        break;
+      }
+      case 18: {
+        m.campus = r.string();
+        break;
+      }
+      case 26: {
+        m.diskId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.AdmitLogReply
+ */
+export interface AdmitLogReply {
+}
+
+export function encodeAdmitLogReply(_w: Writer, _m: AdmitLogReply): void {
+}
+
+export function decodeAdmitLogReply(r: Reader, end: number): AdmitLogReply {
+  const m: AdmitLogReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.ListStandingsRequest
+ */
+export interface ListStandingsRequest {
+  /**
+   * @generated from field: uint32 group = 1;
+   */
+  group: number;
+  /**
+   * Streams behind this name; empty: from the first one on.
+   *
+   * @generated from field: string after = 2;
+   */
+  after: string;
+}
+
+export function encodeListStandingsRequest(w: Writer, m: ListStandingsRequest): void {
+  if (m.group !== 0) { w.tag(8); w.uint32(m.group); }
+  if (m.after.length > 0) { w.tag(18); w.string(m.after); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeListStandingsRequest(fields: Partial<ListStandingsRequest>): ListStandingsRequest {
+  return {
+    group: 0,
+    after: "",
+    ...fields,
+  };
+}
+
+export function decodeListStandingsRequest(r: Reader, end: number): ListStandingsRequest {
+  const m: ListStandingsRequest = {
+    group: 0,
+    after: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.group = r.uint32();
+        break;
+      }
+      case 18: {
+        m.after = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.ListStandingsReply
+ */
+export interface ListStandingsReply {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.StreamStanding standings = 1;
+   */
+  standings: StreamStanding[];
+  /**
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+}
+
+export function encodeListStandingsReply(w: Writer, m: ListStandingsReply): void {
+  for (const x of m.standings) { { w.tag(10); const at = w.fork(); encodeStreamStanding(w, x); w.join(at); } }
+  if (m.more) { w.tag(16); w.bool(m.more); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeListStandingsReply(fields: Partial<ListStandingsReply>): ListStandingsReply {
+  return {
+    standings: [],
+    more: false,
+    ...fields,
+  };
+}
+
+export function decodeListStandingsReply(r: Reader, end: number): ListStandingsReply {
+  const m: ListStandingsReply = {
+    standings: [],
+    more: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.standings.push(decodeStreamStanding(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.more = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.StreamStanding
+ */
+export interface StreamStanding {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+  /**
+   * @generated from field: tricampus.queue.v1.Epoch promised = 2;
+   */
+  promised: Epoch | undefined;
+  /**
+   * @generated from field: uint64 settled_through = 3;
+   */
+  settledThrough: number;
+  /**
+   * @generated from field: uint64 trimmed_through = 4;
+   */
+  trimmedThrough: number;
+}
+
+export function encodeStreamStanding(w: Writer, m: StreamStanding): void {
+  if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
+  if (m.promised !== undefined) { { w.tag(18); const at = w.fork(); encodeEpoch(w, m.promised); w.join(at); } }
+  if (m.settledThrough !== 0) { w.tag(24); w.uint64(m.settledThrough); }
+  if (m.trimmedThrough !== 0) { w.tag(32); w.uint64(m.trimmedThrough); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeStreamStanding(fields: Partial<StreamStanding>): StreamStanding {
+  return {
+    stream: "",
+    promised: undefined,
+    settledThrough: 0,
+    trimmedThrough: 0,
+    ...fields,
+  };
+}
+
+export function decodeStreamStanding(r: Reader, end: number): StreamStanding {
+  const m: StreamStanding = {
+    stream: "",
+    promised: undefined,
+    settledThrough: 0,
+    trimmedThrough: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.stream = r.string();
+        break;
+      }
+      case 18: {
+        m.promised = decodeEpoch(r, r.message());
+        break;
+      }
+      case 24: {
+        m.settledThrough = r.uint64();
+        break;
+      }
+      case 32: {
+        m.trimmedThrough = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.queue.v1.Log */
 export const Log = {
   fence: defineMethod<FenceRequest, FenceReply>("tricampus.queue.v1.Log/Fence", encodeFenceRequest, decodeFenceRequest, encodeFenceReply, decodeFenceReply),
@@ -1026,5 +1294,7 @@ export const Log = {
   trim: defineMethod<TrimRequest, TrimReply>("tricampus.queue.v1.Log/Trim", encodeTrimRequest, decodeTrimRequest, encodeTrimReply, decodeTrimReply),
   listStreams: defineMethod<ListStreamsRequest, ListStreamsReply>("tricampus.queue.v1.Log/ListStreams", encodeListStreamsRequest, decodeListStreamsRequest, encodeListStreamsReply, decodeListStreamsReply),
   introduce: defineMethod<IntroduceLogRequest, IntroduceLogReply>("tricampus.queue.v1.Log/Introduce", encodeIntroduceLogRequest, decodeIntroduceLogRequest, encodeIntroduceLogReply, decodeIntroduceLogReply),
+  admit: defineMethod<AdmitLogRequest, AdmitLogReply>("tricampus.queue.v1.Log/Admit", encodeAdmitLogRequest, decodeAdmitLogRequest, encodeAdmitLogReply, decodeAdmitLogReply),
+  listStandings: defineMethod<ListStandingsRequest, ListStandingsReply>("tricampus.queue.v1.Log/ListStandings", encodeListStandingsRequest, decodeListStandingsRequest, encodeListStandingsReply, decodeListStandingsReply),
 } as const;
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/queue/v1/log.proto.
  */
 export const file_tricampus_queue_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("Chx0cmljYW1wdXMvcXVldWUvdjEvbG9nLnByb3RvEhJ0cmljYW1wdXMucXVldWUudjEiVwoMRmVuY2VSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNEg4KBnN0cmVhbRgCIAEoCRIoCgVlcG9jaBgDIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCImCgVFcG9jaBINCgVyb3VuZBgBIAEoDRIOCgZ3cml0ZXIYAiABKAki5gEKCkZlbmNlUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaBItCgdlbnRyaWVzGAMgAygLMhwudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0VudHJ5EhcKD3RyaW1tZWRfdGhyb3VnaBgEIAEoBBIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQSDAoEbW9yZRgGIAEoCBIrCghwcmV2aW91cxgHIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCJtCghMb2dFbnRyeRIMCgRzbG90GAEgASgEEigKBWVwb2NoGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEgwKBHZvaWQYAyABKAgSDwoHcGF5bG9hZBgEIAEoDBIKCgJpZBgFIAEoDCKjAQoQTG9nQXBwZW5kUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSKAoFZXBvY2gYAyABKAsyGS50cmljYW1wdXMucXVldWUudjEuRXBvY2gSLQoHZW50cmllcxgEIAMoCzIcLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dFbnRyeRIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQiTgoOTG9nQXBwZW5kUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCI+Cg5Mb2dSZWFkUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSDQoFYWZ0ZXIYAyABKAQiSwoMTG9nUmVhZFJlcGx5Ei0KB2VudHJpZXMYASADKAsyHC50cmljYW1wdXMucXVldWUudjEuTG9nRW50cnkSDAoEbW9yZRgCIAEoCCJLCgtUcmltUmVxdWVzdBINCgVncm91cBgBIAEoDRItCgZwb2ludHMYAiADKAsyHS50cmljYW1wdXMucXVldWUudjEuVHJpbVBvaW50IiwKCVRyaW1Qb2ludBIOCgZzdHJlYW0YASABKAkSDwoHdGhyb3VnaBgCIAEoBCILCglUcmltUmVwbHkiIwoSTGlzdFN0cmVhbXNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNIkQKEExpc3RTdHJlYW1zUmVwbHkSMAoHc3RyZWFtcxgBIAMoCzIfLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1TdGF0ZSKNAQoLU3RyZWFtU3RhdGUSDgoGc3RyZWFtGAEgASgJEhEKCWxhc3Rfc2xvdBgCIAEoBBIXCg90cmltbWVkX3Rocm91Z2gYAyABKAQSFQoNb2xkZXN0X2FnZV9tcxgEIAEoBBIrCghwcm9taXNlZBgFIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCJlChNJbnRyb2R1Y2VMb2dSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNEg4KBmNhbXB1cxgCIAEoCRIPCgdkaXNrX2lkGAMgASgJEg8KB3NlZ21lbnQYBCABKA0SDQoFYnl0ZXMYBSABKAQiJAoRSW50cm9kdWNlTG9nUmVwbHkSDwoHcmVmdXNlZBgBIAEoCTL0AwoDTG9nEkkKBUZlbmNlEiAudHJpY2FtcHVzLnF1ZXVlLnYxLkZlbmNlUmVxdWVzdBoeLnRyaWNhbXB1cy5xdWV1ZS52MS5GZW5jZVJlcGx5ElIKBkFwcGVuZBIkLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dBcHBlbmRSZXF1ZXN0GiIudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0FwcGVuZFJlcGx5EkwKBFJlYWQSIi50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcXVlc3QaIC50cmljYW1wdXMucXVldWUudjEuTG9nUmVhZFJlcGx5EkYKBFRyaW0SHy50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcXVlc3QaHS50cmljYW1wdXMucXVldWUudjEuVHJpbVJlcGx5ElsKC0xpc3RTdHJlYW1zEiYudHJpY2FtcHVzLnF1ZXVlLnYxLkxpc3RTdHJlYW1zUmVxdWVzdBokLnRyaWNhbXB1cy5xdWV1ZS52MS5MaXN0U3RyZWFtc1JlcGx5ElsKCUludHJvZHVjZRInLnRyaWNhbXB1cy5xdWV1ZS52MS5JbnRyb2R1Y2VMb2dSZXF1ZXN0GiUudHJpY2FtcHVzLnF1ZXVlLnYxLkludHJvZHVjZUxvZ1JlcGx5YgZwcm90bzM");
+  fileDesc("Chx0cmljYW1wdXMvcXVldWUvdjEvbG9nLnByb3RvEhJ0cmljYW1wdXMucXVldWUudjEiVwoMRmVuY2VSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNEg4KBnN0cmVhbRgCIAEoCRIoCgVlcG9jaBgDIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCImCgVFcG9jaBINCgVyb3VuZBgBIAEoDRIOCgZ3cml0ZXIYAiABKAki5gEKCkZlbmNlUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaBItCgdlbnRyaWVzGAMgAygLMhwudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ0VudHJ5EhcKD3RyaW1tZWRfdGhyb3VnaBgEIAEoBBIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQSDAoEbW9yZRgGIAEoCBIrCghwcmV2aW91cxgHIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCJtCghMb2dFbnRyeRIMCgRzbG90GAEgASgEEigKBWVwb2NoGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEgwKBHZvaWQYAyABKAgSDwoHcGF5bG9hZBgEIAEoDBIKCgJpZBgFIAEoDCKjAQoQTG9nQXBwZW5kUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSKAoFZXBvY2gYAyABKAsyGS50cmljYW1wdXMucXVldWUudjEuRXBvY2gSLQoHZW50cmllcxgEIAMoCzIcLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dFbnRyeRIXCg9zZXR0bGVkX3Rocm91Z2gYBSABKAQiTgoOTG9nQXBwZW5kUmVwbHkSDwoHZ3JhbnRlZBgBIAEoCBIrCghwcm9taXNlZBgCIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCI+Cg5Mb2dSZWFkUmVxdWVzdBINCgVncm91cBgBIAEoDRIOCgZzdHJlYW0YAiABKAkSDQoFYWZ0ZXIYAyABKAQiSwoMTG9nUmVhZFJlcGx5Ei0KB2VudHJpZXMYASADKAsyHC50cmljYW1wdXMucXVldWUudjEuTG9nRW50cnkSDAoEbW9yZRgCIAEoCCJLCgtUcmltUmVxdWVzdBINCgVncm91cBgBIAEoDRItCgZwb2ludHMYAiADKAsyHS50cmljYW1wdXMucXVldWUudjEuVHJpbVBvaW50IiwKCVRyaW1Qb2ludBIOCgZzdHJlYW0YASABKAkSDwoHdGhyb3VnaBgCIAEoBCILCglUcmltUmVwbHkiIwoSTGlzdFN0cmVhbXNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNIkQKEExpc3RTdHJlYW1zUmVwbHkSMAoHc3RyZWFtcxgBIAMoCzIfLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1TdGF0ZSKNAQoLU3RyZWFtU3RhdGUSDgoGc3RyZWFtGAEgASgJEhEKCWxhc3Rfc2xvdBgCIAEoBBIXCg90cmltbWVkX3Rocm91Z2gYAyABKAQSFQoNb2xkZXN0X2FnZV9tcxgEIAEoBBIrCghwcm9taXNlZBgFIAEoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FcG9jaCJlChNJbnRyb2R1Y2VMb2dSZXF1ZXN0Eg0KBWdyb3VwGAEgASgNEg4KBmNhbXB1cxgCIAEoCRIPCgdkaXNrX2lkGAMgASgJEg8KB3NlZ21lbnQYBCABKA0SDQoFYnl0ZXMYBSABKAQiJAoRSW50cm9kdWNlTG9nUmVwbHkSDwoHcmVmdXNlZBgBIAEoCSJBCg9BZG1pdExvZ1JlcXVlc3QSDQoFZ3JvdXAYASABKA0SDgoGY2FtcHVzGAIgASgJEg8KB2Rpc2tfaWQYAyABKAkiDwoNQWRtaXRMb2dSZXBseSI0ChRMaXN0U3RhbmRpbmdzUmVxdWVzdBINCgVncm91cBgBIAEoDRINCgVhZnRlchgCIAEoCSJZChJMaXN0U3RhbmRpbmdzUmVwbHkSNQoJc3RhbmRpbmdzGAEgAygLMiIudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbVN0YW5kaW5nEgwKBG1vcmUYAiABKAgifwoOU3RyZWFtU3RhbmRpbmcSDgoGc3RyZWFtGAEgASgJEisKCHByb21pc2VkGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEhcKD3NldHRsZWRfdGhyb3VnaBgDIAEoBBIXCg90cmltbWVkX3Rocm91Z2gYBCABKAQyqAUKA0xvZxJJCgVGZW5jZRIgLnRyaWNhbXB1cy5xdWV1ZS52MS5GZW5jZVJlcXVlc3QaHi50cmljYW1wdXMucXVldWUudjEuRmVuY2VSZXBseRJSCgZBcHBlbmQSJC50cmljYW1wdXMucXVldWUudjEuTG9nQXBwZW5kUmVxdWVzdBoiLnRyaWNhbXB1cy5xdWV1ZS52MS5Mb2dBcHBlbmRSZXBseRJMCgRSZWFkEiIudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ1JlYWRSZXF1ZXN0GiAudHJpY2FtcHVzLnF1ZXVlLnYxLkxvZ1JlYWRSZXBseRJGCgRUcmltEh8udHJpY2FtcHVzLnF1ZXVlLnYxLlRyaW1SZXF1ZXN0Gh0udHJpY2FtcHVzLnF1ZXVlLnYxLlRyaW1SZXBseRJbCgtMaXN0U3RyZWFtcxImLnRyaWNhbXB1cy5xdWV1ZS52MS5MaXN0U3RyZWFtc1JlcXVlc3QaJC50cmljYW1wdXMucXVldWUudjEuTGlzdFN0cmVhbXNSZXBseRJbCglJbnRyb2R1Y2USJy50cmljYW1wdXMucXVldWUudjEuSW50cm9kdWNlTG9nUmVxdWVzdBolLnRyaWNhbXB1cy5xdWV1ZS52MS5JbnRyb2R1Y2VMb2dSZXBseRJPCgVBZG1pdBIjLnRyaWNhbXB1cy5xdWV1ZS52MS5BZG1pdExvZ1JlcXVlc3QaIS50cmljYW1wdXMucXVldWUudjEuQWRtaXRMb2dSZXBseRJhCg1MaXN0U3RhbmRpbmdzEigudHJpY2FtcHVzLnF1ZXVlLnYxLkxpc3RTdGFuZGluZ3NSZXF1ZXN0GiYudHJpY2FtcHVzLnF1ZXVlLnYxLkxpc3RTdGFuZGluZ3NSZXBseWIGcHJvdG8z");
 
 /**
  * @generated from message tricampus.queue.v1.FenceRequest
@@ -469,6 +469,126 @@ export const IntroduceLogReplySchema: GenMessage<IntroduceLogReply> = /*@__PURE_
   messageDesc(file_tricampus_queue_v1_log, 15);
 
 /**
+ * @generated from message tricampus.queue.v1.AdmitLogRequest
+ */
+export type AdmitLogRequest = Message<"tricampus.queue.v1.AdmitLogRequest"> & {
+  /**
+   * @generated from field: uint32 group = 1;
+   */
+  group: number;
+
+  /**
+   * @generated from field: string campus = 2;
+   */
+  campus: string;
+
+  /**
+   * Hex.
+   *
+   * @generated from field: string disk_id = 3;
+   */
+  diskId: string;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.AdmitLogRequest.
+ * Use `create(AdmitLogRequestSchema)` to create a new message.
+ */
+export const AdmitLogRequestSchema: GenMessage<AdmitLogRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_log, 16);
+
+/**
+ * @generated from message tricampus.queue.v1.AdmitLogReply
+ */
+export type AdmitLogReply = Message<"tricampus.queue.v1.AdmitLogReply"> & {
+};
+
+/**
+ * Describes the message tricampus.queue.v1.AdmitLogReply.
+ * Use `create(AdmitLogReplySchema)` to create a new message.
+ */
+export const AdmitLogReplySchema: GenMessage<AdmitLogReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_log, 17);
+
+/**
+ * @generated from message tricampus.queue.v1.ListStandingsRequest
+ */
+export type ListStandingsRequest = Message<"tricampus.queue.v1.ListStandingsRequest"> & {
+  /**
+   * @generated from field: uint32 group = 1;
+   */
+  group: number;
+
+  /**
+   * Streams behind this name; empty: from the first one on.
+   *
+   * @generated from field: string after = 2;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.ListStandingsRequest.
+ * Use `create(ListStandingsRequestSchema)` to create a new message.
+ */
+export const ListStandingsRequestSchema: GenMessage<ListStandingsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_log, 18);
+
+/**
+ * @generated from message tricampus.queue.v1.ListStandingsReply
+ */
+export type ListStandingsReply = Message<"tricampus.queue.v1.ListStandingsReply"> & {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.StreamStanding standings = 1;
+   */
+  standings: StreamStanding[];
+
+  /**
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.ListStandingsReply.
+ * Use `create(ListStandingsReplySchema)` to create a new message.
+ */
+export const ListStandingsReplySchema: GenMessage<ListStandingsReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_log, 19);
+
+/**
+ * @generated from message tricampus.queue.v1.StreamStanding
+ */
+export type StreamStanding = Message<"tricampus.queue.v1.StreamStanding"> & {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * @generated from field: tricampus.queue.v1.Epoch promised = 2;
+   */
+  promised?: Epoch | undefined;
+
+  /**
+   * @generated from field: uint64 settled_through = 3;
+   */
+  settledThrough: bigint;
+
+  /**
+   * @generated from field: uint64 trimmed_through = 4;
+   */
+  trimmedThrough: bigint;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.StreamStanding.
+ * Use `create(StreamStandingSchema)` to create a new message.
+ */
+export const StreamStandingSchema: GenMessage<StreamStanding> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_log, 20);
+
+/**
  * @generated from service tricampus.queue.v1.Log
  */
 export const Log: GenService<{
@@ -530,6 +650,26 @@ export const Log: GenService<{
     methodKind: "unary";
     input: typeof IntroduceLogRequestSchema;
     output: typeof IntroduceLogReplySchema;
+  },
+  /**
+   * From a log that is being rebuilt: what was remembered of its campus's old disk is forgotten.
+   *
+   * @generated from rpc tricampus.queue.v1.Log.Admit
+   */
+  admit: {
+    methodKind: "unary";
+    input: typeof AdmitLogRequestSchema;
+    output: typeof AdmitLogReplySchema;
+  },
+  /**
+   * How every stream stands, those without entries too, in the order of their names.
+   *
+   * @generated from rpc tricampus.queue.v1.Log.ListStandings
+   */
+  listStandings: {
+    methodKind: "unary";
+    input: typeof ListStandingsRequestSchema;
+    output: typeof ListStandingsReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_queue_v1_log, 0);
