@@ -4,7 +4,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status demo test e2e e2e-kind e2e-processes image check gen fmt bench-echo bench-overload bench-monitors bench-kv bench-table bench-catch-up \
-  bench-large-data bench-operator bench-sync sim sim-long sim-bugs torture
+  bench-large-data bench-operator bench-sync bench-crash-loop sim sim-long sim-bugs torture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,9 @@ bench-catch-up: node_modules/.stamp ## measure how a replica far behind catches 
 
 bench-large-data: node_modules/.stamp ## measure data larger than memory: 4 GiB, a cache of 256 MiB
 	@node bench/large-data.ts
+
+bench-crash-loop: node_modules/.stamp ## measure what messages notice of media and moments that crash all the time
+	@node bench/crash-loop.ts
 
 bench-sync: node_modules/.stamp ## measure syncs of devices that were away, and what they cost others
 	@node bench/sync.ts

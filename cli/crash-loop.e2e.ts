@@ -2,17 +2,15 @@
  * Media and moments in a crash loop, in every campus at once: messages do not notice. That is why they are
  * services of their own, and in processes of their own.
  */
-import { setTimeout as rest } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TricampusClient } from "../sdk/client.ts";
 import { clientEndpoints } from "../services/platform/layout.ts";
 import type { Platform } from "../services/platform/platform.ts";
-import { signal } from "../services/platform/process-facts.ts";
+import { crashLoop } from "./testing/crash-loop.ts";
 import { removePlatform, replayDemo, startPlatform } from "./testing/own-platform.ts";
 
 const CRASHING = ["media", "moments"];
 const CLEAN = { missing: 0, duplicates: 0, outOfOrder: 0, altered: 0, foreign: 0, failedSends: 0 };
-const PAUSE_MS = 1_000;
 
 let platform: Platform;
 beforeAll(async () => {
@@ -20,24 +18,9 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => removePlatform(platform), 30_000);
 
-/** Kills all of them again and again until `ended`; returns how many processes were killed. */
-async function crashLoop(ended: AbortSignal): Promise<number> {
-  let killed = 0;
-  while (!ended.aborted) {
-    const processes = (await platform.reports()).flatMap((report) => report.processes);
-    for (const { name, pid } of processes) {
-      if (!CRASHING.includes(name.split("/")[1]!) || pid === 0) continue;
-      signal(pid, "SIGKILL");
-      killed += 1;
-    }
-    await rest(PAUSE_MS, undefined, { signal: ended }).catch(() => {});
-  }
-  return killed;
-}
-
 test("the ledger of messages is clean while media and moments crash, and both come back", async () => {
   const ended = new AbortController();
-  const crashing = crashLoop(ended.signal);
+  const crashing = crashLoop(platform, CRASHING, ended.signal);
   const { findings, result } = await replayDemo(platform, { limit: 60, overSeconds: 10 });
   ended.abort();
   expect(await crashing).toBeGreaterThan(CRASHING.length * 3);

@@ -3,7 +3,7 @@
  * long as it keeps dying young, and never given up. A process that lived for a while has paid off
  * its debt and starts afresh.
  */
-const PAUSES_MS = [0, 100, 250, 500, 1_000, 2_000] as const;
+const PAUSES_MS = [0, 100, 250, 500, 1_000, 2_000, 5_000, 10_000] as const;
 /** A process that lived for so long did not die of its start. */
 export const GROWN_UP_MS = 10_000;
 

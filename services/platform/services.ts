@@ -48,6 +48,9 @@ export type QueueLogName = (typeof QUEUE_LOGS)[number];
 /** Where people who run the platform come in from outside; on one machine they are inside. */
 export const ADMIN = "admin";
 
+/** A process of these alone gets a CPU after all others: messages do not wait for images or moments. */
+export const LESS_URGENT: readonly string[] = ["media-data", "media", "moments-data", "moments"];
+
 export const ALL_SERVICES = [...SERVICES, ...FURTHER_KV_GROUPS, ADMIN] as const;
 
 export type ServiceName = (typeof ALL_SERVICES)[number];

@@ -8,6 +8,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
+import { setPriority } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { LogFile } from "./log-file.ts";
@@ -15,6 +16,7 @@ import { paths, writeJson } from "./paths.ts";
 import type { ProcessConfig } from "./process-config.ts";
 import { signal, waitUntilGone } from "./process-facts.ts";
 import { planRestart } from "./restart-policy.ts";
+import { LESS_URGENT } from "./services.ts";
 
 interface ProcessState {
   readonly name: string;
@@ -39,6 +41,7 @@ export interface CampusState {
 interface Supervised {
   readonly name: string;
   readonly configPath: string;
+  readonly isLessUrgent: boolean;
   readonly log: LogFile;
   state: ProcessState["state"];
   child: ChildProcess | undefined;
@@ -60,6 +63,7 @@ export const V8_FLAGS = ["--v8-pool-size=1", "--max-semi-space-size=32"];
 /** Longer than a process gives itself to stop (svrkit/lifecycle.ts). */
 const STOP_TIMEOUT_MS = 9_000;
 const BORDER_TIMEOUT_MS = 1_000;
+const LESS_URGENT_NICENESS = 10;
 
 export class CampusSupervisor {
   readonly #campus: string;
@@ -83,7 +87,8 @@ export class CampusSupervisor {
       mkdirSync(dirname(configPath), { recursive: true, mode: 0o700 });
       writeJson(configPath, config);
       const log = new LogFile(paths.log(this.#dataDir, config.name));
-      return { name: config.name, configPath, log, ...NEWBORN };
+      const isLessUrgent = config.services.every(({ name }) => LESS_URGENT.includes(name));
+      return { name: config.name, configPath, isLessUrgent, log, ...NEWBORN };
     });
     this.#processes.push(...added);
     for (const supervised of added) this.#spawn(supervised);
@@ -155,6 +160,7 @@ export class CampusSupervisor {
         stdio: ["ignore", "pipe", "pipe", "ipc"],
       },
     );
+    if (supervised.isLessUrgent) yieldToOthers(child);
     supervised.child = child;
     supervised.state = "starting";
     supervised.startedAtMs = Date.now();
@@ -197,6 +203,15 @@ export class CampusSupervisor {
     } catch (error) {
       this.#say(`the state file cannot be written: ${(error as Error).message}`);
     }
+  }
+}
+
+/** From its first moment on: loading the code is half of what a start costs. */
+function yieldToOthers({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) setPriority(pid, LESS_URGENT_NICENESS);
+  } catch {
+    // It is gone already; or this system has no such thing.
   }
 }
 

@@ -4,7 +4,10 @@
  * for. Reading takes the own copy, checks it against its name, and when it is missing or damaged takes
  * another campus's and stores it again here.
  */
-import { MediaData } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
+import {
+  MediaData,
+  type RemoveMediaRequest,
+} from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
@@ -121,19 +124,21 @@ export class Copies {
     return missing;
   }
 
-  /** Everywhere, as far as campuses answer; the others find out when they sweep. */
-  async drop(mediaId: string): Promise<void> {
+  /** All parts, or these, everywhere, as far as campuses answer; what is left of a medium a sweep removes. */
+  async drop(mediaId: string, hashes: readonly Uint8Array[] = []): Promise<void> {
     const options = { timeoutMs: LOOK_TIMEOUT_MS };
+    const request = { mediaId, hashes: [...hashes] };
     await Promise.allSettled([
-      this.#engine.drop(mediaId),
+      this.dropHere(request),
       ...this.#others.map((index) =>
-        this.#peers.callOne(index, MediaData.dropHere, { mediaId }, options),
+        this.#peers.callOne(index, MediaData.dropHere, request, options),
       ),
     ]);
   }
 
-  dropHere(mediaId: string): Promise<void> {
-    return this.#engine.drop(mediaId);
+  async dropHere({ mediaId, hashes }: RemoveMediaRequest): Promise<void> {
+    if (hashes.length === 0) await this.#engine.drop(mediaId);
+    for (const hash of hashes) await this.#engine.remove(mediaId, hash);
   }
 
   /** Stores what this campus should have and has not; returns how many parts that were. */

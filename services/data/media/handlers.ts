@@ -37,6 +37,7 @@ import {
   grantOperation,
   mediumKey,
   newFactsOperation,
+  partsOf,
 } from "./rows.ts";
 import type { UrlSealer } from "./seal.ts";
 import type { Sight } from "./sight.ts";
@@ -130,7 +131,16 @@ export class MediaDataHandlers {
     const change = { guards, operations: [factsOperation(after)] };
     const { applied } = await kv.change({ key, change }, forward(call));
     // Whoever finished it meanwhile looked at the same bytes.
-    return applied ? after : sight.requireOwn(mediaId, call);
+    if (!applied) return sight.requireOwn(mediaId, call);
+    this.#dropUpload(after);
+    return after;
+  }
+
+  /** What an image was made of knows more than the image does. In the background. */
+  #dropUpload(facts: MediaFacts): void {
+    const served = new Set(partsOf(facts).map(hexOf));
+    const left = facts.parts.filter((hash) => !served.has(hexOf(hash)));
+    if (left.length > 0) void this.#parts.copies.drop(facts.mediaId, left);
   }
 
   async share(request: ShareRequest, call: Call): Promise<ShareReply> {
@@ -241,6 +251,8 @@ export class MediaDataHandlers {
     return { missing: await this.#parts.copies.missingHere(mediaId, hashes) };
   }
 }
+
+const hexOf = (hash: Uint8Array) => Buffer.from(hash).toString("hex");
 
 function reply(data: Buffer | undefined): GetPartReply {
   return { found: data !== undefined, data: data ?? NO_BYTES };

@@ -58,9 +58,9 @@ export class RemovalHandlers {
     return {};
   }
 
-  async dropHere({ mediaId }: RemoveMediaRequest, call: Call): Promise<RemoveMediaReply> {
+  async dropHere(request: RemoveMediaRequest, call: Call): Promise<RemoveMediaReply> {
     requireCaller(call, ["media-data"], "copies of parts");
-    await this.#parts.copies.dropHere(mediaId);
+    await this.#parts.copies.dropHere(request);
     return {};
   }
 

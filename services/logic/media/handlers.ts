@@ -208,7 +208,7 @@ export class MediaHandlers {
   }
 
   async delete({ mediaId }: MediaRequest, call: Call): Promise<MediaReply> {
-    await this.#parts.media.call(MediaData.remove, { mediaId }, forward(call));
+    await this.#parts.media.call(MediaData.remove, { mediaId, hashes: [] }, forward(call));
     return {};
   }
 

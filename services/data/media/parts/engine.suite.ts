@@ -33,6 +33,17 @@ export function partEngineSuite(name: string, open: () => PartEngine): void {
     expect(found?.equals(data)).toBe(true);
   });
 
+  test(`parts (${name}): removing one part leaves the others`, async () => {
+    const [gone, kept] = [await store(idOf("6"), "gone"), await store(idOf("6"), "kept")];
+    const engine = open();
+    await engine.remove(idOf("6"), gone);
+    await engine.remove(idOf("6"), gone);
+    expect([await engine.has(idOf("6"), gone), await engine.has(idOf("6"), kept)]).toEqual([
+      false,
+      true,
+    ]);
+  });
+
   test(`parts (${name}): dropping a medium takes all of it and nothing of others`, async () => {
     const kept = await store(idOf("4"), "kept");
     const hashes = await Promise.all(["a", "b", "c"].map((text) => store(idOf("5"), text)));

@@ -12,6 +12,8 @@ export interface PartEngine {
   /** What was stored, damaged or not; undefined: it is not there. */
   get(mediaId: string, hash: Uint8Array): Promise<Buffer | undefined>;
   has(mediaId: string, hash: Uint8Array): Promise<boolean>;
+  /** One part; that it is not there is no error. */
+  remove(mediaId: string, hash: Uint8Array): Promise<void>;
   /** All parts of a medium. */
   drop(mediaId: string): Promise<void>;
   /** Ids of media that have parts, above `after`, in order; fewer than `limit` at the end. */

@@ -52,6 +52,10 @@ export class FileParts implements PartEngine {
     return (await stat(this.#path(mediaId, hash)).catch(undefinedIfAbsent)) !== undefined;
   }
 
+  async remove(mediaId: string, hash: Uint8Array): Promise<void> {
+    await rm(this.#path(mediaId, hash), { force: true });
+  }
+
   async drop(mediaId: string): Promise<void> {
     await rm(this.#folder(mediaId), { recursive: true, force: true });
   }

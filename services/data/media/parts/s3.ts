@@ -51,15 +51,22 @@ export class S3Parts implements PartEngine {
     return true;
   }
 
+  async remove(mediaId: string, hash: Uint8Array): Promise<void> {
+    await this.#remove(this.#object(mediaId, hash));
+  }
+
+  async #remove(url: string): Promise<void> {
+    const answer = await this.#ask("DELETE", url);
+    if (answer.status === 404) await dropBody(answer);
+    else await requireGood(answer, "removing a part");
+  }
+
   async drop(mediaId: string): Promise<void> {
     const prefix = `${PREFIX}${requireMediaName(mediaId)}/`;
     // What is removed makes the next page begin earlier: always the first one.
     for (let left = true; left; ) {
       const { keys, more } = await this.#keys(prefix, prefix);
-      for (const key of keys) {
-        const answer = await this.#ask("DELETE", `${this.#url}/${key}`);
-        if (answer.status !== 404) await requireGood(answer, "removing a part");
-      }
+      for (const key of keys) await this.#remove(`${this.#url}/${key}`);
       left = more && keys.length > 0;
     }
   }

@@ -1126,16 +1126,24 @@ export interface RemoveMediaRequest {
    * @generated from field: string media_id = 1;
    */
   mediaId: string;
+  /**
+   * DropHere: only these parts; none: all.
+   *
+   * @generated from field: repeated bytes hashes = 2;
+   */
+  hashes: Uint8Array[];
 }
 
 export function encodeRemoveMediaRequest(w: Writer, m: RemoveMediaRequest): void {
   if (m.mediaId.length > 0) { w.tag(10); w.string(m.mediaId); }
+  for (const x of m.hashes) { w.tag(18); w.bytes(x); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
 export function makeRemoveMediaRequest(fields: Partial<RemoveMediaRequest>): RemoveMediaRequest {
   return {
     mediaId: "",
+    hashes: [],
     ...fields,
   };
 }
@@ -1143,12 +1151,17 @@ export function makeRemoveMediaRequest(fields: Partial<RemoveMediaRequest>): Rem
 export function decodeRemoveMediaRequest(r: Reader, end: number): RemoveMediaRequest {
   const m: RemoveMediaRequest = {
     mediaId: "",
+    hashes: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.mediaId = r.string();
+        break;
+      }
+      case 18: {
+        m.hashes.push(r.bytes());
         break;
       }
       default:
