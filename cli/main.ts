@@ -6,6 +6,7 @@ import { ConfigError } from "../services/platform/config.ts";
 import { contextDir } from "./cluster/saved.ts";
 import type { CommandDefinition } from "./command.ts";
 import { accountCommands } from "./commands/account.ts";
+import { apiKeyCommands } from "./commands/api-key.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { blockCommands } from "./commands/block.ts";
 import { campusCommands } from "./commands/campus.ts";
@@ -75,6 +76,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   ...slotsCommands,
   queueRebuildCommand,
   ...tlsCommands,
+  ...apiKeyCommands,
   replayCommand,
   loadCommand,
   auditCommand,
@@ -95,6 +97,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
   "kv group": "KV groups: show them, add one, remove the last, give a replica a new volume",
   queue: "the queue's logs: rebuild",
+  "api-key": "keys of integrators' servers: create, list, revoke",
   tls: "certificates for services: issue",
   slots: "which KV group serves which slots: show, move, rebalance, cancel",
 };

@@ -391,7 +391,8 @@ export class TricampusClient {
     this.store.recordSend(send);
     this.#underWay.add(clientMessageId);
     try {
-      const request = { clientMessageId, text, content, to: recipientOf(send.to) };
+      const to = recipientOf(send.to);
+      const request = { clientMessageId, text, content, to, acceptedAtMs: 0 };
       const timeoutMs = this.#options.sendTimeoutMs ?? SEND_TIMEOUT_MS;
       const reply = await this.#link.request(Text.send, request, { timeoutMs });
       const ackedAtMs = preciseNow();

@@ -98,7 +98,7 @@ export class Forwarder {
   ): Promise<Uint8Array> {
     const options: CallOptions = {
       timeoutMs: REQUEST_TIMEOUT_MS,
-      ticket: method.needsTicket ? ticket : NO_BYTES,
+      ticket: method.needsTicket || method.needsApiKey ? ticket : NO_BYTES,
       priority: this.#priorityOf(method, ticket),
       trace,
     };

@@ -17,7 +17,13 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
-import { NO_BYTES } from "../svrkit/codec.ts";
+import { decodeLoginReply, Platform } from "../../protos/gen/tricampus/client/v1/account_codec.ts";
+import {
+  encodeIssueTicketRequest,
+  type UserReference,
+} from "../../protos/gen/tricampus/client/v1/admin_codec.ts";
+import { API_DEVICE } from "../logic/api-device-client.ts";
+import { fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import type { Door } from "./door.ts";
@@ -25,6 +31,8 @@ import type { Forwarder } from "./forwarder.ts";
 import { COMPRESS_FROM_BYTES, FRAME_BYTES_MAX } from "./limits.ts";
 import { whenJoined } from "./silence.ts";
 
+const EXTERNAL = "external:";
+const ISSUE_TICKET = "Admin/IssueTicket";
 const BEARER = /^Bearer ([\w-]+)$/i;
 
 export function createHttp(
@@ -51,6 +59,9 @@ export function createHttp(
     return compressed(payload, request, reply);
   });
   http.post("/v1/:service/:method", (request, reply) => answer(forwarder, request, reply));
+  http.post("/v1/as/:user/:service/:method", (request, reply) =>
+    answer(forwarder, request, reply, (key) => ticketToActAs(forwarder, request, key)),
+  );
   http.setNotFoundHandler((request, reply) => {
     const message = `there is nothing at ${request.method} ${request.url.slice(0, 64)}: POST to /v1/<Service>/<Method>`;
     return fail(reply, new RpcError("NOT_FOUND", message));
@@ -80,15 +91,33 @@ async function answer(
   forwarder: Forwarder,
   request: FastifyRequest,
   reply: FastifyReply,
+  ticketFor: (proof: Uint8Array) => Promise<Uint8Array> = (ticket) => Promise.resolve(ticket),
 ): Promise<unknown> {
   const { service, method: name } = request.params as { service: string; method: string };
-  const ticket = ticketOf(request.headers.authorization);
+  const ticket = await ticketFor(ticketOf(request.headers.authorization));
   const method = forwarder.admit(`${service}/${name}`, ticket);
   const body = fromJsonBytes(method.request, request.body);
   const isForced = request.headers["x-trace"] === "1";
   const response = await forwarder.forward(method, { ticket, body, isForced });
   reply.type("application/json; charset=utf-8");
   return toJson(method.response, fromBinary(method.response, response));
+}
+
+/** A server of an integrator does something for a user: its key gets it that user's ticket. */
+async function ticketToActAs(
+  forwarder: Forwarder,
+  { params }: FastifyRequest,
+  key: Uint8Array,
+): Promise<Uint8Array> {
+  const { user, service, method } = params as { user: string; service: string; method: string };
+  const by: UserReference["by"] = user.startsWith(EXTERNAL)
+    ? { case: "externalId", value: user.slice(EXTERNAL.length) }
+    : { case: "userId", value: user };
+  const asked = { user: { by }, device: API_DEVICE, platform: Platform.OTHER };
+  const body = toBytes(encodeIssueTicketRequest, { ...asked, purpose: `${service}/${method}` });
+  const issue = forwarder.admit(ISSUE_TICKET, key);
+  const reply = await forwarder.forward(issue, { ticket: key, body, isForced: false });
+  return fromBytes(decodeLoginReply, reply).ticket;
 }
 
 function ticketOf(authorization: string | undefined): Uint8Array {

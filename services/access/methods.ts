@@ -5,6 +5,8 @@
 import type { DescMessage, DescService } from "@bufbuild/protobuf";
 import { Account } from "../../protos/gen/tricampus/client/v1/account_codec.ts";
 import { Account as AccountDesc } from "../../protos/gen/tricampus/client/v1/account_pb.ts";
+import { Admin } from "../../protos/gen/tricampus/client/v1/admin_codec.ts";
+import { Admin as AdminDesc } from "../../protos/gen/tricampus/client/v1/admin_pb.ts";
 import { Contact } from "../../protos/gen/tricampus/client/v1/contact_codec.ts";
 import { Contact as ContactDesc } from "../../protos/gen/tricampus/client/v1/contact_pb.ts";
 import { Conversation } from "../../protos/gen/tricampus/client/v1/conversation_codec.ts";
@@ -31,6 +33,8 @@ export interface ClientMethod {
   /** svrkit's hash of the method. */
   readonly hash: number;
   readonly needsTicket: boolean;
+  /** For servers of integrators: a key stands where users have their ticket. */
+  readonly needsApiKey: boolean;
   /**
    * What matters more when not all can be served. Bound to the request here, at the entry, and carried
    * through everything that it causes.
@@ -48,6 +52,7 @@ interface ClientService {
   readonly businessClass: BusinessClass;
   /** Methods for who has no ticket yet. */
   readonly open?: readonly string[];
+  readonly needsApiKey?: true;
 }
 
 /** Of methods that access answers itself. */
@@ -60,6 +65,13 @@ const SERVICES: readonly ClientService[] = [
     schemas: AccountDesc,
     businessClass: "lookup",
     open: ["register", "login", "loginWithToken"],
+  },
+  {
+    service: "account",
+    codecs: Admin,
+    schemas: AdminDesc,
+    businessClass: "group",
+    needsApiKey: true,
   },
   { service: "text", codecs: Text, schemas: TextDesc, businessClass: "message" },
   { service: "group", codecs: Group, schemas: GroupDesc, businessClass: "group" },
@@ -89,7 +101,7 @@ export const CLIENT_METHODS: ReadonlyMap<string, ClientMethod> = new Map(
 );
 
 function methodsOf(described: ClientService): ClientMethod[] {
-  const { service, codecs, schemas, open = [] } = described;
+  const { service, codecs, schemas, open = [], needsApiKey = false } = described;
   return Object.entries(codecs).map(([localName, { name, hash }]) => {
     const schema = schemas.method[localName]!;
     const isOpen = open.includes(localName);
@@ -97,7 +109,7 @@ function methodsOf(described: ClientService): ClientMethod[] {
     return {
       // "tricampus.client.v1.Text/Send" is "Text/Send" to clients.
       name: name.slice(name.lastIndexOf(".") + 1),
-      ...{ service, hash, needsTicket: !isOpen, businessClass },
+      ...{ service, hash, needsTicket: !isOpen && !needsApiKey, needsApiKey, businessClass },
       ...{ request: schema.input, response: schema.output },
     };
   });

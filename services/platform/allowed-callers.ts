@@ -30,6 +30,7 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "monitor.Centre": ["agent"],
 
   "client.Account": ["access"],
+  "client.Admin": ["access"],
   "client.Contact": ["access"],
   "client.Conversation": ["access"],
   "client.Group": ["access"],
@@ -62,6 +63,8 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "data.AccountData/Facts": ["account", "contact", "conversation"],
   "data.AccountData/ConfirmDevices": ["sync"],
   "data.AccountData/Confirmations": ["retention"],
+  "data.AccountData/AppendAudit": ["account"],
+  "data.AccountData/ReadAudit": ["account"],
   "data.AccountData/RetainRevocations": ["retention"],
   "data.AccountData/BeginErasing": ["account"],
   "data.AccountData/Erasing": ["account"],

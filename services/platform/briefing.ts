@@ -67,8 +67,9 @@ function optionsOf(
     return { host: config.host, port: planned.httpPort, endpoints, ...own };
   }
   if (service === "account") {
-    const { ticketPrivateKey } = secretFiles(config.dataDir);
-    return { keyId: TICKET_KEY_ID, privateKeyFile: ticketPrivateKey, ...own };
+    const { ticketPrivateKey, apiKeys } = secretFiles(config.dataDir);
+    const files = { privateKeyFile: ticketPrivateKey, apiKeysFile: apiKeys };
+    return { keyId: TICKET_KEY_ID, ...files, ...own };
   }
   const group = KV_GROUPS.findIndex((name) => name === service);
   // All groups are configured like the first one, and further ones may differ.

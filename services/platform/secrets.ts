@@ -22,6 +22,8 @@ export interface SecretFiles {
   readonly ticketPublicKey: string;
   readonly ticketPrivateKey: string;
   readonly snapshotSecret: string;
+  /** Hashes of API keys; not there as long as nobody made one. */
+  readonly apiKeys: string;
 }
 
 export function secretFiles(dataDir: string): SecretFiles {
@@ -30,6 +32,7 @@ export function secretFiles(dataDir: string): SecretFiles {
     ticketPublicKey: join(dir, "ticket-public.pem"),
     ticketPrivateKey: join(dir, "ticket-private.pem"),
     snapshotSecret: join(dir, "snapshot-secret"),
+    apiKeys: join(dir, "api-keys.json"),
   };
 }
 

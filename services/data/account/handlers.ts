@@ -6,6 +6,7 @@
  *   user/<user id>               a table: see rows.ts
  *   confirmed/<user id>          a table: DeviceConfirmation by device, what each last echoed (M5)
  *   revoked                      a table: see revoked-client.ts
+ *   api-audit                    a table: see api-audit.ts
  *
  * A name is one key, so the first writer wins at any replica without a lock, and the record that
  * stands is what everybody else gets: the one commit point of a registration (M6).

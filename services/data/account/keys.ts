@@ -27,6 +27,9 @@ export function subjectKey(issuer: string, subject: string): Key {
   return accountKey(`subject/${hash}`);
 }
 
+/** What was done with API keys: see api-audit.ts. */
+export const AUDIT_KEY: Key = accountKey("api-audit");
+
 export function confirmedKey(userId: string): Key {
   return accountKey(`confirmed/${userId}`);
 }

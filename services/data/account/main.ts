@@ -2,6 +2,7 @@
 import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { KvClient } from "../../kvsvr/client.ts";
 import type { StartService } from "../../svrkit/context.ts";
+import { ApiAuditHandlers } from "./api-audit.ts";
 import { checkAccountDataConfig } from "./config.ts";
 import { EraseHandlers } from "./erase.ts";
 import { AccountDataHandlers } from "./handlers.ts";
@@ -14,6 +15,7 @@ export const start: StartService = async (context) => {
   const names = new AccountDataHandlers(kv, tickets);
   const users = new UserHandlers(kv, tickets);
   const erase = new EraseHandlers(kv, tickets);
+  const audit = new ApiAuditHandlers(kv);
   server.add(AccountData.claimName, (request, call) => names.claimName(request, call));
   server.add(AccountData.getByName, (request, call) => names.getByName(request, call));
   server.add(AccountData.getBySubject, (request, call) => names.getBySubject(request, call));
@@ -26,6 +28,8 @@ export const start: StartService = async (context) => {
   server.add(AccountData.beginErasing, (request, call) => erase.begin(request, call));
   server.add(AccountData.erasing, (_, call) => erase.erasing(call));
   server.add(AccountData.erase, (request, call) => erase.erase(request, call));
+  server.add(AccountData.appendAudit, (request, call) => audit.append(request, call));
+  server.add(AccountData.readAudit, (request, call) => audit.read(request, call));
   server.add(AccountData.identity, (_, call) => users.identity(call));
   server.add(AccountData.logIn, (request, call) => users.logIn(request, call));
   server.add(AccountData.logOut, (request, call) => users.logOut(request, call));

@@ -78,6 +78,7 @@ export class UserHandlers {
     const options = forward(call);
     const rows = await this.#rows(userId, options);
     if (rows.isGone) throw new RpcError("UNAUTHENTICATED", "the account was deleted");
+    if (request.mustExist) await this.#requireUser(userId, call);
     const times = { nowMs: Date.now(), ticketLifetimeMs };
     const planned = planLogIn(rows, { ...device, devicesMax, userId }, times);
     const operations = [deviceRow(planned.device)];
@@ -238,6 +239,13 @@ export class UserHandlers {
     requireCaller(call, ["retention"], "forgetting log-outs");
     await forgetRevocations(this.#kv, nowMs, forward(call));
     return {};
+  }
+
+  async #requireUser(userId: string, call: Call): Promise<void> {
+    const rows = [PROFILE_ROW, IDENTITY_ROW];
+    const request = { key: userKey(userId), rows, marks: [], level: Level.STRONG };
+    const found = await this.#kv.getRows(request, forward(call));
+    if (found.rows.length === 0) throw new RpcError("NOT_FOUND", `there is no user ${userId}`);
   }
 
   async #row(

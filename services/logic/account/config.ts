@@ -41,6 +41,10 @@ const schema = z.strictObject({
     )
     .max(20)
     .default([]),
+  /** Hashes of the API keys that integrators' servers have; absent: there are none. */
+  apiKeysFile: z.string().min(1).optional(),
+  /** What one API key may ask of one campus. */
+  apiRequestsPerSecond: z.number().min(1).max(100_000).default(500),
   /** How often deleted accounts are looked for, and how long after their end they are erased. */
   eraseEveryMs: z.int().min(50).max(DAY_MS).default(30_000),
   erasePauseMs: z.int().min(0).max(DAY_MS).default(60_000),

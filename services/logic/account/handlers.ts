@@ -36,6 +36,8 @@ import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import type { TicketSigner } from "../../svrkit/ticket/sign.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
+import { API_DEVICE } from "../api-device-client.ts";
+import type { LogInFacts } from "./admin.ts";
 import type { AccountConfig } from "./config.ts";
 import type { IdTokens } from "./id-tokens.ts";
 import type { PasswordHasher } from "./password.ts";
@@ -117,7 +119,7 @@ export class AccountHandlers {
   async renew(call: Call): Promise<LoginReply> {
     const { userId, device } = this.#parts.tickets.userOf(call);
     const platform = Platform.UNSPECIFIED;
-    return this.#ticketFor({ userId, device, platform }, {}, call);
+    return this.ticketFor({ userId, device, platform }, {}, call);
   }
 
   /** For users alone, so that a stranger cannot try names out. */
@@ -150,7 +152,7 @@ export class AccountHandlers {
     await accounts.call(AccountData.replace, replacement, forward(call));
     const facts = { devices: [], ticketLifetimeMs, reason: "the password was changed" };
     await accounts.call(AccountData.logOut, facts, forward(call));
-    return this.#ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, call);
+    return this.ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, call);
   }
 
   /** The commit point is that the user is to be erased; whoever finds that does all that follows. */
@@ -235,12 +237,13 @@ export class AccountHandlers {
     const { userId, name } = record;
     const profile = makeUserProfile({ userId, name, displayName: displayName || name });
     const facts = { profile, identity: record };
-    return this.#ticketFor({ userId, device, platform }, facts, call);
+    return this.ticketFor({ userId, device, platform }, facts, call);
   }
 
-  async #ticketFor(
+  /** Who asks has proved who it is. */
+  async ticketFor(
     { userId, device, platform }: Device & { userId: string },
-    facts: { profile?: ReturnType<typeof makeUserProfile>; identity?: AccountRecord },
+    facts: LogInFacts,
     call: Call,
   ): Promise<LoginReply> {
     const { accounts, signer, ticketLifetimeMs } = this.#parts;
@@ -250,6 +253,7 @@ export class AccountHandlers {
         ...{ userId, device: makeUserDevice({ device, platform }), ticketLifetimeMs },
         ...{ profile: facts.profile, identity: facts.identity },
         devicesMax: this.#devicesMax(platform),
+        mustExist: facts.mustExist ?? false,
       },
       forward(call),
     );
@@ -291,6 +295,7 @@ function checkRequest(request: RegisterRequest): void {
 
 function checkDevice({ device, platform }: Device): void {
   requireArgument(NAME_FORM.test(device), `device: ${NAME_FORM_IN_WORDS}`);
+  requireArgument(device !== API_DEVICE, `device: "${API_DEVICE}" is what API keys act as`);
   requireArgument(platform <= Platform.OTHER, "there is no such platform");
 }
 

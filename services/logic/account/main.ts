@@ -1,11 +1,15 @@
 /** The account service: wiring and start. */
 import { readFileSync } from "node:fs";
 import { Account } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
+import { Admin } from "../../../protos/gen/tricampus/client/v1/admin_codec.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
 import type { StartService } from "../../svrkit/context.ts";
 import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
 import { TicketSigner } from "../../svrkit/ticket/sign.ts";
 import { GroupStreams } from "../group-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
+import { AdminHandlers } from "./admin.ts";
+import { ApiKeys } from "./api-keys.ts";
 import { checkAccountConfig } from "./config.ts";
 import { Eraser } from "./eraser.ts";
 import { AccountHandlers } from "./handlers.ts";
@@ -19,6 +23,7 @@ export const start: StartService = async (context) => {
   const { ticketLifetimeMs, devicesMax, oidc } = config;
   const accounts = context.callee("account-data");
   const incarnation = raiseIncarnation(context.dataDir);
+  const userIds = new IdMaker({ dc, campus, letter: "u", incarnation });
   const handlers = new AccountHandlers({
     ...{ accounts, tickets, ticketLifetimeMs, devicesMax, now: Date.now },
     passwords: new PasswordHasher({
@@ -27,7 +32,15 @@ export const start: StartService = async (context) => {
     }),
     idTokens: new IdTokens(oidc),
     signer: new TicketSigner(config.keyId, readFileSync(config.privateKeyFile, "utf8")),
-    userIds: new IdMaker({ dc, campus, letter: "u", incarnation }),
+    userIds,
+  });
+  const admin = new AdminHandlers({
+    ...{ accounts, userIds, now: Date.now },
+    keys: new ApiKeys({
+      ...{ path: config.apiKeysFile, requestsPerSecond: config.apiRequestsPerSecond },
+      ...{ log: context.log, now: monotonicMs },
+    }),
+    ticketFor: (standing, facts, call) => handlers.ticketFor(standing, facts, call),
   });
   const eraser = new Eraser({
     ...{
@@ -45,6 +58,10 @@ export const start: StartService = async (context) => {
   context.lifecycle.onStop("account: erasing", () => eraser.stop());
   const notifier = new Notifier(context);
   const profiles = new ProfileHandlers({ accounts, tickets, ticketLifetimeMs, notifier });
+  server.add(Admin.issueTicket, (request, call) => admin.issueTicket(request, call));
+  server.add(Admin.importUsers, (request, call) => admin.importUsers(request, call));
+  server.add(Admin.findUser, (request, call) => admin.findUser(request, call));
+  server.add(Admin.auditLog, (request, call) => admin.auditLog(request, call));
   server.add(Account.register, (request, call) => handlers.register(request, call));
   server.add(Account.login, (request, call) => handlers.login(request, call));
   server.add(Account.loginWithToken, (request, call) => handlers.loginWithToken(request, call));

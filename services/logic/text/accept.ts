@@ -3,6 +3,7 @@ import type { SendRequest } from "../../../protos/gen/tricampus/client/v1/text_c
 import type { MembershipReply } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import type { CommittedMessage } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
+import { API_DEVICE } from "../api-device-client.ts";
 import { requireClientId, requireId } from "../arguments.ts";
 import { checkContent, isSameContent } from "./content.ts";
 
@@ -40,6 +41,19 @@ export function checkSend(request: SendRequest, caller: string): Recipient {
       break;
   }
   return to;
+}
+
+/** When a message counts as said: now, unless its history is imported with an API key. */
+export function acceptedAt(
+  { acceptedAtMs }: Pick<SendRequest, "acceptedAtMs">,
+  device: string,
+  nowMs: number,
+): number {
+  if (acceptedAtMs === 0) return nowMs;
+  const message = "accepted_at_ms is for history that is imported with an API key";
+  if (device !== API_DEVICE) throw new RpcError("PERMISSION_DENIED", message);
+  requireArgument(acceptedAtMs <= nowMs, "accepted_at_ms: history is not in the future");
+  return acceptedAtMs;
 }
 
 /** A client message id stands for one message: what was committed under it must be what is sent. */

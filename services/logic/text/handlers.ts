@@ -31,7 +31,13 @@ import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireService } from "../arguments.ts";
 import type { NotifyTarget } from "../notify/notifier.ts";
 import { errorOfRefusal } from "../refusals.ts";
-import { checkSend, type Recipient, refusalInGroup, requireSameMessage } from "./accept.ts";
+import {
+  acceptedAt,
+  checkSend,
+  type Recipient,
+  refusalInGroup,
+  requireSameMessage,
+} from "./accept.ts";
 import { readBodies } from "./bodies.ts";
 import type { Carrier, CarryOptions } from "./carrier.ts";
 import type { OpenSends } from "./open-sends.ts";
@@ -92,12 +98,14 @@ export class TextHandlers {
   }
 
   async send(request: SendRequest, call: Call): Promise<SendReply> {
-    const { userId: senderId } = this.#parts.tickets.userOf(call);
+    const { userId: senderId, device } = this.#parts.tickets.userOf(call);
     const to = checkSend(request, call.caller);
+    const acceptedAtMs = acceptedAt(request, device, Date.now());
     const beganMs = monotonicMs();
     if (!this.#pace.take(beganMs)) throw tooManySends();
     try {
-      return await this.#take(await this.#messageOf(request, to, { senderId, call }), call);
+      const taken = await this.#messageOf(request, to, { senderId, call });
+      return await this.#take(taken, call, acceptedAtMs);
     } finally {
       this.#pace.ended(monotonicMs() - beganMs);
     }
@@ -135,16 +143,17 @@ export class TextHandlers {
     return { messages: await readBodies(this.#parts.groups, request, forward(call)) };
   }
 
-  #take(taken: Taken, call: Call): Promise<SendReply> {
+  #take(taken: Taken, call: Call, acceptedAtMs = Date.now()): Promise<SendReply> {
     const messageId = this.#parts.ids.next();
     call.span?.set("message", messageId);
-    const sent = { ...taken, messageId, acceptedAtMs: Date.now() };
+    const sent = { ...taken, messageId, acceptedAtMs };
     return this.#witnessed(sent, call, () => this.#commitAndCarry(sent, call));
   }
 
   /** Another campus knows of the send before it is committed, and until it can end in nothing more. */
   async #witnessed<T>(sent: CommittedMessage, call: Call, run: () => Promise<T>): Promise<T> {
-    const { messageId: id, clientMessageId, acceptedAtMs: openedAtMs } = sent;
+    const { messageId: id, clientMessageId } = sent;
+    const openedAtMs = Date.now();
     const { openSends } = this.#parts;
     openSends.open({ id, clientMessageId, ticket: call.ticket, openedAtMs });
     try {

@@ -35,6 +35,12 @@ export interface SendRequest {
    * @generated from field: tricampus.client.v1.Content content = 6;
    */
   content: Content | undefined;
+  /**
+   * When it was said, for history that is imported; for API keys alone (admin.proto). 0: now.
+   *
+   * @generated from field: uint64 accepted_at_ms = 7;
+   */
+  acceptedAtMs: number;
 }
 
 export function encodeSendRequest(w: Writer, m: SendRequest): void {
@@ -52,6 +58,7 @@ export function encodeSendRequest(w: Writer, m: SendRequest): void {
   }
   if (m.text.length > 0) { w.tag(34); w.string(m.text); }
   if (m.content !== undefined) { { w.tag(50); const at = w.fork(); encodeContent(w, m.content); w.join(at); } }
+  if (m.acceptedAtMs !== 0) { w.tag(56); w.uint64(m.acceptedAtMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -61,6 +68,7 @@ export function makeSendRequest(fields: Partial<SendRequest>): SendRequest {
     to: undefined,
     text: "",
     content: undefined,
+    acceptedAtMs: 0,
     ...fields,
   };
 }
@@ -71,6 +79,7 @@ export function decodeSendRequest(r: Reader, end: number): SendRequest {
     to: undefined,
     text: "",
     content: undefined,
+    acceptedAtMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -97,6 +106,10 @@ export function decodeSendRequest(r: Reader, end: number): SendRequest {
       }
       case 50: {
         m.content = decodeContent(r, r.message());
+        break;
+      }
+      case 56: {
+        m.acceptedAtMs = r.uint64();
         break;
       }
       default:

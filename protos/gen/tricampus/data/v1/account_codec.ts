@@ -7,7 +7,128 @@
 import type { Reader, Writer } from "../../../../../services/svrkit/codec.ts";
 import { NO_BYTES, skipField } from "../../../../../services/svrkit/codec.ts";
 import { defineMethod } from "../../../../../services/svrkit/method.ts";
+import { decodeApiAuditEntry, decodeAuditLogReply, encodeApiAuditEntry, encodeAuditLogReply, type ApiAuditEntry, type AuditLogReply } from "../../../tricampus/client/v1/admin_codec.ts";
 import { decodeAccountChange, decodeAccountSettings, decodeSetProfileRequest, decodeUserDevice, decodeUserProfile, encodeAccountChange, encodeAccountSettings, encodeSetProfileRequest, encodeUserDevice, encodeUserProfile, type AccountChange, type AccountSettings, type SetProfileRequest, type UserDevice, type UserProfile } from "../../../tricampus/client/v1/account_codec.ts";
+
+/**
+ * @generated from message tricampus.data.v1.AppendAuditRequest
+ */
+export interface AppendAuditRequest {
+  /**
+   * Without its number.
+   *
+   * @generated from field: tricampus.client.v1.ApiAuditEntry entry = 1;
+   */
+  entry: ApiAuditEntry | undefined;
+}
+
+export function encodeAppendAuditRequest(w: Writer, m: AppendAuditRequest): void {
+  if (m.entry !== undefined) { { w.tag(10); const at = w.fork(); encodeApiAuditEntry(w, m.entry); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeAppendAuditRequest(fields: Partial<AppendAuditRequest>): AppendAuditRequest {
+  return {
+    entry: undefined,
+    ...fields,
+  };
+}
+
+export function decodeAppendAuditRequest(r: Reader, end: number): AppendAuditRequest {
+  const m: AppendAuditRequest = {
+    entry: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.entry = decodeApiAuditEntry(r, r.message());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.AppendAuditReply
+ */
+export interface AppendAuditReply {
+}
+
+export function encodeAppendAuditReply(_w: Writer, _m: AppendAuditReply): void {
+}
+
+export function decodeAppendAuditReply(r: Reader, end: number): AppendAuditReply {
+  const m: AppendAuditReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.ReadAuditRequest
+ */
+export interface ReadAuditRequest {
+  /**
+   * Entries before this one; 0: the newest.
+   *
+   * @generated from field: uint64 before = 1;
+   */
+  before: number;
+  /**
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+}
+
+export function encodeReadAuditRequest(w: Writer, m: ReadAuditRequest): void {
+  if (m.before !== 0) { w.tag(8); w.uint64(m.before); }
+  if (m.limit !== 0) { w.tag(16); w.uint32(m.limit); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeReadAuditRequest(fields: Partial<ReadAuditRequest>): ReadAuditRequest {
+  return {
+    before: 0,
+    limit: 0,
+    ...fields,
+  };
+}
+
+export function decodeReadAuditRequest(r: Reader, end: number): ReadAuditRequest {
+  const m: ReadAuditRequest = {
+    before: 0,
+    limit: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.before = r.uint64();
+        break;
+      }
+      case 16: {
+        m.limit = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
 
 /**
  * @generated from message tricampus.data.v1.ClaimNameRequest
@@ -392,6 +513,12 @@ export interface LogInRequest {
    * @generated from field: tricampus.data.v1.AccountRecord identity = 6;
    */
   identity: AccountRecord | undefined;
+  /**
+   * NOT_FOUND when nobody has logged in as this user before.
+   *
+   * @generated from field: bool must_exist = 7;
+   */
+  mustExist: boolean;
 }
 
 export function encodeLogInRequest(w: Writer, m: LogInRequest): void {
@@ -401,6 +528,7 @@ export function encodeLogInRequest(w: Writer, m: LogInRequest): void {
   if (m.devicesMax !== 0) { w.tag(32); w.uint32(m.devicesMax); }
   if (m.ticketLifetimeMs !== 0) { w.tag(40); w.uint64(m.ticketLifetimeMs); }
   if (m.identity !== undefined) { { w.tag(50); const at = w.fork(); encodeAccountRecord(w, m.identity); w.join(at); } }
+  if (m.mustExist) { w.tag(56); w.bool(m.mustExist); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -412,6 +540,7 @@ export function makeLogInRequest(fields: Partial<LogInRequest>): LogInRequest {
     devicesMax: 0,
     ticketLifetimeMs: 0,
     identity: undefined,
+    mustExist: false,
     ...fields,
   };
 }
@@ -424,6 +553,7 @@ export function decodeLogInRequest(r: Reader, end: number): LogInRequest {
     devicesMax: 0,
     ticketLifetimeMs: 0,
     identity: undefined,
+    mustExist: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -450,6 +580,10 @@ export function decodeLogInRequest(r: Reader, end: number): LogInRequest {
       }
       case 50: {
         m.identity = decodeAccountRecord(r, r.message());
+        break;
+      }
+      case 56: {
+        m.mustExist = r.bool();
         break;
       }
       default:
@@ -1759,5 +1893,7 @@ export const AccountData = {
   erasing: defineMethod<ErasingRequest, ErasingReply>("tricampus.data.v1.AccountData/Erasing", encodeErasingRequest, decodeErasingRequest, encodeErasingReply, decodeErasingReply),
   erase: defineMethod<EraseAccountRequest, EraseAccountReply>("tricampus.data.v1.AccountData/Erase", encodeEraseAccountRequest, decodeEraseAccountRequest, encodeEraseAccountReply, decodeEraseAccountReply),
   retainRevocations: defineMethod<RetainRevocationsRequest, RetainRevocationsReply>("tricampus.data.v1.AccountData/RetainRevocations", encodeRetainRevocationsRequest, decodeRetainRevocationsRequest, encodeRetainRevocationsReply, decodeRetainRevocationsReply),
+  appendAudit: defineMethod<AppendAuditRequest, AppendAuditReply>("tricampus.data.v1.AccountData/AppendAudit", encodeAppendAuditRequest, decodeAppendAuditRequest, encodeAppendAuditReply, decodeAppendAuditReply),
+  readAudit: defineMethod<ReadAuditRequest, AuditLogReply>("tricampus.data.v1.AccountData/ReadAudit", encodeReadAuditRequest, decodeReadAuditRequest, encodeAuditLogReply, decodeAuditLogReply),
 } as const;
 

@@ -8,13 +8,71 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { AccountChange, AccountSettings, SetProfileRequest, UserDevice, UserProfile } from "../../client/v1/account_pb.ts";
 import { file_tricampus_client_v1_account } from "../../client/v1/account_pb.ts";
+import type { ApiAuditEntry, AuditLogReplySchema } from "../../client/v1/admin_pb.ts";
+import { file_tricampus_client_v1_admin } from "../../client/v1/admin_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tricampus/data/v1/account.proto.
  */
 export const file_tricampus_data_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9hY2NvdW50LnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJEChBDbGFpbU5hbWVSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQiIAoQR2V0QnlOYW1lUmVxdWVzdBIMCgRuYW1lGAEgASgJIjYKE0dldEJ5U3ViamVjdFJlcXVlc3QSDgoGaXNzdWVyGAEgASgJEg8KB3N1YmplY3QYAiABKAkiEQoPSWRlbnRpdHlSZXF1ZXN0IokBCg1BY2NvdW50UmVjb3JkEgwKBG5hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIQCghwYXNzd29yZBgDIAEoDBIVCg1jcmVhdGVkX2F0X21zGAQgASgEEg8KB2RlbGV0ZWQYBSABKAgSDgoGaXNzdWVyGAYgASgJEg8KB3N1YmplY3QYByABKAkiXwoVUmVwbGFjZUFjY291bnRSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQSFAoMb2xkX3Bhc3N3b3JkGAIgASgMIhUKE1JlcGxhY2VBY2NvdW50UmVwbHki6AEKDExvZ0luUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEi8KBmRldmljZRgCIAEoCzIfLnRyaWNhbXB1cy5jbGllbnQudjEuVXNlckRldmljZRIxCgdwcm9maWxlGAMgASgLMiAudHJpY2FtcHVzLmNsaWVudC52MS5Vc2VyUHJvZmlsZRITCgtkZXZpY2VzX21heBgEIAEoDRIaChJ0aWNrZXRfbGlmZXRpbWVfbXMYBSABKAQSMgoIaWRlbnRpdHkYBiABKAsyIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkIkYKCkxvZ0luUmVwbHkSFAoMaXNzdWVkX2F0X21zGAEgASgEEhEKCWRpc3BsYWNlZBgCIAMoCRIPCgd2ZXJzaW9uGAMgASgEIlMKFExvZ091dERldmljZXNSZXF1ZXN0Eg8KB2RldmljZXMYASADKAkSGgoSdGlja2V0X2xpZmV0aW1lX21zGAIgASgEEg4KBnJlYXNvbhgDIAEoCSIlChJMb2dPdXREZXZpY2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBCKEAQoRU2V0QWNjb3VudFJlcXVlc3QSNwoHcHJvZmlsZRgBIAEoCzImLnRyaWNhbXB1cy5jbGllbnQudjEuU2V0UHJvZmlsZVJlcXVlc3QSNgoIc2V0dGluZ3MYAiABKAsyJC50cmljYW1wdXMuY2xpZW50LnYxLkFjY291bnRTZXR0aW5ncyIiCg9TZXRBY2NvdW50UmVwbHkSDwoHdmVyc2lvbhgBIAEoBCIqChZBY2NvdW50UHJvZmlsZXNSZXF1ZXN0EhAKCHVzZXJfaWRzGAEgAygJIkoKFEFjY291bnRQcm9maWxlc1JlcGx5EjIKCHByb2ZpbGVzGAEgAygLMiAudHJpY2FtcHVzLmNsaWVudC52MS5Vc2VyUHJvZmlsZSI/ChVBY2NvdW50Q2hhbmdlc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIVCg1hZnRlcl92ZXJzaW9uGAIgASgEIlsKE0FjY291bnRDaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIzCgdjaGFuZ2VzGAIgAygLMiIudHJpY2FtcHVzLmNsaWVudC52MS5BY2NvdW50Q2hhbmdlIiYKE0FjY291bnRGYWN0c1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSJXCgxBY2NvdW50RmFjdHMSDwoHZGVsZXRlZBgBIAEoCBI2CghzZXR0aW5ncxgCIAEoCzIkLnRyaWNhbXB1cy5jbGllbnQudjEuQWNjb3VudFNldHRpbmdzImkKClJldm9jYXRpb24SDwoHdXNlcl9pZBgBIAEoCRIOCgZkZXZpY2UYAiABKAkSGAoQaXNzdWVkX2JlZm9yZV9tcxgDIAEoBBIQCgh1bnRpbF9tcxgEIAEoBBIOCgZyZWFzb24YBSABKAkiVQoMU3RvcmVkRGV2aWNlEi8KBmRldmljZRgBIAEoCzIfLnRyaWNhbXB1cy5jbGllbnQudjEuVXNlckRldmljZRIUCgxpc3N1ZWRfYXRfbXMYAiABKAQiVgoQU3RvcmVkUmV2b2NhdGlvbhIxCgpyZXZvY2F0aW9uGAEgASgLMh0udHJpY2FtcHVzLmRhdGEudjEuUmV2b2NhdGlvbhIPCgdjYXJyaWVkGAIgASgIIlUKFUNvbmZpcm1EZXZpY2VzUmVxdWVzdBI8Cg1jb25maXJtYXRpb25zGAEgAygLMiUudHJpY2FtcHVzLmRhdGEudjEuRGV2aWNlQ29uZmlybWF0aW9uIl4KEkRldmljZUNvbmZpcm1hdGlvbhIPCgd1c2VyX2lkGAEgASgJEg4KBmRldmljZRgCIAEoCRIYChBtZXNzYWdlc192ZXJzaW9uGAMgASgEEg0KBWF0X21zGAQgASgEIhUKE0NvbmZpcm1EZXZpY2VzUmVwbHkiUQoLRXJhc2luZ1VzZXISMAoGcmVjb3JkGAEgASgLMiAudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFJlY29yZBIQCghzaW5jZV9tcxgCIAEoBCJDChNCZWdpbkVyYXNpbmdSZXF1ZXN0EiwKBHVzZXIYASABKAsyHi50cmljYW1wdXMuZGF0YS52MS5FcmFzaW5nVXNlciITChFCZWdpbkVyYXNpbmdSZXBseSIQCg5FcmFzaW5nUmVxdWVzdCI9CgxFcmFzaW5nUmVwbHkSLQoFdXNlcnMYASADKAsyHi50cmljYW1wdXMuZGF0YS52MS5FcmFzaW5nVXNlciJHChNFcmFzZUFjY291bnRSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQiEwoRRXJhc2VBY2NvdW50UmVwbHkiKgoYUmV0YWluUmV2b2NhdGlvbnNSZXF1ZXN0Eg4KBm5vd19tcxgBIAEoBCIYChZSZXRhaW5SZXZvY2F0aW9uc1JlcGx5IicKFENvbmZpcm1hdGlvbnNSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiUgoSQ29uZmlybWF0aW9uc1JlcGx5EjwKDWNvbmZpcm1hdGlvbnMYASADKAsyJS50cmljYW1wdXMuZGF0YS52MS5EZXZpY2VDb25maXJtYXRpb24y9wsKC0FjY291bnREYXRhElIKCUNsYWltTmFtZRIjLnRyaWNhbXB1cy5kYXRhLnYxLkNsYWltTmFtZVJlcXVlc3QaIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkElIKCUdldEJ5TmFtZRIjLnRyaWNhbXB1cy5kYXRhLnYxLkdldEJ5TmFtZVJlcXVlc3QaIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkElgKDEdldEJ5U3ViamVjdBImLnRyaWNhbXB1cy5kYXRhLnYxLkdldEJ5U3ViamVjdFJlcXVlc3QaIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkElAKCElkZW50aXR5EiIudHJpY2FtcHVzLmRhdGEudjEuSWRlbnRpdHlSZXF1ZXN0GiAudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFJlY29yZBJbCgdSZXBsYWNlEigudHJpY2FtcHVzLmRhdGEudjEuUmVwbGFjZUFjY291bnRSZXF1ZXN0GiYudHJpY2FtcHVzLmRhdGEudjEuUmVwbGFjZUFjY291bnRSZXBseRJHCgVMb2dJbhIfLnRyaWNhbXB1cy5kYXRhLnYxLkxvZ0luUmVxdWVzdBodLnRyaWNhbXB1cy5kYXRhLnYxLkxvZ0luUmVwbHkSWAoGTG9nT3V0EicudHJpY2FtcHVzLmRhdGEudjEuTG9nT3V0RGV2aWNlc1JlcXVlc3QaJS50cmljYW1wdXMuZGF0YS52MS5Mb2dPdXREZXZpY2VzUmVwbHkSTwoDU2V0EiQudHJpY2FtcHVzLmRhdGEudjEuU2V0QWNjb3VudFJlcXVlc3QaIi50cmljYW1wdXMuZGF0YS52MS5TZXRBY2NvdW50UmVwbHkSXgoIUHJvZmlsZXMSKS50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UHJvZmlsZXNSZXF1ZXN0GicudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFByb2ZpbGVzUmVwbHkSWwoHQ2hhbmdlcxIoLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRDaGFuZ2VzUmVxdWVzdBomLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRDaGFuZ2VzUmVwbHkSUAoFRmFjdHMSJi50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50RmFjdHNSZXF1ZXN0Gh8udHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudEZhY3RzEmIKDkNvbmZpcm1EZXZpY2VzEigudHJpY2FtcHVzLmRhdGEudjEuQ29uZmlybURldmljZXNSZXF1ZXN0GiYudHJpY2FtcHVzLmRhdGEudjEuQ29uZmlybURldmljZXNSZXBseRJfCg1Db25maXJtYXRpb25zEicudHJpY2FtcHVzLmRhdGEudjEuQ29uZmlybWF0aW9uc1JlcXVlc3QaJS50cmljYW1wdXMuZGF0YS52MS5Db25maXJtYXRpb25zUmVwbHkSXAoMQmVnaW5FcmFzaW5nEiYudHJpY2FtcHVzLmRhdGEudjEuQmVnaW5FcmFzaW5nUmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLkJlZ2luRXJhc2luZ1JlcGx5Ek0KB0VyYXNpbmcSIS50cmljYW1wdXMuZGF0YS52MS5FcmFzaW5nUmVxdWVzdBofLnRyaWNhbXB1cy5kYXRhLnYxLkVyYXNpbmdSZXBseRJVCgVFcmFzZRImLnRyaWNhbXB1cy5kYXRhLnYxLkVyYXNlQWNjb3VudFJlcXVlc3QaJC50cmljYW1wdXMuZGF0YS52MS5FcmFzZUFjY291bnRSZXBseRJrChFSZXRhaW5SZXZvY2F0aW9ucxIrLnRyaWNhbXB1cy5kYXRhLnYxLlJldGFpblJldm9jYXRpb25zUmVxdWVzdBopLnRyaWNhbXB1cy5kYXRhLnYxLlJldGFpblJldm9jYXRpb25zUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_account]);
+  fileDesc("Ch90cmljYW1wdXMvZGF0YS92MS9hY2NvdW50LnByb3RvEhF0cmljYW1wdXMuZGF0YS52MSJHChJBcHBlbmRBdWRpdFJlcXVlc3QSMQoFZW50cnkYASABKAsyIi50cmljYW1wdXMuY2xpZW50LnYxLkFwaUF1ZGl0RW50cnkiEgoQQXBwZW5kQXVkaXRSZXBseSIxChBSZWFkQXVkaXRSZXF1ZXN0Eg4KBmJlZm9yZRgBIAEoBBINCgVsaW1pdBgCIAEoDSJEChBDbGFpbU5hbWVSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQiIAoQR2V0QnlOYW1lUmVxdWVzdBIMCgRuYW1lGAEgASgJIjYKE0dldEJ5U3ViamVjdFJlcXVlc3QSDgoGaXNzdWVyGAEgASgJEg8KB3N1YmplY3QYAiABKAkiEQoPSWRlbnRpdHlSZXF1ZXN0IokBCg1BY2NvdW50UmVjb3JkEgwKBG5hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIQCghwYXNzd29yZBgDIAEoDBIVCg1jcmVhdGVkX2F0X21zGAQgASgEEg8KB2RlbGV0ZWQYBSABKAgSDgoGaXNzdWVyGAYgASgJEg8KB3N1YmplY3QYByABKAkiXwoVUmVwbGFjZUFjY291bnRSZXF1ZXN0EjAKBnJlY29yZBgBIAEoCzIgLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQSFAoMb2xkX3Bhc3N3b3JkGAIgASgMIhUKE1JlcGxhY2VBY2NvdW50UmVwbHki/AEKDExvZ0luUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEi8KBmRldmljZRgCIAEoCzIfLnRyaWNhbXB1cy5jbGllbnQudjEuVXNlckRldmljZRIxCgdwcm9maWxlGAMgASgLMiAudHJpY2FtcHVzLmNsaWVudC52MS5Vc2VyUHJvZmlsZRITCgtkZXZpY2VzX21heBgEIAEoDRIaChJ0aWNrZXRfbGlmZXRpbWVfbXMYBSABKAQSMgoIaWRlbnRpdHkYBiABKAsyIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkEhIKCm11c3RfZXhpc3QYByABKAgiRgoKTG9nSW5SZXBseRIUCgxpc3N1ZWRfYXRfbXMYASABKAQSEQoJZGlzcGxhY2VkGAIgAygJEg8KB3ZlcnNpb24YAyABKAQiUwoUTG9nT3V0RGV2aWNlc1JlcXVlc3QSDwoHZGV2aWNlcxgBIAMoCRIaChJ0aWNrZXRfbGlmZXRpbWVfbXMYAiABKAQSDgoGcmVhc29uGAMgASgJIiUKEkxvZ091dERldmljZXNSZXBseRIPCgd2ZXJzaW9uGAEgASgEIoQBChFTZXRBY2NvdW50UmVxdWVzdBI3Cgdwcm9maWxlGAEgASgLMiYudHJpY2FtcHVzLmNsaWVudC52MS5TZXRQcm9maWxlUmVxdWVzdBI2CghzZXR0aW5ncxgCIAEoCzIkLnRyaWNhbXB1cy5jbGllbnQudjEuQWNjb3VudFNldHRpbmdzIiIKD1NldEFjY291bnRSZXBseRIPCgd2ZXJzaW9uGAEgASgEIioKFkFjY291bnRQcm9maWxlc1JlcXVlc3QSEAoIdXNlcl9pZHMYASADKAkiSgoUQWNjb3VudFByb2ZpbGVzUmVwbHkSMgoIcHJvZmlsZXMYASADKAsyIC50cmljYW1wdXMuY2xpZW50LnYxLlVzZXJQcm9maWxlIj8KFUFjY291bnRDaGFuZ2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhUKDWFmdGVyX3ZlcnNpb24YAiABKAQiWwoTQWNjb3VudENoYW5nZXNSZXBseRIPCgd2ZXJzaW9uGAEgASgEEjMKB2NoYW5nZXMYAiADKAsyIi50cmljYW1wdXMuY2xpZW50LnYxLkFjY291bnRDaGFuZ2UiJgoTQWNjb3VudEZhY3RzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIlcKDEFjY291bnRGYWN0cxIPCgdkZWxldGVkGAEgASgIEjYKCHNldHRpbmdzGAIgASgLMiQudHJpY2FtcHVzLmNsaWVudC52MS5BY2NvdW50U2V0dGluZ3MiaQoKUmV2b2NhdGlvbhIPCgd1c2VyX2lkGAEgASgJEg4KBmRldmljZRgCIAEoCRIYChBpc3N1ZWRfYmVmb3JlX21zGAMgASgEEhAKCHVudGlsX21zGAQgASgEEg4KBnJlYXNvbhgFIAEoCSJVCgxTdG9yZWREZXZpY2USLwoGZGV2aWNlGAEgASgLMh8udHJpY2FtcHVzLmNsaWVudC52MS5Vc2VyRGV2aWNlEhQKDGlzc3VlZF9hdF9tcxgCIAEoBCJWChBTdG9yZWRSZXZvY2F0aW9uEjEKCnJldm9jYXRpb24YASABKAsyHS50cmljYW1wdXMuZGF0YS52MS5SZXZvY2F0aW9uEg8KB2NhcnJpZWQYAiABKAgiVQoVQ29uZmlybURldmljZXNSZXF1ZXN0EjwKDWNvbmZpcm1hdGlvbnMYASADKAsyJS50cmljYW1wdXMuZGF0YS52MS5EZXZpY2VDb25maXJtYXRpb24iXgoSRGV2aWNlQ29uZmlybWF0aW9uEg8KB3VzZXJfaWQYASABKAkSDgoGZGV2aWNlGAIgASgJEhgKEG1lc3NhZ2VzX3ZlcnNpb24YAyABKAQSDQoFYXRfbXMYBCABKAQiFQoTQ29uZmlybURldmljZXNSZXBseSJRCgtFcmFzaW5nVXNlchIwCgZyZWNvcmQYASABKAsyIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkEhAKCHNpbmNlX21zGAIgASgEIkMKE0JlZ2luRXJhc2luZ1JlcXVlc3QSLAoEdXNlchgBIAEoCzIeLnRyaWNhbXB1cy5kYXRhLnYxLkVyYXNpbmdVc2VyIhMKEUJlZ2luRXJhc2luZ1JlcGx5IhAKDkVyYXNpbmdSZXF1ZXN0Ij0KDEVyYXNpbmdSZXBseRItCgV1c2VycxgBIAMoCzIeLnRyaWNhbXB1cy5kYXRhLnYxLkVyYXNpbmdVc2VyIkcKE0VyYXNlQWNjb3VudFJlcXVlc3QSMAoGcmVjb3JkGAEgASgLMiAudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudFJlY29yZCITChFFcmFzZUFjY291bnRSZXBseSIqChhSZXRhaW5SZXZvY2F0aW9uc1JlcXVlc3QSDgoGbm93X21zGAEgASgEIhgKFlJldGFpblJldm9jYXRpb25zUmVwbHkiJwoUQ29uZmlybWF0aW9uc1JlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSJSChJDb25maXJtYXRpb25zUmVwbHkSPAoNY29uZmlybWF0aW9ucxgBIAMoCzIlLnRyaWNhbXB1cy5kYXRhLnYxLkRldmljZUNvbmZpcm1hdGlvbjKoDQoLQWNjb3VudERhdGESUgoJQ2xhaW1OYW1lEiMudHJpY2FtcHVzLmRhdGEudjEuQ2xhaW1OYW1lUmVxdWVzdBogLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQSUgoJR2V0QnlOYW1lEiMudHJpY2FtcHVzLmRhdGEudjEuR2V0QnlOYW1lUmVxdWVzdBogLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQSWAoMR2V0QnlTdWJqZWN0EiYudHJpY2FtcHVzLmRhdGEudjEuR2V0QnlTdWJqZWN0UmVxdWVzdBogLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRSZWNvcmQSUAoISWRlbnRpdHkSIi50cmljYW1wdXMuZGF0YS52MS5JZGVudGl0eVJlcXVlc3QaIC50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UmVjb3JkElsKB1JlcGxhY2USKC50cmljYW1wdXMuZGF0YS52MS5SZXBsYWNlQWNjb3VudFJlcXVlc3QaJi50cmljYW1wdXMuZGF0YS52MS5SZXBsYWNlQWNjb3VudFJlcGx5EkcKBUxvZ0luEh8udHJpY2FtcHVzLmRhdGEudjEuTG9nSW5SZXF1ZXN0Gh0udHJpY2FtcHVzLmRhdGEudjEuTG9nSW5SZXBseRJYCgZMb2dPdXQSJy50cmljYW1wdXMuZGF0YS52MS5Mb2dPdXREZXZpY2VzUmVxdWVzdBolLnRyaWNhbXB1cy5kYXRhLnYxLkxvZ091dERldmljZXNSZXBseRJPCgNTZXQSJC50cmljYW1wdXMuZGF0YS52MS5TZXRBY2NvdW50UmVxdWVzdBoiLnRyaWNhbXB1cy5kYXRhLnYxLlNldEFjY291bnRSZXBseRJeCghQcm9maWxlcxIpLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRQcm9maWxlc1JlcXVlc3QaJy50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50UHJvZmlsZXNSZXBseRJbCgdDaGFuZ2VzEigudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudENoYW5nZXNSZXF1ZXN0GiYudHJpY2FtcHVzLmRhdGEudjEuQWNjb3VudENoYW5nZXNSZXBseRJQCgVGYWN0cxImLnRyaWNhbXB1cy5kYXRhLnYxLkFjY291bnRGYWN0c1JlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5BY2NvdW50RmFjdHMSYgoOQ29uZmlybURldmljZXMSKC50cmljYW1wdXMuZGF0YS52MS5Db25maXJtRGV2aWNlc1JlcXVlc3QaJi50cmljYW1wdXMuZGF0YS52MS5Db25maXJtRGV2aWNlc1JlcGx5El8KDUNvbmZpcm1hdGlvbnMSJy50cmljYW1wdXMuZGF0YS52MS5Db25maXJtYXRpb25zUmVxdWVzdBolLnRyaWNhbXB1cy5kYXRhLnYxLkNvbmZpcm1hdGlvbnNSZXBseRJcCgxCZWdpbkVyYXNpbmcSJi50cmljYW1wdXMuZGF0YS52MS5CZWdpbkVyYXNpbmdSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuQmVnaW5FcmFzaW5nUmVwbHkSTQoHRXJhc2luZxIhLnRyaWNhbXB1cy5kYXRhLnYxLkVyYXNpbmdSZXF1ZXN0Gh8udHJpY2FtcHVzLmRhdGEudjEuRXJhc2luZ1JlcGx5ElUKBUVyYXNlEiYudHJpY2FtcHVzLmRhdGEudjEuRXJhc2VBY2NvdW50UmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLkVyYXNlQWNjb3VudFJlcGx5EmsKEVJldGFpblJldm9jYXRpb25zEisudHJpY2FtcHVzLmRhdGEudjEuUmV0YWluUmV2b2NhdGlvbnNSZXF1ZXN0GikudHJpY2FtcHVzLmRhdGEudjEuUmV0YWluUmV2b2NhdGlvbnNSZXBseRJZCgtBcHBlbmRBdWRpdBIlLnRyaWNhbXB1cy5kYXRhLnYxLkFwcGVuZEF1ZGl0UmVxdWVzdBojLnRyaWNhbXB1cy5kYXRhLnYxLkFwcGVuZEF1ZGl0UmVwbHkSVAoJUmVhZEF1ZGl0EiMudHJpY2FtcHVzLmRhdGEudjEuUmVhZEF1ZGl0UmVxdWVzdBoiLnRyaWNhbXB1cy5jbGllbnQudjEuQXVkaXRMb2dSZXBseWIGcHJvdG8z", [file_tricampus_client_v1_account, file_tricampus_client_v1_admin]);
+
+/**
+ * @generated from message tricampus.data.v1.AppendAuditRequest
+ */
+export type AppendAuditRequest = Message<"tricampus.data.v1.AppendAuditRequest"> & {
+  /**
+   * Without its number.
+   *
+   * @generated from field: tricampus.client.v1.ApiAuditEntry entry = 1;
+   */
+  entry?: ApiAuditEntry | undefined;
+};
+
+/**
+ * Describes the message tricampus.data.v1.AppendAuditRequest.
+ * Use `create(AppendAuditRequestSchema)` to create a new message.
+ */
+export const AppendAuditRequestSchema: GenMessage<AppendAuditRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 0);
+
+/**
+ * @generated from message tricampus.data.v1.AppendAuditReply
+ */
+export type AppendAuditReply = Message<"tricampus.data.v1.AppendAuditReply"> & {
+};
+
+/**
+ * Describes the message tricampus.data.v1.AppendAuditReply.
+ * Use `create(AppendAuditReplySchema)` to create a new message.
+ */
+export const AppendAuditReplySchema: GenMessage<AppendAuditReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 1);
+
+/**
+ * @generated from message tricampus.data.v1.ReadAuditRequest
+ */
+export type ReadAuditRequest = Message<"tricampus.data.v1.ReadAuditRequest"> & {
+  /**
+   * Entries before this one; 0: the newest.
+   *
+   * @generated from field: uint64 before = 1;
+   */
+  before: bigint;
+
+  /**
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message tricampus.data.v1.ReadAuditRequest.
+ * Use `create(ReadAuditRequestSchema)` to create a new message.
+ */
+export const ReadAuditRequestSchema: GenMessage<ReadAuditRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_account, 2);
 
 /**
  * @generated from message tricampus.data.v1.ClaimNameRequest
@@ -31,7 +89,7 @@ export type ClaimNameRequest = Message<"tricampus.data.v1.ClaimNameRequest"> & {
  * Use `create(ClaimNameRequestSchema)` to create a new message.
  */
 export const ClaimNameRequestSchema: GenMessage<ClaimNameRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 0);
+  messageDesc(file_tricampus_data_v1_account, 3);
 
 /**
  * @generated from message tricampus.data.v1.GetByNameRequest
@@ -48,7 +106,7 @@ export type GetByNameRequest = Message<"tricampus.data.v1.GetByNameRequest"> & {
  * Use `create(GetByNameRequestSchema)` to create a new message.
  */
 export const GetByNameRequestSchema: GenMessage<GetByNameRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 1);
+  messageDesc(file_tricampus_data_v1_account, 4);
 
 /**
  * @generated from message tricampus.data.v1.GetBySubjectRequest
@@ -70,7 +128,7 @@ export type GetBySubjectRequest = Message<"tricampus.data.v1.GetBySubjectRequest
  * Use `create(GetBySubjectRequestSchema)` to create a new message.
  */
 export const GetBySubjectRequestSchema: GenMessage<GetBySubjectRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 2);
+  messageDesc(file_tricampus_data_v1_account, 5);
 
 /**
  * @generated from message tricampus.data.v1.IdentityRequest
@@ -83,7 +141,7 @@ export type IdentityRequest = Message<"tricampus.data.v1.IdentityRequest"> & {
  * Use `create(IdentityRequestSchema)` to create a new message.
  */
 export const IdentityRequestSchema: GenMessage<IdentityRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 3);
+  messageDesc(file_tricampus_data_v1_account, 6);
 
 /**
  * @generated from message tricampus.data.v1.AccountRecord
@@ -136,7 +194,7 @@ export type AccountRecord = Message<"tricampus.data.v1.AccountRecord"> & {
  * Use `create(AccountRecordSchema)` to create a new message.
  */
 export const AccountRecordSchema: GenMessage<AccountRecord> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 4);
+  messageDesc(file_tricampus_data_v1_account, 7);
 
 /**
  * @generated from message tricampus.data.v1.ReplaceAccountRequest
@@ -160,7 +218,7 @@ export type ReplaceAccountRequest = Message<"tricampus.data.v1.ReplaceAccountReq
  * Use `create(ReplaceAccountRequestSchema)` to create a new message.
  */
 export const ReplaceAccountRequestSchema: GenMessage<ReplaceAccountRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 5);
+  messageDesc(file_tricampus_data_v1_account, 8);
 
 /**
  * @generated from message tricampus.data.v1.ReplaceAccountReply
@@ -173,7 +231,7 @@ export type ReplaceAccountReply = Message<"tricampus.data.v1.ReplaceAccountReply
  * Use `create(ReplaceAccountReplySchema)` to create a new message.
  */
 export const ReplaceAccountReplySchema: GenMessage<ReplaceAccountReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 6);
+  messageDesc(file_tricampus_data_v1_account, 9);
 
 /**
  * @generated from message tricampus.data.v1.LogInRequest
@@ -216,6 +274,13 @@ export type LogInRequest = Message<"tricampus.data.v1.LogInRequest"> & {
    * @generated from field: tricampus.data.v1.AccountRecord identity = 6;
    */
   identity?: AccountRecord | undefined;
+
+  /**
+   * NOT_FOUND when nobody has logged in as this user before.
+   *
+   * @generated from field: bool must_exist = 7;
+   */
+  mustExist: boolean;
 };
 
 /**
@@ -223,7 +288,7 @@ export type LogInRequest = Message<"tricampus.data.v1.LogInRequest"> & {
  * Use `create(LogInRequestSchema)` to create a new message.
  */
 export const LogInRequestSchema: GenMessage<LogInRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 7);
+  messageDesc(file_tricampus_data_v1_account, 10);
 
 /**
  * @generated from message tricampus.data.v1.LogInReply
@@ -254,7 +319,7 @@ export type LogInReply = Message<"tricampus.data.v1.LogInReply"> & {
  * Use `create(LogInReplySchema)` to create a new message.
  */
 export const LogInReplySchema: GenMessage<LogInReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 8);
+  messageDesc(file_tricampus_data_v1_account, 11);
 
 /**
  * @generated from message tricampus.data.v1.LogOutDevicesRequest
@@ -283,7 +348,7 @@ export type LogOutDevicesRequest = Message<"tricampus.data.v1.LogOutDevicesReque
  * Use `create(LogOutDevicesRequestSchema)` to create a new message.
  */
 export const LogOutDevicesRequestSchema: GenMessage<LogOutDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 9);
+  messageDesc(file_tricampus_data_v1_account, 12);
 
 /**
  * @generated from message tricampus.data.v1.LogOutDevicesReply
@@ -300,7 +365,7 @@ export type LogOutDevicesReply = Message<"tricampus.data.v1.LogOutDevicesReply">
  * Use `create(LogOutDevicesReplySchema)` to create a new message.
  */
 export const LogOutDevicesReplySchema: GenMessage<LogOutDevicesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 10);
+  messageDesc(file_tricampus_data_v1_account, 13);
 
 /**
  * @generated from message tricampus.data.v1.SetAccountRequest
@@ -322,7 +387,7 @@ export type SetAccountRequest = Message<"tricampus.data.v1.SetAccountRequest"> &
  * Use `create(SetAccountRequestSchema)` to create a new message.
  */
 export const SetAccountRequestSchema: GenMessage<SetAccountRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 11);
+  messageDesc(file_tricampus_data_v1_account, 14);
 
 /**
  * @generated from message tricampus.data.v1.SetAccountReply
@@ -339,7 +404,7 @@ export type SetAccountReply = Message<"tricampus.data.v1.SetAccountReply"> & {
  * Use `create(SetAccountReplySchema)` to create a new message.
  */
 export const SetAccountReplySchema: GenMessage<SetAccountReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 12);
+  messageDesc(file_tricampus_data_v1_account, 15);
 
 /**
  * @generated from message tricampus.data.v1.AccountProfilesRequest
@@ -356,7 +421,7 @@ export type AccountProfilesRequest = Message<"tricampus.data.v1.AccountProfilesR
  * Use `create(AccountProfilesRequestSchema)` to create a new message.
  */
 export const AccountProfilesRequestSchema: GenMessage<AccountProfilesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 13);
+  messageDesc(file_tricampus_data_v1_account, 16);
 
 /**
  * @generated from message tricampus.data.v1.AccountProfilesReply
@@ -373,7 +438,7 @@ export type AccountProfilesReply = Message<"tricampus.data.v1.AccountProfilesRep
  * Use `create(AccountProfilesReplySchema)` to create a new message.
  */
 export const AccountProfilesReplySchema: GenMessage<AccountProfilesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 14);
+  messageDesc(file_tricampus_data_v1_account, 17);
 
 /**
  * @generated from message tricampus.data.v1.AccountChangesRequest
@@ -395,7 +460,7 @@ export type AccountChangesRequest = Message<"tricampus.data.v1.AccountChangesReq
  * Use `create(AccountChangesRequestSchema)` to create a new message.
  */
 export const AccountChangesRequestSchema: GenMessage<AccountChangesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 15);
+  messageDesc(file_tricampus_data_v1_account, 18);
 
 /**
  * @generated from message tricampus.data.v1.AccountChangesReply
@@ -417,7 +482,7 @@ export type AccountChangesReply = Message<"tricampus.data.v1.AccountChangesReply
  * Use `create(AccountChangesReplySchema)` to create a new message.
  */
 export const AccountChangesReplySchema: GenMessage<AccountChangesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 16);
+  messageDesc(file_tricampus_data_v1_account, 19);
 
 /**
  * @generated from message tricampus.data.v1.AccountFactsRequest
@@ -434,7 +499,7 @@ export type AccountFactsRequest = Message<"tricampus.data.v1.AccountFactsRequest
  * Use `create(AccountFactsRequestSchema)` to create a new message.
  */
 export const AccountFactsRequestSchema: GenMessage<AccountFactsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 17);
+  messageDesc(file_tricampus_data_v1_account, 20);
 
 /**
  * @generated from message tricampus.data.v1.AccountFacts
@@ -458,7 +523,7 @@ export type AccountFacts = Message<"tricampus.data.v1.AccountFacts"> & {
  * Use `create(AccountFactsSchema)` to create a new message.
  */
 export const AccountFactsSchema: GenMessage<AccountFacts> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 18);
+  messageDesc(file_tricampus_data_v1_account, 21);
 
 /**
  * A user's, or one device's, tickets that were issued before a time are not good any more.
@@ -501,7 +566,7 @@ export type Revocation = Message<"tricampus.data.v1.Revocation"> & {
  * Use `create(RevocationSchema)` to create a new message.
  */
 export const RevocationSchema: GenMessage<Revocation> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 19);
+  messageDesc(file_tricampus_data_v1_account, 22);
 
 /**
  * @generated from message tricampus.data.v1.StoredDevice
@@ -525,7 +590,7 @@ export type StoredDevice = Message<"tricampus.data.v1.StoredDevice"> & {
  * Use `create(StoredDeviceSchema)` to create a new message.
  */
 export const StoredDeviceSchema: GenMessage<StoredDevice> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 20);
+  messageDesc(file_tricampus_data_v1_account, 23);
 
 /**
  * @generated from message tricampus.data.v1.StoredRevocation
@@ -549,7 +614,7 @@ export type StoredRevocation = Message<"tricampus.data.v1.StoredRevocation"> & {
  * Use `create(StoredRevocationSchema)` to create a new message.
  */
 export const StoredRevocationSchema: GenMessage<StoredRevocation> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 21);
+  messageDesc(file_tricampus_data_v1_account, 24);
 
 /**
  * @generated from message tricampus.data.v1.ConfirmDevicesRequest
@@ -566,7 +631,7 @@ export type ConfirmDevicesRequest = Message<"tricampus.data.v1.ConfirmDevicesReq
  * Use `create(ConfirmDevicesRequestSchema)` to create a new message.
  */
 export const ConfirmDevicesRequestSchema: GenMessage<ConfirmDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 22);
+  messageDesc(file_tricampus_data_v1_account, 25);
 
 /**
  * Written by the sync service under its own identity: it checked the ticket when the device synced.
@@ -600,7 +665,7 @@ export type DeviceConfirmation = Message<"tricampus.data.v1.DeviceConfirmation">
  * Use `create(DeviceConfirmationSchema)` to create a new message.
  */
 export const DeviceConfirmationSchema: GenMessage<DeviceConfirmation> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 23);
+  messageDesc(file_tricampus_data_v1_account, 26);
 
 /**
  * @generated from message tricampus.data.v1.ConfirmDevicesReply
@@ -613,7 +678,7 @@ export type ConfirmDevicesReply = Message<"tricampus.data.v1.ConfirmDevicesReply
  * Use `create(ConfirmDevicesReplySchema)` to create a new message.
  */
 export const ConfirmDevicesReplySchema: GenMessage<ConfirmDevicesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 24);
+  messageDesc(file_tricampus_data_v1_account, 27);
 
 /**
  * A user whose data is to be erased, until it is.
@@ -639,7 +704,7 @@ export type ErasingUser = Message<"tricampus.data.v1.ErasingUser"> & {
  * Use `create(ErasingUserSchema)` to create a new message.
  */
 export const ErasingUserSchema: GenMessage<ErasingUser> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 25);
+  messageDesc(file_tricampus_data_v1_account, 28);
 
 /**
  * @generated from message tricampus.data.v1.BeginErasingRequest
@@ -656,7 +721,7 @@ export type BeginErasingRequest = Message<"tricampus.data.v1.BeginErasingRequest
  * Use `create(BeginErasingRequestSchema)` to create a new message.
  */
 export const BeginErasingRequestSchema: GenMessage<BeginErasingRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 26);
+  messageDesc(file_tricampus_data_v1_account, 29);
 
 /**
  * @generated from message tricampus.data.v1.BeginErasingReply
@@ -669,7 +734,7 @@ export type BeginErasingReply = Message<"tricampus.data.v1.BeginErasingReply"> &
  * Use `create(BeginErasingReplySchema)` to create a new message.
  */
 export const BeginErasingReplySchema: GenMessage<BeginErasingReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 27);
+  messageDesc(file_tricampus_data_v1_account, 30);
 
 /**
  * @generated from message tricampus.data.v1.ErasingRequest
@@ -682,7 +747,7 @@ export type ErasingRequest = Message<"tricampus.data.v1.ErasingRequest"> & {
  * Use `create(ErasingRequestSchema)` to create a new message.
  */
 export const ErasingRequestSchema: GenMessage<ErasingRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 28);
+  messageDesc(file_tricampus_data_v1_account, 31);
 
 /**
  * @generated from message tricampus.data.v1.ErasingReply
@@ -699,7 +764,7 @@ export type ErasingReply = Message<"tricampus.data.v1.ErasingReply"> & {
  * Use `create(ErasingReplySchema)` to create a new message.
  */
 export const ErasingReplySchema: GenMessage<ErasingReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 29);
+  messageDesc(file_tricampus_data_v1_account, 32);
 
 /**
  * @generated from message tricampus.data.v1.EraseAccountRequest
@@ -716,7 +781,7 @@ export type EraseAccountRequest = Message<"tricampus.data.v1.EraseAccountRequest
  * Use `create(EraseAccountRequestSchema)` to create a new message.
  */
 export const EraseAccountRequestSchema: GenMessage<EraseAccountRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 30);
+  messageDesc(file_tricampus_data_v1_account, 33);
 
 /**
  * @generated from message tricampus.data.v1.EraseAccountReply
@@ -729,7 +794,7 @@ export type EraseAccountReply = Message<"tricampus.data.v1.EraseAccountReply"> &
  * Use `create(EraseAccountReplySchema)` to create a new message.
  */
 export const EraseAccountReplySchema: GenMessage<EraseAccountReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 31);
+  messageDesc(file_tricampus_data_v1_account, 34);
 
 /**
  * @generated from message tricampus.data.v1.RetainRevocationsRequest
@@ -746,7 +811,7 @@ export type RetainRevocationsRequest = Message<"tricampus.data.v1.RetainRevocati
  * Use `create(RetainRevocationsRequestSchema)` to create a new message.
  */
 export const RetainRevocationsRequestSchema: GenMessage<RetainRevocationsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 32);
+  messageDesc(file_tricampus_data_v1_account, 35);
 
 /**
  * @generated from message tricampus.data.v1.RetainRevocationsReply
@@ -759,7 +824,7 @@ export type RetainRevocationsReply = Message<"tricampus.data.v1.RetainRevocation
  * Use `create(RetainRevocationsReplySchema)` to create a new message.
  */
 export const RetainRevocationsReplySchema: GenMessage<RetainRevocationsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 33);
+  messageDesc(file_tricampus_data_v1_account, 36);
 
 /**
  * @generated from message tricampus.data.v1.ConfirmationsRequest
@@ -776,7 +841,7 @@ export type ConfirmationsRequest = Message<"tricampus.data.v1.ConfirmationsReque
  * Use `create(ConfirmationsRequestSchema)` to create a new message.
  */
 export const ConfirmationsRequestSchema: GenMessage<ConfirmationsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 34);
+  messageDesc(file_tricampus_data_v1_account, 37);
 
 /**
  * @generated from message tricampus.data.v1.ConfirmationsReply
@@ -793,7 +858,7 @@ export type ConfirmationsReply = Message<"tricampus.data.v1.ConfirmationsReply">
  * Use `create(ConfirmationsReplySchema)` to create a new message.
  */
 export const ConfirmationsReplySchema: GenMessage<ConfirmationsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_account, 35);
+  messageDesc(file_tricampus_data_v1_account, 38);
 
 /**
  * @generated from service tricampus.data.v1.AccountData
@@ -966,6 +1031,24 @@ export const AccountData: GenService<{
     methodKind: "unary";
     input: typeof RetainRevocationsRequestSchema;
     output: typeof RetainRevocationsReplySchema;
+  },
+  /**
+   * What was done with an API key. Service account only.
+   *
+   * @generated from rpc tricampus.data.v1.AccountData.AppendAudit
+   */
+  appendAudit: {
+    methodKind: "unary";
+    input: typeof AppendAuditRequestSchema;
+    output: typeof AppendAuditReplySchema;
+  },
+  /**
+   * @generated from rpc tricampus.data.v1.AccountData.ReadAudit
+   */
+  readAudit: {
+    methodKind: "unary";
+    input: typeof ReadAuditRequestSchema;
+    output: typeof AuditLogReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_data_v1_account, 0);
