@@ -4,7 +4,8 @@
  */
 import { existsSync } from "node:fs";
 import type { DeviceLine } from "../../sdk/device-lines.ts";
-import { readDeviceFile, sendsIn } from "../../sdk/file-store.ts";
+import { readDeviceFile } from "../../sdk/file-store.ts";
+import { sendsIn } from "../../sdk/line-store.ts";
 import type { SendRecord } from "../../sdk/store.ts";
 import type { LedgerReport } from "../ledger/apart.ts";
 import { Histogram, type LatencySummary } from "../ledger/histogram.ts";

@@ -1,0 +1,4 @@
+/** The package's door in browsers. */
+import "./buffer-global.ts";
+
+export * from "./everywhere.ts";

@@ -1,0 +1,93 @@
+/** What every store of a device does, whatever it keeps its lines in. */
+import { expect, test } from "vitest";
+import { makeContent } from "../protos/gen/tricampus/client/v1/content_codec.ts";
+import { makeInboxMessage } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
+import type { DeviceStore, SendRecord, StoredMessage } from "./store.ts";
+
+export interface StoreEngine {
+  /** The same name: the same device, if the engine outlives a run. */
+  open(name: string): Promise<DeviceStore>;
+  readonly outlivesRuns: boolean;
+}
+
+const message = (sequence: number, more: Partial<StoredMessage> = {}): StoredMessage => ({
+  ...makeInboxMessage({ conversationId: "c", sequence, messageId: `m${sequence}` }),
+  ...{ senderId: "u-bob", text: `text ${sequence}`, receivedAtMs: 1_000 + sequence, ...more },
+});
+
+const rows = (...messages: StoredMessage[]) => ({ messages, settings: [], groups: [] });
+const snapshot = (version: number) => ({ bytes: new Uint8Array([1, 2, version]), version });
+
+const send = (id: string): SendRecord => ({
+  ...{ clientMessageId: id, to: { userId: "u-bob" }, text: `send ${id}`, sentAtMs: 5 },
+  outcome: { state: "open" },
+});
+const acknowledged: SendRecord["outcome"] = {
+  state: "acknowledged",
+  ...{ atMs: 6, messageId: "m9", conversationId: "c", sequence: 9 },
+};
+
+/** Closes the store, and opens it again where that brings something back. */
+async function again(engine: StoreEngine, store: DeviceStore, name: string): Promise<DeviceStore> {
+  if (!engine.outlivesRuns) return store;
+  await store.close();
+  return engine.open(name);
+}
+
+export function storeSuite(name: string, engine: StoreEngine): void {
+  test(`${name}: messages once, in the conversation's order, with the snapshot after them`, async () => {
+    let store = await engine.open("messages");
+    store.belongTo("u-ann");
+    expect(store.add(rows(message(2), message(1)), snapshot(2)).messages.length).toBe(2);
+    expect(store.add(rows(message(2), message(3)), snapshot(3)).messages.length).toBe(1);
+    store = await again(engine, store, "messages");
+    expect((await store.messages("c")).map(({ text }) => text)).toEqual([
+      ...["text 1", "text 2", "text 3"],
+    ]);
+    expect(await store.conversations()).toEqual(["c"]);
+    expect([...store.snapshot.bytes, store.snapshot.version]).toEqual([1, 2, 3, 3]);
+    expect(store.counts).toMatchObject({ messages: 3, doubles: 0 });
+    expect(store.add(rows(message(3)), undefined).messages).toEqual([]);
+    expect(store.book.summary("c")?.unread).toBe(3);
+    await store.close();
+  });
+
+  test(`${name}: sends keep their outcome; open ones are known`, async () => {
+    let store = await engine.open("sends");
+    for (const id of ["a", "b", "c"]) store.recordSend(send(id));
+    store.recordSend({ ...send("a"), outcome: acknowledged });
+    store.recordSend({ ...send("b"), outcome: { state: "failed", atMs: 7, code: "UNAVAILABLE" } });
+    store = await again(engine, store, "sends");
+    expect(store.openSends()).toEqual([send("c")]);
+    expect((await store.sends()).map(({ outcome }) => outcome.state)).toEqual([
+      ...["acknowledged", "failed", "open"],
+    ]);
+    await store.close();
+  });
+
+  test(`${name}: what was taken back, read and pinned stays so`, async () => {
+    let store = await engine.open("settings");
+    store.belongTo("u-ann");
+    store.add(rows(message(1), message(2)), snapshot(2));
+    const recall = { messageId: "m1", sequence: 1, senderId: "u-bob" };
+    const content = makeContent({ body: { case: "recall", value: recall } });
+    const { recalled } = store.add(rows(message(3, { text: "", content })), snapshot(3));
+    expect(recalled).toEqual([{ conversationId: "c", sequence: 1 }]);
+    const read = { case: "readSequence", value: 2 } as const;
+    const pinned = { case: "pinnedAtMs", value: 77 } as const;
+    const settings = [read, pinned].map((setting) => ({ conversationId: "c", setting }));
+    store.add({ ...rows(), settings }, snapshot(4));
+    store = await again(engine, store, "settings");
+    expect((await store.messages("c"))[0]).toMatchObject({ recalled: true, text: "" });
+    expect(store.book.summary("c")).toMatchObject({ readSequence: 2, pinnedAtMs: 77, unread: 0 });
+    await store.close();
+  });
+
+  test(`${name}: another user's messages are not mixed in`, async () => {
+    const store = await engine.open("owner");
+    store.belongTo("u-ann");
+    store.add(rows(message(1)), snapshot(1));
+    expect(() => store.belongTo("u-eve")).toThrow("holds messages of u-ann");
+    await store.close();
+  });
+}
