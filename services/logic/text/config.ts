@@ -11,6 +11,16 @@ export const textOptions = z.strictObject({
   sweepAfterMs: z.int().min(1).max(600_000).default(10_000),
   /** Conversations of which the recipient's mark is remembered. */
   marksRememberedMax: z.int().min(1).max(1_000_000).default(20_000),
+  /** Whose server has a say before a message is taken; absent: nobody's. */
+  beforeSend: z
+    .strictObject({
+      url: z.url({ protocol: /^https?$/ }),
+      /** The secret that requests are signed with. */
+      secretFile: z.string().min(1),
+      timeoutMs: z.int().min(10).max(3_000).default(1_000),
+      onFailure: z.enum(["allow", "refuse"]).default("allow"),
+    })
+    .optional(),
   /** How long senders can take their messages back; files, images and videos longer. */
   recallMs: z
     .int()
@@ -26,3 +36,5 @@ export const textOptions = z.strictObject({
     .min(0)
     .default(24 * 60 * MINUTE_MS),
 });
+
+export type TextOptions = z.output<typeof textOptions>;

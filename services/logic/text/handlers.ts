@@ -38,6 +38,7 @@ import {
   refusalInGroup,
   requireSameMessage,
 } from "./accept.ts";
+import type { BeforeSend } from "./before-send.ts";
 import { readBodies } from "./bodies.ts";
 import type { Carrier, CarryOptions } from "./carrier.ts";
 import type { OpenSends } from "./open-sends.ts";
@@ -71,6 +72,8 @@ export interface TextParts {
   readonly recalls: Pick<Recalls, "messageFor">;
   readonly openSends: Pick<OpenSends, "open" | "close" | "stop">;
   readonly unfinishedMax: number;
+  /** An integrator's server that has a say. */
+  readonly beforeSend: Pick<BeforeSend, "refusal"> | undefined;
 }
 
 export class TextHandlers {
@@ -105,6 +108,7 @@ export class TextHandlers {
     if (!this.#pace.take(beganMs)) throw tooManySends();
     try {
       const taken = await this.#messageOf(request, to, { senderId, call });
+      await this.#requireAllowed(taken, call);
       return await this.#take(taken, call, acceptedAtMs);
     } finally {
       this.#pace.ended(monotonicMs() - beganMs);
@@ -221,6 +225,17 @@ export class TextHandlers {
       ...{ conversationId, clientMessageId, senderId, recipientId, text, content },
       ...{ recalled: false, takesBack: undefined },
     };
+  }
+
+  /** Who resends what was taken before gets its first outcome, whatever is said now. */
+  async #requireAllowed(taken: Taken, call: Call): Promise<void> {
+    // What the platform says itself, like invitations, is nobody else's business.
+    if (call.caller === "group") return;
+    const refusal = await this.#parts.beforeSend?.refusal(taken);
+    if (refusal === undefined) return;
+    const request = { clientMessageId: taken.clientMessageId };
+    const before = await this.#parts.inboxes.call(InboxData.committed, request, forward(call));
+    if (before.message === undefined) throw refusal;
   }
 
   /** Who resends what was taken before the other side refused gets its first outcome. */

@@ -1,4 +1,5 @@
 /** Wires the service "text". */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Text } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { Finishing } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
@@ -9,8 +10,9 @@ import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { requireService } from "../arguments.ts";
 import { GroupStreams } from "../group-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
+import { BeforeSend } from "./before-send.ts";
 import { Carrier } from "./carrier.ts";
-import { textOptions } from "./config.ts";
+import { type TextOptions, textOptions } from "./config.ts";
 import { TextHandlers } from "./handlers.ts";
 import { sendMany } from "./many.ts";
 import { OpenSends, witnessOrder } from "./open-sends.ts";
@@ -44,6 +46,7 @@ export const start: StartService = async (context) => {
       order: witnessOrder(campuses, campus),
     }),
     unfinishedMax: options.unfinishedMax,
+    beforeSend: options.beforeSend && hookOf(options.beforeSend),
   });
   const witness = new Witness({
     path: join(context.dataDir, "open-sends"),
@@ -72,3 +75,8 @@ export const start: StartService = async (context) => {
   lifecycle.onStop("text: witnessed sends", () => witness.stop());
   lifecycle.onStop("text: unfinished sends", () => handlers.stop());
 };
+
+function hookOf({ secretFile, ...rest }: NonNullable<TextOptions["beforeSend"]>): BeforeSend {
+  const secret = readFileSync(secretFile, "utf8").trim();
+  return new BeforeSend({ ...rest, secret, now: Date.now });
+}

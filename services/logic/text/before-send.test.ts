@@ -1,0 +1,70 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text as readText } from "node:stream/consumers";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { BeforeSend, SIGNATURE_HEADER, signatureOf } from "./before-send.ts";
+
+const SECRET = "shared";
+const NOW = 1_700_000_000_000;
+
+let server: Server;
+let url: string;
+let answer: { status: number; body: string } | "silence";
+const asked: { signature: unknown; body: string }[] = [];
+
+beforeAll(async () => {
+  server = createServer(async (request, response) => {
+    asked.push({ signature: request.headers[SIGNATURE_HEADER], body: await readText(request) });
+    if (answer !== "silence") response.writeHead(answer.status).end(answer.body);
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
+});
+beforeEach(() => {
+  asked.length = 0;
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const message = {
+  ...{ conversationId: "c:a|b", clientMessageId: "m1", senderId: "a", recipientId: "b" },
+  ...{ text: "hello", content: undefined, recalled: false, takesBack: undefined },
+};
+
+const hook = (onFailure: "allow" | "refuse", at = url) =>
+  new BeforeSend({ url: at, secret: SECRET, timeoutMs: 300, onFailure, now: () => NOW });
+
+test("before send: the server is asked, signed, and lets it pass", async () => {
+  answer = { status: 200, body: '{"allow":true}' };
+  expect(await hook("refuse").refusal(message)).toBeUndefined();
+  const [{ signature, body }] = asked as [(typeof asked)[number]];
+  expect(JSON.parse(body)).toMatchObject({ event: "message.before", senderId: "a", text: "hello" });
+  expect(signature).toBe(signatureOf(SECRET, NOW, body));
+  expect(signature).not.toBe(signatureOf("another", NOW, body));
+});
+
+test("before send: what it refuses is refused with its reason", async () => {
+  answer = { status: 200, body: '{"allow":false,"reason":"no links, please"}' };
+  expect(await hook("allow").refusal(message)).toMatchObject({
+    ...{ code: "PERMISSION_DENIED", message: "no links, please" },
+  });
+});
+
+test.each([
+  ["an error", { status: 500, body: '{"allow":false}' }],
+  ["no JSON", { status: 200, body: "<html>" }],
+  ["neither yes nor no", { status: 200, body: '{"allow":"no"}' }],
+  ["far too much", { status: 200, body: `{"allow":true,"x":"${"y".repeat(5_000)}"}` }],
+  ["silence", "silence" as const],
+])(
+  "before send: %s is no answer: the message goes on, or its sender tries again",
+  async (_, given) => {
+    answer = given;
+    expect(await hook("allow").refusal(message)).toBeUndefined();
+    await expect(hook("refuse").refusal(message)).rejects.toMatchObject({
+      ...{ code: "UNAVAILABLE", retryable: true },
+    });
+  },
+);
