@@ -16,7 +16,8 @@ function main(): void {
   const isCheck = process.argv.includes("--check");
   const stale: string[] = [];
   for (const kind of KINDS) {
-    const text = HEAD + stringify(customResourceDefinition(kind), { lineWidth: 110 });
+    const text =
+      HEAD + stringify(customResourceDefinition(kind), { lineWidth: 110, version: "1.1" });
     for (const folder of FOLDERS) {
       const path = `${folder}/${kind.plural}.yaml`;
       if (readIfThere(join(root, path)) === text) continue;

@@ -29,7 +29,7 @@ const runCommand: CommandDefinition = {
     ["--service <name>", "only this service of the campus, like text"],
     ["--before <time>", "how long what is usual is looked at first; default 20s"],
     ["--after <time>", "how long what comes back is looked at; default 10s"],
-    ["--busy-max <percent>", "of one core: a process above it ends the drill; default 90"],
+    ["--busy-max <percent>", "of one core, for the busiest process without the campus; default 90"],
     ["--why <words>", "for status, the audit log and the report; default: a drill"],
     ["--report <dir>", "a new folder for report.md and evidence.json; default: in the data folder"],
     AS,
@@ -74,8 +74,8 @@ function settingsOf(
   const [campus = ""] = call.arguments;
   const target = parseTarget(service === undefined ? campus : `${campus}/${service}`, campuses);
   const busyPercentMax = Number(textOption(call, "busyMax") ?? BUSY_PERCENT_MAX);
-  if (!(busyPercentMax > 0 && busyPercentMax <= 100))
-    throw new Failure(EXIT.usage, "--busy-max: give a percentage of one core, 1 to 100");
+  if (!(busyPercentMax > 0 && busyPercentMax <= 1_000))
+    throw new Failure(EXIT.usage, "--busy-max: give a percentage of one core, 1 to 1000");
   const forMs = parseDuration(textOption(call, "for"));
   if (forMs > FOR_MS_MAX) throw new Failure(EXIT.usage, "--for: a drill takes at most 23h");
   return {

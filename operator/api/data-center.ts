@@ -225,21 +225,21 @@ const spec = withRules(
     tls: z
       .strictObject({
         mode: z
-          .enum(["Own", "Off"])
+          .enum(["Own", "Plain"])
           .default("Own")
           .describe(
-            "Own: pods prove to each other with certificates of an own authority what they are. Off: " +
+            "Own: pods prove to each other with certificates of an own authority what they are. Plain: " +
               "connections are plain, for networks that nobody else is in.",
           ),
       })
       .prefault({})
       .describe("Connections between pods."),
     networkPolicies: z
-      .enum(["On", "Off"])
-      .default("On")
+      .enum(["Enforced", "None"])
+      .default("Enforced")
       .describe(
-        "On: pods take connections from each other, the operator, and people at their two doors alone. " +
-          "Off: there are no NetworkPolicies.",
+        "Enforced: pods take connections from each other, the operator, and people at their two doors alone. " +
+          "None: there are no NetworkPolicies.",
       ),
     logLevel: z
       .enum(["trace", "debug", "info", "warn", "error"])

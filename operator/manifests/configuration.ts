@@ -34,7 +34,7 @@ export function processText(site: Site, workload: Workload, options: Options): s
     ...(workload.services.includes("access") && { clientPort: PORT.client }),
     ...(workload.services.includes("admin") && { adminPort: PORT.admin }),
     ephemeral: !workload.isStateful,
-    plaintext: spec.tls.mode === "Off",
+    plaintext: spec.tls.mode === "Plain",
   } satisfies PodProcess;
   return stableJson(told);
 }

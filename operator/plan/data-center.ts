@@ -82,7 +82,7 @@ function certificateActions(
   { certificates, nowMs, dataCenter }: Observed,
   workloads: readonly PlannedWorkload[],
 ): Action[] {
-  if (certificates === undefined || dataCenter.spec.tls.mode === "Off") return [];
+  if (certificates === undefined || dataCenter.spec.tls.mode === "Plain") return [];
   const due = [...wantedCertificates(workloads)].filter(([name, services]) => {
     const known = certificates.get(name);
     if (known === undefined || known.renewAtMs <= nowMs) return true;

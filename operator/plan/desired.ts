@@ -76,7 +76,7 @@ export function desiredOf(inputs: DesiredInputs): Desired[] {
 }
 
 function policiesOf(site: Site): Desired[] {
-  if (site.spec.networkPolicies === "Off") return [];
+  if (site.spec.networkPolicies === "None") return [];
   const { tls } = site.spec;
   const doors = [
     { name: OUTSIDE.clients, workload: outsideWorkload(site.spec, "clients"), port: PORT.client },

@@ -47,6 +47,6 @@ test("workloads: certificates name what is in the pods, and no more", () => {
 });
 
 test("workloads: without certificates there is no admin door", () => {
-  const spec = sampleDataCenter({ tls: { mode: "Off" } });
+  const spec = sampleDataCenter({ tls: { mode: "Plain" } });
   expect(statelessWorkloads(spec).map(({ name }) => name)).not.toContain("admin");
 });

@@ -108,7 +108,7 @@ export class DataCenterReconciler {
         doors.set(`${workload}/${campus}`, { host: ip, service: serviceIn(workload) });
     }
     const memory = this.#memoryOf(name, dataCenter.uid);
-    const isPlain = dataCenter.spec.tls.mode === "Off";
+    const isPlain = dataCenter.spec.tls.mode === "Plain";
     executor.store.follow(name, { doors, security: isPlain ? "plain" : memory.issued?.own });
     return {
       nowMs: now(),

@@ -14,7 +14,7 @@ export const CAMPUSES = ["a", "b", "c"] as const;
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const CHART = join(ROOT, "charts/tricampus");
 const CLI = join(ROOT, "cli/main.ts");
-const POLL_MS = 300;
+const POLL_MS = 700;
 
 export function kubectl(...args: readonly string[]): Promise<string> {
   return run("kubectl", kubectlArgs(args));
