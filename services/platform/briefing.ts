@@ -33,7 +33,9 @@ function processConfigOf(
     campuses: config.campuses,
     host: config.host,
     logLevel: config.logLevel,
-    doors: planned.doors.map((door) => ({ port: door.port, services: [...door.services] })),
+    doors: planned.doors.map(({ port, services, grpcPort }) => {
+      return { port, services: [...services], grpcPort };
+    }),
     services: planned.services.map((name) => ({
       name,
       dataDir: serviceDataDir(config.dataDir, planned.campus, name),

@@ -31,6 +31,8 @@ const fields = {
   basePort: port.max(65_535 - 300).default(7_100),
   /** Ports that differ from the scheme: "a/kvsvr" or, for the access layer's HTTP door, "a/http". */
   ports: z.record(z.string(), port).default({}),
+  /** Doors that are served over gRPC too: "a/text" and the port. None by default. */
+  grpcPorts: z.record(z.string(), port).default({}),
   dataDir: z.string().min(1).default("data"),
   /** Services speak TLS with each other, with certificates of the platform's own authority. */
   tls: z.boolean().default(false),
@@ -57,12 +59,18 @@ const schema = z.strictObject(fields).superRefine((config, issues) => {
     if (!isService(name))
       report(["options", name], `there is no such service; there are ${SERVICES}`);
   }
+  const isPlace = (name: string, isOther: (service: string) => boolean) => {
+    const [campus, service = "", ...rest] = name.split("/");
+    const isKnown = isService(service) || isOther(service);
+    return config.campuses.includes(campus!) && isKnown && rest.length === 0;
+  };
   for (const name of Object.keys(config.ports)) {
-    const [campus, service, ...rest] = name.split("/");
-    const known = service === "http" || isService(service ?? "");
-    if (!config.campuses.includes(campus!) || !known || rest.length > 0) {
+    if (!isPlace(name, (service) => service === "http"))
       report(["ports", name], 'name it campus/service, like "a/kvsvr", or campus/http');
-    }
+  }
+  for (const name of Object.keys(config.grpcPorts)) {
+    if (!isPlace(name, () => false))
+      report(["grpcPorts", name], 'name it campus/service, like "a/text"');
   }
 });
 
@@ -96,8 +104,13 @@ function checkPorts(config: PlatformConfig): void {
     const doors = process.doors.map((door) => [`${process.campus}/${door.services[0]}`, door.port]);
     const http =
       process.httpPort === undefined ? [] : [[`${process.campus}/http`, process.httpPort]];
+    const grpc = process.doors.map((door) => [`${process.name}, gRPC`, door.grpcPort]);
     const health = [[`${process.name}, its health door`, process.healthPort]];
-    for (const [name, number] of [...doors, ...http, ...health] as [string, number][]) {
+    for (const [name, number] of [...doors, ...http, ...health, ...grpc] as [
+      string,
+      number | undefined,
+    ][]) {
+      if (number === undefined) continue;
       const other = owners.get(number);
       if (other !== undefined) {
         const field = config.ports[name] === undefined ? other : name;

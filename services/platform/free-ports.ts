@@ -38,7 +38,7 @@ async function findPortTakenNow(
   for (const { name, campus, doors, httpPort, healthPort } of planLayout(config).processes) {
     if (!campuses.includes(campus)) continue;
     const ports = [
-      ...doors.map((door) => door.port),
+      ...doors.flatMap(({ port, grpcPort }) => (grpcPort === undefined ? port : [port, grpcPort])),
       healthPort,
       ...(httpPort === undefined ? [] : [httpPort]),
     ];

@@ -39,6 +39,16 @@ test("layout: with modules apart, media and moments share no process with messag
   ]);
 });
 
+test("layout: a door is served over gRPC too where a port is given", () => {
+  const { processes } = planLayout(checkConfig({ grpcPorts: { "b/text": 9_100 } }));
+  const doors = processes.flatMap((p) => p.doors.filter(({ grpcPort }) => grpcPort !== undefined));
+  expect(doors).toMatchObject([{ port: 7_203, grpcPort: 9_100 }]);
+  expect(() => checkConfig({ grpcPorts: { "b/http": 9_100 } })).toThrow(
+    /^grpcPorts\.b\/http: name/,
+  );
+  expect(() => checkConfig({ grpcPorts: { "b/text": 7_203 } })).toThrow(/7203 would serve both/);
+});
+
 test("layout: split is one process a service and campus", () => {
   const { processes } = planLayout(split);
   expect(processes.map((p) => p.name)).toEqual(

@@ -23,6 +23,8 @@ import {
 interface Door {
   readonly port: number;
   readonly services: readonly ServiceName[];
+  /** Where the same services are served over gRPC, when they are. */
+  readonly grpcPort: number | undefined;
 }
 
 export interface PlannedProcess {
@@ -51,7 +53,9 @@ export interface Layout {
   readonly kvGroups: readonly (readonly Address[])[];
 }
 
-type PortFacts = Pick<PlatformConfig, "campuses" | "basePort" | "ports">;
+type PortFacts = Pick<PlatformConfig, "campuses" | "basePort" | "ports"> & {
+  readonly grpcPorts?: PlatformConfig["grpcPorts"];
+};
 type LayoutFacts = PortFacts & Pick<PlatformConfig, "layout" | "host"> & { kvGroups?: number };
 
 const PORTS_PER_CAMPUS = 100;
@@ -113,6 +117,7 @@ function doorsOf(config: PortFacts, campus: string, services: readonly ServiceNa
   return [first, ...others.map((service) => [service])].map((behind) => ({
     port: portOf(config, campus, behind[0]!),
     services: behind,
+    grpcPort: behind.map((service) => config.grpcPorts?.[`${campus}/${service}`]).find((p) => p),
   }));
 }
 

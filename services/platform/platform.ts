@@ -28,8 +28,14 @@ export class Platform {
     const config = readJson<PlatformConfig>(paths.platform(dataDir));
     if (config === undefined) return undefined;
     // What an older version did not name is what it had; a folder may have been moved.
-    const { kvGroups = 1, tls = false, plaintext = false, monitorCentre = [] } = config;
-    return new Platform({ ...config, kvGroups, tls, plaintext, monitorCentre, dataDir });
+    const {
+      kvGroups = 1,
+      tls = false,
+      plaintext = false,
+      monitorCentre = [],
+      grpcPorts = {},
+    } = config;
+    return new Platform({ ...config, kvGroups, tls, plaintext, monitorCentre, grpcPorts, dataDir });
   }
 
   campus(name: string): Campus | undefined {

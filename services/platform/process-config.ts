@@ -9,6 +9,13 @@ import { ALL_SERVICES } from "./services.ts";
 const service = z.enum(ALL_SERVICES);
 const port = z.int().min(0).max(65_535);
 
+const doorSchema = z.strictObject({
+  port,
+  services: z.array(service).min(1),
+  /** A second port for the same services, where callers speak gRPC. */
+  grpcPort: port.optional(),
+});
+
 const schema = z.strictObject({
   name: z.string().min(1),
   dc: z.int().min(0).max(255),
@@ -16,7 +23,7 @@ const schema = z.strictObject({
   campuses: z.array(z.string().min(1)).min(1),
   host: z.string().min(1),
   logLevel: z.string().min(1),
-  doors: z.array(z.strictObject({ port, services: z.array(service).min(1) })).min(1),
+  doors: z.array(doorSchema).min(1),
   services: z.array(
     z.strictObject({
       name: service,

@@ -39,6 +39,7 @@ import { ALL_SERVICES, isService, type ServiceName } from "./services.ts";
 interface OpenDoor {
   readonly port: number;
   readonly services: readonly string[];
+  readonly grpcPort?: number | undefined;
   readonly server: Server;
 }
 
@@ -82,11 +83,12 @@ export async function runProcess(
     const start = await loadService(service.name);
     await start(contextOf(parts, service));
   }
-  for (const { server, port } of parts.doors) {
+  for (const { server, port, grpcPort } of parts.doors) {
     server.add(Process.status, () => statusOf(config));
     server.add(Process.spans, spansOf);
     await server.listen({ host: config.host, port });
     parts.lifecycle.onStop(`door ${port}`, () => server.stop());
+    if (grpcPort !== undefined) await openGrpc(parts, { server, port: grpcPort });
   }
   follower.start();
   parts.lifecycle.onStop("control", () => follower.stop());
@@ -154,6 +156,15 @@ function followerOf({
     log: log.child({ service: "control" }),
     now: Date.now,
   });
+}
+
+async function openGrpc(
+  { config, security, lifecycle }: Parts,
+  { server, port }: { server: Server; port: number },
+): Promise<void> {
+  const { openGrpcDoor } = await import("../svrkit/grpc/door.ts");
+  const door = await openGrpcDoor(server, { host: config.host, port }, security);
+  lifecycle.onStop(`gRPC door ${port}`, () => door.stop());
 }
 
 async function keepMonitors({ config, admission, doors, lifecycle }: Parts): Promise<void> {

@@ -197,6 +197,10 @@ export class Server {
     this.#admission.worked(ms);
   }
 
+  get methods(): Method<unknown, unknown>[] {
+    return [...this.#methods.values()].map(({ method }) => method);
+  }
+
   has(hash: number): boolean {
     return this.#methods.has(hash);
   }

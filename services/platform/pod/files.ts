@@ -35,7 +35,9 @@ export const podProcessSchema = z.strictObject({
   /** "logic": the process's name is made of it, the campus and the pod's. */
   process: z.string().min(1),
   logLevel: z.string().min(1).default("info"),
-  doors: z.array(z.strictObject({ port, services: z.array(service).min(1) })).min(1),
+  doors: z
+    .array(z.strictObject({ port, services: z.array(service).min(1), grpcPort: port.optional() }))
+    .min(1),
   /** Options of the services in these doors, by name. */
   options: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
   healthPort: port,

@@ -199,7 +199,8 @@ function provedBy(socket: TLSSocket): ReadonlySet<string> {
   return certificate === undefined ? new Set() : servicesOf(certificate);
 }
 
-function requirePlain(host: string, plaintext: boolean | undefined): void {
+/** Throws unless plain connections may be had there. */
+export function requirePlain(host: string, plaintext: boolean | undefined): void {
   if (plaintext === true || isLoopback(host)) return;
   throw new Error(
     `plain connections at ${host}, which is not loopback: configure tls, or ask for plaintext by name`,
