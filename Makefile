@@ -96,6 +96,10 @@ sim-long: node_modules/.stamp ## simulate 10,000 seeds
 sim-bugs: node_modules/.stamp ## look for seeds that catch the planted bugs, and record them
 	@node sim/main.ts --bugs
 
+.PHONY: fuzz
+fuzz: node_modules/.stamp ## feed damaged frames, messages, tickets to what reads them: SECONDS=60, SEED=
+	@node services/svrkit/fuzz/main.ts $(if $(SECONDS),--seconds $(SECONDS),) $(if $(SEED),--seed $(SEED),)
+
 torture: node_modules/.stamp ## torture three real replicas for MINUTES=2 and check what clients heard: SEED=
 	@node torture/main.ts $(if $(MINUTES),--minutes $(MINUTES),) $(if $(SEED),--seed $(SEED),)
 

@@ -1,0 +1,30 @@
+/**
+ * An echo replica in a process of its own, as bad as it is told to be: forked with its campus as argument,
+ * it sends its port, and takes {slowMs} (each answer waits) and {workMs} (each call costs so much CPU).
+ */
+import { setTimeout as rest } from "node:timers/promises";
+import { Echo } from "../../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
+import { silentLogger } from "../log.ts";
+import { Server } from "../server.ts";
+
+export interface Badness {
+  readonly slowMs?: number;
+  readonly workMs?: number;
+}
+
+const campus = process.argv[2]!;
+let { slowMs, workMs }: Required<Badness> = { slowMs: 0, workMs: 0 };
+process.on("message", (badness: Badness) => {
+  slowMs = badness.slowMs ?? 0;
+  workMs = badness.workMs ?? 0;
+});
+process.on("disconnect", () => process.exit(0));
+
+const server = new Server({ process: `${campus}/echo`, campus }, silentLogger());
+server.add(Echo.echo, async (request) => {
+  const untilMs = performance.now() + workMs;
+  while (performance.now() < untilMs) {} // this is the work
+  if (slowMs > 0) await rest(slowMs);
+  return request;
+});
+process.send!(await server.listen({ host: "127.0.0.1", port: 0 }));
