@@ -42,8 +42,6 @@ const served = monitorId("svrkit.calls_served");
 const failed = monitorId("svrkit.calls_failed");
 const refused = monitorId("svrkit.calls_refused");
 const shed = monitorId("svrkit.calls_shed");
-const turns = monitorId("svrkit.turns");
-const waited = monitorId("svrkit.waited_ms");
 const connections = monitorId("svrkit.connections");
 
 export interface ServerIdentity {
@@ -262,7 +260,7 @@ export class Server {
       this.#requireRoom(call.deadlineMs, nowMs);
       if (head.priority === NEVER_SHED) {
         const outcome = invoke(registered, call, ownBytes(body));
-        this.#run({ session, callId: head.callId, registered, call }, outcome);
+        this.#run({ session, callId: head.callId, registered, call }, outcome, monotonicMs());
         return;
       }
       if (!this.#admission.arrive(head.priority, nowMs)) throw overloaded();
@@ -283,13 +281,13 @@ export class Server {
     try {
       if (call.deadlineMs <= nowMs) throw tooLate();
       const admission = this.#admission;
-      monitor.add(turns, 1);
-      monitor.add(waited, nowMs - arrivedMs);
-      queueDelays.add(nowMs - arrivedMs);
-      if (!admission.start(call.priority, nowMs - arrivedMs, nowMs)) throw overloaded();
+      const waitedMs = nowMs - arrivedMs;
+      queueDelays.add(waitedMs);
+      if (!admission.start(call.priority, waitedMs, nowMs)) throw overloaded();
       const outcome = invoke(registered, call, body);
-      admission.worked(monotonicMs() - nowMs);
-      this.#run(job, outcome);
+      const endMs = monotonicMs();
+      admission.worked(endMs - nowMs);
+      this.#run(job, outcome, endMs);
     } catch (error) {
       this.#refuse(session, job.callId, this.#asRpcError(error, registered, call));
     }
@@ -299,15 +297,15 @@ export class Server {
     session.replyError(callId, error, this.#level);
   }
 
-  #run(running: Running, outcome: unknown): void {
+  #run(running: Running, outcome: unknown, nowMs: number): void {
     if (!(outcome instanceof Promise)) {
-      this.#answer(running, outcome);
+      this.#answer(running, outcome, nowMs);
       return;
     }
     const { session, callId, registered, call } = running;
     this.#inFlight += 1;
     outcome
-      .then((response) => this.#answer(running, response))
+      .then((response) => this.#answer(running, response, monotonicMs()))
       .catch((error: unknown) => {
         registered.calls.latencies.add(monotonicMs() - call.arrivedMs);
         this.#refuse(session, callId, this.#asRpcError(error, registered, call));
@@ -317,10 +315,10 @@ export class Server {
       });
   }
 
-  #answer({ session, callId, registered, call }: Running, response: unknown): void {
+  #answer({ session, callId, registered, call }: Running, response: unknown, nowMs: number): void {
     session.reply(callId, [registered.method.encodeResponse, response], this.#level);
     monitor.add(served, 1);
-    registered.calls.latencies.add(monotonicMs() - call.arrivedMs);
+    registered.calls.latencies.add(nowMs - call.arrivedMs);
     call.span?.end();
   }
 

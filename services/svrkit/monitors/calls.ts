@@ -4,6 +4,7 @@
  */
 import type { Code } from "../errors.ts";
 import { Latencies } from "./latency.ts";
+import { beforeReading, monitor, monitorId } from "./monitor.ts";
 
 export class MethodCalls {
   /** "Kv/Batch" */
@@ -25,6 +26,15 @@ export class MethodCalls {
 
 /** What calls that may be shed waited for their turn. */
 export const queueDelays = new Latencies();
+const turns = monitorId("svrkit.turns");
+const waited = monitorId("svrkit.waited_ms");
+beforeReading(() => {
+  monitor.set(
+    turns,
+    queueDelays.counts.reduce((sum, count) => sum + count, 0),
+  );
+  monitor.set(waited, Math.round(queueDelays.sumMs));
+});
 
 const methods = new Map<string, MethodCalls>();
 
