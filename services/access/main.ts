@@ -3,11 +3,12 @@ import type { Server as TlsServer } from "node:tls";
 import { Push } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
 import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import { monotonicMs } from "../svrkit/call.ts";
+import { inForce, onLimits } from "../svrkit/config/limits-in-force.ts";
 import type { StartService } from "../svrkit/context.ts";
 import { raiseIncarnation } from "../svrkit/ids.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { Sampler } from "../svrkit/tracing/sampler.ts";
-import { checkAccessConfig } from "./config.ts";
+import { type AccessConfig, checkAccessConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Door, refusalOf } from "./door.ts";
 import { type DoorFiles, readDoorFiles, watchDoorFiles } from "./door-certificate.ts";
@@ -26,14 +27,14 @@ export const start: StartService = async (context) => {
   const config = checkAccessConfig(context.options);
   const { tickets, snapshots, campus, lifecycle, log } = context;
   const callee = (service: string) => context.callee(service);
+  const { sampler, rates, forget } = limited(config);
+  lifecycle.onStop("limits", forget);
   const forwarder = new Forwarder({
-    ...{ callee, tickets, now: monotonicMs },
+    ...{ callee, tickets, now: monotonicMs, rates, sampler },
     own: sessionMethods({
       ...{ callee, endpoints: config.endpoints },
       isClosed: (name) => context.blocks.find(name, context.service) !== undefined,
     }),
-    sampler: new Sampler(config.traceShare),
-    rates: new TokenBuckets({ perSecond: config.userRequestsPerSecond, burst: config.userBurst }),
   });
   const registrar: Registrar = new Registrar({
     router: context.callee("router"),
@@ -84,6 +85,20 @@ export const start: StartService = async (context) => {
     clearTimeout(force);
   });
 };
+
+/** What limits clients, as configured, or as the limits in force say instead. */
+function limited({ traceShare, userRequestsPerSecond, userBurst }: AccessConfig) {
+  const sampler = new Sampler(traceShare);
+  const rates = new TokenBuckets({ perSecond: userRequestsPerSecond, burst: userBurst });
+  const forget = onLimits(() => {
+    sampler.setShare(inForce.traceShare ?? traceShare);
+    rates.setRates({
+      perSecond: inForce.userRequestsPerSecond ?? userRequestsPerSecond,
+      burst: inForce.userBurst ?? userBurst,
+    });
+  });
+  return { sampler, rates, forget };
+}
 
 function watchDoor(files: DoorFiles, server: TlsServer, log: Logger): () => void {
   return watchDoorFiles(files, { log, renew: (options) => server.setSecureContext(options) });

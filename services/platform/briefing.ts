@@ -48,6 +48,7 @@ function processConfigOf(
     plaintext: config.plaintext,
     ticketKeyFiles: { [TICKET_KEY_ID]: secrets.ticketPublicKey },
     snapshotSecretFile: secrets.snapshotSecret,
+    limitsFile: paths.limits(config.dataDir),
     healthPort: planned.healthPort,
     blocksFile: paths.blocks(config.dataDir, planned.name),
     pointsDir: paths.points(config.dataDir, planned.campus),

@@ -29,6 +29,8 @@ export const paths = {
     const [campus, name] = process.split("/");
     return join(dataDir, campus!, "run", `${name}.blocks.json`);
   },
+  /** Limits that people change while processes run; the file need not be there. */
+  limits: (dataDir: string) => join(dataDir, "limits.json"),
   /** What the monitors of a campus's processes stood at, second by second. */
   points: (dataDir: string, campus: string) => join(dataDir, campus, "monitors"),
   /** The supervisor's door; in the temporary folder when the data folder's path is too long. */

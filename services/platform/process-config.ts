@@ -47,6 +47,10 @@ const schema = z.strictObject({
   plaintext: z.boolean().default(false),
   /** File with the public key (PEM), by key id. */
   ticketKeyFiles: z.record(z.string(), z.string()),
+  /** Instead: a folder with a public key in each <id>.pem, which may change. */
+  ticketKeysDir: z.string().min(1).optional(),
+  /** Limits that may change while it runs (limits-file.ts); the file need not be there. */
+  limitsFile: z.string().min(1).optional(),
   snapshotSecretFile: z.string().min(1),
   /** The process's own copy of what is blocked; it is there after the first block. */
   blocksFile: z.string().min(1),

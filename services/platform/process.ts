@@ -13,6 +13,7 @@ import { RevocationFollower } from "../data/account/revoked-client.ts";
 import { KvClient } from "../kvsvr/client.ts";
 import { AdaptiveLevel } from "../svrkit/admission/adaptive-level.ts";
 import { Client, type ServiceAddress } from "../svrkit/client.ts";
+import { inForce, onLimits } from "../svrkit/config/limits-in-force.ts";
 import type { ServiceContext } from "../svrkit/context.ts";
 import { Blocks } from "../svrkit/failover/blocks.ts";
 import { Shards } from "../svrkit/failover/shards.ts";
@@ -30,11 +31,13 @@ import type { Security } from "../svrkit/transport/tcp.ts";
 import { allowedCallers } from "./allowed-callers.ts";
 import { HealthDoor } from "./health-door.ts";
 import { beginUnsharedIncarnations } from "./incarnations.ts";
+import { followLimits } from "./limits-file.ts";
 import type { ProcessConfig } from "./process-config.ts";
 import { watchProcess } from "./process-monitors.ts";
 import { spansOf, statusOf } from "./process-status.ts";
 import { loadService } from "./registry.ts";
 import { ALL_SERVICES, isService, type ServiceName } from "./services.ts";
+import { ticketKeys } from "./ticket-keys.ts";
 
 interface OpenDoor {
   readonly port: number;
@@ -60,6 +63,7 @@ interface Parts {
   readonly admission: AdaptiveLevel;
   readonly doors: readonly OpenDoor[];
   readonly tickets: TicketVerifier;
+  readonly keys: ReturnType<typeof ticketKeys>;
   readonly snapshots: SnapshotSealer;
 }
 
@@ -75,6 +79,7 @@ export async function runProcess(
   parts.lifecycle.onStop("client", () => parts.client.stop());
   parts.credentials?.watch();
   parts.lifecycle.onStop("credentials", () => parts.credentials?.stop());
+  followFiles(parts);
   // Before the services: a process that is born in a blocked campus knows it from its first moment.
   const follower = followerOf(parts);
   for (const service of config.services) {
@@ -112,10 +117,8 @@ function makeParts(
   const credentials = config.tls && new Credentials(config.tls, log);
   const security: Security = { credentials, plaintext: config.plaintext };
   const admission = new AdaptiveLevel();
-  const publicKeys = Object.entries(config.ticketKeyFiles).map(([id, path]) => [
-    id,
-    readFileSync(path, "utf8"),
-  ]);
+  const { ticketKeyFiles: files, ticketKeysDir: dir } = config;
+  const keys = ticketKeys({ files, dir }, log);
   return {
     config,
     addresses,
@@ -131,7 +134,8 @@ function makeParts(
       ...door,
       server: new Server(identity, log, { security, allowed: allowedCallers, admission }),
     })),
-    tickets: new TicketVerifier(Object.fromEntries(publicKeys), { revocations: new Revocations() }),
+    tickets: new TicketVerifier(keys.value, { revocations: new Revocations() }),
+    keys,
     snapshots: new SnapshotSealer(readFileSync(config.snapshotSecretFile)),
   };
 }
@@ -156,6 +160,17 @@ function followerOf({
     log: log.child({ service: "control" }),
     now: Date.now,
   });
+}
+
+/** What people change while the process runs. */
+function followFiles({ config, keys, tickets, admission, log, lifecycle }: Parts): void {
+  keys.onChange((changed) => tickets.setKeys(changed));
+  keys.watch();
+  lifecycle.onStop("ticket keys", () => keys.stop());
+  if (config.limitsFile === undefined) return;
+  const limits = followLimits(config.limitsFile, log);
+  onLimits(() => admission.setThreshold(inForce.queueDelayMs));
+  lifecycle.onStop("limits", () => limits.stop());
 }
 
 async function openGrpc(

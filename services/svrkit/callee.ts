@@ -4,6 +4,7 @@
  */
 import { type Call, type CallOptions, DEFAULT_TIMEOUT_MS, monotonicMs } from "./call.ts";
 import { NO_BYTES } from "./codec.ts";
+import { inForce } from "./config/limits-in-force.ts";
 import { RpcError } from "./errors.ts";
 import type { Blocks } from "./failover/blocks.ts";
 import { RetryBudget } from "./failover/budget.ts";
@@ -11,7 +12,6 @@ import { Outlier } from "./failover/outlier.ts";
 import { Peer } from "./failover/peer.ts";
 import { pickOrder, usableFirst } from "./failover/pick.ts";
 import { Typical } from "./failover/typical.ts";
-import { CALLEE_CALLS_MAX } from "./limits.ts";
 import type { Method } from "./method.ts";
 import { monitor, monitorId } from "./monitors/monitor.ts";
 import {
@@ -107,7 +107,7 @@ export class Callee {
   }
 
   #start<O>(request: Outgoing<O>, options: CallOptions): Promise<O> {
-    if (this.#open >= CALLEE_CALLS_MAX) return Promise.reject(this.#tooMany());
+    if (this.#open >= inForce.calleeCallsMax) return Promise.reject(this.#tooMany());
     const nowMs = monotonicMs();
     const call = this.#callOf(options, nowMs);
     this.#open += 1;
@@ -226,7 +226,7 @@ export class Callee {
   }
 
   #tooMany(): RpcError {
-    const message = `${CALLEE_CALLS_MAX} calls of ${this.service} are open in this process; slow down`;
+    const message = `${inForce.calleeCallsMax} calls of ${this.service} are open in this process; slow down`;
     return new RpcError("RESOURCE_EXHAUSTED", message);
   }
 }

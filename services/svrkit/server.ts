@@ -14,8 +14,9 @@ import type { Admission } from "./admission/admission.ts";
 import { EVERYTHING, NEVER_SHED } from "./admission/priority.ts";
 import { type Call, monotonicMs } from "./call.ts";
 import { CodecError, type Encode, fromBytes, Reader, toBytes } from "./codec.ts";
+import { inForce } from "./config/limits-in-force.ts";
 import { RpcError } from "./errors.ts";
-import { CALLS_IN_FLIGHT_MAX, DRAIN_MS } from "./limits.ts";
+import { DRAIN_MS } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import type { Method } from "./method.ts";
 import { callsOf, type MethodCalls, queueDelays } from "./monitors/calls.ts";
@@ -233,11 +234,11 @@ export class Server {
   #requireRoom(deadlineMs: number, nowMs: number): void {
     if (this.#draining)
       throw new RpcError("UNAVAILABLE", "this process is stopping; call another replica");
-    if (this.#inFlight >= CALLS_IN_FLIGHT_MAX) {
+    if (this.#inFlight >= inForce.callsInFlightMax) {
       monitor.add(refused, 1);
       throw new RpcError(
         "RESOURCE_EXHAUSTED",
-        `${CALLS_IN_FLIGHT_MAX} calls are running here; slow down`,
+        `${inForce.callsInFlightMax} calls are running here; slow down`,
       );
     }
     if (deadlineMs <= nowMs) throw tooLate();

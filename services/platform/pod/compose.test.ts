@@ -7,7 +7,6 @@ const FACTS: PodFacts = {
   campus: "b",
   host: "0.0.0.0",
   pod: "logic-b-7d9fbc-x2x7k",
-  ticketKeys: ["k1", "k2"],
   signingKeys: ["k1", "k2"],
   tls: true,
 };
@@ -35,10 +34,7 @@ test("pod: what is mounted becomes a process's configuration", () => {
     host: "0.0.0.0",
     logLevel: "info",
     doors: LOGIC.doors,
-    ticketKeyFiles: {
-      k1: "/etc/tricampus/ticket-keys/k1.pem",
-      k2: "/etc/tricampus/ticket-keys/k2.pem",
-    },
+    ticketKeysDir: "/etc/tricampus/ticket-keys",
     blocksFile: "/var/lib/tricampus/blocks.json",
     healthPort: 7199,
     ephemeral: true,

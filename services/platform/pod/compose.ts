@@ -12,8 +12,7 @@ export interface PodFacts {
   readonly host: string;
   /** The pod's name, unique in its time. */
   readonly pod: string;
-  /** Names of the public keys mounted, and of the private one: files `<id>.pem`. */
-  readonly ticketKeys: readonly string[];
+  /** Names of the private keys mounted: files `<id>.pem`. */
   readonly signingKeys: readonly string[];
   /** Certificates are mounted. */
   readonly tls: boolean;
@@ -21,7 +20,7 @@ export interface PodFacts {
 
 /** `input`: what the file "process" says. */
 export function composeProcess(input: unknown, facts: PodFacts): ProcessConfig {
-  const { filesDir, dataDir, campus, pod, ticketKeys, tls } = facts;
+  const { filesDir, dataDir, campus, pod, tls } = facts;
   const told = checkedAgainst(podProcessSchema, input, POD_FILES.process);
   if (!told.campuses.includes(campus)) {
     throw new Error(
@@ -45,9 +44,8 @@ export function composeProcess(input: unknown, facts: PodFacts): ProcessConfig {
       options: { ...ownOptions(service, told, facts), ...told.options[service] },
     })),
     addresses: {} as ProcessConfig["addresses"],
-    ticketKeyFiles: Object.fromEntries(
-      ticketKeys.map((id) => [id, join(filesDir, POD_FILES.ticketKeys, `${id}.pem`)]),
-    ),
+    ticketKeyFiles: {},
+    ticketKeysDir: join(filesDir, POD_FILES.ticketKeys),
     snapshotSecretFile: join(filesDir, POD_FILES.snapshotSecret),
     blocksFile: join(dataDir, "blocks.json"),
     healthPort,

@@ -2,10 +2,11 @@
  * Entry of a process in a pod: which services it runs comes from mounted files, campus and name from
  * the environment. See files.ts.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { watchForStops } from "../../svrkit/stall.ts";
 import { runProcess } from "../process.ts";
+import { keysIn } from "../ticket-keys.ts";
 import { AddressBook } from "./address-book.ts";
 import { composeProcess } from "./compose.ts";
 import { POD_DATA_DIR, POD_FILES, POD_FILES_DIR } from "./files.ts";
@@ -19,14 +20,14 @@ if (TRICAMPUS_CAMPUS === undefined || POD_NAME === undefined) {
 const filesDir = TRICAMPUS_FILES ?? POD_FILES_DIR;
 const dataDir = TRICAMPUS_DATA ?? POD_DATA_DIR;
 watchForStops();
+const signing = join(filesDir, POD_FILES.ticketSigning);
 const config = composeProcess(readMounted(POD_FILES.process), {
   filesDir,
   dataDir,
   campus: TRICAMPUS_CAMPUS,
   host: TRICAMPUS_HOST ?? "0.0.0.0",
   pod: POD_NAME,
-  ticketKeys: keysIn(join(filesDir, POD_FILES.ticketKeys)),
-  signingKeys: keysIn(join(filesDir, POD_FILES.ticketSigning)),
+  signingKeys: existsSync(signing) ? Object.keys(keysIn(signing)) : [],
   tls: existsSync(join(filesDir, POD_FILES.tls)),
 });
 const book = new AddressBook(join(filesDir, POD_FILES.addresses), config.campuses);
@@ -36,10 +37,4 @@ await runProcess(config, (service) => book.of(service));
 
 function readMounted(name: string): unknown {
   return JSON.parse(readFileSync(join(filesDir, name), "utf8"));
-}
-
-/** Ids of the keys in a folder, which may be absent: "k1" for k1.pem. */
-function keysIn(dir: string): string[] {
-  if (!existsSync(dir)) return [];
-  return readdirSync(dir).flatMap((name) => (name.endsWith(".pem") ? [name.slice(0, -4)] : []));
 }

@@ -54,7 +54,7 @@ const COUNT_MIN = 10;
 const QUIET_WINDOWS = 10;
 
 export class AdaptiveLevel implements Admission {
-  readonly #options: LevelOptions;
+  #options: LevelOptions;
   #level = EVERYTHING;
   #windowStartMs = 0;
   #arrived = 0;
@@ -72,6 +72,11 @@ export class AdaptiveLevel implements Admission {
 
   constructor(options: Partial<LevelOptions> = {}) {
     this.#options = { ...DEFAULT_LEVEL_OPTIONS, ...options };
+  }
+
+  /** From now on another mean wait is put up with. */
+  setThreshold(thresholdMs: number): void {
+    this.#options = { ...this.#options, thresholdMs };
   }
 
   get level(): number {

@@ -8,15 +8,20 @@ interface Bucket {
 }
 
 export class TokenBuckets {
-  readonly #perMs: number;
-  readonly #burst: number;
-  readonly #fillMs: number;
+  #perMs = 0;
+  #burst = 0;
+  #fillMs = 0;
   /** Heard of since `#turnedAtMs`, and in the time before. */
   #recent = new Map<string, Bucket>();
   #before = new Map<string, Bucket>();
   #turnedAtMs = 0;
 
-  constructor({ perSecond, burst }: { perSecond: number; burst: number }) {
+  constructor(rates: { perSecond: number; burst: number }) {
+    this.setRates(rates);
+  }
+
+  /** From now on; what is in the buckets stays there, up to the new burst. */
+  setRates({ perSecond, burst }: { perSecond: number; burst: number }): void {
     this.#perMs = perSecond / 1_000;
     this.#burst = burst;
     this.#fillMs = burst / this.#perMs;

@@ -8,11 +8,15 @@ const FORCED_PER_SECOND = 10;
 const FORCED_BURST = 50;
 
 export class Sampler {
-  readonly #share: number;
+  #share: number;
   readonly #forced = new TokenBuckets({ perSecond: FORCED_PER_SECOND, burst: FORCED_BURST });
 
   /** `share`: of all requests, 0 to 1. */
   constructor(share: number) {
+    this.#share = share;
+  }
+
+  setShare(share: number): void {
     this.#share = share;
   }
 

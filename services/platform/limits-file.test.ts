@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { inForce, onLimits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-in-force.ts";
+import { silentLogger } from "../svrkit/log.ts";
+import { readTrouble } from "../svrkit/monitors/trouble.ts";
+import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
+import { TicketVerifier } from "../svrkit/ticket/verify.ts";
+import { followLimits, readLimits } from "./limits-file.ts";
+import { ticketKeys } from "./ticket-keys.ts";
+
+let dir: string;
+let path: string;
+const cleanUps: (() => unknown)[] = [];
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "tricampus-limits-"));
+  path = join(dir, "limits.json");
+});
+afterEach(() => {
+  for (const cleanUp of cleanUps.splice(0)) cleanUp();
+  putInForce(USUAL_LIMITS);
+  rmSync(dir, { recursive: true });
+});
+
+const write = (text: string) => writeFileSync(path, text);
+
+test("limits: without a file they are as usual, and a file says only what differs", () => {
+  expect(readLimits(path)).toEqual(USUAL_LIMITS);
+  write('{ "queueDelayMs": 40 }');
+  expect(readLimits(path)).toEqual({ ...USUAL_LIMITS, queueDelayMs: 40 });
+});
+
+test.each([
+  ["{", "limits.json: "],
+  ['{ "queueDelayMs": -1 }', "limits.json: queueDelayMs: "],
+  ['{ "queueDelay": 1 }', "limits.json: "],
+  ['{ "traceShare": 2 }', "limits.json: traceShare: "],
+  ['{ "calleeCallsMax": 30000 }', "limits.json: calleeCallsMax: one service would get more"],
+])("limits: %s is refused with the file and the field", (text, message) => {
+  write(text);
+  expect(() => readLimits(path)).toThrow(message);
+});
+
+test("limits: a change counts at once, a broken file changes nothing and is said to be broken", async () => {
+  const seen: number[] = [];
+  cleanUps.push(onLimits(() => seen.push(inForce.queueDelayMs)));
+  const limits = followLimits(path, silentLogger());
+  cleanUps.push(() => limits.stop());
+  limits.stop();
+  limits.watch(5);
+  write('{ "queueDelayMs": 40, "callsInFlightMax": 50000 }');
+  await expect.poll(() => inForce.queueDelayMs).toBe(40);
+  expect(inForce.callsInFlightMax).toBe(50_000);
+  write('{ "queueDelayMs": "many" }');
+  await expect
+    .poll(readTrouble)
+    .toMatch(/limits: what was there before stays in force: .*queueDelayMs/);
+  expect(inForce.queueDelayMs).toBe(40);
+  rmSync(path);
+  await expect.poll(() => inForce.queueDelayMs).toBe(20);
+  await expect.poll(readTrouble).toBe("");
+  expect(seen.filter((ms, i) => ms !== seen[i - 1])).toEqual([20, 40, 20]);
+});
+
+test("ticket keys: the next key is known before it signs, the old one until it goes, broken ones never", async () => {
+  const [old, next] = [newTicketKeys(), newTicketKeys()];
+  const put = (id: string, pem: string) => writeFileSync(join(dir, `${id}.pem`), pem);
+  put("k1", old.publicKey);
+  const keys = ticketKeys({ files: {}, dir }, silentLogger());
+  const verifier = new TicketVerifier(keys.value, { now: () => 2_000 });
+  keys.onChange((changed) => verifier.setKeys(changed));
+  keys.watch(5);
+  cleanUps.push(() => keys.stop());
+  const facts = { userId: "00au1-1", device: "phone", issuedAtMs: 1_000, expiresAtMs: 9_000 };
+  const young = new TicketSigner("k2", next.privateKey).sign(facts);
+  expect(() => verifier.verify(young)).toThrow(/not one of ours/);
+  put("k2", "no key");
+  await expect.poll(readTrouble).toMatch(/ticket keys: .*k2\.pem is no public key/);
+  put("k2", next.publicKey);
+  await expect.poll(() => verifier.keyIds).toEqual(["k1", "k2"]);
+  expect(verifier.verify(young).userId).toBe("00au1-1");
+  rmSync(join(dir, "k1.pem"));
+  await expect.poll(() => verifier.keyIds).toEqual(["k2"]);
+  const before = new TicketSigner("k1", old.privateKey).sign(facts);
+  expect(() => verifier.verify(before)).toThrow(/not one of ours/);
+});

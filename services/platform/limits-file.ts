@@ -1,0 +1,70 @@
+/**
+ * The file of limits, which may change while processes run:
+ *
+ *   { "queueDelayMs": 40, "userRequestsPerSecond": 5, "traceShare": 0.01 }
+ *
+ * All fields are optional, and so is the file: what it does not say is as usual. A file that cannot be
+ * used as a whole changes nothing, and the process says so until it can.
+ */
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { type Limits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-in-force.ts";
+import { signatureOfFiles, Watched } from "../svrkit/config/watched.ts";
+import type { Logger } from "../svrkit/log.ts";
+import { checkedAgainst } from "./process-config.ts";
+
+const schema = z
+  .strictObject({
+    callsInFlightMax: z.int().min(100).max(1_000_000),
+    calleeCallsMax: z.int().min(100).max(1_000_000),
+    queueDelayMs: z.number().min(1).max(5_000),
+    traceShare: z.number().min(0).max(1),
+    userRequestsPerSecond: z.number().min(0.1).max(100_000),
+    userBurst: z.int().min(1).max(1_000_000),
+  })
+  .partial();
+
+/** Throws an error of one line that names the file and the field. */
+export function readLimits(path: string): Limits {
+  const text = textOf(path);
+  if (text === undefined) return USUAL_LIMITS;
+  const told = checkedAgainst(schema, parsed(text, path), path);
+  const limits = { ...USUAL_LIMITS, ...told } as Limits;
+  if (limits.calleeCallsMax > limits.callsInFlightMax) {
+    throw new Error(`${path}: calleeCallsMax: one service would get more than callsInFlightMax`);
+  }
+  return limits;
+}
+
+/** Puts the limits of the file in force, and looks at it from now on. Throws when it cannot be used. */
+export function followLimits(path: string, log: Logger): Watched<Limits> {
+  const watched = new Watched<Limits>(
+    { name: "limits", load: () => readLimits(path), signature: () => signatureOf(path) },
+    log,
+  );
+  putInForce(watched.value);
+  watched.onChange(putInForce);
+  watched.watch();
+  return watched;
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function signatureOf(path: string): string {
+  return textOf(path) === undefined ? "absent" : signatureOfFiles([path]);
+}
+
+function parsed(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
