@@ -34,11 +34,13 @@ function statusOf({ pid = 7, uptimeMs = 60_000, busyMs = 0, calls = 0, ...facts 
     ],
   } satisfies StatusReply;
 }
+/** Of before the first look. */
+const SLOW = [1_000, 1_000, 1_000];
 const statuses = (facts: Facts) => new Map([["a/logic", statusOf(facts)]]);
 
 test("top: what was added between two looks, by the second", () => {
-  const before = statuses({ busyMs: 1_000, calls: 100, overloaded: 1, ms: [1_000] });
-  const ms = [1_000, ...Array.from({ length: 98 }, () => 2), 50, 50];
+  const before = statuses({ busyMs: 1_000, calls: 100, overloaded: 1, ms: SLOW });
+  const ms = [...SLOW, ...Array.from({ length: 98 }, () => 2), 50, 50];
   const after = statuses({ uptimeMs: 62_000, busyMs: 2_500, calls: 200, overloaded: 11, ms });
   const top = topOf(before, after, 2);
   expect(top.processes).toMatchObject([{ process: "a/logic", busy: 75, loopDelayMs: 4 }]);

@@ -18,7 +18,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import { CodecError, type Decode, type Encode, fromBytes, toBytes } from "../codec.ts";
+import { CodecError, type Decode, type Encode, fromBytes, Reader, toBytes } from "../codec.ts";
 import type { Random } from "../seeded-random.ts";
 import { mutated, randomBytes } from "./mutate.ts";
 
@@ -58,26 +58,28 @@ export const MESSAGES = codecs.length;
 export function fuzzMessages(random: Random): void {
   const { schema, encode, decode } = random.pick(codecs);
   const bytes = toBinary(schema, randomMessage(random, schema, 0));
-  const about = `${schema.typeName} ${Buffer.from(bytes).toString("hex")}`;
+  const about = (of: Uint8Array) => `${schema.typeName} ${Buffer.from(of).toString("hex")}`;
   const ours = toBytes(encode, fromBytes(decode, bytes));
   // The members of a oneof may stand elsewhere: protobuf-es puts them in its order.
   const canonical = (written: Uint8Array) => toBinary(schema, fromBinary(schema, written));
-  assert(Buffer.from(canonical(ours)).equals(bytes), `our bytes differ: ${about}`);
+  assert(Buffer.from(canonical(ours)).equals(bytes), `our bytes differ: ${about(bytes)}`);
   const damaged = random.chance(0.9)
     ? mutated(random, bytes)
     : randomBytes(random, random.index(60));
+  const reader = new Reader(damaged);
   let read: unknown;
   try {
-    read = fromBytes(decode, damaged);
+    read = decode(reader, reader.end);
   } catch (error) {
     if (error instanceof CodecError) return;
     throw error;
   }
+  assert(reader.pos === reader.end, `not read to its end: ${about(damaged)}`);
   const again = toBytes(encode, read);
   const stable = toBytes(encode, fromBytes(decode, again));
-  assert(stable.equals(again), `not stable: ${schema.typeName} ${damaged.toString("hex")}`);
+  assert(stable.equals(again), `not stable: ${about(damaged)}`);
   const theirs = toBytes(encode, fromBytes(decode, canonical(again)));
-  assert(theirs.equals(again), `they differ: ${schema.typeName} ${damaged.toString("hex")}`);
+  assert(theirs.equals(again), `they differ: ${about(damaged)}`);
 }
 
 function randomMessage(random: Random, schema: DescMessage, depth: number): Message {
