@@ -1,5 +1,9 @@
 /** Files, images and videos, between clients on different campuses, one of them offline at first. */
 import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import S3rver from "@20minutes/s3rver";
 import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { Media, MediaKind } from "../protos/gen/tricampus/client/v1/media_codec.ts";
@@ -340,4 +344,60 @@ test("media survive the loss of a campus, and uploads go on without it", async (
   }
   await others.close();
   await lost.stop();
+});
+
+test("what is old goes, and what was never finished sooner", async () => {
+  const ann = await people.online("ann");
+  const { mediaId } = await ann.client.media.upload(file(noise(700, 11)));
+  const chunks = [noise(32, 12)];
+  const about = { kind: MediaKind.FILE, mime: "application/pdf", name: "half.pdf", bytes: 10 };
+  const ticket = ticketOf(ann);
+  const media = platform.callee("media", "access");
+  const begun = await media.call(Media.begin, { ...about, chunks }, { ticket });
+  const retain = (beforeMs: number, unfinishedBeforeMs: number) =>
+    platform
+      .callee("media-data", "retention")
+      .call(MediaData.retain, { userId: ann.id, beforeMs, unfinishedBeforeMs });
+  const later = Date.now() + 60_000;
+  await retain(0, later);
+  expect((await ann.client.media.info(mediaId)).bytes).toBe(700);
+  const put = { mediaId: begun.mediaId, index: 0, data: noise(10) };
+  await expect(media.call(Media.put, put, { ticket })).rejects.toMatchObject(notFound);
+  await retain(later, later);
+  await expect(ann.client.media.info(mediaId)).rejects.toMatchObject(notFound);
+});
+
+test("an S3-compatible bucket instead of files: the same for users", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "tricampus-media-s3-"));
+  const server = new S3rver({
+    ...{ address: "127.0.0.1", port: 0, silent: true, directory: dir, vhostBuckets: false },
+    configureBuckets: [{ name: "media", configs: [] }],
+  });
+  const { port } = await server.run();
+  const credentialsFile = join(dir, "credentials.json");
+  writeFileSync(credentialsFile, '{"accessKeyId": "S3RVER", "secretAccessKey": "S3RVER"}');
+  const engine = {
+    kind: "s3",
+    endpoint: `http://127.0.0.1:${port}`,
+    bucket: "media",
+    credentialsFile,
+  };
+  const other = await startWholePlatform({ "media-data": { engine } });
+  const others = new People(other.endpoints);
+  const ann = await others.online("ann", { campus: "a" });
+  const bob = await others.online("bob", { campus: "c" });
+  const source = await picture(400, 400).png().toBuffer();
+  await ann.client.media.send({ userId: bob.id }, { kind: "image", mime: "image/png", source });
+  await expect.poll(() => bob.heard.length).toBe(1);
+  const { content, conversationId } = bob.heard[0]!;
+  const { mediaId } = content!.body!.value as { mediaId: string };
+  const whole = await bob.client.media.download({ mediaId, conversationId });
+  expect(await sharp(whole).metadata()).toMatchObject({ width: 400, height: 400 });
+  await ann.client.media.delete(mediaId);
+  const gone = bob.client.media.info(mediaId, conversationId);
+  await expect(gone).rejects.toMatchObject(notFound);
+  await others.close();
+  await other.stop();
+  await server.close();
+  rmSync(dir, { recursive: true });
 });

@@ -82,17 +82,22 @@ test("who was offline finds it; pages are in order and hold everything once", as
   }
   const again = await people.online("bob", { campus: "c", device: "desk" });
   await expect.poll(() => seen(again).then((texts) => texts.length)).toBe(10);
-  const pages: string[] = [];
-  let cursor = "";
-  do {
-    const page: MomentsPage = await again.client.moments.timeline({ cursor, limit: 3 });
-    pages.push(...page.moments.map(({ text }) => text));
-    cursor = page.cursor;
-  } while (cursor !== "");
+  const inPages = async ({ client }: Person, limit: number) => {
+    const texts: string[] = [];
+    let cursor = "";
+    do {
+      const page: MomentsPage = await client.moments.timeline({ cursor, limit });
+      texts.push(...page.moments.map(({ text }) => text));
+      cursor = page.cursor;
+    } while (cursor !== "");
+    return texts;
+  };
   const expected = [5, 4, 3, 2, 1].flatMap((i) => [`cid ${i}`, `ann ${i}`]);
-  expect(pages).toEqual(expected);
+  expect(await inPages(again, 3)).toEqual(expected);
   // Dan pulls, for two others were delivered to.
-  await expect.poll(() => seen(dan)).toEqual([5, 4, 3, 2, 1].map((i) => `ann ${i}`));
+  const ofAnn = [5, 4, 3, 2, 1].map((i) => `ann ${i}`);
+  await expect.poll(() => seen(dan)).toEqual(ofAnn);
+  expect(await inPages(dan, 2)).toEqual(ofAnn);
 });
 
 test("tags, all but tags, and nobody", async () => {
