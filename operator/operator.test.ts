@@ -20,17 +20,17 @@ describe("one data centre, from nothing and through its life", () => {
       const { nodeName } = spec as { nodeName: string };
       return `${labels["tricampus.dev/workload"]} ${labels["tricampus.dev/campus"]} ${nodeName}`;
     });
-    const kinds = ["access", "admin", "kvsvr-1", "logic", "queue", "queuelog"];
+    const kinds = ["access", "admin", "kvsvr-1", "logic", "media-data", "queue", "queuelog"];
     const expected = kinds.flatMap((kind) => ["a", "b", "c"].map((c) => `${kind} ${c} node-${c}`));
     expect(placed.toSorted()).toEqual(expected);
     expect(rig.status("DataCenter", "main")).toMatchObject({
       campuses: "a=ok b=ok c=ok",
-      pods: "18/18",
+      pods: "21/21",
     });
     expect(rig.status("KVGroup", "main-1")).toMatchObject({
       zones: "a=ok b=ok c=ok",
       bootstrap: "Done",
-      slots: 6 * 4_096,
+      slots: 7 * 4_096,
     });
   });
 
@@ -53,6 +53,8 @@ describe("one data centre, from nothing and through its life", () => {
       (object.spec as { replicas: number }).replicas = 5;
       object.metadata.labels = { ...object.metadata.labels, "someone/else": "x" };
     });
+    const replicas = () => rig.get("Deployment", "main-access-b")!.spec as { replicas: number };
+    await rig.until("its size is right", () => replicas().replicas === 1);
     await rig.until("3 access pods", () => rig.pods("access").length === 3);
     expect(rig.get("Deployment", "main-access-b")!.metadata.labels).toHaveProperty("someone/else");
     await rig.settled();
@@ -75,7 +77,7 @@ describe("one data centre, from nothing and through its life", () => {
     expect(Math.min(...leftMin)).toBe(2);
     const inOrder = disturbed.filter((campus, i) => campus !== disturbed[i - 1]);
     expect(inOrder).toEqual(["a", "b", "c"]);
-    expect(disturbed).toHaveLength(18);
+    expect(disturbed).toHaveLength(21);
   });
 
   test("an image that cannot start: one campus is lost to it, no more; the next image cures it", async () => {
@@ -141,7 +143,7 @@ describe("one data centre, from nothing and through its life", () => {
     );
     rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:5" }));
     await rig.until("its turn", () => rig.acts.at(-1)!.startsWith("delete Pod main-queuelog-a"));
-    await rig.until("its pods", () => rig.readyPods === 18);
+    await rig.until("its pods", () => rig.readyPods === 21);
     await rig.quiet();
     const images = rig
       .pods("kvsvr-1")
