@@ -15,10 +15,14 @@ export class GroupStreams {
     this.#queue = new QueueClient(queue);
   }
 
-  /** Resolves when the entry is durable in two campuses: it will be worked off, exactly once. */
-  async append(groupId: string, entry: GroupEntry, options: CallOptions): Promise<void> {
+  /**
+   * Resolves when the entry is durable in two campuses: it will be worked off, exactly once. To its slot;
+   * 0: not known yet.
+   */
+  async append(groupId: string, entry: GroupEntry, options: CallOptions): Promise<number> {
     const payload = toBytes(encodeGroupEntry, entry);
     const id = Buffer.from(entry.id);
-    await this.#queue.append({ stream: groupId, id, payload }, options);
+    const { slot } = await this.#queue.append({ stream: groupId, id, payload }, options);
+    return slot;
   }
 }

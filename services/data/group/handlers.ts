@@ -52,6 +52,7 @@ import {
   messagesBefore,
   outcomeRowKey,
   PROFILE_ROW,
+  QUEUE_MARK,
   readInvite,
   readMember,
   readMessage,
@@ -99,8 +100,8 @@ export class GroupDataHandlers {
     { level, ...options }: CallOptions & { level: Level },
   ): Promise<MembershipReply> {
     const memberRow = memberRowKey(userId);
-    const { rows } = await this.#kv.getRows(
-      { key: groupKey(groupId), rows: [PROFILE_ROW, memberRow], marks: [], level },
+    const { rows, marks } = await this.#kv.getRows(
+      { key: groupKey(groupId), rows: [PROFILE_ROW, memberRow], marks: [QUEUE_MARK], level },
       options,
     );
     const profileRow = rows.find((row) => PROFILE_ROW.equals(row.row));
@@ -111,7 +112,7 @@ export class GroupDataHandlers {
     if (profile.dismissed || record === undefined || record.leftSequence !== 0) {
       return { ...NOT_A_MEMBER, groupExists: !profile.dismissed };
     }
-    return { groupExists: true, member: true, profile, record };
+    return { groupExists: true, member: true, profile, record, numberedSlot: marks[0] ?? 0 };
   }
 
   async #requireMember(groupId: string, call: Call): Promise<GroupMemberRecord> {

@@ -67,8 +67,8 @@ export class GroupChanges {
     return this.#outcomes(groupId, entries, accepted(call));
   }
 
-  append(groupId: string, entry: GroupEntry, call: Call): Promise<void> {
-    return this.#parts.streams.append(groupId, entry, forward(call));
+  async append(groupId: string, entry: GroupEntry, call: Call): Promise<void> {
+    await this.#parts.streams.append(groupId, entry, forward(call));
   }
 
   #entryOf(asked: AskedChange, userId: string, call: Call): GroupEntry {

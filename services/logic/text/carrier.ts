@@ -59,10 +59,13 @@ export class Carrier {
   readonly #parts: CarrierParts;
   /** By recipient and conversation: where the mark stood when last seen. It only rises. */
   readonly #marks: RecentlyUsed<string, number>;
+  /** By group: the newest slot of its stream that was written from here. */
+  readonly #slots: RecentlyUsed<string, number>;
 
   constructor(parts: CarrierParts) {
     this.#parts = parts;
     this.#marks = new RecentlyUsed(parts.marksRememberedMax);
+    this.#slots = new RecentlyUsed(parts.marksRememberedMax);
   }
 
   /**
@@ -91,6 +94,11 @@ export class Carrier {
     return sequence;
   }
 
+  /** As far as a group's stream was written from here; 0: not lately. */
+  lastSlot(groupId: string): number {
+    return this.#slots.get(groupId) ?? 0;
+  }
+
   async #queue(message: CommittedMessage, options: CallOptions): Promise<void> {
     const { messageId: id, senderId: userId, takesBack: recalled } = message;
     const { clientMessageId, text, acceptedAtMs, content } = message;
@@ -103,7 +111,9 @@ export class Carrier {
       ...facts,
       trace: sampledOrNone(options.trace),
     });
-    await this.#parts.streams.append(message.conversationId, entry, options);
+    const groupId = message.conversationId;
+    const slot = await this.#parts.streams.append(groupId, entry, options);
+    this.#slots.set(groupId, Math.max(slot, this.#slots.get(groupId) ?? 0));
   }
 
   /** Until the recipient's mark stands at `sequence` or above. */

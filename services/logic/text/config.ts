@@ -9,6 +9,8 @@ export const textOptions = z.strictObject({
   witnessedMax: z.int().min(1).max(1_000_000).default(50_000),
   /** When a send that was not closed is finished: longer than any send takes. */
   sweepAfterMs: z.int().min(1).max(600_000).default(10_000),
+  /** Messages of one group that wait for their fan-out, at most: with more, senders are told to wait. */
+  groupBacklogMax: z.int().min(1).max(1_000_000).default(1_000),
   /** Conversations of which the recipient's mark is remembered. */
   marksRememberedMax: z.int().min(1).max(1_000_000).default(20_000),
   /** Whose server has a say before a message is taken; absent: nobody's. */

@@ -7,7 +7,10 @@ import type {
   SendRequest,
 } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
-import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import {
+  GroupData,
+  type MembershipReply,
+} from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
   type CommitReply,
   type CommittedMessage,
@@ -68,10 +71,11 @@ export interface TextParts {
   /** The service contact, which knows who may reach whom. */
   readonly contacts: Callee;
   readonly inboxes: Callee;
-  readonly carrier: Pick<Carrier, "carry">;
+  readonly carrier: Pick<Carrier, "carry" | "lastSlot">;
   readonly recalls: Pick<Recalls, "messageFor">;
   readonly openSends: Pick<OpenSends, "open" | "close" | "stop">;
   readonly unfinishedMax: number;
+  readonly groupBacklogMax: number;
   /** An integrator's server that has a say. */
   readonly beforeSend: Pick<BeforeSend, "refusal"> | undefined;
 }
@@ -287,10 +291,20 @@ export class TextHandlers {
     const ask = async (consistency: Consistency): Promise<RpcError | undefined> => {
       const question = { groupId, userId, consistency };
       const answer = await this.#parts.groups.call(GroupData.membership, question, forward(call));
-      return refusalInGroup(answer, message, message.acceptedAtMs);
+      return this.#behind(groupId, answer) ?? refusalInGroup(answer, message, message.acceptedAtMs);
     };
     const refusal = await ask(Consistency.ANY);
     return refusal === undefined ? undefined : ask(Consistency.STRONG);
+  }
+
+  /** A group whose fan-out cannot follow takes no more, or its members would wait longer and longer. */
+  #behind(groupId: string, { member, numberedSlot }: MembershipReply): RpcError | undefined {
+    const { carrier, groupBacklogMax } = this.#parts;
+    const waiting = carrier.lastSlot(groupId) - numberedSlot;
+    if (!member || waiting < groupBacklogMax) return undefined;
+    monitor.add(refusedSends, 1);
+    const why = `${waiting} messages of this group are still on their way to its members`;
+    return new RpcError("OVERLOADED", `${why}: retry later`);
   }
 
   async #carry(

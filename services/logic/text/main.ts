@@ -46,6 +46,7 @@ export const start: StartService = async (context) => {
       order: witnessOrder(campuses, campus),
     }),
     unfinishedMax: options.unfinishedMax,
+    groupBacklogMax: options.groupBacklogMax,
     beforeSend: options.beforeSend && hookOf(options.beforeSend),
   });
   const witness = new Witness({

@@ -269,6 +269,12 @@ export interface MembershipReply {
    * @generated from field: tricampus.data.v1.GroupMemberRecord record = 4;
    */
   record: GroupMemberRecord | undefined;
+  /**
+   * Slots of the group's stream up to here are numbered.
+   *
+   * @generated from field: uint64 numbered_slot = 5;
+   */
+  numberedSlot: number;
 }
 
 export function encodeMembershipReply(w: Writer, m: MembershipReply): void {
@@ -276,6 +282,7 @@ export function encodeMembershipReply(w: Writer, m: MembershipReply): void {
   if (m.member) { w.tag(16); w.bool(m.member); }
   if (m.profile !== undefined) { { w.tag(26); const at = w.fork(); encodeGroupProfile(w, m.profile); w.join(at); } }
   if (m.record !== undefined) { { w.tag(34); const at = w.fork(); encodeGroupMemberRecord(w, m.record); w.join(at); } }
+  if (m.numberedSlot !== 0) { w.tag(40); w.uint64(m.numberedSlot); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -285,6 +292,7 @@ export function makeMembershipReply(fields: Partial<MembershipReply>): Membershi
     member: false,
     profile: undefined,
     record: undefined,
+    numberedSlot: 0,
     ...fields,
   };
 }
@@ -295,6 +303,7 @@ export function decodeMembershipReply(r: Reader, end: number): MembershipReply {
     member: false,
     profile: undefined,
     record: undefined,
+    numberedSlot: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -313,6 +322,10 @@ export function decodeMembershipReply(r: Reader, end: number): MembershipReply {
       }
       case 34: {
         m.record = decodeGroupMemberRecord(r, r.message());
+        break;
+      }
+      case 40: {
+        m.numberedSlot = r.uint64();
         break;
       }
       default:
