@@ -54,7 +54,7 @@ async function lifeOf(rig: Rig, isShort: boolean): Promise<void> {
   const has = (image: string) => () =>
     rig.pods().every(({ spec }) => JSON.stringify(spec).includes(image));
   rig.install();
-  await rig.until("installed", () => isDone() && rig.readyPods === 18, patience);
+  await rig.until("installed", () => isDone() && rig.readyPods === 21, patience);
   const claims = rig.names("PersistentVolumeClaim");
   rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
   await rig.until("a new image", () => has("tricampus:2")() && isDone(), patience);
