@@ -91,7 +91,7 @@ async function readClusterStatus(call: CommandCall): Promise<PlatformStatus> {
       campuses: reached.campuses.map((campus) => {
         return { campus, state: answers(campus) ? "running" : "silent" };
       }),
-      processes: reached.processes.map(({ name, campus }): ProcessRow => {
+      processes: doorsOf(reached, statuses).map(({ name, campus }): ProcessRow => {
         const status = statuses.get(name);
         return {
           campus,
@@ -109,6 +109,17 @@ async function readClusterStatus(call: CommandCall): Promise<PlatformStatus> {
   } finally {
     reached.stop();
   }
+}
+
+/** One a process: some have a second door, by which the same one answers. */
+function doorsOf({ processes }: Reach, statuses: ReadonlyMap<string, StatusReply>) {
+  const seen = new Set<string>();
+  return processes.filter(({ name }) => {
+    const { process = name } = statuses.get(name) ?? {};
+    if (seen.has(process)) return false;
+    seen.add(process);
+    return true;
+  });
 }
 
 async function ask(reached: Reach, names: ReadonlySet<string>) {
