@@ -13,7 +13,7 @@ import { type Callee, Client } from "../services/svrkit/client.ts";
 import { silentLogger } from "../services/svrkit/log.ts";
 import type { Method } from "../services/svrkit/method.ts";
 import { Credentials } from "../services/svrkit/tls/credentials.ts";
-import { ClusterReach, savedCluster } from "./cluster/reach.ts";
+import { ClusterReach, clientsOf } from "./cluster/reach.ts";
 import { type CommandCall, textOption } from "./command.ts";
 import { EXIT, Failure } from "./failure.ts";
 import type { Reach, ReachedProcess } from "./reach.ts";
@@ -48,7 +48,7 @@ export async function endpointsOf(call: CommandCall): Promise<Endpoint[]> {
   const given = textOption(call, "endpoints");
   if (given !== undefined) return parseEndpoints(given);
   if (call.context !== undefined) {
-    const { clients } = await savedCluster(call);
+    const clients = await clientsOf(call);
     return clients.map(({ campus, address }) => ({ campus, url: `ws://${address}` }));
   }
   const { config } = await requireRunning(call.dataDir);

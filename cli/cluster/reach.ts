@@ -4,6 +4,7 @@ import type { Described } from "../../services/admin/preamble-client.ts";
 import { KV_GROUPS, type ServiceName } from "../../services/platform/services.ts";
 import { type Callee, Client } from "../../services/svrkit/client.ts";
 import type { Method } from "../../services/svrkit/method.ts";
+import { dialSocket } from "../../services/svrkit/transport/tcp.ts";
 import { type CommandCall, textOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import type { Reach, ReachedProcess } from "../reach.ts";
@@ -11,13 +12,14 @@ import { AdminDoors } from "./admin-doors.ts";
 import { choiceOf, readCluster } from "./from-api-server.ts";
 import { readSaved, type SavedCluster, writeSaved } from "./saved.ts";
 
+const CONNECT_MS = 1_500;
 const DESCRIBE_MS = 4_000;
 const STATUS_TIMEOUT_MS = 1_500;
 /** Addresses and certificates that are older are read again when the API server answers. */
 const FRESH_MS = 24 * 3_600_000;
 
 /** What is remembered of the cluster that --context names; at the first use it is read and kept. */
-export async function savedCluster(call: CommandCall): Promise<SavedCluster> {
+async function savedCluster(call: CommandCall): Promise<SavedCluster> {
   const saved = readSaved(call.dataDir);
   const dataCenter = textOption(call, "dataCenter");
   const namespace = textOption(call, "namespace");
@@ -32,6 +34,29 @@ export async function savedCluster(call: CommandCall): Promise<SavedCluster> {
     if (isMeant) return saved; // it may be enough, and the API server may be what is broken
     throw error;
   }
+}
+
+/**
+ * The same with clients' addresses of which one takes connections; when none does they are read again: a
+ * platform that was installed anew is at others.
+ */
+export async function clientsOf(call: CommandCall): Promise<SavedCluster["clients"]> {
+  const { clients } = await savedCluster(call);
+  if (await anyConnects(clients.map(({ address }) => address))) return clients;
+  return readAndSave(call).then(
+    (anew) => anew.clients,
+    () => clients,
+  );
+}
+
+function anyConnects(addresses: readonly string[]): Promise<boolean> {
+  const connects = addresses.map(async (address) => {
+    const at = address.lastIndexOf(":");
+    const endpoint = { host: address.slice(0, at), port: Number(address.slice(at + 1)) };
+    (await dialSocket(endpoint, CONNECT_MS, { plaintext: true })).destroy();
+    return true;
+  });
+  return Promise.any(connects).catch(() => false);
 }
 
 async function readAndSave(call: CommandCall): Promise<SavedCluster> {
