@@ -107,15 +107,20 @@ async function startOnSmallDisk(): Promise<Disk> {
   const filler = join(dataDir, "filler");
   const fail = () => {
     const { bavail, bsize } = statfsSync(dataDir);
-    writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - 4096)));
-    try {
-      writeFileSync(`${filler}-2`, Buffer.alloc(1024 * 1024));
-    } catch {
-      // That was the rest.
+    // Others write meanwhile: whatever does not fit any more, the disk is full afterwards.
+    for (const [file, bytes] of [
+      [filler, Math.max(0, bavail * bsize - 4096)],
+      [`${filler}-2`, 1024 * 1024],
+    ] as const) {
+      try {
+        writeFileSync(file, Buffer.alloc(bytes));
+      } catch {
+        // That was the rest.
+      }
     }
   };
   const mend = () => {
-    rmSync(filler);
+    rmSync(filler, { force: true });
     rmSync(`${filler}-2`, { force: true });
   };
   return { fail, mend };
