@@ -15,6 +15,7 @@
 import { join } from "node:path";
 import {
   type Epoch,
+  type FenceReply,
   Log,
   type StreamStanding,
 } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
@@ -62,6 +63,8 @@ export interface RebuildParts {
 
 /** Above what was seen by so much, for openings that were under way and neither log has seen. */
 const ROUNDS_ABOVE = 1_000;
+/** Of one stream at one log, while writers open it at the same time. */
+const FENCE_ATTEMPTS_MAX = 8;
 
 export class Rebuild {
   readonly #parts: RebuildParts;
@@ -74,7 +77,7 @@ export class Rebuild {
   /** Again until it is done; resolves to the id of the disk, or undefined when it was stopped. */
   async run(): Promise<string | undefined> {
     const { dir, diskId, group, log } = this.#parts;
-    while (!this.#stopped) {
+    for (let said = ""; !this.#stopped; ) {
       try {
         await this.#rebuild();
         systemTextFiles.replace(join(dir, DISK_FILE), diskId);
@@ -83,7 +86,9 @@ export class Rebuild {
         return diskId;
       } catch (error) {
         if (!(error instanceof RpcError)) log.error({ err: error, group }, "rebuilding failed");
-        log.debug({ reason: RpcError.from(error).message }, "not rebuilt yet");
+        const reason = RpcError.from(error).message;
+        if (reason !== said) log.warn({ group, reason }, "not rebuilt yet; it is tried again");
+        said = reason;
       }
       await rest(RETRY_MS);
     }
@@ -128,9 +133,7 @@ export class Rebuild {
   async #takeOver(stream: string, promised: Epoch): Promise<void> {
     const { others, group, engine } = this.#parts;
     for (const index of others) {
-      const fenced = await this.#call(index, Log.fence, { group, stream, epoch: promised });
-      if (!fenced.granted)
-        throw new RpcError("FENCED", `${stream} was opened under a higher epoch meanwhile`);
+      const fenced = await this.#fence(index, stream, promised);
       const { trimmedThrough, settledThrough } = fenced;
       const standing = { stream, promised, trimmedThrough, settledThrough };
       await engine.adopt(standing, fenced.entries);
@@ -140,6 +143,18 @@ export class Rebuild {
         await engine.adopt(standing, entries);
       }
     }
+  }
+
+  /** A writer that opens the stream meanwhile costs this stream another round, not all of them. */
+  async #fence(index: number, stream: string, lowest: Epoch): Promise<FenceReply> {
+    const { group } = this.#parts;
+    for (let { round } = lowest, attempt = 0; attempt < FENCE_ATTEMPTS_MAX; attempt++) {
+      const epoch = { ...lowest, round };
+      const fenced = await this.#call(index, Log.fence, { group, stream, epoch });
+      if (fenced.granted) return fenced;
+      round = (fenced.promised?.round ?? round) + 1;
+    }
+    throw new RpcError("FENCED", `writers open ${stream} again and again`);
   }
 
   #call<I, O>(index: number, method: Method<I, O>, request: I): Promise<O> {
