@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -9,17 +9,30 @@ const NOW = 1_700_000_000_000;
 
 let server: Server;
 let url: string;
-let answer: { status: number; body: string } | "silence";
+let answer: { status: number; body: string } | "silence" | "endless";
+let bytesSent = 0;
 const asked: { signature: unknown; body: string }[] = [];
 
 beforeAll(async () => {
   server = createServer(async (request, response) => {
     asked.push({ signature: request.headers[SIGNATURE_HEADER], body: await readText(request) });
-    if (answer !== "silence") response.writeHead(answer.status).end(answer.body);
+    if (answer === "endless") sendEndlessly(response);
+    else if (answer !== "silence") response.writeHead(answer.status).end(answer.body);
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
 });
+/** As fast as it is read, until nobody reads any more. */
+function sendEndlessly(response: ServerResponse): void {
+  const part = Buffer.alloc(64 * 1024, " ");
+  while (!response.destroyed) {
+    bytesSent += part.length;
+    if (response.write(part)) continue;
+    response.once("drain", () => sendEndlessly(response));
+    return;
+  }
+}
+
 beforeEach(() => {
   asked.length = 0;
 });
@@ -68,3 +81,10 @@ test.each([
     });
   },
 );
+
+test("before send: an answer without end is not read to its end", async () => {
+  answer = "endless";
+  expect(await hook("refuse").refusal(message).catch(String)).toContain("cannot be reached");
+  // What lies in buffers on its way, and no more.
+  expect(bytesSent).toBeLessThan(16 * 1024 * 1024);
+});

@@ -73,11 +73,22 @@ export class BeforeSend {
         [SIGNATURE_HEADER]: signatureOf(secret, now(), body),
       },
     });
-    const answered = await response.text();
-    if (!response.ok || answered.length > ANSWER_BYTES_MAX)
-      throw new Error(`status ${response.status}, ${answered.length} bytes`);
+    const answered = await readAnswer(response);
+    if (!response.ok) throw new Error(`status ${response.status}`);
     const { allow, reason = "" } = JSON.parse(answered) as { allow?: unknown; reason?: unknown };
     if (typeof allow !== "boolean") throw new Error("the answer does not say whether to allow it");
     return { allow, reason: String(reason) };
   }
+}
+
+/** No more of it is taken than an answer may have. */
+async function readAnswer({ body }: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    bytes += part.length;
+    if (bytes > ANSWER_BYTES_MAX) throw new Error(`more than ${ANSWER_BYTES_MAX} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
 }
