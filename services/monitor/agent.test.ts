@@ -1,6 +1,6 @@
 /** The agent between files of processes that run or died, and a centre that is a real server. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -142,4 +142,24 @@ test("agent: the centre takes reports from agents alone", async () => {
   await expect(refused).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
   client.stop();
   await server.stop();
+});
+
+test("agent: a file that cannot be removed is no reason to end", async () => {
+  pass(fileOf("a/gone"), 1);
+  nowMs += 11 * MINUTE_MS;
+  const path = join(folder, readdirSync(folder)[0]!);
+  // When its age is looked at, nobody can remove it any more: a folder lies there.
+  const report = take;
+  let looks = 0;
+  const replace = () => {
+    looks += 1;
+    if (looks === 2) {
+      rmSync(path);
+      mkdirSync(path);
+    }
+    return nowMs;
+  };
+  const agent = new MonitorAgent({ campus: "a", folder, report, now: replace, say: () => {} });
+  await agent.look();
+  expect(readdirSync(folder)).toHaveLength(1);
 });

@@ -101,7 +101,7 @@ export class MonitorAgent {
       const points = readPoints(path);
       const newestMs = 1_000 * (points?.rows.at(-1)?.second ?? 0);
       if (points !== undefined && now() - Math.max(newestMs, points.header.startedAtMs) > DEAD_MS)
-        rmSync(path, { force: true });
+        remove(path);
       return points ?? [];
     });
   }
@@ -122,5 +122,14 @@ function readPoints(path: string): Points | undefined {
     return decodePoints(readFileSync(path));
   } catch {
     return undefined;
+  }
+}
+
+/** A disk that takes no writes keeps the file until it does: the agent's process must not end by it. */
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Tried again with the next minute.
   }
 }
