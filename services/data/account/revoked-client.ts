@@ -26,7 +26,7 @@ const TABLE: Key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from("revoked") };
 const ALL_ROWS = { rowPrefix: new Uint8Array(0), appendIds: false };
 const PAGE_ROWS = 1_000;
 const EVERY_MS = 1_500;
-/** Until the first read: nobody is let in before. */
+/** After a read that failed; before the first one nobody is let in. */
 const RETRY_MS = 250;
 const TIMEOUT_MS = 2_000;
 
@@ -79,10 +79,10 @@ export class RevocationFollower {
 
   start(): void {
     if (this.#stopped) return;
-    void this.#read().then((isKnown) => {
+    void this.#read().then((isRead) => {
       if (this.#stopped) return;
       // Jittered: the processes of a platform start together and shall not ask together.
-      const afterMs = (isKnown ? EVERY_MS : RETRY_MS) * (0.8 + Math.random() * 0.4);
+      const afterMs = (isRead ? EVERY_MS : RETRY_MS) * (0.8 + Math.random() * 0.4);
       this.#timer = setTimeout(() => this.start(), afterMs);
     });
   }
