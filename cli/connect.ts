@@ -48,8 +48,9 @@ export async function endpointsOf(call: CommandCall): Promise<Endpoint[]> {
   const given = textOption(call, "endpoints");
   if (given !== undefined) return parseEndpoints(given);
   if (call.context !== undefined) {
-    const clients = await clientsOf(call);
-    return clients.map(({ campus, address }) => ({ campus, url: `ws://${address}` }));
+    const { clients, clientsTls } = await clientsOf(call);
+    const scheme = clientsTls ? "wss" : "ws";
+    return clients.map(({ campus, address }) => ({ campus, url: `${scheme}://${address}` }));
   }
   const { config } = await requireRunning(call.dataDir);
   return clientEndpoints(config).map(({ campus, host, port }) => ({

@@ -4,7 +4,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["**/*.e2e.ts"],
-    exclude: [...configDefaults.exclude, "data/**", "e2e/kind/**"],
+    exclude: [...configDefaults.exclude, "data/**", "e2e/kind/**", "e2e/containers/**"],
     reporters: ["default", "./tools/closing-line-reporter.ts"],
     pool: "forks",
     maxWorkers: 2,

@@ -1,4 +1,5 @@
 /** What is to be remembered of a cluster, read through the API server as the person at the keyboard. */
+import type { DataCenterSpec } from "../../operator/api/data-center.ts";
 import { ApiClient, ApiError } from "../../operator/kube/api-client.ts";
 import { pathOf } from "../../operator/kube/api-paths.ts";
 import { connectionByKubeconfig } from "../../operator/kube/kubeconfig.ts";
@@ -55,7 +56,7 @@ export async function readCluster(choice: ClusterChoice): Promise<SavedCluster> 
   const { client, namespace } = await openApiServer(choice);
   try {
     const name = await findDataCenter(client, namespace, choice.dataCenter);
-    const { status } = await read(client, pathOf("DataCenter", namespace, name));
+    const { spec, status } = await read(client, pathOf("DataCenter", namespace, name));
     const { admin = [], clients = [] } = (status ?? {}) as Partial<SavedCluster>;
     if (admin.length === 0) {
       const where = `DataCenter ${name} in namespace ${namespace}`;
@@ -70,7 +71,9 @@ export async function readCluster(choice: ClusterChoice): Promise<SavedCluster> 
     const text = (key: string) => Buffer.from(data[key] ?? "", "base64").toString("utf8");
     const tls = { ca: text("ca.crt"), cert: text("cli.crt"), key: text("cli.key") };
     const { context } = choice;
-    return { context, namespace, dataCenter: name, admin, clients, tls, savedAtMs: Date.now() };
+    const clientsTls = (spec as Partial<DataCenterSpec>).clients?.tls !== undefined;
+    const addresses = { admin, clients, clientsTls };
+    return { context, namespace, dataCenter: name, ...addresses, tls, savedAtMs: Date.now() };
   } finally {
     client.stop();
   }

@@ -40,14 +40,13 @@ async function savedCluster(call: CommandCall): Promise<SavedCluster> {
  * The same with clients' addresses of which one takes connections; when none does they are read again: a
  * platform that was installed anew is at others.
  */
-export async function clientsOf(call: CommandCall): Promise<SavedCluster["clients"]> {
-  const { clients } = await savedCluster(call);
-  if (await anyConnects(clients.map(({ address }) => address))) return clients;
-  return readAndSave(call).then(
-    (anew) => anew.clients,
-    () => clients,
-  );
+export async function clientsOf(call: CommandCall): Promise<ClientDoors> {
+  const saved = await savedCluster(call);
+  if (await anyConnects(saved.clients.map(({ address }) => address))) return saved;
+  return readAndSave(call).catch(() => saved);
 }
+
+type ClientDoors = Pick<SavedCluster, "clients" | "clientsTls">;
 
 function anyConnects(addresses: readonly string[]): Promise<boolean> {
   const connects = addresses.map(async (address) => {

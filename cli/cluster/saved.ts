@@ -17,6 +17,8 @@ const savedSchema = z.strictObject({
   dataCenter: z.string(),
   admin: z.array(address),
   clients: z.array(address),
+  /** Clients connect with TLS. */
+  clientsTls: z.boolean().default(false),
   /** PEM: the authority, the certificate for "cli", its key. */
   tls: z.strictObject({ ca: z.string(), cert: z.string(), key: z.string() }),
   savedAtMs: z.int(),

@@ -75,6 +75,24 @@ const BAD: [why: string, kind: string, changes: Record<string, unknown>, says: s
     { services: [{ name: "text" }] },
     "with layout Compact there are",
   ],
+  [
+    "NATS of somebody else in two campuses",
+    "DataCenter",
+    {
+      "engines.queue.kind": "Nats",
+      "engines.queue.nats.external": ["a", "b"].map((campus) => ({
+        campus,
+        url: `nats://${campus}:4222`,
+      })),
+    },
+    "one server for each of the three campuses",
+  ],
+  [
+    "media in a bucket without its name",
+    "DataCenter",
+    { "engines.media.kind": "S3" },
+    "kind S3 needs s3",
+  ],
   ["a field that does not exist", "DataCenter", { zones: 3 }, 'unknown field "spec.zones"'],
   ["a campus's name in capitals", "Campus", { name: "East" }, "should match"],
   [
@@ -112,6 +130,7 @@ test.each([
   ["datacenter", "main", { id: 2 }, "id cannot be changed"],
   ["datacenter", "main", { layout: "Split" }, "layout cannot be changed"],
   ["datacenter", "main", { profile: "Dev" }, "profile cannot be changed"],
+  ["datacenter", "main", { engines: { queue: { kind: "Nats" } } }, "kind cannot be changed"],
   ["campus", "b", { zone: "elsewhere" }, "zone cannot be changed"],
   ["kvgroup", "main-1", { number: 2 }, "number cannot be changed"],
   ["kvgroup", "main-1", { storage: { size: "1Gi" } }, "a volume never shrinks"],

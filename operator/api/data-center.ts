@@ -111,11 +111,113 @@ const storage = z.strictObject({
     .describe("How large each volume is. It can grow and never shrinks."),
 });
 
-const engine = (of: string) =>
-  z.strictObject({ storage: storage.prefault({}).describe(`The volume of each campus's ${of}.`) });
+const volume = (of: string) => storage.prefault({}).describe(`The volume of each campus's ${of}.`);
 
-const outsideDoor = (what: string) =>
+const secretName = z
+  .string()
+  .min(1)
+  .max(253)
+  .describe(
+    "A Secret in this namespace; it is mounted into the pods that need it, and nobody else reads it.",
+  );
+
+/** NATS or Redis: beside the pods that need it, or somebody else's. */
+const serverOf = (what: string, image: string, scheme: string) =>
+  withRules(
+    z.strictObject({
+      image: z
+        .string()
+        .min(1)
+        .default(image)
+        .describe(`The image of the ${what} that runs beside each campus's pods.`),
+      resources: resources.optional(),
+      external: listByKey(
+        z
+          .array(
+            z.strictObject({
+              campus: campusName,
+              url: z
+                .string()
+                .regex(new RegExp(`^(${scheme})://[^\\s/]+:[0-9]+$`), "is no scheme://host:port")
+                .describe(
+                  `Where this campus's ${what} is: ${scheme.replace("|", " or ")}://host:port.`,
+                ),
+            }),
+          )
+          .max(3)
+          .optional()
+          .describe(
+            `One ${what} a campus that somebody else runs, each on its own; then none is started.`,
+          ),
+        "campus",
+      ),
+      secretName: secretName
+        .optional()
+        .describe(
+          `With external: a Secret with any of username, password, token, ca.crt, tls.crt, tls.key for the ${what}.`,
+        ),
+    }),
+    {
+      rule: "!has(self.external) || self.external.size() == 3",
+      message: "external: name one server for each of the three campuses",
+    },
+  );
+
+const queueEngine = z.strictObject({
+  kind: withRules(
+    z
+      .enum(["Embedded", "Nats"])
+      .default("Embedded")
+      .describe("Embedded: the logs' own files. Nats: a JetStream server a campus keeps them."),
+    immutable("kind"),
+  ),
+  storage: volume("two logs"),
+  nats: serverOf("NATS", "nats:2.14-alpine", "nats|tls")
+    .prefault({})
+    .describe("With kind Nats: the servers."),
+});
+
+const routerEngine = z.strictObject({
+  kind: z
+    .enum(["Embedded", "Redis"])
+    .default("Embedded")
+    .describe("Embedded: the router's memory. Redis: one a campus, in memory alone."),
+  redis: serverOf("Redis", "redis:7", "redis|rediss")
+    .prefault({})
+    .describe("With kind Redis: the servers."),
+});
+
+const mediaEngine = withRules(
   z.strictObject({
+    kind: withRules(
+      z
+        .enum(["Files", "S3"])
+        .default("Files")
+        .describe("Files: a copy in each campus. S3: one bucket that all campuses share."),
+      immutable("kind"),
+    ),
+    storage: volume("copy of all files, images and videos"),
+    s3: z
+      .strictObject({
+        endpoint: z.url().describe("https://host[:port], what speaks S3."),
+        bucket: z.string().min(3).max(63).describe("The bucket; it is there already."),
+        region: z.string().min(1).default("us-east-1"),
+        secretName: secretName.describe(
+          "A Secret whose key credentials.json holds {accessKeyId, secretAccessKey}.",
+        ),
+      })
+      .optional()
+      .describe("With kind S3: where the bucket is."),
+  }),
+  {
+    rule: "!has(self.kind) || self.kind == 'Files' || has(self.s3)",
+    message: "kind S3 needs s3: endpoint, bucket and secretName",
+  },
+);
+
+const outsideDoor = <More extends z.core.$ZodLooseShape>(what: string, more: More) =>
+  z.strictObject({
+    ...more,
     type: z
       .enum(["ClusterIP", "NodePort", "LoadBalancer"])
       .default("ClusterIP")
@@ -211,15 +313,25 @@ const spec = withRules(
     ),
     engines: z
       .strictObject({
-        queue: engine("two logs").prefault({}),
-        media: engine("copy of all files, images and videos").prefault({}),
+        queue: queueEngine.prefault({}),
+        router: routerEngine.prefault({}),
+        media: mediaEngine.prefault({}),
       })
       .prefault({})
-      .describe("What keeps the queue's logs, and files."),
-    clients: outsideDoor("the access layer")
+      .describe("What keeps the queue's logs, who is online where, and files."),
+    clients: outsideDoor("the access layer", {
+      tls: z
+        .strictObject({
+          secretName: secretName.describe(
+            "A Secret of type kubernetes.io/tls: the certificate that clients see. Renewed, it counts within minutes.",
+          ),
+        })
+        .optional()
+        .describe("Clients connect with TLS; without it connections are plain."),
+    })
       .prefault({})
       .describe("Where clients connect: one address a campus."),
-    admin: outsideDoor("the admin door")
+    admin: outsideDoor("the admin door", {})
       .prefault({})
       .describe("Where `tricampus` connects, with a client certificate: one address a campus."),
     tls: z

@@ -2,11 +2,9 @@
 import type { Permits, PodProcess } from "../../services/platform/pod/files.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { stableJson } from "../kube/stable-json.ts";
+import { NATS_CONFIG, type Options } from "./engine-servers.ts";
 import { PORT, type Workload } from "./pod.ts";
 import { labelsOf, nameOf, ownedMetadata, type Site } from "./site.ts";
-
-/** By service: its options. */
-export type Options = Readonly<Record<string, Record<string, unknown>>>;
 
 /** Queue logs of the second group offer the same methods as those of the first: a door of their own. */
 const SECOND_DOOR = "queuelog-2";
@@ -45,9 +43,11 @@ export function workloadConfig(
   texts: { process: string; permits: Permits | undefined },
 ): KubeObject {
   const { process, permits } = texts;
+  const nats = workload.beside.find(({ text }) => text !== undefined)?.text;
   const data = {
     "process.json": process,
     ...(permits !== undefined && { "permits.json": stableJson(permits) }),
+    ...(nats !== undefined && { [NATS_CONFIG.file]: nats }),
   };
   const labels = labelsOf(site, workload.name);
   const metadata = ownedMetadata(site, nameOf(site, workload.name), labels);

@@ -3,7 +3,7 @@
  * alone; the operator asks them; people come in at two ports of two kinds of pods. Pure.
  *
  * No pod asks the API server or a name server: addresses are in a file (configuration.ts), so neither is
- * let out.
+ * let out, but for pods whose engine is a server of somebody else.
  */
 import type { KubeObject } from "../kube/object.ts";
 import { PORT } from "./pod.ts";
@@ -19,8 +19,18 @@ interface Outside {
   readonly port: number;
 }
 
-/** `outside`: where people come in, from anywhere. */
-export function networkPolicies(site: Site, outside: readonly Outside[]): KubeObject[] {
+/** Servers of others that a workload calls. */
+interface Foreign {
+  readonly workload: string;
+  readonly ports: readonly number[];
+}
+
+/** `outside`: where people come in, from anywhere. `foreign`: who calls servers of others, by name. */
+export function networkPolicies(
+  site: Site,
+  outside: readonly Outside[],
+  foreign: readonly Foreign[] = [],
+): KubeObject[] {
   const ours = pods({ [LABEL.dataCenter]: site.name });
   const inside = policy(site, "inside", {
     podSelector: ours.podSelector,
@@ -39,7 +49,14 @@ export function networkPolicies(site: Site, outside: readonly Outside[]): KubeOb
       ingress: [{ ports: portsOf([port]) }],
     }),
   );
-  return [inside, ...doors];
+  const engines = foreign.map(({ workload, ports }) =>
+    policy(site, `${workload}-engines`, {
+      podSelector: { matchLabels: selectorOf(site, workload) },
+      policyTypes: ["Egress"],
+      egress: [{ ports: [...portsOf(ports), ...DNS] }],
+    }),
+  );
+  return [inside, ...doors, ...engines];
 }
 
 function policy(site: Site, name: string, spec: object): KubeObject {
@@ -54,6 +71,8 @@ function policy(site: Site, name: string, spec: object): KubeObject {
 function pods(matchLabels: Record<string, string>) {
   return { podSelector: { matchLabels } };
 }
+
+const DNS = ["UDP", "TCP"].map((protocol) => ({ port: 53, protocol }));
 
 function portsOf(ports: readonly number[]) {
   return ports.map((port) => ({ port, protocol: "TCP" }));

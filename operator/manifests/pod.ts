@@ -1,6 +1,7 @@
 /** The pods of a workload: one template a campus, the same but for where it is. Pure. */
 import { POD_DATA_DIR, POD_FILES, POD_FILES_DIR } from "../../services/platform/pod/files.ts";
 import type { Resources } from "../api/schema.ts";
+import { BESIDE_DATA, type Beside, foreignSecrets, NATS_CONFIG } from "./engine-servers.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import {
   CREDENTIAL,
@@ -47,6 +48,8 @@ export interface Workload {
   readonly isAlone: boolean;
   /** Name of its certificate. */
   readonly certificate: string;
+  /** Servers of others in its pods. */
+  readonly beside: readonly Beside[];
 }
 
 export function podTemplate(site: Site, workload: Workload, campus: string) {
@@ -71,6 +74,7 @@ export function podTemplate(site: Site, workload: Workload, campus: string) {
       ...(workload.isStateful
         ? { tolerations: FOR_EVER }
         : { topologySpreadConstraints: [overNodes(site, workload, campus)] }),
+      ...(workload.beside.length > 0 && { initContainers: workload.beside.map(serverContainer) }),
       containers: [container(site, workload, campus)],
       volumes: volumesOf(site, workload, campus),
     },
@@ -125,11 +129,7 @@ function container(site: Site, workload: Workload, campus: string) {
     // A busy process is slow to answer and must not be killed for it.
     livenessProbe: probe("/livez", { periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 }),
     readinessProbe: probe("/readyz", { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 }),
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ["ALL"] },
-    },
+    securityContext: CONFINED,
     volumeMounts: [
       { name: "data", mountPath: POD_DATA_DIR },
       ...mountsOf(site, workload).map((file) => ({
@@ -140,6 +140,32 @@ function container(site: Site, workload: Workload, campus: string) {
     ],
   };
 }
+
+const CONFINED = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"] },
+};
+
+/** An init container that is started again whenever it ends is there before the services and after them. */
+function serverContainer({ name, image, command, resources, volume, text }: Beside) {
+  return {
+    name,
+    image,
+    command,
+    restartPolicy: "Always",
+    resources: canonicalResources(resources),
+    securityContext: CONFINED,
+    volumeMounts: [
+      ...(volume === undefined ? [] : [{ name: "data", mountPath: BESIDE_DATA, subPath: volume }]),
+      ...(text === undefined
+        ? []
+        : [{ name: BESIDE_CONFIG, mountPath: NATS_CONFIG.dir, readOnly: true }]),
+    ],
+  };
+}
+
+const BESIDE_CONFIG = "beside";
 
 function canonicalResources({ requests, limits }: Resources) {
   const canonical = (amounts: Resources["requests"]) =>
@@ -177,7 +203,11 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
   const fromSecret = (key: string, path: string) => ({
     secret: { secretName: credentialsName(site), defaultMode: READ_ONLY, items: [{ key, path }] },
   });
-  const { certificate } = workload;
+  const known = foreignSecrets(site.spec);
+  const foreign = (file: keyof typeof known) => ({
+    secret: { secretName: known[file], defaultMode: READ_ONLY },
+  });
+  const { certificate, beside } = workload;
   const tlsItems = [
     { key: TLS_FILE.ca, path: "ca.crt" },
     { key: TLS_FILE.cert(certificate), path: "tls.crt" },
@@ -190,6 +220,10 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
     ticketKeys: fromSecret(CREDENTIAL.ticketPublic, `${TICKET_KEY_ID}.pem`),
     ticketSigning: fromSecret(CREDENTIAL.ticketPrivate, `${TICKET_KEY_ID}.pem`),
     tls: { secret: { secretName: tlsName(site), defaultMode: READ_ONLY, items: tlsItems } },
+    clientTls: foreign("clientTls"),
+    natsSecret: foreign("natsSecret"),
+    redisSecret: foreign("redisSecret"),
+    s3Secret: foreign("s3Secret"),
     snapshotSecret: fromSecret(CREDENTIAL.snapshotSecret, POD_FILES.snapshotSecret.split("/")[1]!),
   };
   const data = workload.isStateful
@@ -198,6 +232,9 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
   return [
     { name: "data", ...data },
     ...mountsOf(site, workload).map((file) => ({ name: volumeName(file), ...sources[file] })),
+    ...(beside.some(({ text }) => text !== undefined)
+      ? [{ name: BESIDE_CONFIG, ...fromConfig(own, NATS_CONFIG.file) }]
+      : []),
   ];
 }
 

@@ -4,6 +4,7 @@ import type { KvGroupSpec } from "../api/kv-group.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { digestOf } from "../kube/owned-fields.ts";
 import { addressBook, processText, workloadConfig } from "../manifests/configuration.ts";
+import { foreignPorts } from "../manifests/engine-servers.ts";
 import { networkPolicies } from "../manifests/network-policy.ts";
 import { OUTSIDE, outsideService } from "../manifests/outside.ts";
 import { PORT } from "../manifests/pod.ts";
@@ -69,20 +70,24 @@ export function desiredOf(inputs: DesiredInputs): Desired[] {
     );
   return [
     ...outside,
-    ...policiesOf(site),
+    ...policiesOf(site, workloads),
     ...workloads.flatMap((workload) => ofWorkload(inputs, workload, campuses)),
     entry(2, SHARED, () => addressBook(site, workloads, ips)),
   ];
 }
 
-function policiesOf(site: Site): Desired[] {
+function policiesOf(site: Site, workloads: readonly PlannedWorkload[]): Desired[] {
   if (site.spec.networkPolicies === "None") return [];
   const { tls } = site.spec;
   const doors = [
     { name: OUTSIDE.clients, workload: outsideWorkload(site.spec, "clients"), port: PORT.client },
     { name: OUTSIDE.admin, workload: outsideWorkload(site.spec, "admin"), port: PORT.admin },
   ].filter(({ name }) => name === OUTSIDE.clients || tls.mode === "Own");
-  return networkPolicies(site, doors).map((policy) => entry(1, SHARED, () => policy));
+  const foreign = workloads.flatMap(({ name, services }) => {
+    const ports = foreignPorts(site.spec, services);
+    return ports.length === 0 ? [] : [{ workload: name, ports }];
+  });
+  return networkPolicies(site, doors, foreign).map((policy) => entry(1, SHARED, () => policy));
 }
 
 function ofWorkload(
@@ -91,9 +96,10 @@ function ofWorkload(
   campuses: readonly string[],
 ): Desired[] {
   const process = processText(site, workload, workload.options);
-  const configDigest = digestOfText(process);
+  const texts = workload.beside.map(({ text }) => text ?? "");
+  const configDigest = digestOfText([process, ...texts].join("\n"));
   const shared = { campus: "", workload: workload.name };
-  const texts = {
+  const files = {
     process,
     permits: workload.isStateful ? (permits.get(workload.name) ?? {}) : undefined,
   };
@@ -101,7 +107,7 @@ function ofWorkload(
   return [
     ...(workload.isStateful ? [entry(1, shared, () => headlessService(site, workload))] : []),
     entry(1, shared, () => disruptionBudget(site, workload)),
-    entry(1, shared, () => workloadConfig(site, workload, texts)),
+    entry(1, shared, () => workloadConfig(site, workload, files)),
     ...campuses.flatMap((campus) => {
       const place = { campus, workload: workload.name };
       const { storage } = workload;

@@ -4,7 +4,12 @@ import { CONTROL_IDENTITY } from "../../services/svrkit/tls/identity.ts";
 import { type DataCenterSpec, LAYOUTS } from "../api/data-center.ts";
 import type { KvGroupSpec } from "../api/kv-group.ts";
 import type { Resources } from "../api/schema.ts";
-import type { Options } from "../manifests/configuration.ts";
+import {
+  engineOptions,
+  foreignMounts,
+  type Options,
+  serversBeside,
+} from "../manifests/engine-servers.ts";
 import { PORT, type Workload } from "../manifests/pod.ts";
 import { wholeUnits } from "../manifests/quantity.ts";
 import type { Storage } from "../manifests/workload.ts";
@@ -59,7 +64,9 @@ export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
         ...CREDENTIALS,
         ...(services.includes("account") ? (["ticketSigning"] as const) : []),
         ...(name === QUEUE_LOG ? (["permits"] as const) : []),
+        ...foreignMounts(spec, services),
       ],
+      beside: serversBeside(spec, services),
       isStateful,
       ports: portsOf(services),
       isAlone: services.some((service) => ALONE.includes(service)),
@@ -75,7 +82,8 @@ export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
 /** What it keeps on a volume; the other pods keep nothing. */
 function storageOf({ engines }: DataCenterSpec, name: string) {
   if (name === QUEUE_LOG) return engines.queue.storage;
-  return name === MEDIA ? engines.media.storage : undefined;
+  const { kind, storage } = engines.media;
+  return name === MEDIA && kind === "Files" ? storage : undefined;
 }
 
 /** One KV group; with profile Dev the first one holds every other service, too. */
@@ -91,7 +99,13 @@ export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedW
     services,
     resources: group.resources ?? (isWhole ? WHOLE_CAMPUS : STORE),
     perCampus: 1,
-    mounts: [...CREDENTIALS, "permits", ...(isWhole ? (["ticketSigning"] as const) : [])],
+    mounts: [
+      ...CREDENTIALS,
+      "permits",
+      ...(isWhole ? (["ticketSigning"] as const) : []),
+      ...foreignMounts(spec, services),
+    ],
+    beside: serversBeside(spec, services),
     isStateful: true,
     ports: portsOf(services),
     isAlone: true,
@@ -146,8 +160,13 @@ function portsOf(services: readonly string[]): number[] {
   ];
 }
 
-/** By service, from all workloads that name options. */
+/** By service: what its engine is, and what people name of it; theirs counts. */
 function optionsOf(spec: DataCenterSpec): Options {
-  const all = spec.services.flatMap(({ options }) => Object.entries(options ?? {}));
-  return Object.fromEntries(all) as Options;
+  const named = spec.services.flatMap(({ options }) => Object.entries(options ?? {})) as [
+    string,
+    Record<string, unknown>,
+  ][];
+  const all: Record<string, Record<string, unknown>> = { ...engineOptions(spec) };
+  for (const [service, options] of named) all[service] = { ...all[service], ...options };
+  return all;
 }

@@ -3,6 +3,16 @@ import { z } from "zod";
 
 const MIB = 1024 * 1024;
 
+const nats = z.strictObject({
+  kind: z.literal("nats"),
+  /** By campus: its server, "nats://10.0.0.7:4222". Each must lose nothing on its own: sync_interval always. */
+  servers: z.record(z.string(), z.string().regex(/^(nats|tls):\/\/\S+$/, "nats://host:port")),
+  /** Folder with how to prove to the servers who this is (svrkit/server-secrets.ts). */
+  secretsDir: z.string().min(1).optional(),
+  /** Copies that a campus's servers keep, where they are a cluster of their own. */
+  replicas: z.int().min(1).max(5).default(1),
+});
+
 const schema = z
   .strictObject({
     /** The group of three logs that this one is part of; from the service's name when left out. */
@@ -17,6 +27,10 @@ const schema = z
       .int()
       .min(0)
       .default(16 * MIB),
+    /** What keeps the segments: files in the service's folder, or a JetStream server of the campus. */
+    engine: z
+      .discriminatedUnion("kind", [z.strictObject({ kind: z.literal("embedded") }), nats])
+      .default({ kind: "embedded" }),
   })
   .refine((config) => config.cacheBytes <= 16 * config.segmentBytes, {
     message: "cacheBytes is larger than what 16 segments hold; raise segmentBytes",

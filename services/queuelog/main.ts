@@ -6,18 +6,20 @@ import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import { checkQueueLogConfig } from "./config.ts";
 import { serveLog } from "./handlers.ts";
 import { Membership } from "./membership.ts";
+import { openFolder } from "./open-folder.ts";
 import { beginRebuild, Rebuild } from "./rebuild.ts";
 import { EmbeddedLog } from "./storage/embedded.ts";
-import { NodeFolder } from "./storage/files.ts";
 
 export const start: StartService = async (context) => {
-  const { group, segmentBytes, cacheBytes } = checkQueueLogConfig(context.options, context.service);
+  const config = checkQueueLogConfig(context.options, context.service);
+  const { group, segmentBytes, cacheBytes } = config;
   const log = context.log.child({ service: context.service });
   const { dataDir } = context;
   const diskId = await beginRebuild(dataDir);
-  const folder = new NodeFolder(dataDir);
+  const opened = await openFolder({ ...context, log }, config);
   const engine = await EmbeddedLog.open({
-    folder,
+    folder: opened.folder,
+    lost: opened.lost,
     segmentBytes,
     cacheBytesMax: cacheBytes,
     nowMs: monotonicMs,
@@ -45,9 +47,11 @@ export const start: StartService = async (context) => {
   });
   serveLog(context.server, group, { engine, membership });
   membership.start();
-  reportReadiness(context.service, () => membership.barred ?? engine.refusal);
+  const unready = () => membership.barred ?? engine.refusal ?? opened.silent();
+  reportReadiness(context.service, unready);
   context.lifecycle.onStop(context.service, async () => {
     membership.stop();
     await engine.close();
+    await opened.close();
   });
 };

@@ -11,8 +11,7 @@ import type {
   Location,
   RegisterConnectionsRequest,
 } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
-import { RpcError } from "../svrkit/errors.ts";
-import { EXPIRY_MS, type RouterEngine } from "./engine.ts";
+import { EXPIRY_MS, fullRouter, parseAccess, type RouterEngine } from "./engine.ts";
 
 const SWEEP_EVERY_MS = 5_000;
 
@@ -64,15 +63,7 @@ export class EmbeddedRouter implements RouterEngine {
 
   /** The access process that reports; undefined when a later start of it has reported already. */
   #process(access: string): AccessProcess | undefined {
-    const at = access.lastIndexOf("#");
-    const start = Number(access.slice(at + 1));
-    if (at < 1 || !Number.isSafeInteger(start)) {
-      throw new RpcError(
-        "INVALID_ARGUMENT",
-        `"${access}" is not the name of an access process, like "a/access#3"`,
-      );
-    }
-    const name = access.slice(0, at);
+    const { name, start } = parseAccess(access);
     const known = this.#processes.get(name);
     if (known?.start === start) return known;
     if (known !== undefined && known.start > start) return undefined;
@@ -96,10 +87,7 @@ export class EmbeddedRouter implements RouterEngine {
       return;
     }
     if (this.#connections >= this.#connectionsMax) {
-      throw new RpcError(
-        "RESOURCE_EXHAUSTED",
-        `the router knows ${this.#connectionsMax} connections, its limit`,
-      );
+      throw fullRouter(this.#connectionsMax);
     }
     const { access, campus } = report;
     const entry = { location: { userId, device, access, campus, number }, saidAtMs: nowMs };

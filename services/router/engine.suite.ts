@@ -19,7 +19,7 @@ function report(
 
 export function routerEngineSuite(
   name: string,
-  makeEngine: (options: { connectionsMax: number }) => RouterEngine,
+  makeEngine: (options: { connectionsMax: number }) => RouterEngine | Promise<RouterEngine>,
 ): void {
   describe(`router engine ${name}`, () => {
     const where = async (engine: RouterEngine, userIds: string[], nowMs: number) =>
@@ -28,7 +28,7 @@ export function routerEngineSuite(
         .sort();
 
     test("a user is found at all access processes, and nobody else is", async () => {
-      const engine = makeEngine({ connectionsMax: 10 });
+      const engine = await makeEngine({ connectionsMax: 10 });
       await engine.register(
         report("a/access#1", {
           online: [
@@ -47,7 +47,7 @@ export function routerEngineSuite(
     });
 
     test("offline ends one connection, not the user's others", async () => {
-      const engine = makeEngine({ connectionsMax: 10 });
+      const engine = await makeEngine({ connectionsMax: 10 });
       await engine.register(
         report("a/access#1", {
           online: [
@@ -62,7 +62,7 @@ export function routerEngineSuite(
     });
 
     test("an entry expires when it is not said again", async () => {
-      const engine = makeEngine({ connectionsMax: 10 });
+      const engine = await makeEngine({ connectionsMax: 10 });
       await engine.register(
         report("a/access#1", {
           online: [
@@ -82,7 +82,7 @@ export function routerEngineSuite(
     });
 
     test("a complete report drops what it does not say, of its own process only", async () => {
-      const engine = makeEngine({ connectionsMax: 10 });
+      const engine = await makeEngine({ connectionsMax: 10 });
       await engine.register(
         report("a/access#1", {
           online: [
@@ -101,7 +101,7 @@ export function routerEngineSuite(
     });
 
     test("a later start replaces an earlier one, whose late report is ignored", async () => {
-      const engine = makeEngine({ connectionsMax: 10 });
+      const engine = await makeEngine({ connectionsMax: 10 });
       await engine.register(report("a/access#1", { online: [[1, "u1"]] }), T);
       await engine.register(report("a/access#2", { online: [[1, "u2"]] }), T);
       await engine.register(report("a/access#1", { online: [[2, "u1"]] }), T);
@@ -109,7 +109,7 @@ export function routerEngineSuite(
     });
 
     test("a full engine refuses what is new and keeps what it has", async () => {
-      const engine = makeEngine({ connectionsMax: 2 });
+      const engine = await makeEngine({ connectionsMax: 2 });
       const online: [number, string][] = [
         [1, "u1"],
         [2, "u2"],
@@ -124,7 +124,7 @@ export function routerEngineSuite(
     });
 
     test("an access process must say which start it is", async () => {
-      const engine = makeEngine({ connectionsMax: 2 });
+      const engine = await makeEngine({ connectionsMax: 2 });
       const nameless = async () => engine.register(report("a/access", { online: [[1, "u1"]] }), T);
       await expect(nameless()).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
     });

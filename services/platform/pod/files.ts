@@ -20,6 +20,13 @@ export const POD_FILES = {
   ticketSigning: "ticket-signing",
   /** ca.crt, tls.crt and tls.key, as secrets of TLS name them; without the folder connections are plain. */
   tls: "tls",
+  /** The certificate that clients see: tls.crt and tls.key; only where access is. */
+  clientTls: "client-tls",
+  /** How to prove to the servers of engines who this is; only where they are asked. */
+  natsSecret: "nats-secret",
+  redisSecret: "redis-secret",
+  /** credentials.json of the bucket that has the media. */
+  s3Secret: "s3-secret",
 } as const;
 
 export const POD_FILES_DIR = "/etc/tricampus";

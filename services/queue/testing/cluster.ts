@@ -9,13 +9,14 @@ import type {
   AdmitLogRequest,
   IntroduceLogRequest,
 } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import type { QueueLogConfig } from "../../queuelog/config.ts";
 import { serveLog } from "../../queuelog/handlers.ts";
 import { LOG_BOOTSTRAP_FILE } from "../../queuelog/identity.ts";
 import { Membership, type MembershipOptions } from "../../queuelog/membership.ts";
+import { openFolder } from "../../queuelog/open-folder.ts";
 import { beginRebuild, Rebuild } from "../../queuelog/rebuild.ts";
 import { EmbeddedLog } from "../../queuelog/storage/embedded.ts";
 import type { LogEngine } from "../../queuelog/storage/engine.ts";
-import { NodeFolder } from "../../queuelog/storage/files.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { type Callee, Client } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
@@ -34,12 +35,16 @@ import { MemorySegmentStore } from "./memory-segment-store.ts";
 export const CAMPUSES = ["a", "b", "c"] as const;
 const GROUPS = [1, 2] as const;
 
-type MembershipTimes = Pick<MembershipOptions, "tellIntervalMs">;
+export interface QueueClusterOptions extends Pick<MembershipOptions, "tellIntervalMs"> {
+  /** What keeps the logs; files when left out. */
+  readonly engine?: QueueLogConfig["engine"];
+}
 
 /** A log that can be taken away while its process goes on. */
 class SwitchedLog implements LogEngine {
   engine: LogEngine | undefined;
   met: Membership | undefined;
+  closeFolder: () => Promise<void> = async () => {};
 
   get barred(): string | undefined {
     return this.met?.barred;
@@ -93,6 +98,7 @@ class SwitchedLog implements LogEngine {
     this.engine = undefined;
     this.met?.stop();
     await engine?.close();
+    await this.closeFolder();
   }
 }
 
@@ -118,15 +124,15 @@ export class QueueCluster {
   readonly store: SegmentStore = new MemorySegmentStore();
   readonly #campuses = new Map<string, Campus>();
   readonly #outside = new Client({ process: "test", campus: "" });
-  readonly #membership: MembershipTimes;
+  readonly #options: QueueClusterOptions;
   #incarnation = 0;
 
-  private constructor(membership: MembershipTimes) {
-    this.#membership = membership;
+  private constructor(options: QueueClusterOptions) {
+    this.#options = options;
   }
 
-  static async start(membership: MembershipTimes = {}): Promise<QueueCluster> {
-    const cluster = new QueueCluster(membership);
+  static async start(options: QueueClusterOptions = {}): Promise<QueueCluster> {
+    const cluster = new QueueCluster(options);
     for (const name of CAMPUSES) {
       for (const group of GROUPS) {
         mkdirSync(cluster.folder(name, group), { recursive: true });
@@ -221,8 +227,12 @@ export class QueueCluster {
     if (log.engine !== undefined) return;
     const dir = this.folder(campus.name, group);
     const diskId = await beginRebuild(dir);
+    const { engine: kind = { kind: "embedded" }, ...membership } = this.#options;
+    const place = { dc: 1, campus: campus.name, dataDir: dir, log: silentLogger() };
+    const opened = await openFolder(place, { engine: kind, group });
     const engine = await EmbeddedLog.open({
-      folder: new NodeFolder(dir),
+      folder: opened.folder,
+      lost: opened.lost,
       segmentBytes: 1024 * 1024,
       cacheBytesMax: 256 * 1024,
       nowMs: monotonicMs,
@@ -231,6 +241,7 @@ export class QueueCluster {
       },
     });
     log.engine = engine;
+    log.closeFolder = opened.close;
     const parts = {
       ...{ group, campus: campus.name, log: silentLogger() },
       logs: this.#callee(campus, `log-${group}`),
@@ -238,7 +249,7 @@ export class QueueCluster {
     };
     log.met = await Membership.open(dir, {
       ...parts,
-      ...this.#membership,
+      ...membership,
       rebuild: diskId === undefined ? undefined : new Rebuild({ ...parts, dir, diskId, engine }),
       durable: () => engine.durable,
       onBarred: () => {},

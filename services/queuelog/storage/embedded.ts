@@ -1,5 +1,6 @@
 /**
- * The embedded engine: append-only segment files with group commit.
+ * The engine of a log: append-only segment files with group commit. The files lie in a folder of this
+ * machine (the embedded engine), or in a JetStream stream (jetstream-folder.ts: the NATS engine).
  *
  * Calls that come while a batch is being synced wait and make up the next batch: one write and one
  * fdatasync for all of them, however many. They are judged in the order they came, when their batch
@@ -50,6 +51,8 @@ export interface EmbeddedOptions extends SegmentsOptions {
   /** Payloads of untrimmed entries kept in memory, bytes; the rest is read from the files. */
   readonly cacheBytesMax: number;
   readonly nowMs: () => number;
+  /** Why what was written before is gone: the log opens, and refuses everything in these words. */
+  readonly lost?: string | undefined;
   /** The disk may have lost what it took: the process must end. Called at most once. */
   readonly fatal: (error: unknown) => void;
 }
@@ -88,6 +91,8 @@ export class EmbeddedLog implements LogEngine {
   /** Replays the files. A damaged log opens as well, and refuses everything in words. */
   static async open(options: EmbeddedOptions): Promise<EmbeddedLog> {
     const engine = new EmbeddedLog(options);
+    engine.#refusal = options.lost;
+    if (options.lost !== undefined) return engine;
     const arrivedMs = Number.NEGATIVE_INFINITY;
     const opened = await engine.#segments.replay((record, place) => {
       engine.#apply(engine.#streamLog(record.stream), ownedBytes(record), place, arrivedMs);

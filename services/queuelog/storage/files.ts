@@ -78,7 +78,10 @@ export class NodeFolder implements SegmentFolder {
   }
 }
 
-const REFUSALS = new Set(["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM"]);
+/** Of an error: a server that keeps the bytes did not say that it has them. */
+export const NO_ANSWER = "NO_ANSWER";
+
+const REFUSALS = new Set(["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", NO_ANSWER]);
 
 /** The storage takes no writes now, and may again later: nothing is broken. */
 export function isRefusal(error: unknown): boolean {

@@ -1,0 +1,135 @@
+import { expect, test } from "vitest";
+import { desiredOf } from "../plan/desired.ts";
+import { kvWorkloadOf, statelessWorkloads } from "../plan/workloads.ts";
+import { sampleDataCenter, sampleGroup, sampleInputs } from "../testing/samples.ts";
+import { foreignPorts } from "./engine-servers.ts";
+
+const external = (scheme: string, port: number) =>
+  ["a", "b", "c"].map((campus) => ({ campus, url: `${scheme}://${campus}.example:${port}` }));
+
+const FOREIGN = {
+  engines: {
+    queue: { kind: "Nats", nats: { external: external("tls", 4223), secretName: "my-nats" } },
+    router: {
+      kind: "Redis",
+      redis: { external: external("rediss", 6380), secretName: "my-redis" },
+    },
+    media: {
+      kind: "S3",
+      s3: { endpoint: "https://s3.example", bucket: "my-media", secretName: "my-s3" },
+    },
+  },
+  clients: { tls: { secretName: "my-clients" } },
+};
+
+const BESIDE = { engines: { queue: { kind: "Nats" }, router: { kind: "Redis" } } };
+
+interface Pod {
+  initContainers?: { name: string; command: string[]; volumeMounts: object[] }[];
+  containers: { volumeMounts: { name: string; mountPath: string }[] }[];
+  volumes: { name: string; secret?: { secretName: string } }[];
+}
+
+/** What the operator would apply. */
+function built(changes: object) {
+  const inputs = sampleInputs("test");
+  const site = { ...inputs.site, spec: sampleDataCenter(changes) };
+  const objects = desiredOf({ ...inputs, site }).map(({ build }) => build());
+  const find = (kind: string, name: string) =>
+    objects.find((one) => one.kind === kind && one.metadata.name === name);
+  const pod = (kind: string, name: string) =>
+    (find(kind, name)!.spec as { template: { spec: Pod } }).template.spec;
+  return { objects, find, pod };
+}
+
+test("engines: without a word nothing stands beside, and no secret of others is mounted", () => {
+  const { objects } = built({});
+  const text = JSON.stringify(objects);
+  for (const word of ["initContainers", "nats", "redis", "client-tls", "s3-secret"])
+    expect(text).not.toContain(word);
+});
+
+test("engines: NATS stands beside the logs, on their volume, and syncs what it acknowledges", () => {
+  const { pod, find } = built(BESIDE);
+  const [nats, ...others] = pod("StatefulSet", "main-queuelog-b").initContainers!;
+  expect(others).toEqual([]);
+  expect(nats).toMatchObject({
+    image: "nats:2.14-alpine",
+    restartPolicy: "Always",
+    volumeMounts: [
+      { name: "data", mountPath: "/data", subPath: "nats" },
+      { name: "beside", mountPath: "/etc/nats", readOnly: true },
+    ],
+  });
+  const { data } = find("ConfigMap", "main-queuelog")!;
+  const files = data as Record<string, string>;
+  expect(files["nats.conf"]).toMatch(/listen: "127.0.0.1:4222".*sync_interval: always/s);
+  const { options } = JSON.parse(files["process.json"]!) as { options: object };
+  const url = "nats://127.0.0.1:4222";
+  const engine = { kind: "nats", servers: { a: url, b: url, c: url } };
+  expect(options).toMatchObject({ "queuelog-1": { engine }, "queuelog-2": { engine } });
+});
+
+test("engines: Redis stands beside the router, in memory alone, reached by its pod alone", () => {
+  const { pod } = built(BESIDE);
+  const [redis] = pod("Deployment", "main-queue-a").initContainers!;
+  expect(redis!.command.join(" ")).toContain(
+    "--bind 127.0.0.1 --port 6379 --save  --appendonly no",
+  );
+  expect(redis!.volumeMounts).toEqual([]);
+});
+
+test("engines: with profile Dev both stand in the one pod", () => {
+  const { beside } = kvWorkloadOf(sampleDataCenter({ ...BESIDE, profile: "Dev" }), sampleGroup());
+  expect(beside.map(({ name }) => name)).toEqual(["nats", "redis"]);
+});
+
+test("engines: servers of others are asked with the Secret that is named, by who needs them alone", () => {
+  const { pod, objects } = built(FOREIGN);
+  const secrets = (kind: string, name: string) =>
+    pod(kind, name).volumes.flatMap(({ secret }) => secret?.secretName ?? []);
+  const ours = ["main-credentials", "main-credentials", "main-tls"];
+  expect(secrets("StatefulSet", "main-queuelog-a")).toEqual(expect.arrayContaining(["my-nats"]));
+  expect(secrets("Deployment", "main-queue-a")).toEqual(expect.arrayContaining(["my-redis"]));
+  expect(secrets("Deployment", "main-media-data-a")).toEqual(expect.arrayContaining(["my-s3"]));
+  expect(secrets("Deployment", "main-access-a")).toEqual(expect.arrayContaining(["my-clients"]));
+  expect(secrets("StatefulSet", "main-kvsvr-1-a").toSorted()).toEqual(ours);
+  expect(JSON.stringify(objects)).not.toContain("initContainers");
+  const spec = sampleDataCenter(FOREIGN);
+  const options = statelessWorkloads(spec)[0]!.options;
+  expect(options).toMatchObject({
+    access: { tls: { certFile: "/etc/tricampus/client-tls/tls.crt" } },
+    "queuelog-2": {
+      engine: { servers: { b: "tls://b.example:4223" }, secretsDir: "/etc/tricampus/nats-secret" },
+    },
+    router: { engine: { secretsDir: "/etc/tricampus/redis-secret" } },
+    "media-data": {
+      engine: { kind: "s3", credentialsFile: "/etc/tricampus/s3-secret/credentials.json" },
+    },
+  });
+});
+
+test("engines: who calls servers of others is let out to their ports, and nobody else", () => {
+  const spec = sampleDataCenter(FOREIGN);
+  const ports = statelessWorkloads(spec).map(({ name, services }) => [
+    name,
+    foreignPorts(spec, services),
+  ]);
+  expect(Object.fromEntries(ports)).toMatchObject({
+    ...{ queuelog: [4223], queue: [6380], "media-data": [443] },
+    ...{ access: [], logic: [], admin: [] },
+  });
+  const { find, objects } = built(FOREIGN);
+  expect(find("NetworkPolicy", "main-queue-engines")!.spec).toMatchObject({
+    podSelector: { matchLabels: { "tricampus.dev/workload": "queue" } },
+    egress: [{ ports: [{ port: 6380 }, { port: 53 }, { port: 53 }] }],
+  });
+  const policies = objects.filter(({ kind }) => kind === "NetworkPolicy");
+  expect(policies.filter(({ metadata }) => metadata.name.endsWith("-engines"))).toHaveLength(3);
+});
+
+test("engines: what people name of a service counts beside and above what its engine is", () => {
+  const services = [{ name: "queue", options: { router: { connectionsMax: 7 } } }];
+  const { options } = statelessWorkloads(sampleDataCenter({ ...BESIDE, services }))[0]!;
+  expect(options.router).toMatchObject({ connectionsMax: 7, engine: { kind: "redis" } });
+});

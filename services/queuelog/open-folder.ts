@@ -1,0 +1,67 @@
+/**
+ * Where a log's segments lie, by its options. Which stream of a JetStream server is this log's disk is
+ * written down in the service's folder once it is made: a stream that is gone, or a folder that is, is
+ * memory lost, and not a reason to begin anew (S3). A rebuild moves the folder's content aside, this
+ * note included, and so begins with another stream.
+ */
+import { randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { ServiceContext } from "../svrkit/context.ts";
+import { systemTextFiles } from "../svrkit/text-files.ts";
+import type { QueueLogConfig } from "./config.ts";
+import { DISK_FILE } from "./identity.ts";
+import { NodeFolder, type SegmentFolder } from "./storage/files.ts";
+import { JetStreamFolder } from "./storage/jetstream-folder.ts";
+import { OwnedStream } from "./storage/owned-stream.ts";
+
+const STREAM_FILE = "jetstream-stream";
+
+export interface OpenedFolder {
+  readonly folder: SegmentFolder;
+  /** Why what was written before is not in it; undefined: it is. */
+  readonly lost: string | undefined;
+  /** Why nothing can be written just now, in words; undefined: it can. */
+  readonly silent: () => string | undefined;
+  close(): Promise<void>;
+}
+
+type Place = Pick<ServiceContext, "dc" | "campus" | "dataDir" | "log">;
+
+export async function openFolder(
+  { dc, campus, dataDir, log }: Place,
+  { engine, group }: Pick<QueueLogConfig, "engine" | "group">,
+): Promise<OpenedFolder> {
+  const note = join(dataDir, STREAM_FILE);
+  const known = systemTextFiles.read(note)?.trim();
+  if (engine.kind === "embedded") {
+    const lost = known && `its memory is in the JetStream stream ${known}, not here`;
+    return without(new NodeFolder(dataDir), lost);
+  }
+  const url = engine.servers[campus];
+  if (url === undefined) throw new Error(`engine.servers: there is none of campus ${campus}`);
+  if (known === undefined && hasFiles(dataDir))
+    return without(new NodeFolder(dataDir), "its memory is in the files here, not in JetStream");
+  const token = randomBytes(4).toString("hex");
+  const stream = known ?? `tricampus-${dc}-${campus}-queuelog-${group}-${token}`;
+  log.info({ url, stream }, "waiting for NATS to open the log's stream");
+  const { secretsDir, replicas } = engine;
+  const place = { url, secretsDir, stream, replicas };
+  const owned = await OwnedStream.open(place, known === undefined);
+  if (owned === undefined)
+    return without(new NodeFolder(dataDir), `the JetStream stream ${stream} is gone`);
+  const folder = await JetStreamFolder.open(owned);
+  systemTextFiles.replace(note, stream);
+  const silent = () => (owned.isConnected ? undefined : `NATS at ${url} does not answer`);
+  return { folder, lost: undefined, silent, close: () => owned.close() };
+}
+
+function without(folder: SegmentFolder, lost: string | undefined): OpenedFolder {
+  const reason =
+    lost && `${lost}: permit a rebuild from the two other logs (tricampus queue rebuild)`;
+  return { folder, lost: reason, silent: () => undefined, close: async () => {} };
+}
+
+function hasFiles(dir: string): boolean {
+  return readdirSync(dir).some((name) => name === DISK_FILE || name.endsWith(".log"));
+}

@@ -1,0 +1,268 @@
+/**
+ * A JetStream stream that one process at a time appends to.
+ *
+ * Whoever opens it publishes a claim, and from then on names with every message the sequence that must
+ * be the stream's last. A process that held it before, and a message of its own that was given up and
+ * arrives late, name an older one, and the server refuses them. So what this process knows of the stream
+ * is all there is; when that turns out wrong, it has lost the stream and must end.
+ *
+ * The server acknowledges a message when it is synced, provided that it runs with `sync_interval: always`.
+ */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StoredMsg,
+} from "@nats-io/jetstream";
+import { connect, headers, type NatsConnection } from "@nats-io/transport-node";
+import { readServerSecrets } from "../../svrkit/server-secrets.ts";
+import { NO_ANSWER } from "./files.ts";
+
+const ANSWER_TIMEOUT_MS = 1_000;
+const RECONNECT_EVERY_MS = 200;
+const PING_EVERY_MS = 2_000;
+const PINGS_UNANSWERED_MAX = 2;
+const READ_MESSAGES_MAX = 256;
+/** What a message carries besides its data, at most. */
+const ENVELOPE_BYTES = 4_096;
+const WRITER = "Tricampus-Writer";
+const EXPECTED_LAST = "Nats-Expected-Last-Sequence";
+const WRONG_LAST_SEQUENCE = 10_071;
+const STREAM_NOT_FOUND = 10_059;
+const NO_MESSAGE_FOUND = 10_037;
+
+export interface StreamPlace {
+  /** "nats://10.0.0.7:4222", "tls://..." */
+  readonly url: string;
+  /** Folder of files: svrkit/server-secrets.ts. */
+  readonly secretsDir?: string | undefined;
+  /** Of the stream and, with ".>", of its subjects. */
+  readonly stream: string;
+  /** Copies that the servers behind `url` keep of it. */
+  readonly replicas: number;
+}
+
+/** By header: what a message says besides its data. */
+export type Envelope = Readonly<Record<string, string>>;
+
+/** The server did not answer, or not in time: whether it did what was asked is not known. */
+class Unanswered extends Error {
+  readonly code = NO_ANSWER;
+}
+
+export class OwnedStream {
+  readonly #connection: NatsConnection;
+  readonly #jetstream: JetStreamClient;
+  readonly #manager: JetStreamManager;
+  readonly #stream: string;
+  readonly #writer = randomBytes(8).toString("hex");
+  #isConnected = true;
+  #last = 0;
+  /** An append was refused and not taken back: what the stream's end is, is not known. */
+  #isUnsure = false;
+
+  private constructor(connection: NatsConnection, manager: JetStreamManager, stream: string) {
+    const timeout = ANSWER_TIMEOUT_MS;
+    this.#connection = connection;
+    this.#jetstream = jetstream(connection, { timeout });
+    this.#manager = manager;
+    this.#stream = stream;
+  }
+
+  /**
+   * Waits for the server as long as it takes. `create`: the stream is made; else it must be there, and
+   * undefined says that it is not.
+   */
+  static async open(place: StreamPlace, create: boolean): Promise<OwnedStream | undefined> {
+    const connection = await connectTo(place);
+    try {
+      const manager = await jetstreamManager(connection, { timeout: 5 * ANSWER_TIMEOUT_MS });
+      if (create) await manager.streams.add(streamConfig(place));
+      else if (!(await isThere(manager, place.stream))) {
+        await connection.close();
+        return undefined;
+      }
+      const owned = new OwnedStream(connection, manager, place.stream);
+      void owned.#follow();
+      owned.#last = await owned.#publish("claim", new Uint8Array(), {});
+      const older = { filter: owned.#subject("claim"), keep: 1 };
+      await manager.streams.purge(place.stream, older);
+      return owned;
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  /** Bytes of data that fit into one message. */
+  get messageBytesMax(): number {
+    return (this.#connection.info?.max_payload ?? 1024 * 1024) - ENVELOPE_BYTES;
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /**
+   * Appends; resolves to the message's sequence when it is synced. Rejects with an error that
+   * files.ts calls a refusal when it may not have been stored; then `takeBack` is due.
+   */
+  async append(subject: string, data: Uint8Array, envelope: Envelope): Promise<number> {
+    assert(!this.#isUnsure, "what was refused is taken back before anything is appended");
+    this.#isUnsure = true;
+    const expected = { [EXPECTED_LAST]: String(this.#last) };
+    this.#last = await this.#publish(subject, data, { ...envelope, ...expected });
+    this.#isUnsure = false;
+    return this.#last;
+  }
+
+  get isUnsure(): boolean {
+    return this.#isUnsure;
+  }
+
+  /** After an append that was refused: says what does not count, and makes sure of the stream's end. */
+  async takeBack(subject: string, envelope: Envelope): Promise<void> {
+    const known = this.#last;
+    const last = await this.#publish(subject, new Uint8Array(), envelope);
+    for await (const message of this.read(known + 1, last)) {
+      if (message.header.get(WRITER) !== this.#writer) throw taken(this.#stream);
+    }
+    this.#last = last;
+    this.#isUnsure = false;
+  }
+
+  /** Messages of these sequences that are there, in order. */
+  async *read(from: number, through: number, subject?: string): AsyncGenerator<StoredMsg> {
+    for (let next = from; next <= through; ) {
+      const page = {
+        seq: next,
+        batch: Math.min(READ_MESSAGES_MAX, through - next + 1),
+        ...(subject !== undefined && { next_by_subj: this.#subject(subject) }),
+      };
+      const before = next;
+      const messages = await this.#asked(() => this.#manager.direct.getBatch(this.#stream, page));
+      try {
+        for await (const message of messages) {
+          if (message.seq > through) return;
+          next = message.seq + 1;
+          yield message;
+        }
+      } catch (error) {
+        if (!isNothing(error)) throw error;
+      }
+      if (next === before) return;
+    }
+  }
+
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Forgets the messages of a subject and those below it. */
+  async purge(subject: string): Promise<void> {
+    const filter = `${this.#subject(subject)}.>`;
+    await this.#asked(() => this.#manager.streams.purge(this.#stream, { filter }));
+  }
+
+  /** The subject of a stored message, without the stream's name. */
+  subjectOf(message: StoredMsg): string {
+    return message.subject.slice(this.#stream.length + 1);
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  #subject(subject: string): string {
+    return `${this.#stream}.${subject}`;
+  }
+
+  async #publish(subject: string, data: Uint8Array, envelope: Envelope): Promise<number> {
+    const told = headers();
+    for (const [name, value] of Object.entries(envelope)) told.set(name, value);
+    told.set(WRITER, this.#writer);
+    const options = { headers: told, timeout: ANSWER_TIMEOUT_MS };
+    const { seq } = await this.#asked(() =>
+      this.#jetstream.publish(this.#subject(subject), data, options),
+    );
+    return seq;
+  }
+
+  async #asked<T>(ask: () => Promise<T>): Promise<T> {
+    // What is published without a connection would be kept in memory until there is one.
+    if (!this.#isConnected) throw new Unanswered("NATS is not connected");
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === WRONG_LAST_SEQUENCE)
+        throw taken(this.#stream);
+      const { message } = error as Error;
+      throw new Unanswered(`NATS, stream ${this.#stream}: ${message}`, { cause: error });
+    }
+  }
+
+  async #follow(): Promise<void> {
+    for await (const { type } of this.#connection.status()) {
+      if (type === "disconnect" || type === "staleConnection") this.#isConnected = false;
+      if (type === "reconnect") this.#isConnected = true;
+    }
+  }
+}
+
+function connectTo({ url, secretsDir, stream }: StreamPlace): Promise<NatsConnection> {
+  const { username, password, token, ca, cert, key } = readServerSecrets(secretsDir);
+  return connect({
+    servers: url,
+    name: stream,
+    ...(username !== undefined && { user: username }),
+    ...(password !== undefined && { pass: password }),
+    ...(token !== undefined && { token }),
+    ...(ca !== undefined && { tls: { ca, ...(cert && { cert }), ...(key && { key }) } }),
+    waitOnFirstConnect: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_EVERY_MS,
+    reconnectJitter: RECONNECT_EVERY_MS,
+    pingInterval: PING_EVERY_MS,
+    maxPingOut: PINGS_UNANSWERED_MAX,
+    ignoreClusterUpdates: true,
+  });
+}
+
+function streamConfig({ stream, replicas }: StreamPlace) {
+  return {
+    name: stream,
+    subjects: [`${stream}.>`],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    // A full stream takes no more; forgetting the oldest would lose what was promised.
+    discard: DiscardPolicy.New,
+    allow_direct: true,
+    num_replicas: replicas,
+  };
+}
+
+async function isThere(manager: JetStreamManager, stream: string): Promise<boolean> {
+  try {
+    await manager.streams.info(stream);
+    return true;
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND) return false;
+    throw error;
+  }
+}
+
+function isNothing(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === 404 || code === NO_MESSAGE_FOUND;
+}
+
+function taken(stream: string): Error {
+  return new Error(`another process appends to the stream ${stream}: this one ends`);
+}
