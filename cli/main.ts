@@ -14,6 +14,7 @@ import { chatCommand } from "./commands/chat.ts";
 import { cleanCommand } from "./commands/clean.ts";
 import { contactCommands } from "./commands/contact.ts";
 import { conversationCommands } from "./commands/conversation.ts";
+import { deadLettersCommands } from "./commands/dead-letters.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { downCommand } from "./commands/down.ts";
 import { drillCommands } from "./commands/drill.ts";
@@ -75,6 +76,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   kvGroupReplaceCommand,
   ...slotsCommands,
   queueRebuildCommand,
+  ...deadLettersCommands,
   ...tlsCommands,
   ...apiKeyCommands,
   replayCommand,
@@ -97,6 +99,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   kv: "the store, as its operator: read, write, scan, watch, compare, back up, restore, rebuild, force",
   "kv group": "KV groups: show them, add one, remove the last, give a replica a new volume",
   queue: "the queue's logs: rebuild",
+  "dead-letters": "entries of the queue that were given up: list, retry, drop",
   "api-key": "keys of integrators' servers: create, list, revoke",
   tls: "certificates for services: issue",
   slots: "which KV group serves which slots: show, move, rebalance, cancel",

@@ -30,7 +30,7 @@ export const LAYOUTS = {
       "moments-data",
       "moments",
     ],
-    queue: ["router", "queue", "fanout", "retention"],
+    queue: ["router", "queue", "fanout", "hooks", "retention"],
     "media-data": ["media-data", "media"],
     queuelog: ["queuelog-1", "queuelog-2"],
     admin: ["admin"],
@@ -54,6 +54,7 @@ export const LAYOUTS = {
     router: ["router"],
     queue: ["queue"],
     fanout: ["fanout"],
+    hooks: ["hooks"],
     conversation: ["conversation"],
     retention: ["retention"],
     queuelog: ["queuelog-1", "queuelog-2"],
@@ -63,7 +64,7 @@ export const LAYOUTS = {
 
 /** One a campus, whatever is asked for: they own what their campus does. */
 const ONE_A_CAMPUS = [
-  ...["queuelog", "queue", "fanout", "router", "retention"],
+  ...["queuelog", "queue", "fanout", "hooks", "router", "retention"],
   "media-data",
 ] as const;
 

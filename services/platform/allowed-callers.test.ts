@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, "../..");
 /** Only tests and benchmarks serve it. */
 const NEVER_SERVED = "tricampus.svrkit.v1.Echo/Echo";
 const NOT_SERVICES = ["cli", "operator", "control", "agent"];
-const COMING = [...["admin-data", "hooks"]];
+const COMING = ["admin-data"];
 
 async function allMethods(): Promise<string[]> {
   const files = globSync("protos/gen/tricampus/**/*_codec.ts", { cwd: ROOT });

@@ -1,4 +1,5 @@
 /** What each process of a campus is told (process-config.ts), derived from the platform's configuration. */
+import { HOOKS } from "../logic/hook-streams.ts";
 import type { PlatformConfig } from "./config.ts";
 import {
   addressesIn,
@@ -74,7 +75,13 @@ function optionsOf(
     const files = { privateKeyFile: ticketPrivateKey, apiKeysFile: apiKeys };
     return { keyId: TICKET_KEY_ID, ...files, ...own };
   }
+  if (service === "text" || service === "fanout") return { hooks: hooksOf(config), ...own };
   const group = KV_GROUPS.findIndex((name) => name === service);
   // All groups are configured like the first one, and further ones may differ.
   return group > 0 ? { ...config.options["kvsvr"], ...own, group: group + 1 } : own;
+}
+
+/** What the service hooks has a server for; who makes messages tells of them only then. */
+function hooksOf(config: PlatformConfig): readonly string[] {
+  return HOOKS.filter((hook) => config.options["hooks"]?.[hook] !== undefined);
 }

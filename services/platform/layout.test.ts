@@ -14,7 +14,8 @@ test("layout: compact is three processes a campus, and these services in each", 
   );
   const logic =
     "queuelog-1,queue,router,account-data,inbox-data,message-data,group-data," +
-    "account,text,group,sync,fanout,conversation,retention,contact-data,contact,media-data,media,moments-data,moments";
+    "account,text,group,sync,fanout,conversation,retention,contact-data,contact," +
+    "media-data,media,moments-data,moments,hooks";
   expect(lines).toEqual([
     "a/access 7101:access",
     "a/kvsvr 7102:kvsvr",

@@ -29,6 +29,7 @@ const modules: Record<(typeof SERVICES)[number] | typeof ADMIN, () => Promise<Se
   media: () => import("../logic/media/main.ts"),
   "moments-data": () => import("../data/moments/main.ts"),
   moments: () => import("../logic/moments/main.ts"),
+  hooks: () => import("../logic/hooks/main.ts"),
 };
 
 export async function loadService(service: ServiceName): Promise<StartService> {

@@ -23,6 +23,7 @@ export const SERVICES = [
   "media",
   "moments-data",
   "moments",
+  "hooks",
 ] as const;
 
 /**

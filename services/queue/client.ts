@@ -9,6 +9,7 @@
  * the order of slots, without gaps; nothing that was acknowledged is missing.
  */
 import type {
+  DeadLetter,
   StreamEntries,
   StreamPosition,
 } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
@@ -48,9 +49,12 @@ export interface QueuePoll {
   readonly positions: readonly StreamPosition[];
   /** Longest wait for an entry, at most 1,000. */
   readonly waitMs: number;
+  /** Only streams "<topic>/..."; by default those without a slash in their names. */
+  readonly topic?: string;
 }
 
 const ANSWER_MS = 2_000;
+const BURY_MS = 10_000;
 
 export class QueueReader {
   readonly #callee: Callee;
@@ -66,9 +70,9 @@ export class QueueReader {
    * Answers at once when there are entries, else with the first that is settled, or with none. Asked
    * once: the reader polls again anyway, and stops at once when it is told to.
    */
-  async poll({ positions, waitMs }: QueuePoll): Promise<readonly StreamEntries[]> {
+  async poll({ positions, waitMs, topic = "" }: QueuePoll): Promise<readonly StreamEntries[]> {
     const options = { timeoutMs: waitMs + ANSWER_MS };
-    const request = { positions: [...positions], waitMs };
+    const request = { positions: [...positions], waitMs, topic };
     const reply = await this.#callee.callOne(this.#own, Queue.poll, request, options);
     return reply.streams;
   }
@@ -77,5 +81,11 @@ export class QueueReader {
   async consumed(positions: readonly StreamPosition[]): Promise<void> {
     const options = { order: [this.#own], timeoutMs: ANSWER_MS };
     await this.#callee.call(Queue.consumed, { positions: [...positions] }, options);
+  }
+
+  /** Keeps entries that this reader gives up: it may go on behind them. */
+  async bury(letters: readonly DeadLetter[]): Promise<void> {
+    const options = { order: campusOrder(letters[0]?.stream ?? ""), timeoutMs: BURY_MS };
+    await this.#callee.call(Queue.bury, { letters: [...letters] }, options);
   }
 }

@@ -5,6 +5,8 @@ import {
   type AdoptRequest,
   type AppendReply,
   type AppendRequest,
+  type BuryReply,
+  type BuryRequest,
   type ConsumedReply,
   type ConsumedRequest,
   type PollReply,
@@ -18,7 +20,8 @@ import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import type { Server } from "../svrkit/server.ts";
-import { ID_BYTES_MAX, PAYLOAD_BYTES_MAX, POLL_WAIT_MS_MAX } from "./limits.ts";
+import type { DeadLetters } from "./dead-letters-client.ts";
+import { BURY_MAX, ID_BYTES_MAX, PAYLOAD_BYTES_MAX, POLL_WAIT_MS_MAX } from "./limits.ts";
 import { type Campuses, writingCampus } from "./protocol/placement.ts";
 import { isStreamName } from "./protocol/segments.ts";
 import type { Streams } from "./streams.ts";
@@ -27,12 +30,14 @@ const FENCED_ATTEMPTS_MAX = 4;
 const FENCED_PAUSE_MS = 10;
 
 const forwards = monitorId("queue.appends_forwarded");
+const buried = monitorId("queue.letters_buried");
 
 export interface QueueParts {
   readonly streams: Streams;
   /** The service "queue", in the order of campuses. */
   readonly queues: Callee;
   readonly own: number;
+  readonly deadLetters: Pick<DeadLetters, "bury">;
   readonly log: Logger;
 }
 
@@ -48,6 +53,7 @@ export class QueueHandlers {
     server.add(Queue.poll, (request) => this.#poll(request));
     server.add(Queue.consumed, (request) => this.#consumed(request));
     server.add(Queue.adopt, (request) => this.#adopt(request));
+    server.add(Queue.bury, (request, call) => this.#bury(request, call));
   }
 
   async #append(request: AppendRequest, call: Call): Promise<AppendReply> {
@@ -78,9 +84,21 @@ export class QueueHandlers {
     }
   }
 
-  async #poll({ positions, waitMs }: PollRequest): Promise<PollReply> {
-    const streams = await this.#parts.streams.poll(positions, Math.min(waitMs, POLL_WAIT_MS_MAX));
-    return { streams };
+  async #poll(request: PollRequest): Promise<PollReply> {
+    const waitMs = Math.min(request.waitMs, POLL_WAIT_MS_MAX);
+    return { streams: await this.#parts.streams.poll({ ...request, waitMs }) };
+  }
+
+  async #bury({ letters }: BuryRequest, call: Call): Promise<BuryReply> {
+    requireArgument(
+      letters.length >= 1 && letters.length <= BURY_MAX,
+      `1 to ${BURY_MAX} letters can be buried at once`,
+    );
+    for (const { stream } of letters)
+      requireArgument(isStreamName(stream), "a letter is of a stream");
+    await this.#parts.deadLetters.bury(letters, forward(call));
+    monitor.add(buried, letters.length);
+    return {};
   }
 
   #consumed({ positions }: ConsumedRequest): ConsumedReply {

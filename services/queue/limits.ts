@@ -17,6 +17,8 @@ export const POLL_STREAM_BYTES_MAX = 512 * 1024;
 export const POLL_BYTES_MAX = 2 * 1024 * 1024;
 export const POLL_WAIT_MS_MAX = 1_000;
 export const POLLS_MAX = 64;
+/** Entries given up in one call. */
+export const BURY_MAX = 512;
 /** Streams kept open without anything to do; one more closes the least recently used. */
 export const STREAMS_OPEN_MAX = 20_000;
 /** A log that does not grant for so long is counted as not there. */

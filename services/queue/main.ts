@@ -4,6 +4,7 @@ import type { StartService } from "../svrkit/context.ts";
 import { raiseIncarnation } from "../svrkit/ids.ts";
 import { Adoption } from "./adoption.ts";
 import { checkQueueConfig } from "./config.ts";
+import { DeadLetters } from "./dead-letters-client.ts";
 import { QueueHandlers } from "./handlers.ts";
 import { LogGroup } from "./log-group.ts";
 import { KvSegmentStore } from "./segment-store.ts";
@@ -16,9 +17,10 @@ export const start: StartService = async (context) => {
     logServices.map((service, i) => [i + 1, new LogGroup(i + 1, context.callee(service))]),
   );
   let openings = 0;
+  const kv = KvClient.of(context);
   const streams = new Streams({
     groups,
-    store: new KvSegmentStore(KvClient.of(context)),
+    store: new KvSegmentStore(kv),
     process: `${context.campus}.${raiseIncarnation(context.dataDir)}`,
     nextOpening: () => {
       openings += 1;
@@ -27,7 +29,8 @@ export const start: StartService = async (context) => {
   });
   const queues = context.callee("queue");
   const own = context.campuses.indexOf(context.campus);
-  new QueueHandlers({ streams, queues, own, log }).register(context.server);
+  const deadLetters = new DeadLetters(kv);
+  new QueueHandlers({ streams, queues, own, deadLetters, log }).register(context.server);
   const adoption = new Adoption({ groups, queues, own, log });
   adoption.start();
   context.lifecycle.onStop(context.service, () => {

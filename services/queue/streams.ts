@@ -6,6 +6,7 @@
 import type { TrimPoint } from "../../protos/gen/tricampus/queue/v1/log_codec.ts";
 import type {
   Orphan,
+  PollRequest,
   StreamEntries,
   StreamPosition,
 } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
@@ -21,7 +22,7 @@ import {
 } from "./limits.ts";
 import { groupOf, type OpeningParts, openStream } from "./opening.ts";
 import { compareEpochs, NO_EPOCH } from "./protocol/epoch.ts";
-import { parseLogStream } from "./protocol/segments.ts";
+import { parseLogStream, topicOf } from "./protocol/segments.ts";
 import { Stream, type StreamEvents } from "./stream.ts";
 
 type Trims = Map<number, Map<string, number>>;
@@ -84,10 +85,10 @@ export class Streams {
     return stream.append(id, payload);
   }
 
-  /** Settled entries that the asker was not given; waits for some until `waitMs` has passed. */
-  async poll(positions: readonly StreamPosition[], waitMs: number): Promise<StreamEntries[]> {
+  /** Settled entries of a topic that the asker was not given; waits for some until `waitMs` has passed. */
+  async poll({ positions, waitMs, topic }: PollRequest): Promise<StreamEntries[]> {
     const given = new Map(positions.map(({ stream, through }) => [stream, through]));
-    const found = this.#collect(given);
+    const found = this.#collect(given, topic);
     if (found.length > 0 || waitMs === 0 || this.#isStopped) return found;
     if (this.#polls.size >= POLLS_MAX) {
       throw new RpcError("RESOURCE_EXHAUSTED", `${POLLS_MAX} polls wait here already`);
@@ -95,7 +96,7 @@ export class Streams {
     const { promise, resolve } = Promise.withResolvers<StreamEntries[]>();
     const timer = setTimeout(() => resolve([]), waitMs);
     const look = () => {
-      const news = this.#collect(given);
+      const news = this.#collect(given, topic);
       if (news.length > 0 || this.#isStopped) resolve(news);
     };
     this.#polls.add(look);
@@ -172,10 +173,11 @@ export class Streams {
     });
   }
 
-  #collect(given: ReadonlyMap<string, number>): StreamEntries[] {
+  #collect(given: ReadonlyMap<string, number>, topic: string): StreamEntries[] {
     const found: StreamEntries[] = [];
     let bytes = 0;
     for (const stream of this.#loaded) {
+      if (topicOf(stream.name) !== topic) continue;
       const { after, entries } = stream.above(given.get(stream.name) ?? 0, LIMIT);
       if (entries.length === 0) continue;
       found.push({

@@ -64,6 +64,8 @@ import {
 } from "./rows.ts";
 
 const WORKER = "fanout";
+/** Rings members that are not connected. */
+const ALERTER = "hooks";
 const OUTCOMES_MAX = 1_000;
 
 export class GroupDataHandlers {
@@ -133,7 +135,8 @@ export class GroupDataHandlers {
     const level = levelOf(consistency);
     const options = forward(call);
     const isWorker = call.caller === WORKER;
-    const userId = isWorker ? undefined : this.#tickets.userOf(call).userId;
+    const isOurs = isWorker || call.caller === ALERTER;
+    const userId = isOurs ? undefined : this.#tickets.userOf(call).userId;
     const head = await this.#kv.getRows({ key, rows: [PROFILE_ROW], marks: MARKS, level }, options);
     const [profileRow] = head.rows;
     if (profileRow === undefined) return makeReadGroupReply({});

@@ -10,6 +10,8 @@ import type {
   EraseInboxRequest,
   InboxChangesReply,
   InboxChangesRequest,
+  MutedReply,
+  MutedRequest,
   RetainInboxRequest,
   RetainReply,
   SetSettingsReply,
@@ -30,12 +32,14 @@ import { readChanges } from "./changes.ts";
 import type { InboxDataOptions } from "./config.ts";
 import { deliver } from "./deliver.ts";
 import { Gate } from "./gate.ts";
+import { mutedUsers } from "./mutes.ts";
 import { forget } from "./retain.ts";
 import { commitChange, committedRowKey, deliveredRowKey, inboxKey, readCommitted } from "./rows.ts";
 import { settingChanges } from "./settings.ts";
 import { readTraces } from "./traces.ts";
 
 const SETTINGS_MAX = 100;
+const MUTED_USERS_MAX = 1_500;
 
 /** Delivery is append-only and theirs: they checked the sender's ticket, or cite an entry that did. */
 const DELIVERERS = ["text", "fanout"];
@@ -125,6 +129,15 @@ export class InboxHandlers {
       alone: applied.length === 1 && applied[0]!.alone,
       changed: applied.length > 0,
     };
+  }
+
+  async muted({ conversationId, userIds }: MutedRequest, call: Call): Promise<MutedReply> {
+    requireCaller(call, ["hooks"], "who has muted a conversation");
+    requireArgument(
+      userIds.length >= 1 && userIds.length <= MUTED_USERS_MAX,
+      `1 to ${MUTED_USERS_MAX} users can be asked for at once`,
+    );
+    return { userIds: await mutedUsers(this.#kv, { conversationId, userIds }, forward(call)) };
   }
 
   async retain(request: RetainInboxRequest, call: Call): Promise<RetainReply> {

@@ -17,6 +17,7 @@ export const start: StartService = async (context) => {
   server.add(InboxData.deliverRead, (request, call) => handlers.deliverRead(request, call));
   server.add(InboxData.traces, (request, call) => handlers.traces(request, call));
   server.add(InboxData.erase, (request, call) => handlers.erase(request, call));
+  server.add(InboxData.muted, (request, call) => handlers.muted(request, call));
   server.add(InboxData.retain, (request, call) => handlers.retain(request, call));
   server.add(InboxData.changes, (request, call) => handlers.changes(request, call));
 };

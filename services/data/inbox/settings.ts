@@ -66,6 +66,11 @@ export function settingChanges(
   return changes;
 }
 
+/** Where a user's inbox says that it has muted a conversation. */
+export function muteRow(conversationId: string): Buffer {
+  return Buffer.from(`${SETTINGS}${LETTERS.muted}/${conversationId}`);
+}
+
 export function readSetting(value: Uint8Array): ConversationSetting {
   return fromBytes(decodeConversationSetting, value);
 }

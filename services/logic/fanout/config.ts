@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { acceptAboveMembers, membersMax } from "../group/size.ts";
+import { HOOKS } from "../hook-streams.ts";
 
 export const fanoutOptions = z.strictObject({
   membersMax,
@@ -8,6 +9,8 @@ export const fanoutOptions = z.strictObject({
   invitesMax: z.int().min(1).max(1_000).default(500),
   /** Larger texts and voices lie in the group's table alone, and not in every member's inbox. */
   apartAboveBytes: z.int().min(256).max(1_048_576).default(4_096),
+  /** Which hooks are told; a platform on one machine knows it from the options of "hooks". */
+  hooks: z.array(z.enum(HOOKS)).default([]),
   /** Streams that are worked on at once. */
   streamsMax: z.int().min(1).max(1_000).default(64),
   /** Groups whose state is kept in memory. */

@@ -11,8 +11,12 @@
  * table holds beyond `delivered` is delivered first: by somebody, once or twice, it makes no
  * difference to the inboxes.
  */
+import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
-import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import {
+  Consistency,
+  type DeliveryTarget,
+} from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
@@ -21,6 +25,7 @@ import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 import { isSampled } from "../../svrkit/tracing/context.ts";
 import { beginSpan, type Span } from "../../svrkit/tracing/span.ts";
+import type { HookStreams } from "../hook-streams.ts";
 import type { FanoutOptions } from "./config.ts";
 import type { Delivering } from "./delivering.ts";
 import { planBatch, type SlotEntry } from "./plan/batch.ts";
@@ -45,9 +50,16 @@ interface Step {
   readonly state: GroupState;
 }
 
+interface Delivery {
+  readonly groupId: string;
+  readonly messages: readonly InboxMessage[];
+  readonly targets: readonly DeliveryTarget[];
+}
+
 export interface GroupWorkerParts {
   readonly groups: Callee;
   readonly delivering: Pick<Delivering, "deliver">;
+  readonly hooks: Pick<HookStreams, "append">;
   readonly log: Logger;
   readonly options: FanoutOptions;
 }
@@ -117,8 +129,18 @@ export class GroupWorker {
     monitor.add(numbered, request.messages.length);
     const range = { after: state.lastSequence, through: after.lastSequence };
     const targets = planTargets(after.members, range);
-    await this.#parts.delivering.deliver(state.groupId, request.messages, targets, trace);
+    await this.#deliver({ groupId: state.groupId, messages: request.messages, targets }, trace);
     return { ...after, deliveredSequence: after.lastSequence };
+  }
+
+  /** To the members, and to who is told of it besides: in one order, and again when either failed. */
+  async #deliver(
+    { groupId, messages, targets }: Delivery,
+    trace: Uint8Array | undefined = undefined,
+  ): Promise<void> {
+    const { delivering, hooks } = this.#parts;
+    await delivering.deliver(groupId, messages, targets, trace);
+    await hooks.append(messages, "", { trace });
   }
 
   /** The group as its table has it, with everything in it delivered. */
@@ -140,7 +162,7 @@ export class GroupWorker {
       if (last <= after) throw new RpcError("INTERNAL", `${groupId} lacks message ${after + 1}`);
       const through = Math.min(last, state.lastSequence);
       const targets = planTargets(state.members, { after, through });
-      await this.#parts.delivering.deliver(groupId, messages, targets);
+      await this.#deliver({ groupId, messages, targets });
       after = through;
     }
     return { ...state, deliveredSequence: state.lastSequence };

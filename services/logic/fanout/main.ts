@@ -1,11 +1,14 @@
 /** Wires the service "fanout". It serves nothing: it takes its work from the queue. */
+import { decodeGroupEntry } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { QueueReader } from "../../queue/client.ts";
+import { fromBytes } from "../../svrkit/codec.ts";
 import type { StartService } from "../../svrkit/context.ts";
+import { HookStreams } from "../hook-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
+import { Streams } from "../streams.ts";
 import { fanoutOptions } from "./config.ts";
 import { Delivering } from "./delivering.ts";
 import { GroupWorker } from "./group-worker.ts";
-import { Streams } from "./streams.ts";
 
 export const start: StartService = async (context) => {
   const options = fanoutOptions.parse(context.options ?? {});
@@ -20,10 +23,12 @@ export const start: StartService = async (context) => {
     apartAboveBytes: options.apartAboveBytes,
     stopped: stop.signal,
   });
+  const queue = context.callee("queue");
+  const hooks = new HookStreams(queue, options.hooks);
   const streams = new Streams({
-    queue: new QueueReader(context.callee("queue"), campus),
-    worker: new GroupWorker({ groups, delivering, log, options }),
-    log,
+    ...{ topic: "", queue: new QueueReader(queue, campus), log, now: Date.now },
+    worker: new GroupWorker({ groups, delivering, hooks, log, options }),
+    read: (payload) => fromBytes(decodeGroupEntry, payload),
     streamsMax: options.streamsMax,
     stopped: stop.signal,
   });

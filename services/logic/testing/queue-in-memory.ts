@@ -3,11 +3,13 @@
  * ordered streams, given to the workers of one campus. An entry may be put in twice on purpose.
  */
 import {
+  type DeadLetter,
   type Entry,
   type PollReply,
   type PollRequest,
   Queue,
 } from "../../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import { topicOf } from "../../queue/protocol/segments.ts";
 import type { Server } from "../../svrkit/server.ts";
 
 const POLL_PAUSE_MS = 2;
@@ -16,6 +18,7 @@ export class QueueInMemory {
   readonly #streams = new Map<string, { entries: Entry[]; consumed: number }>();
   /** Nothing is given while true: workers see an empty queue. */
   isHeld = false;
+  readonly buried: DeadLetter[] = [];
 
   addTo(server: Server): void {
     server.add(Queue.append, ({ stream, id, payload }) => {
@@ -24,6 +27,10 @@ export class QueueInMemory {
       return { slot: there?.slot ?? this.put(stream, { id, payload }) };
     });
     server.add(Queue.poll, (request) => this.#poll(request));
+    server.add(Queue.bury, ({ letters }) => {
+      this.buried.push(...letters);
+      return {};
+    });
     server.add(Queue.consumed, ({ positions }) => {
       for (const { stream, through } of positions) {
         const found = this.#stream(stream);
@@ -63,12 +70,13 @@ export class QueueInMemory {
     return stream;
   }
 
-  async #poll({ positions, waitMs }: PollRequest): Promise<PollReply> {
+  async #poll({ positions, waitMs, topic }: PollRequest): Promise<PollReply> {
     const given = new Map(positions.map(({ stream, through }) => [stream, through]));
     for (let waited = 0; ; waited += POLL_PAUSE_MS) {
       const streams = [...this.#streams].flatMap(([stream, { entries, consumed }]) => {
         const after = Math.max(consumed, given.get(stream) ?? 0);
-        const found = this.isHeld ? [] : entries.slice(after);
+        const isOther = topicOf(stream) !== topic;
+        const found = this.isHeld || isOther ? [] : entries.slice(after);
         return found.length === 0 ? [] : [{ stream, after, entries: found }];
       });
       if (streams.length > 0 || waited >= Math.min(waitMs, 100)) return { streams };

@@ -2,7 +2,8 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { BeforeSend, SIGNATURE_HEADER, signatureOf } from "./before-send.ts";
+import { SIGNATURE_HEADER, signatureOf } from "../signature.ts";
+import { BeforeSend } from "./before-send.ts";
 
 const SECRET = "shared";
 const NOW = 1_700_000_000_000;

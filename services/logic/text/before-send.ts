@@ -6,9 +6,9 @@
  * A server that is silent, or answers anything else, costs `timeoutMs` and then what is configured: the
  * message goes on, or its sender is told to try again.
  */
-import { createHmac } from "node:crypto";
 import { codes, RpcError } from "../../svrkit/errors.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { SIGNATURE_HEADER, signatureOf } from "../signature.ts";
 import type { Taken } from "./recalls.ts";
 
 const REASON_CHARACTERS_MAX = 200;
@@ -25,14 +25,6 @@ export interface BeforeSendOptions {
   readonly onFailure: "allow" | "refuse";
   /** Milliseconds since 1970. */
   readonly now: () => number;
-}
-
-/** Header of every request: when it was signed, and the HMAC-SHA256 of that time, a dot and the body. */
-export const SIGNATURE_HEADER = "x-tricampus-signature";
-
-export function signatureOf(secret: string, atMs: number, body: string): string {
-  const hmac = createHmac("sha256", secret).update(`${atMs}.${body}`).digest("hex");
-  return `t=${atMs},v1=${hmac}`;
 }
 
 export class BeforeSend {

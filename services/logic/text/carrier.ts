@@ -5,6 +5,8 @@
  *
  *   1:1     number it in the conversation, then put it into the recipient's inbox above its mark
  *   group   append it to the group's queue stream; fan-out does the rest
+ *
+ * An integrator's hooks are told last (hook-streams.ts), so of what was delivered.
  */
 
 import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
@@ -28,6 +30,7 @@ import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { sampledOrNone } from "../../svrkit/tracing/context.ts";
 import type { GroupStreams } from "../group-streams.ts";
+import type { HookStreams } from "../hook-streams.ts";
 import type { Notifier, NotifyTarget } from "../notify/notifier.ts";
 import { deliverableAfter } from "./deliverable.ts";
 
@@ -40,6 +43,7 @@ export interface CarrierParts {
   readonly messages: Callee;
   readonly streams: Pick<GroupStreams, "append">;
   readonly notifier: Pick<Notifier, "notify">;
+  readonly hooks: Pick<HookStreams, "append">;
   readonly marksRememberedMax: number;
 }
 
@@ -86,11 +90,9 @@ export class Carrier {
     const { sequence } = await this.#parts.messages.call(MessageData.append, { message }, options);
     const delivered = await this.#deliver(message, sequence, options);
     const targets = sender === undefined ? delivered.targets : [...delivered.targets, sender];
-    this.#parts.notifier.notify(
-      { messages: [numbered(message, sequence)] },
-      targets,
-      options.trace,
-    );
+    const messages = [numbered(message, sequence)];
+    this.#parts.notifier.notify({ messages }, targets, options.trace);
+    await this.#parts.hooks.append(messages, message.recipientId, options);
     return sequence;
   }
 

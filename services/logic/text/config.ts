@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { HOOKS } from "../hook-streams.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -23,6 +24,8 @@ export const textOptions = z.strictObject({
       onFailure: z.enum(["allow", "refuse"]).default("allow"),
     })
     .optional(),
+  /** Which hooks are told; a platform on one machine knows it from the options of "hooks". */
+  hooks: z.array(z.enum(HOOKS)).default([]),
   /** How long senders can take their messages back; files, images and videos longer. */
   recallMs: z
     .int()

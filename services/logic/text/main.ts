@@ -9,6 +9,7 @@ import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { requireService } from "../arguments.ts";
 import { GroupStreams } from "../group-streams.ts";
+import { HookStreams } from "../hook-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { BeforeSend } from "./before-send.ts";
 import { Carrier } from "./carrier.ts";
@@ -39,6 +40,7 @@ export const start: StartService = async (context) => {
       messages,
       streams: new GroupStreams(context.callee("queue")),
       notifier: new Notifier(context),
+      hooks: new HookStreams(context.callee("queue"), options.hooks),
       marksRememberedMax: options.marksRememberedMax,
     }),
     openSends: new OpenSends({

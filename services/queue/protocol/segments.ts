@@ -22,6 +22,11 @@ export function isStreamName(name: string): boolean {
   return name.length > 0 && name.length <= STREAM_LENGTH_MAX && !name.includes(SEPARATOR);
 }
 
+/** Streams of one consumer share a topic: "hooks" of "hooks/17"; "" of a name without a slash. */
+export function topicOf(name: string): string {
+  return name.slice(0, Math.max(0, name.indexOf("/")));
+}
+
 /** What the segment is called in its logs. */
 export function logStreamOf(stream: string, id: string): string {
   return id === "" ? stream : `${stream}${SEPARATOR}${id}`;

@@ -177,7 +177,8 @@ export class QueueCluster {
     const log = silentLogger();
     const own = (CAMPUSES as readonly string[]).indexOf(campus.name);
     const queues = this.#callee(campus, "queue");
-    new QueueHandlers({ streams, queues, own, log }).register(campus.server);
+    const deadLetters = { bury: async () => {} };
+    new QueueHandlers({ streams, queues, own, deadLetters, log }).register(campus.server);
     const adoption = new Adoption({ groups, queues, own, log });
     adoption.start();
     campus.streams = streams;

@@ -71,6 +71,7 @@ const ROWS = [
   ],
   [301, "queue.entries_settled", "sum", "entries", "queue", "entries found written and settled"],
   [302, "queue.streams_moved", "sum", "streams", "queue", "streams that went on in another group"],
+  [303, "queue.letters_buried", "sum", "letters", "queue", "entries among the dead letters"],
   [350, "queuelog.fsyncs", "sum", "fsyncs", "queuelog", "syncs of the queue's log"],
 
   [400, "kvsvr.fsyncs", "sum", "fsyncs", "kvsvr", "syncs of the store's log"],
@@ -216,6 +217,10 @@ const ROWS = [
   [733, "media.sweep_failures", "sum", "sweeps", "media-data", "sweeps that ended early"],
   [750, "moments.delivered", "sum", "moments", "moments", "moments brought into timelines"],
   [751, "moments.left_to_sweep", "sum", "moments", "moments", "deliveries left to the sweep"],
+  [770, "hooks.delivered", "sum", "items", "hooks", "events and pushes that a server took"],
+  [771, "hooks.post_failures", "sum", "requests", "hooks", "requests that no server took"],
+  [772, "hooks.given_up", "sum", "items", "hooks", "events and pushes among the dead letters"],
+  [773, "hooks.left_out", "sum", "entries", "hooks", "entries for which the queue had no room"],
 ] as const satisfies readonly Row[];
 
 export type MonitorName = (typeof ROWS)[number][1];

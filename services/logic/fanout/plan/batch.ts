@@ -32,7 +32,7 @@ import {
 
 export interface SlotEntry {
   readonly slot: number;
-  /** Undefined when nothing stands in the slot, or nothing that can be read. */
+  /** Undefined when nothing stands in the slot, or nothing that can be handled. */
   readonly entry: GroupEntry | undefined;
 }
 

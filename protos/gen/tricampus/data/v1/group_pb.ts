@@ -1081,7 +1081,7 @@ export const GroupData: GenService<{
   },
   /**
    * Profile, members and how far the queue was worked off; needs a member's ticket, or is called by
-   * fanout.
+   * fanout, or by hooks, which alerts members.
    *
    * @generated from rpc tricampus.data.v1.GroupData.Read
    */

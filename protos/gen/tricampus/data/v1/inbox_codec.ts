@@ -1064,6 +1064,101 @@ export function decodeDeliverReadRequest(r: Reader, end: number): DeliverReadReq
 }
 
 /**
+ * @generated from message tricampus.data.v1.MutedRequest
+ */
+export interface MutedRequest {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+  /**
+   * 1-1,500.
+   *
+   * @generated from field: repeated string user_ids = 2;
+   */
+  userIds: string[];
+}
+
+export function encodeMutedRequest(w: Writer, m: MutedRequest): void {
+  if (m.conversationId.length > 0) { w.tag(10); w.string(m.conversationId); }
+  for (const x of m.userIds) { w.tag(18); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMutedRequest(fields: Partial<MutedRequest>): MutedRequest {
+  return {
+    conversationId: "",
+    userIds: [],
+    ...fields,
+  };
+}
+
+export function decodeMutedRequest(r: Reader, end: number): MutedRequest {
+  const m: MutedRequest = {
+    conversationId: "",
+    userIds: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.conversationId = r.string();
+        break;
+      }
+      case 18: {
+        m.userIds.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.MutedReply
+ */
+export interface MutedReply {
+  /**
+   * @generated from field: repeated string user_ids = 1;
+   */
+  userIds: string[];
+}
+
+export function encodeMutedReply(w: Writer, m: MutedReply): void {
+  for (const x of m.userIds) { w.tag(10); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMutedReply(fields: Partial<MutedReply>): MutedReply {
+  return {
+    userIds: [],
+    ...fields,
+  };
+}
+
+export function decodeMutedReply(r: Reader, end: number): MutedReply {
+  const m: MutedReply = {
+    userIds: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userIds.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * Rows are forgotten in the order in which they were written, by version.
  *
  * @generated from message tricampus.data.v1.RetainInboxRequest
@@ -1356,6 +1451,7 @@ export const InboxData = {
   changes: defineMethod<InboxChangesRequest, InboxChangesReply>("tricampus.data.v1.InboxData/Changes", encodeInboxChangesRequest, decodeInboxChangesRequest, encodeInboxChangesReply, decodeInboxChangesReply),
   set: defineMethod<SetSettingsRequest, SetSettingsReply>("tricampus.data.v1.InboxData/Set", encodeSetSettingsRequest, decodeSetSettingsRequest, encodeSetSettingsReply, decodeSetSettingsReply),
   deliverRead: defineMethod<DeliverReadRequest, SetSettingsReply>("tricampus.data.v1.InboxData/DeliverRead", encodeDeliverReadRequest, decodeDeliverReadRequest, encodeSetSettingsReply, decodeSetSettingsReply),
+  muted: defineMethod<MutedRequest, MutedReply>("tricampus.data.v1.InboxData/Muted", encodeMutedRequest, decodeMutedRequest, encodeMutedReply, decodeMutedReply),
   retain: defineMethod<RetainInboxRequest, RetainReply>("tricampus.data.v1.InboxData/Retain", encodeRetainInboxRequest, decodeRetainInboxRequest, encodeRetainReply, decodeRetainReply),
   traces: defineMethod<TracesRequest, TracesReply>("tricampus.data.v1.InboxData/Traces", encodeTracesRequest, decodeTracesRequest, encodeTracesReply, decodeTracesReply),
   erase: defineMethod<EraseInboxRequest, RetainReply>("tricampus.data.v1.InboxData/Erase", encodeEraseInboxRequest, decodeEraseInboxRequest, encodeRetainReply, decodeRetainReply),

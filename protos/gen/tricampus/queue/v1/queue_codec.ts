@@ -150,11 +150,18 @@ export interface PollRequest {
    * @generated from field: uint32 wait_ms = 2;
    */
   waitMs: number;
+  /**
+   * Only streams named "<topic>/..."; empty: only those without a slash.
+   *
+   * @generated from field: string topic = 3;
+   */
+  topic: string;
 }
 
 export function encodePollRequest(w: Writer, m: PollRequest): void {
   for (const x of m.positions) { { w.tag(10); const at = w.fork(); encodeStreamPosition(w, x); w.join(at); } }
   if (m.waitMs !== 0) { w.tag(16); w.uint32(m.waitMs); }
+  if (m.topic.length > 0) { w.tag(26); w.string(m.topic); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -162,6 +169,7 @@ export function makePollRequest(fields: Partial<PollRequest>): PollRequest {
   return {
     positions: [],
     waitMs: 0,
+    topic: "",
     ...fields,
   };
 }
@@ -170,6 +178,7 @@ export function decodePollRequest(r: Reader, end: number): PollRequest {
   const m: PollRequest = {
     positions: [],
     waitMs: 0,
+    topic: "",
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -180,6 +189,10 @@ export function decodePollRequest(r: Reader, end: number): PollRequest {
       }
       case 16: {
         m.waitMs = r.uint32();
+        break;
+      }
+      case 26: {
+        m.topic = r.string();
         break;
       }
       default:
@@ -630,11 +643,178 @@ export function decodeAdoptReply(r: Reader, end: number): AdoptReply {
   return m;
 }
 
+/**
+ * @generated from message tricampus.queue.v1.BuryRequest
+ */
+export interface BuryRequest {
+  /**
+   * 1-512, of any streams.
+   *
+   * @generated from field: repeated tricampus.queue.v1.DeadLetter letters = 1;
+   */
+  letters: DeadLetter[];
+}
+
+export function encodeBuryRequest(w: Writer, m: BuryRequest): void {
+  for (const x of m.letters) { { w.tag(10); const at = w.fork(); encodeDeadLetter(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeBuryRequest(fields: Partial<BuryRequest>): BuryRequest {
+  return {
+    letters: [],
+    ...fields,
+  };
+}
+
+export function decodeBuryRequest(r: Reader, end: number): BuryRequest {
+  const m: BuryRequest = {
+    letters: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.letters.push(decodeDeadLetter(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.BuryReply
+ */
+export interface BuryReply {
+}
+
+export function encodeBuryReply(_w: Writer, _m: BuryReply): void {
+}
+
+export function decodeBuryReply(r: Reader, end: number): BuryReply {
+  const m: BuryReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.DeadLetter
+ */
+export interface DeadLetter {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+  /**
+   * @generated from field: uint64 slot = 2;
+   */
+  slot: number;
+  /**
+   * Of the entry, when several were made of it and not all are given up; 0: the entry as it stands.
+   *
+   * @generated from field: uint32 part = 3;
+   */
+  part: number;
+  /**
+   * @generated from field: bytes payload = 4;
+   */
+  payload: Uint8Array;
+  /**
+   * For people: why it was given up.
+   *
+   * @generated from field: string why = 5;
+   */
+  why: string;
+  /**
+   * @generated from field: uint64 buried_at_ms = 6;
+   */
+  buriedAtMs: number;
+}
+
+export function encodeDeadLetter(w: Writer, m: DeadLetter): void {
+  if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
+  if (m.slot !== 0) { w.tag(16); w.uint64(m.slot); }
+  if (m.part !== 0) { w.tag(24); w.uint32(m.part); }
+  if (m.payload.length > 0) { w.tag(34); w.bytes(m.payload); }
+  if (m.why.length > 0) { w.tag(42); w.string(m.why); }
+  if (m.buriedAtMs !== 0) { w.tag(48); w.uint64(m.buriedAtMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeadLetter(fields: Partial<DeadLetter>): DeadLetter {
+  return {
+    stream: "",
+    slot: 0,
+    part: 0,
+    payload: NO_BYTES,
+    why: "",
+    buriedAtMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeDeadLetter(r: Reader, end: number): DeadLetter {
+  const m: DeadLetter = {
+    stream: "",
+    slot: 0,
+    part: 0,
+    payload: NO_BYTES,
+    why: "",
+    buriedAtMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.stream = r.string();
+        break;
+      }
+      case 16: {
+        m.slot = r.uint64();
+        break;
+      }
+      case 24: {
+        m.part = r.uint32();
+        break;
+      }
+      case 34: {
+        m.payload = r.bytes();
+        break;
+      }
+      case 42: {
+        m.why = r.string();
+        break;
+      }
+      case 48: {
+        m.buriedAtMs = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.queue.v1.Queue */
 export const Queue = {
   append: defineMethod<AppendRequest, AppendReply>("tricampus.queue.v1.Queue/Append", encodeAppendRequest, decodeAppendRequest, encodeAppendReply, decodeAppendReply),
   poll: defineMethod<PollRequest, PollReply>("tricampus.queue.v1.Queue/Poll", encodePollRequest, decodePollRequest, encodePollReply, decodePollReply),
   consumed: defineMethod<ConsumedRequest, ConsumedReply>("tricampus.queue.v1.Queue/Consumed", encodeConsumedRequest, decodeConsumedRequest, encodeConsumedReply, decodeConsumedReply),
   adopt: defineMethod<AdoptRequest, AdoptReply>("tricampus.queue.v1.Queue/Adopt", encodeAdoptRequest, decodeAdoptRequest, encodeAdoptReply, decodeAdoptReply),
+  bury: defineMethod<BuryRequest, BuryReply>("tricampus.queue.v1.Queue/Bury", encodeBuryRequest, decodeBuryRequest, encodeBuryReply, decodeBuryReply),
 } as const;
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/queue/v1/queue.proto.
  */
 export const file_tricampus_queue_v1_queue: GenFile = /*@__PURE__*/
-  fileDesc("Ch50cmljYW1wdXMvcXVldWUvdjEvcXVldWUucHJvdG8SEnRyaWNhbXB1cy5xdWV1ZS52MSJPCg1BcHBlbmRSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRIKCgJpZBgCIAEoDBIPCgdwYXlsb2FkGAMgASgMEhEKCWZvcndhcmRlZBgEIAEoCCIbCgtBcHBlbmRSZXBseRIMCgRzbG90GAEgASgEIlUKC1BvbGxSZXF1ZXN0EjUKCXBvc2l0aW9ucxgBIAMoCzIiLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNIjEKDlN0cmVhbVBvc2l0aW9uEg4KBnN0cmVhbRgBIAEoCRIPCgd0aHJvdWdoGAIgASgEIj8KCVBvbGxSZXBseRIyCgdzdHJlYW1zGAEgAygLMiEudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbUVudHJpZXMiWgoNU3RyZWFtRW50cmllcxIOCgZzdHJlYW0YASABKAkSDQoFYWZ0ZXIYAiABKAQSKgoHZW50cmllcxgDIAMoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FbnRyeSJACgVFbnRyeRIMCgRzbG90GAEgASgEEgoKAmlkGAIgASgMEg8KB3BheWxvYWQYAyABKAwSDAoEdm9pZBgEIAEoCCJICg9Db25zdW1lZFJlcXVlc3QSNQoJcG9zaXRpb25zGAEgAygLMiIudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbVBvc2l0aW9uIg8KDUNvbnN1bWVkUmVwbHkiOwoMQWRvcHRSZXF1ZXN0EisKB29ycGhhbnMYASADKAsyGi50cmljYW1wdXMucXVldWUudjEuT3JwaGFuImsKBk9ycGhhbhISCgpsb2dfc3RyZWFtGAEgASgJEisKCHByb21pc2VkGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEhEKCWxhc3Rfc2xvdBgDIAEoBBINCgVncm91cBgEIAEoDSIMCgpBZG9wdFJlcGx5MrwCCgVRdWV1ZRJMCgZBcHBlbmQSIS50cmljYW1wdXMucXVldWUudjEuQXBwZW5kUmVxdWVzdBofLnRyaWNhbXB1cy5xdWV1ZS52MS5BcHBlbmRSZXBseRJGCgRQb2xsEh8udHJpY2FtcHVzLnF1ZXVlLnYxLlBvbGxSZXF1ZXN0Gh0udHJpY2FtcHVzLnF1ZXVlLnYxLlBvbGxSZXBseRJSCghDb25zdW1lZBIjLnRyaWNhbXB1cy5xdWV1ZS52MS5Db25zdW1lZFJlcXVlc3QaIS50cmljYW1wdXMucXVldWUudjEuQ29uc3VtZWRSZXBseRJJCgVBZG9wdBIgLnRyaWNhbXB1cy5xdWV1ZS52MS5BZG9wdFJlcXVlc3QaHi50cmljYW1wdXMucXVldWUudjEuQWRvcHRSZXBseWIGcHJvdG8z", [file_tricampus_queue_v1_log]);
+  fileDesc("Ch50cmljYW1wdXMvcXVldWUvdjEvcXVldWUucHJvdG8SEnRyaWNhbXB1cy5xdWV1ZS52MSJPCg1BcHBlbmRSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRIKCgJpZBgCIAEoDBIPCgdwYXlsb2FkGAMgASgMEhEKCWZvcndhcmRlZBgEIAEoCCIbCgtBcHBlbmRSZXBseRIMCgRzbG90GAEgASgEImQKC1BvbGxSZXF1ZXN0EjUKCXBvc2l0aW9ucxgBIAMoCzIiLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNEg0KBXRvcGljGAMgASgJIjEKDlN0cmVhbVBvc2l0aW9uEg4KBnN0cmVhbRgBIAEoCRIPCgd0aHJvdWdoGAIgASgEIj8KCVBvbGxSZXBseRIyCgdzdHJlYW1zGAEgAygLMiEudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbUVudHJpZXMiWgoNU3RyZWFtRW50cmllcxIOCgZzdHJlYW0YASABKAkSDQoFYWZ0ZXIYAiABKAQSKgoHZW50cmllcxgDIAMoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FbnRyeSJACgVFbnRyeRIMCgRzbG90GAEgASgEEgoKAmlkGAIgASgMEg8KB3BheWxvYWQYAyABKAwSDAoEdm9pZBgEIAEoCCJICg9Db25zdW1lZFJlcXVlc3QSNQoJcG9zaXRpb25zGAEgAygLMiIudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbVBvc2l0aW9uIg8KDUNvbnN1bWVkUmVwbHkiOwoMQWRvcHRSZXF1ZXN0EisKB29ycGhhbnMYASADKAsyGi50cmljYW1wdXMucXVldWUudjEuT3JwaGFuImsKBk9ycGhhbhISCgpsb2dfc3RyZWFtGAEgASgJEisKCHByb21pc2VkGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEhEKCWxhc3Rfc2xvdBgDIAEoBBINCgVncm91cBgEIAEoDSIMCgpBZG9wdFJlcGx5Ij4KC0J1cnlSZXF1ZXN0Ei8KB2xldHRlcnMYASADKAsyHi50cmljYW1wdXMucXVldWUudjEuRGVhZExldHRlciILCglCdXJ5UmVwbHkibAoKRGVhZExldHRlchIOCgZzdHJlYW0YASABKAkSDAoEc2xvdBgCIAEoBBIMCgRwYXJ0GAMgASgNEg8KB3BheWxvYWQYBCABKAwSCwoDd2h5GAUgASgJEhQKDGJ1cmllZF9hdF9tcxgGIAEoBDKEAwoFUXVldWUSTAoGQXBwZW5kEiEudHJpY2FtcHVzLnF1ZXVlLnYxLkFwcGVuZFJlcXVlc3QaHy50cmljYW1wdXMucXVldWUudjEuQXBwZW5kUmVwbHkSRgoEUG9sbBIfLnRyaWNhbXB1cy5xdWV1ZS52MS5Qb2xsUmVxdWVzdBodLnRyaWNhbXB1cy5xdWV1ZS52MS5Qb2xsUmVwbHkSUgoIQ29uc3VtZWQSIy50cmljYW1wdXMucXVldWUudjEuQ29uc3VtZWRSZXF1ZXN0GiEudHJpY2FtcHVzLnF1ZXVlLnYxLkNvbnN1bWVkUmVwbHkSSQoFQWRvcHQSIC50cmljYW1wdXMucXVldWUudjEuQWRvcHRSZXF1ZXN0Gh4udHJpY2FtcHVzLnF1ZXVlLnYxLkFkb3B0UmVwbHkSRgoEQnVyeRIfLnRyaWNhbXB1cy5xdWV1ZS52MS5CdXJ5UmVxdWVzdBodLnRyaWNhbXB1cy5xdWV1ZS52MS5CdXJ5UmVwbHliBnByb3RvMw", [file_tricampus_queue_v1_log]);
 
 /**
  * @generated from message tricampus.queue.v1.AppendRequest
@@ -92,6 +92,13 @@ export type PollRequest = Message<"tricampus.queue.v1.PollRequest"> & {
    * @generated from field: uint32 wait_ms = 2;
    */
   waitMs: number;
+
+  /**
+   * Only streams named "<topic>/..."; empty: only those without a slash.
+   *
+   * @generated from field: string topic = 3;
+   */
+  topic: string;
 };
 
 /**
@@ -300,6 +307,84 @@ export const AdoptReplySchema: GenMessage<AdoptReply> = /*@__PURE__*/
   messageDesc(file_tricampus_queue_v1_queue, 11);
 
 /**
+ * @generated from message tricampus.queue.v1.BuryRequest
+ */
+export type BuryRequest = Message<"tricampus.queue.v1.BuryRequest"> & {
+  /**
+   * 1-512, of any streams.
+   *
+   * @generated from field: repeated tricampus.queue.v1.DeadLetter letters = 1;
+   */
+  letters: DeadLetter[];
+};
+
+/**
+ * Describes the message tricampus.queue.v1.BuryRequest.
+ * Use `create(BuryRequestSchema)` to create a new message.
+ */
+export const BuryRequestSchema: GenMessage<BuryRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 12);
+
+/**
+ * @generated from message tricampus.queue.v1.BuryReply
+ */
+export type BuryReply = Message<"tricampus.queue.v1.BuryReply"> & {
+};
+
+/**
+ * Describes the message tricampus.queue.v1.BuryReply.
+ * Use `create(BuryReplySchema)` to create a new message.
+ */
+export const BuryReplySchema: GenMessage<BuryReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 13);
+
+/**
+ * @generated from message tricampus.queue.v1.DeadLetter
+ */
+export type DeadLetter = Message<"tricampus.queue.v1.DeadLetter"> & {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * @generated from field: uint64 slot = 2;
+   */
+  slot: bigint;
+
+  /**
+   * Of the entry, when several were made of it and not all are given up; 0: the entry as it stands.
+   *
+   * @generated from field: uint32 part = 3;
+   */
+  part: number;
+
+  /**
+   * @generated from field: bytes payload = 4;
+   */
+  payload: Uint8Array;
+
+  /**
+   * For people: why it was given up.
+   *
+   * @generated from field: string why = 5;
+   */
+  why: string;
+
+  /**
+   * @generated from field: uint64 buried_at_ms = 6;
+   */
+  buriedAtMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.DeadLetter.
+ * Use `create(DeadLetterSchema)` to create a new message.
+ */
+export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 14);
+
+/**
  * @generated from service tricampus.queue.v1.Queue
  */
 export const Queue: GenService<{
@@ -342,6 +427,17 @@ export const Queue: GenService<{
     methodKind: "unary";
     input: typeof AdoptRequestSchema;
     output: typeof AdoptReplySchema;
+  },
+  /**
+   * Keeps entries that their consumer gave up, so that their stream goes on: the newest of them, for
+   * people to look at, to append again or to drop. Repeating it changes nothing.
+   *
+   * @generated from rpc tricampus.queue.v1.Queue.Bury
+   */
+  bury: {
+    methodKind: "unary";
+    input: typeof BuryRequestSchema;
+    output: typeof BuryReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_queue_v1_queue, 0);

@@ -1,17 +1,18 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import type {
+  DeadLetter,
   StreamEntries,
   StreamPosition,
-} from "../../../protos/gen/tricampus/queue/v1/queue_codec.ts";
-import { RpcError } from "../../svrkit/errors.ts";
-import { silentLogger } from "../../svrkit/log.ts";
-import type { SlotEntry } from "./plan/batch.ts";
-import { Streams } from "./streams.ts";
+} from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import { silentLogger } from "../svrkit/log.ts";
+import { type SlotEntry, Streams } from "./streams.ts";
 
 /** The queue's edge: gives what was not given, and notes what is consumed. */
 class QueueEdge {
   readonly lengths = new Map<string, number>();
   readonly consumedThrough = new Map<string, number>();
+  readonly buried: DeadLetter[] = [];
   fails = 0;
 
   async poll({ positions }: { positions: readonly StreamPosition[] }): Promise<StreamEntries[]> {
@@ -22,7 +23,7 @@ class QueueEdge {
       const after = Math.max(this.consumedThrough.get(stream) ?? 0, given.get(stream) ?? 0);
       const entries = Array.from({ length: Math.max(0, length - after) }, (_, i) => {
         const slot = after + i + 1;
-        return { slot, id: Buffer.from(`${slot}`), payload: Buffer.alloc(0), void: false };
+        return { slot, id: Buffer.from(`${slot}`), payload: Buffer.of(slot % 256), void: false };
       });
       return entries.length === 0 ? [] : [{ stream, after, entries }];
     });
@@ -31,16 +32,24 @@ class QueueEdge {
   async consumed(positions: readonly StreamPosition[]): Promise<void> {
     for (const { stream, through } of positions) this.consumedThrough.set(stream, through);
   }
+
+  async bury(letters: readonly DeadLetter[]): Promise<void> {
+    this.buried.push(...letters);
+  }
 }
 
 const stop = { now: async () => {} };
 afterEach(() => stop.now());
 
-function run(step: (stream: string, entries: readonly SlotEntry[]) => Promise<number>) {
+type Step = (stream: string, entries: readonly SlotEntry<number>[]) => Promise<number>;
+
+const readByte = (payload: Uint8Array) => payload[0]!;
+
+function run(step: Step, read = readByte) {
   const queue = new QueueEdge();
   const stopping = new AbortController();
-  const parts = { queue, worker: { step }, log: silentLogger(), stopped: stopping.signal };
-  const running = new Streams({ ...parts, streamsMax: 2 }).run();
+  const parts = { topic: "", queue, worker: { step }, log: silentLogger(), read, now: () => 7 };
+  const running = new Streams({ ...parts, stopped: stopping.signal, streamsMax: 2 }).run();
   stop.now = async () => {
     stopping.abort();
     await running;
@@ -123,4 +132,42 @@ test("streams: the stop ends a step that fails for ever", async () => {
   await pause(20);
   stopping.abort();
   await running;
+});
+
+test("streams: an entry that cannot be read is buried, and the stream goes on", async () => {
+  const entries: (number | undefined)[] = [];
+  const { queue } = run(
+    async (_stream, given) => {
+      entries.push(...given.map(({ entry }) => entry));
+      return given.at(-1)!.slot;
+    },
+    (payload) => {
+      if (payload[0] === 2) throw new Error("no such kind");
+      return payload[0]!;
+    },
+  );
+  queue.lengths.set("g1", 3);
+  await expect.poll(() => queue.consumedThrough.get("g1")).toBe(3);
+  expect(entries).toEqual([1, undefined, 3]);
+  const why = "it cannot be read: no such kind (INTERNAL)";
+  const letter = { stream: "g1", slot: 2, part: 0, payload: Buffer.of(2), why, buriedAtMs: 7 };
+  expect(queue.buried).toEqual([letter]);
+});
+
+test("streams: the entry at which steps always fail is found and buried; an outage is waited for", async () => {
+  vi.useFakeTimers();
+  let outages = 100;
+  const { queue, stopping, running } = run(async (_stream, given) => {
+    if (given.some(({ entry }) => entry === 2)) throw new RpcError("TOO_LARGE", "no row so large");
+    if (outages-- > 0) throw new RpcError("UNAVAILABLE", "no quorum");
+    return given.at(-1)!.slot;
+  });
+  queue.lengths.set("g1", 3);
+  while ((queue.consumedThrough.get("g1") ?? 0) < 3) await vi.advanceTimersByTimeAsync(1_000);
+  stopping.abort();
+  await vi.advanceTimersByTimeAsync(2_000);
+  await running;
+  vi.useRealTimers();
+  expect(queue.buried).toMatchObject([{ slot: 2, why: "no row so large (TOO_LARGE)" }]);
+  expect(outages).toBeLessThan(0);
 });

@@ -1,0 +1,238 @@
+/**
+ * From the queue to the workers: which streams have entries, and whose turn it is.
+ *
+ * One loop polls the queue for entries of all streams worked on in this campus. Each stream has its
+ * entries in order and at most one step running; streams run side by side, up to a limit. Everything
+ * is bounded: a stream whose buffer is full takes no more entries, and they come again with a later
+ * poll. Nothing here is the truth: what was worked off the worker notes with its effects, so an entry
+ * that is given twice is passed over there.
+ *
+ * A stream never waits for ever for an entry that cannot be handled. One that cannot be read, or at which
+ * steps fail again and again for a reason that will not pass by itself, is buried (the queue's dead
+ * letters) and goes on to the worker as nothing. A step that fails since somebody does not answer is taken
+ * again for as long as it takes.
+ */
+
+import type { Entry, StreamEntries } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import type { QueueReader } from "../queue/client.ts";
+import { monotonicMs } from "../svrkit/call.ts";
+import { RpcError } from "../svrkit/errors.ts";
+import type { Logger } from "../svrkit/log.ts";
+import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
+import { rest } from "../svrkit/rest.ts";
+
+const ENTRIES_PER_STREAM_MAX = 1_000;
+const POLL_WAIT_MS = 1_000;
+const PAUSE_FIRST_MS = 20;
+const PAUSE_LAST_MS = 1_000;
+/** Failures in a row, of a kind that does not pass, until an entry is given up: some 25 s. */
+const DEFECTS_MAX = 30;
+/**
+ * After a step a stream rests as long as the step took, a slow one up to four times as long, at most a
+ * second. A quick step costs no delay; under load entries pile up meanwhile, one change of an inbox
+ * carries many of them, and fan-out leaves most of the store to those who send.
+ */
+const GATHER_MS_MAX = 1_000;
+const GATHER_TIMES_MAX = 4;
+const SLOW_STEP_MS = 100;
+
+const entriesTaken = monitorId("fanout.entries_taken");
+const failures = monitorId("fanout.step_failures");
+
+/** An entry as the worker gets it; undefined when nothing stands in the slot, or nothing that can be handled. */
+export interface SlotEntry<E> {
+  readonly slot: number;
+  readonly entry: E | undefined;
+}
+
+interface Held<E> extends SlotEntry<E> {
+  readonly payload: Uint8Array;
+}
+
+interface Stream<E> {
+  entries: Held<E>[];
+  /** The last slot in `entries` or before them. */
+  position: number;
+  isRunning: boolean;
+  /** Entries through this slot are taken one by one: at one of them steps fail. */
+  carefulThrough: number;
+}
+
+export interface StreamsParts<E> {
+  /** Of the queue's streams; "": those without a topic. */
+  readonly topic: string;
+  readonly queue: Pick<QueueReader, "poll" | "consumed" | "bury">;
+  readonly worker: {
+    /** Resolves to the slot through which the stream is worked off. One call at a time a stream. */
+    step(stream: string, entries: readonly SlotEntry<E>[]): Promise<number>;
+  };
+  /** Throws when it cannot be read. */
+  readonly read: (payload: Uint8Array) => E;
+  readonly log: Logger;
+  readonly streamsMax: number;
+  readonly stopped: AbortSignal;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export class Streams<E> {
+  readonly #parts: StreamsParts<E>;
+  readonly #streams = new Map<string, Stream<E>>();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(parts: StreamsParts<E>) {
+    this.#parts = parts;
+  }
+
+  /** Until the service stops. */
+  async run(): Promise<void> {
+    for (let misses = 0; !this.#parts.stopped.aborted; ) {
+      try {
+        const positions = [...this.#streams].map(([stream, s]) => ({
+          stream,
+          through: s.position,
+        }));
+        const { queue, topic } = this.#parts;
+        const found = await queue.poll({ positions, waitMs: POLL_WAIT_MS, topic });
+        let taken = 0;
+        for (const entries of found) taken += await this.#take(entries);
+        // Entries that found no room are given again at once.
+        if (found.length > 0 && taken === 0) await rest(PAUSE_FIRST_MS);
+        misses = 0;
+      } catch (error) {
+        if (misses === 0) this.#parts.log.warn({ err: error }, "the queue gives no entries");
+        await rest(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
+      }
+      this.#startSteps();
+    }
+    await Promise.allSettled(this.#running);
+  }
+
+  /** How many entries found room. */
+  async #take({ stream: name, entries }: StreamEntries): Promise<number> {
+    let stream = this.#streams.get(name);
+    if (stream === undefined) {
+      stream = { entries: [], position: 0, isRunning: false, carefulThrough: 0 };
+      this.#streams.set(name, stream);
+    }
+    let taken = 0;
+    for (const given of entries) {
+      if (stream.entries.length >= ENTRIES_PER_STREAM_MAX) break;
+      if (given.slot <= stream.position) continue;
+      const entry = given.void ? undefined : await this.#read(name, given);
+      const { slot, payload } = given;
+      stream.entries.push({ slot, entry, payload });
+      stream.position = slot;
+      taken += 1;
+    }
+    monitor.add(entriesTaken, taken);
+    return taken;
+  }
+
+  /** Rejects when an entry that cannot be read cannot be buried either: it is given again. */
+  async #read(stream: string, { slot, payload }: Entry): Promise<E | undefined> {
+    try {
+      return this.#parts.read(payload);
+    } catch (error) {
+      await this.#bury(stream, { slot, payload }, `it cannot be read: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+
+  async #bury(
+    stream: string,
+    { slot, payload }: Pick<Held<E>, "slot" | "payload">,
+    why: string,
+  ): Promise<void> {
+    const { log, queue, now } = this.#parts;
+    log.error({ stream, slot, why }, "an entry is given up; it lies among the dead letters");
+    await queue.bury([{ stream, slot, part: 0, payload, why, buriedAtMs: now() }]);
+  }
+
+  #startSteps(): void {
+    if (this.#parts.stopped.aborted) return;
+    for (const [name, stream] of this.#streams) {
+      if (this.#running.size >= this.#parts.streamsMax) return;
+      if (stream.isRunning || stream.entries.length === 0) continue;
+      stream.isRunning = true;
+      const run: Promise<void> = this.#workOff(name, stream).finally(() => {
+        this.#running.delete(run);
+        stream.isRunning = false;
+        if (stream.entries.length === 0) this.#streams.delete(name);
+        this.#startSteps();
+      });
+      this.#running.add(run);
+    }
+  }
+
+  /** Step after step while there are entries; never rejects. */
+  async #workOff(name: string, stream: Stream<E>): Promise<void> {
+    const { queue, worker, stopped, log } = this.#parts;
+    for (let misses = 0, defects = 0; stream.entries.length > 0 && !stopped.aborted; ) {
+      const first = stream.entries[0]!.slot;
+      const isCareful = first <= stream.carefulThrough;
+      const startedMs = monotonicMs();
+      try {
+        const entries = isCareful ? stream.entries.slice(0, 1) : stream.entries;
+        const through = await worker.step(name, entries);
+        stream.entries = stream.entries.filter(({ slot }) => slot > through);
+        if (through >= first) {
+          misses = 0;
+          defects = 0;
+          await queue.consumed([{ stream: name, through }]);
+          await rest(gatherMs(monotonicMs() - startedMs));
+          continue;
+        }
+      } catch (error) {
+        monitor.add(failures, 1);
+        if (stopped.aborted) return;
+        log.warn({ err: error, stream: name }, "a step failed; trying again");
+        defects = await this.#afterFailure(name, stream, { error, defects });
+      }
+      await rest(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
+    }
+  }
+
+  /**
+   * How many defects there were in a row. At the limit the entries are taken one by one, to find out at
+   * which it is; one that stands alone at the limit is buried. Never rejects.
+   */
+  async #afterFailure(
+    name: string,
+    stream: Stream<E>,
+    { error, defects }: { error: unknown; defects: number },
+  ): Promise<number> {
+    if (!isDefect(RpcError.from(error))) return defects;
+    if (defects + 1 < DEFECTS_MAX) return defects + 1;
+    const [first] = stream.entries;
+    if (first === undefined) return 0;
+    if (first.slot > stream.carefulThrough && stream.entries.length > 1) {
+      stream.carefulThrough = stream.entries.at(-1)!.slot;
+      return 0;
+    }
+    // Nothing stands there already: the entry is not what it fails at.
+    if (first.entry === undefined) return 0;
+    try {
+      await this.#bury(name, first, messageOf(error));
+      stream.entries[0] = { ...first, entry: undefined };
+      return 0;
+    } catch (failure) {
+      this.#parts.log.warn({ err: failure, stream: name }, "an entry could not be buried yet");
+      return defects;
+    }
+  }
+}
+
+/** Reasons that lie in what was asked, or in who was asked, and not in the moment. */
+function isDefect({ code }: RpcError): boolean {
+  return code === "INTERNAL" || code === "INVALID_ARGUMENT" || code === "TOO_LARGE";
+}
+
+function messageOf(error: unknown): string {
+  const { code, message } = RpcError.from(error);
+  return `${message} (${code})`;
+}
+
+function gatherMs(stepMs: number): number {
+  return Math.min(GATHER_MS_MAX, stepMs * Math.min(GATHER_TIMES_MAX, 1 + stepMs / SLOW_STEP_MS));
+}
