@@ -2,11 +2,11 @@
  * Follows the control table for one process: what is blocked now, by the last state that could be
  * read and this process's own clock, and which KV group serves which slots.
  *
- * The table is read through the own campus's replica first, every READ_EVERY_MS; what was read last is
+ * The table is read through the own campus's replica first, every LOOK_EVERY_MS; what was read last is
  * on disk, in force from the process's first moment, and ends at its time even when no store can be
- * reached. A read that may be old (no quorum answers) is taken only when it is newer than what is
- * known. A long poll would save reads and need a method of the store; a read costs its replica one
- * version query, which travels with others.
+ * reached. Reads are recent ones, so that the processes of a campus together cost their replica one
+ * version query in half a second. One that may be older (no quorum answers) is taken only when it is
+ * newer than what is known.
  */
 import { z } from "zod";
 import { Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
@@ -22,12 +22,13 @@ import { inForce, nameOf } from "./plan/blocks.ts";
 import { shardsOf } from "./plan/slot-map.ts";
 import { type ControlState, stateOf, stateRequest } from "./rows.ts";
 
-/** Together with a read that has to fail over, within the second in which everybody is to know. */
-const READ_EVERY_MS = 500;
+/**
+ * Ends are looked for, and the table is read. With what a recent read may miss, and one that has to fail
+ * over, within the two seconds in which everybody is to know.
+ */
+const LOOK_EVERY_MS = 500;
 const READ_TIMEOUT_MS = 800;
 const STALE_TIMEOUT_MS = 300;
-/** How often ends are looked for, and whether a read is due. */
-const TICK_MS = 250;
 /** Without an answer for so long, people are told. */
 const TROUBLE_AFTER_MS = 10_000;
 
@@ -79,8 +80,8 @@ export class BlockFollower {
   readonly #order: readonly number[];
   #copy: Copy;
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
   #reading: Promise<void> | undefined;
-  #nextReadMs = 0;
   #heardMs = monotonicMs();
 
   /** From now on the last copy is in force. */
@@ -92,42 +93,37 @@ export class BlockFollower {
       const names = inForce(this.#copy.blocks, parts.now()).map(nameOf);
       parts.log.info({ blocked: names }, "what is blocked has changed");
     });
-    parts.shards.refresh = () => this.#readOnce();
+    parts.shards.refresh = () => this.#readOnce(Level.STRONG);
     this.#heed();
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    if (this.#stopped) return;
+    this.#heed();
+    void this.#readOnce(Level.RECENT);
+    // Jittered: the processes of a platform start together and shall not ask together.
+    this.#timer = setTimeout(() => this.start(), LOOK_EVERY_MS * (0.8 + Math.random() * 0.4));
     this.#timer.unref();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  #tick(): void {
-    this.#heed();
-    const nowMs = monotonicMs();
-    if (this.#reading !== undefined || nowMs < this.#nextReadMs) return;
-    // Jittered: the processes of a platform start together and shall not ask together.
-    this.#nextReadMs = nowMs + READ_EVERY_MS * (0.8 + Math.random() * 0.4);
-    void this.#readOnce();
+    this.#stopped = true;
+    clearTimeout(this.#timer);
   }
 
   /** One read at a time. */
-  #readOnce(): Promise<void> {
-    this.#reading ??= this.#read().finally(() => {
+  #readOnce(level: Level): Promise<void> {
+    this.#reading ??= this.#read(level).finally(() => {
       this.#reading = undefined;
     });
     return this.#reading;
   }
 
   /** Never rejects. */
-  async #read(): Promise<void> {
+  async #read(level: Level): Promise<void> {
     monitor.add(reads, 1);
     try {
-      const state = await this.#ask(Level.STRONG, READ_TIMEOUT_MS).catch(() =>
+      const state = await this.#ask(level, READ_TIMEOUT_MS).catch(() =>
         this.#ask(Level.ANY, STALE_TIMEOUT_MS).then((state) =>
           state.version > this.#copy.version ? state : undefined,
         ),

@@ -201,10 +201,21 @@ export class Handlers {
   }
 
   #get(request: GetRequest, call: Call, done: Done<GetReply>): void {
-    this.#replica.requireServing(request.level === Level.ANY);
-    const entry = this.#replica.servedEntry(request.key);
-    if (request.level === Level.ANY) done(getReply(entry));
-    else this.#reads.newest(entry, call.deadlineMs, (error) => done(error ?? getReply(entry)));
+    this.#confirm(request, call, (entry, error) => done(error ?? getReply(entry)));
+  }
+
+  /** What is held of the key is as new as its reader asks, or there is an error. */
+  #confirm(
+    { key, level }: GetRequest,
+    { deadlineMs }: Call,
+    done: (entry: Entry, error: RpcError | undefined) => void,
+  ): void {
+    this.#replica.requireServing(level === Level.ANY);
+    const entry = this.#replica.servedEntry(key);
+    const heard = (error: RpcError | undefined) => done(entry, error);
+    if (level === Level.ANY) heard(undefined);
+    else if (level === Level.RECENT) this.#reads.recent(entry, deadlineMs, heard);
+    else this.#reads.newest(entry, deadlineMs, heard);
   }
 
   #write(request: WriteRequest, call: Attempt, done: Done<WriteReply>): void {
@@ -317,17 +328,10 @@ export class Handlers {
   }
 
   async #readTable(request: Parameters<Handlers["get"]>[0], call: Call): Promise<Entry> {
-    const entry = await this.#read(request, call);
+    const entry = await asPromise<Entry>((done) =>
+      this.#confirm(request, call, (entry, error) => done(error ?? entry)),
+    );
     if (entry.register.held.model === "key") throw wrongModel("key");
-    return entry;
-  }
-
-  async #read(request: GetRequest, call: Call): Promise<Entry> {
-    this.#replica.requireServing(request.level === Level.ANY);
-    const entry = this.#replica.servedEntry(request.key);
-    if (request.level !== Level.ANY) {
-      await asPromise<void>((done) => this.#reads.newest(entry, call.deadlineMs, done));
-    }
     return entry;
   }
 }

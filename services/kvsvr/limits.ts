@@ -40,6 +40,9 @@ export const HEDGE_MS = 10;
 export const HEDGE_MS_MAX = 100;
 /** How long a read waits for the fate of a value that one replica has accepted. */
 export const PENDING_WAIT_MS = 8;
+/** How old a recent read may be, as the protocol states it; for how many keys it is known. */
+export const RECENT_MS = 500;
+export const RECENT_KEYS_MAX = 1_000;
 /** One attempt to reach a peer; silence is noticed by svrkit earlier. */
 export const PEER_TIMEOUT_MS = 1_000;
 /** Pause of an overtaken proposer, random up to this much (S7). */

@@ -37,7 +37,7 @@ import type { Replica } from "./replica.ts";
 
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 1_000;
-const WATCH_MS = 100;
+const WATCH_MS = 200;
 /** A backlog that is delivered within a moment. */
 const SMALL_BACKLOG = 1_000;
 const BACKLOG_POLL_MS = 200;

@@ -1,15 +1,17 @@
 /**
  * Linearizable reads (S6): a version query to one other replica, sent after the read arrived and
  * never shared with another read; then the local value, a fetch, or the end of what is half decided.
+ * Reads that may be RECENT_MS old rest on a query of that time: what is held here never becomes older.
  */
 
 import type { QueryVersionReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
+import { RecentlyUsed } from "../svrkit/recently-used.ts";
 import { rest } from "../svrkit/rest.ts";
 import { type Hedged, Hedges } from "./hedges.ts";
-import { HEDGE_MS, PENDING_WAIT_MS } from "./limits.ts";
+import { HEDGE_MS, PENDING_WAIT_MS, RECENT_KEYS_MAX, RECENT_MS } from "./limits.ts";
 import type { Peers } from "./peers.ts";
 import type { Proposals } from "./proposals.ts";
 import { planted } from "./protocol/planted.ts";
@@ -28,6 +30,8 @@ export class Reads {
   readonly #repair: Repair;
   readonly #proposals: Proposals;
   readonly #hedges = new Hedges();
+  /** By key: when the last query began that recent reads rest on. */
+  readonly #confirmedMs = new RecentlyUsed<string, number>(RECENT_KEYS_MAX);
 
   constructor(replica: Replica, repair: Repair, proposals: Proposals) {
     this.#replica = replica;
@@ -60,6 +64,22 @@ export class Reads {
           () => settle(undefined),
           (error: unknown) => settle(RpcError.from(error)),
         );
+    });
+  }
+
+  /** As `newest`, of every write acknowledged RECENT_MS before the call. */
+  recent(entry: Entry, deadlineMs: number, done: (error: RpcError | undefined) => void): void {
+    const { name } = entry;
+    const nowMs = monotonicMs();
+    const confirmedMs = this.#confirmedMs.get(name);
+    const isRecent = confirmedMs !== undefined && nowMs - confirmedMs <= RECENT_MS;
+    if (isRecent && isCurrent(entry.register)) {
+      done(undefined);
+      return;
+    }
+    this.newest(entry, deadlineMs, (error) => {
+      if (error === undefined) this.#confirmedMs.set(name, nowMs);
+      done(error);
     });
   }
 

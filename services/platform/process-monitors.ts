@@ -15,15 +15,25 @@ const waiting = monitorId("svrkit.calls_waiting");
 
 const DELAY_RESOLUTION_MS = 20;
 const DELAY_PERIOD_MS = 1_000;
+/** Share of its time; a process that has less to do is late for nothing worth fifty wake-ups a second. */
+const BUSY_SHARE = 0.03;
 
 /** Until what is returned is called. */
 export function watchProcess(admission: Admission, servers: readonly Server[]): () => void {
   // A timer of libuv's own, without any JavaScript in it.
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
-  delay.enable();
+  let since = performance.eventLoopUtilization();
+  let expectedMs = performance.now() + DELAY_PERIOD_MS;
   const timer = setInterval(() => {
-    monitor.set(loopDelay, Math.max(0, Math.round(delay.max / 1e6 - DELAY_RESOLUTION_MS)));
+    const now = performance.now();
+    const delayMs = Math.max(delay.max / 1e6 - DELAY_RESOLUTION_MS, now - expectedMs, 0);
+    expectedMs = now + DELAY_PERIOD_MS;
+    monitor.set(loopDelay, Math.round(delayMs));
     delay.reset();
+    const { utilization } = performance.eventLoopUtilization(since);
+    since = performance.eventLoopUtilization();
+    if (utilization < BUSY_SHARE) delay.disable();
+    else delay.enable();
   }, DELAY_PERIOD_MS).unref();
   const forget = beforeReading(() => {
     const { rss, heapUsed } = process.memoryUsage();

@@ -1,7 +1,7 @@
 /**
  * Tickets that are not good any more: one table, which every process that checks tickets follows, so
- * that checking one asks nobody. A log-out is known everywhere within two seconds. Until the table was read
- * for the first time no ticket is believed.
+ * that checking one asks nobody. A log-out is known everywhere within three seconds. Until the table was
+ * read for the first time no ticket is believed.
  */
 import {
   decodeRevocation,
@@ -101,7 +101,7 @@ export class RevocationFollower {
           key: TABLE,
           afterVersion: this.#version,
           limit: PAGE_ROWS,
-          level: Level.STRONG,
+          level: Level.RECENT,
         };
         const page = await this.#kv.scanChanges(request, { timeoutMs: TIMEOUT_MS });
         for (const { value, deleted } of page.rows) {

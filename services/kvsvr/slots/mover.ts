@@ -26,8 +26,6 @@ import type { Replica } from "../replica.ts";
 import type { SlotSpan } from "./plan/held-slots.ts";
 import { type CopySource, SlotCopy } from "./slot-copy.ts";
 
-/** How often it is looked whether there is a move at all: without asking anybody. */
-const LOOK_MS = 250;
 /** How often the row is read while there is one. */
 const POLL_MS = 25;
 const RETRY_MS = 100;
@@ -58,7 +56,6 @@ export class Mover {
   readonly #control: SlotsClient;
   readonly #copy: SlotCopy;
   readonly #callees = new Map<number, Callee>();
-  #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
   /** Of the move under way. */
@@ -75,16 +72,17 @@ export class Mover {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    const { shards } = this.#edges;
+    shards.movers.add(this.#begin);
+    if (shards.move !== 0) this.#begin();
   }
 
-  #look(): void {
-    const isIdle = this.#edges.shards.move === 0 && this.#toCompare === undefined;
-    if (isIdle || this.#running !== undefined || this.#stopped) return;
+  readonly #begin = (): void => {
+    if (this.#running !== undefined || this.#stopped) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
     });
-  }
+  };
 
   /** As long as there is a move; never rejects. */
   async #run(): Promise<void> {
@@ -320,8 +318,8 @@ export class Mover {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#edges.shards.movers.delete(this.#begin);
     this.#copy.stopped = true;
-    clearInterval(this.#timer);
     await this.#running;
   }
 }

@@ -24,6 +24,8 @@ export class Shards {
   #move = 0;
   /** Asks for the newest at once; set by whoever follows the control table. Never rejects. */
   refresh: () => Promise<void> = () => Promise.resolve();
+  /** Told at every look at the control table while there is a move: those who carry moves out. */
+  readonly movers = new Set<() => void>();
 
   get all(): readonly Shard[] {
     return this.#all;
@@ -46,6 +48,11 @@ export class Shards {
   /** Replaces everything that was known before. */
   set(all: readonly Shard[], move: number): void {
     this.#move = move;
+    this.#setAll(all);
+    if (move !== 0) for (const told of this.movers) told();
+  }
+
+  #setAll(all: readonly Shard[]): void {
     if (JSON.stringify(all) === JSON.stringify(this.#all)) return;
     const groups = new Map<number, Uint8Array>();
     for (const { keyspace, last } of all) {

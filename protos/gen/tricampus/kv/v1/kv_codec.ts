@@ -33,6 +33,7 @@ export const Level = {
   UNSPECIFIED: 0,
   STRONG: 1,
   ANY: 2,
+  RECENT: 3,
 } as const;
 export type Level = number;
 
