@@ -8,6 +8,7 @@ import { BlockFollower } from "../services/control/follower.ts";
 import { KvClient } from "../services/kvsvr/client.ts";
 import { Platform } from "../services/platform/platform.ts";
 import type { ServiceName } from "../services/platform/services.ts";
+import { Beat } from "../services/svrkit/beat.ts";
 import { Blocks } from "../services/svrkit/failover/blocks.ts";
 import { Shards } from "../services/svrkit/failover/shards.ts";
 import { silentLogger } from "../services/svrkit/log.ts";
@@ -68,6 +69,7 @@ test("slots: a group is added, rebalanced to under load without a failure, empti
   const follower = new BlockFollower({
     ...{ kvsvr: callee("kvsvr"), campus: "a", blocks: new Blocks(), shards, now: Date.now },
     ...{ files: systemTextFiles, path: join(dir, "blocks.json"), log: silentLogger() },
+    beat: new Beat(),
   });
   follower.start();
   try {

@@ -12,6 +12,7 @@ import { configSchema } from "../services/kvsvr/config.ts";
 import { BOOTSTRAP_FILE, REBUILD_FILE } from "../services/kvsvr/identity.ts";
 import { type OpenReplica, openReplica } from "../services/kvsvr/open.ts";
 import type { Replica } from "../services/kvsvr/replica.ts";
+import { Beat } from "../services/svrkit/beat.ts";
 import { type Callee, Client } from "../services/svrkit/client.ts";
 import { Blocks } from "../services/svrkit/failover/blocks.ts";
 import type { PeerAddress } from "../services/svrkit/failover/peer.ts";
@@ -175,7 +176,7 @@ export class Cluster {
     const shards = new Shards();
     const follower = new BlockFollower({
       ...{ kvsvr: callee(groupService(1)), campus, blocks: new Blocks(), shards, files },
-      ...{ path: `${DIR}/blocks.json`, log: this.#log, now: Date.now },
+      ...{ path: `${DIR}/blocks.json`, log: this.#log, now: Date.now, beat: new Beat() },
     });
     this.clock.inside(process, () => follower.start());
     return { shards, callee };

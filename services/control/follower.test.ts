@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { startCluster, type TestCluster } from "../kvsvr/testing/cluster.ts";
+import { Beat } from "../svrkit/beat.ts";
 import { Client } from "../svrkit/client.ts";
 import { Blocks } from "../svrkit/failover/blocks.ts";
 import { Shards } from "../svrkit/failover/shards.ts";
@@ -52,6 +53,7 @@ function follow(facts: { clockMs?: () => number; name?: string } = {}): Blocks {
       shards: new Shards(),
       files: systemTextFiles,
       log: silentLogger(),
+      beat: new Beat(),
     },
     path: join(dir, name),
     now: () => Date.now() + clockMs(),

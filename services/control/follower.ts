@@ -10,6 +10,7 @@
  */
 import { z } from "zod";
 import { Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { Beat } from "../svrkit/beat.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import type { Blocks } from "../svrkit/failover/blocks.ts";
@@ -26,7 +27,7 @@ import { type ControlState, stateOf, stateRequest } from "./rows.ts";
  * Ends are looked for, and the table is read. With what a recent read may miss, and one that has to fail
  * over, within the two seconds in which everybody is to know.
  */
-const LOOK_EVERY_MS = 500;
+const LOOK_EVERY_MS = 750;
 const READ_TIMEOUT_MS = 800;
 const STALE_TIMEOUT_MS = 300;
 /** Without an answer for so long, people are told. */
@@ -71,6 +72,7 @@ interface FollowerParts {
   /** Where the copy is. */
   readonly path: string;
   readonly log: Logger;
+  readonly beat: Beat;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -79,8 +81,7 @@ export class BlockFollower {
   readonly #parts: FollowerParts;
   readonly #order: readonly number[];
   #copy: Copy;
-  #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+  #end: (() => void) | undefined;
   #reading: Promise<void> | undefined;
   #heardMs = monotonicMs();
 
@@ -98,17 +99,17 @@ export class BlockFollower {
   }
 
   start(): void {
-    if (this.#stopped) return;
-    this.#heed();
-    void this.#readOnce(Level.RECENT);
-    // Jittered: the processes of a platform start together and shall not ask together.
-    this.#timer = setTimeout(() => this.start(), LOOK_EVERY_MS * (0.8 + Math.random() * 0.4));
-    this.#timer.unref();
+    this.#look();
+    this.#end = this.#parts.beat.every(LOOK_EVERY_MS, () => this.#look());
   }
 
   stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#end?.();
+  }
+
+  #look(): void {
+    this.#heed();
+    void this.#readOnce(Level.RECENT);
   }
 
   /** One read at a time. */

@@ -21,6 +21,11 @@ export class Hedges {
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
   }
 
+  /** A lone one that is settled needs no look at it: an idle replica sleeps on. */
+  settle(hedged: Hedged): void {
+    if (this.#waiting.length === 1 && this.#waiting[0]!.hedged === hedged) this.stop();
+  }
+
   #tick(): void {
     const nowMs = performance.now();
     const waiting = this.#waiting;

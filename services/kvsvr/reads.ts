@@ -159,6 +159,7 @@ class VersionRound implements Asker<QueryVersionReply>, Hedged {
   readonly #peers: Peers;
   readonly #entry: Entry;
   readonly #second: number;
+  readonly #hedges: Hedges;
   readonly #both: boolean;
   readonly #done: (answers: readonly Version[] | RpcError) => void;
   readonly #answers: Version[] = [];
@@ -175,6 +176,7 @@ class VersionRound implements Asker<QueryVersionReply>, Hedged {
     this.#peers = peers;
     this.#entry = entry;
     this.#both = both;
+    this.#hedges = hedges;
     this.#done = done;
     const [first, second] = peers.preference(entry.registerKey);
     this.#second = second;
@@ -217,6 +219,7 @@ class VersionRound implements Asker<QueryVersionReply>, Hedged {
 
   #settle(outcome: readonly Version[] | RpcError): void {
     this.settled = true;
+    this.#hedges.settle(this);
     this.#done(outcome);
   }
 }

@@ -2,6 +2,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Admission } from "../svrkit/admission/admission.ts";
 import { EVERYTHING } from "../svrkit/admission/priority.ts";
+import { processBeat } from "../svrkit/beat.ts";
 import { beforeReading, monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { Server } from "../svrkit/server.ts";
 
@@ -24,7 +25,7 @@ export function watchProcess(admission: Admission, servers: readonly Server[]): 
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   let since = performance.eventLoopUtilization();
   let expectedMs = performance.now() + DELAY_PERIOD_MS;
-  const timer = setInterval(() => {
+  const end = processBeat.every(DELAY_PERIOD_MS, () => {
     const now = performance.now();
     const delayMs = Math.max(delay.max / 1e6 - DELAY_RESOLUTION_MS, now - expectedMs, 0);
     expectedMs = now + DELAY_PERIOD_MS;
@@ -34,7 +35,7 @@ export function watchProcess(admission: Admission, servers: readonly Server[]): 
     since = performance.eventLoopUtilization();
     if (utilization < BUSY_SHARE) delay.disable();
     else delay.enable();
-  }, DELAY_PERIOD_MS).unref();
+  });
   const forget = beforeReading(() => {
     const { rss, heapUsed } = process.memoryUsage();
     monitor.set(busy, Math.round(performance.eventLoopUtilization().active));
@@ -51,7 +52,7 @@ export function watchProcess(admission: Admission, servers: readonly Server[]): 
     );
   });
   return () => {
-    clearInterval(timer);
+    end();
     delay.disable();
     forget();
   };

@@ -12,6 +12,7 @@ import { BlockFollower } from "../control/follower.ts";
 import { RevocationFollower } from "../data/account/revoked-client.ts";
 import { KvClient } from "../kvsvr/client.ts";
 import { AdaptiveLevel } from "../svrkit/admission/adaptive-level.ts";
+import { processBeat } from "../svrkit/beat.ts";
 import { Client, type ServiceAddress } from "../svrkit/client.ts";
 import { inForce, onLimits } from "../svrkit/config/limits-in-force.ts";
 import type { ServiceContext } from "../svrkit/context.ts";
@@ -158,6 +159,7 @@ function followerOf({
     files: systemTextFiles,
     path: config.blocksFile,
     log: log.child({ service: "control" }),
+    beat: processBeat,
     now: Date.now,
   });
 }

@@ -9,6 +9,6 @@ test("stall: seen by the first event after a stop, over when the timers have run
   expect(wasStopped()).toBe(false);
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, GIVEN_UP_AFTER_MS + 100);
   expect(wasStopped()).toBe(true);
-  await rest(400);
+  await rest(700);
   expect(wasStopped()).toBe(false);
 });

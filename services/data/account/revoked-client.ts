@@ -15,6 +15,7 @@ import {
   type RowOperation,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
+import { processBeat } from "../../svrkit/beat.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import { fromBytes, toBytes } from "../../svrkit/codec.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
@@ -25,8 +26,9 @@ import { trimmedThrough, trimOperations } from "../trim.ts";
 const TABLE: Key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from("revoked") };
 const ALL_ROWS = { rowPrefix: new Uint8Array(0), appendIds: false };
 const PAGE_ROWS = 1_000;
-const EVERY_MS = 1_500;
-/** After a read that failed; before the first one nobody is let in. */
+/** Every third look of the follower of the control table: both asked together are one frame. */
+const EVERY_MS = 2_250;
+/** After a read that failed: before the first good one nobody is let in. */
 const RETRY_MS = 250;
 const TIMEOUT_MS = 2_000;
 
@@ -69,7 +71,9 @@ export class RevocationFollower {
   readonly #kv: KvClient;
   readonly #revocations: Revocations;
   #version = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #end: (() => void) | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #isReading = false;
   #stopped = false;
 
   constructor(kv: KvClient, revocations: Revocations) {
@@ -78,18 +82,24 @@ export class RevocationFollower {
   }
 
   start(): void {
-    if (this.#stopped) return;
-    void this.#read().then((isRead) => {
-      if (this.#stopped) return;
-      // Jittered: the processes of a platform start together and shall not ask together.
-      const afterMs = (isRead ? EVERY_MS : RETRY_MS) * (0.8 + Math.random() * 0.4);
-      this.#timer = setTimeout(() => this.start(), afterMs);
-    });
+    this.#end = processBeat.every(EVERY_MS, () => this.#look());
+    this.#look();
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#end?.();
+    clearTimeout(this.#retry);
+  }
+
+  #look(): void {
+    if (this.#isReading || this.#stopped) return;
+    this.#isReading = true;
+    clearTimeout(this.#retry);
+    void this.#read().then((isRead) => {
+      this.#isReading = false;
+      if (!isRead && !this.#stopped) this.#retry = setTimeout(() => this.#look(), RETRY_MS);
+    });
   }
 
   /** Whether the table was read; never rejects. */

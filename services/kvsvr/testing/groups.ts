@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BlockFollower } from "../../control/follower.ts";
 import { SlotsClient } from "../../control/slots-client.ts";
+import { Beat } from "../../svrkit/beat.ts";
 import { Client } from "../../svrkit/client.ts";
 import { Blocks } from "../../svrkit/failover/blocks.ts";
 import { Shards } from "../../svrkit/failover/shards.ts";
@@ -36,7 +37,7 @@ export async function startGroups(count: number): Promise<TestGroups> {
   const follower = new BlockFollower({
     ...{ kvsvr: callee(groupService(1)), campus: "a", blocks: new Blocks(), shards },
     ...{ files: systemTextFiles, path: join(dir, "blocks.json"), log: silentLogger() },
-    now: Date.now,
+    ...{ now: Date.now, beat: new Beat() },
   });
   follower.start();
   const slots = new SlotsClient(callee(groupService(1)));

@@ -6,6 +6,7 @@
  * Files are looked at and not watched: what is mounted changes by links that are swapped.
  */
 import { statSync } from "node:fs";
+import { processBeat } from "../beat.ts";
 import type { Logger } from "../log.ts";
 import { setTrouble } from "../monitors/trouble.ts";
 
@@ -28,7 +29,7 @@ export class Watched<T> {
   readonly #listeners = new Set<(value: T) => void>();
   #value: T;
   #signature: string;
-  #timer: NodeJS.Timeout | undefined;
+  #end: (() => void) | undefined;
 
   /** Throws when what is there at first cannot be used. */
   constructor(source: Source<T>, log?: Logger) {
@@ -44,12 +45,12 @@ export class Watched<T> {
 
   /** Looks at the files from now on; the timer keeps no process alive. */
   watch(lookEveryMs: number = LOOK_EVERY_MS): void {
-    this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref();
+    this.#end ??= processBeat.every(lookEveryMs, () => this.#look());
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#end?.();
+    this.#end = undefined;
   }
 
   /** `changed` is called with each new value; returns what ends that. */

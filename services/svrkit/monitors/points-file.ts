@@ -16,6 +16,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { processBeat } from "../beat.ts";
 import { sampledValues } from "./monitor.ts";
 import { encodeHeader, encodeRow, fileBytes, type PointsHeader, rowPosition } from "./points.ts";
 import { MONITORS } from "./table.ts";
@@ -38,7 +39,7 @@ export class PointsFile {
   readonly #now: () => number;
   readonly #path: string;
   #file: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #end: (() => void) | undefined;
   #second = 0;
 
   constructor({ folder, process: name, now }: Writer) {
@@ -64,7 +65,7 @@ export class PointsFile {
 
   /** A row each second; the timer keeps no process alive. */
   start(): void {
-    this.#timer ??= setInterval(() => this.write(), EVERY_MS).unref();
+    this.#end ??= processBeat.every(EVERY_MS, () => this.write());
   }
 
   /** The row of this second. */
@@ -89,8 +90,8 @@ export class PointsFile {
   }
 
   close(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#end?.();
+    this.#end = undefined;
     this.#closeFile();
   }
 
