@@ -112,6 +112,24 @@ class Crowd {
   }
 }
 
+test("a dry run says what speaks against a block, and changes nothing", async () => {
+  const dry = await json("campus", "block", "b", "--dry-run");
+  expect(dry).toMatchObject({ what: "b", blocked: false });
+  const names = dry.checks.map(({ name, ok }: { name: string; ok: boolean }) => `${name}: ${ok}`);
+  expect(names).toEqual([
+    "nothing is blocked: true",
+    "every process answers: true",
+    "every replica of the store is caught up: true",
+    "two campuses can carry the load: true",
+  ]);
+  expect((await json("campus", "audit")).changes).toEqual([]);
+  await run("campus", "block", "c", "--for", "1m", "--why", "an older drill");
+  const { code, stdout } = await run("campus", "block", "b", "--dry-run");
+  expect([code, stdout]).toEqual([1, expect.stringMatching(/NO +nothing is blocked +c\n/)]);
+  expect(stdout).toContain("1 of 4 checks speak against blocking b. Nothing was changed.");
+  await run("campus", "unblock", "c");
+});
+
 test("block: calls leave within 2 s, clients within 10 s, nobody sees a failure, and all come back", async () => {
   const crowd = new Crowd();
   await crowd.start();

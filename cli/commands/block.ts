@@ -9,7 +9,9 @@ import { parseDuration, parseTarget, parseWords } from "../block-arguments.ts";
 import { requireCaughtUp } from "../caught-up.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
 import { reach } from "../connect.ts";
-import { EXIT, Failure } from "../failure.ts";
+import { checkBefore } from "../drill/drill.ts";
+import { BUSY_PERCENT_MAX } from "../drill/plan/pre-checks.ts";
+import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 import { formatRemaining } from "../output/time.ts";
@@ -17,6 +19,7 @@ import type { Reach } from "../reach.ts";
 
 const WHAT = [["<what>", "a campus, like b, or one of its services, like b/text"]] as const;
 const AUDIT_ENTRIES_MAX = 1_000;
+const DRY_RUN_MS = 5_000;
 
 const blockCommand: CommandDefinition = {
   name: "campus block",
@@ -27,8 +30,10 @@ const blockCommand: CommandDefinition = {
     ["--why <words>", "for status and the audit log"],
     AS,
     ["--force", "although a replica that has to stand in is not caught up"],
+    ["--dry-run", "change nothing; look for five seconds and say what speaks against it"],
   ],
   run: async (call) => {
+    if (call.options.dryRun === true) return dryRun(call);
     const forMs = parseDuration(textOption(call, "for"));
     const why = parseWords("--why", textOption(call, "why"));
     const who = whoOf(call);
@@ -46,6 +51,27 @@ const blockCommand: CommandDefinition = {
     return EXIT.ok;
   },
 };
+
+/** What a drill checks first, whatever else is asked for. */
+async function dryRun(call: CommandCall): Promise<ExitCode> {
+  const { what, checks } = await withTable(call, async (_, reached) => {
+    const target = parseTarget(call.arguments[0]!, reached.campuses);
+    const facts = { target, forMs: DRY_RUN_MS, busyPercentMax: BUSY_PERCENT_MAX };
+    return { what: call.arguments[0]!, checks: await checkBefore(reached, facts) };
+  });
+  const against = checks.filter(({ ok }) => !ok);
+  if (call.json) printJson({ what, blocked: false, checks });
+  else {
+    const rows = checks.map(({ name, ok, found }) => [ok ? "yes" : "NO", name, found]);
+    console.log(formatTable(["", "check", "found"], rows));
+    console.log(
+      against.length === 0
+        ? `Nothing speaks against blocking ${what}. Nothing was changed.`
+        : `${against.length} of ${checks.length} checks speak against blocking ${what}. Nothing was changed.`,
+    );
+  }
+  return against.length === 0 ? EXIT.ok : EXIT.failed;
+}
 
 const unblockCommand: CommandDefinition = {
   name: "campus unblock",

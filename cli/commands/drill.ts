@@ -8,6 +8,7 @@ import { reach } from "../connect.ts";
 import { type DrillSettings, runDrill } from "../drill/drill.ts";
 import { evidenceSchema } from "../drill/evidence-file.ts";
 import type { Evidence } from "../drill/plan/evidence.ts";
+import { BUSY_PERCENT_MAX } from "../drill/plan/pre-checks.ts";
 import { reportOf } from "../drill/plan/report.ts";
 import { type Judgement, judge } from "../drill/plan/verdict.ts";
 import { durationMs } from "../duration.ts";
@@ -16,7 +17,6 @@ import { printJson } from "../output/json.ts";
 
 const BEFORE_MS = 20_000;
 const AFTER_MS = 10_000;
-const BUSY_PERCENT_MAX = 90;
 /** Its block has an end of its own, a little later, and that is within a day. */
 const FOR_MS_MAX = 23 * 3_600_000;
 

@@ -7,7 +7,7 @@ import { rest } from "../../services/svrkit/rest.ts";
 import type { Target } from "../block-arguments.ts";
 import { requireCaughtUp } from "../caught-up.ts";
 import type { Reach } from "../reach.ts";
-import type { Evidence, Stop } from "./plan/evidence.ts";
+import type { Check, Evidence, Stop } from "./plan/evidence.ts";
 import { preChecks } from "./plan/pre-checks.ts";
 import { breachIn } from "./plan/watch.ts";
 import { Sampler } from "./sampler.ts";
@@ -53,16 +53,7 @@ export async function runDrill(reach: Reach, settings: DrillSettings): Promise<E
   try {
     progress(`looks for ${beforeMs / 1_000} s at what is usual`);
     await restUnless(signal, beforeMs);
-    const nowMs = now();
-    const checks = preChecks({
-      ...facts,
-      nowMs,
-      behind: await whyBehind(reach, target),
-      blocks: await table.blocks().then(
-        (blocks) => blocks.map(({ what }) => what),
-        () => undefined,
-      ),
-    });
+    const checks = await checksNow(reach, target, { ...facts, table, nowMs: now() });
     if (checks.some(({ ok }) => !ok)) return { ...facts, checks, endedAtMs: now() };
     if (signal.aborted) return { ...facts, checks, stop: byPerson(now()), endedAtMs: now() };
     const blockedAtMs = now();
@@ -84,6 +75,40 @@ export async function runDrill(reach: Reach, settings: DrillSettings): Promise<E
   } finally {
     await sampler.stop();
   }
+}
+
+/** What a drill would be refused for now, after a look of so long; nothing is changed. */
+export async function checkBefore(
+  reach: Reach,
+  { target, forMs, busyPercentMax }: { target: Target; forMs: number; busyPercentMax: number },
+): Promise<readonly Check[]> {
+  const startMs = performance.now();
+  const sampler = new Sampler(reach, target.service, startMs);
+  try {
+    await rest(forMs);
+    return await checksNow(reach, target, {
+      ...{ campus: target.campus, campuses: reach.campuses, processes: reach.processes },
+      ...{ samples: sampler.samples, busyPercentMax },
+      nowMs: performance.now() - startMs,
+      table: new ControlTable(reach.callee("kvsvr")),
+    });
+  } finally {
+    await sampler.stop();
+  }
+}
+
+type Seen = Omit<Parameters<typeof preChecks>[0], "behind" | "blocks">;
+
+async function checksNow(
+  reach: Reach,
+  target: Target,
+  { table, ...seen }: Seen & { readonly table: ControlTable },
+): Promise<Check[]> {
+  const blocks = table.blocks().then(
+    (all) => all.map(({ what }) => what),
+    () => undefined,
+  );
+  return preChecks({ ...seen, behind: await whyBehind(reach, target), blocks: await blocks });
 }
 
 async function whyBehind(reach: Reach, target: Target): Promise<string | undefined> {

@@ -27,10 +27,10 @@ afterAll(async () => {
   rmSync(secretsDir, { recursive: true });
 });
 
-async function open({ connectionsMax = 100, prefix = `test:${++made}:` } = {}) {
+async function open({ connectionsMax = 100, prefix = `test:${++made}:`, incompleteMs = 0 } = {}) {
   const url = `redis://127.0.0.1:${redis.port}`;
   const router = new RedisRouter({
-    ...{ connectionsMax, url, secretsDir, prefix, log: silentLogger() },
+    ...{ connectionsMax, url, secretsDir, prefix, incompleteMs, log: silentLogger() },
   });
   routers.push(router);
   await expect.poll(() => router.silent).toBeUndefined();
@@ -50,6 +50,15 @@ test("router on Redis: one that starts knows whom the one before knew", async ()
   before.close();
   const after = await open({ prefix: "shared:" });
   expect(await after.lookup(["u1", "u2"], 1_001)).toHaveLength(2);
+});
+
+test("router on Redis: empty, it says of nobody that they are offline until it was told", async () => {
+  const router = await open({ prefix: "born:", incompleteMs: 1_000 });
+  await router.register(report("a/access#1", [1], true), 1_000);
+  await expect(router.lookup(["u1"], 1_000)).rejects.toThrow("was empty");
+  await expect.poll(() => router.lookup(["u1"], 1_000).catch(() => [])).toHaveLength(1);
+  const another = await open({ prefix: "born:", incompleteMs: 60_000 });
+  expect(await another.lookup(["u1"], 1_000)).toHaveLength(1);
 });
 
 test("router on Redis: a report of thousands is taken over whole, and replaced whole", async () => {

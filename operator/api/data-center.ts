@@ -1,5 +1,6 @@
 /** DataCenter: one Tricampus platform, spread over three zones of this cluster. */
 import { z } from "zod";
+import { limitsSchema } from "../../services/platform/limits-schema.ts";
 import {
   campusName,
   conditions,
@@ -358,6 +359,12 @@ const spec = withRules(
       .enum(["trace", "debug", "info", "warn", "error"])
       .default("info")
       .describe("How much pods log."),
+    limits: limitsSchema
+      .optional()
+      .describe(
+        "Limits of every process that differ from the usual ones. Changed, they count within seconds, without a " +
+          "restart; only the first time that there are any, pods are replaced.",
+      ),
     paused: z
       .boolean()
       .default(false)

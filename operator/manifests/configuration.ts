@@ -3,7 +3,7 @@ import type { Permits, PodProcess } from "../../services/platform/pod/files.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { stableJson } from "../kube/stable-json.ts";
 import { NATS_CONFIG, type Options } from "./engine-servers.ts";
-import { PORT, type Workload } from "./pod.ts";
+import { LIMITS_KEY, PORT, type Workload } from "./pod.ts";
 import { labelsOf, nameOf, ownedMetadata, type Site } from "./site.ts";
 
 /** Queue logs of the second group offer the same methods as those of the first: a door of their own. */
@@ -52,6 +52,18 @@ export function workloadConfig(
   const labels = labelsOf(site, workload.name);
   const metadata = ownedMetadata(site, nameOf(site, workload.name), labels);
   return { apiVersion: "v1", kind: "ConfigMap", metadata, data };
+}
+
+/** Undefined: nobody said anything of limits. */
+export function limitsConfig(site: Site): KubeObject | undefined {
+  const { limits } = site.spec;
+  if (limits === undefined) return undefined;
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: ownedMetadata(site, nameOf(site, "limits"), labelsOf(site)),
+    data: { [LIMITS_KEY]: stableJson(limits) },
+  };
 }
 
 /** `ips`: by workload and campus, "logic/a". */

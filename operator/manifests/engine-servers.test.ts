@@ -25,7 +25,7 @@ const FOREIGN = {
 const BESIDE = { engines: { queue: { kind: "Nats" }, router: { kind: "Redis" } } };
 
 interface Pod {
-  initContainers?: { name: string; command: string[]; volumeMounts: object[] }[];
+  initContainers?: { name: string; command: string[]; volumeMounts?: object[] }[];
   containers: { volumeMounts: { name: string; mountPath: string }[] }[];
   volumes: { name: string; secret?: { secretName: string } }[];
 }
@@ -76,7 +76,43 @@ test("engines: Redis stands beside the router, in memory alone, reached by its p
   expect(redis!.command.join(" ")).toContain(
     "--bind 127.0.0.1 --port 6379 --save  --appendonly no",
   );
-  expect(redis!.volumeMounts).toEqual([]);
+  expect(redis).not.toHaveProperty("volumeMounts");
+});
+
+/** Paths of lists without an item. */
+function emptyLists(value: unknown, path: string): string[] {
+  if (value === null || typeof value !== "object") return [];
+  const inside = Object.entries(value).flatMap(([key, one]) => emptyLists(one, `${path}.${key}`));
+  return Array.isArray(value) && value.length === 0 ? [path] : inside;
+}
+
+test.each([{}, BESIDE, FOREIGN])(
+  "engines: no list is empty, for servers keep none (%j)",
+  (changes) => {
+    const { objects } = built(changes);
+    expect(objects.flatMap((one) => emptyLists(one, `${one.kind} ${one.metadata.name}`))).toEqual(
+      [],
+    );
+  },
+);
+
+test("limits: they are a file of all pods, which changes without another pod", () => {
+  const [none, five, six] = [{}, { limits: { userBurst: 5 } }, { limits: { userBurst: 6 } }].map(
+    built,
+  );
+  expect(none!.find("ConfigMap", "main-limits")).toBeUndefined();
+  expect(five!.find("ConfigMap", "main-limits")!.data).toEqual({
+    "limits.json": '{"userBurst":5}',
+  });
+  for (const [kind, name] of [
+    ["Deployment", "main-access-a"],
+    ["StatefulSet", "main-kvsvr-1-b"],
+  ] as const) {
+    const { containers } = five!.pod(kind, name);
+    const mounts = containers[0]!.volumeMounts.map(({ mountPath }) => mountPath);
+    expect(mounts).toContain("/etc/tricampus/limits");
+    expect(six!.find(kind, name)).toEqual(five!.find(kind, name));
+  }
 });
 
 test("engines: with profile Dev both stand in the one pod", () => {

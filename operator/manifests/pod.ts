@@ -32,6 +32,8 @@ const STOP_SECONDS = 30;
 /** Where a mounted file's name ends up: the folder of POD_FILES. */
 type Mounted = keyof typeof POD_FILES;
 
+export const LIMITS_KEY = "limits.json";
+
 export interface Workload {
   /** "logic", "kvsvr-1" */
   readonly name: string;
@@ -40,7 +42,7 @@ export interface Workload {
   /** Pods a campus. */
   readonly perCampus: number;
   /** What it mounts beside its configuration and everybody's addresses. */
-  readonly mounts: readonly Exclude<Mounted, "process" | "addresses">[];
+  readonly mounts: readonly Exclude<Mounted, "process" | "addresses" | "limits">[];
   /** It has a volume of its own, which outlives every pod. */
   readonly isStateful: boolean;
   readonly ports: readonly number[];
@@ -149,6 +151,12 @@ const CONFINED = {
 
 /** An init container that is started again whenever it ends is there before the services and after them. */
 function serverContainer({ name, image, command, resources, volume, text }: Beside) {
+  const mounts = [
+    ...(volume === undefined ? [] : [{ name: "data", mountPath: BESIDE_DATA, subPath: volume }]),
+    ...(text === undefined
+      ? []
+      : [{ name: BESIDE_CONFIG, mountPath: NATS_CONFIG.dir, readOnly: true }]),
+  ];
   return {
     name,
     image,
@@ -156,12 +164,8 @@ function serverContainer({ name, image, command, resources, volume, text }: Besi
     restartPolicy: "Always",
     resources: canonicalResources(resources),
     securityContext: CONFINED,
-    volumeMounts: [
-      ...(volume === undefined ? [] : [{ name: "data", mountPath: BESIDE_DATA, subPath: volume }]),
-      ...(text === undefined
-        ? []
-        : [{ name: BESIDE_CONFIG, mountPath: NATS_CONFIG.dir, readOnly: true }]),
-    ],
+    // An API server keeps no empty list, so one that is wanted would be missed for ever.
+    ...(mounts.length > 0 && { volumeMounts: mounts }),
   };
 }
 
@@ -183,6 +187,7 @@ function mountsOf({ spec }: Site, { mounts }: Workload): Mounted[] {
     "process",
     "addresses",
     ...mounts,
+    ...(spec.limits === undefined ? [] : (["limits"] as const)),
     ...(spec.tls.mode === "Own" ? (["tls"] as const) : []),
   ];
 }
@@ -217,6 +222,7 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
     process: fromConfig(own, "process.json"),
     permits: fromConfig(own, "permits.json"),
     addresses: fromConfig(nameOf(site, "addresses"), "addresses.json"),
+    limits: fromConfig(nameOf(site, "limits"), LIMITS_KEY),
     ticketKeys: fromSecret(CREDENTIAL.ticketPublic, `${TICKET_KEY_ID}.pem`),
     ticketSigning: fromSecret(CREDENTIAL.ticketPrivate, `${TICKET_KEY_ID}.pem`),
     tls: { secret: { secretName: tlsName(site), defaultMode: READ_ONLY, items: tlsItems } },

@@ -3,7 +3,12 @@ import type { Permits } from "../../services/platform/pod/files.ts";
 import type { KvGroupSpec } from "../api/kv-group.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { digestOf } from "../kube/owned-fields.ts";
-import { addressBook, processText, workloadConfig } from "../manifests/configuration.ts";
+import {
+  addressBook,
+  limitsConfig,
+  processText,
+  workloadConfig,
+} from "../manifests/configuration.ts";
 import { foreignPorts } from "../manifests/engine-servers.ts";
 import { networkPolicies } from "../manifests/network-policy.ts";
 import { OUTSIDE, outsideService } from "../manifests/outside.ts";
@@ -68,8 +73,10 @@ export function desiredOf(inputs: DesiredInputs): Desired[] {
         );
       }),
     );
+  const limits = limitsConfig(site);
   return [
     ...outside,
+    ...(limits === undefined ? [] : [entry(1, SHARED, () => limits)]),
     ...policiesOf(site, workloads),
     ...workloads.flatMap((workload) => ofWorkload(inputs, workload, campuses)),
     entry(2, SHARED, () => addressBook(site, workloads, ips)),

@@ -7,28 +7,17 @@
  * used as a whole changes nothing, and the process says so until it can.
  */
 import { readFileSync } from "node:fs";
-import { z } from "zod";
 import { type Limits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-in-force.ts";
 import { signatureOfFiles, Watched } from "../svrkit/config/watched.ts";
 import type { Logger } from "../svrkit/log.ts";
+import { limitsSchema } from "./limits-schema.ts";
 import { checkedAgainst } from "./process-config.ts";
-
-const schema = z
-  .strictObject({
-    callsInFlightMax: z.int().min(100).max(1_000_000),
-    calleeCallsMax: z.int().min(100).max(1_000_000),
-    queueDelayMs: z.number().min(1).max(5_000),
-    traceShare: z.number().min(0).max(1),
-    userRequestsPerSecond: z.number().min(0.1).max(100_000),
-    userBurst: z.int().min(1).max(1_000_000),
-  })
-  .partial();
 
 /** Throws an error of one line that names the file and the field. */
 export function readLimits(path: string): Limits {
   const text = textOf(path);
   if (text === undefined) return USUAL_LIMITS;
-  const told = checkedAgainst(schema, parsed(text, path), path);
+  const told = checkedAgainst(limitsSchema, parsed(text, path), path);
   const limits = { ...USUAL_LIMITS, ...told } as Limits;
   if (limits.calleeCallsMax > limits.callsInFlightMax) {
     throw new Error(`${path}: calleeCallsMax: one service would get more than callsInFlightMax`);

@@ -8,6 +8,9 @@ import type { RouterEngine } from "./engine.ts";
 import { RouterHandlers } from "./handlers.ts";
 import { RedisRouter } from "./redis.ts";
 
+/** Every access process has said everything anew by then: it does so every 10 s. */
+const INCOMPLETE_MS = 11_000;
+
 export const start: StartService = async (context) => {
   const handlers = new RouterHandlers(openEngine(context), Date.now);
   context.server.add(Router.register, (request, call) => handlers.register(request, call));
@@ -31,6 +34,7 @@ function openEngine({
   const router = new RedisRouter({
     ...{ connectionsMax, url, secretsDir },
     prefix: `tricampus:${dc}:${campus}:`,
+    incompleteMs: INCOMPLETE_MS,
     log: log.child({ service }),
   });
   reportReadiness(service, () => router.silent);

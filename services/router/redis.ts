@@ -7,10 +7,12 @@
  *   user:<user>      hash, <access>#<number> -> when it was said, and the location as JSON
  *   said             sorted set of all <access>#<number> by when they were said, to find expired ones
  *   users            set of users with a connection
+ *   born             there since this Redis was empty last
  *
  * Each step changes all of them together, in a script. All of it is soft state: a Redis that comes back
  * empty is full again after the access processes' next complete reports (10 s), so it needs no disk and
- * no replica. One Redis, not a Redis Cluster: a script's keys belong to many users.
+ * no replica; until then it answers no lookup, for it would say that nobody is online. One Redis, not a
+ * Redis Cluster: a script's keys belong to many users.
  */
 import assert from "node:assert/strict";
 import { createClient, type RedisClientType } from "@redis/client";
@@ -106,6 +108,8 @@ export interface RedisRouterOptions {
   readonly secretsDir?: string | undefined;
   /** In front of every key. */
   readonly prefix: string;
+  /** So long after it was found empty Redis is taken for incomplete. */
+  readonly incompleteMs: number;
   readonly log: Logger;
 }
 
@@ -115,6 +119,8 @@ export class RedisRouter implements RouterEngine {
   /** By access process: the report being taken over; one at a time, for a complete one takes several steps. */
   readonly #reports = new Map<string, Promise<void>>();
   #trouble: string | undefined = "it is not connected yet";
+  /** Until when lookups would miss who is online, by performance.now(). */
+  #incompleteUntilMs = 0;
 
   /** Connects by itself, and again whenever the connection ends. */
   constructor(options: RedisRouterOptions) {
@@ -125,8 +131,7 @@ export class RedisRouter implements RouterEngine {
       this.#trouble = error.message;
     });
     this.#client.on("ready", () => {
-      this.#trouble = undefined;
-      options.log.info({ url: options.url }, "connected to Redis");
+      this.#begin().catch(() => {}); // told by the event "error", or asked again when it is ready again
     });
     this.#client.connect().catch(() => {}); // told by the event "error", and tried again
   }
@@ -150,6 +155,10 @@ export class RedisRouter implements RouterEngine {
   }
 
   async lookup(userIds: readonly string[], nowMs: number): Promise<Location[]> {
+    if (performance.now() < this.#incompleteUntilMs) {
+      const message = "the router's Redis was empty and is being told who is online: ask another";
+      throw new RpcError("UNAVAILABLE", message);
+    }
     const found: Location[] = [];
     for (let at = 0; at < userIds.length; at += STEP) {
       const asked = userIds
@@ -176,6 +185,14 @@ export class RedisRouter implements RouterEngine {
 
   close(): void {
     this.#client.destroy();
+  }
+
+  async #begin(): Promise<void> {
+    const { url, prefix, incompleteMs, log } = this.#options;
+    const isNew = await this.#answered(this.#client.set(`${prefix}born`, "1", { NX: true }));
+    if (isNew !== null) this.#incompleteUntilMs = performance.now() + incompleteMs;
+    this.#trouble = undefined;
+    log.info({ url, wasEmpty: isNew !== null }, "connected to Redis");
   }
 
   async #takeOver(

@@ -3,6 +3,9 @@ import { type Load, withoutCampus } from "../../../operator/plan/capacity.ts";
 import type { Check, DrilledProcess, Sample } from "./evidence.ts";
 import { busyPercent } from "./watch.ts";
 
+/** Of one core, for the busiest process without the campus, when nobody says otherwise. */
+export const BUSY_PERCENT_MAX = 90;
+
 export interface CheckFacts {
   readonly campus: string;
   readonly campuses: readonly string[];

@@ -35,6 +35,7 @@ test("pod: what is mounted becomes a process's configuration", () => {
     logLevel: "info",
     doors: LOGIC.doors,
     ticketKeysDir: "/etc/tricampus/ticket-keys",
+    limitsFile: "/etc/tricampus/limits/limits.json",
     blocksFile: "/var/lib/tricampus/blocks.json",
     healthPort: 7199,
     ephemeral: true,

@@ -47,6 +47,7 @@ export function composeProcess(input: unknown, facts: PodFacts): ProcessConfig {
     ticketKeyFiles: {},
     ticketKeysDir: join(filesDir, POD_FILES.ticketKeys),
     snapshotSecretFile: join(filesDir, POD_FILES.snapshotSecret),
+    limitsFile: join(filesDir, POD_FILES.limits),
     blocksFile: join(dataDir, "blocks.json"),
     healthPort,
     ephemeral,

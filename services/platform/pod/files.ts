@@ -11,6 +11,8 @@ export const POD_FILES = {
   process: "process/process.json",
   /** Where everybody is: addressBookSchema. Read again when it changes. */
   addresses: "addresses/addresses.json",
+  /** Limits that may change while it runs: limits-schema.ts. The file need not be there. */
+  limits: "limits/limits.json",
   /** What empty folders may do: permitsSchema. Only where there are disks. */
   permits: "permits/permits.json",
   /** Public keys of tickets, `<key id>.pem`, and the secret that seals snapshots. */

@@ -1,0 +1,33 @@
+/** What may be said of limits, in a file of one machine and in a DataCenter alike. */
+import { z } from "zod";
+
+export const limitsSchema = z
+  .strictObject({
+    callsInFlightMax: z
+      .int()
+      .min(100)
+      .max(1_000_000)
+      .describe("Calls that a process works on at once; more are refused."),
+    calleeCallsMax: z
+      .int()
+      .min(100)
+      .max(1_000_000)
+      .describe("Calls of one service that a process works on at once."),
+    queueDelayMs: z
+      .number()
+      .min(1)
+      .max(5_000)
+      .describe("From this wait in its queue on, ms, a process refuses what is least urgent."),
+    traceShare: z
+      .number()
+      .min(0)
+      .max(1)
+      .describe("Of so many requests one is traced: 0.001 is one in a thousand."),
+    userRequestsPerSecond: z
+      .number()
+      .min(0.1)
+      .max(100_000)
+      .describe("Requests a second that one user may make."),
+    userBurst: z.int().min(1).max(1_000_000).describe("Requests that one user may make at once."),
+  })
+  .partial();
