@@ -28,15 +28,28 @@ interface Replica {
   readonly process: ChildProcess;
   readonly port: number;
   become(badness: Badness): void;
+  /** Calls so far. */
+  served(): Promise<number>;
 }
 
 async function startReplica(campus: string): Promise<Replica> {
   const child = fork(new URL("testing/replica-process.ts", import.meta.url), [campus]);
   cleanUps.push(() => child.kill("SIGKILL"));
-  const port = await new Promise<number>((resolve) =>
-    child.once("message", (message) => resolve(message as number)),
-  );
-  return { process: child, port, become: (badness) => child.send(badness) };
+  const told = () =>
+    new Promise<number>((resolve) =>
+      child.once("message", (message) => resolve(message as number)),
+    );
+  const port = await told();
+  return {
+    process: child,
+    port,
+    become: (badness) => child.send(badness),
+    served: () => {
+      const served = told();
+      child.send({});
+      return served;
+    },
+  };
 }
 
 function calleeOf(ports: readonly number[]): Callee {
@@ -74,6 +87,7 @@ async function load(callee: Callee, { perSecond, forMs }: { perSecond: number; f
     errors,
     errorShare: errors.length / calls,
     p99Ms: sorted[Math.floor(0.99 * sorted.length)] ?? Number.POSITIVE_INFINITY,
+    worstMs: sorted.at(-1) ?? Number.POSITIVE_INFINITY,
   };
 }
 
@@ -89,14 +103,29 @@ function expectUnhurt(result: Awaited<ReturnType<typeof load>>): void {
   expect(result.calls).toBeGreaterThan(1_000);
   expect(result.errorShare, result.errors.slice(0, 3).join("; ")).toBeLessThan(0.01);
   expect(result.p99Ms).toBeLessThan(1_000);
-  const { errors, p99Ms } = result;
+  const { errors, p99Ms, worstMs } = result;
   const name = expect.getState().currentTestName;
-  process.stdout.write(`${name}: ${errors.length} errors, p99 ${Math.round(p99Ms)} ms
+  process.stdout.write(`${name}: ${errors.length} errors, p99 ${Math.round(p99Ms)} ms, worst ${Math.round(worstMs)} ms
 `);
 }
 
 const startAll = () => Promise.all(["a", "b", "c"].map(startReplica));
 const portsOf = (replicas: readonly Replica[]) => replicas.map(({ port }) => port);
+
+test("a killed replica: the two others take its load evenly, and no call fails", async () => {
+  const replicas = await startAll();
+  const [own, ...others] = replicas;
+  const result = await callersWhile(portsOf(replicas), () => own!.process.kill("SIGKILL"));
+  expectUnhurt(result);
+  expect(result.errors).toEqual([]);
+  const served = await Promise.all(others.map((replica) => replica.served()));
+  const total = served[0]! + served[1]!;
+  expect(total).toBeGreaterThan((PER_SECOND * BAD_MS) / 2_000);
+  for (const calls of served) {
+    expect(calls / total).toBeGreaterThan(0.45);
+    expect(calls / total).toBeLessThan(0.55);
+  }
+});
 
 test("a slow replica: each of its answers takes 3 s", async () => {
   const replicas = await startAll();
