@@ -9,6 +9,7 @@ import type { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
+import { inForce } from "../svrkit/config/limits-in-force.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { TicketVerifier } from "../svrkit/ticket/verify.ts";
@@ -16,7 +17,7 @@ import { newTrace } from "../svrkit/tracing/context.ts";
 import type { Sampler } from "../svrkit/tracing/sampler.ts";
 import { beginTrace } from "../svrkit/tracing/span.ts";
 import { REQUEST_TIMEOUT_MS } from "./limits.ts";
-import { CLIENT_METHODS, type ClientMethod, OWN_SERVICE } from "./methods.ts";
+import { CLIENT_METHODS, type ClientMethod, classOf, OWN_SERVICE } from "./methods.ts";
 import type { OwnMethods } from "./session.ts";
 
 /** Requests of clients that were forwarded, and those of them that the platform failed to do. */
@@ -108,11 +109,11 @@ export class Forwarder {
   }
 
   /** Of the user on the ticket; who has none yet is in another bucket at every try. */
-  #priorityOf({ businessClass, needsTicket }: ClientMethod, ticket: Uint8Array): number {
-    const bucket = needsTicket
+  #priorityOf(method: ClientMethod, ticket: Uint8Array): number {
+    const bucket = method.needsTicket
       ? bucketOf(this.#parts.tickets.verify(ticket).userId, Date.now())
       : Math.floor(Math.random() * BUCKETS);
-    return priorityOf(businessClass, bucket);
+    return priorityOf(classOf(method, inForce.classes), bucket);
   }
 }
 

@@ -100,6 +100,26 @@ export const CLIENT_METHODS: ReadonlyMap<string, ClientMethod> = new Map(
   SERVICES.flatMap(methodsOf).map((method) => [method.name, method]),
 );
 
+const CLIENT_SERVICES = new Set([...CLIENT_METHODS.keys()].map(serviceNameOf));
+
+/** "Text/Send" is of the service "Text". */
+function serviceNameOf(methodName: string): string {
+  return methodName.slice(0, methodName.indexOf("/"));
+}
+
+/** How urgent a method's requests are; `classes`: what is told of methods and services. */
+export function classOf(
+  { name, businessClass }: Pick<ClientMethod, "name" | "businessClass">,
+  classes: Readonly<Record<string, BusinessClass>>,
+): BusinessClass {
+  return classes[name] ?? classes[serviceNameOf(name)] ?? businessClass;
+}
+
+/** Whether clients know a method, or a service, of that name. */
+export function isClientMethod(name: string): boolean {
+  return CLIENT_METHODS.has(name) || CLIENT_SERVICES.has(name);
+}
+
 function methodsOf(described: ClientService): ClientMethod[] {
   const { service, codecs, schemas, open = [], needsApiKey = false } = described;
   return Object.entries(codecs).map(([localName, { name, hash }]) => {

@@ -35,6 +35,8 @@ test.each([
   ["{", "limits.json: "],
   ['{ "queueDelayMs": -1 }', "limits.json: queueDelayMs: "],
   ['{ "queueDelay": 1 }', "limits.json: "],
+  ['{ "classes": { "Moment": "other" } }', 'classes: clients have no method or service "Moment"'],
+  ['{ "classes": { "Moments": "urgent" } }', "limits.json: classes.Moments: "],
   ['{ "traceShare": 2 }', "limits.json: traceShare: "],
   ['{ "calleeCallsMax": 30000 }', "limits.json: calleeCallsMax: one service would get more"],
 ])("limits: %s is refused with the file and the field", (text, message) => {

@@ -1,12 +1,13 @@
 /**
  * The file of limits, which may change while processes run:
  *
- *   { "queueDelayMs": 40, "userRequestsPerSecond": 5, "traceShare": 0.01 }
+ *   { "queueDelayMs": 40, "userRequestsPerSecond": 5, "traceShare": 0.01, "classes": { "Moments": "other" } }
  *
  * All fields are optional, and so is the file: what it does not say is as usual. A file that cannot be
  * used as a whole changes nothing, and the process says so until it can.
  */
 import { readFileSync } from "node:fs";
+import { isClientMethod } from "../access/methods.ts";
 import { type Limits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-in-force.ts";
 import { signatureOfFiles, Watched } from "../svrkit/config/watched.ts";
 import type { Logger } from "../svrkit/log.ts";
@@ -21,6 +22,10 @@ export function readLimits(path: string): Limits {
   const limits = { ...USUAL_LIMITS, ...told } as Limits;
   if (limits.calleeCallsMax > limits.callsInFlightMax) {
     throw new Error(`${path}: calleeCallsMax: one service would get more than callsInFlightMax`);
+  }
+  for (const name of Object.keys(limits.classes)) {
+    if (isClientMethod(name)) continue;
+    throw new Error(`${path}: classes: clients have no method or service "${name}"`);
   }
   return limits;
 }

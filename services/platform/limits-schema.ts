@@ -1,5 +1,6 @@
 /** What may be said of limits, in a file of one machine and in a DataCenter alike. */
 import { z } from "zod";
+import { BUSINESS_CLASSES } from "../svrkit/admission/priority.ts";
 
 export const limitsSchema = z
   .strictObject({
@@ -29,5 +30,10 @@ export const limitsSchema = z
       .max(100_000)
       .describe("Requests a second that one user may make."),
     userBurst: z.int().min(1).max(1_000_000).describe("Requests that one user may make at once."),
+    classes: z
+      .record(z.string().min(1).max(64), z.enum(BUSINESS_CLASSES))
+      .describe(
+        "How urgent requests are, by service (Moments) or method (Moments/Post): less urgent ones are shed first.",
+      ),
   })
   .partial();

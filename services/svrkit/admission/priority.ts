@@ -29,6 +29,7 @@ const CLASSES = {
 } as const;
 
 export type BusinessClass = keyof typeof CLASSES;
+export const BUSINESS_CLASSES = Object.keys(CLASSES) as readonly BusinessClass[];
 
 const CLASS_COUNT = Object.keys(CLASSES).length;
 /** Above every priority: as a level it admits everything. */

@@ -2,6 +2,7 @@
  * Limits that people may change while a process runs. Who is limited reads them where it counts, at each
  * call, or asks to be told. Where they come from is the process's affair (services/platform/limits-file.ts).
  */
+import type { BusinessClass } from "../admission/priority.ts";
 import { CALLEE_CALLS_MAX, CALLS_IN_FLIGHT_MAX } from "../limits.ts";
 
 export interface Limits {
@@ -15,6 +16,8 @@ export interface Limits {
   traceShare: number | undefined;
   userRequestsPerSecond: number | undefined;
   userBurst: number | undefined;
+  /** Business classes by service ("Moments") or method ("Moments/Post"); others are as usual. */
+  classes: Readonly<Record<string, BusinessClass>>;
 }
 
 export const USUAL_LIMITS: Readonly<Limits> = {
@@ -24,6 +27,7 @@ export const USUAL_LIMITS: Readonly<Limits> = {
   traceShare: undefined,
   userRequestsPerSecond: undefined,
   userBurst: undefined,
+  classes: {},
 };
 
 /** What counts now. Only `putInForce` changes it. */
