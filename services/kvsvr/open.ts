@@ -13,6 +13,7 @@ import { Identity } from "./identity.ts";
 import { EXCLUDED, Membership } from "./membership.ts";
 import { Peers } from "./peers.ts";
 import { Proposals } from "./proposals.ts";
+import { REPLICAS } from "./protocol/ballot.ts";
 import { Reads } from "./reads.ts";
 import { endRebuild, Joining, stageOfRebuild } from "./rebuild.ts";
 import { refuseEverything } from "./refusal.ts";
@@ -77,7 +78,8 @@ function openState(edges: ReplicaEdges): Promise<State> {
   const { cacheBytes, checkpointBytes, checkpointMs } = edges.config;
   const engine = (edges.engine ?? openLmdb)(join(dir, "state"));
   const memory = { cacheBytes, checkpointBytes, checkpointMs };
-  return State.open({ engine, files, dir, ...memory, log, fatal });
+  const firstShare = (edges.number + 1) / REPLICAS;
+  return State.open({ engine, files, dir, ...memory, firstShare, log, fatal });
 }
 
 /** `sources`: whom a new member of the group, which has not copied everything yet, copies from. */

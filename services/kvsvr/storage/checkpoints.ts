@@ -5,7 +5,8 @@
  *   register changed -> dirty -> leaving (a checkpoint is being written) -> in the engine
  *
  * Late is cheap, for the engine rewrites whole pages; too late is not, for memory and the time of a
- * restart grow. In between the log has everything.
+ * restart grow. In between the log has everything. The replicas of a group get the same writes, and would
+ * all be slow at the same moment: their first checkpoints differ by a third, and so do those that follow.
  */
 import { monotonicMs } from "../../svrkit/call.ts";
 import type { Logger } from "../../svrkit/log.ts";
@@ -48,12 +49,16 @@ export interface CheckpointParts {
   readonly logger: Logger;
   /** Dirty memory at which a checkpoint begins. */
   readonly dirtyBytes: number;
+  /** Of memory and time the first checkpoint waits for such a share: the replicas' then take turns. */
+  readonly firstShare: number;
 }
 
 export class Checkpoints {
   readonly #parts: CheckpointParts;
   #dirty = new Dirty();
   #dirtyBytes = 0;
+  /** The next checkpoint begins with so much of it. */
+  #dueBytes: number;
   /** What the checkpoint under way has taken out of `#dirty`: newer than the engine's until it ends. */
   #leaving: Dirty | undefined;
   #running: Promise<void> | undefined;
@@ -64,12 +69,16 @@ export class Checkpoints {
 
   constructor(parts: CheckpointParts) {
     this.#parts = parts;
+    this.#dueBytes = parts.dirtyBytes * parts.firstShare;
   }
 
   /** Called when the log is replayed: until then nothing is written. `intervalMs`: how late at most. */
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => this.#soon(), intervalMs);
-    if (this.#dirtyBytes > this.#parts.dirtyBytes) this.#soon();
+    this.#timer = setTimeout(() => {
+      this.#timer = setInterval(() => this.#soon(), intervalMs);
+      this.#soon();
+    }, intervalMs * this.#parts.firstShare);
+    if (this.#dirtyBytes > this.#dueBytes) this.#soon();
   }
 
   /** The entry has changed, by so many bytes. */
@@ -79,7 +88,7 @@ export class Checkpoints {
       this.#dirtyBytes += KEY_BYTES;
       this.#dirty.add(entry.id, slotGroup(entry.registerKey));
     }
-    if (this.#dirtyBytes > this.#parts.dirtyBytes) this.#soon();
+    if (this.#dirtyBytes > this.#dueBytes) this.#soon();
   }
 
   /** Memory that became dirty since the checkpoint under way, or the last one, began. */
@@ -116,7 +125,7 @@ export class Checkpoints {
         this.#running = undefined;
         this.#leaving = undefined;
         // Who waits for room, as catching up does, makes no further change that would begin the next.
-        if (this.#dirtyBytes > this.#parts.dirtyBytes) this.#soon();
+        if (this.#dirtyBytes > this.#dueBytes) this.#soon();
       });
   }
 
@@ -139,6 +148,7 @@ export class Checkpoints {
     const ids = this.#leaving.inOrder();
     this.#dirty = new Dirty();
     this.#dirtyBytes = 0;
+    this.#dueBytes = this.#parts.dirtyBytes;
     for (let at = 0; at < ids.length; ) {
       const startedMs = monotonicMs();
       const before = at;

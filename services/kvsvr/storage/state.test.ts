@@ -8,7 +8,7 @@ import { sealDecision } from "../protocol/decision.ts";
 import type { EngineEntry, StateEngine } from "./engine.ts";
 import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
-import { State } from "./state.ts";
+import { State, type StateOptions } from "./state.ts";
 
 let dir = "";
 beforeEach(() => {
@@ -16,7 +16,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-function open(engine: StateEngine, cacheBytes = 1 << 30, checkpointMs = 60_000): Promise<State> {
+function open(
+  engine: StateEngine,
+  cacheBytes = 1 << 30,
+  checkpointMs = 60_000,
+  given: Partial<StateOptions> = {},
+): Promise<State> {
   return State.open({
     engine,
     files: systemFiles,
@@ -28,6 +33,7 @@ function open(engine: StateEngine, cacheBytes = 1 << 30, checkpointMs = 60_000):
     fatal: (error) => {
       throw error;
     },
+    ...given,
   });
 }
 
@@ -167,5 +173,23 @@ test("state: who only looks drives nothing out of memory, and sees what is newes
   for (let i = 0; i < 2_000; i++)
     expect(state.peek(key(i)).register.heldVersion).toBe(i === 1 ? 2 : 1);
   expect(state.entry(key(0))).toBe(used);
+  await state.close();
+});
+
+test("state: the first checkpoint begins at its share of dirty memory, later ones at the whole", async () => {
+  const given = { checkpointBytes: 1 << 16, firstShare: 1 / 3 };
+  const state = await open(new MemoryEngine(), 1 << 30, 60_000, given);
+  let i = 0;
+  const fillTo = (share: number) => {
+    while (state.memory.dirtyBytes < share * given.checkpointBytes) learn(state, i++, 1);
+  };
+  const dirtyShare = () => state.memory.dirtyBytes / given.checkpointBytes;
+  for (const due of [1 / 3, 1, 1]) {
+    fillTo(due - 0.05);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(dirtyShare()).toBeGreaterThan(due - 0.1);
+    fillTo(due + 0.05);
+    await expect.poll(dirtyShare).toBe(0);
+  }
   await state.close();
 });

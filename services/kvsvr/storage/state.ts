@@ -63,6 +63,8 @@ export interface StateOptions {
   readonly cacheBytes: number;
   readonly checkpointBytes: number;
   readonly checkpointMs: number;
+  /** See CheckpointParts; default: 1. */
+  readonly firstShare?: number;
   readonly log: Logger;
   readonly fatal: (error: Error) => void;
 }
@@ -84,6 +86,7 @@ export class State {
       log: () => this.#openLog,
       logger: log,
       dirtyBytes: options.checkpointBytes,
+      firstShare: options.firstShare ?? 1,
     });
     this.#shelf = shelf;
     this.#checkpoints = checkpoints;
