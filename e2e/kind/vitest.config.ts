@@ -15,6 +15,7 @@ const ORDER = [
   "zone-cut",
   "api-server-down",
   "uninstall",
+  "dev-profile",
 ];
 
 class InOrder extends BaseSequencer {

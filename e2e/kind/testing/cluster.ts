@@ -12,8 +12,8 @@ export const RELEASE = "tricampus";
 export const CAMPUSES = ["a", "b", "c"] as const;
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const CHART = join(ROOT, "charts/tricampus");
-const CLI = join(ROOT, "cli/main.ts");
+export const CHART = join(ROOT, "charts/tricampus");
+export const CLI = join(ROOT, "cli/main.ts");
 const POLL_MS = 700;
 
 export function kubectl(...args: readonly string[]): Promise<string> {

@@ -34,6 +34,8 @@ declare module "vitest" {
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const CAMPUSES = ["a", "b", "c"] as const;
+/** What a DataCenter's engines are by default, when they are not embedded. */
+const ENGINES = ["nats:2.14-alpine", "redis:7"];
 const CREATE_MS = 300_000;
 const BUILD_MS = 900_000;
 
@@ -65,8 +67,9 @@ export default async function setUp({ provide }: TestProject): Promise<() => Pro
   try {
     // The nodes start on one core while the other one builds.
     await Promise.all([makeCluster(facts), buildImages(images)]);
-    await timed("the image is in the nodes", () =>
-      run("kind", ["load", "docker-image", ...images, "--name", name], { timeoutMs: BUILD_MS }),
+    const loaded = [...images, ...(await there(ENGINES))];
+    await timed("the images are in the nodes", () =>
+      run("kind", ["load", "docker-image", ...loaded, "--name", name], { timeoutMs: BUILD_MS }),
     );
     await labelZones(facts);
   } catch (error) {
@@ -92,6 +95,15 @@ async function requirePrograms(): Promise<void> {
         "`make e2e-processes` runs all others",
     );
   }
+}
+
+/** Those that this machine has; nodes get others from where they come from. */
+async function there(images: readonly string[]): Promise<string[]> {
+  const looked = images.map(async (image) => {
+    const { code } = await tryRun("docker", ["image", "inspect", image]);
+    return code === 0 ? [image] : [];
+  });
+  return (await Promise.all(looked)).flat();
 }
 
 async function makeCluster({ name, kubeconfig }: ClusterFacts): Promise<void> {
