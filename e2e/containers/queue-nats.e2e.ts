@@ -13,11 +13,13 @@ import {
   testLogEngine,
   texts,
 } from "../../services/queuelog/storage/engine.suite.ts";
+import { NO_ANSWER } from "../../services/queuelog/storage/files.ts";
 import { JetStreamFolder } from "../../services/queuelog/storage/jetstream-folder.ts";
 import { OwnedStream } from "../../services/queuelog/storage/owned-stream.ts";
 import { monotonicMs } from "../../services/svrkit/call.ts";
 import type { Container } from "./testing/container.ts";
-import { secretsFolder, startNats } from "./testing/servers.ts";
+import { NATS_SUBSCRIPTIONS_MAX, secretsFolder, startNats } from "./testing/servers.ts";
+import { SilentWire } from "./testing/silent-wire.ts";
 
 const MIB = 1024 * 1024;
 
@@ -160,6 +162,65 @@ test("JetStream log: who opened it last has it, and the one before ends", async 
   expect((await after.engine.append(appending(2, [entry(2)]))).granted).toBe(true);
   await before.close();
   await after.close();
+});
+
+test("JetStream log: an earlier process takes back nothing of what a later one promised", async () => {
+  const before = await open("late-cut", true);
+  await before.engine.append(appending(1, [entry(1)]));
+  await servers[0]!.pause();
+  await expect(before.engine.append(appending(1, [entry(2)]))).rejects.toMatchObject({
+    code: "STORAGE_REFUSED",
+  });
+  await servers[0]!.unpause();
+  const after = await open("late-cut", false);
+  expect((await after.engine.append(appending(2, [entry(3)]))).granted).toBe(true);
+  await expect
+    .poll(() => before.engine.append(appending(1, [entry(2)])).catch(({ code }) => code))
+    .toBe("UNAVAILABLE");
+  expect(fatal).toEqual([expect.stringContaining("another process appends")]);
+  expect((await after.engine.append(appending(2, [entry(4)]))).granted).toBe(true);
+  await before.close();
+  await after.close();
+  const again = await open("late-cut", false);
+  const { entries } = await again.engine.read("s", 0);
+  expect(texts(entries)).toEqual(expect.arrayContaining(["3@2: entry 3", "4@2: entry 4"]));
+  await again.close();
+});
+
+test("JetStream log: what was read is given back to the server", async () => {
+  const log = await open("read", true, { cacheBytesMax: 0 });
+  await log.engine.append(appending(1, [entry(1)]));
+  for (let i = 0; i < 2 * NATS_SUBSCRIPTIONS_MAX; i++)
+    expect((await log.engine.read("s", 0)).entries).toHaveLength(1);
+  await log.close();
+});
+
+test("JetStream log: what cannot be read while the server is silent is not damaged", async () => {
+  const log = await open("read-later", true, { cacheBytesMax: 0 });
+  await log.engine.append(appending(1, [entry(1)]));
+  await servers[0]!.pause();
+  await expect(log.engine.read("s", 0)).rejects.toThrow("ask again");
+  await servers[0]!.unpause();
+  await expect
+    .poll(async () => texts((await log.engine.read("s", 0)).entries))
+    .toEqual(["1@1: entry 1"]);
+  await log.close();
+});
+
+test("JetStream log: a server that falls silent in the middle of an answer is not waited for", async () => {
+  const log = await open("half", true);
+  const text = "x".repeat(100_000);
+  for (let slot = 1; slot <= 20; slot++) {
+    await log.engine.append(appending(1, [entry(slot, text)]));
+  }
+  await log.close();
+  const wire = await SilentWire.to(servers[0]!.port);
+  const url = `nats://127.0.0.1:${wire.port}`;
+  const stream = (await OwnedStream.open({ url, secretsDir, stream: "half", replicas: 1 }, false))!;
+  wire.silenceAfter(1_000_000);
+  await expect(JetStreamFolder.open(stream)).rejects.toMatchObject({ code: NO_ANSWER });
+  wire.close();
+  await stream.close();
 });
 
 test("JetStream log: segments without untrimmed entries leave the server", async () => {

@@ -8,6 +8,8 @@ import { Container } from "./container.ts";
 const USERNAME = "tricampus";
 const PASSWORD = "a password of tests";
 
+export const NATS_SUBSCRIPTIONS_MAX = 50;
+
 const NATS_IMAGE = process.env.NATS_IMAGE ?? "nats:2.14-alpine";
 const REDIS_IMAGE = process.env.REDIS_IMAGE ?? "redis:7";
 
@@ -15,11 +17,13 @@ const REDIS_IMAGE = process.env.REDIS_IMAGE ?? "redis:7";
 export function startNats(): Promise<Container> {
   const who = `authorization { user: "${USERNAME}", password: "${PASSWORD}" }`;
   const text = natsText({ host: "0.0.0.0", dir: "/data" });
+  // A connection needs a handful: one that gives none back is cut off.
+  const bounded = `max_subscriptions: ${NATS_SUBSCRIPTIONS_MAX}`;
   return Container.start({
     image: NATS_IMAGE,
     port: 4222,
     command: ["nats-server", "--config", "/nats.conf"],
-    files: { "/nats.conf": `${text}${who}\n` },
+    files: { "/nats.conf": `${text}${who}\n${bounded}\n` },
   });
 }
 

@@ -321,7 +321,11 @@ export class EmbeddedLog implements LogEngine {
   }
 
   async #fromDisk(held: Held): Promise<LogEntry> {
-    const record = await this.#segments.readBack(held.place).catch(() => undefined);
+    const record = await this.#segments.readBack(held.place).catch((error: Error) => {
+      if (!isRefusal(error)) return undefined;
+      const message = `slot ${held.slot} cannot be read now (${error.message}): ask again`;
+      throw new RpcError("STORAGE_REFUSED", message, { cause: error });
+    });
     const entry = record?.entries.find((candidate) => candidate.slot === held.slot);
     if (entry !== undefined) return entryOf(held, entry.payload);
     this.#refusal = `this log is damaged and votes no more: slot ${held.slot} cannot be read back`;

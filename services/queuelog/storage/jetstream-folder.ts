@@ -33,7 +33,9 @@ export class JetStreamFolder implements SegmentFolder {
   /** Goes through the whole stream. */
   static async open(stream: OwnedStream): Promise<JetStreamFolder> {
     const files = new Map<string, Part[]>();
+    let seen = 0;
     for await (const message of stream.read(1, stream.last)) {
+      seen = message.seq;
       const [name, kind] = splitSubject(stream.subjectOf(message));
       if (kind === undefined) continue; // a claim
       const at = Number(message.header.get(AT));
@@ -41,6 +43,8 @@ export class JetStreamFolder implements SegmentFolder {
       if (kind === "data") parts.push({ at, bytes: message.data.length, sequence: message.seq });
       files.set(name, parts);
     }
+    // The claim is last: a copy of the stream that lags behind would make a log that forgot its end.
+    assert.equal(seen, stream.last, "the stream is read to its end");
     return new JetStreamFolder(stream, files);
   }
 

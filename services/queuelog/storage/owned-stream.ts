@@ -11,6 +11,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import {
+  type DirectBatchStartSeq,
   DiscardPolicy,
   JetStreamApiError,
   type JetStreamClient,
@@ -26,10 +27,12 @@ import { readServerSecrets } from "../../svrkit/server-secrets.ts";
 import { NO_ANSWER } from "./files.ts";
 
 const ANSWER_TIMEOUT_MS = 1_000;
+const OPENING_TIMEOUT_MS = 5_000;
 const RECONNECT_EVERY_MS = 200;
 const PING_EVERY_MS = 2_000;
 const PINGS_UNANSWERED_MAX = 2;
 const READ_MESSAGES_MAX = 256;
+const READ_BYTES_MAX = 16 * 1024 * 1024;
 /** What a message carries besides its data, at most. */
 const ENVELOPE_BYTES = 4_096;
 const WRITER = "Tricampus-Writer";
@@ -57,6 +60,13 @@ class Unanswered extends Error {
   readonly code = NO_ANSWER;
 }
 
+/** Somebody else appended. */
+class Taken extends Error {
+  constructor(stream: string) {
+    super(`another process appends to the stream ${stream}: this one ends`);
+  }
+}
+
 export class OwnedStream {
   readonly #connection: NatsConnection;
   readonly #jetstream: JetStreamClient;
@@ -69,9 +79,8 @@ export class OwnedStream {
   #isUnsure = false;
 
   private constructor(connection: NatsConnection, manager: JetStreamManager, stream: string) {
-    const timeout = ANSWER_TIMEOUT_MS;
     this.#connection = connection;
-    this.#jetstream = jetstream(connection, { timeout });
+    this.#jetstream = jetstream(connection, { timeout: ANSWER_TIMEOUT_MS });
     this.#manager = manager;
     this.#stream = stream;
   }
@@ -83,17 +92,19 @@ export class OwnedStream {
   static async open(place: StreamPlace, create: boolean): Promise<OwnedStream | undefined> {
     const connection = await connectTo(place);
     try {
-      const manager = await jetstreamManager(connection, { timeout: 5 * ANSWER_TIMEOUT_MS });
-      if (create) await manager.streams.add(streamConfig(place));
-      else if (!(await isThere(manager, place.stream))) {
+      const opening = await jetstreamManager(connection, { timeout: OPENING_TIMEOUT_MS });
+      if (create) await opening.streams.add(streamConfig(place));
+      else if (!(await isThere(opening, place.stream))) {
         await connection.close();
         return undefined;
       }
+      const asked = { timeout: ANSWER_TIMEOUT_MS, checkAPI: false };
+      const manager = await jetstreamManager(connection, asked);
       const owned = new OwnedStream(connection, manager, place.stream);
       void owned.#follow();
       owned.#last = await owned.#publish("claim", new Uint8Array(), {});
       const older = { filter: owned.#subject("claim"), keep: 1 };
-      await manager.streams.purge(place.stream, older);
+      await opening.streams.purge(place.stream, older);
       return owned;
     } catch (error) {
       await connection.close();
@@ -127,38 +138,77 @@ export class OwnedStream {
     return this.#isUnsure;
   }
 
-  /** After an append that was refused: says what does not count, and makes sure of the stream's end. */
+  /**
+   * After an append that was refused: says what does not count, and makes sure of the stream's end. What
+   * is said is refused like any other message where somebody else has appended, for it would take back
+   * what was promised since.
+   */
   async takeBack(subject: string, envelope: Envelope): Promise<void> {
-    const known = this.#last;
-    const last = await this.#publish(subject, new Uint8Array(), envelope);
-    for await (const message of this.read(known + 1, last)) {
-      if (message.header.get(WRITER) !== this.#writer) throw taken(this.#stream);
+    const expected = { [EXPECTED_LAST]: String(await this.#endOfOurs()) };
+    try {
+      this.#last = await this.#publish(subject, new Uint8Array(), { ...envelope, ...expected });
+    } catch (error) {
+      if (!(error instanceof Taken)) throw error;
+      // It may have been a late message of our own: whose it was is asked next time.
+      throw new Unanswered(`NATS, stream ${this.#stream}: its end moved`, { cause: error });
     }
-    this.#last = last;
     this.#isUnsure = false;
+  }
+
+  /** The stream's last sequence, when all behind what is known is this process's own. */
+  async #endOfOurs(): Promise<number> {
+    const { streams } = this.#manager;
+    const { state } = await this.#asked(() => streams.info(this.#stream));
+    const last = state.last_seq;
+    if (last === this.#last) return last;
+    const message = await this.#asked(() => streams.getMessage(this.#stream, { seq: last }));
+    // A message of ours names the one before, so none of somebody else's is between.
+    if (last < this.#last || message?.header.get(WRITER) !== this.#writer)
+      throw new Taken(this.#stream);
+    return last;
   }
 
   /** Messages of these sequences that are there, in order. */
   async *read(from: number, through: number, subject?: string): AsyncGenerator<StoredMsg> {
     for (let next = from; next <= through; ) {
-      const page = {
+      const page = await this.#page({
         seq: next,
         batch: Math.min(READ_MESSAGES_MAX, through - next + 1),
+        max_bytes: READ_BYTES_MAX,
         ...(subject !== undefined && { next_by_subj: this.#subject(subject) }),
-      };
-      const before = next;
-      const messages = await this.#asked(() => this.#manager.direct.getBatch(this.#stream, page));
-      try {
-        for await (const message of messages) {
-          if (message.seq > through) return;
-          next = message.seq + 1;
-          yield message;
-        }
-      } catch (error) {
-        if (!isNothing(error)) throw error;
-      }
-      if (next === before) return;
+      });
+      for (const message of page) if (message.seq <= through) yield message;
+      const last = page.at(-1);
+      if (last === undefined) return;
+      next = last.seq + 1;
     }
+  }
+
+  /**
+   * The server sends a page's messages one by one; one that falls silent before the end is not waited for.
+   * With a callback, since the client's iterator never gives back its subscription.
+   */
+  #page(query: DirectBatchStartSeq): Promise<StoredMsg[]> {
+    return this.#asked(async () => {
+      const found: StoredMsg[] = [];
+      const { promise: end, resolve, reject } = Promise.withResolvers<void>();
+      const tooLate = new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`);
+      const timer = setTimeout(() => reject(tooLate), ANSWER_TIMEOUT_MS);
+      const callback = (done: { err?: Error } | null, message: StoredMsg) => {
+        if (done === null) {
+          found.push(message);
+          timer.refresh();
+        } else if (done.err === undefined || isNothing(done.err)) resolve();
+        else reject(done.err);
+      };
+      try {
+        const page = await this.#manager.direct.getBatch(this.#stream, { ...query, callback });
+        await end.finally(() => page.stop());
+      } finally {
+        clearTimeout(timer);
+      }
+      return found;
+    });
   }
 
   get last(): number {
@@ -202,7 +252,7 @@ export class OwnedStream {
       return await ask();
     } catch (error) {
       if (error instanceof JetStreamApiError && error.code === WRONG_LAST_SEQUENCE)
-        throw taken(this.#stream);
+        throw new Taken(this.#stream);
       const { message } = error as Error;
       throw new Unanswered(`NATS, stream ${this.#stream}: ${message}`, { cause: error });
     }
@@ -261,8 +311,4 @@ async function isThere(manager: JetStreamManager, stream: string): Promise<boole
 function isNothing(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   return code === 404 || code === NO_MESSAGE_FOUND;
-}
-
-function taken(stream: string): Error {
-  return new Error(`another process appends to the stream ${stream}: this one ends`);
 }
