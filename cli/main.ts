@@ -1,89 +1,13 @@
-/** The `tricampus` command: the table of commands, and what is the same for all of them. */
+/** The `tricampus` command: what is the same for all commands. */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../services/platform/config.ts";
 import { contextDir } from "./cluster/saved.ts";
 import type { CommandDefinition } from "./command.ts";
-import { accountCommands } from "./commands/account.ts";
-import { apiKeyCommands } from "./commands/api-key.ts";
-import { auditCommand } from "./commands/audit.ts";
-import { blockCommands } from "./commands/block.ts";
-import { campusCommands } from "./commands/campus.ts";
-import { chatCommand } from "./commands/chat.ts";
-import { cleanCommand } from "./commands/clean.ts";
-import { contactCommands } from "./commands/contact.ts";
-import { conversationCommands } from "./commands/conversation.ts";
-import { deadLettersCommands } from "./commands/dead-letters.ts";
-import { demoCommand } from "./commands/demo.ts";
-import { downCommand } from "./commands/down.ts";
-import { drillCommands } from "./commands/drill.ts";
-import { groupCommands } from "./commands/group.ts";
-import { kvCommands } from "./commands/kv.ts";
-import { kvBackupCommands } from "./commands/kv-backup.ts";
-import { kvForceCommand } from "./commands/kv-force.ts";
-import { kvGroupCommands } from "./commands/kv-group.ts";
-import { kvGroupReplaceCommand } from "./commands/kv-group-replace.ts";
-import { kvGroupShowCommand } from "./commands/kv-group-show.ts";
-import { kvRebuildCommand } from "./commands/kv-rebuild.ts";
-import { kvVerifyCommand } from "./commands/kv-verify.ts";
-import { loadCommand } from "./commands/load.ts";
-import { mediaCommands } from "./commands/media.ts";
-import { momentsCommands } from "./commands/moments.ts";
-import { planCommand } from "./commands/plan.ts";
-import { queueRebuildCommand } from "./commands/queue-rebuild.ts";
-import { replayCommand } from "./commands/replay.ts";
-import { sendCommand } from "./commands/send.ts";
-import { slotsCommands } from "./commands/slots.ts";
-import { statusCommand } from "./commands/status.ts";
-import { syncCommand } from "./commands/sync.ts";
-import { tlsCommands } from "./commands/tls.ts";
-import { topCommand } from "./commands/top.ts";
-import { traceCommand } from "./commands/trace.ts";
-import { upCommand } from "./commands/up.ts";
-import { userCommands } from "./commands/user.ts";
+import { commandsFor } from "./commands.ts";
 import { EXIT, Failure } from "./failure.ts";
 import { printJson } from "./output/json.ts";
-
-const COMMANDS: readonly CommandDefinition[] = [
-  upCommand,
-  downCommand,
-  cleanCommand,
-  statusCommand,
-  planCommand,
-  topCommand,
-  traceCommand,
-  ...campusCommands,
-  ...blockCommands,
-  ...drillCommands,
-  ...userCommands,
-  ...accountCommands,
-  ...contactCommands,
-  chatCommand,
-  sendCommand,
-  syncCommand,
-  ...groupCommands,
-  ...conversationCommands,
-  ...mediaCommands,
-  ...momentsCommands,
-  ...kvCommands,
-  kvVerifyCommand,
-  ...kvBackupCommands,
-  kvRebuildCommand,
-  kvForceCommand,
-  ...kvGroupCommands,
-  kvGroupShowCommand,
-  kvGroupReplaceCommand,
-  ...slotsCommands,
-  queueRebuildCommand,
-  ...deadLettersCommands,
-  ...tlsCommands,
-  ...apiKeyCommands,
-  replayCommand,
-  loadCommand,
-  auditCommand,
-  demoCommand,
-];
 
 const FAMILIES: Readonly<Record<string, string>> = {
   campus: "kill, start, cut off, join, freeze, thaw, block or unblock a campus",
@@ -113,7 +37,7 @@ be reached, or not all of it.`;
 const REPOSITORY_DATA = fileURLToPath(new URL("../data", import.meta.url));
 const DEFAULT_DATA_DIR = process.env.TRICAMPUS_DATA ?? REPOSITORY_DATA;
 
-function buildProgram(): Command {
+function buildProgram(commands: readonly CommandDefinition[]): Command {
   const program = new Command("tricampus")
     .description("Three campuses that carry conversations, on this machine or in a cluster.")
     .option("--context <name>", "the platform in this kubectl context (else $TRICAMPUS_CONTEXT)")
@@ -123,7 +47,7 @@ function buildProgram(): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   const families = new Map<string, Command>();
-  for (const definition of COMMANDS) {
+  for (const definition of commands) {
     const words = definition.name.split(" ");
     let parent = program;
     for (let depth = 1; depth < words.length; depth++) {
@@ -215,7 +139,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await buildProgram().parseAsync();
+  await buildProgram(await commandsFor(process.argv.slice(2))).parseAsync();
 } catch (error) {
   report(error);
 }
