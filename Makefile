@@ -4,7 +4,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status demo test test-containers e2e e2e-kind e2e-processes image check gen fmt bench-echo bench-overload bench-monitors bench-kv bench-table bench-catch-up \
-  bench-large-data bench-operator bench-sync bench-crash-loop sim sim-long sim-bugs torture
+  bench-large-data bench-operator bench-sync bench-crash-loop sim sim-messages sim-long sim-bugs torture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -93,11 +93,16 @@ bench-operator: node_modules/.stamp ## measure the operator before an API server
 sim: node_modules/.stamp ## simulate the store under faults: SEEDS=200 from SEED=1, or one SEED with its story
 	@node sim/main.ts $(if $(SEED),--seed $(SEED),) $(if $(SEEDS),--seeds $(SEEDS),$(if $(SEED),,--seeds 200))
 
-sim-long: node_modules/.stamp ## simulate 10,000 seeds
+sim-messages: node_modules/.stamp ## simulate messages under faults: SEEDS=25 of 40 schedules from SEED=1, or one SEED with its story
+	@node sim/messages/main.ts $(if $(SEED),--seed $(SEED),) $(if $(SEEDS),--seeds $(SEEDS),$(if $(SEED),,--seeds 25))
+
+sim-long: node_modules/.stamp ## simulate 10,000 seeds of the store, and 100,000 schedules of messages
 	@node sim/main.ts --seeds 10000 $(if $(SEED),--seed $(SEED),)
+	@node sim/messages/main.ts --seeds 2500 $(if $(SEED),--seed $(SEED),)
 
 sim-bugs: node_modules/.stamp ## look for seeds that catch the planted bugs, and record them
 	@node sim/main.ts --bugs
+	@node sim/messages/main.ts --bugs
 
 .PHONY: fuzz
 fuzz: node_modules/.stamp ## feed damaged frames, messages, tickets to what reads them: SECONDS=60, SEED=

@@ -12,6 +12,7 @@ import type {
   InboxMessage,
 } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { isMemberAfter } from "../services/data/inbox/client.ts";
+import { hasBug } from "../services/svrkit/planted.ts";
 import { AccountBook } from "./account-book.ts";
 import { ContactBook } from "./contact-book.ts";
 import { Conversation, type ConversationSummary } from "./conversation.ts";
@@ -61,7 +62,8 @@ export class Book {
     this.#remember(message.messageId);
     this.messages += 1;
     conversation.took(message, this.ownId);
-    if (content?.body?.case === "recall") conversation.recall(content.body.value.sequence);
+    if (content?.body?.case === "recall" && !hasBug("recall-not-shown"))
+      conversation.recall(content.body.value.sequence);
     this.#noticed(message);
     return "new";
   }

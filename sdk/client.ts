@@ -25,6 +25,7 @@ import {
   Text,
 } from "../protos/gen/tricampus/client/v1/text_codec.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
+import { hasBug } from "../services/svrkit/planted.ts";
 import { OwnAccount } from "./account.ts";
 import { fetchBodies } from "./bodies.ts";
 import { Contacts } from "./contacts.ts";
@@ -170,6 +171,7 @@ export class TricampusClient {
       get snapshot() {
         return store.snapshot;
       },
+      keep: () => store.flush(),
       take: (page, snapshot) => this.#takePage(page, snapshot),
       forget: () => {
         store.add(NO_ROWS, EMPTY_SNAPSHOT);
@@ -429,7 +431,8 @@ export class TricampusClient {
     const oldestMs = preciseNow() - RESEND_MS;
     for (const send of this.store.openSends()) {
       if (send.sentAtMs < oldestMs || this.#underWay.has(send.clientMessageId)) continue;
-      this.#transmit(send).catch(() => {}); // the outcome is in the store
+      const clientMessageId = `${send.clientMessageId}${hasBug("resend-as-new") ? "+" : ""}`;
+      this.#transmit({ ...send, clientMessageId }).catch(() => {}); // the outcome is in the store
     }
   }
 }

@@ -6,6 +6,7 @@
  */
 import { Sync, type SyncReply } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
+import { hasBug } from "../services/svrkit/planted.ts";
 import type { Link } from "./link.ts";
 import { EMPTY_SNAPSHOT, type Rows, type Snapshot } from "./store.ts";
 
@@ -14,6 +15,8 @@ const TIMEOUT_MS = 10_000;
 
 export interface SyncTarget {
   readonly snapshot: Snapshot;
+  /** Resolves when what the snapshot stands for would outlive this process. */
+  keep(): Promise<void>;
   /** Keeps the rows of an answer, with the snapshot after them. */
   take(page: Page, snapshot: Snapshot): Promise<void>;
   /** The snapshot is of no use: everything is read again. */
@@ -117,6 +120,8 @@ export class SyncLoop {
   async #page(allParts: boolean) {
     const options = { timeoutMs: TIMEOUT_MS };
     const { bytes } = this.#target.snapshot;
+    // What is sent back counts as received, and may be forgotten by the platform.
+    if (bytes.length > 0 && !hasBug("snapshot-not-kept")) await this.#target.keep();
     try {
       const request = { snapshot: bytes, limit: PAGE, allParts };
       return await this.#link.request(Sync.sync, request, options);

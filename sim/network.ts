@@ -17,6 +17,9 @@ export interface NetworkOptions {
   readonly spikeMs: number;
 }
 
+/** Whoever takes a wire in. */
+type Listener = Pick<Server, "accept">;
+
 interface Link {
   blocked: boolean;
   slowMs: number;
@@ -92,7 +95,7 @@ export class Network {
   readonly #random: Random;
   readonly #options: NetworkOptions;
   readonly #links = new Map<string, Link>();
-  readonly #listeners = new Map<number, { process: Process; server: Server }>();
+  readonly #listeners = new Map<number, { process: Process; server: Listener }>();
   readonly #wires = new Set<SimulatedWire>();
   bytes = 0;
 
@@ -112,7 +115,7 @@ export class Network {
     return link;
   }
 
-  listen(node: number, process: Process, server: Server): void {
+  listen(node: number, process: Process, server: Listener): void {
     this.#listeners.set(node, { process, server });
   }
 

@@ -36,6 +36,7 @@ import {
   type VersionedRow,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { fromBytes, toBytes } from "../../svrkit/codec.ts";
+import { hasBug } from "../../svrkit/planted.ts";
 import { sequenceKey } from "../sequence-key.ts";
 import { isMemberAfter } from "./client.ts";
 import { readSetting, SETTINGS } from "./settings.ts";
@@ -58,7 +59,8 @@ export function committedRowKey(clientMessageId: string): Buffer {
 
 /** A recall leaves of the sender's own earlier message its place. */
 export function commitChange(message: CommittedMessage): TableChange {
-  const row = committedRowKey(message.clientMessageId);
+  const isKeyedAnew = hasBug("client-id-ignored");
+  const row = committedRowKey(isKeyedAnew ? message.messageId : message.clientMessageId);
   const value = toBytes(encodeCommittedMessage, message);
   const insert: RowOperation = { operation: { case: "insertIfAbsent", value: { row, value } } };
   const left = ownTakenBack(message);
@@ -145,7 +147,8 @@ export interface DeliveryChange {
 export function deliveryChange(encoded: EncodedRows, target: DeliveryTarget): DeliveryChange {
   const { userId, fromSequence: from, throughSequence: to, allowSkip } = target;
   const rows = encoded.rows.filter((row) => row.sequence > from && row.sequence <= to);
-  const mark = { name: encoded.conversation, from, to, allowSkip };
+  const skips = allowSkip || hasBug("mark-skips");
+  const mark = { name: encoded.conversation, from, to, allowSkip: skips };
   const operations = rows.flatMap(({ operations: own, message }) =>
     message.notice === undefined
       ? own

@@ -22,6 +22,8 @@ import {
   type VersionedRow,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { fromBytes, toBytes } from "../../svrkit/codec.ts";
+import { newOperationId } from "../../svrkit/operation-id.ts";
+import { hasBug } from "../../svrkit/planted.ts";
 import { sequenceKey, sequenceOf } from "../sequence-key.ts";
 import { numbered, takenBack } from "./client.ts";
 
@@ -48,7 +50,7 @@ export function indexRowKey(messageId: string): Buffer {
 /** A recall leaves of what it takes back its place. */
 export function appendChange(message: CommittedMessage): TableChange {
   const value = toBytes(encodeInboxMessage, numbered(message, 0));
-  const id = Buffer.from(message.messageId);
+  const id = hasBug("numbered-twice") ? newOperationId() : Buffer.from(message.messageId);
   const index = { row: indexRowKey(message.messageId), value: PRESENT };
   const operations: RowOperation[] = [
     { operation: { case: "append", value: { id, prefix: MESSAGES, value } } },

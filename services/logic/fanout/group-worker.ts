@@ -22,6 +22,7 @@ import type { Callee } from "../../svrkit/client.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { hasBug } from "../../svrkit/planted.ts";
 import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 import { isSampled } from "../../svrkit/tracing/context.ts";
 import { beginSpan, type Span } from "../../svrkit/tracing/span.ts";
@@ -152,7 +153,8 @@ export class GroupWorker {
     );
     if (!read.exists) return undefined;
     const state = groupStateOf(groupId, read);
-    for (let after = state.deliveredSequence; after < state.lastSequence; ) {
+    const delivered = hasBug("delivered-too-early") ? state.lastSequence : state.deliveredSequence;
+    for (let after = delivered; after < state.lastSequence; ) {
       const { messages } = await this.#parts.groups.call(
         GroupData.messages,
         { groupId, afterSequence: after, limit: PAGE_MESSAGES_MAX, beforeSequence: 0 },

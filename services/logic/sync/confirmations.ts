@@ -7,6 +7,7 @@ import {
   AccountData,
   type DeviceConfirmation,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
+import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { RecentlyUsed } from "../../svrkit/recently-used.ts";
@@ -35,6 +36,18 @@ export class Confirmations {
     this.#confirmed = new RecentlyUsed(options.sizeMax);
     this.#timer = setInterval(() => this.flush(), options.everyMs);
     this.#timer.unref();
+  }
+
+  /**
+   * A device that has nothing counts from here on, durably: what comes for it is kept until it has it. Later
+   * confirmations may be lost, for they only let more be forgotten; this one may not.
+   */
+  async begin(confirmation: DeviceConfirmation, options: CallOptions): Promise<void> {
+    await this.#accounts.call(
+      AccountData.confirmDevices,
+      { confirmations: [confirmation] },
+      options,
+    );
   }
 
   note(confirmation: DeviceConfirmation): void {

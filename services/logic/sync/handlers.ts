@@ -9,6 +9,7 @@ import {
 import { type Call, type CallOptions, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { requireArgument } from "../../svrkit/errors.ts";
+import { hasBug } from "../../svrkit/planted.ts";
 import type { SnapshotSealer } from "../../svrkit/ticket/snapshot.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import type { Confirmations } from "./confirmations.ts";
@@ -27,7 +28,7 @@ export interface SyncParts {
   readonly inboxes: Callee;
   readonly own: OwnMessages;
   readonly otherParts: Pick<OtherParts, "changes">;
-  readonly confirmations: Pick<Confirmations, "note">;
+  readonly confirmations: Pick<Confirmations, "begin" | "note">;
 }
 
 export class SyncHandlers {
@@ -48,7 +49,10 @@ export class SyncHandlers {
     const { changes, start } = await this.#changes({ userId, versions, limit }, options);
     const nowMs = Date.now();
     const { messagesVersion } = versions;
-    confirmations.note({ userId, device, messagesVersion, atMs: nowMs });
+    const confirmation = { userId, device, messagesVersion, atMs: nowMs };
+    const isFirst = request.snapshot.length === 0 && !hasBug("first-sync-not-counted");
+    if (isFirst) await confirmations.begin(confirmation, options);
+    else confirmations.note(confirmation);
     const sent = committedIn(changes.rows);
     const sequences =
       sent.length === 0 ? new Map() : await own.numbers(sent, { ...options, nowMs });

@@ -29,6 +29,7 @@ import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { hasBug } from "../../svrkit/planted.ts";
 import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireService } from "../arguments.ts";
@@ -113,7 +114,8 @@ export class TextHandlers {
     try {
       const taken = await this.#messageOf(request, to, { senderId, call });
       await this.#requireAllowed(taken, call);
-      return await this.#take(taken, call, acceptedAtMs);
+      const taking = this.#take(taken, call, acceptedAtMs);
+      return hasBug("acknowledged-unwritten") ? unwritten(taking, taken) : await taking;
     } finally {
       this.#pace.ended(monotonicMs() - beganMs);
     }
@@ -346,4 +348,9 @@ function nameOf(senderId: string, clientMessageId: string): string {
 function forwardedWithTicket(call: Call): CarryOptions {
   const { ticket, deadlineMs } = call;
   return { ...forward(accepted(call)), ticket, deadlineMs };
+}
+
+function unwritten(taking: Promise<SendReply>, { conversationId }: Taken): SendReply {
+  taking.catch(() => {});
+  return { messageId: "unwritten", conversationId, sequence: 0 };
 }

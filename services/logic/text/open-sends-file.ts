@@ -8,7 +8,7 @@
  * costs the file, not the sends: they go on in memory, and the file is made anew when it does.
  */
 import { readFileSync } from "node:fs";
-import { type FileHandle, open, rename } from "node:fs/promises";
+import { open, rename } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import {
   decodeWitnessRequest,
@@ -23,6 +23,41 @@ const FILE_MODE = 0o600;
 const SYNC_PAUSE_MS = 1_000;
 const SIZE_MAX = 4 * 1024 * 1024;
 
+/** What the file needs of a file system. */
+export interface SendsFiles {
+  /** Everything in it; undefined when it is not there. */
+  read(path: string): Buffer | undefined;
+  /** A new file, or an old one emptied. */
+  create(path: string): Promise<SendsFile>;
+  rename(from: string, to: string): Promise<void>;
+}
+
+export interface SendsFile {
+  write(bytes: Buffer, offset: number, length: number, position: number): Promise<unknown>;
+  datasync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+const systemFiles: SendsFiles = {
+  read(path) {
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  },
+  create: (path) => open(path, "w", FILE_MODE),
+  rename,
+};
+let files = systemFiles;
+
+/** Only for simulations; undefined puts the system's back. */
+export function setSendsFiles(replaced: SendsFiles | undefined): void {
+  files = replaced ?? systemFiles;
+}
+
 export interface OpenSendsFileOptions {
   readonly path: string;
   /** What is open now. */
@@ -34,7 +69,7 @@ export interface OpenSendsFileOptions {
 export class OpenSendsFile {
   readonly #options: OpenSendsFileOptions;
   #pending: Buffer[] = [];
-  #file: FileHandle | undefined;
+  #file: SendsFile | undefined;
   #size = 0;
   #isStale = true;
   #hasFailed = false;
@@ -48,7 +83,8 @@ export class OpenSendsFile {
 
   /** What an earlier process left; ends at the first record that does not check. */
   replay(take: (request: WitnessRequest) => void): void {
-    for (const request of recordsOf(readIfThere(this.#options.path))) take(request);
+    for (const request of recordsOf(files.read(this.#options.path) ?? Buffer.alloc(0)))
+      take(request);
   }
 
   append(request: WitnessRequest): void {
@@ -127,10 +163,10 @@ export class OpenSendsFile {
     const { path } = this.#options;
     await this.#file?.close();
     this.#file = undefined;
-    const file = await open(`${path}.new`, "w", FILE_MODE);
+    const file = await files.create(`${path}.new`);
     try {
       await file.write(bytes, 0, bytes.length, 0);
-      await rename(`${path}.new`, path);
+      await files.rename(`${path}.new`, path);
     } catch (error) {
       await file.close();
       throw error;
@@ -156,14 +192,5 @@ function* recordsOf(bytes: Buffer): Iterable<WitnessRequest> {
     if (end > bytes.length || crc32(body) !== bytes.readUInt32LE(at + 4)) return;
     yield fromBytes(decodeWitnessRequest, body);
     at = end;
-  }
-}
-
-function readIfThere(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return Buffer.alloc(0);
-    throw error;
   }
 }

@@ -1,0 +1,41 @@
+/**
+ * Proof that the ledger notices: every bug planted in the way of messages (services/svrkit/planted.ts) with
+ * a seed under which it is reported. bugs.e2e.ts replays them; `node sim/messages/main.ts --bugs` looks anew.
+ */
+import { join } from "node:path";
+import { type MessageBug, plantMessageBug } from "../../services/svrkit/planted.ts";
+import { type MessageOutcome, runMessages } from "./run.ts";
+
+export const SEARCH_SEEDS = 100;
+/** Bug -> seed under which it was caught. */
+export const BUG_SEEDS_FILE = join(import.meta.dirname, "testdata", "bug-seeds.json");
+
+async function runWith(bug: MessageBug, seed: number): Promise<MessageOutcome> {
+  plantMessageBug(bug);
+  try {
+    return await runMessages(seed);
+  } finally {
+    plantMessageBug(undefined);
+  }
+}
+
+export interface Caught {
+  readonly seed: number;
+  readonly checkers: readonly string[];
+  readonly message: string;
+}
+
+/** The first seed from `first` on under which the ledger reports the bug, and nothing without it. */
+export async function findSeed(bug: MessageBug, first: number): Promise<Caught | undefined> {
+  for (let seed = first; seed < first + SEARCH_SEEDS; seed++) {
+    const { violations } = await runWith(bug, seed);
+    // That something failed or never ended is not the ledger's merit.
+    const ledger = violations.filter(({ key }) => key !== "");
+    if (ledger.length === 0) continue;
+    const { violations: anyway } = await runMessages(seed);
+    if (anyway.length > 0) throw new Error(`seed ${seed} breaks a promise without ${bug} too`);
+    const checkers = [...new Set(ledger.map(({ checker }) => checker))];
+    return { seed, checkers, message: ledger[0]!.message };
+  }
+  return undefined;
+}
