@@ -64,7 +64,11 @@ test("kv: what is written is read, versions go on over deletion", async () => {
   });
   expect((await kv("delete", "control", "x")).stdout).toBe("Deleted: version 2.\n");
   expect(await kv("get", "control", "x")).toMatchObject({
-    ...{ code: 1, stdout: "", stderr: "tricampus: control/x was deleted in version 2\n" },
+    ...{
+      code: 1,
+      stdout: "",
+      stderr: "tricampus: control/x is deleted, or was never written: version 2\n",
+    },
   });
   expect(await json("get", "control", "x")).toEqual({ code: 1, found: false, version: 2 });
   expect((await kv("put", "control", "x", "three")).stdout).toBe("Written: version 3.\n");

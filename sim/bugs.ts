@@ -6,7 +6,13 @@
 import { join } from "node:path";
 import { type Bug, plantBug } from "../services/kvsvr/protocol/planted.ts";
 import type { FaultWeights } from "./faults.ts";
-import { DEFAULT_OPTIONS, MOVING_OPTIONS, type Options } from "./options.ts";
+import {
+  DEFAULT_OPTIONS,
+  FORGETTING_MOVES_OPTIONS,
+  FORGETTING_OPTIONS,
+  MOVING_OPTIONS,
+  type Options,
+} from "./options.ts";
 import { type Outcome, run } from "./run.ts";
 
 export const SEARCH_SEEDS = 1_000;
@@ -37,14 +43,45 @@ const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   "ids-dropped-by-move": { slotMove: 20 },
   // Decided by two, and one of them away or slow when its slots are taken over.
   "votes-dropped-by-move": { slotMove: 20, partition: 6, slowLink: 6 },
+  // The third was away when a key was deleted, and one of the others is away when it is back.
+  "forgotten-by-two": { partition: 8, kill: 4 },
+  "forgotten-without-comparing": { partition: 8, kill: 4 },
+  // The connection lost after a write, and its key deleted and forgotten before it is sent again.
+  "forgotten-ids": { reset: 8, oneWay: 6, slowLink: 6 },
+  // Two that lose what the third still knows.
+  "floor-not-kept": { powerAll: 4, kill: 6 },
+  // A key begins between an answer about what is absent and the end of the attempt.
+  "absent-not-frozen": { slowLink: 12, slowDisk: 8, oneWay: 6 },
+  "floor-not-moved": { slotMove: 6 },
+  "copied-ahead-not-forgotten": { slotMove: 20, slowLink: 6 },
+  // Rebuilt, and asked about a key that it did not copy.
+  "floor-before-full": { rebuild: 8, partition: 6 },
 };
+
+/** Bugs of forgetting: something is deleted, and forgotten, all the time. */
+const FORGETTING: ReadonlySet<Bug> = new Set([
+  "forgotten-by-two",
+  "forgotten-without-comparing",
+  "forgotten-ids",
+  "floor-not-kept",
+  "absent-not-frozen",
+  "floor-not-moved",
+  "copied-ahead-not-forgotten",
+  "floor-before-full",
+]);
 
 export function needsSeveralFaults(bug: Bug): boolean {
   return Object.keys(NEEDED_FAULTS[bug] ?? {}).length >= 2;
 }
 
+function baseFor(bug: Bug): Options {
+  const moves = NEEDED_FAULTS[bug]?.slotMove !== undefined;
+  if (FORGETTING.has(bug)) return moves ? FORGETTING_MOVES_OPTIONS : FORGETTING_OPTIONS;
+  return moves ? MOVING_OPTIONS : DEFAULT_OPTIONS;
+}
+
 function optionsFor(bug: Bug): Options {
-  const base = NEEDED_FAULTS[bug]?.slotMove === undefined ? DEFAULT_OPTIONS : MOVING_OPTIONS;
+  const base = baseFor(bug);
   const weights = { ...base.faults.weights, ...NEEDED_FAULTS[bug] };
   return { ...base, faults: { ...base.faults, weights } };
 }

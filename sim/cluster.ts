@@ -12,6 +12,7 @@ import { configSchema } from "../services/kvsvr/config.ts";
 import { BOOTSTRAP_FILE, REBUILD_FILE } from "../services/kvsvr/identity.ts";
 import { type OpenReplica, openReplica } from "../services/kvsvr/open.ts";
 import type { Replica } from "../services/kvsvr/replica.ts";
+import type { Files } from "../services/kvsvr/storage/files.ts";
 import { Beat } from "../services/svrkit/beat.ts";
 import { type Callee, Client } from "../services/svrkit/client.ts";
 import { Blocks } from "../services/svrkit/failover/blocks.ts";
@@ -45,6 +46,8 @@ export interface ClusterOptions {
   readonly disk: DiskOptions;
   readonly checkpointMs: number;
   readonly groups: number;
+  /** Tombstones are looked for so often, and forgotten when they are so old; undefined: never. */
+  readonly forgetting?: { readonly everyMs: number; readonly windowMs: number };
 }
 
 /** How a replica ends: by a signal, with its host's power, or in order. */
@@ -61,6 +64,8 @@ export class Cluster {
   readonly #log: Logger;
   /** What replicas logged as an error: why one refuses to serve. */
   readonly errors: string[] = [];
+  /** Told of the floors that replicas keep, again and again. */
+  onFloor: (floor: { first: number; last: number; version: number }) => void = () => {};
   /** Told when a replica cannot start, or stops because a promise is at risk. */
   onFatal: (replica: number, error: Error) => void = () => {};
 
@@ -137,12 +142,16 @@ export class Cluster {
       dir: DIR,
       number: number % REPLICAS_PER_GROUP,
       campus,
-      config: configSchema.parse({ checkpointMs: this.#options.checkpointMs, group }),
+      config: configSchema.parse({
+        checkpointMs: this.#options.checkpointMs,
+        group,
+        ...this.#forgetting(),
+      }),
       callee: calleeOf(service),
       ...(groups !== undefined && { groups }),
       server,
       log: this.#log,
-      files: disk.files(process),
+      files: this.#watched(disk.files(process)),
       engine: () => disk.engine.openBy(process, this.clock, () => disk.commitMs()),
       fatal: (error) => {
         this.onFatal(number, error);
@@ -155,6 +164,27 @@ export class Cluster {
     });
     const running = this.#running[number];
     if (running?.process === process) running.opened = opened;
+  }
+
+  #forgetting() {
+    const { forgetting } = this.#options;
+    if (forgetting === undefined) return { forgetEveryMs: 0 };
+    const { everyMs, windowMs } = forgetting;
+    return { forgetEveryMs: everyMs, forgetWindowMs: windowMs, forgetLeast: 1 };
+  }
+
+  /** Files that tell which floors slots get. */
+  #watched(files: Files): Files {
+    const { texts } = files;
+    const replace = (path: string, text: string) => {
+      texts.replace(path, text);
+      const { floors = [], forgetting } = path.endsWith("slots.json") ? JSON.parse(text) : {};
+      const next = forgetting && { ...forgetting.span, ...forgetting.floor };
+      for (const floor of next === undefined ? floors : [...floors, next]) this.onFloor(floor);
+    };
+    return Object.assign(Object.create(files), {
+      texts: Object.assign(Object.create(texts), { replace }),
+    });
   }
 
   #addresses(from: { node: number; process: Process }, service: string): PeerAddress[] {

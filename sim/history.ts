@@ -99,7 +99,19 @@ export interface ReplicaState {
   readonly ids: readonly (readonly [id: string, version: number])[];
 }
 
-export type Line = Operation | ReplicaState;
+/**
+ * In these slots what is absent is, or may become, of this version (S5): deleted keys are forgotten, and
+ * what is written next begins above it.
+ */
+interface FloorLine {
+  readonly type: "floor";
+  readonly first: number;
+  /** Included. */
+  readonly last: number;
+  readonly version: number;
+}
+
+export type Line = Operation | ReplicaState | FloorLine;
 
 export function isOperation(line: Line): line is Operation {
   return line.type === "op";

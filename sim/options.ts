@@ -10,6 +10,8 @@ export interface Options {
   readonly tables: number;
   /** Share of operations that go to tables. */
   readonly tableShare: number;
+  /** Share of operations on keys that delete. */
+  readonly deleteShare: number;
   /** Pause of a client between two operations, ms. */
   readonly thinkMs: readonly [number, number];
   /** With faults; then without. Together 30 s. */
@@ -52,6 +54,7 @@ export const DEFAULT_OPTIONS: Options = {
   keys: 5,
   tables: 2,
   tableShare: 0.5,
+  deleteShare: 0.04,
   thinkMs: [1, 200],
   safetyMs: 20_000,
   livenessMs: 10_000,
@@ -67,9 +70,32 @@ export const MOVING_OPTIONS: Options = {
   },
 };
 
+/** The same with keys that come and go, and are forgotten as soon as they are gone. */
+export const FORGETTING_OPTIONS: Options = forgetting(DEFAULT_OPTIONS);
+export const FORGETTING_MOVES_OPTIONS: Options = forgetting(MOVING_OPTIONS);
+
+function forgetting(options: Options): Options {
+  const { cluster, faults } = options;
+  return {
+    ...options,
+    cluster: { ...cluster, forgetting: { everyMs: 400, windowMs: 1_000 } },
+    // Who forgets ids sooner than clients' clocks differ tells them that they are too old.
+    faults: { ...faults, weights: { ...faults.weights, clockJump: 0 } },
+    keys: 12,
+    tableShare: 0.15,
+    deleteShare: 0.3,
+  };
+}
+
 /** One seed in so many has several groups: such a run takes half as long again. */
 const MOVING_EVERY = 10;
+/** Of ten seeds, these forget. */
+const FORGETTING: ReadonlySet<number> = new Set([3, 7]);
+/** Of those with several groups, every so many. */
+const FORGETTING_MOVES_EVERY = 30;
 
 export function optionsOf(seed: number): Options {
-  return seed % MOVING_EVERY === 0 ? MOVING_OPTIONS : DEFAULT_OPTIONS;
+  if (seed % FORGETTING_MOVES_EVERY === 0) return FORGETTING_MOVES_OPTIONS;
+  if (seed % MOVING_EVERY === 0) return MOVING_OPTIONS;
+  return FORGETTING.has(seed % MOVING_EVERY) ? FORGETTING_OPTIONS : DEFAULT_OPTIONS;
 }

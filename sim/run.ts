@@ -99,8 +99,19 @@ class Run {
       clients,
       moves: this.#moves,
     });
+    this.#cluster.onFloor = (floor) => this.#noteFloor(floor);
     this.#cluster.onFatal = (replica, error) => this.#stopped(replica, error);
     clock.onFailure = (process, error) => this.#failed(process, error);
+  }
+
+  readonly #floors = new Set<string>();
+
+  #noteFloor({ first, last, version }: { first: number; last: number; version: number }): void {
+    const line = { type: "floor" as const, first, last, version };
+    const name = JSON.stringify(line);
+    if (this.#floors.has(name)) return;
+    this.#floors.add(name);
+    this.#lines.push(line);
   }
 
   #actor(index: number): SimulatedActor {
@@ -196,7 +207,7 @@ class Run {
     while (this.#clock.nowMs < untilMs) {
       await sleep(actor.random.between(low, high));
       if (actor.random.chance(this.#options.tableShare)) await actOnTable(actor, this.#tables);
-      else await actOnKey(actor, this.#keys);
+      else await actOnKey(actor, this.#keys, this.#options.deleteShare);
     }
     this.#finished += 1;
   }

@@ -1,6 +1,7 @@
 /** `tricampus kv backup` and `kv restore`: the whole store into a folder, and out of one. */
 import { resolve } from "node:path";
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { SlotFloor } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import {
   RestoredPlatform,
   RestoreRefused,
@@ -84,12 +85,15 @@ async function backUp(parts: OperatorParts, dir: string) {
 }
 
 async function backUpGroups({ store, groups, shards }: OperatorParts, writer: BackupWriter) {
-  const counts = { keys: 0, tables: 0 };
+  const counts = { keys: 0, tables: 0, floors: [] as SlotFloor[] };
   for (const { group, replicas } of groups) {
     const isIncluded = (key: Key) => groupOf(shards, key) === group;
-    const { keys, tables } = await new Backup({ store, replicas, writer, isIncluded }).run();
+    const { keys, tables, floors } = await new Backup({
+      ...{ store, replicas, writer, isIncluded },
+    }).run();
     counts.keys += keys;
     counts.tables += tables;
+    counts.floors.push(...floors);
   }
   return counts;
 }
@@ -121,7 +125,7 @@ async function restore(
       place = group.place;
       await platform.add(group.records);
     }
-    await platform.finish();
+    await platform.finish(manifest.floors ?? []);
     return { manifest, dataDir: config.dataDir };
   } catch (error) {
     await platform.abandon();

@@ -73,7 +73,8 @@ function printVerdictJson(verdict: Verdict, notation: Notation): void {
 }
 
 function printVerdict(verdict: Verdict, notation: Notation): void {
-  const { keys, slots, compared, notCompared, lookedAgain, differences, shown } = verdict;
+  const { keys, slots, compared, notCompared, lookedAgain, differences, shown, forgetful } =
+    verdict;
   if (shown.length > 0) {
     const rows = shown.map((difference) => rowOf(difference, notation));
     console.log(formatTable(["standing", "key", ...compared], rows));
@@ -86,6 +87,7 @@ function printVerdict(verdict: Verdict, notation: Notation): void {
     `${keys} keys in ${slots} slots (of ${SLOTS} a keyspace); replicas compared: ${compared.join(", ") || "none"}`,
   );
   console.log(`looked at again: ${lookedAgain}; differences: ${differences}`);
+  if (forgetful > 0) console.log(`slots in which deleted keys were forgotten: ${forgetful}`);
 }
 
 function rowOf({ key, standing, answers }: Difference, notation: Notation): string[] {

@@ -102,7 +102,8 @@ async function get(call: CommandCall, store: KvClient): Promise<ExitCode> {
   const key = keyOf(call);
   const { found, value, version } = await store.get({ key, level: Level.STRONG });
   if (!found) {
-    const why = version === 0 ? "was never written" : `was deleted in version ${version}`;
+    const why =
+      version === 0 ? "was never written" : `is deleted, or was never written: version ${version}`;
     return notDone(call, { found, version }, `${nameOf(call, key)} ${why}`);
   }
   const path = textOption(call, "file");

@@ -34,6 +34,8 @@ import { fromBytes, toBytes } from "../../services/svrkit/codec.ts";
 import { EXIT, Failure } from "../failure.ts";
 
 const FORMAT = 1;
+/** Of backups that name floors, which older versions would not restore. */
+const FORMAT_WITH_FLOORS = 2;
 const MAGIC = Buffer.from("TCKVBACK");
 const HEADER_BYTES = 16;
 const GROUP_HEAD_BYTES = 8;
@@ -47,7 +49,7 @@ const DATA_FILE = /^data-\d{5}\.kv$/;
 
 const count = z.int().min(0);
 const manifestSchema = z.strictObject({
-  format: z.literal(FORMAT),
+  format: z.union([z.literal(FORMAT), z.literal(FORMAT_WITH_FLOORS)]),
   /** ISO 8601. */
   begunAt: z.string(),
   endedAt: z.string(),
@@ -58,6 +60,18 @@ const manifestSchema = z.strictObject({
   keys: count,
   tables: count,
   records: count,
+  /** Slots in which keys were deleted and forgotten: what is written there begins above these versions. */
+  floors: z
+    .array(
+      z.strictObject({
+        keyspace: count,
+        first: count,
+        last: count,
+        version: count,
+        forgottenMs: count,
+      }),
+    )
+    .optional(),
   files: z.array(
     z.strictObject({
       name: z.string().regex(DATA_FILE),
@@ -72,7 +86,7 @@ export type Manifest = z.output<typeof manifestSchema>;
 type BackupFacts = Pick<
   Manifest,
   "begunAt" | "endedAt" | "dc" | "campuses" | "incarnations" | "keys" | "tables"
->;
+> & { readonly floors: readonly NonNullable<Manifest["floors"]>[number][] };
 
 export class BackupWriter {
   readonly #dir: string;
@@ -156,12 +170,14 @@ export class BackupWriter {
   finish(facts: BackupFacts): Manifest {
     this.#writeGathered();
     this.#end();
-    const manifest = {
-      format: FORMAT,
-      ...facts,
+    const { floors, ...others } = facts;
+    const manifest: Manifest = {
+      format: floors.length > 0 ? FORMAT_WITH_FLOORS : FORMAT,
+      ...others,
+      ...(floors.length > 0 && { floors: [...floors] }),
       records: this.#records,
       files: this.#files,
-    } as const;
+    };
     const path = join(this.#dir, MANIFEST);
     const fd = openSync(`${path}.new`, "wx", 0o600);
     writeSync(fd, `${JSON.stringify({ ...manifest, checksum: checksumOf(manifest) }, null, 2)}\n`);

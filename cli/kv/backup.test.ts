@@ -122,7 +122,7 @@ async function restore(name: string, manifest: Manifest): Promise<TestCluster> {
     seed: async (dirs) => {
       const group = new SeededGroup(dirs);
       for (const { records } of readGroups(join(root, name), manifest)) await group.add(records);
-      group.finish();
+      group.finish(manifest.floors);
       await group.close();
     },
   });
@@ -298,3 +298,28 @@ test("seed: what is put besides is the key's next version", async () => {
 test("seed: a folder in which a replica has been is refused", async () => {
   expect(() => new SeededGroup(cluster.dirs)).toThrow(/exists: a replica's disk is not new/);
 });
+
+test("backup: what was forgotten stays below the versions that follow, after a restore too", async () => {
+  const config = { forgetEveryMs: 100, forgetWindowMs: 0, forgetLeast: 1 };
+  const forgetting = await startCluster({ config });
+  const gone = { key: key("gone"), expectedVersion: undefined };
+  const put = { case: "put", value: Buffer.from("v") } as const;
+  const writer = new BackupWriter(join(root, "floors"));
+  const { kv } = forgetting;
+  await kv.write({ ...gone, write: put });
+  await kv.write({ ...gone, write: { case: "delete", value: true } });
+  const version = async () => (await kv.get({ key: gone.key, level: Level.STRONG })).version;
+  await expect.poll(version, { timeout: 20_000 }).toBe(3);
+  const backup = new Backup({ store: kv, replicas: replicasOf(forgetting), writer });
+  const manifest = writer.finish({ ...FACTS, ...(await backup.run()) });
+  await forgetting.close();
+  expect(manifest).toMatchObject({ format: 2, floors: expect.any(Array) });
+  const restored = await restore("floors", readManifest(join(root, "floors")));
+  try {
+    expect(await stateOf(restored, "gone")).toMatchObject({ found: false, version: 3 });
+    expect(await restored.kv.write({ ...gone, write: put })).toEqual({ applied: true, version: 4 });
+    expect(await verifyReplicas(replicasOf(restored))).toMatchObject({ differences: 0 });
+  } finally {
+    await restored.close();
+  }
+}, 60_000);

@@ -8,7 +8,7 @@
  * read about the slots that it serves.
  */
 import { type Key, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import type { FetchReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import type { FetchReply, SlotFloor } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import type { KvClient } from "../../services/kvsvr/client.ts";
 import type { ReplicasClient } from "../../services/kvsvr/replicas-client.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
@@ -24,6 +24,8 @@ const READ_PAUSE_MS = 200;
 interface BackupCounts {
   readonly keys: number;
   readonly tables: number;
+  /** Of the group's slots: what was forgotten has to stay below them. */
+  readonly floors: readonly SlotFloor[];
 }
 
 export class Backup {
@@ -59,7 +61,9 @@ export class Backup {
       keys = [];
     }
     await this.#take(keys);
-    return { keys: this.#keys, tables: this.#tables };
+    // After the last key: whatever was forgotten meanwhile, and is not in the backup, is below them.
+    const floors = await Promise.all(this.#asked.map((replica) => this.#replicas.floors(replica)));
+    return { keys: this.#keys, tables: this.#tables, floors: floors.flat() };
   }
 
   async #answering(): Promise<number[]> {
@@ -126,6 +130,8 @@ export class Backup {
   }
 
   #add(key: Key, parts: readonly FetchReply[]): void {
+    // It was forgotten since it was listed.
+    if (parts[0]!.body === undefined) return;
     const records = parts.map((state) => ({ key, state }));
     const size = records.reduce((sum, record) => sum + sizeOf(record), 0);
     this.#writer.add(records, size);

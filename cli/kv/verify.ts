@@ -35,6 +35,8 @@ export interface Verdict {
   readonly lookedAgain: number;
   readonly differences: number;
   readonly shown: readonly Difference[];
+  /** Slots in which deleted keys were forgotten, each keyspace's own. */
+  readonly forgetful: number;
 }
 
 interface Suspect {
@@ -86,6 +88,7 @@ class Verification {
   #slots = 0;
   #lookedAgain = 0;
   #differences = 0;
+  #forgetful = 0;
 
   constructor(replicas: ReplicasClient, compared: readonly number[], patience: Patience) {
     this.#isIncluded = patience.isIncluded ?? (() => true);
@@ -101,10 +104,13 @@ class Verification {
       lookedAgain: this.#lookedAgain,
       differences: this.#differences,
       shown: this.#shown,
+      forgetful: this.#forgetful,
     };
   }
 
   async run(): Promise<void> {
+    const floors = await this.#replicas.floors(this.#compared[0]!);
+    this.#forgetful = floors.reduce((sum, { first, last }) => sum + last - first + 1, 0);
     let slot = -1;
     let suspects: Suspect[] = [];
     for await (const { key, slotGroup, at } of this.#replicas.compare(this.#compared)) {
@@ -176,6 +182,7 @@ export function verdictOfAll(verdicts: readonly Verdict[]): Verdict {
     lookedAgain: sum(({ lookedAgain }) => lookedAgain),
     differences: sum(({ differences }) => differences),
     shown: verdicts.flatMap(({ shown }) => shown),
+    forgetful: sum(({ forgetful }) => forgetful),
   };
 }
 

@@ -1,6 +1,12 @@
 /** KVSvr's options. */
 import { z } from "zod";
-import { CHECKPOINT_DIRTY_BYTES, CHECKPOINT_INTERVAL_MS } from "./limits.ts";
+import {
+  CHECKPOINT_DIRTY_BYTES,
+  CHECKPOINT_INTERVAL_MS,
+  FORGET_EVERY_MS,
+  FORGET_LEAST,
+  FORGET_WINDOW_MS,
+} from "./limits.ts";
 import { GROUPS_MAX } from "./protocol/ballot.ts";
 
 export const configSchema = z.strictObject({
@@ -18,6 +24,12 @@ export const configSchema = z.strictObject({
     .default(CHECKPOINT_DIRTY_BYTES),
   /** How old dirty state may become before it is written to the state engine. */
   checkpointMs: z.number().int().min(1).default(CHECKPOINT_INTERVAL_MS),
+  /** How often it is looked whether there are enough tombstones to be forgotten; 0: never. */
+  forgetEveryMs: z.number().int().min(0).default(FORGET_EVERY_MS),
+  /** How old, by their newest operation, tombstones must be: longer than clients ask again. */
+  forgetWindowMs: z.number().int().min(0).default(FORGET_WINDOW_MS),
+  /** Fewer tombstones than this stay. */
+  forgetLeast: z.number().int().min(1).default(FORGET_LEAST),
   /** Epoch of the group's membership; raised when a member is replaced. */
   epoch: z.number().int().min(1).default(1),
   /** Number of the group; the first one begins with all slots, the others with none. */

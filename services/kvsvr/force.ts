@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { setTrouble } from "../svrkit/monitors/trouble.ts";
 import type { TextFiles } from "../svrkit/text-files.ts";
+import { commitForgetting } from "./forgetting.ts";
 import type { GroupEpoch } from "./group-epoch.ts";
 import { forcedEpoch } from "./protocol/keeper.ts";
 import { isCurrent } from "./protocol/register.ts";
@@ -69,8 +70,11 @@ export async function settle(replica: Replica, group: GroupEpoch): Promise<void>
   let given = 0;
   let listed: readonly Listed[] = [];
   let more = group.keeper?.settled === false;
-  for (let after: Buffer | undefined; more; after = listed.at(-1)?.entryKey) {
-    ({ listed, more } = state.list(after, LISTED_KEYS));
+  // Whoever froze it was ready to forget it, this one too; the others, who may not have been, are gone.
+  if (more) await commitForgetting(replica);
+  for (let after: Buffer | undefined; more; ) {
+    ({ listed, next: after } = state.list(after, LISTED_KEYS));
+    more = after !== undefined;
     for (const { entryKey, register } of listed) {
       if (isCurrent(register)) continue;
       const key = { keyspace: entryKey[0]!, key: entryKey.subarray(4) };

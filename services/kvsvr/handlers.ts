@@ -34,6 +34,7 @@ import type { Method } from "../svrkit/method.ts";
 import type { Server } from "../svrkit/server.ts";
 import { KeptBatches, RunningBatch } from "./batch.ts";
 import {
+  FROZEN_WAIT_MS,
   OPERATION_AHEAD_MS_MAX,
   OPERATIONS_PER_CHANGE_MAX,
   PAGE_ROWS_MAX,
@@ -52,7 +53,7 @@ import { type Register, trimsOf } from "./protocol/register.ts";
 import { bytesNumber, innerKey, type TableView } from "./protocol/table.ts";
 import { forgottenThrough, ROW_CLASS, TRIMS_MAX } from "./protocol/trim.ts";
 import type { Reads } from "./reads.ts";
-import type { Replica } from "./replica.ts";
+import { IS_FROZEN, type Replica } from "./replica.ts";
 import type { Entry } from "./storage/entry.ts";
 
 const ALL_ROWS: Trim = { throughVersion: 0, rowPrefix: NO_BYTES, appendIds: false };
@@ -92,7 +93,11 @@ export class Handlers {
 
   readonly #keyPacking: Packing<Pending<WriteRequest, WriteReply>> = {
     most: 1,
-    compose: (entry, writes) => composeKey(entry.register, writes[0]!),
+    compose: (entry, writes) => {
+      const floor = this.#replica.slots.floorOf(entry.registerKey);
+      const forgottenMs = planted("forgotten-ids") ? 0 : floor.forgottenMs;
+      return composeKey(entry.register, { ...writes[0]!, forgottenMs });
+    },
     answer: (write, outcome) => answer(write, outcome as Outcome<WriteReply>),
   };
 
@@ -115,6 +120,7 @@ export class Handlers {
     const { register } = entry;
     return {
       version: register.heldVersion,
+      isAbsent: register.held.model === "none",
       lastNumber: lastNumberOf(register),
       trims: trimsOf(register),
       row: (inner) => this.#replica.state.row(entry, inner),
@@ -206,15 +212,20 @@ export class Handlers {
 
   /** What is held of the key is as new as its reader asks, or there is an error. */
   #confirm(
-    { key, level }: GetRequest,
-    { deadlineMs }: Call,
+    request: GetRequest,
+    call: Call,
     done: (entry: Entry, error: RpcError | undefined) => void,
   ): void {
+    const { key, level } = request;
+    const { deadlineMs } = call;
     this.#replica.requireServing(level === Level.ANY);
     const entry = this.#replica.servedEntry(key);
     const heard = (error: RpcError | undefined) => done(entry, error);
     if (level === Level.ANY) heard(undefined);
-    else if (level === Level.RECENT) this.#reads.recent(entry, deadlineMs, heard);
+    else if (this.#replica.isFrozen(entry)) {
+      const again = () => this.#confirm(request, call, done);
+      this.#whenThawed(entry, { deadlineMs, done: heard, again });
+    } else if (level === Level.RECENT) this.#reads.recent(entry, deadlineMs, heard);
     else this.#reads.newest(entry, deadlineMs, heard);
   }
 
@@ -224,6 +235,11 @@ export class Handlers {
     requireArgument(request.write !== undefined, "a write that neither puts nor deletes");
     requireSize(bytes, "a value");
     const entry = this.#replica.servedEntry(request.key);
+    if (this.#replica.isFrozen(entry)) {
+      const { deadlineMs } = call;
+      this.#whenThawed(entry, { deadlineMs, done, again: () => this.#write(request, call, done) });
+      return;
+    }
     const forward = (owner: Owner) => this.#forward(owner, Kv.write, request, call);
     this.#submit(entry, this.#keyPacking, { request, call, bytes, forward, done });
   }
@@ -234,8 +250,33 @@ export class Handlers {
     requireArgument(change !== undefined, "a change that changes nothing");
     const bytes = checkChange(change);
     const entry = this.#replica.servedEntry(request.key);
+    if (this.#replica.isFrozen(entry)) {
+      const { deadlineMs } = call;
+      this.#whenThawed(entry, { deadlineMs, done, again: () => this.#change(request, call, done) });
+      return;
+    }
     const forward = (owner: Owner) => this.#forward(owner, Kv.change, request, call);
     this.#submit(entry, this.#tablePacking, { request: change, call, bytes, forward, done });
+  }
+
+  /**
+   * Goes on when the key is not frozen any more (S5). It would be a read that is late otherwise: another
+   * replica may have heard before this one how forgetting ended.
+   */
+  #whenThawed(
+    entry: Entry,
+    { deadlineMs, done, again }: { deadlineMs: number; done: Done<never>; again: () => void },
+  ): void {
+    const { slots } = this.#replica;
+    const waitMs = Math.min(FROZEN_WAIT_MS, deadlineMs - monotonicMs());
+    const goOn = () => {
+      if (this.#replica.isFrozen(entry)) throw new RpcError("UNAVAILABLE", IS_FROZEN);
+      again();
+    };
+    slots
+      .thawed(Math.max(0, waitMs))
+      .then(goOn)
+      .catch((error: unknown) => done(RpcError.from(error)));
   }
 
   #submit<I, O>(
@@ -294,8 +335,8 @@ export class Handlers {
       const stored = view.row(innerKey(ROW_CLASS.mark, name));
       return stored === undefined ? 0 : bytesNumber(stored.value);
     });
-    const { version, lastNumber, trims } = view;
-    return { version, rows, marks, lastNumber, trims: [...trims] };
+    const { lastNumber, trims } = view;
+    return { version: versionOf(entry.register), rows, marks, lastNumber, trims: [...trims] };
   }
 
   async scanRows(request: ScanRowsRequest, call: Call): Promise<ScanRowsReply> {
@@ -307,7 +348,7 @@ export class Handlers {
         : Buffer.from([ROW_CLASS.row + 1]);
     const scan = { range: { first, end, reverse: request.reverse }, limit: request.limit };
     const { rows, more, register } = await pageOfRows(this.#replica.state, entry, scan);
-    const { heldVersion: version } = register;
+    const version = versionOf(register);
     return {
       version,
       rows,
@@ -322,7 +363,7 @@ export class Handlers {
     const forgotten = forgottenThrough(trimsOf(entry.register), ALL_ROWS);
     const scan = { after: Math.max(request.afterVersion, forgotten), limit: request.limit };
     const { rows, more, register } = await pageOfChanges(this.#replica.state, entry, scan);
-    const { heldVersion: version } = register;
+    const version = versionOf(register);
     const throughVersion = more ? rows.at(-1)!.version : version;
     return { version, rows, more, throughVersion, trims: [...trimsOf(register)] };
   }
@@ -360,7 +401,13 @@ export function register(
   server.add(ReplicaService.introduce, (request) => membership.introduced(request));
   server.add(ReplicaService.admit, (request) => membership.admit(request));
   server.add(ReplicaService.fetchVotes, (request) => replica.fetchVotes(request));
+  server.add(ReplicaService.floors, () => replica.floors());
   server.add(ReplicaService.seal, (request) => replica.seal(request));
+}
+
+/** Of a table, to its users: one that is absent is at version 0, whatever floor it begins above. */
+function versionOf({ held, heldVersion }: Register): number {
+  return held.model === "none" ? 0 : heldVersion;
 }
 
 function lastNumberOf({ held }: Register): number {

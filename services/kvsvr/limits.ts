@@ -96,6 +96,15 @@ export const SWEEP_CHUNK = 500;
 /** Tables that wait for it. */
 export const SWEEP_TABLES_MAX = 10_000;
 
+/** A call about forgetting tombstones, and about the row that says how it ended. */
+export const FORGET_TIMEOUT_MS = 2_000;
+/** Clients' operations on what is frozen wait so long, then another replica is asked. */
+export const FROZEN_WAIT_MS = 1_000;
+/** How often it is looked for tombstones to be forgotten; how old, and how many there must be. */
+export const FORGET_EVERY_MS = 600_000;
+export const FORGET_WINDOW_MS = 600_000;
+export const FORGET_LEAST = 1_000;
+
 assert(PAGE_ROWS_MAX <= SCAN_LOOKED_ROWS);
 assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);

@@ -276,6 +276,7 @@ export class Membership {
     this.#isCopying = true;
     if (!(await copy.run()) || !(await this.#tellKeeper(copy)) || this.#refused !== undefined)
       return;
+    await this.#becomeFull();
     this.#copied();
     this.#copy = undefined;
     this.#replica.barred = undefined;
@@ -283,6 +284,20 @@ export class Membership {
     this.#replica.log.info("rebuilt as a new member: this replica votes again");
     const compared = Promise.all(copy.sources.map((peer) => this.#repair.compareLater(peer)));
     this.#replica.catchUpUntil(compared.then(() => {}));
+  }
+
+  /** What is not here now is nowhere: the floors of the others are this one's, too. */
+  async #becomeFull(): Promise<void> {
+    const { slots, state, log } = this.#replica;
+    while (slots.isFilling && !this.#stopped) {
+      try {
+        await state.commitAll();
+        slots.becomeFull();
+      } catch (error) {
+        log.debug({ reason: RpcError.from(error).message }, "the copy is not on the disk yet");
+        await rest(CONSENT_RETRY_MS);
+      }
+    }
   }
 
   /** True when the keeper, if all was copied from one, holds that this member is full. */
@@ -312,6 +327,9 @@ export class Membership {
     if (barred !== undefined) {
       throw new RpcError("UNAVAILABLE", `replica ${self.replica} cannot admit another: ${barred}`);
     }
+    // Both that admit a member tell it their floors: they have to be the same, and to stay so.
+    if (this.#replica.slots.forgetting !== undefined)
+      throw new RpcError("UNAVAILABLE", `replica ${self.replica} is forgetting tombstones: soon`);
     requireArgument(
       admission !== undefined && peers.others.includes(admission.replica),
       "the admission names none of the two others of this group",

@@ -1,12 +1,15 @@
 /** Puts a replica together from its disk; the edges (files, engine, wire) are arguments. */
 import { join } from "node:path";
+import { Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import type { Callee } from "../svrkit/client.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { Server } from "../svrkit/server.ts";
+import { groupService, KvClient } from "./client.ts";
 import type { Config } from "./config.ts";
 import { Copy } from "./copy.ts";
 import { forceIfPermitted } from "./force.ts";
+import { Forgetting, forgottenOf } from "./forgetting.ts";
 import { GroupEpoch } from "./group-epoch.ts";
 import { Handlers, register } from "./handlers.ts";
 import { Identity } from "./identity.ts";
@@ -65,36 +68,41 @@ export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
   if (new GroupEpoch(edges.dir, edges.files.texts, edges.config.epoch).isExcluded)
     return refusing(edges, EXCLUDED);
   try {
-    const state = await openState(edges);
-    return assemble(edges, identity, { state, sources: stage?.sources });
+    const slots = new SlotTable(edges.dir, edges.files.texts, edges.config.group);
+    const state = await openState(edges, slots);
+    return assemble(edges, identity, { state, slots, sources: stage?.sources });
   } catch (error) {
     if (!(error instanceof LogDamaged)) throw error;
     return refusing(edges, `${error.message}: it may have forgotten votes`);
   }
 }
 
-function openState(edges: ReplicaEdges): Promise<State> {
+function openState(edges: ReplicaEdges, slots: SlotTable): Promise<State> {
   const { dir, files, log, fatal } = edges;
   const { cacheBytes, checkpointBytes, checkpointMs } = edges.config;
   const engine = (edges.engine ?? openLmdb)(join(dir, "state"));
   const memory = { cacheBytes, checkpointBytes, checkpointMs };
   const firstShare = (edges.number + 1) / REPLICAS;
-  return State.open({ engine, files, dir, ...memory, firstShare, log, fatal });
+  const floorOf = (registerKey: Buffer) => slots.floorOf(registerKey);
+  const { forgetting } = slots;
+  const removing = forgetting?.stage === "removing" ? forgottenOf(forgetting) : undefined;
+  const own = { engine, files, dir, ...memory, firstShare, log, fatal, floorOf };
+  return State.open(own, removing);
 }
 
 /** `sources`: whom a new member of the group, which has not copied everything yet, copies from. */
 function assemble(
   edges: ReplicaEdges,
   identity: Identity,
-  { state, sources }: { state: State; sources: readonly number[] | undefined },
+  parts: { state: State; slots: SlotTable; sources: readonly number[] | undefined },
 ): OpenReplica {
   const { dir, files, log, fatal, config } = edges;
+  const { state, slots, sources } = parts;
   const group = new GroupEpoch(dir, files.texts, config.epoch);
   const { diskId } = identity;
   if (sources === undefined)
     forceIfPermitted(dir, files.texts, { group, replica: edges.number, diskId });
   const peers = new Peers(edges.callee, edges.number, group);
-  const slots = new SlotTable(dir, files.texts, config.group);
   const self = { replica: edges.number, incarnation: identity.incarnation };
   const replica = new Replica({ self, group, state, peers, slots, log, fatal });
   const repair = new Repair(replica);
@@ -109,14 +117,18 @@ function assemble(
     replica,
     membership,
   );
+  const forgetting = forgettingOf(edges, replica, proposals);
+  edges.server.add(ReplicaService.forget, (request) => forgetting.handle(request));
   const mover = moverOf(edges, replica);
   membership.start();
   mover?.start();
+  forgetting.start();
   monitor.set(monitorId("kvsvr.incarnation"), identity.incarnation);
   return {
     replica,
     async stop() {
       membership.stop();
+      const forgettingStopped = forgetting.stop();
       const moverStopped = mover?.stop();
       copy?.stop();
       repair.stop();
@@ -124,6 +136,7 @@ function assemble(
       reads.stop();
       replica.stop();
       await moverStopped;
+      await forgettingStopped;
       await identity.stop();
       await state.close();
     },
@@ -134,6 +147,20 @@ function moverOf({ groups, restart }: ReplicaEdges, replica: Replica): Mover | u
   if (groups === undefined) return undefined;
   const { shards } = groups;
   return new Mover(replica, { shards, callee: (service) => groups.callee(service), restart });
+}
+
+function forgettingOf(
+  { groups, callee, config }: ReplicaEdges,
+  replica: Replica,
+  proposals: Proposals,
+): Forgetting {
+  const control = new KvClient(groups?.callee(groupService(1)) ?? callee);
+  const { forgetEveryMs: everyMs, forgetWindowMs: windowMs, forgetLeast: least } = config;
+  const isMoving = () => groups !== undefined && groups.shards.move !== 0;
+  return new Forgetting(replica, control, {
+    ...{ everyMs, windowMs, least, isMoving },
+    finish: (entry) => proposals.finish(entry),
+  });
 }
 
 function joining(edges: ReplicaEdges, diskId: string): OpenReplica {

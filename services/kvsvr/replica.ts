@@ -14,6 +14,7 @@ import type {
   FetchRequest,
   FetchVotesReply,
   FetchVotesRequest,
+  FloorsReply,
   ListVersionsReply,
   ListVersionsRequest,
   Owner,
@@ -31,6 +32,7 @@ import type {
 import { monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
+import { SLOTS } from "../svrkit/failover/shards.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import {
@@ -64,7 +66,7 @@ import {
 } from "./protocol/register.ts";
 import { hasVotes, votesLeft } from "./protocol/votes-left.ts";
 import { Slices } from "./slices.ts";
-import type { SlotHolding } from "./slots/plan/held-slots.ts";
+import { overlaps, type SlotHolding, type SlotSpan } from "./slots/plan/held-slots.ts";
 import type { SlotTable } from "./slots/slot-table.ts";
 import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry } from "./storage/entry.ts";
@@ -89,6 +91,8 @@ export interface ReplicaParts {
   readonly fatal: (error: Error) => void;
 }
 
+export const IS_FROZEN = "what is deleted or absent in its slot is being forgotten: retry";
+const KEYSPACES_MAX = 255;
 const CATCHES_UP = "it catches up with the others";
 const REACHES_NOBODY = "it reaches no other replica";
 
@@ -163,10 +167,11 @@ export class Replica {
    * the slot is not this replica's, and a sealed register stays as it is (S9).
    */
   take(entry: Entry, input: Input): Step {
+    const isVote = input.kind === "prepare" || input.kind === "accept";
+    if (isVote && this.isFrozen(entry)) return frozen(entry.register);
     const isServed = this.slots.serves(entry.registerKey);
     if (!isServed) {
-      if (input.kind === "prepare" || input.kind === "accept")
-        this.slots.requireServed(entry.registerKey);
+      if (isVote) this.slots.requireServed(entry.registerKey);
       if (!this.slots.learns(entry.registerKey)) return unchanged(entry.register);
     }
     try {
@@ -177,6 +182,13 @@ export class Replica {
       if (error instanceof ProtocolViolation) this.#fatal(error);
       throw error;
     }
+  }
+
+  /** It is being forgotten: nothing may be decided about it until that has ended (S5). */
+  isFrozen(entry: Entry): boolean {
+    return (
+      this.slots.forgetting !== undefined && this.slots.freezes(entry.registerKey, entry.register)
+    );
   }
 
   outbox(peer: number): Outbox {
@@ -194,6 +206,7 @@ export class Replica {
     const votes = request.proposals.map((proposal, i) => {
       try {
         const entry = this.entry(proposal.key);
+        if (this.isFrozen(entry)) throw new RpcError("UNAVAILABLE", IS_FROZEN);
         const vote = this.#voteOn(entry, proposal);
         marks[i] = entry.logged;
         return vote;
@@ -302,8 +315,10 @@ export class Replica {
     const { known, held, heldVersion, heldDigest } = entry.register;
     const owner = known.version === heldVersion ? known.owner : undefined;
     const base = { version: heldVersion, digest: heldDigest, owner, barred: "" };
-    if (heldVersion <= aboveVersion || heldDigest === 0 || held.model === "none")
+    if (heldVersion <= aboveVersion || heldDigest === 0)
       return { ...base, body: undefined, unavailable: true };
+    // Absent behind a floor: version and digest say all of it.
+    if (held.model === "none") return { ...base, body: undefined, unavailable: false };
     if (held.model === "key") {
       const body = { case: "decision" as const, value: held.decision.bytes };
       return { ...base, body, unavailable: false };
@@ -351,7 +366,7 @@ export class Replica {
 
   listVersions(request: ListVersionsRequest): ListVersionsReply {
     const bar = this.#barRead(request.epoch);
-    if (bar !== undefined) return { versions: [], cursor: NO_BYTES, barred: bar };
+    if (bar !== undefined) return { versions: [], cursor: NO_BYTES, barred: bar, floors: [] };
     const limit = Math.min(request.limit || 1_000, 10_000);
     const { length } = request.cursor;
     requireArgument(
@@ -359,7 +374,7 @@ export class Replica {
       `a cursor of ${length} bytes: keyspace (1) and slot (2) at least`,
     );
     const after = length === 0 ? undefined : Buffer.from(request.cursor);
-    const { listed, more } = this.state.list(after, limit);
+    const { listed, next } = this.state.list(after, limit);
     return {
       versions: listed.map(({ entryKey, register }) => ({
         key: { keyspace: entryKey[0]!, key: entryKey.subarray(4) },
@@ -368,9 +383,17 @@ export class Replica {
         table: register.held.model === "table",
         votes: hasVotes(register),
       })),
-      cursor: more ? listed.at(-1)!.entryKey : NO_BYTES,
+      cursor: next ?? NO_BYTES,
       barred: "",
+      floors: this.slots.floorsWithin(slotsBetween(after, next)),
     };
+  }
+
+  /** The asker is no member and only looks. */
+  floors(): FloorsReply {
+    const barred = this.#barRead(0);
+    if (barred !== undefined) return { floors: [], barred };
+    return { floors: this.slots.floorsWithin(slotsBetween(undefined, undefined)), barred: "" };
   }
 
   /** What votes on a key have left behind, for a new member (copy.ts) or a move's target. */
@@ -457,15 +480,21 @@ export class Replica {
    * Serves these slots no more, for a move's target to take them over: answered when that is durable,
    * and everything that this replica's answers rest on.
    */
-  async seal({ move, to, ranges }: SealRequest): Promise<SealReply> {
-    if (this.barred !== undefined) return { refused: this.barred };
+  async seal({ move, to, ranges, takesFloors }: SealRequest): Promise<SealReply> {
+    if (this.barred !== undefined) return { refused: this.barred, floors: [] };
+    const floors = this.slots.floorsWithin(ranges);
+    if (floors.length > 0 && !takesFloors)
+      return { refused: "its target is of a version that does not know floors", floors: [] };
+    const { forgetting } = this.slots;
+    if (forgetting !== undefined && ranges.some((range) => overlaps(range, forgetting.span)))
+      return { refused: "tombstones of these slots are being forgotten: soon", floors: [] };
     const mayBeSealed = (holding: SlotHolding) =>
       holding.state === "owned" || (holding.state === "sealed" && holding.move === move);
     if (!this.slots.all(ranges, mayBeSealed))
-      return { refused: "it holds no votes on these slots any more" };
+      return { refused: "it holds no votes on these slots any more", floors: [] };
     this.slots.hold(ranges, { state: "sealed", move, to });
     await this.state.durable(this.state.logged);
-    return { refused: "" };
+    return { refused: "", floors };
   }
 
   stop(): void {
@@ -493,6 +522,23 @@ function bytesOf({ body }: FetchReply): number {
     0,
   );
   return STATE_BYTES + rowBytes + (operations?.kept.length ?? 0);
+}
+
+/** All slots of the keyspaces between two cursors of a listing; undefined: from the first, to the last. */
+function slotsBetween(after: Buffer | undefined, next: Buffer | undefined): SlotSpan[] {
+  const firstKeyspace = after?.[0] ?? 1;
+  const lastKeyspace = next?.[0] ?? KEYSPACES_MAX;
+  const spans: SlotSpan[] = [];
+  for (let keyspace = firstKeyspace; keyspace <= lastKeyspace; keyspace++) {
+    const first = keyspace === after?.[0] ? after.readUInt16BE(1) : 0;
+    const last = keyspace === next?.[0] ? next.readUInt16BE(1) : SLOTS - 1;
+    spans.push({ keyspace, first, last });
+  }
+  return spans;
+}
+
+function frozen(register: Register): Step {
+  return { register, log: false, vote: { granted: false, accepted: undefined }, rows: [] };
 }
 
 function unchanged(register: Register): Step {

@@ -6,8 +6,10 @@
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
   type FetchReply,
+  type FloorsReply,
   type QueryVersionReply,
   Replica as ReplicaService,
+  type SlotFloor,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
@@ -102,6 +104,13 @@ export class ReplicasClient {
     } while (cursor.length > 0);
   }
 
+  /** What is absent in these slots is, at this replica, of these versions. */
+  async floors(replica: number): Promise<readonly SlotFloor[]> {
+    const { floors, barred } = await this.#call(replica, ReplicaService.floors, {}).catch(noFloors);
+    if (barred !== "") throw this.#failure(replica, "UNAVAILABLE", barred);
+    return floors;
+  }
+
   /** What a replica durably knows of these keys now, in their order. */
   async query(replica: number, keys: readonly Key[]): Promise<readonly QueryVersionReply[]> {
     const request = { keys: [...keys], epoch: ONLY_LOOKING };
@@ -112,14 +121,16 @@ export class ReplicasClient {
 
   /**
    * What a replica holds of a key: its decision, or the parts of the table, which together are the
-   * table at the last part's version. Empty when it does not hold the newest it knows, or may not say.
+   * table at the last part's version. Without a body: the key is absent, at its slot's floor. Empty when
+   * the replica does not hold the newest it knows, or may not say.
    */
   async fetch(replica: number, key: Key): Promise<readonly FetchReply[]> {
     const parts: FetchReply[] = [];
     for (let aboveVersion = 0; ; ) {
       const request = { key, aboveVersion, epoch: ONLY_LOOKING, bytesMax: 0 };
       const reply = await this.#call(replica, ReplicaService.fetch, request);
-      if (reply.unavailable || reply.barred !== "" || reply.body === undefined) return [];
+      if (reply.unavailable || reply.barred !== "") return [];
+      if (reply.body === undefined) return [reply];
       parts.push(reply);
       if (reply.body.case === "decision") return parts;
       const { throughVersion } = reply.body.value;
@@ -148,6 +159,12 @@ export class ReplicasClient {
   #failure(replica: number, code: RpcError["code"], reason: string): RpcError {
     return new RpcError(code, `the replica in campus ${this.campuses[replica]}: ${reason}`);
   }
+}
+
+/** A replica of a version that forgets nothing has none. */
+function noFloors(error: unknown): FloorsReply {
+  if (RpcError.from(error).code === "UNIMPLEMENTED") return { floors: [], barred: "" };
+  throw error;
 }
 
 async function next(listing: AsyncGenerator<ListedKey>): Promise<ListedKey | undefined> {

@@ -9,12 +9,15 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { BackupRecord } from "../../protos/gen/tricampus/kv/v1/backup_codec.ts";
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { SlotFloor } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
+import { systemTextFiles } from "../svrkit/text-files.ts";
 import { KEY_BYTES_MAX } from "./limits.ts";
 import { NO_OWNER } from "./protocol/ballot.ts";
 import { composeKey } from "./protocol/compose.ts";
 import { sealDecision } from "./protocol/decision.ts";
 import { EMPTY_REGISTER, isCurrent, type Register, step, trimsOf } from "./protocol/register.ts";
+import { SlotTable } from "./slots/slot-table.ts";
 import type { EngineEntry, StateEngine } from "./storage/engine.ts";
 import { openLmdb } from "./storage/lmdb.ts";
 import { latin1, registerKey } from "./storage/record.ts";
@@ -24,6 +27,7 @@ import { decodeRegister, encodeRegister } from "./storage/stored-register.ts";
 export class SeedRefused extends Error {}
 
 export class SeededGroup {
+  readonly #dirs: readonly string[];
   readonly #engines: readonly StateEngine[];
   readonly #done = new Set<string>();
   /** The key that records are being added of. */
@@ -35,6 +39,7 @@ export class SeededGroup {
     const paths = dirs.map((dir) => join(dir, "state"));
     const taken = paths.find((path) => existsSync(path));
     if (taken !== undefined) throw new SeedRefused(`${taken} exists: a replica's disk is not new`);
+    this.#dirs = dirs;
     this.#engines = paths.map(openLmdb);
   }
 
@@ -97,7 +102,7 @@ export class SeededGroup {
     const before = stored === undefined ? EMPTY_REGISTER : decodeRegister(stored).register;
     const write = { case: "put", value } as const;
     const request = { key, write, expectedVersion: undefined };
-    const { body } = composeKey(before, { operationId: NO_BYTES, request });
+    const { body } = composeKey(before, { operationId: NO_BYTES, request, forgottenMs: 0 });
     if (body === undefined) throw new SeedRefused(`key ${own.toString("hex")} holds a table`);
     // No owner: whoever writes next begins with Prepare.
     const decision = sealDecision(before.heldVersion + 1, NO_OWNER, body);
@@ -107,9 +112,10 @@ export class SeededGroup {
     ]);
   }
 
-  /** Checks that the last key is whole. */
-  finish(): void {
+  /** Checks that the last key is whole; what is not here is at these floors, at least. */
+  finish(floors: readonly SlotFloor[] = []): void {
     this.#end();
+    for (const dir of this.#dirs) SlotTable.seed(dir, systemTextFiles, floors);
   }
 
   async close(): Promise<void> {

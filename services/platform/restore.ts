@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { BackupRecord } from "../../protos/gen/tricampus/kv/v1/backup_codec.ts";
+import type { SlotFloor } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { isControlTable, isSlotsRow } from "../control/rows.ts";
 import { ProtocolViolation } from "../kvsvr/protocol/assert.ts";
 import { SeededGroup, SeedRefused } from "../kvsvr/seed.ts";
@@ -96,9 +97,9 @@ export class RestoredPlatform {
   }
 
   /** The platform is there, stopped, when it resolves. */
-  async finish(): Promise<void> {
+  async finish(floors: readonly SlotFloor[] = []): Promise<void> {
     try {
-      this.#group.finish();
+      this.#group.finish(floors);
       for (const { key, value } of this.#streams.records()) await this.#group.put(key, value);
     } catch (error) {
       throw asRefused(error);

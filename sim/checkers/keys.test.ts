@@ -3,7 +3,24 @@ import { formatHistory, type Line, parseHistory } from "../history.ts";
 import { checkKeys } from "./keys.ts";
 import { erase, get, put, putUnknown } from "./testing/lines.ts";
 
+const floor = (version: number): Line => ({ type: "floor", first: 0, last: 4095, version });
+
 const accepted: Record<string, Line[]> = {
+  "deleted, forgotten, written again above the floor": [
+    floor(7),
+    put([0, 1], "a", 1),
+    erase([2, 3], 2),
+    get([4, 5], null, 7),
+    put([6, 7], "b", 8, { expected: 7 }),
+    erase([8, 9], 9),
+    get([10, 11], null, 9),
+  ],
+  "never written in a slot that has a floor": [
+    floor(7),
+    get([0, 1], null, 7),
+    put([2, 3], "a", 8, { expected: 0 }),
+  ],
+  "alive when its slot got a floor": [floor(7), put([0, 1], "a", 1), put([2, 3], "b", 2)],
   "one after another": [
     put([0, 1], "a", 1),
     get([2, 3], "a", 1),
@@ -47,6 +64,23 @@ const accepted: Record<string, Line[]> = {
 };
 
 const rejected: Record<string, Line[]> = {
+  "forgotten although it was alive": [floor(7), put([0, 1], "a", 1), get([2, 3], null, 7)],
+  "a version that falls behind its floor": [
+    floor(7),
+    put([0, 1], "a", 1),
+    erase([2, 3], 2),
+    get([4, 5], null, 7),
+    get([6, 7], null, 2),
+  ],
+  "written below what was seen of the floor": [
+    floor(7),
+    put([0, 1], "a", 1),
+    erase([2, 3], 2),
+    get([4, 5], null, 7),
+    put([6, 7], "b", 3),
+  ],
+  "a jump that no floor explains": [put([0, 1], "a", 1), erase([2, 3], 2), put([4, 5], "b", 8)],
+  "more versions than writes above a floor": [floor(7), get([0, 1], null, 7), put([2, 3], "a", 9)],
   "a stale read": [put([0, 1], "a", 1), put([2, 3], "b", 2), get([4, 5], "a", 1)],
   "reads that go back": [
     put([0, 9], "a", 1),

@@ -7,10 +7,13 @@
  *   2. a read's value is what the writer of its version wrote
  *   3. an operation that begins after another has ended sees its version, and writes above it
  *   4. a compare-and-set is applied exactly when the version before its own is the expected one
+ *   5. a version that nobody wrote is that of a deleted or unwritten key at its slot's floor
  *
  * A write whose outcome is unknown has the version under which a read, a replica's memory of its id
  * or nobody saw it; it may take effect any time after it began.
  */
+
+import { slotOf } from "../../services/kvsvr/storage/record.ts";
 import type { KeyRead, KeyWrite, Line } from "../history.ts";
 import { byKey } from "./by-key.ts";
 import { behindTheirTime, type Placed } from "./real-time.ts";
@@ -20,7 +23,12 @@ type KeyOperation = KeyWrite | KeyRead;
 
 export function checkKeys(lines: readonly Line[]): Violation[] {
   const operations = lines.filter(isKeyOperation);
-  return [...byKey(operations)].flatMap(([key, own]) => new KeyChecker(key, own).check());
+  const floors = lines.filter((line) => line.type === "floor");
+  return [...byKey(operations)].flatMap(([key, own]) => {
+    const slot = slotOf(Buffer.from(key));
+    const above = floors.filter(({ first, last }) => first <= slot && slot <= last);
+    return new KeyChecker(key, own, new Set(above.map(({ version }) => version))).check();
+  });
 }
 
 function isKeyOperation(line: Line): line is KeyOperation {
@@ -33,8 +41,16 @@ class KeyChecker {
   readonly #violations: Violation[] = [];
   readonly #writerOf = new Map<number, KeyWrite>();
 
-  constructor(key: string, operations: readonly KeyOperation[]) {
+  /** Versions that its slot's floor had. */
+  readonly #floors: ReadonlySet<number>;
+
+  constructor(
+    key: string,
+    operations: readonly KeyOperation[],
+    floors: ReadonlySet<number> = new Set(),
+  ) {
     this.#key = key;
+    this.#floors = floors;
     this.#operations = operations;
   }
 
@@ -107,16 +123,30 @@ class KeyChecker {
       if (writer?.op === "put")
         this.#report(`${show(read)} saw nothing where ${show(writer)} wrote`);
       const mayDelete = (o: KeyOperation) => o.op === "delete" && o.outcome === "unknown";
-      if (version > 0 && writer === undefined && !this.#operations.some(mayDelete))
+      const isUnknown = writer === undefined && !this.#operations.some(mayDelete);
+      if (version > 0 && isUnknown && !this.#isForgotten(version))
         this.#report(`${show(read)} saw a deletion that nobody asked for`);
     }
+  }
+
+  /** The slot had this floor, and what was written last below it is a deletion, if anything is. */
+  #isForgotten(version: number): boolean {
+    const before = this.#newestBelow(version);
+    return this.#floors.has(version) && this.#writerOf.get(before)?.op !== "put";
+  }
+
+  /** The newest version below that somebody wrote; 0: none. */
+  #newestBelow(version: number): number {
+    return Math.max(0, ...[...this.#writerOf.keys()].filter((other) => other < version));
   }
 
   #checkConditions(): void {
     for (const operation of this.#operations) {
       if (operation.op === "get" || operation.outcome !== "ok") continue;
       const { expected, version } = operation;
-      if (operation.applied === true && expected !== undefined && version !== expected + 1)
+      const isFirst = expected === 0 && this.#floors.has(version! - 1);
+      const follows = version === expected! + 1 || isFirst;
+      if (operation.applied === true && expected !== undefined && !follows)
         this.#report(`${show(operation)} was applied although version ${version! - 1} was there`);
       if (operation.applied === false && (expected === undefined || version === expected))
         this.#report(`${show(operation)} was refused although its condition held`);
@@ -145,13 +175,19 @@ class KeyChecker {
   /** Every version was somebody's: more versions than writes means that one was carried out twice. */
   #checkCount(): void {
     const newest = Math.max(0, ...this.#placed().map(({ version }) => version));
+    const jumps = [...this.#floors].filter(
+      (floor) => !this.#writerOf.has(floor) && floor <= newest,
+    );
+    let passed = 0;
+    for (const [i, floor] of jumps.sort((a, b) => a - b).entries())
+      passed += floor - Math.max(this.#newestBelow(floor), jumps[i - 1] ?? 0);
     const unknown = this.#operations.filter(
       (o) => o.op !== "get" && o.outcome === "unknown",
     ).length;
     const acknowledged = this.#operations.filter(
       (o) => o.op !== "get" && o.applied === true,
     ).length;
-    if (newest > acknowledged + unknown)
+    if (newest - passed > acknowledged + unknown)
       this.#report(
         `version ${newest} is more than ${acknowledged} acknowledged and ${unknown} unknown writes`,
       );

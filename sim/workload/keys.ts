@@ -9,13 +9,17 @@ export function keyNamed(name: string) {
   return { keyspace: Keyspace.ACCOUNT, key: Buffer.from(name) };
 }
 
-/** One random operation on a random key. */
-export async function actOnKey(actor: Actor, keys: readonly string[]): Promise<void> {
+/** One random operation on a random key; `deleteShare` of them delete. */
+export async function actOnKey(
+  actor: Actor,
+  keys: readonly string[],
+  deleteShare = 0.04,
+): Promise<void> {
   const { random } = actor;
   const key = random.pick(keys);
   const roll = random.next();
   if (roll < 0.4) await readKey(actor, key);
-  else if (roll < 0.9) await putKey(actor, key, undefined);
+  else if (roll < 0.94 - deleteShare) await putKey(actor, key, undefined);
   else if (roll < 0.94) await deleteKey(actor, key);
   else await compareAndSet(actor, key);
 }

@@ -42,6 +42,8 @@ export interface Composed<T> {
 export interface KeyWrite {
   readonly operationId: Uint8Array;
   readonly request: WriteRequest;
+  /** Ids made at or before this time may have been forgotten with the key (Floor in absent.ts). */
+  readonly forgottenMs: number;
 }
 
 export function composeKey(register: Register, write: KeyWrite): Composed<WriteReply> {
@@ -52,7 +54,9 @@ export function composeKey(register: Register, write: KeyWrite): Composed<WriteR
   if (held.model === "table")
     return { body: undefined, outcomes: [{ outcome: "wrongModel", model: "table" }] };
   const operations =
-    (held.model === "key" ? held.decision.key.operations : undefined) ?? NO_OPERATIONS;
+    held.model === "key"
+      ? (held.decision.key.operations ?? NO_OPERATIONS)
+      : { ...NO_OPERATIONS, forgottenMs: write.forgottenMs };
   const before = recall(operations, write.operationId);
   if (before !== undefined) {
     const outcome = before === "unknown" ? before : { applied: true, version: before.version };
@@ -63,7 +67,9 @@ export function composeKey(register: Register, write: KeyWrite): Composed<WriteR
   }
   const { expectedVersion } = write.request;
   const isChecked = expectedVersion !== undefined && !planted("condition-ignored");
-  if (isChecked && expectedVersion !== heldVersion) {
+  const isExpected =
+    expectedVersion === heldVersion || (expectedVersion === 0 && held.model === "none");
+  if (isChecked && !isExpected) {
     return {
       body: undefined,
       outcomes: [{ outcome: "reply", reply: { applied: false, version: heldVersion } }],

@@ -99,6 +99,11 @@ export function sealDecision(version: number, owner: Owner, body: Body): Decisio
   return openDecision(w.buffer.subarray(0, w.pos));
 }
 
+/** Of a key without a record, at this version (absent.ts); 0 of version 0, as of what was never written. */
+export function absentDigest(version: number): number {
+  return version === 0 ? 0 : hash(Buffer.from(`absent ${version}`));
+}
+
 function hash(bytes: Uint8Array): number {
   const low = murmur3(bytes, 2) & ((1 << LOW_BITS) - 1);
   const digest = murmur3(bytes, 1) * (1 << LOW_BITS) + low;

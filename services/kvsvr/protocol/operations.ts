@@ -120,6 +120,12 @@ export function mergeOperations(before: Operations, added: Operations): Operatio
   return { kept, forgottenMs };
 }
 
+/** Creation time of the newest id that is kept or was forgotten; 0: there was none. */
+export function newestMs(operations: Operations | undefined): number {
+  if (operations === undefined) return 0;
+  return Math.max(operations.forgottenMs, measure(operations.kept).newestMs);
+}
+
 function measure(kept: Uint8Array): { count: number; newestMs: number } {
   let count = 0;
   let newestMs = 0;

@@ -32,6 +32,14 @@ export const BUGS = [
   "slot-served-by-two-groups",
   "ids-dropped-by-move",
   "votes-dropped-by-move",
+  "forgotten-by-two",
+  "floor-not-kept",
+  "forgotten-without-comparing",
+  "forgotten-ids",
+  "absent-not-frozen",
+  "floor-not-moved",
+  "copied-ahead-not-forgotten",
+  "floor-before-full",
 ] as const;
 
 export type Bug = (typeof BUGS)[number];

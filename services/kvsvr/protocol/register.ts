@@ -27,7 +27,7 @@ import type {
 } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { assertRule } from "./assert.ts";
 import { compareBallots, NO_BALLOT, NO_OWNER, proposerOf } from "./ballot.ts";
-import { type Body, type Decision, openDecision, sealDecision } from "./decision.ts";
+import { absentDigest, type Body, type Decision, openDecision, sealDecision } from "./decision.ts";
 import { mergeOperations, NO_OPERATIONS } from "./operations.ts";
 import { planted } from "./planted.ts";
 import { withTrims } from "./trim.ts";
@@ -232,8 +232,22 @@ function proveBase(
   if (accepted?.decision.version === base.version && accepted.decision.digest === base.digest) {
     return hold(register, accepted.decision);
   }
-  const moved = { ...clearVotes(register), known: { ...base, owner: NO_OWNER } };
+  const { version, digest } = base;
+  const moved = { ...clearVotes(register), known: { version, digest, owner: NO_OWNER } };
+  // Its absence is all there is of it (S5).
+  if (digest === absentDigest(version)) return { register: asAbsent(moved), rows: NO_ROWS };
   return { register: keepForLater(moved, accepted?.decision), rows: NO_ROWS };
+}
+
+function asAbsent(register: Register): Register {
+  const { version, digest } = register.known;
+  return {
+    ...register,
+    heldVersion: version,
+    heldDigest: digest,
+    held: { model: "none" },
+    loose: [],
+  };
 }
 
 function stepLearn(register: Register, decision: Decision): Step {
@@ -368,6 +382,12 @@ function stepFetched(register: Register, reply: FetchReply): Step {
     if (version < register.known.version) return unchanged(register);
     return stepLearn(register, openDecision(body.value));
   }
+  if (
+    body === undefined &&
+    version > register.known.version &&
+    reply.digest === absentDigest(version)
+  )
+    return { ...proveBase(register, reply), log: true, vote: undefined };
   if (body?.case !== "table") return unchanged(register);
   const diff = body.value;
   // A part that comes late, after another way has brought more, must not take anything back.

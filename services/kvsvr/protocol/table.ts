@@ -30,6 +30,8 @@ export interface TableView {
   row(innerKey: Uint8Array): TableRow | undefined;
   readonly lastNumber: number;
   readonly version: number;
+  /** There is no table: to its users it is at version 0, whatever it begins above. */
+  readonly isAbsent?: boolean;
   /** What was forgotten so far. */
   readonly trims: readonly Trim[];
 }
@@ -115,7 +117,8 @@ export class ChangePacker {
 
   /** Version of the last change that wrote, or of the base: what a change that wrote nothing rests on. */
   #newest(): number {
-    return this.#applied > 0 ? this.version : this.#base.version;
+    if (this.#applied > 0) return this.version;
+    return this.#base.isAbsent === true ? 0 : this.#base.version;
   }
 
   #reply(

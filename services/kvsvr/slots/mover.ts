@@ -22,9 +22,11 @@ import type { Shards } from "../../svrkit/failover/shards.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { groupService } from "../client.ts";
 import { PEER_TIMEOUT_MS } from "../limits.ts";
+import { planted } from "../protocol/planted.ts";
 import type { Replica } from "../replica.ts";
+import { type FloorSpan, floorsWithin, highest } from "./plan/floors.ts";
 import type { SlotSpan } from "./plan/held-slots.ts";
-import { type CopySource, SlotCopy } from "./slot-copy.ts";
+import { type CopySource, type Found, SlotCopy } from "./slot-copy.ts";
 
 /** How often the row is read while there is one. */
 const POLL_MS = 25;
@@ -117,7 +119,7 @@ export class Mover {
     // One that its target has not sealed can decide nothing any more: clients need not wait here.
     if (phase === MovePhase.SWAPPED) {
       if (slots.all(ranges, ({ state }) => state === "owned"))
-        await this.#replica.seal({ move: number, to, ranges: [...ranges] });
+        await this.#replica.seal({ move: number, to, ranges: [...ranges], takesFloors: true });
     }
     if (phase === MovePhase.CLEAN) await this.#clean(move, to);
     return POLL_MS;
@@ -222,9 +224,14 @@ export class Mover {
     const { ranges, number } = move;
     await this.#receive(move);
     if (!slots.all(ranges, ({ state }) => state === "owned")) {
-      const isTaken = (await this.#transplant(move)) || (await this.#joinTargets(move));
-      if (!isTaken) return RETRY_MS;
-      slots.hold(ranges, { state: "owned" });
+      const found = (await this.#transplant(move)) ?? (await this.#joinTargets(move));
+      if (found === undefined) return RETRY_MS;
+      const floors = floorsWithin(highest(found.floors), ranges);
+      if (floors.length > 0) {
+        await this.#forgetOthers(floors, found.names);
+        await this.#replica.state.commitSlots(ranges);
+      }
+      slots.hold(ranges, { state: "owned" }, planted("floor-not-moved") ? [] : floors);
       this.#toCompare = { number, ranges };
       this.#replica.log.info({ move: number }, "took over the slots of a move");
     }
@@ -232,47 +239,67 @@ export class Mover {
     return POLL_MS;
   }
 
-  /** False: the source's replica in this campus cannot be taken over now, or not any more. */
-  async #transplant(move: SlotMove): Promise<boolean> {
+  /** Removes what was copied ahead, and has been forgotten since. */
+  async #forgetOthers(floors: readonly FloorSpan[], names: ReadonlySet<string>): Promise<void> {
+    if (planted("copied-ahead-not-forgotten")) return;
+    const { state } = this.#replica;
+    for (const floor of floors) {
+      const keys = state
+        .namesWithin(floor)
+        .filter((own) => !names.has(own.name) && own.version < floor.version);
+      state.forget({ keys, floor });
+    }
+    if (state.isForgottenRemoved) return;
+    await state.checkpoint();
+    if (!state.isForgottenRemoved)
+      throw new RpcError("UNAVAILABLE", "what was forgotten is still on the disk");
+  }
+
+  /** What the source has; undefined: its replica here cannot be taken over now, or not any more. */
+  async #transplant(move: SlotMove): Promise<Found | undefined> {
     const { number, ranges, to } = move;
     const isFirstTime = this.#replica.slots.all(
       ranges,
       (holding) => holding.state === "receiving" && holding.move === number && !holding.anew,
     );
-    if (!isFirstTime) return false;
+    if (!isFirstTime) return undefined;
     try {
       const source = this.#source(move);
-      const request = { move: number, to, ranges: [...ranges] };
-      const { refused } = await source.call(ReplicaService.seal, request);
+      const request = { move: number, to, ranges: [...ranges], takesFloors: true };
+      const { refused, floors } = await source.call(ReplicaService.seal, request);
       if (refused !== "") throw new RpcError("UNAVAILABLE", refused);
-      await this.#copy.pass(source, ranges, { votes: true, gently: false });
-      return true;
+      const found = { names: new Set<string>(), floors };
+      await this.#copy.pass(source, ranges, { votes: true, gently: false, found });
+      return found;
     } catch (error) {
       const reason = RpcError.from(error).message;
       this.#replica.log.debug({ move: number, reason }, "the source cannot be taken over now");
-      return false;
+      return undefined;
     }
   }
 
   /** As a rebuilt member does: everything of both others, once they own the slots. */
-  async #joinTargets(move: SlotMove): Promise<boolean> {
+  async #joinTargets(move: SlotMove): Promise<Found | undefined> {
     const { number, ranges, phase, targets } = move;
     const { peers, epoch, slots, self } = this.#replica;
     const others = peers.others.map((peer) => targets[peer]);
     const isReceiving = slots.all(ranges, ({ state }) => state === "receiving");
-    if (phase !== MovePhase.SWAPPED || !isReceiving) return false;
-    if (!others.every(owns)) return false;
+    if (phase !== MovePhase.SWAPPED || !isReceiving) return undefined;
+    if (!others.every(owns)) return undefined;
     if (targets[self.replica] !== TargetStage.JOINING) {
       // From here on the source's replica is not taken over, whenever it comes back.
       slots.hold(ranges, { state: "receiving", move: number, anew: true });
       await this.#reportStage(move, TargetStage.JOINING);
-      return false;
+      return undefined;
     }
-    for (const peer of peers.others)
-      await this.#copy.pass(this.#peer(peer), ranges, { votes: true, gently: false });
-    if (this.#replica.epoch !== epoch) return false;
+    const found: Found = { names: new Set(), floors: [] };
+    for (const peer of peers.others) {
+      const pass = { votes: true, gently: false, found };
+      await this.#copy.pass(this.#peer(peer), ranges, pass);
+    }
+    if (this.#replica.epoch !== epoch) return undefined;
     this.#replica.log.info({ move: number }, "joined the two other targets of a move");
-    return true;
+    return found;
   }
 
   /** What the other targets decided while this one was on its way: their pipelines began without it. */

@@ -22,6 +22,7 @@ import { planted } from "../protocol/planted.ts";
 import type { Replica } from "../replica.ts";
 import type { Entry } from "../storage/entry.ts";
 import { slotGroup } from "../storage/record.ts";
+import type { FloorSpan } from "./plan/floors.ts";
 import type { SlotSpan } from "./plan/held-slots.ts";
 
 const PAGE = 500;
@@ -44,6 +45,15 @@ interface Pass {
   readonly votes: boolean;
   /** Leaves half of the time to everybody else. */
   readonly gently: boolean;
+  /** Where it is noted what the source has. */
+  readonly found?: Found;
+}
+
+/** What a source has of some slots: what it does not name is absent at their floors. */
+export interface Found {
+  /** Names of its keys. */
+  readonly names: Set<string>;
+  readonly floors: FloorSpan[];
 }
 
 export class SlotCopy {
@@ -73,9 +83,11 @@ export class SlotCopy {
       const request = { cursor, limit: PAGE, epoch: source.epoch };
       const page = await source.call(ReplicaService.listVersions, request);
       requireAnswer(page.barred);
+      pass.found?.floors.push(...page.floors);
       const inside = page.versions.filter(({ key }) => {
         return slotGroup(this.#replica.entry(key).registerKey) <= end;
       });
+      for (const { key } of inside) pass.found?.names.add(this.#replica.entry(key).name);
       newer += await this.#copyPage(source, inside, pass);
       cursor = inside.length < page.versions.length ? new Uint8Array(0) : page.cursor;
       if (!pass.gently) continue;

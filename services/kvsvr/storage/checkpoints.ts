@@ -13,6 +13,7 @@ import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { CHECKPOINT_CHUNK, CHECKPOINT_CHUNK_BYTES } from "../limits.ts";
+import { isNowhere } from "../protocol/absent.ts";
 import { planted } from "../protocol/planted.ts";
 import { trimsOf } from "../protocol/register.ts";
 import { Dirty } from "./dirty.ts";
@@ -65,6 +66,8 @@ export class Checkpoints {
   #timer: NodeJS.Timeout | undefined;
   #lastCommit: Promise<void> = Promise.resolve();
   #closing = false;
+  /** Tombstones that were forgotten and are still in the engine, by their numbers on the shelf. */
+  readonly #forgotten = new Set<number>();
   #failedMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: CheckpointParts) {
@@ -89,6 +92,16 @@ export class Checkpoints {
       this.#dirty.add(entry.id, slotGroup(entry.registerKey));
     }
     if (this.#dirtyBytes > this.#dueBytes) this.#soon();
+  }
+
+  /** The entry's tombstone was forgotten: unless it changes again, it leaves the engine. */
+  forgotten(entry: Entry): void {
+    this.#forgotten.add(entry.id);
+    this.changed(entry, 0);
+  }
+
+  get isForgottenRemoved(): boolean {
+    return this.#forgotten.size === 0;
   }
 
   /** Memory that became dirty since the checkpoint under way, or the last one, began. */
@@ -253,7 +266,31 @@ export class Checkpoints {
       for (const { entry } of tables) entry.pins -= 1;
     }
     for (const { entry, through } of tables) entry.rows?.forgetThrough(through);
-    for (const id of ids) shelf.becomeClean(id);
+    for (const id of ids) {
+      if (shelf.isLeaving(id)) this.#forgotten.delete(id);
+      shelf.becomeClean(id);
+    }
+  }
+
+  /** Puts what is newer than the engine's of the slots from `first` to `last` there as it is now. */
+  async commitWithin(first: number, last: number): Promise<void> {
+    const { shelf, engine } = this.#parts;
+    const ids = this.newer.flatMap((dirty) => dirty.within(first, last));
+    for (let at = 0; at < ids.length; at += CHECKPOINT_CHUNK) {
+      const some = ids.slice(at, at + CHECKPOINT_CHUNK);
+      for (const id of some) {
+        if (!shelf.isNewer(id) || !shelf.hasRows(id)) continue;
+        const entry = shelf.entryOf(id);
+        entry.pins += 1;
+        await this.commitSwept(entry, NO_ROWS, !entry.unswept).finally(() => {
+          entry.pins -= 1;
+        });
+      }
+      await this.#inTurn(() => {
+        const plain = some.filter((id) => shelf.isNewer(id) && !shelf.hasRows(id));
+        return engine.commit(plain.map((id) => this.#withRows(id, NO_ROWS)));
+      });
+    }
   }
 
   /** Keys from `at` on, as many as the engine takes in one short turn and little memory; at least one. */
@@ -274,7 +311,10 @@ export class Checkpoints {
   }
 
   #withRows(id: number, rows: readonly EngineRow[]): EngineEntry {
-    const { registerKey, encoded } = this.#parts.shelf.stored(id);
+    const { shelf } = this.#parts;
+    const { registerKey, encoded } = shelf.stored(id);
+    if (this.#forgotten.has(id) && isNowhere(shelf.look(id).register))
+      return { registerKey, register: undefined, rows, forgotten: NO_ROWS, removed: true };
     return { registerKey, register: encoded, rows, forgotten: NO_ROWS };
   }
 

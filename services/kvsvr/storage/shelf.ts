@@ -178,6 +178,11 @@ export class Shelf {
     this.#state[id] = LEAVING;
   }
 
+  /** It is here, and newer than the engine's. */
+  isNewer(id: number): boolean {
+    return this.#state[id] === DIRTY || this.#state[id] === LEAVING;
+  }
+
   isLeaving(id: number): boolean {
     return this.#state[id] === LEAVING;
   }

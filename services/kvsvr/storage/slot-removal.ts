@@ -27,6 +27,11 @@ export function isWithin(registerKey: Buffer, { keyspace, first, last }: Slice):
   return first <= slot && slot <= last;
 }
 
+/** The first and the last slotGroup of a slice. */
+export function groupsOf({ keyspace, first, last }: Slice): [number, number] {
+  return [keyspace * 0x10000 + first, keyspace * 0x10000 + last];
+}
+
 /** Every register key of a slice is above this. */
 function startOf({ keyspace, first }: Slice): Buffer {
   const start = Buffer.from([keyspace, 0, 0]);
@@ -40,7 +45,7 @@ export async function removeSlice(
   commit: (entries: readonly EngineEntry[]) => Promise<void>,
 ): Promise<void> {
   let after = startOf(slice);
-  const end = slotGroup(Buffer.from([slice.keyspace, slice.last >> 8, slice.last & 0xff]));
+  const [, end] = groupsOf(slice);
   for (;;) {
     const page = engine.keys(after, KEYS_AT_ONCE).map(({ registerKey }) => registerKey);
     const keys = page.filter((registerKey) => slotGroup(registerKey) <= end);

@@ -62,8 +62,8 @@ function listAll(state: State, limit: number): { versions: Map<string, number>; 
       versions.set(name, register.known.version);
     }
     pages.push(page.listed.length);
-    cursor = page.listed.at(-1)?.entryKey;
-    more = page.more;
+    cursor = page.next;
+    more = cursor !== undefined;
   }
   return { versions, pages };
 }

@@ -15,6 +15,7 @@ import { RpcError } from "../../svrkit/errors.ts";
 import type { Position } from "../../svrkit/known-disk.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { absentAt, behindFloor, type Floor, isNowhere, NO_FLOOR } from "../protocol/absent.ts";
 import { planted } from "../protocol/planted.ts";
 import {
   EMPTY_REGISTER,
@@ -36,9 +37,9 @@ import {
 import { Entry } from "./entry.ts";
 import type { Files } from "./files.ts";
 import { Log, type Waiter } from "./log.ts";
-import { latin1, registerKey, slotGroup } from "./record.ts";
+import { KEY_AT, latin1, registerKey, slotGroup } from "./record.ts";
 import { Shelf, type Stored } from "./shelf.ts";
-import { isWithin, removeSlice, type Slice } from "./slot-removal.ts";
+import { groupsOf, isWithin, removeSlice, type Slice } from "./slot-removal.ts";
 import { decodeInput, decodeRegister, logRecord, withoutUnswept } from "./stored-register.ts";
 import { Sweeper } from "./sweeper.ts";
 import { allChanges, isGone, lookAtChanges, lookAtRows } from "./table-scan.ts";
@@ -49,6 +50,7 @@ const NOTICE_BYTES = 40;
 const ROW_BYTES = 400;
 /** The second one begins for sure after the slots were closed. */
 const CHECKPOINTS_BEFORE_REMOVAL = 2;
+const NAMES_AT_ONCE = 500;
 const damagedRecords = monitorId("kvsvr.damaged_records");
 
 export interface Listed {
@@ -67,6 +69,15 @@ export interface StateOptions {
   readonly firstShare?: number;
   readonly log: Logger;
   readonly fatal: (error: Error) => void;
+  /** Of the key's slot, by its register key. */
+  readonly floorOf?: (registerKey: Buffer) => Floor;
+}
+
+/** Tombstones to be removed, and the floor that is in force instead. */
+export interface Forgotten {
+  /** With their versions: a key that has gone on since stays. */
+  readonly keys: readonly { readonly key: Key; readonly version: number }[];
+  readonly floor: Floor;
 }
 
 export class State {
@@ -75,9 +86,11 @@ export class State {
   readonly #checkpoints: Checkpoints;
   #log: Log | undefined;
   readonly #sweeper: Sweeper;
+  readonly #floorOf: (registerKey: Buffer) => Floor;
 
   private constructor(options: StateOptions) {
     this.#options = options;
+    this.#floorOf = options.floorOf ?? (() => NO_FLOOR);
     const { engine, log } = options;
     const shelf = new Shelf(options.cacheBytes);
     const checkpoints = new Checkpoints({
@@ -98,9 +111,13 @@ export class State {
     });
   }
 
-  /** Opens log and engine and replays; throws LogDamaged when durable records are broken. */
-  static async open(options: StateOptions): Promise<State> {
+  /**
+   * Opens log and engine and replays; throws LogDamaged when durable records are broken. `forgotten`: what
+   * a removal that was cut short may have left.
+   */
+  static async open(options: StateOptions, forgotten?: Forgotten): Promise<State> {
     const state = new State(options);
+    if (forgotten !== undefined) state.forget(forgotten);
     state.#log = await Log.open({
       dir: options.dir,
       files: options.files,
@@ -134,9 +151,16 @@ export class State {
   /** The key's entry; throws DATA damage as RecordDamaged: "I do not know", never "absent". */
   entry(key: Key): Entry {
     const there = this.#shelf.get(key);
-    if (there !== undefined) return there;
+    if (there !== undefined) return this.#raised(there);
     const entry = this.#shelf.add(key, this.#read(registerKey(key)));
     if (entry.unswept) this.#sweeper.add(entry);
+    return this.#raised(entry);
+  }
+
+  /** Behind its slot's floor, if there is nothing of it (S5). */
+  #raised(entry: Entry): Entry {
+    if (entry.register.held.model === "none")
+      entry.register = behindFloor(entry.register, this.#floorOf(entry.registerKey).version);
     return entry;
   }
 
@@ -146,9 +170,9 @@ export class State {
    */
   peek(key: Key): Entry {
     const there = this.#shelf.get(key);
-    if (there !== undefined) return there;
+    if (there !== undefined) return this.#raised(there);
     const own = registerKey(key);
-    return new Entry(NOT_KEPT, own, this.#read(own).register);
+    return this.#raised(new Entry(NOT_KEPT, own, this.#read(own).register));
   }
 
   #read(own: Buffer): Stored {
@@ -175,7 +199,7 @@ export class State {
         `the disk takes no writes (${this.refusing}): free space or make it writable`,
       );
     }
-    const taken = step(entry.register, input);
+    const taken = step(this.#raised(entry).register, input);
     const log = this.#openLog;
     let bytes = taken.log ? 0 : NOTICE_BYTES;
     if (taken.log) {
@@ -270,10 +294,10 @@ export class State {
   }
 
   /**
-   * About `limit` keys above the cursor, in order, with their registers: from memory where newer.
-   * `more`: others follow the last one.
+   * About `limit` keys above the cursor, in order, with their registers: from memory where newer. `next`:
+   * the cursor behind which others follow; undefined at the end.
    */
-  list(after: Buffer | undefined, limit: number): { listed: Listed[]; more: boolean } {
+  list(after: Buffer | undefined, limit: number): { listed: Listed[]; next: Buffer | undefined } {
     const stored = this.#options.engine.keys(after, limit);
     const last = stored.length < limit ? undefined : stored.at(-1)!.registerKey;
     const floor = after === undefined ? "" : latin1(after);
@@ -293,10 +317,67 @@ export class State {
       const at = latin1(registerKey);
       if (at > floor && (ceiling === undefined || at <= ceiling)) found.set(at, register);
     }
-    const listed = [...found.keys()].sort().map((at) => {
-      return { entryKey: Buffer.from(at, "latin1"), register: found.get(at)! };
+    const names = [...found.keys()].sort();
+    const listed = names.flatMap((at): Listed[] => {
+      const entryKey = Buffer.from(at, "latin1");
+      const register = behindFloor(found.get(at)!, this.#floorOf(entryKey).version);
+      return isNowhere(register) ? [] : [{ entryKey, register }];
     });
-    return { listed, more: lastGroup !== NO_LIMIT };
+    const next = lastGroup === NO_LIMIT ? undefined : names.at(-1);
+    return { listed, next: next === undefined ? undefined : Buffer.from(next, "latin1") };
+  }
+
+  /** Keys of these slots of which there is something. */
+  namesWithin(slice: Slice): { key: Key; name: string; version: number }[] {
+    const all: { key: Key; name: string; version: number }[] = [];
+    const [first, last] = groupsOf(slice);
+    let after: Buffer | undefined = Buffer.from([first >> 16, (first >> 8) & 0xff, first & 0xff]);
+    while (after !== undefined) {
+      const page: { listed: Listed[]; next: Buffer | undefined } = this.list(after, NAMES_AT_ONCE);
+      for (const { entryKey, register } of page.listed) {
+        if (slotGroup(entryKey) > last) return all;
+        const key = { keyspace: entryKey[0]!, key: entryKey.subarray(KEY_AT) };
+        all.push({ key, name: latin1(entryKey), version: register.known.version });
+      }
+      after = page.next;
+    }
+    return all;
+  }
+
+  /**
+   * From now on the engine has every register of these slots, older or newer: none is in the log alone.
+   * Then a floor of theirs can come into force: a replay takes what is not in the engine for absent.
+   */
+  async commitSlots(slices: readonly Slice[]): Promise<void> {
+    await this.durable(this.logged);
+    for (const slice of slices) await this.#checkpoints.commitWithin(...groupsOf(slice));
+  }
+
+  /** The same of all slots. */
+  async commitAll(): Promise<void> {
+    await this.durable(this.logged);
+    await this.#checkpoints.commitWithin(0, NO_LIMIT);
+  }
+
+  /** Takes tombstones for absent, in this turn; the next checkpoint removes them. The floor is in force. */
+  forget({ keys, floor }: Forgotten): void {
+    for (const { key, version } of keys) {
+      const entry = this.entry(key);
+      if (entry.register.known.version > version) continue;
+      entry.register = absentAt(floor.version);
+      entry.unloggedVersion = 0;
+      this.#checkpoints.forgotten(entry);
+    }
+  }
+
+  /** Resolves when a checkpoint that began from now on has ended. */
+  async checkpoint(): Promise<void> {
+    for (let round = 0; round < CHECKPOINTS_BEFORE_REMOVAL; round++) await this.#checkpoints.now();
+  }
+
+  /** What was forgotten has left the engine. */
+  get isForgottenRemoved(): boolean {
+    return this.#checkpoints.isForgottenRemoved;
   }
 
   /**
@@ -305,7 +386,7 @@ export class State {
    */
   async removeSlice(slice: Slice): Promise<void> {
     const isInside = (registerKey: Buffer) => isWithin(registerKey, slice);
-    for (let round = 0; round < CHECKPOINTS_BEFORE_REMOVAL; round++) await this.#checkpoints.now();
+    await this.checkpoint();
     this.#sweeper.drop(({ registerKey }) => isInside(registerKey));
     if (!this.#shelf.drop(isInside))
       throw new RpcError("UNAVAILABLE", "a key of slots to be removed is still in use");

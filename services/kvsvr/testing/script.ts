@@ -16,9 +16,12 @@
  *   restart R           R starts again: same disk, higher incarnation
  *   lose R              R's disk is lost, and a new one takes its place
  *   copy R P            R, a new member, takes over what votes have left behind at P
+ *   floor R VERSION     R forgets a tombstone, or what is absent there gets this floor (S5)
+ *   delete R            like accept, of a deletion
  *   show                all three registers
  */
 import type { Ballot, Owner } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { absentAt, isAbsent, tombstoneOf } from "../protocol/absent.ts";
 import { NO_BALLOT } from "../protocol/ballot.ts";
 import { type Body, type Decision, sealDecision } from "../protocol/decision.ts";
 import { type Answer, chooseWay, judge, valueToFinish } from "../protocol/proposer.ts";
@@ -26,6 +29,8 @@ import { judgeRead, viewOf } from "../protocol/read.ts";
 import { EMPTY_REGISTER, type Input, type Register, step } from "../protocol/register.ts";
 import { votesLeft } from "../protocol/votes-left.ts";
 import { ScriptedTable, showChange } from "./scripted-table.ts";
+
+const DELETED = { deleted: true, operations: undefined };
 
 interface Attempt {
   readonly ballot: Ballot;
@@ -81,11 +86,22 @@ export class ScriptedKey {
         return this.#show(r);
       case "copy":
         return this.#take(r, { kind: "copied", reply: votesLeft(this.#registers[p]!, 0, 0) });
+      case "floor":
+        return this.#floor(r, p);
+      case "delete":
+        return this.#accept(r, { case: "key", value: { ...DELETED, value: Buffer.alloc(0) } });
       case "show":
         return [0, 1, 2].map((replica) => this.#show(replica)).join("\n");
       default:
         throw new Error(`unknown command "${command}"`);
     }
+  }
+
+  #floor(r: number, version: number): string {
+    const register = this.#registers[r]!;
+    const isGone = tombstoneOf(register) !== undefined || isAbsent(register);
+    if (isGone) this.#registers[r] = absentAt(version);
+    return this.#show(r);
   }
 
   #self(replica: number): Owner {

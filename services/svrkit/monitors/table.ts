@@ -100,6 +100,9 @@ const ROWS = [
   [416, "kvsvr.registers_removed", "sum", "keys", "kvsvr", "keys removed after their slot moved"],
   [417, "kvsvr.move_keys_copied", "sum", "keys", "kvsvr", "keys copied by moves of slots"],
   [418, "kvsvr.incarnation", "level", "starts", "kvsvr", "incarnation of the replica"],
+  [419, "kvsvr.tombstones", "level", "keys", "kvsvr", "deleted keys at the last count"],
+  [420, "kvsvr.tombstones_forgotten", "sum", "keys", "kvsvr", "deleted keys forgotten"],
+  [421, "kvsvr.forgetting_aborted", "sum", "attempts", "kvsvr", "attempts that forgot nothing"],
   [450, "kv.redirects", "sum", "calls", "kvsvr", "calls that found their slot moved"],
 
   [500, "control.reads", "sum", "reads", "control", "readings of what is blocked"],

@@ -77,7 +77,7 @@ export function cutOut<T extends SlotSpan>(span: T, without: SlotSpan): T[] {
   return [left, right].filter(({ first, last }) => first <= last);
 }
 
-function overlaps(a: SlotSpan, b: SlotSpan): boolean {
+export function overlaps(a: SlotSpan, b: SlotSpan): boolean {
   return a.keyspace === b.keyspace && a.first <= b.last && b.first <= a.last;
 }
 

@@ -156,7 +156,8 @@ export interface GetReply {
    */
   value: Uint8Array;
   /**
-   * The key's newest version: also of a deleted key; 0 when it was never written.
+   * The key's newest version, also of a deleted key. When there is nothing of it, that from which it would
+   * go on: 0, or above what was deleted and forgotten in its slot.
    *
    * @generated from field: uint64 version = 3;
    */
@@ -221,7 +222,8 @@ export interface WriteRequest {
    */
   write: { case: "put"; value: Uint8Array } | { case: "delete"; value: boolean } | undefined;
   /**
-   * Present: write only if the key's version is this one (0: never written).
+   * Present: write only if the key's version is this one. 0: only if there is nothing of it, not even a
+   * deletion that is remembered.
    *
    * @generated from field: optional uint64 expected_version = 4;
    */

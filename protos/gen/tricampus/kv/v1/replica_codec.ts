@@ -11,6 +11,17 @@ import { defineMethod } from "../../../../../services/svrkit/method.ts";
 import { decodeKey, decodeTrim, encodeKey, encodeTrim, type Key, type Trim } from "../../../tricampus/kv/v1/kv_codec.ts";
 
 /**
+ * @generated from enum tricampus.kv.v1.ForgetOutcome.Outcome
+ */
+export const ForgetOutcomeOutcome = {
+  UNSPECIFIED: 0,
+  OPEN: 1,
+  COMMITTED: 2,
+  ABORTED: 3,
+} as const;
+export type ForgetOutcomeOutcome = number;
+
+/**
  * Ordered by round, then by proposer. Round 0 belongs to the owner of the version before.
  *
  * @generated from message tricampus.kv.v1.Ballot
@@ -1931,12 +1942,19 @@ export interface ListVersionsReply {
    * @generated from field: string barred = 3;
    */
   barred: string;
+  /**
+   * Of the slots from the asked cursor's to this one's: what is not listed is at these versions.
+   *
+   * @generated from field: repeated tricampus.kv.v1.SlotFloor floors = 4;
+   */
+  floors: SlotFloor[];
 }
 
 export function encodeListVersionsReply(w: Writer, m: ListVersionsReply): void {
   for (const x of m.versions) { { w.tag(10); const at = w.fork(); encodeListedVersion(w, x); w.join(at); } }
   if (m.cursor.length > 0) { w.tag(18); w.bytes(m.cursor); }
   if (m.barred.length > 0) { w.tag(26); w.string(m.barred); }
+  for (const x of m.floors) { { w.tag(34); const at = w.fork(); encodeSlotFloor(w, x); w.join(at); } }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -1945,6 +1963,7 @@ export function makeListVersionsReply(fields: Partial<ListVersionsReply>): ListV
     versions: [],
     cursor: NO_BYTES,
     barred: "",
+    floors: [],
     ...fields,
   };
 }
@@ -1954,6 +1973,7 @@ export function decodeListVersionsReply(r: Reader, end: number): ListVersionsRep
     versions: [],
     cursor: NO_BYTES,
     barred: "",
+    floors: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1968,6 +1988,101 @@ export function decodeListVersionsReply(r: Reader, end: number): ListVersionsRep
       }
       case 26: {
         m.barred = r.string();
+        break;
+      }
+      case 34: {
+        m.floors.push(decodeSlotFloor(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * What is absent in these slots is at this version: all that was ever forgotten in them is below it.
+ *
+ * @generated from message tricampus.kv.v1.SlotFloor
+ */
+export interface SlotFloor {
+  /**
+   * @generated from field: uint32 keyspace = 1;
+   */
+  keyspace: number;
+  /**
+   * @generated from field: uint32 first = 2;
+   */
+  first: number;
+  /**
+   * Included.
+   *
+   * @generated from field: uint32 last = 3;
+   */
+  last: number;
+  /**
+   * @generated from field: uint64 version = 4;
+   */
+  version: number;
+  /**
+   * Operation ids made at or before this time (ms since 1970) may have been forgotten.
+   *
+   * @generated from field: uint64 forgotten_ms = 5;
+   */
+  forgottenMs: number;
+}
+
+export function encodeSlotFloor(w: Writer, m: SlotFloor): void {
+  if (m.keyspace !== 0) { w.tag(8); w.uint32(m.keyspace); }
+  if (m.first !== 0) { w.tag(16); w.uint32(m.first); }
+  if (m.last !== 0) { w.tag(24); w.uint32(m.last); }
+  if (m.version !== 0) { w.tag(32); w.uint64(m.version); }
+  if (m.forgottenMs !== 0) { w.tag(40); w.uint64(m.forgottenMs); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeSlotFloor(fields: Partial<SlotFloor>): SlotFloor {
+  return {
+    keyspace: 0,
+    first: 0,
+    last: 0,
+    version: 0,
+    forgottenMs: 0,
+    ...fields,
+  };
+}
+
+export function decodeSlotFloor(r: Reader, end: number): SlotFloor {
+  const m: SlotFloor = {
+    keyspace: 0,
+    first: 0,
+    last: 0,
+    version: 0,
+    forgottenMs: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.keyspace = r.uint32();
+        break;
+      }
+      case 16: {
+        m.first = r.uint32();
+        break;
+      }
+      case 24: {
+        m.last = r.uint32();
+        break;
+      }
+      case 32: {
+        m.version = r.uint64();
+        break;
+      }
+      case 40: {
+        m.forgottenMs = r.uint64();
         break;
       }
       default:
@@ -2055,6 +2170,81 @@ export function decodeListedVersion(r: Reader, end: number): ListedVersion {
       }
       case 40: {
         m.votes = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.FloorsRequest
+ */
+export interface FloorsRequest {
+}
+
+export function encodeFloorsRequest(_w: Writer, _m: FloorsRequest): void {
+}
+
+export function decodeFloorsRequest(r: Reader, end: number): FloorsRequest {
+  const m: FloorsRequest = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.FloorsReply
+ */
+export interface FloorsReply {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.SlotFloor floors = 1;
+   */
+  floors: SlotFloor[];
+  /**
+   * @generated from field: string barred = 2;
+   */
+  barred: string;
+}
+
+export function encodeFloorsReply(w: Writer, m: FloorsReply): void {
+  for (const x of m.floors) { { w.tag(10); const at = w.fork(); encodeSlotFloor(w, x); w.join(at); } }
+  if (m.barred.length > 0) { w.tag(18); w.string(m.barred); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeFloorsReply(fields: Partial<FloorsReply>): FloorsReply {
+  return {
+    floors: [],
+    barred: "",
+    ...fields,
+  };
+}
+
+export function decodeFloorsReply(r: Reader, end: number): FloorsReply {
+  const m: FloorsReply = {
+    floors: [],
+    barred: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.floors.push(decodeSlotFloor(r, r.message()));
+        break;
+      }
+      case 18: {
+        m.barred = r.string();
         break;
       }
       default:
@@ -2921,12 +3111,19 @@ export interface SealRequest {
    * @generated from field: repeated tricampus.kv.v1.SealedRange ranges = 3;
    */
   ranges: SealedRange[];
+  /**
+   * The target takes over the slots' floors.
+   *
+   * @generated from field: bool takes_floors = 4;
+   */
+  takesFloors: boolean;
 }
 
 export function encodeSealRequest(w: Writer, m: SealRequest): void {
   if (m.move !== 0) { w.tag(8); w.uint32(m.move); }
   if (m.to !== 0) { w.tag(16); w.uint32(m.to); }
   for (const x of m.ranges) { { w.tag(26); const at = w.fork(); encodeSealedRange(w, x); w.join(at); } }
+  if (m.takesFloors) { w.tag(32); w.bool(m.takesFloors); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -2935,6 +3132,7 @@ export function makeSealRequest(fields: Partial<SealRequest>): SealRequest {
     move: 0,
     to: 0,
     ranges: [],
+    takesFloors: false,
     ...fields,
   };
 }
@@ -2944,6 +3142,7 @@ export function decodeSealRequest(r: Reader, end: number): SealRequest {
     move: 0,
     to: 0,
     ranges: [],
+    takesFloors: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -2958,6 +3157,10 @@ export function decodeSealRequest(r: Reader, end: number): SealRequest {
       }
       case 26: {
         m.ranges.push(decodeSealedRange(r, r.message()));
+        break;
+      }
+      case 32: {
+        m.takesFloors = r.bool();
         break;
       }
       default:
@@ -3044,16 +3247,22 @@ export interface SealReply {
    * @generated from field: string refused = 1;
    */
   refused: string;
+  /**
+   * @generated from field: repeated tricampus.kv.v1.SlotFloor floors = 2;
+   */
+  floors: SlotFloor[];
 }
 
 export function encodeSealReply(w: Writer, m: SealReply): void {
   if (m.refused.length > 0) { w.tag(10); w.string(m.refused); }
+  for (const x of m.floors) { { w.tag(18); const at = w.fork(); encodeSlotFloor(w, x); w.join(at); } }
 }
 
 /** What is not given is as if it had come over the wire without it. */
 export function makeSealReply(fields: Partial<SealReply>): SealReply {
   return {
     refused: "",
+    floors: [],
     ...fields,
   };
 }
@@ -3061,12 +3270,346 @@ export function makeSealReply(fields: Partial<SealReply>): SealReply {
 export function decodeSealReply(r: Reader, end: number): SealReply {
   const m: SealReply = {
     refused: "",
+    floors: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.refused = r.string();
+        break;
+      }
+      case 18: {
+        m.floors.push(decodeSlotFloor(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.ForgetRequest
+ */
+export interface ForgetRequest {
+  /**
+   * @generated from field: uint32 epoch = 1;
+   */
+  epoch: number;
+  /**
+   * The attempt; 0: only asks where the replica stands.
+   *
+   * @generated from field: uint64 number = 2;
+   */
+  number: number;
+  /**
+   * @generated from oneof tricampus.kv.v1.ForgetRequest.act
+   */
+  act: { case: "freeze"; value: ForgetPlan } | { case: "committed"; value: boolean } | undefined;
+}
+
+export function encodeForgetRequest(w: Writer, m: ForgetRequest): void {
+  if (m.epoch !== 0) { w.tag(8); w.uint32(m.epoch); }
+  if (m.number !== 0) { w.tag(16); w.uint64(m.number); }
+  switch (m.act?.case) {
+    case "freeze":
+      { w.tag(26); const at = w.fork(); encodeForgetPlan(w, m.act.value); w.join(at); }
+      break;
+    case "committed":
+      w.tag(32); w.bool(m.act.value);
+      break;
+  }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeForgetRequest(fields: Partial<ForgetRequest>): ForgetRequest {
+  return {
+    epoch: 0,
+    number: 0,
+    act: undefined,
+    ...fields,
+  };
+}
+
+export function decodeForgetRequest(r: Reader, end: number): ForgetRequest {
+  const m: ForgetRequest = {
+    epoch: 0,
+    number: 0,
+    act: undefined,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.epoch = r.uint32();
+        break;
+      }
+      case 16: {
+        m.number = r.uint64();
+        break;
+      }
+      case 26: {
+        m.act = { case: "freeze", value: decodeForgetPlan(r, r.message()) };
+        break;
+      }
+      case 32: {
+        m.act = { case: "committed", value: r.bool() };
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.ForgetPlan
+ */
+export interface ForgetPlan {
+  /**
+   * The slots, and the floor that they get.
+   *
+   * @generated from field: tricampus.kv.v1.SlotFloor floor = 1;
+   */
+  floor: SlotFloor | undefined;
+  /**
+   * @generated from field: repeated tricampus.kv.v1.ForgottenKey keys = 2;
+   */
+  keys: ForgottenKey[];
+}
+
+export function encodeForgetPlan(w: Writer, m: ForgetPlan): void {
+  if (m.floor !== undefined) { { w.tag(10); const at = w.fork(); encodeSlotFloor(w, m.floor); w.join(at); } }
+  for (const x of m.keys) { { w.tag(18); const at = w.fork(); encodeForgottenKey(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeForgetPlan(fields: Partial<ForgetPlan>): ForgetPlan {
+  return {
+    floor: undefined,
+    keys: [],
+    ...fields,
+  };
+}
+
+export function decodeForgetPlan(r: Reader, end: number): ForgetPlan {
+  const m: ForgetPlan = {
+    floor: undefined,
+    keys: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.floor = decodeSlotFloor(r, r.message());
+        break;
+      }
+      case 18: {
+        m.keys.push(decodeForgottenKey(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.ForgottenKey
+ */
+export interface ForgottenKey {
+  /**
+   * @generated from field: bytes key = 1;
+   */
+  key: Uint8Array;
+  /**
+   * Of its tombstone.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: number;
+  /**
+   * @generated from field: uint64 digest = 3;
+   */
+  digest: number;
+}
+
+export function encodeForgottenKey(w: Writer, m: ForgottenKey): void {
+  if (m.key.length > 0) { w.tag(10); w.bytes(m.key); }
+  if (m.version !== 0) { w.tag(16); w.uint64(m.version); }
+  if (m.digest !== 0) { w.tag(24); w.uint64(m.digest); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeForgottenKey(fields: Partial<ForgottenKey>): ForgottenKey {
+  return {
+    key: NO_BYTES,
+    version: 0,
+    digest: 0,
+    ...fields,
+  };
+}
+
+export function decodeForgottenKey(r: Reader, end: number): ForgottenKey {
+  const m: ForgottenKey = {
+    key: NO_BYTES,
+    version: 0,
+    digest: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.key = r.bytes();
+        break;
+      }
+      case 16: {
+        m.version = r.uint64();
+        break;
+      }
+      case 24: {
+        m.digest = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.ForgetReply
+ */
+export interface ForgetReply {
+  /**
+   * Why the replica cannot take part; empty: it can, and what it froze is durable.
+   *
+   * @generated from field: string refused = 1;
+   */
+  refused: string;
+  /**
+   * The attempt of which something is frozen here, or still to be removed; 0: none.
+   *
+   * @generated from field: uint64 number = 2;
+   */
+  number: number;
+  /**
+   * Digest and number of the names of all keys in the slots, and of their floors before.
+   *
+   * @generated from field: uint64 digest = 3;
+   */
+  digest: number;
+  /**
+   * @generated from field: uint32 names = 4;
+   */
+  names: number;
+}
+
+export function encodeForgetReply(w: Writer, m: ForgetReply): void {
+  if (m.refused.length > 0) { w.tag(10); w.string(m.refused); }
+  if (m.number !== 0) { w.tag(16); w.uint64(m.number); }
+  if (m.digest !== 0) { w.tag(24); w.uint64(m.digest); }
+  if (m.names !== 0) { w.tag(32); w.uint32(m.names); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeForgetReply(fields: Partial<ForgetReply>): ForgetReply {
+  return {
+    refused: "",
+    number: 0,
+    digest: 0,
+    names: 0,
+    ...fields,
+  };
+}
+
+export function decodeForgetReply(r: Reader, end: number): ForgetReply {
+  const m: ForgetReply = {
+    refused: "",
+    number: 0,
+    digest: 0,
+    names: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.refused = r.string();
+        break;
+      }
+      case 16: {
+        m.number = r.uint64();
+        break;
+      }
+      case 24: {
+        m.digest = r.uint64();
+        break;
+      }
+      case 32: {
+        m.names = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * In the control keyspace, one key a group: the last attempt to forget tombstones, and how it ended.
+ *
+ * @generated from message tricampus.kv.v1.ForgetOutcome
+ */
+export interface ForgetOutcome {
+  /**
+   * @generated from field: uint64 number = 1;
+   */
+  number: number;
+  /**
+   * @generated from field: tricampus.kv.v1.ForgetOutcome.Outcome outcome = 2;
+   */
+  outcome: ForgetOutcomeOutcome;
+}
+
+export function encodeForgetOutcome(w: Writer, m: ForgetOutcome): void {
+  if (m.number !== 0) { w.tag(8); w.uint64(m.number); }
+  if (m.outcome !== 0) { w.tag(16); w.uint32(m.outcome); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeForgetOutcome(fields: Partial<ForgetOutcome>): ForgetOutcome {
+  return {
+    number: 0,
+    outcome: 0,
+    ...fields,
+  };
+}
+
+export function decodeForgetOutcome(r: Reader, end: number): ForgetOutcome {
+  const m: ForgetOutcome = {
+    number: 0,
+    outcome: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.number = r.uint64();
+        break;
+      }
+      case 16: {
+        m.outcome = r.uint32();
         break;
       }
       default:
@@ -3089,5 +3632,7 @@ export const Replica = {
   admit: defineMethod<AdmitRequest, AdmitReply>("tricampus.kv.v1.Replica/Admit", encodeAdmitRequest, decodeAdmitRequest, encodeAdmitReply, decodeAdmitReply),
   fetchVotes: defineMethod<FetchVotesRequest, FetchVotesReply>("tricampus.kv.v1.Replica/FetchVotes", encodeFetchVotesRequest, decodeFetchVotesRequest, encodeFetchVotesReply, decodeFetchVotesReply),
   seal: defineMethod<SealRequest, SealReply>("tricampus.kv.v1.Replica/Seal", encodeSealRequest, decodeSealRequest, encodeSealReply, decodeSealReply),
+  forget: defineMethod<ForgetRequest, ForgetReply>("tricampus.kv.v1.Replica/Forget", encodeForgetRequest, decodeForgetRequest, encodeForgetReply, decodeForgetReply),
+  floors: defineMethod<FloorsRequest, FloorsReply>("tricampus.kv.v1.Replica/Floors", encodeFloorsRequest, decodeFloorsRequest, encodeFloorsReply, decodeFloorsReply),
 } as const;
 

@@ -5,17 +5,17 @@
 // Between the three replicas of a KV group. Rules S1-S10 of the design; the protocol itself is in
 // services/kvsvr/protocol.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Key, Trim } from "./kv_pb.ts";
 import { file_tricampus_kv_v1_kv } from "./kv_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file tricampus/kv/v1/replica.proto.
  */
 export const file_tricampus_kv_v1_replica: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEigKA2tleRgDIAEoCzIZLnRyaWNhbXB1cy5rdi52MS5LZXlTdGF0ZUgAEiwKBXRhYmxlGAQgASgLMhsudHJpY2FtcHVzLmt2LnYxLlRhYmxlRGVsdGFIABIOCgZkaWdlc3QYBSABKARCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyK2AQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucxITCgtiYXNlX2RpZ2VzdBgEIAEoBBIkCgV0cmltcxgFIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltIjcKCFJvd1dyaXRlEgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDBIPCgdkZWxldGVkGAMgASgIIjAKCk9wZXJhdGlvbnMSDAoEa2VwdBgBIAEoDBIUCgxmb3Jnb3R0ZW5fbXMYAiABKAQiSgoLVm90ZVJlcXVlc3QSLAoJcHJvcG9zYWxzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlByb3Bvc2FsEg0KBWVwb2NoGAIgASgNIo4BCghQcm9wb3NhbBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSJwoGYmFsbG90GAMgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBITCgtiYXNlX2RpZ2VzdBgEIAEoBBIQCghkZWNpc2lvbhgFIAEoDCI3CgpWb3Rlc1JlcGx5EikKBXZvdGVzGAEgAygLMhoudHJpY2FtcHVzLmt2LnYxLlZvdGVSZXBseSJtCglWb3RlUmVwbHkSKwoHZ3JhbnRlZBgBIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5HcmFudGVkSAASKwoHcmVmdXNlZBgCIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5SZWZ1c2VkSABCBgoEdm90ZSJNCgdHcmFudGVkEjAKD2FjY2VwdGVkX2JhbGxvdBgBIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEAoIYWNjZXB0ZWQYAiABKAwingEKB1JlZnVzZWQSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISKQoIcHJvbWlzZWQYBCABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90Eg4KBmJhcnJlZBgFIAEoCSJJChRRdWVyeVZlcnNpb25zUmVxdWVzdBIiCgRrZXlzGAEgAygLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVlcG9jaBgCIAEoDSJJChJRdWVyeVZlcnNpb25zUmVwbHkSMwoHcmVwbGllcxgBIAMoCzIiLnRyaWNhbXB1cy5rdi52MS5RdWVyeVZlcnNpb25SZXBseSK1AQoRUXVlcnlWZXJzaW9uUmVwbHkSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISDwoHcGVuZGluZxgEIAEoCBIWCg5wZW5kaW5nX2RpZ2VzdBgFIAEoBBINCgVob2xkcxgGIAEoCBIOCgZiYXJyZWQYByABKAkiagoMRmV0Y2hSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDRIRCglieXRlc19tYXgYBCABKA0iwgEKCkZldGNoUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQSJQoFb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISEgoIZGVjaXNpb24YBCABKAxIABIrCgV0YWJsZRgFIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZURpZmZIABITCgt1bmF2YWlsYWJsZRgGIAEoCBIOCgZiYXJyZWQYByABKAlCBgoEYm9keSJPChBGZXRjaE1hbnlSZXF1ZXN0EiwKBndhbnRlZBgBIAMoCzIcLnRyaWNhbXB1cy5rdi52MS5XYW50ZWRTdGF0ZRINCgVlcG9jaBgCIAEoDSJHCgtXYW50ZWRTdGF0ZRIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EhUKDWFib3ZlX3ZlcnNpb24YAiABKAQiYAoORmV0Y2hNYW55UmVwbHkSKwoGc3RhdGVzGAEgAygLMhsudHJpY2FtcHVzLmt2LnYxLkZldGNoUmVwbHkSDgoGYmFycmVkGAIgASgJEhEKCXdvcmtlZF91cxgDIAEoDSK7AQoJVGFibGVEaWZmEikKBHJvd3MYASADKAsyGy50cmljYW1wdXMua3YudjEuU3RhbXBlZFJvdxITCgtsYXN0X251bWJlchgCIAEoBBIvCgpvcGVyYXRpb25zGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvbnMSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEEiQKBXRyaW1zGAUgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW0iSgoKU3RhbXBlZFJvdxILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCBIPCgd2ZXJzaW9uGAQgASgEImkKD1BpcGVsaW5lUmVxdWVzdBIsCgVpdGVtcxgBIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZUl0ZW0SDQoFZXBvY2gYAiABKA0SDAoEZnJvbRgDIAEoDRILCgNnYXAYBCABKAgieAoMUGlwZWxpbmVJdGVtEiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSKQoGbm90aWNlGAIgASgLMhcudHJpY2FtcHVzLmt2LnYxLk5vdGljZUgAEhIKCGRlY2lzaW9uGAMgASgMSABCBgoEaXRlbSIpCgZOb3RpY2USDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQiHwoNUGlwZWxpbmVSZXBseRIOCgZiYXJyZWQYASABKAkiQwoTTGlzdFZlcnNpb25zUmVxdWVzdBIOCgZjdXJzb3IYASABKAwSDQoFbGltaXQYAiABKA0SDQoFZXBvY2gYAyABKA0iZQoRTGlzdFZlcnNpb25zUmVwbHkSMAoIdmVyc2lvbnMYASADKAsyHi50cmljYW1wdXMua3YudjEuTGlzdGVkVmVyc2lvbhIOCgZjdXJzb3IYAiABKAwSDgoGYmFycmVkGAMgASgJInEKDUxpc3RlZFZlcnNpb24SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIPCgd2ZXJzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBBINCgV0YWJsZRgEIAEoCBINCgV2b3RlcxgFIAEoCCK0AQoQSW50cm9kdWNlUmVxdWVzdBIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SKwoGbWVtb3J5GAUgASgLMhsudHJpY2FtcHVzLmt2LnYxLkRpc2tNZW1vcnkSLQoJYWRtaXNzaW9uGAYgASgLMhoudHJpY2FtcHVzLmt2LnYxLkFkbWlzc2lvbiI8CglBZG1pc3Npb24SDQoFZXBvY2gYASABKA0SDwoHcmVwbGljYRgCIAEoDRIPCgdkaXNrX2lkGAMgASgMImcKCkRpc2tNZW1vcnkSDQoFbm9uY2UYASABKAwSKgoGYmVmb3JlGAIgAygLMhoudHJpY2FtcHVzLmt2LnYxLkRpc2tTdGFydBIPCgdzZWdtZW50GAMgASgEEg0KBWJ5dGVzGAQgASgEIi8KCURpc2tTdGFydBITCgtpbmNhcm5hdGlvbhgBIAEoDRINCgVub25jZRgCIAEoDCLAAgoOSW50cm9kdWNlUmVwbHkSDwoHcmVwbGljYRgBIAEoDRIPCgdkaXNrX2lkGAIgASgMEhMKC2luY2FybmF0aW9uGAMgASgNEg0KBWVwb2NoGAQgASgNEhoKEnJlbWVtYmVyZWRfZGlza19pZBgFIAEoDBIeChZyZW1lbWJlcmVkX2luY2FybmF0aW9uGAYgASgNEg8KB3JlZnVzZWQYByABKAkSDwoHc2VydmluZxgIIAEoCBIYChBwaXBlbGluZV9iYWNrbG9nGAkgASgNEhQKDHBpcGVsaW5lX2dhcBgKIAEoCBIrCgZtZW1vcnkYCyABKAsyGy50cmljYW1wdXMua3YudjEuRGlza01lbW9yeRItCglhZG1pc3Npb24YDCABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uIk0KDEFkbWl0UmVxdWVzdBItCglhZG1pc3Npb24YASABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uEg4KBmNvcGllZBgCIAEoCCKJAQoKQWRtaXRSZXBseRINCgVlcG9jaBgBIAEoDRItCglhZG1pc3Npb24YAiABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uEh4KFnJlbWVtYmVyZWRfaW5jYXJuYXRpb24YAyABKA0SDgoGa2VlcGVyGAQgASgIEg0KBXNsb3RzGAUgASgJImoKEUZldGNoVm90ZXNSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDRIMCgRtb3ZlGAQgASgNIp4CCg9GZXRjaFZvdGVzUmVwbHkSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISKQoIcHJvbWlzZWQYBCABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90EjAKD2FjY2VwdGVkX2JhbGxvdBgFIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEAoIYWNjZXB0ZWQYBiABKAwSDQoFbG9vc2UYByADKAwSDAoEbW9yZRgIIAEoCBIOCgZiYXJyZWQYCSABKAkSFQoNbG9vc2VfdGhyb3VnaBgKIAEoBCJVCgtTZWFsUmVxdWVzdBIMCgRtb3ZlGAEgASgNEgoKAnRvGAIgASgNEiwKBnJhbmdlcxgDIAMoCzIcLnRyaWNhbXB1cy5rdi52MS5TZWFsZWRSYW5nZSI8CgtTZWFsZWRSYW5nZRIQCghrZXlzcGFjZRgBIAEoDRINCgVmaXJzdBgCIAEoDRIMCgRsYXN0GAMgASgNIhwKCVNlYWxSZXBseRIPCgdyZWZ1c2VkGAEgASgJMpMGCgdSZXBsaWNhEkEKBFZvdGUSHC50cmljYW1wdXMua3YudjEuVm90ZVJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuVm90ZXNSZXBseRJbCg1RdWVyeVZlcnNpb25zEiUudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXF1ZXN0GiMudHJpY2FtcHVzLmt2LnYxLlF1ZXJ5VmVyc2lvbnNSZXBseRJDCgVGZXRjaBIdLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuRmV0Y2hSZXBseRJPCglGZXRjaE1hbnkSIS50cmljYW1wdXMua3YudjEuRmV0Y2hNYW55UmVxdWVzdBofLnRyaWNhbXB1cy5rdi52MS5GZXRjaE1hbnlSZXBseRJMCghQaXBlbGluZRIgLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcXVlc3QaHi50cmljYW1wdXMua3YudjEuUGlwZWxpbmVSZXBseRJYCgxMaXN0VmVyc2lvbnMSJC50cmljYW1wdXMua3YudjEuTGlzdFZlcnNpb25zUmVxdWVzdBoiLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXBseRJPCglJbnRyb2R1Y2USIS50cmljYW1wdXMua3YudjEuSW50cm9kdWNlUmVxdWVzdBofLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXBseRJDCgVBZG1pdBIdLnRyaWNhbXB1cy5rdi52MS5BZG1pdFJlcXVlc3QaGy50cmljYW1wdXMua3YudjEuQWRtaXRSZXBseRJSCgpGZXRjaFZvdGVzEiIudHJpY2FtcHVzLmt2LnYxLkZldGNoVm90ZXNSZXF1ZXN0GiAudHJpY2FtcHVzLmt2LnYxLkZldGNoVm90ZXNSZXBseRJACgRTZWFsEhwudHJpY2FtcHVzLmt2LnYxLlNlYWxSZXF1ZXN0GhoudHJpY2FtcHVzLmt2LnYxLlNlYWxSZXBseWIGcHJvdG8z", [file_tricampus_kv_v1_kv]);
+  fileDesc("Ch10cmljYW1wdXMva3YvdjEvcmVwbGljYS5wcm90bxIPdHJpY2FtcHVzLmt2LnYxIikKBkJhbGxvdBINCgVyb3VuZBgBIAEoDRIQCghwcm9wb3NlchgCIAEoDSItCgVPd25lchIPCgdyZXBsaWNhGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgNIrIBCghEZWNpc2lvbhIPCgd2ZXJzaW9uGAEgASgEEiUKBW93bmVyGAIgASgLMhYudHJpY2FtcHVzLmt2LnYxLk93bmVyEigKA2tleRgDIAEoCzIZLnRyaWNhbXB1cy5rdi52MS5LZXlTdGF0ZUgAEiwKBXRhYmxlGAQgASgLMhsudHJpY2FtcHVzLmt2LnYxLlRhYmxlRGVsdGFIABIOCgZkaWdlc3QYBSABKARCBgoEYm9keSJbCghLZXlTdGF0ZRIPCgdkZWxldGVkGAEgASgIEg0KBXZhbHVlGAIgASgMEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucyK2AQoKVGFibGVEZWx0YRInCgRyb3dzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlJvd1dyaXRlEhMKC2xhc3RfbnVtYmVyGAIgASgEEi8KCm9wZXJhdGlvbnMYAyABKAsyGy50cmljYW1wdXMua3YudjEuT3BlcmF0aW9ucxITCgtiYXNlX2RpZ2VzdBgEIAEoBBIkCgV0cmltcxgFIAMoCzIVLnRyaWNhbXB1cy5rdi52MS5UcmltIjcKCFJvd1dyaXRlEgsKA3JvdxgBIAEoDBINCgV2YWx1ZRgCIAEoDBIPCgdkZWxldGVkGAMgASgIIjAKCk9wZXJhdGlvbnMSDAoEa2VwdBgBIAEoDBIUCgxmb3Jnb3R0ZW5fbXMYAiABKAQiSgoLVm90ZVJlcXVlc3QSLAoJcHJvcG9zYWxzGAEgAygLMhkudHJpY2FtcHVzLmt2LnYxLlByb3Bvc2FsEg0KBWVwb2NoGAIgASgNIo4BCghQcm9wb3NhbBIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5Eg8KB3ZlcnNpb24YAiABKAQSJwoGYmFsbG90GAMgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBITCgtiYXNlX2RpZ2VzdBgEIAEoBBIQCghkZWNpc2lvbhgFIAEoDCI3CgpWb3Rlc1JlcGx5EikKBXZvdGVzGAEgAygLMhoudHJpY2FtcHVzLmt2LnYxLlZvdGVSZXBseSJtCglWb3RlUmVwbHkSKwoHZ3JhbnRlZBgBIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5HcmFudGVkSAASKwoHcmVmdXNlZBgCIAEoCzIYLnRyaWNhbXB1cy5rdi52MS5SZWZ1c2VkSABCBgoEdm90ZSJNCgdHcmFudGVkEjAKD2FjY2VwdGVkX2JhbGxvdBgBIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSEAoIYWNjZXB0ZWQYAiABKAwingEKB1JlZnVzZWQSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISKQoIcHJvbWlzZWQYBCABKAsyFy50cmljYW1wdXMua3YudjEuQmFsbG90Eg4KBmJhcnJlZBgFIAEoCSJJChRRdWVyeVZlcnNpb25zUmVxdWVzdBIiCgRrZXlzGAEgAygLMhQudHJpY2FtcHVzLmt2LnYxLktleRINCgVlcG9jaBgCIAEoDSJJChJRdWVyeVZlcnNpb25zUmVwbHkSMwoHcmVwbGllcxgBIAMoCzIiLnRyaWNhbXB1cy5rdi52MS5RdWVyeVZlcnNpb25SZXBseSK1AQoRUXVlcnlWZXJzaW9uUmVwbHkSFQoNa25vd25fdmVyc2lvbhgBIAEoBBIUCgxrbm93bl9kaWdlc3QYAiABKAQSKwoLa25vd25fb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISDwoHcGVuZGluZxgEIAEoCBIWCg5wZW5kaW5nX2RpZ2VzdBgFIAEoBBINCgVob2xkcxgGIAEoCBIOCgZiYXJyZWQYByABKAkiagoMRmV0Y2hSZXF1ZXN0EiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSFQoNYWJvdmVfdmVyc2lvbhgCIAEoBBINCgVlcG9jaBgDIAEoDRIRCglieXRlc19tYXgYBCABKA0iwgEKCkZldGNoUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQSJQoFb3duZXIYAyABKAsyFi50cmljYW1wdXMua3YudjEuT3duZXISEgoIZGVjaXNpb24YBCABKAxIABIrCgV0YWJsZRgFIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5UYWJsZURpZmZIABITCgt1bmF2YWlsYWJsZRgGIAEoCBIOCgZiYXJyZWQYByABKAlCBgoEYm9keSJPChBGZXRjaE1hbnlSZXF1ZXN0EiwKBndhbnRlZBgBIAMoCzIcLnRyaWNhbXB1cy5rdi52MS5XYW50ZWRTdGF0ZRINCgVlcG9jaBgCIAEoDSJHCgtXYW50ZWRTdGF0ZRIhCgNrZXkYASABKAsyFC50cmljYW1wdXMua3YudjEuS2V5EhUKDWFib3ZlX3ZlcnNpb24YAiABKAQiYAoORmV0Y2hNYW55UmVwbHkSKwoGc3RhdGVzGAEgAygLMhsudHJpY2FtcHVzLmt2LnYxLkZldGNoUmVwbHkSDgoGYmFycmVkGAIgASgJEhEKCXdvcmtlZF91cxgDIAEoDSK7AQoJVGFibGVEaWZmEikKBHJvd3MYASADKAsyGy50cmljYW1wdXMua3YudjEuU3RhbXBlZFJvdxITCgtsYXN0X251bWJlchgCIAEoBBIvCgpvcGVyYXRpb25zGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLk9wZXJhdGlvbnMSFwoPdGhyb3VnaF92ZXJzaW9uGAQgASgEEiQKBXRyaW1zGAUgAygLMhUudHJpY2FtcHVzLmt2LnYxLlRyaW0iSgoKU3RhbXBlZFJvdxILCgNyb3cYASABKAwSDQoFdmFsdWUYAiABKAwSDwoHZGVsZXRlZBgDIAEoCBIPCgd2ZXJzaW9uGAQgASgEImkKD1BpcGVsaW5lUmVxdWVzdBIsCgVpdGVtcxgBIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZUl0ZW0SDQoFZXBvY2gYAiABKA0SDAoEZnJvbRgDIAEoDRILCgNnYXAYBCABKAgieAoMUGlwZWxpbmVJdGVtEiEKA2tleRgBIAEoCzIULnRyaWNhbXB1cy5rdi52MS5LZXkSKQoGbm90aWNlGAIgASgLMhcudHJpY2FtcHVzLmt2LnYxLk5vdGljZUgAEhIKCGRlY2lzaW9uGAMgASgMSABCBgoEaXRlbSIpCgZOb3RpY2USDwoHdmVyc2lvbhgBIAEoBBIOCgZkaWdlc3QYAiABKAQiHwoNUGlwZWxpbmVSZXBseRIOCgZiYXJyZWQYASABKAkiQwoTTGlzdFZlcnNpb25zUmVxdWVzdBIOCgZjdXJzb3IYASABKAwSDQoFbGltaXQYAiABKA0SDQoFZXBvY2gYAyABKA0ikQEKEUxpc3RWZXJzaW9uc1JlcGx5EjAKCHZlcnNpb25zGAEgAygLMh4udHJpY2FtcHVzLmt2LnYxLkxpc3RlZFZlcnNpb24SDgoGY3Vyc29yGAIgASgMEg4KBmJhcnJlZBgDIAEoCRIqCgZmbG9vcnMYBCADKAsyGi50cmljYW1wdXMua3YudjEuU2xvdEZsb29yImEKCVNsb3RGbG9vchIQCghrZXlzcGFjZRgBIAEoDRINCgVmaXJzdBgCIAEoDRIMCgRsYXN0GAMgASgNEg8KB3ZlcnNpb24YBCABKAQSFAoMZm9yZ290dGVuX21zGAUgASgEInEKDUxpc3RlZFZlcnNpb24SIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIPCgd2ZXJzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBBINCgV0YWJsZRgEIAEoCBINCgV2b3RlcxgFIAEoCCIPCg1GbG9vcnNSZXF1ZXN0IkkKC0Zsb29yc1JlcGx5EioKBmZsb29ycxgBIAMoCzIaLnRyaWNhbXB1cy5rdi52MS5TbG90Rmxvb3ISDgoGYmFycmVkGAIgASgJIrQBChBJbnRyb2R1Y2VSZXF1ZXN0Eg8KB3JlcGxpY2EYASABKA0SDwoHZGlza19pZBgCIAEoDBITCgtpbmNhcm5hdGlvbhgDIAEoDRINCgVlcG9jaBgEIAEoDRIrCgZtZW1vcnkYBSABKAsyGy50cmljYW1wdXMua3YudjEuRGlza01lbW9yeRItCglhZG1pc3Npb24YBiABKAsyGi50cmljYW1wdXMua3YudjEuQWRtaXNzaW9uIjwKCUFkbWlzc2lvbhINCgVlcG9jaBgBIAEoDRIPCgdyZXBsaWNhGAIgASgNEg8KB2Rpc2tfaWQYAyABKAwiZwoKRGlza01lbW9yeRINCgVub25jZRgBIAEoDBIqCgZiZWZvcmUYAiADKAsyGi50cmljYW1wdXMua3YudjEuRGlza1N0YXJ0Eg8KB3NlZ21lbnQYAyABKAQSDQoFYnl0ZXMYBCABKAQiLwoJRGlza1N0YXJ0EhMKC2luY2FybmF0aW9uGAEgASgNEg0KBW5vbmNlGAIgASgMIsACCg5JbnRyb2R1Y2VSZXBseRIPCgdyZXBsaWNhGAEgASgNEg8KB2Rpc2tfaWQYAiABKAwSEwoLaW5jYXJuYXRpb24YAyABKA0SDQoFZXBvY2gYBCABKA0SGgoScmVtZW1iZXJlZF9kaXNrX2lkGAUgASgMEh4KFnJlbWVtYmVyZWRfaW5jYXJuYXRpb24YBiABKA0SDwoHcmVmdXNlZBgHIAEoCRIPCgdzZXJ2aW5nGAggASgIEhgKEHBpcGVsaW5lX2JhY2tsb2cYCSABKA0SFAoMcGlwZWxpbmVfZ2FwGAogASgIEisKBm1lbW9yeRgLIAEoCzIbLnRyaWNhbXB1cy5rdi52MS5EaXNrTWVtb3J5Ei0KCWFkbWlzc2lvbhgMIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5BZG1pc3Npb24iTQoMQWRtaXRSZXF1ZXN0Ei0KCWFkbWlzc2lvbhgBIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5BZG1pc3Npb24SDgoGY29waWVkGAIgASgIIokBCgpBZG1pdFJlcGx5Eg0KBWVwb2NoGAEgASgNEi0KCWFkbWlzc2lvbhgCIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5BZG1pc3Npb24SHgoWcmVtZW1iZXJlZF9pbmNhcm5hdGlvbhgDIAEoDRIOCgZrZWVwZXIYBCABKAgSDQoFc2xvdHMYBSABKAkiagoRRmV0Y2hWb3Rlc1JlcXVlc3QSIQoDa2V5GAEgASgLMhQudHJpY2FtcHVzLmt2LnYxLktleRIVCg1hYm92ZV92ZXJzaW9uGAIgASgEEg0KBWVwb2NoGAMgASgNEgwKBG1vdmUYBCABKA0ingIKD0ZldGNoVm90ZXNSZXBseRIVCg1rbm93bl92ZXJzaW9uGAEgASgEEhQKDGtub3duX2RpZ2VzdBgCIAEoBBIrCgtrbm93bl9vd25lchgDIAEoCzIWLnRyaWNhbXB1cy5rdi52MS5Pd25lchIpCghwcm9taXNlZBgEIAEoCzIXLnRyaWNhbXB1cy5rdi52MS5CYWxsb3QSMAoPYWNjZXB0ZWRfYmFsbG90GAUgASgLMhcudHJpY2FtcHVzLmt2LnYxLkJhbGxvdBIQCghhY2NlcHRlZBgGIAEoDBINCgVsb29zZRgHIAMoDBIMCgRtb3JlGAggASgIEg4KBmJhcnJlZBgJIAEoCRIVCg1sb29zZV90aHJvdWdoGAogASgEImsKC1NlYWxSZXF1ZXN0EgwKBG1vdmUYASABKA0SCgoCdG8YAiABKA0SLAoGcmFuZ2VzGAMgAygLMhwudHJpY2FtcHVzLmt2LnYxLlNlYWxlZFJhbmdlEhQKDHRha2VzX2Zsb29ycxgEIAEoCCI8CgtTZWFsZWRSYW5nZRIQCghrZXlzcGFjZRgBIAEoDRINCgVmaXJzdBgCIAEoDRIMCgRsYXN0GAMgASgNIkgKCVNlYWxSZXBseRIPCgdyZWZ1c2VkGAEgASgJEioKBmZsb29ycxgCIAMoCzIaLnRyaWNhbXB1cy5rdi52MS5TbG90Rmxvb3IieQoNRm9yZ2V0UmVxdWVzdBINCgVlcG9jaBgBIAEoDRIOCgZudW1iZXIYAiABKAQSLQoGZnJlZXplGAMgASgLMhsudHJpY2FtcHVzLmt2LnYxLkZvcmdldFBsYW5IABITCgljb21taXR0ZWQYBCABKAhIAEIFCgNhY3QiZAoKRm9yZ2V0UGxhbhIpCgVmbG9vchgBIAEoCzIaLnRyaWNhbXB1cy5rdi52MS5TbG90Rmxvb3ISKwoEa2V5cxgCIAMoCzIdLnRyaWNhbXB1cy5rdi52MS5Gb3Jnb3R0ZW5LZXkiPAoMRm9yZ290dGVuS2V5EgsKA2tleRgBIAEoDBIPCgd2ZXJzaW9uGAIgASgEEg4KBmRpZ2VzdBgDIAEoBCJNCgtGb3JnZXRSZXBseRIPCgdyZWZ1c2VkGAEgASgJEg4KBm51bWJlchgCIAEoBBIOCgZkaWdlc3QYAyABKAQSDQoFbmFtZXMYBCABKA0iugEKDUZvcmdldE91dGNvbWUSDgoGbnVtYmVyGAEgASgEEjcKB291dGNvbWUYAiABKA4yJi50cmljYW1wdXMua3YudjEuRm9yZ2V0T3V0Y29tZS5PdXRjb21lImAKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhAKDE9VVENPTUVfT1BFThABEhUKEU9VVENPTUVfQ09NTUlUVEVEEAISEwoPT1VUQ09NRV9BQk9SVEVEEAMyowcKB1JlcGxpY2ESQQoEVm90ZRIcLnRyaWNhbXB1cy5rdi52MS5Wb3RlUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5Wb3Rlc1JlcGx5ElsKDVF1ZXJ5VmVyc2lvbnMSJS50cmljYW1wdXMua3YudjEuUXVlcnlWZXJzaW9uc1JlcXVlc3QaIy50cmljYW1wdXMua3YudjEuUXVlcnlWZXJzaW9uc1JlcGx5EkMKBUZldGNoEh0udHJpY2FtcHVzLmt2LnYxLkZldGNoUmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5GZXRjaFJlcGx5Ek8KCUZldGNoTWFueRIhLnRyaWNhbXB1cy5rdi52MS5GZXRjaE1hbnlSZXF1ZXN0Gh8udHJpY2FtcHVzLmt2LnYxLkZldGNoTWFueVJlcGx5EkwKCFBpcGVsaW5lEiAudHJpY2FtcHVzLmt2LnYxLlBpcGVsaW5lUmVxdWVzdBoeLnRyaWNhbXB1cy5rdi52MS5QaXBlbGluZVJlcGx5ElgKDExpc3RWZXJzaW9ucxIkLnRyaWNhbXB1cy5rdi52MS5MaXN0VmVyc2lvbnNSZXF1ZXN0GiIudHJpY2FtcHVzLmt2LnYxLkxpc3RWZXJzaW9uc1JlcGx5Ek8KCUludHJvZHVjZRIhLnRyaWNhbXB1cy5rdi52MS5JbnRyb2R1Y2VSZXF1ZXN0Gh8udHJpY2FtcHVzLmt2LnYxLkludHJvZHVjZVJlcGx5EkMKBUFkbWl0Eh0udHJpY2FtcHVzLmt2LnYxLkFkbWl0UmVxdWVzdBobLnRyaWNhbXB1cy5rdi52MS5BZG1pdFJlcGx5ElIKCkZldGNoVm90ZXMSIi50cmljYW1wdXMua3YudjEuRmV0Y2hWb3Rlc1JlcXVlc3QaIC50cmljYW1wdXMua3YudjEuRmV0Y2hWb3Rlc1JlcGx5EkAKBFNlYWwSHC50cmljYW1wdXMua3YudjEuU2VhbFJlcXVlc3QaGi50cmljYW1wdXMua3YudjEuU2VhbFJlcGx5EkYKBkZvcmdldBIeLnRyaWNhbXB1cy5rdi52MS5Gb3JnZXRSZXF1ZXN0GhwudHJpY2FtcHVzLmt2LnYxLkZvcmdldFJlcGx5EkYKBkZsb29ycxIeLnRyaWNhbXB1cy5rdi52MS5GbG9vcnNSZXF1ZXN0GhwudHJpY2FtcHVzLmt2LnYxLkZsb29yc1JlcGx5YgZwcm90bzM", [file_tricampus_kv_v1_kv]);
 
 /**
  * Ordered by round, then by proposer. Round 0 belongs to the owner of the version before.
@@ -938,6 +938,13 @@ export type ListVersionsReply = Message<"tricampus.kv.v1.ListVersionsReply"> & {
    * @generated from field: string barred = 3;
    */
   barred: string;
+
+  /**
+   * Of the slots from the asked cursor's to this one's: what is not listed is at these versions.
+   *
+   * @generated from field: repeated tricampus.kv.v1.SlotFloor floors = 4;
+   */
+  floors: SlotFloor[];
 };
 
 /**
@@ -946,6 +953,49 @@ export type ListVersionsReply = Message<"tricampus.kv.v1.ListVersionsReply"> & {
  */
 export const ListVersionsReplySchema: GenMessage<ListVersionsReply> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_replica, 28);
+
+/**
+ * What is absent in these slots is at this version: all that was ever forgotten in them is below it.
+ *
+ * @generated from message tricampus.kv.v1.SlotFloor
+ */
+export type SlotFloor = Message<"tricampus.kv.v1.SlotFloor"> & {
+  /**
+   * @generated from field: uint32 keyspace = 1;
+   */
+  keyspace: number;
+
+  /**
+   * @generated from field: uint32 first = 2;
+   */
+  first: number;
+
+  /**
+   * Included.
+   *
+   * @generated from field: uint32 last = 3;
+   */
+  last: number;
+
+  /**
+   * @generated from field: uint64 version = 4;
+   */
+  version: bigint;
+
+  /**
+   * Operation ids made at or before this time (ms since 1970) may have been forgotten.
+   *
+   * @generated from field: uint64 forgotten_ms = 5;
+   */
+  forgottenMs: bigint;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.SlotFloor.
+ * Use `create(SlotFloorSchema)` to create a new message.
+ */
+export const SlotFloorSchema: GenMessage<SlotFloor> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 29);
 
 /**
  * @generated from message tricampus.kv.v1.ListedVersion
@@ -984,7 +1034,42 @@ export type ListedVersion = Message<"tricampus.kv.v1.ListedVersion"> & {
  * Use `create(ListedVersionSchema)` to create a new message.
  */
 export const ListedVersionSchema: GenMessage<ListedVersion> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 29);
+  messageDesc(file_tricampus_kv_v1_replica, 30);
+
+/**
+ * @generated from message tricampus.kv.v1.FloorsRequest
+ */
+export type FloorsRequest = Message<"tricampus.kv.v1.FloorsRequest"> & {
+};
+
+/**
+ * Describes the message tricampus.kv.v1.FloorsRequest.
+ * Use `create(FloorsRequestSchema)` to create a new message.
+ */
+export const FloorsRequestSchema: GenMessage<FloorsRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 31);
+
+/**
+ * @generated from message tricampus.kv.v1.FloorsReply
+ */
+export type FloorsReply = Message<"tricampus.kv.v1.FloorsReply"> & {
+  /**
+   * @generated from field: repeated tricampus.kv.v1.SlotFloor floors = 1;
+   */
+  floors: SlotFloor[];
+
+  /**
+   * @generated from field: string barred = 2;
+   */
+  barred: string;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.FloorsReply.
+ * Use `create(FloorsReplySchema)` to create a new message.
+ */
+export const FloorsReplySchema: GenMessage<FloorsReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 32);
 
 /**
  * @generated from message tricampus.kv.v1.IntroduceRequest
@@ -1026,7 +1111,7 @@ export type IntroduceRequest = Message<"tricampus.kv.v1.IntroduceRequest"> & {
  * Use `create(IntroduceRequestSchema)` to create a new message.
  */
 export const IntroduceRequestSchema: GenMessage<IntroduceRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 30);
+  messageDesc(file_tricampus_kv_v1_replica, 33);
 
 /**
  * The newest group epoch began with this admission. Unset in the first epoch.
@@ -1057,7 +1142,7 @@ export type Admission = Message<"tricampus.kv.v1.Admission"> & {
  * Use `create(AdmissionSchema)` to create a new message.
  */
 export const AdmissionSchema: GenMessage<Admission> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 31);
+  messageDesc(file_tricampus_kv_v1_replica, 34);
 
 /**
  * What only the true continuation of a disk can say (services/kvsvr/protocol/introduction.ts).
@@ -1097,7 +1182,7 @@ export type DiskMemory = Message<"tricampus.kv.v1.DiskMemory"> & {
  * Use `create(DiskMemorySchema)` to create a new message.
  */
 export const DiskMemorySchema: GenMessage<DiskMemory> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 32);
+  messageDesc(file_tricampus_kv_v1_replica, 35);
 
 /**
  * @generated from message tricampus.kv.v1.DiskStart
@@ -1119,7 +1204,7 @@ export type DiskStart = Message<"tricampus.kv.v1.DiskStart"> & {
  * Use `create(DiskStartSchema)` to create a new message.
  */
 export const DiskStartSchema: GenMessage<DiskStart> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 33);
+  messageDesc(file_tricampus_kv_v1_replica, 36);
 
 /**
  * @generated from message tricampus.kv.v1.IntroduceReply
@@ -1199,7 +1284,7 @@ export type IntroduceReply = Message<"tricampus.kv.v1.IntroduceReply"> & {
  * Use `create(IntroduceReplySchema)` to create a new message.
  */
 export const IntroduceReplySchema: GenMessage<IntroduceReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 34);
+  messageDesc(file_tricampus_kv_v1_replica, 37);
 
 /**
  * @generated from message tricampus.kv.v1.AdmitRequest
@@ -1225,7 +1310,7 @@ export type AdmitRequest = Message<"tricampus.kv.v1.AdmitRequest"> & {
  * Use `create(AdmitRequestSchema)` to create a new message.
  */
 export const AdmitRequestSchema: GenMessage<AdmitRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 35);
+  messageDesc(file_tricampus_kv_v1_replica, 38);
 
 /**
  * @generated from message tricampus.kv.v1.AdmitReply
@@ -1268,7 +1353,7 @@ export type AdmitReply = Message<"tricampus.kv.v1.AdmitReply"> & {
  * Use `create(AdmitReplySchema)` to create a new message.
  */
 export const AdmitReplySchema: GenMessage<AdmitReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 36);
+  messageDesc(file_tricampus_kv_v1_replica, 39);
 
 /**
  * @generated from message tricampus.kv.v1.FetchVotesRequest
@@ -1304,7 +1389,7 @@ export type FetchVotesRequest = Message<"tricampus.kv.v1.FetchVotesRequest"> & {
  * Use `create(FetchVotesRequestSchema)` to create a new message.
  */
 export const FetchVotesRequestSchema: GenMessage<FetchVotesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 37);
+  messageDesc(file_tricampus_kv_v1_replica, 40);
 
 /**
  * @generated from message tricampus.kv.v1.FetchVotesReply
@@ -1372,7 +1457,7 @@ export type FetchVotesReply = Message<"tricampus.kv.v1.FetchVotesReply"> & {
  * Use `create(FetchVotesReplySchema)` to create a new message.
  */
 export const FetchVotesReplySchema: GenMessage<FetchVotesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 38);
+  messageDesc(file_tricampus_kv_v1_replica, 41);
 
 /**
  * @generated from message tricampus.kv.v1.SealRequest
@@ -1394,6 +1479,13 @@ export type SealRequest = Message<"tricampus.kv.v1.SealRequest"> & {
    * @generated from field: repeated tricampus.kv.v1.SealedRange ranges = 3;
    */
   ranges: SealedRange[];
+
+  /**
+   * The target takes over the slots' floors.
+   *
+   * @generated from field: bool takes_floors = 4;
+   */
+  takesFloors: boolean;
 };
 
 /**
@@ -1401,7 +1493,7 @@ export type SealRequest = Message<"tricampus.kv.v1.SealRequest"> & {
  * Use `create(SealRequestSchema)` to create a new message.
  */
 export const SealRequestSchema: GenMessage<SealRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 39);
+  messageDesc(file_tricampus_kv_v1_replica, 42);
 
 /**
  * @generated from message tricampus.kv.v1.SealedRange
@@ -1430,7 +1522,7 @@ export type SealedRange = Message<"tricampus.kv.v1.SealedRange"> & {
  * Use `create(SealedRangeSchema)` to create a new message.
  */
 export const SealedRangeSchema: GenMessage<SealedRange> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 40);
+  messageDesc(file_tricampus_kv_v1_replica, 43);
 
 /**
  * @generated from message tricampus.kv.v1.SealReply
@@ -1443,6 +1535,11 @@ export type SealReply = Message<"tricampus.kv.v1.SealReply"> & {
    * @generated from field: string refused = 1;
    */
   refused: string;
+
+  /**
+   * @generated from field: repeated tricampus.kv.v1.SlotFloor floors = 2;
+   */
+  floors: SlotFloor[];
 };
 
 /**
@@ -1450,7 +1547,203 @@ export type SealReply = Message<"tricampus.kv.v1.SealReply"> & {
  * Use `create(SealReplySchema)` to create a new message.
  */
 export const SealReplySchema: GenMessage<SealReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_kv_v1_replica, 41);
+  messageDesc(file_tricampus_kv_v1_replica, 44);
+
+/**
+ * @generated from message tricampus.kv.v1.ForgetRequest
+ */
+export type ForgetRequest = Message<"tricampus.kv.v1.ForgetRequest"> & {
+  /**
+   * @generated from field: uint32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * The attempt; 0: only asks where the replica stands.
+   *
+   * @generated from field: uint64 number = 2;
+   */
+  number: bigint;
+
+  /**
+   * @generated from oneof tricampus.kv.v1.ForgetRequest.act
+   */
+  act: {
+    /**
+     * Nothing may change about these from now on, and nothing may begin in these slots.
+     *
+     * @generated from field: tricampus.kv.v1.ForgetPlan freeze = 3;
+     */
+    value: ForgetPlan;
+    case: "freeze";
+  } | {
+    /**
+     * How the attempt ended: the floor is in force, or nothing was changed.
+     *
+     * @generated from field: bool committed = 4;
+     */
+    value: boolean;
+    case: "committed";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tricampus.kv.v1.ForgetRequest.
+ * Use `create(ForgetRequestSchema)` to create a new message.
+ */
+export const ForgetRequestSchema: GenMessage<ForgetRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 45);
+
+/**
+ * @generated from message tricampus.kv.v1.ForgetPlan
+ */
+export type ForgetPlan = Message<"tricampus.kv.v1.ForgetPlan"> & {
+  /**
+   * The slots, and the floor that they get.
+   *
+   * @generated from field: tricampus.kv.v1.SlotFloor floor = 1;
+   */
+  floor?: SlotFloor | undefined;
+
+  /**
+   * @generated from field: repeated tricampus.kv.v1.ForgottenKey keys = 2;
+   */
+  keys: ForgottenKey[];
+};
+
+/**
+ * Describes the message tricampus.kv.v1.ForgetPlan.
+ * Use `create(ForgetPlanSchema)` to create a new message.
+ */
+export const ForgetPlanSchema: GenMessage<ForgetPlan> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 46);
+
+/**
+ * @generated from message tricampus.kv.v1.ForgottenKey
+ */
+export type ForgottenKey = Message<"tricampus.kv.v1.ForgottenKey"> & {
+  /**
+   * @generated from field: bytes key = 1;
+   */
+  key: Uint8Array;
+
+  /**
+   * Of its tombstone.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: uint64 digest = 3;
+   */
+  digest: bigint;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.ForgottenKey.
+ * Use `create(ForgottenKeySchema)` to create a new message.
+ */
+export const ForgottenKeySchema: GenMessage<ForgottenKey> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 47);
+
+/**
+ * @generated from message tricampus.kv.v1.ForgetReply
+ */
+export type ForgetReply = Message<"tricampus.kv.v1.ForgetReply"> & {
+  /**
+   * Why the replica cannot take part; empty: it can, and what it froze is durable.
+   *
+   * @generated from field: string refused = 1;
+   */
+  refused: string;
+
+  /**
+   * The attempt of which something is frozen here, or still to be removed; 0: none.
+   *
+   * @generated from field: uint64 number = 2;
+   */
+  number: bigint;
+
+  /**
+   * Digest and number of the names of all keys in the slots, and of their floors before.
+   *
+   * @generated from field: uint64 digest = 3;
+   */
+  digest: bigint;
+
+  /**
+   * @generated from field: uint32 names = 4;
+   */
+  names: number;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.ForgetReply.
+ * Use `create(ForgetReplySchema)` to create a new message.
+ */
+export const ForgetReplySchema: GenMessage<ForgetReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 48);
+
+/**
+ * In the control keyspace, one key a group: the last attempt to forget tombstones, and how it ended.
+ *
+ * @generated from message tricampus.kv.v1.ForgetOutcome
+ */
+export type ForgetOutcome = Message<"tricampus.kv.v1.ForgetOutcome"> & {
+  /**
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * @generated from field: tricampus.kv.v1.ForgetOutcome.Outcome outcome = 2;
+   */
+  outcome: ForgetOutcome_Outcome;
+};
+
+/**
+ * Describes the message tricampus.kv.v1.ForgetOutcome.
+ * Use `create(ForgetOutcomeSchema)` to create a new message.
+ */
+export const ForgetOutcomeSchema: GenMessage<ForgetOutcome> = /*@__PURE__*/
+  messageDesc(file_tricampus_kv_v1_replica, 49);
+
+/**
+ * @generated from enum tricampus.kv.v1.ForgetOutcome.Outcome
+ */
+export const ForgetOutcome_Outcome = {
+  /**
+   * @generated from enum value: OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: OUTCOME_OPEN = 1;
+   */
+  OPEN: 1,
+
+  /**
+   * @generated from enum value: OUTCOME_COMMITTED = 2;
+   */
+  COMMITTED: 2,
+
+  /**
+   * @generated from enum value: OUTCOME_ABORTED = 3;
+   */
+  ABORTED: 3,
+} as const;
+
+/**
+ * @generated from enum tricampus.kv.v1.ForgetOutcome.Outcome
+ */
+export type ForgetOutcome_Outcome = (typeof ForgetOutcome_Outcome)[keyof typeof ForgetOutcome_Outcome] | UnknownEnum;
+
+/**
+ * Describes the enum tricampus.kv.v1.ForgetOutcome.Outcome.
+ */
+export const ForgetOutcome_OutcomeSchema: GenEnum<ForgetOutcome_Outcome> = /*@__PURE__*/
+  enumDesc(file_tricampus_kv_v1_replica, 49, 0);
 
 /**
  * @generated from service tricampus.kv.v1.Replica
@@ -1555,6 +1848,26 @@ export const Replica: GenService<{
     methodKind: "unary";
     input: typeof SealRequestSchema;
     output: typeof SealReplySchema;
+  },
+  /**
+   * Forgetting tombstones: a replica freezes some, or hears how that ended, or says where it stands.
+   *
+   * @generated from rpc tricampus.kv.v1.Replica.Forget
+   */
+  forget: {
+    methodKind: "unary";
+    input: typeof ForgetRequestSchema;
+    output: typeof ForgetReplySchema;
+  },
+  /**
+   * The floors of all slots.
+   *
+   * @generated from rpc tricampus.kv.v1.Replica.Floors
+   */
+  floors: {
+    methodKind: "unary";
+    input: typeof FloorsRequestSchema;
+    output: typeof FloorsReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_kv_v1_replica, 0);
