@@ -1,17 +1,41 @@
+import { globSync, readFileSync } from "node:fs";
 import { configDefaults, defineConfig } from "vitest/config";
+
+const INCLUDE = "**/*.test.ts";
+const EXCLUDE = [...configDefaults.exclude, "data/**", "e2e/**"];
+
+/**
+ * What a file of tests does that others in its process might notice: files, processes, servers, faked
+ * timers, monitors, limits in force.
+ */
+const REACHES_OUT = /\bvi\.|"node:|\/testing\/|[tT]imer|putInForce|process\.|monitor/;
+
+/** They decide and compute: a process for each would take longer than its tests. */
+const pure = globSync(INCLUDE, { exclude: EXCLUDE }).filter(
+  (file) => !REACHES_OUT.test(readFileSync(file, "utf8")),
+);
 
 export default defineConfig({
   test: {
-    include: ["**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "data/**", "e2e/**"],
     reporters: ["default", "./tools/closing-line-reporter.ts"],
-    // Many tests start processes of their own: a process per test file keeps a leak of one
-    // file away from the next, and two at a time suit the two cores that CI has.
     pool: "forks",
+    // They suit the two cores that CI has.
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // What is waited for comes late on a busy machine: how long is no expectation.
     expect: { poll: { timeout: 10_000 } },
+    projects: [
+      { extends: true, test: { name: "pure", include: pure, isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: "rest",
+          include: [INCLUDE],
+          // Many start processes of their own: a process per file keeps a leak of one away from the next.
+          exclude: [...EXCLUDE, ...pure],
+        },
+      },
+    ],
   },
 });
