@@ -1,5 +1,7 @@
 /** The router on a real Redis: what every engine does, and what a Redis that dies or is silent costs. */
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { createClient } from "@redis/client";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { routerEngineSuite } from "../../services/router/engine.suite.ts";
 import { RedisRouter } from "../../services/router/redis.ts";
@@ -27,12 +29,18 @@ afterAll(async () => {
   rmSync(secretsDir, { recursive: true });
 });
 
-async function open({ connectionsMax = 100, prefix = `test:${++made}:`, incompleteMs = 0 } = {}) {
-  const url = `redis://127.0.0.1:${redis.port}`;
+const url = () => `redis://127.0.0.1:${redis.port}`;
+
+function start({ connectionsMax = 100, prefix = `test:${++made}:`, incompleteMs = 0 } = {}) {
   const router = new RedisRouter({
-    ...{ connectionsMax, url, secretsDir, prefix, incompleteMs, log: silentLogger() },
+    ...{ connectionsMax, url: url(), secretsDir, prefix, incompleteMs, log: silentLogger() },
   });
   routers.push(router);
+  return router;
+}
+
+async function open(options: Parameters<typeof start>[0] = {}) {
+  const router = start(options);
   await expect.poll(() => router.silent).toBeUndefined();
   return router;
 }
@@ -53,12 +61,28 @@ test("router on Redis: one that starts knows whom the one before knew", async ()
 });
 
 test("router on Redis: empty, it says of nobody that they are offline until it was told", async () => {
-  const router = await open({ prefix: "born:", incompleteMs: 1_000 });
-  await router.register(report("a/access#1", [1], true), 1_000);
-  await expect(router.lookup(["u1"], 1_000)).rejects.toThrow("was empty");
-  await expect.poll(() => router.lookup(["u1"], 1_000).catch(() => [])).toHaveLength(1);
-  const another = await open({ prefix: "born:", incompleteMs: 60_000 });
-  expect(await another.lookup(["u1"], 1_000)).toHaveLength(1);
+  const born = { prefix: "born:", incompleteMs: 2_000 };
+  const [one, other] = [await open(born), await open(born)];
+  for (const router of [one, other])
+    await expect(router.lookup(["u1"], 1_000)).rejects.toThrow("was empty");
+  await one.register(report("a/access#1", [1], true), 1_000);
+  for (const router of [one, other])
+    await expect.poll(() => router.lookup(["u1"], 1_000).catch(() => [])).toHaveLength(1);
+  const later = await open(born);
+  expect(await later.lookup(["u1"], 1_000)).toHaveLength(1);
+});
+
+test("router on Redis: one that does not say at first whether it is empty is asked again", async () => {
+  const password = readFileSync(join(secretsDir, "password"), "utf8");
+  const admin = await createClient({ url: url(), password }).connect();
+  await admin.sendCommand(["ACL", "SETUSER", "default", "-set"]);
+  const router = start();
+  await expect.poll(() => router.silent).toContain("NOPERM");
+  await expect(router.lookup(["u1"], 1_000)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  await admin.sendCommand(["ACL", "SETUSER", "default", "+set"]);
+  await expect.poll(() => router.silent).toBeUndefined();
+  expect(await router.lookup(["u1"], 1_000)).toEqual([]);
+  admin.destroy();
 });
 
 test("router on Redis: a report of thousands is taken over whole, and replaced whole", async () => {

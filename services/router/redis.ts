@@ -7,7 +7,7 @@
  *   user:<user>      hash, <access>#<number> -> when it was said, and the location as JSON
  *   said             sorted set of all <access>#<number> by when they were said, to find expired ones
  *   users            set of users with a connection
- *   born             there since this Redis was empty last
+ *   born             since when this Redis is not empty, ms since 1970
  *
  * Each step changes all of them together, in a script. All of it is soft state: a Redis that comes back
  * empty is full again after the access processes' next complete reports (10 s), so it needs no disk and
@@ -24,6 +24,7 @@ import type {
 } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
+import { rest } from "../svrkit/rest.ts";
 import { readServerSecrets } from "../svrkit/server-secrets.ts";
 import { EXPIRY_MS, fullRouter, parseAccess, type RouterEngine } from "./engine.ts";
 
@@ -120,7 +121,7 @@ export class RedisRouter implements RouterEngine {
   readonly #reports = new Map<string, Promise<void>>();
   #trouble: string | undefined = "it is not connected yet";
   /** Until when lookups would miss who is online, by performance.now(). */
-  #incompleteUntilMs = 0;
+  #incompleteUntilMs = Number.POSITIVE_INFINITY;
 
   /** Connects by itself, and again whenever the connection ends. */
   constructor(options: RedisRouterOptions) {
@@ -130,9 +131,7 @@ export class RedisRouter implements RouterEngine {
       if (this.#trouble === undefined) options.log.warn({ err: error }, "Redis does not answer");
       this.#trouble = error.message;
     });
-    this.#client.on("ready", () => {
-      this.#begin().catch(() => {}); // told by the event "error", or asked again when it is ready again
-    });
+    this.#client.on("ready", () => void this.#begin());
     this.#client.connect().catch(() => {}); // told by the event "error", and tried again
   }
 
@@ -187,12 +186,32 @@ export class RedisRouter implements RouterEngine {
     this.#client.destroy();
   }
 
+  /** Asks until it knows how complete this Redis is, or has lost it again; never rejects. */
   async #begin(): Promise<void> {
-    const { url, prefix, incompleteMs, log } = this.#options;
-    const isNew = await this.#answered(this.#client.set(`${prefix}born`, "1", { NX: true }));
-    if (isNew !== null) this.#incompleteUntilMs = performance.now() + incompleteMs;
-    this.#trouble = undefined;
-    log.info({ url, wasEmpty: isNew !== null }, "connected to Redis");
+    this.#incompleteUntilMs = Number.POSITIVE_INFINITY;
+    while (this.#client.isReady) {
+      try {
+        const incompleteMs = await this.#incompleteMs();
+        this.#incompleteUntilMs = performance.now() + incompleteMs;
+        this.#trouble = undefined;
+        const { url, log } = this.#options;
+        log.info({ url, incompleteMs }, "connected to Redis");
+        return;
+      } catch (error) {
+        this.#trouble = (error as Error).message;
+        await rest(RECONNECT_LAST_MS);
+      }
+    }
+  }
+
+  /** For how long what is there is not all: another router may have found it empty just before. */
+  async #incompleteMs(): Promise<number> {
+    const { prefix, incompleteMs } = this.#options;
+    const key = `${prefix}born`;
+    const nowMs = Date.now();
+    const asked = [this.#client.set(key, `${nowMs}`, { NX: true }), this.#client.get(key)];
+    const [, bornAtMs] = await this.#answered(Promise.all(asked));
+    return Math.min(incompleteMs, Math.max(0, Number(bornAtMs) + incompleteMs - nowMs));
   }
 
   async #takeOver(
