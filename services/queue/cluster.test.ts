@@ -1,3 +1,28 @@
+import { expect, test } from "vitest";
 import { testQueue } from "./cluster.suite.ts";
+import { writingCampus } from "./protocol/placement.ts";
+import { QueueCluster } from "./testing/cluster.ts";
 
 testQueue("queue", () => ({}));
+
+test("queue: a consumer of a topic that is far behind leaves room for messages", async () => {
+  const cluster = await QueueCluster.start({ backlogs: { all: 100_000, topics: 10_000 } });
+  const queue = cluster.clientOutside();
+  let made = 0;
+  const append = (stream: string) => {
+    made += 1;
+    return queue.append({ stream, id: Buffer.from(`${made}`), payload: Buffer.alloc(6_000) });
+  };
+  const campuses = { own: 0, usable: [true, true, true] };
+  const inOneCampus = (topic: string) => {
+    const names = Array.from({ length: 100 }, (_, i) => `${topic}${i}`);
+    return names.filter((name) => writingCampus(name, campuses) === 0);
+  };
+  const [one, other] = inOneCampus("events/");
+  await append(one!);
+  await append(one!);
+  await expect(append(other!)).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+  const [group] = inOneCampus("g");
+  expect(await append(group!)).toEqual({ slot: 1 });
+  await cluster.stop();
+});

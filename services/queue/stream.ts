@@ -51,7 +51,7 @@ export interface StreamEvents {
   closed(stream: Stream): void;
   trim(group: number, logStream: string, through: number): void;
   /** The bytes that the stream holds in memory changed by so many. */
-  held(bytes: number): void;
+  held(stream: Stream, bytes: number): void;
 }
 
 interface Carrying {
@@ -210,7 +210,7 @@ export class Stream {
   #account(): void {
     const isOpen = this.#closedBy === undefined;
     const bytes = isOpen ? this.#backlog.bytes + this.#waitingBytes : 0;
-    this.#events.held(bytes - this.#accountedBytes);
+    this.#events.held(this, bytes - this.#accountedBytes);
     this.#accountedBytes = bytes;
   }
 

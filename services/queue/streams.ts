@@ -18,6 +18,7 @@ import {
   POLL_STREAM_BYTES_MAX,
   POLLS_MAX,
   STREAMS_OPEN_MAX,
+  TOPICS_BACKLOGS_BYTES_MAX,
   TRIM_DELAY_MS,
 } from "./limits.ts";
 import { groupOf, type OpeningParts, openStream } from "./opening.ts";
@@ -29,8 +30,17 @@ type Trims = Map<number, Map<string, number>>;
 
 const LIMIT = { entries: POLL_ENTRIES_MAX, bytes: POLL_STREAM_BYTES_MAX };
 
+/** Bytes that wait for consumers, over all streams and over those with a topic. */
+export interface BacklogLimits {
+  readonly all: number;
+  readonly topics: number;
+}
+
+const BACKLOGS = { all: BACKLOGS_BYTES_MAX, topics: TOPICS_BACKLOGS_BYTES_MAX };
+
 export class Streams {
   readonly #parts: OpeningParts;
+  readonly #backlogs: BacklogLimits;
   readonly #events: StreamEvents;
   /** Least recently used first. */
   readonly #open = new Map<string, Stream>();
@@ -39,22 +49,25 @@ export class Streams {
   readonly #loaded = new Set<Stream>();
   readonly #polls = new Set<() => void>();
   #isWaking = false;
-  /** Over all streams. */
+  /** Over all streams, and over those with a topic. */
   #heldBytes = 0;
+  #topicsHeldBytes = 0;
   /** By group and stream: what was consumed lately, and what was when the timer last went off. */
   #trims: Trims = new Map();
   #ripeTrims: Trims = new Map();
   #trimTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(parts: OpeningParts) {
+  constructor(parts: OpeningParts, backlogs: BacklogLimits = BACKLOGS) {
     this.#parts = parts;
+    this.#backlogs = backlogs;
     this.#events = {
       settled: (stream) => this.#settled(stream),
       closed: (stream) => this.#forget(stream),
       trim: (group, logStream, through) => this.#trim(group, logStream, through),
-      held: (bytes) => {
+      held: ({ name }, bytes) => {
         this.#heldBytes += bytes;
+        if (topicOf(name) !== "") this.#topicsHeldBytes += bytes;
       },
     };
   }
@@ -78,11 +91,17 @@ export class Streams {
 
   async append(name: string, id: Uint8Array, payload: Uint8Array): Promise<number> {
     const stream = this.#open.get(name) ?? (await this.open(name));
-    if (this.#heldBytes > BACKLOGS_BYTES_MAX) {
-      const message = `consumers are ${this.#heldBytes} bytes behind in this campus; retry later`;
-      throw new RpcError("RESOURCE_EXHAUSTED", message);
-    }
+    this.#requireRoom(topicOf(name));
     return stream.append(id, payload);
+  }
+
+  #requireRoom(topic: string): void {
+    const { all, topics } = this.#backlogs;
+    const isFull = this.#heldBytes > all || (topic !== "" && this.#topicsHeldBytes > topics);
+    if (!isFull) return;
+    const bytes = topic === "" ? this.#heldBytes : this.#topicsHeldBytes;
+    const message = `consumers are ${bytes} bytes behind in this campus; retry later`;
+    throw new RpcError("RESOURCE_EXHAUSTED", message);
   }
 
   /** Settled entries of a topic that the asker was not given; waits for some until `waitMs` has passed. */

@@ -29,7 +29,7 @@ import { QueueClient, QueueReader } from "../client.ts";
 import { QueueHandlers } from "../handlers.ts";
 import { LogGroup } from "../log-group.ts";
 import type { SegmentStore } from "../segment-store.ts";
-import { Streams } from "../streams.ts";
+import { type BacklogLimits, Streams } from "../streams.ts";
 import { MemorySegmentStore } from "./memory-segment-store.ts";
 
 export const CAMPUSES = ["a", "b", "c"] as const;
@@ -38,6 +38,7 @@ const GROUPS = [1, 2] as const;
 export interface QueueClusterOptions extends Pick<MembershipOptions, "tellIntervalMs"> {
   /** What keeps the logs; files when left out. */
   readonly engine?: QueueLogConfig["engine"];
+  readonly backlogs?: BacklogLimits;
 }
 
 /** A log that can be taken away while its process goes on. */
@@ -165,7 +166,7 @@ export class QueueCluster {
     );
     this.#incarnation += 1;
     let openings = 0;
-    const streams = new Streams({
+    const parts = {
       groups,
       store: this.store,
       process: `${campus.name}.${this.#incarnation}`,
@@ -173,7 +174,8 @@ export class QueueCluster {
         openings += 1;
         return openings;
       },
-    });
+    };
+    const streams = new Streams(parts, this.#options.backlogs);
     const log = silentLogger();
     const own = (CAMPUSES as readonly string[]).indexOf(campus.name);
     const queues = this.#callee(campus, "queue");
