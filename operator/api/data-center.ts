@@ -140,7 +140,7 @@ const serverOf = (what: string, image: string, scheme: string) =>
               campus: campusName,
               url: z
                 .string()
-                .regex(new RegExp(`^(${scheme})://[^\\s/]+:[0-9]+$`), "is no scheme://host:port")
+                .regex(new RegExp(`^(${scheme})://[^\\s/@]+:[0-9]+$`), "is no scheme://host:port")
                 .describe(
                   `Where this campus's ${what} is: ${scheme.replace("|", " or ")}://host:port.`,
                 ),

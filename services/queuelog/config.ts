@@ -6,7 +6,10 @@ const MIB = 1024 * 1024;
 const nats = z.strictObject({
   kind: z.literal("nats"),
   /** By campus: its server, "nats://10.0.0.7:4222". Each must lose nothing on its own: sync_interval always. */
-  servers: z.record(z.string(), z.string().regex(/^(nats|tls):\/\/\S+$/, "nats://host:port")),
+  servers: z.record(
+    z.string(),
+    z.string().regex(/^(nats|tls):\/\/[^\s@]+$/, "nats://host:port, and who calls in secretsDir"),
+  ),
   /** Folder with how to prove to the servers who this is (svrkit/server-secrets.ts). */
   secretsDir: z.string().min(1).optional(),
   /** Copies that a campus's servers keep, where they are a cluster of their own. */

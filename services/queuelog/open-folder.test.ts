@@ -40,4 +40,6 @@ test("a log's folder: another engine has its memory, so it begins nothing", asyn
 test("a log's folder: options that name no server of the campus, or no NATS, are refused", async () => {
   await expect(open({ kind: "nats", servers }, "c")).rejects.toThrow("none of campus c");
   expect(() => open({ kind: "nats", servers: { a: "http://a" } })).toThrow("nats://host:port");
+  const withSecret = { a: "nats://ann:secret@10.0.0.7:4222" };
+  expect(() => open({ kind: "nats", servers: withSecret })).toThrow("secretsDir");
 });

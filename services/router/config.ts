@@ -4,7 +4,10 @@ import { z } from "zod";
 const redis = z.strictObject({
   kind: z.literal("redis"),
   /** By campus: its server, "redis://10.0.0.7:6379"; rediss:// for TLS. */
-  servers: z.record(z.string(), z.string().regex(/^rediss?:\/\/\S+$/, "redis://host:port")),
+  servers: z.record(
+    z.string(),
+    z.string().regex(/^rediss?:\/\/[^\s@]+$/, "redis://host:port, and who calls in secretsDir"),
+  ),
   /** Folder with how to prove to the servers who this is (svrkit/server-secrets.ts). */
   secretsDir: z.string().min(1).optional(),
 });

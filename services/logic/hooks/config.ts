@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { hookUrl } from "../hook-endpoint.ts";
 import { EVENT_KINDS } from "./plan/event.ts";
 
 const endpoint = {
-  url: z.url({ protocol: /^https?$/ }),
+  url: hookUrl,
   /** The secret that requests are signed with. */
   secretFile: z.string().min(1),
   /** One request. */

@@ -1,5 +1,4 @@
 /** Wires the service "hooks". It serves nothing: it takes its work from the queue. */
-import { readFileSync } from "node:fs";
 import {
   decodeHookEntry,
   type HookEntry,
@@ -9,6 +8,7 @@ import { monotonicMs } from "../../svrkit/call.ts";
 import { fromBytes } from "../../svrkit/codec.ts";
 import type { ServiceContext, StartService } from "../../svrkit/context.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
+import { readHookSecret } from "../hook-endpoint.ts";
 import type { Hook } from "../hook-streams.ts";
 import { Streams } from "../streams.ts";
 import { Absent } from "./absent.ts";
@@ -55,14 +55,14 @@ export const start: StartService = async (context) => {
 
 function courierOf(hook: Hook, options: EndpointOptions, stopped: AbortSignal): Courier {
   const { url, secretFile, timeoutMs } = options;
-  const secret = readFileSync(secretFile, "utf8").trim();
+  const secret = readHookSecret(secretFile);
   return new Courier({
     endpoint: new Endpoint({ url, secret, timeoutMs, now: Date.now }),
     ...{ field: hook, limits: options, stopped, random: Math.random },
     onTrouble: (why) =>
       setTrouble(
         `hooks for ${hook}`,
-        why && `${url} takes nothing (${why}): see \`tricampus dead-letters list\``,
+        why && `${new URL(url).origin} takes nothing (${why}): see \`tricampus dead-letters list\``,
       ),
   });
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { hookUrl } from "../hook-endpoint.ts";
 import { HOOKS } from "../hook-streams.ts";
 
 const MINUTE_MS = 60_000;
@@ -17,7 +18,7 @@ export const textOptions = z.strictObject({
   /** Whose server has a say before a message is taken; absent: nobody's. */
   beforeSend: z
     .strictObject({
-      url: z.url({ protocol: /^https?$/ }),
+      url: hookUrl,
       /** The secret that requests are signed with. */
       secretFile: z.string().min(1),
       timeoutMs: z.int().min(10).max(3_000).default(1_000),

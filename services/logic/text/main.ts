@@ -1,5 +1,4 @@
 /** Wires the service "text". */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Text } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { Finishing } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
@@ -9,6 +8,7 @@ import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { requireService } from "../arguments.ts";
 import { GroupStreams } from "../group-streams.ts";
+import { readHookSecret } from "../hook-endpoint.ts";
 import { HookStreams } from "../hook-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { BeforeSend } from "./before-send.ts";
@@ -80,6 +80,6 @@ export const start: StartService = async (context) => {
 };
 
 function hookOf({ secretFile, ...rest }: NonNullable<TextOptions["beforeSend"]>): BeforeSend {
-  const secret = readFileSync(secretFile, "utf8").trim();
+  const secret = readHookSecret(secretFile);
   return new BeforeSend({ ...rest, secret, now: Date.now });
 }
