@@ -156,6 +156,17 @@ test.each([
   expect((await post("Admin/AuditLog", {}, { key })).status).toBe(status);
 });
 
+test("keys act for a user with one ticket, until the user logs out everywhere", async () => {
+  const [id] = await importUsers("a-1");
+  const ticket = async () =>
+    (await post("Admin/IssueTicket", { user: { userId: id }, device: "api" })).body.ticket;
+  const first = await ticket();
+  expect(await ticket()).toBe(first);
+  expect((await post(`as/${id}/Account/LogOutEverywhere`, {})).status).toBe(200);
+  await vi.waitFor(async () => expect(await ticket()).not.toBe(first), 10_000);
+  expect((await post(`as/${id}/Account/Profiles`, { userIds: [id] })).status).toBe(200);
+});
+
 test("a ticket is no API key, and unknown users get none", async () => {
   await importUsers("t-1");
   const issued = await post("Admin/IssueTicket", { ...user("t-1"), device: "phone" });

@@ -28,6 +28,8 @@ import { type Call, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
+import { RecentlyUsed } from "../../svrkit/recently-used.ts";
+import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { API_DEVICE } from "../api-device-client.ts";
 import { requireId } from "../arguments.ts";
 import type { ApiKeys } from "./api-keys.ts";
@@ -39,6 +41,8 @@ const EXTERNAL_ID_CHARACTERS_MAX = 255;
 const DISPLAY_NAME_CHARACTERS_MAX = 64;
 const PURPOSE_CHARACTERS_MAX = 64;
 const USERS_MAX = 100;
+const ACTING_MAX = 10_000;
+const ACTING_MS = 5 * 60_000;
 const USERS_AT_ONCE = 16;
 const AUDIT_LIMIT = 100;
 const AUDIT_LIMIT_MAX = 500;
@@ -58,6 +62,7 @@ export interface LogInFacts {
 
 export interface AdminParts {
   readonly keys: Pick<ApiKeys, "require">;
+  readonly tickets: Pick<TicketVerifier, "verify">;
   readonly accounts: Callee;
   readonly userIds: IdMaker;
   /** Logs a device in without asking for a password. */
@@ -67,6 +72,8 @@ export interface AdminParts {
 
 export class AdminHandlers {
   readonly #parts: AdminParts;
+  /** By user: the ticket with which keys act for it, and for how long it is handed out again. */
+  readonly #acting = new RecentlyUsed<string, { reply: LoginReply; untilMs: number }>(ACTING_MAX);
 
   constructor(parts: AdminParts) {
     this.#parts = parts;
@@ -80,7 +87,22 @@ export class AdminHandlers {
     requireArgument(purpose.length <= PURPOSE_CHARACTERS_MAX, "purpose: up to 64 characters");
     const userId = await this.#userIdOf(request.user, call);
     await this.#note({ key, method: purpose || "Admin/IssueTicket", userId }, call);
-    return this.#parts.ticketFor({ userId, device, platform }, { mustExist: true }, call);
+    const standing = { userId, device, platform };
+    if (device === API_DEVICE) return this.#actingTicket(standing, call);
+    return this.#parts.ticketFor(standing, { mustExist: true }, call);
+  }
+
+  /** A log-in for every request would read and write the user's table only to get the same ticket. */
+  async #actingTicket(standing: Standing, call: Call): Promise<LoginReply> {
+    const { now, tickets, ticketFor } = this.#parts;
+    const known = this.#acting.get(standing.userId);
+    if (known !== undefined && known.untilMs > now() && isGood(tickets, known.reply)) {
+      return known.reply;
+    }
+    const reply = await ticketFor(standing, { mustExist: true }, call);
+    const untilMs = Math.min(now() + ACTING_MS, reply.expiresAtMs - ACTING_MS);
+    this.#acting.set(standing.userId, { reply, untilMs });
+    return reply;
   }
 
   async importUsers({ users }: ImportUsersRequest, call: Call): Promise<ImportUsersReply> {
@@ -156,6 +178,16 @@ export class AdminHandlers {
   async #note(done: { key: string; method: string; userId: string }, call: Call): Promise<void> {
     const entry = { ...done, number: 0, atMs: this.#parts.now() };
     await this.#parts.accounts.call(AccountData.appendAudit, { entry }, forward(call));
+  }
+}
+
+/** The user may have logged out everywhere, or be gone, since. */
+function isGood(tickets: Pick<TicketVerifier, "verify">, { ticket }: LoginReply): boolean {
+  try {
+    tickets.verify(ticket);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -35,7 +35,7 @@ export const start: StartService = async (context) => {
     userIds,
   });
   const admin = new AdminHandlers({
-    ...{ accounts, userIds, now: Date.now },
+    ...{ tickets, accounts, userIds, now: Date.now },
     keys: new ApiKeys({
       ...{ path: config.apiKeysFile, requestsPerSecond: config.apiRequestsPerSecond },
       ...{ log: context.log, now: monotonicMs },
