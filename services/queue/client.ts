@@ -16,6 +16,8 @@ import type {
 import { Queue } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
+import { BURY_BYTES_MAX, BURY_MAX } from "./limits.ts";
+import { inParts } from "./protocol/letters.ts";
 import { campusOrder } from "./protocol/placement.ts";
 
 export interface QueueAppend {
@@ -83,9 +85,11 @@ export class QueueReader {
     await this.#callee.call(Queue.consumed, { positions: [...positions] }, options);
   }
 
-  /** Keeps entries that this reader gives up: it may go on behind them. */
+  /** Keeps entries that this reader gives up: it may go on behind them. Safe to repeat. */
   async bury(letters: readonly DeadLetter[]): Promise<void> {
     const options = { order: campusOrder(letters[0]?.stream ?? ""), timeoutMs: BURY_MS };
-    await this.#callee.call(Queue.bury, { letters: [...letters] }, options);
+    const limits = { letters: BURY_MAX, bytes: BURY_BYTES_MAX };
+    for (const part of inParts(letters, limits))
+      await this.#callee.call(Queue.bury, { letters: part }, options);
   }
 }

@@ -26,3 +26,17 @@ test("queue: a consumer of a topic that is far behind leaves room for messages",
   expect(await append(group!)).toEqual({ slot: 1 });
   await cluster.stop();
 });
+
+test.each([
+  [600, 10],
+  [140, 64 * 1024],
+])("queue: a reader buries %i entries of %i bytes at once", async (many, bytes) => {
+  const cluster = await QueueCluster.start();
+  const payload = Buffer.alloc(bytes);
+  const letters = Array.from({ length: many }, (_, i) => {
+    return { stream: "events/1", slot: i + 1, part: 0, payload, why: "silent", buriedAtMs: 1 };
+  });
+  await cluster.reader("a").bury(letters);
+  expect(cluster.buried.map(({ slot }) => slot)).toEqual(letters.map(({ slot }) => slot));
+  await cluster.stop();
+});

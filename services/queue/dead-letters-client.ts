@@ -17,11 +17,11 @@ import {
 import type { KvClient } from "../kvsvr/client.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
+import { inParts } from "./protocol/letters.ts";
 
-/** Changes of the table whose letters are kept, each of at most CHANGE_LETTERS_MAX. */
+/** Changes of the table whose letters are kept, each of at most as many as CHANGE says. */
 const KEPT_CHANGES = 10_000;
-const CHANGE_LETTERS_MAX = 16;
-const CHANGE_BYTES_MAX = 256 * 1024;
+const CHANGE = { letters: 16, bytes: 256 * 1024 };
 const FORGET_EVERY = 100;
 const PAGE_MAX = 200;
 const KEY = { keyspace: Keyspace.CONTROL, key: Buffer.from("queue/dead-letters") };
@@ -40,7 +40,7 @@ export class DeadLetters {
 
   /** Resolves when they are durable. */
   async bury(letters: readonly DeadLetter[], options: CallOptions): Promise<void> {
-    for (const some of inChanges(letters)) {
+    for (const some of inParts(letters, CHANGE)) {
       const operations = some.map((letter) => {
         const value = { row: rowOf(letter), value: toBytes(encodeDeadLetter, letter) };
         return { operation: { case: "insertIfAbsent" as const, value } };
@@ -107,18 +107,4 @@ const PART_DIGITS = 5;
 function rowOf({ stream, slot, part }: LetterName): Buffer {
   const at = String(slot).padStart(SLOT_DIGITS, "0");
   return Buffer.from(`${stream}#${at}.${String(part).padStart(PART_DIGITS, "0")}`);
-}
-
-function inChanges(letters: readonly DeadLetter[]): DeadLetter[][] {
-  const changes: DeadLetter[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const letter of letters) {
-    bytes += letter.payload.length;
-    if (bytes > CHANGE_BYTES_MAX || changes.at(-1)!.length === CHANGE_LETTERS_MAX) {
-      changes.push([]);
-      bytes = letter.payload.length;
-    }
-    changes.at(-1)!.push(letter);
-  }
-  return changes;
 }

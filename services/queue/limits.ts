@@ -21,6 +21,7 @@ export const POLL_WAIT_MS_MAX = 1_000;
 export const POLLS_MAX = 64;
 /** Entries given up in one call. */
 export const BURY_MAX = 512;
+export const BURY_BYTES_MAX = 1024 * 1024;
 /** Streams kept open without anything to do; one more closes the least recently used. */
 export const STREAMS_OPEN_MAX = 20_000;
 /** A log that does not grant for so long is counted as not there. */
@@ -50,6 +51,7 @@ export const OLDER_RETRY_MS = 300;
 
 assert(PAYLOAD_BYTES_MAX + ID_BYTES_MAX <= BATCH_BYTES_MAX);
 assert(BATCH_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
+assert(BURY_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
 assert(POLL_BYTES_MAX + POLL_STREAM_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
 assert(BACKLOG_BYTES_MAX <= TOPICS_BACKLOGS_BYTES_MAX);
 assert(TOPICS_BACKLOGS_BYTES_MAX <= BACKLOGS_BYTES_MAX / 2);

@@ -37,10 +37,10 @@ afterAll(() => {
   server.close();
 });
 
-function courier(at = url, stopped = new AbortController().signal) {
+function courier(at = url, stopped = new AbortController().signal, timeoutMs = 200) {
   const troubles: (string | undefined)[] = [];
   const made = new Courier({
-    endpoint: new Endpoint({ url: at, secret: SECRET, timeoutMs: 200, now: () => NOW }),
+    endpoint: new Endpoint({ url: at, secret: SECRET, timeoutMs, now: () => NOW }),
     ...{ field: "events", limits: LIMITS, stopped, random: () => 0 },
     onTrouble: (why) => troubles.push(why),
   });
@@ -103,4 +103,14 @@ test("courier: the stop ends the waiting, and nothing counts as given up", async
     return 500;
   };
   await expect(courier(url, stopping.signal).deliver(1)).rejects.toThrow("stopping");
+});
+
+test("courier: the stop ends a request that is under way, and nothing counts as given up", async () => {
+  const stopping = new AbortController();
+  statusFor = () => {
+    stopping.abort(new Error("stopping"));
+    return "silence";
+  };
+  const { deliver } = courier(url, stopping.signal, 30_000);
+  await expect(deliver(1)).rejects.toThrow("stopping");
 });

@@ -62,8 +62,9 @@ export class Courier {
     const body = `{"${field}":[${parcels.map(({ json }) => json).join(",")}]}`;
     for (let failed = 1; ; failed++) {
       stopped.throwIfAborted();
-      const outcome = await endpoint.post(body);
+      const outcome = await endpoint.post(body, stopped);
       if (outcome.kind === "failed") {
+        stopped.throwIfAborted();
         monitor.add(failures, 1);
         const pauseMs = pauseAfter(failed, limits, { isDown: this.#isDown, jitter: random() });
         if (pauseMs !== undefined) {

@@ -25,12 +25,13 @@ export class Endpoint {
     this.#parts = parts;
   }
 
-  /** Never rejects. */
-  async post(body: string): Promise<PostOutcome> {
+  /** Never rejects; ended early by `stopped`, it has failed. */
+  async post(body: string, stopped: AbortSignal): Promise<PostOutcome> {
     const { url, secret, timeoutMs, now } = this.#parts;
     try {
       const response = await fetch(url, {
-        ...{ method: "POST", body, redirect: "error", signal: AbortSignal.timeout(timeoutMs) },
+        ...{ method: "POST", body, redirect: "error" },
+        signal: AbortSignal.any([stopped, AbortSignal.timeout(timeoutMs)]),
         headers: {
           "content-type": "application/json",
           [SIGNATURE_HEADER]: signatureOf(secret, now(), body),

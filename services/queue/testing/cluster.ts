@@ -9,6 +9,7 @@ import type {
   AdmitLogRequest,
   IntroduceLogRequest,
 } from "../../../protos/gen/tricampus/queue/v1/log_codec.ts";
+import type { DeadLetter } from "../../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import type { QueueLogConfig } from "../../queuelog/config.ts";
 import { serveLog } from "../../queuelog/handlers.ts";
 import { LOG_BOOTSTRAP_FILE } from "../../queuelog/identity.ts";
@@ -123,6 +124,7 @@ class Campus {
 export class QueueCluster {
   readonly dir = mkdtempSync(join(tmpdir(), "queue-cluster-"));
   readonly store: SegmentStore = new MemorySegmentStore();
+  readonly buried: DeadLetter[] = [];
   readonly #campuses = new Map<string, Campus>();
   readonly #outside = new Client({ process: "test", campus: "" });
   readonly #options: QueueClusterOptions;
@@ -179,7 +181,9 @@ export class QueueCluster {
     const log = silentLogger();
     const own = (CAMPUSES as readonly string[]).indexOf(campus.name);
     const queues = this.#callee(campus, "queue");
-    const deadLetters = { bury: async () => {} };
+    const deadLetters = {
+      bury: async (letters: readonly DeadLetter[]) => void this.buried.push(...letters),
+    };
     new QueueHandlers({ streams, queues, own, deadLetters, log }).register(campus.server);
     const adoption = new Adoption({ groups, queues, own, log });
     adoption.start();
