@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const ORDER = [
   "install",
   "schemas",
+  "api-server",
   "permissions",
   "block",
   "drill",

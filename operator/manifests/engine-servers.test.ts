@@ -1,28 +1,14 @@
 import { expect, test } from "vitest";
 import { desiredOf } from "../plan/desired.ts";
 import { kvWorkloadOf, statelessWorkloads } from "../plan/workloads.ts";
-import { sampleDataCenter, sampleGroup, sampleInputs } from "../testing/samples.ts";
+import {
+  SAMPLE_BESIDE,
+  SAMPLE_FOREIGN,
+  sampleDataCenter,
+  sampleGroup,
+  sampleInputs,
+} from "../testing/samples.ts";
 import { foreignPorts } from "./engine-servers.ts";
-
-const external = (scheme: string, port: number) =>
-  ["a", "b", "c"].map((campus) => ({ campus, url: `${scheme}://${campus}.example:${port}` }));
-
-const FOREIGN = {
-  engines: {
-    queue: { kind: "Nats", nats: { external: external("tls", 4223), secretName: "my-nats" } },
-    router: {
-      kind: "Redis",
-      redis: { external: external("rediss", 6380), secretName: "my-redis" },
-    },
-    media: {
-      kind: "S3",
-      s3: { endpoint: "https://s3.example", bucket: "my-media", secretName: "my-s3" },
-    },
-  },
-  clients: { tls: { secretName: "my-clients" } },
-};
-
-const BESIDE = { engines: { queue: { kind: "Nats" }, router: { kind: "Redis" } } };
 
 interface Pod {
   initContainers?: { name: string; command: string[]; volumeMounts?: object[] }[];
@@ -32,9 +18,7 @@ interface Pod {
 
 /** What the operator would apply. */
 function built(changes: object) {
-  const inputs = sampleInputs("test");
-  const site = { ...inputs.site, spec: sampleDataCenter(changes) };
-  const objects = desiredOf({ ...inputs, site }).map(({ build }) => build());
+  const objects = desiredOf(sampleInputs("test", changes)).map(({ build }) => build());
   const find = (kind: string, name: string) =>
     objects.find((one) => one.kind === kind && one.metadata.name === name);
   const pod = (kind: string, name: string) =>
@@ -50,7 +34,7 @@ test("engines: without a word nothing stands beside, and no secret of others is 
 });
 
 test("engines: NATS stands beside the logs, on their volume, and syncs what it acknowledges", () => {
-  const { pod, find } = built(BESIDE);
+  const { pod, find } = built(SAMPLE_BESIDE);
   const [nats, ...others] = pod("StatefulSet", "main-queuelog-b").initContainers!;
   expect(others).toEqual([]);
   expect(nats).toMatchObject({
@@ -71,7 +55,7 @@ test("engines: NATS stands beside the logs, on their volume, and syncs what it a
 });
 
 test("engines: Redis stands beside the router, in memory alone, reached by its pod alone", () => {
-  const { pod } = built(BESIDE);
+  const { pod } = built(SAMPLE_BESIDE);
   const [redis] = pod("Deployment", "main-queue-a").initContainers!;
   expect(redis!.command.join(" ")).toContain(
     "--bind 127.0.0.1 --port 6379 --save  --appendonly no",
@@ -86,7 +70,7 @@ function emptyLists(value: unknown, path: string): string[] {
   return Array.isArray(value) && value.length === 0 ? [path] : inside;
 }
 
-test.each([{}, BESIDE, FOREIGN])(
+test.each([{}, SAMPLE_BESIDE, SAMPLE_FOREIGN])(
   "engines: no list is empty, for servers keep none (%j)",
   (changes) => {
     const { objects } = built(changes);
@@ -116,12 +100,15 @@ test("limits: they are a file of all pods, which changes without another pod", (
 });
 
 test("engines: with profile Dev both stand in the one pod", () => {
-  const { beside } = kvWorkloadOf(sampleDataCenter({ ...BESIDE, profile: "Dev" }), sampleGroup());
+  const { beside } = kvWorkloadOf(
+    sampleDataCenter({ ...SAMPLE_BESIDE, profile: "Dev" }),
+    sampleGroup(),
+  );
   expect(beside.map(({ name }) => name)).toEqual(["nats", "redis"]);
 });
 
 test("engines: servers of others are asked with the Secret that is named, by who needs them alone", () => {
-  const { pod, objects } = built(FOREIGN);
+  const { pod, objects } = built(SAMPLE_FOREIGN);
   const secrets = (kind: string, name: string) =>
     pod(kind, name).volumes.flatMap(({ secret }) => secret?.secretName ?? []);
   const ours = ["main-credentials", "main-credentials", "main-tls"];
@@ -131,7 +118,7 @@ test("engines: servers of others are asked with the Secret that is named, by who
   expect(secrets("Deployment", "main-access-a")).toEqual(expect.arrayContaining(["my-clients"]));
   expect(secrets("StatefulSet", "main-kvsvr-1-a").toSorted()).toEqual(ours);
   expect(JSON.stringify(objects)).not.toContain("initContainers");
-  const spec = sampleDataCenter(FOREIGN);
+  const spec = sampleDataCenter(SAMPLE_FOREIGN);
   const options = statelessWorkloads(spec)[0]!.options;
   expect(options).toMatchObject({
     access: { tls: { certFile: "/etc/tricampus/client-tls/tls.crt" } },
@@ -146,7 +133,7 @@ test("engines: servers of others are asked with the Secret that is named, by who
 });
 
 test("engines: who calls servers of others is let out to their ports, and nobody else", () => {
-  const spec = sampleDataCenter(FOREIGN);
+  const spec = sampleDataCenter(SAMPLE_FOREIGN);
   const ports = statelessWorkloads(spec).map(({ name, services }) => [
     name,
     foreignPorts(spec, services),
@@ -155,7 +142,7 @@ test("engines: who calls servers of others is let out to their ports, and nobody
     ...{ queuelog: [4223], queue: [6380], "media-data": [443] },
     ...{ access: [], logic: [], admin: [] },
   });
-  const { find, objects } = built(FOREIGN);
+  const { find, objects } = built(SAMPLE_FOREIGN);
   expect(find("NetworkPolicy", "main-queue-engines")!.spec).toMatchObject({
     podSelector: { matchLabels: { "tricampus.dev/workload": "queue" } },
     egress: [{ ports: [{ port: 6380 }, { port: 53 }, { port: 53 }] }],
@@ -166,6 +153,6 @@ test("engines: who calls servers of others is let out to their ports, and nobody
 
 test("engines: what people name of a service counts beside and above what its engine is", () => {
   const services = [{ name: "queue", options: { router: { connectionsMax: 7 } } }];
-  const { options } = statelessWorkloads(sampleDataCenter({ ...BESIDE, services }))[0]!;
+  const { options } = statelessWorkloads(sampleDataCenter({ ...SAMPLE_BESIDE, services }))[0]!;
   expect(options.router).toMatchObject({ connectionsMax: 7, engine: { kind: "redis" } });
 });

@@ -21,9 +21,34 @@ export function sampleCampus(name: keyof typeof ZONES, changes: object = {}): Ca
   return campusSchema.parse({ spec }).spec;
 }
 
+/** Servers of engines beside the pods, and limits. */
+export const SAMPLE_BESIDE = {
+  engines: { queue: { kind: "Nats" }, router: { kind: "Redis" } },
+  limits: { userBurst: 5 },
+};
+
+const external = (scheme: string, port: number) =>
+  Object.keys(ZONES).map((campus) => ({ campus, url: `${scheme}://${campus}.example:${port}` }));
+
+/** Servers of engines that are somebody else's, with Secrets of somebody else. */
+export const SAMPLE_FOREIGN = {
+  engines: {
+    queue: { kind: "Nats", nats: { external: external("tls", 4223), secretName: "my-nats" } },
+    router: {
+      kind: "Redis",
+      redis: { external: external("rediss", 6380), secretName: "my-redis" },
+    },
+    media: {
+      kind: "S3",
+      s3: { endpoint: "https://s3.example", bucket: "my-media", secretName: "my-s3" },
+    },
+  },
+  clients: { tls: { secretName: "my-clients" } },
+};
+
 /** Everything that can be there is. */
-export function sampleInputs(namespace: string): DesiredInputs {
-  const spec = sampleDataCenter({ clients: { type: "NodePort" } });
+export function sampleInputs(namespace: string, changes: object = {}): DesiredInputs {
+  const spec = sampleDataCenter({ clients: { type: "NodePort" }, ...changes });
   const names = ["a", "b", "c"];
   const workloads = ["kvsvr-1", "access", "logic", "queue", "queuelog"];
   const ips = workloads.flatMap((workload, i) =>
