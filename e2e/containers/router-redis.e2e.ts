@@ -116,6 +116,11 @@ test("router on Redis: silent, its calls fail, and it is back by itself", async 
   await redis.pause();
   await expect(router.lookup(["u1"], 1_000)).rejects.toMatchObject({ code: "UNAVAILABLE" });
   await expect(router.register(report("a/access#1", [2]), 1_000)).rejects.toThrow("Redis");
+  // An access process that tries again does not pile up here what it has to say.
+  const again = [3, 4, 5].map((number) => router.register(report("a/access#1", [number]), 1_000));
+  const outcomes = await Promise.allSettled(again);
+  const reasons = outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason.message);
+  expect(reasons.at(-1)).toBe("2 reports of a/access are under way: retry");
   await expect.poll(() => router.silent).toContain("does not answer");
   await redis.unpause();
   await expect.poll(() => router.silent).toBeUndefined();

@@ -27,13 +27,10 @@ test("queue: a consumer of a topic that is far behind leaves room for messages",
   await cluster.stop();
 });
 
-test.each([
-  [600, 10],
-  [140, 64 * 1024],
-])("queue: a reader buries %i entries of %i bytes at once", async (many, bytes) => {
+test("queue: a reader buries more at once than fits into a call", async () => {
   const cluster = await QueueCluster.start();
-  const payload = Buffer.alloc(bytes);
-  const letters = Array.from({ length: many }, (_, i) => {
+  const payload = Buffer.alloc(10);
+  const letters = Array.from({ length: 600 }, (_, i) => {
     return { stream: "events/1", slot: i + 1, part: 0, payload, why: "silent", buriedAtMs: 1 };
   });
   await cluster.reader("a").bury(letters);

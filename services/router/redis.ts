@@ -35,6 +35,8 @@ const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LAST_MS = 1_000;
 const COMMANDS_WAITING_MAX = 20_000;
 const START_KEPT_MS = 600_000;
+/** Of one access process at once: it gives up on one after 500 ms and sends all of it anew. */
+const REPORTS_MAX = 2;
 /** Connections a script goes through at a time: Redis serves nobody else meanwhile. */
 const STEP = 1_000;
 
@@ -117,8 +119,8 @@ export interface RedisRouterOptions {
 export class RedisRouter implements RouterEngine {
   readonly #client: RedisClientType;
   readonly #options: RedisRouterOptions;
-  /** By access process: the report being taken over; one at a time, for a complete one takes several steps. */
-  readonly #reports = new Map<string, Promise<void>>();
+  /** By access process: reports being taken over, one at a time, for a complete one takes several steps. */
+  readonly #reports = new Map<string, Promise<void>[]>();
   #trouble: string | undefined = "it is not connected yet";
   /** Until when lookups would miss who is online, by performance.now(). */
   #incompleteUntilMs = Number.POSITIVE_INFINITY;
@@ -142,14 +144,18 @@ export class RedisRouter implements RouterEngine {
 
   async register(report: RegisterConnectionsRequest, nowMs: number): Promise<void> {
     const { name, start } = parseAccess(report.access);
-    const before = this.#reports.get(name) ?? Promise.resolve();
+    const under = this.#reports.get(name) ?? [];
+    if (under.length >= REPORTS_MAX)
+      throw new RpcError("UNAVAILABLE", `${under.length} reports of ${name} are under way: retry`);
+    this.#reports.set(name, under);
+    const before = under.at(-1) ?? Promise.resolve();
     const taken = before.then(() => this.#takeOver(report, { name, start, nowMs }));
-    const settled = taken.catch(() => {}); // whoever asked hears of it
-    this.#reports.set(name, settled);
+    under.push(taken.catch(() => {})); // whoever asked hears of it
     try {
       await taken;
     } finally {
-      if (this.#reports.get(name) === settled) this.#reports.delete(name);
+      under.shift();
+      if (under.length === 0) this.#reports.delete(name);
     }
   }
 
