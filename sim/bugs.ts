@@ -50,8 +50,6 @@ const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   "forgotten-ids": { reset: 8, oneWay: 6, slowLink: 6 },
   // Two that lose what the third still knows.
   "floor-not-kept": { powerAll: 4, kill: 6 },
-  // A key begins between an answer about what is absent and the end of the attempt.
-  "absent-not-frozen": { slowLink: 12, slowDisk: 8, oneWay: 6 },
   "floor-not-moved": { slotMove: 6 },
   "copied-ahead-not-forgotten": { slotMove: 20, slowLink: 6 },
   // Rebuilt, and asked about a key that it did not copy.
@@ -64,7 +62,6 @@ const FORGETTING: ReadonlySet<Bug> = new Set([
   "forgotten-without-comparing",
   "forgotten-ids",
   "floor-not-kept",
-  "absent-not-frozen",
   "floor-not-moved",
   "copied-ahead-not-forgotten",
   "floor-before-full",

@@ -36,7 +36,6 @@ export const BUGS = [
   "floor-not-kept",
   "forgotten-without-comparing",
   "forgotten-ids",
-  "absent-not-frozen",
   "floor-not-moved",
   "copied-ahead-not-forgotten",
   "floor-before-full",

@@ -171,7 +171,7 @@ export class SlotTable {
     const slot = registerKey.readUInt16BE(1);
     if (slot < first || slot > last) return false;
     if (register.known.version > forgetting.floor.version) return false;
-    if (isAbsent(register)) return !planted("absent-not-frozen");
+    if (isAbsent(register)) return true;
     return this.#names.has(latin1(registerKey));
   }
 
