@@ -21,15 +21,17 @@ export interface ConfirmationOptions {
 }
 
 export class Confirmations {
-  readonly #accounts: Callee;
+  readonly #accounts: Pick<Callee, "call">;
   readonly #log: Logger;
   readonly #options: ConfirmationOptions;
   readonly #waiting = new Map<string, DeviceConfirmation>();
   readonly #confirmed: RecentlyUsed<string, number>;
   readonly #timer: NodeJS.Timeout;
+  /** Devices of the batch that is on its way. */
+  readonly #leaving = new Set<string>();
   #flushing: Promise<void> | undefined;
 
-  constructor(accounts: Callee, log: Logger, options: ConfirmationOptions) {
+  constructor(accounts: Pick<Callee, "call">, log: Logger, options: ConfirmationOptions) {
     this.#accounts = accounts;
     this.#log = log;
     this.#options = options;
@@ -43,15 +45,20 @@ export class Confirmations {
    * confirmations may be lost, for they only let more be forgotten; this one may not.
    */
   async begin(confirmation: DeviceConfirmation, options: CallOptions): Promise<void> {
+    const name = nameOf(confirmation);
+    // What the device had it has no more: what says so must not be written behind this.
+    this.#waiting.delete(name);
+    if (this.#leaving.has(name)) await this.#flushing;
     await this.#accounts.call(
       AccountData.confirmDevices,
       { confirmations: [confirmation] },
       options,
     );
+    this.#confirmed.set(name, confirmation.messagesVersion);
   }
 
   note(confirmation: DeviceConfirmation): void {
-    const name = `${confirmation.userId} ${confirmation.device}`;
+    const name = nameOf(confirmation);
     if (this.#confirmed.get(name) === confirmation.messagesVersion) return;
     if (this.#waiting.size >= this.#options.sizeMax && !this.#waiting.has(name)) return;
     this.#waiting.set(name, confirmation);
@@ -63,28 +70,46 @@ export class Confirmations {
     await this.flush();
   }
 
-  /** One at a time; a batch that fails is forgotten. */
+  /** One at a time; when a batch fails, all that are left are forgotten. */
   flush(): Promise<void> {
     this.#flushing ??= this.#flushAll().finally(() => {
       this.#flushing = undefined;
+      this.#leaving.clear();
     });
     return this.#flushing;
   }
 
   async #flushAll(): Promise<void> {
-    const all = [...this.#waiting];
-    this.#waiting.clear();
-    for (let at = 0; at < all.length; at += BATCH_MAX) {
-      const batch = all.slice(at, at + BATCH_MAX);
+    for (let left = this.#waiting.size; left > 0 && this.#waiting.size > 0; left -= BATCH_MAX) {
+      const batch = this.#takeBatch();
       const confirmations = batch.map(([, confirmation]) => confirmation);
       const options = { timeoutMs: TIMEOUT_MS };
       try {
         await this.#accounts.call(AccountData.confirmDevices, { confirmations }, options);
       } catch (error) {
-        this.#log.debug({ err: error, devices: all.length - at }, "devices were not confirmed");
+        this.#log.debug({ err: error, devices: left }, "devices were not confirmed");
+        this.#waiting.clear();
         return;
       }
       for (const [name, { messagesVersion }] of batch) this.#confirmed.set(name, messagesVersion);
     }
   }
+
+  #takeBatch(): [string, DeviceConfirmation][] {
+    const batch: [string, DeviceConfirmation][] = [];
+    this.#leaving.clear();
+    for (const one of this.#waiting) {
+      if (batch.length === BATCH_MAX) break;
+      batch.push(one);
+    }
+    for (const [name] of batch) {
+      this.#waiting.delete(name);
+      this.#leaving.add(name);
+    }
+    return batch;
+  }
+}
+
+function nameOf({ userId, device }: DeviceConfirmation): string {
+  return `${userId} ${device}`;
 }
