@@ -16,7 +16,9 @@ function start() {
   written = [];
   let held = Promise.resolve();
   const call = async (_: unknown, request: ConfirmDevicesRequest) => {
-    await held;
+    const wait = held;
+    held = Promise.resolve();
+    await wait;
     for (const { device, messagesVersion } of request.confirmations)
       written.push(`${device}@${messagesVersion}`);
     return {};
@@ -24,13 +26,11 @@ function start() {
   const accounts = { call } as unknown as Pick<Callee, "call">;
   const options = { everyMs: 3_600_000, sizeMax: 2_000 };
   confirmations = new Confirmations(accounts, silentLogger(), options);
+  /** The next call, until it is released. */
   const hold = () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     held = promise;
-    release = () => {
-      held = Promise.resolve();
-      resolve();
-    };
+    release = resolve;
   };
   return { confirmations, hold };
 }
