@@ -19,8 +19,8 @@ export default defineConfig({
   test: {
     reporters: ["default", "./tools/closing-line-reporter.ts"],
     pool: "forks",
-    // They suit the two cores that CI has.
-    maxWorkers: 2,
+    // CI has two cores, and half of the tests' time is waiting.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // What is waited for comes late on a busy machine: how long is no expectation.

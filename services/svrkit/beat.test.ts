@@ -17,6 +17,7 @@ test("beat: duties whose periods divide each other run in the same wake-ups", ()
   vi.advanceTimersByTime(77);
   beat.every(500, () => ran.push("short"));
   wakes.mockClear();
+  ran.length = 0;
   vi.advanceTimersByTime(8_000);
   expect(ran.filter((name) => name === "short")).toHaveLength(16);
   expect(ran.filter((name) => name === "long")).toHaveLength(4);
