@@ -121,6 +121,12 @@ test("S5: what is frozen and committed is in force after a restart, wherever the
   cluster = await startCluster({ config: { ...config, forgetEveryMs: 0 } });
   await putAndDrop();
   await put(1);
+  // A replica that was no part of the quorum hears of the deletions a moment later.
+  for (const number of [0, 1, 2]) {
+    const versions = () =>
+      [0, 2].map((i) => replica(number).state.entry(key(i)).register.heldVersion);
+    await expect.poll(versions).toEqual([2, 2]);
+  }
   const keys = [0, 2].map((i) => {
     const { registerKey, register } = replica(1).state.entry(key(i));
     return { key: registerKey.toString("base64"), ...register.known };
