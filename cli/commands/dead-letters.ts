@@ -101,7 +101,7 @@ async function* chosen(call: CommandCall, letters: DeadLetters): AsyncIterable<D
   if (isAll === call.arguments.length > 0) {
     throw new Failure(EXIT.usage, "name letters, or say --all or --stream: not both");
   }
-  if (isAll) yield* lettersOf(call, letters);
+  if (isAll) yield* standing(call, letters);
   for (const text of call.arguments) {
     const name = letterNamed(text);
     const letter = name && (await letters.find(name));
@@ -111,6 +111,17 @@ async function* chosen(call: CommandCall, letters: DeadLetters): AsyncIterable<D
         `there is no letter "${text}": see \`tricampus dead-letters list\``,
       );
     yield letter;
+  }
+}
+
+/** Those that stand now: what is appended again and given up meanwhile is not met a second time. */
+async function* standing(call: CommandCall, letters: DeadLetters): AsyncIterable<DeadLetter> {
+  const names: LetterName[] = [];
+  for await (const { stream, slot, part } of lettersOf(call, letters))
+    names.push({ stream, slot, part });
+  for (const name of names) {
+    const letter = await letters.find(name);
+    if (letter !== undefined) yield letter;
   }
 }
 

@@ -44,6 +44,19 @@ test.each([
   expect(() => readLimits(path)).toThrow(message);
 });
 
+test("limits: beside a broken file a process starts with the usual ones, until it is mended", async () => {
+  write('{ "queueDelayMs": "many" }');
+  const limits = followLimits(path, silentLogger());
+  cleanUps.push(() => limits.stop());
+  expect(inForce).toEqual(USUAL_LIMITS);
+  expect(readTrouble()).toMatch(/limits: what was in force stays in force: .*queueDelayMs/);
+  limits.stop();
+  limits.watch(5);
+  write('{ "queueDelayMs": 40 }');
+  await expect.poll(() => inForce.queueDelayMs).toBe(40);
+  expect(readTrouble()).toBe("");
+});
+
 test("limits: a change counts at once, a broken file changes nothing and is said to be broken", async () => {
   const seen: number[] = [];
   cleanUps.push(onLimits(() => seen.push(inForce.queueDelayMs)));
@@ -57,7 +70,7 @@ test("limits: a change counts at once, a broken file changes nothing and is said
   write('{ "queueDelayMs": "many" }');
   await expect
     .poll(readTrouble)
-    .toMatch(/limits: what was there before stays in force: .*queueDelayMs/);
+    .toMatch(/limits: what was in force stays in force: .*queueDelayMs/);
   expect(inForce.queueDelayMs).toBe(40);
   rmSync(path);
   await expect.poll(() => inForce.queueDelayMs).toBe(20);

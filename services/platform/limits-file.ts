@@ -30,10 +30,16 @@ export function readLimits(path: string): Limits {
   return limits;
 }
 
-/** Puts the limits of the file in force, and looks at it from now on. Throws when it cannot be used. */
+/** Puts the limits of the file in force, and looks at it from now on. */
 export function followLimits(path: string, log: Logger): Watched<Limits> {
   const watched = new Watched<Limits>(
-    { name: "limits", load: () => readLimits(path), signature: () => signatureOf(path) },
+    {
+      name: "limits",
+      load: () => readLimits(path),
+      signature: () => signatureOf(path),
+      // A pod that started with an older file would go on with it: a new one shall not stay away.
+      usual: USUAL_LIMITS,
+    },
     log,
   );
   putInForce(watched.value);

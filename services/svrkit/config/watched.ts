@@ -1,7 +1,7 @@
 /**
  * Something read from files, and read again when they change: certificates, keys, limits. What is new is
  * checked as a whole first; when it cannot be used, what was valid before stays in force, and the process
- * says so until the files are good again.
+ * says so until the files are good again. It then also starts with what is usual, where there is that.
  *
  * Files are looked at and not watched: what is mounted changes by links that are swapped.
  */
@@ -19,6 +19,8 @@ interface Source<T> {
   readonly load: () => T;
   /** Differs whenever the files do. */
   readonly signature: () => string;
+  /** In force when what is there at first cannot be used; undefined: then that is thrown. */
+  readonly usual?: T;
   /** What people should know of a value that is in force; undefined when all is well. */
   readonly trouble?: (value: T) => string | undefined;
 }
@@ -31,12 +33,19 @@ export class Watched<T> {
   #signature: string;
   #end: (() => void) | undefined;
 
-  /** Throws when what is there at first cannot be used. */
+  /** Throws when what is there at first cannot be used, and there is no usual value. */
   constructor(source: Source<T>, log?: Logger) {
     this.#source = source;
     this.#log = log;
-    this.#signature = source.signature();
-    this.#value = source.load();
+    const { usual } = source;
+    if (usual === undefined) {
+      this.#signature = source.signature();
+      this.#value = source.load();
+      return;
+    }
+    this.#signature = "";
+    this.#value = usual;
+    this.#look();
   }
 
   get value(): T {
@@ -72,7 +81,7 @@ export class Watched<T> {
       }
       setTrouble(name, trouble?.(this.#value));
     } catch (error) {
-      setTrouble(name, `what was there before stays in force: ${(error as Error).message}`);
+      setTrouble(name, `what was in force stays in force: ${(error as Error).message}`);
     }
   }
 }
