@@ -1,5 +1,6 @@
 /** DataCenter: one Tricampus platform, spread over three zones of this cluster. */
 import { z } from "zod";
+import { beforeSendHook, eventsHook, pushesHook } from "../../services/logic/hook-schema.ts";
 import { limitsSchema } from "../../services/platform/limits-schema.ts";
 import {
   campusName,
@@ -217,6 +218,27 @@ const mediaEngine = withRules(
   },
 );
 
+const signed = {
+  secretName: secretName.describe(
+    "A Secret whose key `secret` holds what requests are signed with; pods read it at their start.",
+  ),
+};
+
+const hooks = z.strictObject({
+  beforeSend: beforeSendHook
+    .extend(signed)
+    .optional()
+    .describe("Whose server has a say before a message is taken; left out: nobody's."),
+  events: eventsHook
+    .extend(signed)
+    .optional()
+    .describe("Whose server is told of messages and groups afterwards; left out: nobody's."),
+  pushes: pushesHook
+    .extend(signed)
+    .optional()
+    .describe("Whose server rings devices that are not connected; left out: nobody's."),
+});
+
 const outsideDoor = <More extends z.core.$ZodLooseShape>(what: string, more: More) =>
   z.strictObject({
     ...more,
@@ -321,6 +343,12 @@ const spec = withRules(
       })
       .prefault({})
       .describe("What keeps the queue's logs, who is online where, and files."),
+    hooks: hooks
+      .optional()
+      .describe(
+        "Servers of integrators. Pods that call one are let out to its port, anywhere; of a server in this " +
+          "cluster that is the port of its pods, which its Service must have, too.",
+      ),
     clients: outsideDoor("the access layer", {
       tls: z
         .strictObject({

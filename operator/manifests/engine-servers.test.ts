@@ -4,11 +4,12 @@ import { kvWorkloadOf, statelessWorkloads } from "../plan/workloads.ts";
 import {
   SAMPLE_BESIDE,
   SAMPLE_FOREIGN,
+  SAMPLE_HOOKS,
   sampleDataCenter,
   sampleGroup,
   sampleInputs,
 } from "../testing/samples.ts";
-import { foreignPorts } from "./engine-servers.ts";
+import { enginePorts } from "./engine-servers.ts";
 
 interface Pod {
   initContainers?: { name: string; command: string[]; volumeMounts?: object[] }[];
@@ -70,7 +71,7 @@ function emptyLists(value: unknown, path: string): string[] {
   return Array.isArray(value) && value.length === 0 ? [path] : inside;
 }
 
-test.each([{}, SAMPLE_BESIDE, SAMPLE_FOREIGN])(
+test.each([{}, SAMPLE_BESIDE, SAMPLE_FOREIGN, SAMPLE_HOOKS])(
   "engines: no list is empty, for servers keep none (%j)",
   (changes) => {
     const { objects } = built(changes);
@@ -136,7 +137,7 @@ test("engines: who calls servers of others is let out to their ports, and nobody
   const spec = sampleDataCenter(SAMPLE_FOREIGN);
   const ports = statelessWorkloads(spec).map(({ name, services }) => [
     name,
-    foreignPorts(spec, services),
+    enginePorts(spec, services),
   ]);
   expect(Object.fromEntries(ports)).toMatchObject({
     ...{ queuelog: [4223], queue: [6380], "media-data": [443] },

@@ -111,10 +111,10 @@ export function engineOptions(spec: Engines & Pick<DataCenterSpec, "clients">): 
   return options;
 }
 
-/** By file that a pod mounts: the Secret of somebody else that it is. */
-export type ForeignSecret = "clientTls" | "natsSecret" | "redisSecret" | "s3Secret";
+type EngineSecret = "clientTls" | "natsSecret" | "redisSecret" | "s3Secret";
 
-export function foreignSecrets(spec: DataCenterSpec): Partial<Record<ForeignSecret, string>> {
+/** By file that a pod mounts: the Secret of somebody else that it is. */
+export function engineSecrets(spec: DataCenterSpec): Partial<Record<EngineSecret, string>> {
   const { queue, router, media } = spec.engines;
   const nats = queue.kind === "Nats" && queue.nats.external && queue.nats.secretName;
   const redis = router.kind === "Redis" && router.redis.external && router.redis.secretName;
@@ -127,19 +127,19 @@ export function foreignSecrets(spec: DataCenterSpec): Partial<Record<ForeignSecr
 }
 
 /** Which of them the services of a pod need. */
-export function foreignMounts(spec: DataCenterSpec, services: readonly string[]): ForeignSecret[] {
-  const needs: Record<ForeignSecret, string> = {
+export function engineMounts(spec: DataCenterSpec, services: readonly string[]): EngineSecret[] {
+  const needs: Record<EngineSecret, string> = {
     clientTls: "access",
     natsSecret: LOGS[0],
     redisSecret: ROUTER,
     s3Secret: MEDIA,
   };
-  const there = Object.keys(foreignSecrets(spec)) as ForeignSecret[];
+  const there = Object.keys(engineSecrets(spec)) as EngineSecret[];
   return there.filter((file) => services.includes(needs[file]));
 }
 
-/** Ports outside of the data centre that these services call. */
-export function foreignPorts(spec: DataCenterSpec, services: readonly string[]): number[] {
+/** Ports of servers of others that these services call. */
+export function enginePorts(spec: DataCenterSpec, services: readonly string[]): number[] {
   const { queue, router, media } = spec.engines;
   const urls = [
     ...(queue.kind === "Nats" && services.includes(LOGS[0]) ? (queue.nats.external ?? []) : []),
@@ -149,10 +149,11 @@ export function foreignPorts(spec: DataCenterSpec, services: readonly string[]):
   return [...new Set(urls.map(portOf))].sort((a, b) => a - b);
 }
 
-function portOf(text: string): number {
-  const url = new URL(text);
-  if (url.port !== "") return Number(url.port);
-  return url.protocol === "http:" ? 80 : 443;
+/** An API server looks at an address's form and not at its host, so this takes any that has one. */
+export function portOf(address: string): number {
+  const [, scheme, port] = /^([^:]+):\/\/[^/?#]*?(?::([0-9]+))?(?:[/?#]|$)/.exec(address) ?? [];
+  if (port !== undefined) return Number(port);
+  return scheme?.toLowerCase() === "http" ? 80 : 443;
 }
 
 type External = DataCenterSpec["engines"]["queue"]["nats"]["external"];
@@ -167,7 +168,7 @@ function serversOf({ campuses }: Engines, external: External, beside: string) {
 
 function secretsDir(
   { external, secretName }: { external?: External; secretName?: string | undefined },
-  file: ForeignSecret,
+  file: EngineSecret,
 ) {
   if (external === undefined || secretName === undefined) return {};
   return { secretsDir: `${POD_FILES_DIR}/${POD_FILES[file]}` };

@@ -3,7 +3,7 @@
  * alone; the operator asks them; people come in at two ports of two kinds of pods. Pure.
  *
  * No pod asks the API server or a name server: addresses are in a file (configuration.ts), so neither is
- * let out, but for pods whose engine is a server of somebody else.
+ * let out, but for pods that call servers of others: engines, and integrators' servers.
  */
 import type { KubeObject } from "../kube/object.ts";
 import { PORT } from "./pod.ts";
@@ -21,6 +21,8 @@ interface Outside {
 
 /** Servers of others that a workload calls. */
 interface Foreign {
+  /** "engines", "hooks": what they are. */
+  readonly what: string;
   readonly workload: string;
   readonly ports: readonly number[];
 }
@@ -49,14 +51,14 @@ export function networkPolicies(
       ingress: [{ ports: portsOf([port]) }],
     }),
   );
-  const engines = foreign.map(({ workload, ports }) =>
-    policy(site, `${workload}-engines`, {
+  const servers = foreign.map(({ what, workload, ports }) =>
+    policy(site, `${workload}-${what}`, {
       podSelector: { matchLabels: selectorOf(site, workload) },
       policyTypes: ["Egress"],
       egress: [{ ports: [...portsOf(ports), ...DNS] }],
     }),
   );
-  return [inside, ...doors, ...engines];
+  return [inside, ...doors, ...servers];
 }
 
 function policy(site: Site, name: string, spec: object): KubeObject {

@@ -1,7 +1,8 @@
 /** The pods of a workload: one template a campus, the same but for where it is. Pure. */
 import { POD_DATA_DIR, POD_FILES, POD_FILES_DIR } from "../../services/platform/pod/files.ts";
 import type { Resources } from "../api/schema.ts";
-import { BESIDE_DATA, type Beside, foreignSecrets, NATS_CONFIG } from "./engine-servers.ts";
+import { BESIDE_DATA, type Beside, engineSecrets, NATS_CONFIG } from "./engine-servers.ts";
+import { hookSecrets } from "./hooks.ts";
 import { canonicalQuantity } from "./quantity.ts";
 import {
   CREDENTIAL,
@@ -208,7 +209,7 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
   const fromSecret = (key: string, path: string) => ({
     secret: { secretName: credentialsName(site), defaultMode: READ_ONLY, items: [{ key, path }] },
   });
-  const known = foreignSecrets(site.spec);
+  const known = { ...engineSecrets(site.spec), ...hookSecrets(site.spec) };
   const foreign = (file: keyof typeof known) => ({
     secret: { secretName: known[file], defaultMode: READ_ONLY },
   });
@@ -230,6 +231,9 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
     natsSecret: foreign("natsSecret"),
     redisSecret: foreign("redisSecret"),
     s3Secret: foreign("s3Secret"),
+    beforeSendSecret: foreign("beforeSendSecret"),
+    eventsSecret: foreign("eventsSecret"),
+    pushesSecret: foreign("pushesSecret"),
     snapshotSecret: fromSecret(CREDENTIAL.snapshotSecret, POD_FILES.snapshotSecret.split("/")[1]!),
   };
   const data = workload.isStateful

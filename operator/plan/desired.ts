@@ -9,7 +9,8 @@ import {
   processText,
   workloadConfig,
 } from "../manifests/configuration.ts";
-import { foreignPorts } from "../manifests/engine-servers.ts";
+import { enginePorts } from "../manifests/engine-servers.ts";
+import { hookPorts } from "../manifests/hooks.ts";
 import { networkPolicies } from "../manifests/network-policy.ts";
 import { OUTSIDE, outsideService } from "../manifests/outside.ts";
 import { PORT } from "../manifests/pod.ts";
@@ -91,8 +92,11 @@ function policiesOf(site: Site, workloads: readonly PlannedWorkload[]): Desired[
     { name: OUTSIDE.admin, workload: outsideWorkload(site.spec, "admin"), port: PORT.admin },
   ].filter(({ name }) => name === OUTSIDE.clients || tls.mode === "Own");
   const foreign = workloads.flatMap(({ name, services }) => {
-    const ports = foreignPorts(site.spec, services);
-    return ports.length === 0 ? [] : [{ workload: name, ports }];
+    const servers = [
+      { what: "engines", workload: name, ports: enginePorts(site.spec, services) },
+      { what: "hooks", workload: name, ports: hookPorts(site.spec, services) },
+    ];
+    return servers.filter(({ ports }) => ports.length > 0);
   });
   return networkPolicies(site, doors, foreign).map((policy) => entry(1, SHARED, () => policy));
 }

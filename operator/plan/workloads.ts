@@ -5,11 +5,12 @@ import { type DataCenterSpec, LAYOUTS } from "../api/data-center.ts";
 import type { KvGroupSpec } from "../api/kv-group.ts";
 import type { Resources } from "../api/schema.ts";
 import {
+  engineMounts,
   engineOptions,
-  foreignMounts,
   type Options,
   serversBeside,
 } from "../manifests/engine-servers.ts";
+import { hookMounts, hookOptions } from "../manifests/hooks.ts";
 import { PORT, type Workload } from "../manifests/pod.ts";
 import { wholeUnits } from "../manifests/quantity.ts";
 import type { Storage } from "../manifests/workload.ts";
@@ -64,7 +65,8 @@ export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
         ...CREDENTIALS,
         ...(services.includes("account") ? (["ticketSigning"] as const) : []),
         ...(name === QUEUE_LOG ? (["permits"] as const) : []),
-        ...foreignMounts(spec, services),
+        ...engineMounts(spec, services),
+        ...hookMounts(spec, services),
       ],
       beside: serversBeside(spec, services),
       isStateful,
@@ -103,7 +105,8 @@ export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedW
       ...CREDENTIALS,
       "permits",
       ...(isWhole ? (["ticketSigning"] as const) : []),
-      ...foreignMounts(spec, services),
+      ...engineMounts(spec, services),
+      ...hookMounts(spec, services),
     ],
     beside: serversBeside(spec, services),
     isStateful: true,
@@ -160,13 +163,16 @@ function portsOf(services: readonly string[]): number[] {
   ];
 }
 
-/** By service: what its engine is, and what people name of it; theirs counts. */
+/** By service: what its engine is, its hooks, and what people name of it; theirs counts. */
 function optionsOf(spec: DataCenterSpec): Options {
   const named = spec.services.flatMap(({ options }) => Object.entries(options ?? {})) as [
     string,
     Record<string, unknown>,
   ][];
-  const all: Record<string, Record<string, unknown>> = { ...engineOptions(spec) };
+  const all: Record<string, Record<string, unknown>> = {
+    ...engineOptions(spec),
+    ...hookOptions(spec),
+  };
   for (const [service, options] of named) all[service] = { ...all[service], ...options };
   return all;
 }

@@ -46,6 +46,17 @@ export const SAMPLE_FOREIGN = {
   clients: { tls: { secretName: "my-clients" } },
 };
 
+const hookAt = (url: string, secretName: string) => ({ url, secretName });
+
+/** Servers of integrators, each with a Secret of its own. */
+export const SAMPLE_HOOKS = {
+  hooks: {
+    beforeSend: hookAt("https://filter.example:8443/ask", "my-filter"),
+    events: hookAt("https://events.example/", "my-events"),
+    pushes: hookAt("http://push.example:8080?app=1", "my-pushes"),
+  },
+};
+
 /** Everything that can be there is. */
 export function sampleInputs(namespace: string, changes: object = {}): DesiredInputs {
   const spec = sampleDataCenter({ clients: { type: "NodePort" }, ...changes });

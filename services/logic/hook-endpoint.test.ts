@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { hookUrl, readHookSecret } from "./hook-endpoint.ts";
+import { readHookSecret } from "./hook-endpoint.ts";
+import { hookUrl } from "./hook-schema.ts";
 
 test.each([
   ["https://hooks.example/events?team=1", true],

@@ -17,6 +17,7 @@ const PURE_PARTS: ReadonlySet<string> = new Set([
   "operator/kube/stable-json.ts",
   "operator/plan/capacity.ts",
   "services/data/message/client.ts",
+  "services/logic/hook-schema.ts",
   "services/platform/limits-schema.ts",
   "services/platform/pod/files.ts",
   "services/platform/services.ts",

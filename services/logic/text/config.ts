@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { hookUrl } from "../hook-endpoint.ts";
+import { beforeSendHook } from "../hook-schema.ts";
 import { HOOKS } from "../hook-streams.ts";
 
 const MINUTE_MS = 60_000;
@@ -16,14 +16,9 @@ export const textOptions = z.strictObject({
   /** Conversations of which the recipient's mark is remembered. */
   marksRememberedMax: z.int().min(1).max(1_000_000).default(20_000),
   /** Whose server has a say before a message is taken; absent: nobody's. */
-  beforeSend: z
-    .strictObject({
-      url: hookUrl,
-      /** The secret that requests are signed with. */
-      secretFile: z.string().min(1),
-      timeoutMs: z.int().min(10).max(3_000).default(1_000),
-      onFailure: z.enum(["allow", "refuse"]).default("allow"),
-    })
+  beforeSend: beforeSendHook
+    /** The secret that requests are signed with. */
+    .extend({ secretFile: z.string().min(1) })
     .optional(),
   /** Which hooks are told; a platform on one machine knows it from the options of "hooks". */
   hooks: z.array(z.enum(HOOKS)).default([]),

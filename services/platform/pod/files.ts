@@ -29,6 +29,10 @@ export const POD_FILES = {
   redisSecret: "redis-secret",
   /** credentials.json of the bucket that has the media. */
   s3Secret: "s3-secret",
+  /** What requests to integrators' servers are signed with, `secret`; only where they are made. */
+  beforeSendSecret: "before-send-secret",
+  eventsSecret: "events-secret",
+  pushesSecret: "pushes-secret",
 } as const;
 
 export const POD_FILES_DIR = "/etc/tricampus";
