@@ -36,7 +36,7 @@ const RETRY_MS = 250;
  * larger groups answer all of them sooner.
  */
 const BUSY_RECORDS = 16;
-const BUSY_REST_MS = 1;
+const BUSY_REST_MS = 2;
 const FIRST_GROUP_BYTES = 64 * 1024;
 /** A buffer that one large group made larger than this is not kept for the next ones. */
 const KEPT_GROUP_BYTES = 4 * 1024 * 1024;
