@@ -95,7 +95,7 @@ export async function applyObject(
   { object, subresource = "" }: { object: KubeObject; subresource?: string },
 ): Promise<void> {
   const kind = object.kind as KindName;
-  const { name } = object.metadata;
+  const { name, uid } = object.metadata;
   const stored = await client.request({
     method: "PATCH",
     path: `${pathOf(kind, namespace, name)}${subresource}?fieldManager=${FIELD_MANAGER}&force=true`,
@@ -103,7 +103,9 @@ export async function applyObject(
     body: object,
     timeoutMs: REQUEST_MS,
   });
-  writes.wrote(childKey(kind, name), stored.metadata.resourceVersion!, performance.now());
+  const version = stored.metadata.resourceVersion!;
+  // With a uid the server takes a write for the object that was looked at, or not at all.
+  writes.wrote(childKey(kind, name), { version, wasThere: uid !== undefined }, performance.now());
 }
 
 async function deleteObject(

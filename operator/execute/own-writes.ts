@@ -13,7 +13,7 @@ export interface Seen {
 }
 
 type Expected = { readonly atMs: number } & (
-  | { readonly version: string }
+  | { readonly version: string; readonly wasThere: boolean }
   | { readonly gone: string }
 );
 
@@ -23,9 +23,9 @@ const FORGET_MS = 15_000;
 export class OwnWrites {
   readonly #expected = new Map<string, Expected>();
 
-  /** `key`: "Kind/name". */
-  wrote(key: string, version: string, nowMs: number): void {
-    this.#expected.set(key, { version, atMs: nowMs });
+  /** `key`: "Kind/name". `wasThere`: it was not made by this write, so if it is not there now it is gone. */
+  wrote(key: string, written: { version: string; wasThere: boolean }, nowMs: number): void {
+    this.#expected.set(key, { ...written, atMs: nowMs });
   }
 
   deleted(key: string, uid: string, nowMs: number): void {
@@ -44,5 +44,6 @@ export class OwnWrites {
 
 function isSeen(expected: Expected, seen: Seen | undefined): boolean {
   if ("gone" in expected) return seen?.uid !== expected.gone || seen.isLeaving === true;
-  return seen !== undefined && !isNewer(expected.version, seen.resourceVersion);
+  if (seen === undefined) return expected.wasThere;
+  return !isNewer(expected.version, seen.resourceVersion);
 }
