@@ -8,7 +8,7 @@ const SPACE = "api-server-suite";
 const kubectl = (...args: readonly string[]) =>
   run("kubectl", ["--kubeconfig", cluster.kubeconfig, ...args]);
 
-apiServerSuite("a real one", async () => {
+const openReal = async () => {
   await wholePlatform(); // it has the definitions with it
   await kubectl("create", "namespace", SPACE);
   // What the suite makes is looked at as objects: no pod of it needs to run.
@@ -18,4 +18,5 @@ apiServerSuite("a real one", async () => {
     await kubectl("delete", "namespace", SPACE, "--wait=false");
   };
   return { connection, namespace: SPACE, close };
-});
+};
+apiServerSuite("a real one", openReal, { isOld: false });

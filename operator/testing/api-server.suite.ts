@@ -29,7 +29,12 @@ function writeOf({ kind, metadata }: KubeObject): string {
 
 const CONTROLLED = ["Deployment", "StatefulSet", "PodDisruptionBudget", "PersistentVolumeClaim"];
 
-export function apiServerSuite(name: string, open: () => Promise<Reached>): void {
+/** `isOld`: it has forgotten its first versions, as servers do that run for some minutes. */
+export function apiServerSuite(
+  name: string,
+  open: () => Promise<Reached>,
+  { isOld }: { isOld: boolean },
+): void {
   describe(`API server: ${name}`, () => {
     let reached: Reached;
     let client: ApiClient;
@@ -282,6 +287,7 @@ export function apiServerSuite(name: string, open: () => Promise<Reached>): void
     });
 
     test("what happened before a version that is forgotten is not told: it must be listed", async () => {
+      if (!isOld) return;
       const query = { resourceVersion: "1", timeoutSeconds: "2" };
       const events = await watchFor("ConfigMap", query).catch((error: ApiError) => error);
       const code = events instanceof ApiError ? events.status : events[0]!.object.code;

@@ -128,6 +128,7 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "kv.Replica/QueryVersions": [...KV_GROUPS, ...OPERATORS],
   "kv.Replica/Fetch": [...KV_GROUPS, ...OPERATORS],
   "kv.Replica/ListVersions": [...KV_GROUPS, "retention", ...OPERATORS],
+  "kv.Replica/Floors": [...KV_GROUPS, ...OPERATORS],
 
   "queue.Log": ["queue"],
   "queue.Log/Fence": ["queue", ...LOGS],

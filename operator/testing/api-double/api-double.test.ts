@@ -2,8 +2,9 @@ import { plainConnection } from "../../kube/connection.ts";
 import { apiServerSuite } from "../api-server.suite.ts";
 import { ApiDouble } from "./server.ts";
 
-apiServerSuite("the double", async () => {
+const openDouble = async () => {
   const double = new ApiDouble();
   const base = await double.listen();
   return { connection: plainConnection(base), namespace: "test", close: () => double.close() };
-});
+};
+apiServerSuite("the double", openDouble, { isOld: true });

@@ -4,6 +4,7 @@ import type {
   DeviceConfirmation,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
+import { RpcError } from "../../svrkit/errors.ts";
 import { silentLogger } from "../../svrkit/log.ts";
 import { Confirmations } from "./confirmations.ts";
 
@@ -15,7 +16,12 @@ let confirmations: Confirmations;
 function start() {
   written = [];
   let held = Promise.resolve();
+  let refusals = 0;
   const call = async (_: unknown, request: ConfirmDevicesRequest) => {
+    if (refusals > 0) {
+      refusals -= 1;
+      throw new RpcError("STORAGE_REFUSED", "the disk takes no writes");
+    }
     const wait = held;
     held = Promise.resolve();
     await wait;
@@ -32,7 +38,11 @@ function start() {
     held = promise;
     release = resolve;
   };
-  return { confirmations, hold };
+  /** So many calls from now on. */
+  const refuse = (calls: number) => {
+    refusals = calls;
+  };
+  return { confirmations, hold, refuse };
 }
 
 afterEach(() => confirmations.stop());
@@ -87,4 +97,31 @@ test("confirmations: more than a batch is handed over whole", async () => {
   for (let i = 0; i < 1_200; i++) confirmations.note(has(`d${i}`, 1));
   await confirmations.flush();
   expect(written).toHaveLength(1_200);
+});
+
+test("confirmations: a first one that disks refuse is owed until they take writes, and holds nobody up", async () => {
+  const { confirmations, refuse } = start();
+  refuse(3);
+  await confirmations.begin(has("phone", 0), {});
+  confirmations.note(has("tablet", 4));
+  await confirmations.flush(); // what is owed is refused, and so is the rest, which is let go
+  expect(written).toEqual([]);
+  confirmations.note(has("phone", 7));
+  await confirmations.flush();
+  expect(written).toEqual(["phone@7"]);
+});
+
+test("confirmations: a first one that fails for another reason is the device's to repeat", async () => {
+  const { confirmations } = start();
+  const failing = new Confirmations(
+    { call: () => Promise.reject(new RpcError("NO_QUORUM", "two are gone")) } as unknown as Pick<
+      Callee,
+      "call"
+    >,
+    silentLogger(),
+    { everyMs: 3_600_000, sizeMax: 10 },
+  );
+  await expect(failing.begin(has("phone", 0), {})).rejects.toThrow("two are gone");
+  await failing.stop();
+  await confirmations.flush();
 });
