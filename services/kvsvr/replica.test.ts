@@ -1,6 +1,15 @@
 import { afterEach, expect, test } from "vitest";
-import { Keyspace, Level, type TableChange } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import {
+  Keyspace,
+  Kv,
+  Level,
+  type TableChange,
+} from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Client } from "../svrkit/client.ts";
+import { readMonitors } from "../svrkit/monitors/monitor.ts";
 import { newOperationId } from "../svrkit/operation-id.ts";
+import { rest } from "../svrkit/rest.ts";
+import { RECENT_MS } from "./limits.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
 
 let cluster: TestCluster | undefined;
@@ -56,6 +65,29 @@ test("S4: a retry under the same operation id gets the first outcome and runs on
     version: 1,
   });
   expect(await cluster.kv.get(get("x"))).toMatchObject({ version: 1 });
+});
+
+test("S6: recent reads of a key at one replica ask another one once in half a second, and are as new", async () => {
+  cluster = await startCluster();
+  const { kv, addresses } = cluster;
+  await kv.write(put("x", "one"));
+  const client = new Client({ process: "test", campus: "" });
+  const replica = client.callee("kvsvr", addresses, { caller: "test" });
+  const recent = () => replica.callOne(0, Kv.get, { key: key("x"), level: Level.RECENT });
+  const queries = () => readMonitors().find(({ name }) => name === "kvsvr.version_queries")!.value;
+  try {
+    expect(await recent()).toMatchObject({ version: 1 });
+    const before = queries();
+    for (let i = 0; i < 20; i++) await recent();
+    // One more where twenty reads take half a second.
+    expect(queries() - before).toBeLessThanOrEqual(1);
+    await kv.write(put("x", "two"));
+    await rest(RECENT_MS + 50);
+    expect(await recent()).toMatchObject({ version: 2 });
+    expect(queries() - before).toBeGreaterThanOrEqual(1);
+  } finally {
+    client.stop();
+  }
 });
 
 test("S8: tables: insert-if-absent, marks, appends and changes since a version", async () => {

@@ -76,8 +76,9 @@ export class Watched<T> {
         const value = load();
         for (const changed of this.#listeners) changed(value);
         this.#value = value;
+        const isFirst = this.#signature === "";
         this.#signature = now;
-        this.#log?.info({ source: name }, "read again, since it has changed");
+        if (!isFirst) this.#log?.info({ source: name }, "read again, since it has changed");
       }
       setTrouble(name, trouble?.(this.#value));
     } catch (error) {
