@@ -66,6 +66,7 @@ async function sendUntilRefused(
     if (refusal === undefined) continue;
     const isFirst = inTheMiddle === "";
     if (!isFirst || refusal.includes("the disk takes no writes")) return { accepted, refusal };
+    expect(refusal).toMatch(/in time/);
     inTheMiddle = refusal;
     process.stdout.write(`in the middle: ${refusal}\n`);
     accepted -= 1;
