@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
-import { type CountedModule, countRun } from "./closing-line-reporter.ts";
+import { type CountedModule, countRun, failedLines } from "./closing-line-reporter.ts";
 
 type State = "passed" | "failed" | "skipped" | "pending";
 
 function moduleOf(states: State[], ok = !states.includes("failed")): CountedModule {
-  const tests = states.map((state) => ({ result: () => ({ state }) as never }));
-  return { children: { allTests: () => tests }, ok: () => ok };
+  const tests = states.map((state, index) => ({
+    fullName: `test ${index + 1}`,
+    result: () => ({ state, errors: [{ message: "expected 1\n  to be 2" }] }) as never,
+  }));
+  return { children: { allTests: () => tests }, moduleId: "/project/a.test.ts", ok: () => ok };
 }
 
 test("closing line: tests are counted by their result over all modules", () => {
@@ -33,4 +36,12 @@ test("closing line: a test cut short counts as a failure", () => {
 test("closing line: a run in which no test ran counts as a failure", () => {
   expect(countRun([], 0)).toEqual({ passed: 0, failed: 1, skipped: 0 });
   expect(countRun([moduleOf(["skipped"])], 0)).toEqual({ passed: 0, failed: 1, skipped: 1 });
+});
+
+test("closing line: failed tests and failed files are named before it", () => {
+  const modules = [moduleOf(["passed", "failed"]), moduleOf(["passed"], false), moduleOf([])];
+  expect(failedLines(modules, "/project")).toEqual([
+    "failed: a.test.ts > test 2: expected 1",
+    "failed: a.test.ts",
+  ]);
 });
