@@ -40,6 +40,11 @@ export function countRun(modules: readonly CountedModule[], unhandledErrors: num
   return counts;
 }
 
+/** What vitest hands over is an object with the error's fields, without a prototype. */
+function firstLine(error: { message?: string } | undefined): string {
+  return stripVTControlCharacters(error?.message ?? "").split("\n", 1)[0]!;
+}
+
 /** `failed: FILE > TEST: ERROR` for every test that failed; whole files stand without a test. */
 export function failedLines(modules: readonly CountedModule[], dir: string): string[] {
   return modules.flatMap((module) => {
@@ -48,8 +53,7 @@ export function failedLines(modules: readonly CountedModule[], dir: string): str
     const failed = [...module.children.allTests()].flatMap((test) => {
       const result = test.result();
       if (result.state !== "failed") return [];
-      const error = stripVTControlCharacters(result.errors[0]?.message ?? "").split("\n", 1)[0];
-      return [`failed: ${file} > ${test.fullName}: ${error}`];
+      return [`failed: ${file} > ${test.fullName}: ${firstLine(result.errors[0])}`];
     });
     return failed.length > 0 ? failed : [`failed: ${file}`];
   });
@@ -76,7 +80,9 @@ export default class ClosingLineReporter implements Reporter {
   ): void {
     this.counts = countRun(modules, unhandledErrors.length);
     this.failed = failedLines(modules, process.cwd());
-    for (const error of unhandledErrors) this.failed.push(`failed: outside of a test: ${error}`);
+    for (const error of unhandledErrors) {
+      this.failed.push(`failed: outside of a test: ${firstLine(error as { message?: string })}`);
+    }
     if (reason !== "passed" && this.counts.failed === 0) this.counts.failed = 1;
   }
 }
