@@ -157,15 +157,19 @@ test("server: rubbish, oversized frames and a wrong Hello end their own connecti
 
 test("server: a drain finishes running calls and sends the next ones elsewhere", async () => {
   const server = new Server({ process: "a/echo", campus: "a" }, silentLogger());
+  const arrived = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
   server.add(Echo.echo, async () => {
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    arrived.resolve();
+    await release.promise;
     return { payload: Buffer.from("a") };
   });
   const port = await server.listen({ host: "127.0.0.1", port: 0 });
   const c = callee([{ campus: "a", host: "127.0.0.1", port }, await serve("b", named("b"))]);
   const running = who(c);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await arrived.promise;
   const stopped = server.stop();
+  setTimeout(release.resolve, 50);
   expect(await running).toBe("a");
   expect(await who(c)).toBe("b");
   await stopped;
