@@ -69,6 +69,7 @@ test("S4: a retry under the same operation id gets the first outcome and runs on
 
 test("S6: recent reads of a key at one replica ask another one once in half a second, and are as new", async () => {
   cluster = await startCluster();
+  await cluster.allServe();
   const { kv, addresses } = cluster;
   await kv.write(put("x", "one"));
   const client = new Client({ process: "test", campus: "" });
