@@ -110,9 +110,9 @@ export class GroupClient {
     if (this.#callee.refuses(replica, call.priority ?? 0, monotonicMs()))
       return Promise.reject(overloaded());
     return new Promise<O>((resolve, reject) => {
-      const alone = (refusing: number | undefined) => {
+      const alone = (refusing: number | undefined, heard: RpcError | undefined) => {
         if (refusing !== undefined) this.#restsUntilMs[refusing] = monotonicMs() + REFUSED_REST_MS;
-        const again = { ...call, order: this.#order(key) };
+        const again = { ...call, order: this.#order(key), heard };
         return this.#callee.call(method, item.value as I, again);
       };
       const done = resolve as (reply: unknown) => void;
@@ -181,8 +181,11 @@ type Item = NonNullable<BatchItem["item"]>;
 interface Parts {
   readonly item: Item;
   readonly call: GroupCall;
-  /** Sends the operation by itself, with failover; `refusing`: the replica that would not take it. */
-  readonly alone: (refusing: number | undefined) => Promise<unknown>;
+  /**
+   * Sends the operation by itself, with failover; `refusing`: the replica that would not take it;
+   * `heard`: what came of it in the batch.
+   */
+  readonly alone: (refusing: number | undefined, heard: RpcError | undefined) => Promise<unknown>;
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -219,7 +222,7 @@ class Gathered implements Asker<BatchOutcome> {
   answered(replica: number, { outcome }: BatchOutcome): void {
     if (outcome === undefined)
       this.#parts.reject(new RpcError("INTERNAL", "the store left an operation unanswered"));
-    else if (outcome.case === "underWay") this.#alone(undefined);
+    else if (outcome.case === "underWay") this.#alone(undefined, undefined);
     else if (outcome.case === "failure")
       this.failed(replica, RpcError.fromWire(outcome.value.code, outcome.value.message));
     else this.#parts.resolve(outcome.value);
@@ -230,16 +233,17 @@ class Gathered implements Asker<BatchOutcome> {
     const { deadlineMs } = this.#parts.call;
     const isOthersDeadline = error.code === "DEADLINE_EXCEEDED" && monotonicMs() < deadlineMs;
     if (error.code === "OVERLOADED") this.#parts.reject(error);
-    else if (error.code === "UNAVAILABLE") this.#alone(replica);
-    else if (error.retryable || isOthersDeadline) this.#alone(undefined);
+    else if (error.code === "UNAVAILABLE") this.#alone(replica, error);
+    else if (error.retryable) this.#alone(undefined, error);
+    else if (isOthersDeadline) this.#alone(undefined, undefined);
     else this.#parts.reject(error);
   }
 
-  #alone(refusing: number | undefined): void {
+  #alone(refusing: number | undefined, heard: RpcError | undefined): void {
     // What the batch began may still be done.
     const fail = (error: unknown) =>
       this.#parts.reject(isOverloaded(error) ? uncertain(error) : error);
-    this.#parts.alone(refusing).then(this.#parts.resolve, fail);
+    this.#parts.alone(refusing, heard).then(this.#parts.resolve, fail);
   }
 }
 

@@ -4,6 +4,7 @@
  * on the way and the deadline only ever shrinks.
  */
 import { NEVER_SHED } from "./admission/priority.ts";
+import type { RpcError } from "./errors.ts";
 import type { Span } from "./tracing/span.ts";
 
 /** Monotonic milliseconds; the only clock svrkit measures durations with. */
@@ -42,6 +43,8 @@ export interface CallOptions {
   readonly hedgeAfterMs?: number | undefined;
   /** Indexes of the callee's peers in the order to try; default: own campus, then the others evenly. */
   readonly order?: readonly number[] | undefined;
+  /** Why an attempt of this very call has failed already, for who hears that no time was left. */
+  readonly heard?: RpcError | undefined;
 }
 
 export const DEFAULT_TIMEOUT_MS = 5_000;

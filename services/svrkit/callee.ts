@@ -113,8 +113,8 @@ export class Callee {
     this.#open += 1;
     this.budget.earn();
     return new Promise<O>((resolve, reject) => {
-      const { order, hedgeAfterMs } = options;
-      new PendingCall({ callee: this, request, call, order, resolve, reject }).start(
+      const { order, heard, hedgeAfterMs } = options;
+      new PendingCall({ callee: this, request, call, order, heard, resolve, reject }).start(
         nowMs,
         hedgeAfterMs,
       );

@@ -80,6 +80,17 @@ export class RpcError extends Error {
   }
 }
 
+const SAYS_LITTLE: ReadonlySet<Code> = new Set(["UNAVAILABLE", "DEADLINE_EXCEEDED"]);
+
+/**
+ * Which of two failures of one call to tell: "a disk is full" or "no quorum" is not to be forgotten over
+ * a last attempt that had no time left.
+ */
+export function moreTelling(before: RpcError | undefined, now: RpcError): RpcError {
+  if (before === undefined || SAYS_LITTLE.has(before.code)) return now;
+  return SAYS_LITTLE.has(now.code) ? before : now;
+}
+
 /** Fails with INVALID_ARGUMENT unless the caller's input keeps the rule. */
 export function requireArgument(holds: boolean, message: string): asserts holds {
   if (!holds) throw new RpcError("INVALID_ARGUMENT", message);

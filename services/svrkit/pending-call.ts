@@ -18,7 +18,7 @@ import { NEVER_SHED } from "./admission/priority.ts";
 import { type Call, monotonicMs } from "./call.ts";
 import type { Callee } from "./callee.ts";
 import { CodecError, type Encode, type Reader } from "./codec.ts";
-import { RpcError } from "./errors.ts";
+import { moreTelling, RpcError } from "./errors.ts";
 import { Peer } from "./failover/peer.ts";
 import { LEVEL_STALE_MS } from "./limits.ts";
 import type { Method } from "./method.ts";
@@ -97,6 +97,7 @@ interface Parts<O> {
   readonly call: Call;
   /** The caller's own order of replicas. */
   readonly order: readonly number[] | undefined;
+  readonly heard: RpcError | undefined;
   readonly resolve: (response: O) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -122,6 +123,7 @@ export class PendingCall<O> {
 
   constructor(parts: Parts<O>) {
     this.#parts = parts;
+    this.#lastError = parts.heard;
   }
 
   start(nowMs: number, hedgeAfterMs: number | undefined): void {
@@ -415,13 +417,6 @@ export function headOf(method: number, call: Call, nowMs: number): RequestHead {
 /** OVERLOADED says that nothing was done; that is not known of a call that another replica may have carried out. */
 export function uncertain({ message }: RpcError): RpcError {
   return new RpcError("UNAVAILABLE", message);
-}
-
-/** "A disk is full" or "no quorum" is not to be forgotten over a last attempt that had no time left. */
-function moreTelling(before: RpcError | undefined, now: RpcError): RpcError {
-  return before !== undefined && before.code !== "UNAVAILABLE" && now.code === "UNAVAILABLE"
-    ? before
-    : now;
 }
 
 function asUnreadable(error: unknown): unknown {

@@ -43,10 +43,10 @@ test("deliver: outcomes", () => {
     outcomeOf(reply),
     outcomeOf({ ...reply, applied: false, alone: false, failedGuard: { index: 0, actual: 4 } }),
     outcomeOf(new RpcError("NO_QUORUM", "nobody there")),
-  ].map((o) => `${o.kind} v${o.version} ${o.alone} mark ${o.mark} ${o.message}`.trim());
+  ].map((o) => `${o.kind} v${o.version} ${o.alone} mark ${o.mark} ${o.code} ${o.message}`.trim());
   expect(seen).toEqual([
-    "1 v9 true mark 0",
-    "2 v9 false mark 4",
-    "3 v0 false mark 0 NO_QUORUM: nobody there",
+    "1 v9 true mark 0 0",
+    "2 v9 false mark 4 0",
+    "3 v0 false mark 0 104 nobody there",
   ]);
 });

@@ -15,7 +15,7 @@ import type { ChangeReply, ChangeRequest } from "../../../protos/gen/tricampus/k
 import type { KvClient } from "../../kvsvr/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
-import { RpcError, requireArgument } from "../../svrkit/errors.ts";
+import { codes, RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { Gate } from "./gate.ts";
 import {
   concernsMembership,
@@ -81,10 +81,11 @@ export function deliver(
 }
 
 export function outcomeOf(result: ChangeReply | RpcError): DeliveryOutcome {
-  const nothing = { version: 0, alone: false, mark: 0, message: "" };
+  const nothing = { version: 0, alone: false, mark: 0, message: "", code: 0 };
   if (result instanceof RpcError) {
-    const message = `${result.code}: ${result.message}`;
-    return { ...nothing, kind: DeliveryOutcomeKind.FAILED, message };
+    const { message } = result;
+    const code = codes[result.code].number;
+    return { ...nothing, kind: DeliveryOutcomeKind.FAILED, message, code };
   }
   const { version, alone, applied, failedGuard } = result;
   if (applied) return { ...nothing, kind: DeliveryOutcomeKind.DELIVERED, version, alone };

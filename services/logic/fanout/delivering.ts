@@ -13,7 +13,7 @@ import {
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
-import { RpcError } from "../../svrkit/errors.ts";
+import { codes, RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
@@ -81,9 +81,9 @@ export class Delivering {
       const options = { timeoutMs: TIMEOUT_MS, trace };
       return (await this.#parts.inboxes.call(InboxData.deliver, request, options)).outcomes;
     } catch (error) {
-      const message = RpcError.from(error).message;
+      const { code, message } = RpcError.from(error);
       const failed = { kind: DeliveryOutcomeKind.FAILED, version: 0, alone: false, mark: 0 };
-      return targets.map(() => ({ ...failed, message }));
+      return targets.map(() => ({ ...failed, message, code: codes[code].number }));
     }
   }
 

@@ -25,7 +25,7 @@ import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec
 import { numbered } from "../../data/message/client.ts";
 import { type CallOptions, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
-import { RpcError } from "../../svrkit/errors.ts";
+import { type Code, codes, moreTelling, RpcError } from "../../svrkit/errors.ts";
 import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { sampledOrNone } from "../../svrkit/tracing/context.ts";
@@ -37,6 +37,8 @@ import { deliverableAfter } from "./deliverable.ts";
 const PAGE_MESSAGES_MAX = 100;
 const PAUSE_FIRST_MS = 5;
 const PAUSE_LAST_MS = 100;
+/** What the sender may hear of an inbox: the message is committed, so nothing that says it was refused. */
+const IS_TOLD: ReadonlySet<Code> = new Set(["STORAGE_REFUSED", "NO_QUORUM"]);
 
 export interface CarrierParts {
   readonly inboxes: Callee;
@@ -131,6 +133,7 @@ export class Carrier {
     let mark = this.#marks.get(markName) ?? sequence - 1;
     let version = 0;
     let alone = false;
+    let failure: RpcError | undefined;
     for (let failures = 0; mark < sequence; ) {
       const part = await this.#deliverable(own, { mark, recipientId }, options);
       const outcome = await this.#deliverOnce(part, { mark, conversationId, recipientId }, options);
@@ -145,7 +148,8 @@ export class Carrier {
           version = outcome.version;
           break;
         default:
-          await pauseOrGiveUp(failures++, outcome, options.deadlineMs);
+          failure = moreTelling(failure, failureOf(outcome));
+          await pauseOrGiveUp(failures++, failure, options.deadlineMs);
       }
     }
     this.#marks.set(markName, mark);
@@ -193,15 +197,19 @@ export class Carrier {
   }
 }
 
+function failureOf({ code, message }: DeliveryOutcome): RpcError {
+  return RpcError.fromWire(code === 0 ? codes.UNAVAILABLE.number : code, message);
+}
+
 async function pauseOrGiveUp(
   failures: number,
-  outcome: DeliveryOutcome,
+  failure: RpcError,
   deadlineMs: number,
 ): Promise<void> {
   const pauseMs = Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** failures);
   if (monotonicMs() + pauseMs >= deadlineMs) {
-    const message = `the recipient's inbox could not be reached in time (${outcome.message})`;
-    throw new RpcError("UNAVAILABLE", message);
+    const message = `the recipient's inbox could not be reached in time (${failure.message})`;
+    throw new RpcError(IS_TOLD.has(failure.code) ? failure.code : "UNAVAILABLE", message);
   }
   await rest(pauseMs);
 }

@@ -37,7 +37,7 @@ test("delivery targets: the first members of a new group", () => {
   expect(targets.map(showTarget)).toEqual(["ann 0..1 skip"]);
 });
 
-const nothing = { version: 7, alone: true, mark: 0, message: "" };
+const nothing = { version: 7, alone: true, mark: 0, message: "", code: 0 };
 const delivered: DeliveryOutcome = { ...nothing, kind: DeliveryOutcomeKind.DELIVERED };
 const failed: DeliveryOutcome = { ...nothing, kind: DeliveryOutcomeKind.FAILED };
 const markAt = (mark: number): DeliveryOutcome => ({

@@ -596,6 +596,12 @@ export interface DeliveryOutcome {
    * @generated from field: string message = 5;
    */
   message: string;
+  /**
+   * Number of an error's code; 0, from a version that does not say: UNAVAILABLE.
+   *
+   * @generated from field: uint32 code = 6;
+   */
+  code: number;
 }
 
 export function encodeDeliveryOutcome(w: Writer, m: DeliveryOutcome): void {
@@ -604,6 +610,7 @@ export function encodeDeliveryOutcome(w: Writer, m: DeliveryOutcome): void {
   if (m.alone) { w.tag(24); w.bool(m.alone); }
   if (m.mark !== 0) { w.tag(32); w.uint64(m.mark); }
   if (m.message.length > 0) { w.tag(42); w.string(m.message); }
+  if (m.code !== 0) { w.tag(48); w.uint32(m.code); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -614,6 +621,7 @@ export function makeDeliveryOutcome(fields: Partial<DeliveryOutcome>): DeliveryO
     alone: false,
     mark: 0,
     message: "",
+    code: 0,
     ...fields,
   };
 }
@@ -625,6 +633,7 @@ export function decodeDeliveryOutcome(r: Reader, end: number): DeliveryOutcome {
     alone: false,
     mark: 0,
     message: "",
+    code: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -647,6 +656,10 @@ export function decodeDeliveryOutcome(r: Reader, end: number): DeliveryOutcome {
       }
       case 42: {
         m.message = r.string();
+        break;
+      }
+      case 48: {
+        m.code = r.uint32();
         break;
       }
       default:
