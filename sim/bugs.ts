@@ -12,6 +12,7 @@ import {
   FORGETTING_OPTIONS,
   MOVING_OPTIONS,
   type Options,
+  withRecentReads,
 } from "./options.ts";
 import { type Outcome, run } from "./run.ts";
 
@@ -72,6 +73,7 @@ export function needsSeveralFaults(bug: Bug): boolean {
 }
 
 function baseFor(bug: Bug): Options {
+  if (bug.startsWith("recent-")) return withRecentReads(DEFAULT_OPTIONS);
   const moves = NEEDED_FAULTS[bug]?.slotMove !== undefined;
   if (FORGETTING.has(bug)) return moves ? FORGETTING_MOVES_OPTIONS : FORGETTING_OPTIONS;
   return moves ? MOVING_OPTIONS : DEFAULT_OPTIONS;

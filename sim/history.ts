@@ -27,7 +27,12 @@ export interface KeyWrite extends Call {
   readonly version?: number;
 }
 
-export interface KeyRead extends Call {
+/** Of a read that may be RECENT_MS old; others are not. */
+interface ReadCall extends Call {
+  readonly level?: "recent";
+}
+
+export interface KeyRead extends ReadCall {
   readonly op: "get";
   readonly found?: boolean;
   readonly value?: string;
@@ -66,7 +71,7 @@ export type SeenRow = readonly [row: string, value: string | null, version: numb
 /** Row prefix, and the version through which such rows are forgotten. */
 export type SeenTrim = readonly [prefix: string, through: number];
 
-export interface TableRead extends Call {
+export interface TableRead extends ReadCall {
   /** All rows, or those above the version `after`. */
   readonly op: "rows" | "changes";
   readonly after?: number;

@@ -12,6 +12,8 @@ export interface Options {
   readonly tableShare: number;
   /** Share of operations on keys that delete. */
   readonly deleteShare: number;
+  /** Share of reads that may be half a second old. */
+  readonly recentShare: number;
   /** Pause of a client between two operations, ms. */
   readonly thinkMs: readonly [number, number];
   /** With faults; then without. Together 30 s. */
@@ -55,6 +57,7 @@ export const DEFAULT_OPTIONS: Options = {
   tables: 2,
   tableShare: 0.5,
   deleteShare: 0.04,
+  recentShare: 0,
   thinkMs: [1, 200],
   safetyMs: 20_000,
   livenessMs: 10_000,
@@ -94,7 +97,22 @@ const FORGETTING: ReadonlySet<number> = new Set([3, 7]);
 /** Of those with several groups, every so many. */
 const FORGETTING_MOVES_EVERY = 30;
 
+/** Of so many seeds, of whatever kind, some in which half of the reads may be half a second old. */
+const RECENT_OF = 7;
+const RECENT: ReadonlySet<number> = new Set([1, 4]);
+const RECENT_SHARE = 0.5;
+
+/** The same with reads that may be half a second old. */
+export function withRecentReads(options: Options): Options {
+  return { ...options, recentShare: RECENT_SHARE };
+}
+
 export function optionsOf(seed: number): Options {
+  const options = kindOf(seed);
+  return RECENT.has(seed % RECENT_OF) ? withRecentReads(options) : options;
+}
+
+function kindOf(seed: number): Options {
   if (seed % FORGETTING_MOVES_EVERY === 0) return FORGETTING_MOVES_OPTIONS;
   if (seed % MOVING_EVERY === 0) return MOVING_OPTIONS;
   return FORGETTING.has(seed % MOVING_EVERY) ? FORGETTING_OPTIONS : DEFAULT_OPTIONS;

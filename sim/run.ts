@@ -118,7 +118,9 @@ class Run {
     const { process, kv } = this.#cluster.client(index, index % 3);
     const random = new Random(this.#seed, `client ${index}`);
     const record = (line: Line) => this.#lines.push(line);
+    const { recentShare } = this.#options;
     const memory = {
+      recentShare,
       large: { share: 0, bytesMax: 0 },
       begun: 0,
       newest: new Map(),

@@ -43,6 +43,7 @@ const KEYS = 8;
 const TABLES = 6;
 const TABLE_SHARE = 0.4;
 const THINK_MS_MAX = 12;
+const RECENT_SHARE = 0.3;
 const LARGE = { share: 0.04, bytesMax: 200_000 };
 
 const briefing = JSON.parse(process.argv[2]!) as ClientBriefing;
@@ -61,8 +62,9 @@ process.on("disconnect", () => process.exit(0));
 function actor(index: number): Actor {
   const record = (operation: Operation) => history.write(`${JSON.stringify(operation)}\n`);
   const random = new Random(briefing.seed, `client ${index}`);
+  const recentShare = RECENT_SHARE;
   const memory = { begun: 0, newest: new Map(), marks: new Map(), underWay: new Set<() => void>() };
-  return { index, kv, clock: machineClock, random, record, large: LARGE, ...memory };
+  return { index, kv, clock: machineClock, random, record, large: LARGE, recentShare, ...memory };
 }
 
 function generationNow(): number {

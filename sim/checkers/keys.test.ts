@@ -5,7 +5,20 @@ import { erase, get, put, putUnknown } from "./testing/lines.ts";
 
 const floor = (version: number): Line => ({ type: "floor", first: 0, last: 4095, version });
 
+const recent = { level: "recent" } as const;
+
 const accepted: Record<string, Line[]> = {
+  "a recent read of what was there half a second before": [
+    put([0, 1], "a", 1),
+    put([2, 3], "b", 2),
+    get([503, 504], "a", 1, recent),
+  ],
+  "recent reads that go back": [
+    put([0, 1], "a", 1),
+    put([2, 3], "b", 2),
+    get([4, 5], "b", 2, recent),
+    get([6, 7], "a", 1, recent),
+  ],
   "deleted, forgotten, written again above the floor": [
     floor(7),
     put([0, 1], "a", 1),
@@ -64,6 +77,18 @@ const accepted: Record<string, Line[]> = {
 };
 
 const rejected: Record<string, Line[]> = {
+  "a recent read of what was over half a second before": [
+    put([0, 1], "a", 1),
+    put([2, 3], "b", 2),
+    get([504, 505], "a", 1, recent),
+  ],
+  "a recent read of what came after it": [get([0, 1], "a", 1, recent), put([2, 3], "a", 1)],
+  "a read behind what a recent one saw": [
+    put([0, 1], "a", 1),
+    put([2, 9], "b", 2),
+    get([3, 4], "b", 2, recent),
+    get([5, 6], "a", 1),
+  ],
   "forgotten although it was alive": [floor(7), put([0, 1], "a", 1), get([2, 3], null, 7)],
   "a version that falls behind its floor": [
     floor(7),

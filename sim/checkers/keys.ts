@@ -5,7 +5,8 @@
  *
  *   1. one version has one writer; an operation has one version (exactly once)
  *   2. a read's value is what the writer of its version wrote
- *   3. an operation that begins after another has ended sees its version, and writes above it
+ *   3. an operation that begins after another has ended sees its version, and writes above it;
+ *      a recent read may have begun half a second sooner
  *   4. a compare-and-set is applied exactly when the version before its own is the expected one
  *   5. a version that nobody wrote is that of a deleted or unwritten key at its slot's floor
  *

@@ -14,7 +14,14 @@ const results = (...list: { existed?: boolean; value?: string; number?: number }
 });
 const step = (from: number, to: number) => ({ mark: { name: "m", from, to } });
 
+const recent = { level: "recent" } as const;
+
 const accepted: Record<string, Line[]> = {
+  "a recent read of what was there half a second before": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    change([2, 3], 2, [upsert("u", "b")]),
+    rows([503, 504], 1, [["u", "a", 1]], 0, recent),
+  ],
   "rows as written": [change([0, 1], 1, [upsert("u", "a")]), rows([2, 3], 1, [["u", "a", 1]])],
   "two changes packed into one version": [
     change([0, 9], 1, [upsert("u", "a")]),
@@ -91,6 +98,11 @@ const accepted: Record<string, Line[]> = {
 };
 
 const rejected: Record<string, Line[]> = {
+  "a recent read of what was over half a second before": [
+    change([0, 1], 1, [upsert("u", "a")]),
+    change([2, 3], 2, [upsert("u", "b")]),
+    rows([504, 505], 1, [["u", "a", 1]], 0, recent),
+  ],
   "a stale page": [
     change([0, 1], 1, [upsert("u", "a")]),
     change([2, 3], 2, [upsert("u", "b")]),

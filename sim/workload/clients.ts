@@ -1,5 +1,6 @@
 /** Clients that run one operation after another and write down what they asked and heard. */
 
+import { Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../services/kvsvr/client.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
 import type { Random } from "../../services/svrkit/seeded-random.ts";
@@ -15,6 +16,8 @@ export interface Actor {
   readonly record: (operation: Operation) => void;
   /** Share of the values that are large, and how large at most. */
   readonly large: { readonly share: number; readonly bytesMax: number };
+  /** Share of the reads that may be half a second old. */
+  readonly recentShare: number;
   /** Operations begun, for values and ids that never repeat. */
   begun: number;
   /** Of tables: the newest version seen, and where the mark was last heard to stand. */
@@ -42,9 +45,22 @@ export function newValue(actor: Actor, bytesMax = actor.large.bytesMax): string 
   return largeValue(name, 1 + actor.random.index(bytesMax));
 }
 
+/** How new the next read asks to be, and how its history says so. */
+export function drawLevel({ recentShare, random }: Actor): ReadLevel {
+  return recentShare > 0 && random.chance(recentShare) ? RECENT : STRONG;
+}
+
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
+
+export interface ReadLevel {
+  readonly level: Level;
+  readonly told: { readonly level?: "recent" };
+}
+
+export const STRONG: ReadLevel = { level: Level.STRONG, told: {} };
+const RECENT: ReadLevel = { level: Level.RECENT, told: { level: "recent" } };
 
 type Asked = Pick<Operation, "op" | "key" | "id"> & Record<string, unknown>;
 

@@ -1,6 +1,15 @@
 /** Operations on keys: puts, deletes and compare-and-sets of values that never repeat, and reads. */
 import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { type Actor, hex, newValue, operationIdOf, perform } from "./clients.ts";
+import {
+  type Actor,
+  drawLevel,
+  hex,
+  newValue,
+  operationIdOf,
+  perform,
+  type ReadLevel,
+  STRONG,
+} from "./clients.ts";
 import { valueBytes, valueText } from "./values.ts";
 
 const TIMEOUT_MS = 4_000;
@@ -18,17 +27,22 @@ export async function actOnKey(
   const { random } = actor;
   const key = random.pick(keys);
   const roll = random.next();
-  if (roll < 0.4) await readKey(actor, key);
+  if (roll < 0.4) await readKey(actor, key, TIMEOUT_MS, drawLevel(actor));
   else if (roll < 0.94 - deleteShare) await putKey(actor, key, undefined);
   else if (roll < 0.94) await deleteKey(actor, key);
   else await compareAndSet(actor, key);
 }
 
-export async function readKey(actor: Actor, key: string, timeoutMs = TIMEOUT_MS): Promise<boolean> {
+export async function readKey(
+  actor: Actor,
+  key: string,
+  timeoutMs = TIMEOUT_MS,
+  { level, told }: ReadLevel = STRONG,
+): Promise<boolean> {
   return perform(
     actor,
-    { op: "get", key, id: "" },
-    () => actor.kv.get({ key: keyNamed(key), level: Level.STRONG }, { timeoutMs }),
+    { op: "get", key, id: "", ...told },
+    () => actor.kv.get({ key: keyNamed(key), level }, { timeoutMs }),
     ({ found, value, version }) =>
       found ? { found, value: valueText(value), version } : { found, version },
   );

@@ -3,15 +3,20 @@
  * appended; one mark a table is raised step by step; rows "u" and "n/" are trimmed. Values and append
  * ids never repeat.
  */
-import {
-  Level,
-  type Trim,
-  type RowOperation as Wire,
-} from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { Trim, RowOperation as Wire } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { NO_BYTES } from "../../services/svrkit/codec.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
 import type { RowOperation, SeenRow, SeenTrim } from "../history.ts";
-import { type Actor, hex, newValue, operationIdOf, perform } from "./clients.ts";
+import {
+  type Actor,
+  drawLevel,
+  hex,
+  newValue,
+  operationIdOf,
+  perform,
+  type ReadLevel,
+  STRONG,
+} from "./clients.ts";
 import { keyNamed } from "./keys.ts";
 import { valueBytes, valueText } from "./values.ts";
 
@@ -28,17 +33,22 @@ const TRIMMED = ["u", APPEND_PREFIX];
 export async function actOnTable(actor: Actor, tables: readonly string[]): Promise<void> {
   const table = actor.random.pick(tables);
   const roll = actor.random.next();
-  if (roll < 0.2) await readRows(actor, table);
+  if (roll < 0.2) await readRows(actor, table, TIMEOUT_MS, drawLevel(actor));
   else if (roll < 0.4) await readChanges(actor, table);
   else await changeTable(actor, table);
 }
 
-export function readRows(actor: Actor, table: string, timeoutMs = TIMEOUT_MS): Promise<boolean> {
+export function readRows(
+  actor: Actor,
+  table: string,
+  timeoutMs = TIMEOUT_MS,
+  { level, told }: ReadLevel = STRONG,
+): Promise<boolean> {
   const page = { first: NO_BYTES, end: NO_BYTES, limit: 1_000, reverse: false };
   return perform(
     actor,
-    { op: "rows", key: table, id: "" },
-    () => actor.kv.scanRows({ key: keyNamed(table), ...page, level: Level.STRONG }, { timeoutMs }),
+    { op: "rows", key: table, id: "", ...told },
+    () => actor.kv.scanRows({ key: keyNamed(table), ...page, level }, { timeoutMs }),
     ({ version, lastNumber, rows, more, trims }) => {
       if (more) throw new RpcError("INTERNAL", "the table outgrew a page");
       return { version, lastNumber, rows: rows.map(seenRow), ...seenTrims(trims) };
@@ -48,10 +58,11 @@ export function readRows(actor: Actor, table: string, timeoutMs = TIMEOUT_MS): P
 
 function readChanges(actor: Actor, table: string): Promise<boolean> {
   const after = actor.random.index((actor.newest.get(table) ?? 0) + 1);
-  const request = { key: keyNamed(table), afterVersion: after, limit: 1_000, level: Level.STRONG };
+  const { level, told } = drawLevel(actor);
+  const request = { key: keyNamed(table), afterVersion: after, limit: 1_000, level };
   return perform(
     actor,
-    { op: "changes", key: table, id: "", after },
+    { op: "changes", key: table, id: "", after, ...told },
     () => actor.kv.scanChanges(request, { timeoutMs: TIMEOUT_MS }),
     ({ version, throughVersion, rows, more, trims }) => {
       if (more) throw new RpcError("INTERNAL", "the table outgrew a page");

@@ -13,6 +13,7 @@ export const BUGS = [
   "base-digest-unchecked",
   "read-without-query",
   "pending-ignored",
+  "recent-for-a-minute",
   "deletion-not-repaired",
   "trimmed-rows-come-back",
   "trim-forgets-newer",

@@ -47,7 +47,7 @@ function startActors(kv: KvClient, lines: Line[]) {
       underWay: new Set<() => void>(),
     };
     const large = { share: 0, bytesMax: 0 };
-    const actor: Actor = { index, kv, clock, random, record, large, ...memory };
+    const actor: Actor = { index, kv, clock, random, record, large, recentShare: 0.3, ...memory };
     while (!isOver) {
       await sleep(random.between(0, 5));
       if (random.chance(0.5)) await actOnTable(actor, tables);

@@ -35,13 +35,19 @@ export function erase(span: Span, version: number): KeyWrite {
   return { ...call(span, `erase-${version}`), op: "delete", applied: true, version };
 }
 
-export function get(span: Span, value: string | null, version: number): KeyRead {
+export function get(
+  span: Span,
+  value: string | null,
+  version: number,
+  more: Partial<KeyRead> = {},
+): KeyRead {
   return {
     ...call(span),
     op: "get",
     found: value !== null,
     version,
     ...(value !== null && { value }),
+    ...more,
   };
 }
 
