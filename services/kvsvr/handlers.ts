@@ -1,4 +1,4 @@
-/** RPC to store operations and back: checks what comes from outside, then hands it to its part. */
+/** Clients' calls to store operations and back: checks what comes from outside, then hands it to its part. */
 import {
   type BatchItem,
   type BatchReply,
@@ -22,10 +22,7 @@ import {
   type WriteReply,
   type WriteRequest,
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import {
-  type Owner,
-  Replica as ReplicaService,
-} from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import type { Owner } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { NEVER_SHED } from "../svrkit/admission/priority.ts";
 import { type Call, monotonicMs, remainingMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
@@ -33,34 +30,23 @@ import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import type { Server } from "../svrkit/server.ts";
 import { KeptBatches, RunningBatch } from "./batch.ts";
-import {
-  FROZEN_WAIT_MS,
-  OPERATION_AHEAD_MS_MAX,
-  OPERATIONS_PER_CHANGE_MAX,
-  PAGE_ROWS_MAX,
-  ROW_KEY_BYTES_MAX,
-  TRIM_PREFIX_BYTES_MAX,
-  TURN_ITEMS_MAX,
-  VALUE_BYTES_MAX,
-} from "./limits.ts";
-import type { Membership } from "./membership.ts";
+import { FROZEN_WAIT_MS, PAGE_ROWS_MAX, TURN_ITEMS_MAX } from "./limits.ts";
 import { pageOfChanges, pageOfRows } from "./pages.ts";
 import type { Packing, Proposals, Write } from "./proposals.ts";
 import { composeKey, composeTable, type Outcome } from "./protocol/compose.ts";
-import { createdMs } from "./protocol/operations.ts";
 import { planted } from "./protocol/planted.ts";
 import { type Register, trimsOf } from "./protocol/register.ts";
 import { bytesNumber, innerKey, type TableView } from "./protocol/table.ts";
 import { forgottenThrough, ROW_CLASS, TRIMS_MAX } from "./protocol/trim.ts";
 import type { Reads } from "./reads.ts";
 import { IS_FROZEN, type Replica } from "./replica.ts";
+import { checkChange, checkOperationId, requireSize } from "./request-checks.ts";
 import type { Entry } from "./storage/entry.ts";
 
 const ALL_ROWS: Trim = { throughVersion: 0, rowPrefix: NO_BYTES, appendIds: false };
 
 /** How replicas of any group call: what one of them passed on is not passed on again. */
 const CALLER = "kvsvr";
-const OPERATION_ID_BYTES = 16;
 
 interface Pending<I, O> extends Write {
   readonly request: I;
@@ -292,11 +278,7 @@ export class Handlers {
   ): void {
     const { request, call, bytes, done } = write;
     const { deadlineMs, operationId, isFirst = false } = call;
-    requireArgument(
-      operationId.length === 0 || operationId.length === OPERATION_ID_BYTES,
-      `an operation id has ${OPERATION_ID_BYTES} bytes`,
-    );
-    requireClock(operationId);
+    checkOperationId(operationId);
     const forward = call.caller.startsWith(CALLER)
       ? undefined
       : (owner: Owner) => write.forward(owner).then(done);
@@ -377,34 +359,6 @@ export class Handlers {
   }
 }
 
-/** Registers both services of a replica. */
-export function register(
-  server: Server,
-  handlers: Handlers,
-  replica: Replica,
-  membership: Membership,
-): void {
-  server.add(Kv.batch, (request, call) => handlers.batch(request, call));
-  server.add(Kv.batchRest, (request) => handlers.batchRest(request));
-  server.add(Kv.get, (request, call) => handlers.get(request, call));
-  server.add(Kv.write, (request, call) => handlers.write(request, call));
-  server.add(Kv.change, (request, call) => handlers.change(request, call));
-  server.add(Kv.getRows, (request, call) => handlers.getRows(request, call));
-  server.add(Kv.scanRows, (request, call) => handlers.scanRows(request, call));
-  server.add(Kv.scanChanges, (request, call) => handlers.scanChanges(request, call));
-  server.add(ReplicaService.vote, (request) => replica.vote(request));
-  server.add(ReplicaService.queryVersions, (request) => replica.queryVersions(request));
-  server.add(ReplicaService.fetch, (request) => replica.fetch(request));
-  server.add(ReplicaService.fetchMany, (request) => replica.fetchMany(request));
-  server.add(ReplicaService.pipeline, (request) => replica.pipeline(request));
-  server.add(ReplicaService.listVersions, (request) => replica.listVersions(request));
-  server.add(ReplicaService.introduce, (request) => membership.introduced(request));
-  server.add(ReplicaService.admit, (request) => membership.admit(request));
-  server.add(ReplicaService.fetchVotes, (request) => replica.fetchVotes(request));
-  server.add(ReplicaService.floors, () => replica.floors());
-  server.add(ReplicaService.seal, (request) => replica.seal(request));
-}
-
 /** Of a table, to its users: one that is absent is at version 0, whatever floor it begins above. */
 function versionOf({ held, heldVersion }: Register): number {
   return held.model === "none" ? 0 : heldVersion;
@@ -443,71 +397,6 @@ function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
 function wrongModel(model: string): RpcError {
   const use = model === "table" ? "change, getRows and scan" : "get and write";
   return new RpcError("FAILED_PRECONDITION", `this key holds a ${model}: use ${use}`);
-}
-
-/** UNAVAILABLE, since it may be this replica's clock that is wrong. */
-function requireClock(operationId: Uint8Array): void {
-  if (operationId.length === 0) return;
-  const aheadMs = createdMs(operationId) - Date.now();
-  if (aheadMs <= OPERATION_AHEAD_MS_MAX || planted("future-ids-accepted")) return;
-  throw new RpcError(
-    "UNAVAILABLE",
-    `the operation was begun ${aheadMs} ms from now: the client's clock or this replica's is wrong`,
-  );
-}
-
-function requireSize(bytes: number, what: string): void {
-  if (bytes > VALUE_BYTES_MAX) {
-    throw new RpcError("TOO_LARGE", `${what} of ${bytes} bytes: the limit is ${VALUE_BYTES_MAX}`);
-  }
-}
-
-/** Checks a change's limits; returns its size in bytes. */
-function checkChange(change: TableChange): number {
-  const count = change.operations.length + change.guards.length;
-  requireArgument(
-    count > 0 && count <= OPERATIONS_PER_CHANGE_MAX,
-    `a change of ${count} operations and guards: 1 to ${OPERATIONS_PER_CHANGE_MAX} are allowed`,
-  );
-  let bytes = 0;
-  for (const { guard } of change.guards) {
-    requireArgument(guard !== undefined, "a guard without a condition");
-    bytes += checkRowKey(guard.case === "mark" ? guard.value.name : guard.value.row);
-  }
-  for (const { operation } of change.operations) {
-    requireArgument(operation !== undefined, "an operation without a kind");
-    if (operation.case === "delete") bytes += checkRowKey(operation.value);
-    else if (operation.case === "trim") bytes += checkTrim(operation.value);
-    else if (operation.case === "append") {
-      bytes +=
-        checkRowKey(operation.value.id) +
-        operation.value.prefix.length +
-        operation.value.value.length;
-      checkRowKey(Buffer.concat([operation.value.prefix, Buffer.alloc(8)]));
-    } else bytes += checkRowKey(operation.value.row) + operation.value.value.length;
-  }
-  requireSize(bytes, "a change");
-  return bytes;
-}
-
-function checkTrim({ rowPrefix, appendIds }: Trim): number {
-  requireArgument(
-    rowPrefix.length <= TRIM_PREFIX_BYTES_MAX,
-    `a prefix of ${rowPrefix.length} bytes to trim by: the limit is ${TRIM_PREFIX_BYTES_MAX}`,
-  );
-  requireArgument(
-    !appendIds || rowPrefix.length === 0,
-    "a trim forgets ids of appends or rows under a prefix: ask for both one by one",
-  );
-  return rowPrefix.length;
-}
-
-function checkRowKey(row: Uint8Array): number {
-  requireArgument(
-    row.length > 0 && row.length <= ROW_KEY_BYTES_MAX,
-    `a row key of ${row.length} bytes: 1 to ${ROW_KEY_BYTES_MAX} are allowed`,
-  );
-  return row.length;
 }
 
 /** An operation told by callback as a promise; what it throws at once rejects too. */

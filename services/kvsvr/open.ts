@@ -11,9 +11,10 @@ import { Copy } from "./copy.ts";
 import { forceIfPermitted } from "./force.ts";
 import { Forgetting, forgottenOf } from "./forgetting.ts";
 import { GroupEpoch } from "./group-epoch.ts";
-import { Handlers, register } from "./handlers.ts";
+import { Handlers } from "./handlers.ts";
 import { Identity } from "./identity.ts";
 import { EXCLUDED, Membership } from "./membership.ts";
+import { addMethods } from "./methods.ts";
 import { Peers } from "./peers.ts";
 import { Proposals } from "./proposals.ts";
 import { REPLICAS } from "./protocol/ballot.ts";
@@ -111,12 +112,8 @@ function assemble(
   const copy = sources && new Copy(replica, repair, sources);
   const onCopied = () => endRebuild(dir, files);
   const membership = new Membership({ replica, identity, group, repair, copy, onCopied });
-  register(
-    edges.server,
-    new Handlers(replica, { proposals, reads, server: edges.server }),
-    replica,
-    membership,
-  );
+  const handlers = new Handlers(replica, { proposals, reads, server: edges.server });
+  addMethods(edges.server, { handlers, replica, membership });
   const forgetting = forgettingOf(edges, replica, proposals);
   edges.server.add(ReplicaService.forget, (request) => forgetting.handle(request));
   const mover = moverOf(edges, replica);

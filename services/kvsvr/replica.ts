@@ -1,22 +1,14 @@
 /**
- * One replica of a KV group: what its parts share, and the answers it gives the other replicas.
+ * One replica of a KV group: what its parts share, and its votes.
  *
  *   proposals.ts  writes: proposes versions          reads.ts     linearizable reads
  *   repair.ts     fetches what others have           pipeline/    streams decided versions
+ *   holdings.ts   what others fetch from it          handlers.ts  clients' calls
  *   storage/      registers, log, engine             protocol/    every decision, pure
  */
 
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type {
-  FetchManyReply,
-  FetchManyRequest,
-  FetchReply,
-  FetchRequest,
-  FetchVotesReply,
-  FetchVotesRequest,
-  FloorsReply,
-  ListVersionsReply,
-  ListVersionsRequest,
   Owner,
   PipelineReply,
   PipelineRequest,
@@ -29,10 +21,7 @@ import type {
   VoteRequest,
   VotesReply,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-import { monotonicMs } from "../svrkit/call.ts";
-import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
-import { SLOTS } from "../svrkit/failover/shards.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import {
@@ -43,42 +32,22 @@ import {
   unknownVersion,
   versionReply,
 } from "./answers.ts";
-import {
-  CATCH_UP_MS_MAX,
-  FETCH_BYTES_MAX,
-  FETCH_MANY_BYTES_MAX,
-  FETCH_MANY_MS_MAX,
-  KEY_BYTES_MAX,
-} from "./limits.ts";
+import { CATCH_UP_MS_MAX, KEY_BYTES_MAX } from "./limits.ts";
 import type { Peers } from "./peers.ts";
 import { Outbox } from "./pipeline/outbox.ts";
 import type { HeldEpoch } from "./protocol/admission.ts";
 import { ProtocolViolation } from "./protocol/assert.ts";
 import { NO_BALLOT } from "./protocol/ballot.ts";
 import { openDecision } from "./protocol/decision.ts";
-import { planted } from "./protocol/planted.ts";
-import {
-  EMPTY_REGISTER,
-  type Input,
-  isCurrent,
-  type Register,
-  type Step,
-} from "./protocol/register.ts";
-import { hasVotes, votesLeft } from "./protocol/votes-left.ts";
+import { type Input, isCurrent, type Register, type Step } from "./protocol/register.ts";
 import { Slices } from "./slices.ts";
-import { overlaps, type SlotHolding, type SlotSpan } from "./slots/plan/held-slots.ts";
+import { overlaps, type SlotHolding } from "./slots/plan/held-slots.ts";
 import type { SlotTable } from "./slots/slot-table.ts";
 import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry } from "./storage/entry.ts";
 import type { State } from "./storage/state.ts";
 
 const versionsTold = monitorId("kvsvr.versions_told");
-
-/** Keyspace and slot: what a listing goes on behind. */
-const CURSOR_BYTES_MIN = 3;
-/** What a state, and a row of one, take on the wire besides their values. */
-const STATE_BYTES = 40;
-const ROW_BYTES = 16;
 
 export interface ReplicaParts {
   readonly self: Owner;
@@ -92,7 +61,6 @@ export interface ReplicaParts {
 }
 
 export const IS_FROZEN = "what is deleted or absent in its slot is being forgotten: retry";
-const KEYSPACES_MAX = 255;
 const CATCHES_UP = "it catches up with the others";
 const REACHES_NOBODY = "it reaches no other replica";
 
@@ -200,7 +168,7 @@ export class Replica {
    * is missing, and hurts no other.
    */
   async vote(request: VoteRequest): Promise<VotesReply> {
-    const bar = this.#bar(request.epoch);
+    const bar = this.bar(request.epoch);
     if (bar !== undefined) return { votes: request.proposals.map(() => barredVote(bar)) };
     const marks: number[] = [];
     const votes = request.proposals.map((proposal, i) => {
@@ -248,7 +216,7 @@ export class Replica {
 
   /** Answered from durable state: what is not yet on the disk could be forgotten again (S6). */
   async queryVersions(request: QueryVersionsRequest): Promise<QueryVersionsReply> {
-    const bar = this.#barRead(request.epoch) ?? "";
+    const bar = this.barRead(request.epoch) ?? "";
     const marks: number[] = [];
     const replies = request.keys.map((key, i) => {
       try {
@@ -265,88 +233,9 @@ export class Replica {
     return { replies: told };
   }
 
-  #lastFetch: Promise<void> = Promise.resolve();
-
-  /** One fetch a turn of the event loop: many at once would keep everybody else waiting. */
-  async #fetchTurn(): Promise<void> {
-    const turn = this.#lastFetch.then(() => new Promise<void>((resolve) => setImmediate(resolve)));
-    this.#lastFetch = turn;
-    await turn;
-  }
-
-  /** The state held here, above the version the asker has; `unavailable` when it is not newer. */
-  async fetch(request: FetchRequest): Promise<FetchReply> {
-    await this.#fetchTurn();
-    const barred = this.#barRead(request.epoch);
-    if (barred !== undefined) return { ...NO_STATE, barred };
-    const { aboveVersion, bytesMax } = request;
-    return this.#stateAbove(this.entry(request.key), aboveVersion, bytesMax || FETCH_BYTES_MAX);
-  }
-
-  /** States of the first of many keys, as many as fit into an answer and a part of one turn. */
-  async fetchMany({ wanted, epoch }: FetchManyRequest): Promise<FetchManyReply> {
-    await this.#fetchTurn();
-    const barred = this.#bar(epoch);
-    const states: FetchReply[] = [];
-    if (barred !== undefined) return { states, barred, workedUs: 0 };
-    const startedMs = monotonicMs();
-    let workedMs = 0;
-    let bytesLeft = FETCH_MANY_BYTES_MAX;
-    for (const { key, aboveVersion } of wanted) {
-      const state = this.#peekAbove(this.checked(key), aboveVersion, bytesLeft);
-      states.push(state);
-      bytesLeft -= bytesOf(state);
-      workedMs = monotonicMs() - startedMs;
-      if (bytesLeft <= 0 || workedMs >= FETCH_MANY_MS_MAX) break;
-    }
-    return { states, barred: "", workedUs: Math.round(workedMs * 1_000) };
-  }
-
-  #peekAbove(key: Key, aboveVersion: number, bytesMax: number): FetchReply {
-    try {
-      return this.#stateAbove(this.state.peek(key), aboveVersion, bytesMax);
-    } catch (error) {
-      if (error instanceof RecordDamaged) return NO_STATE;
-      throw error;
-    }
-  }
-
-  #stateAbove(entry: Entry, aboveVersion: number, bytesMax: number): FetchReply {
-    const { known, held, heldVersion, heldDigest } = entry.register;
-    const owner = known.version === heldVersion ? known.owner : undefined;
-    const base = { version: heldVersion, digest: heldDigest, owner, barred: "" };
-    if (heldVersion <= aboveVersion || heldDigest === 0)
-      return { ...base, body: undefined, unavailable: true };
-    // Absent behind a floor: version and digest say all of it.
-    if (held.model === "none") return { ...base, body: undefined, unavailable: false };
-    if (held.model === "key") {
-      const body = { case: "decision" as const, value: held.decision.bytes };
-      return { ...base, body, unavailable: false };
-    }
-    const { rows, throughVersion } = this.#diff(entry, aboveVersion, bytesMax);
-    const { lastNumber, operations } = held;
-    const value = { rows, lastNumber, operations, throughVersion, trims: [...held.trims] };
-    return { ...base, body: { case: "table", value }, unavailable: false };
-  }
-
-  /** Rows above a version, whole versions only, up to about the size asked for. */
-  #diff(entry: Entry, aboveVersion: number, bytesMax: number) {
-    const limit = Math.min(bytesMax, FETCH_BYTES_MAX);
-    const rows: { row: Uint8Array; value: Uint8Array; deleted: boolean; version: number }[] = [];
-    let bytes = 0;
-    for (const { row, value, deleted, version } of this.state.changes(entry, aboveVersion)) {
-      if (deleted && planted("deletion-not-repaired")) continue;
-      const last = rows.at(-1)?.version ?? version;
-      if (bytes > limit && version !== last) return { rows, throughVersion: last };
-      rows.push({ row, value, deleted, version });
-      bytes += row.length + value.length + ROW_BYTES;
-    }
-    return { rows, throughVersion: entry.register.heldVersion };
-  }
-
   /** Answered when it is durable, so that a sender never gives more than the disk takes. */
   async pipeline(request: PipelineRequest): Promise<PipelineReply> {
-    const bar = this.#bar(request.epoch);
+    const bar = this.bar(request.epoch);
     if (bar !== undefined) return { barred: bar };
     let logged = 0;
     // After an absence batches come back to back, and votes wait behind each.
@@ -362,46 +251,6 @@ export class Replica {
     await this.state.durable(logged);
     if (request.gap) this.onGap(request.from);
     return { barred: "" };
-  }
-
-  listVersions(request: ListVersionsRequest): ListVersionsReply {
-    const bar = this.#barRead(request.epoch);
-    if (bar !== undefined) return { versions: [], cursor: NO_BYTES, barred: bar, floors: [] };
-    const limit = Math.min(request.limit || 1_000, 10_000);
-    const { length } = request.cursor;
-    requireArgument(
-      length === 0 || length >= CURSOR_BYTES_MIN,
-      `a cursor of ${length} bytes: keyspace (1) and slot (2) at least`,
-    );
-    const after = length === 0 ? undefined : Buffer.from(request.cursor);
-    const { listed, next } = this.state.list(after, limit);
-    return {
-      versions: listed.map(({ entryKey, register }) => ({
-        key: { keyspace: entryKey[0]!, key: entryKey.subarray(4) },
-        version: register.known.version,
-        digest: register.known.digest,
-        table: register.held.model === "table",
-        votes: hasVotes(register),
-      })),
-      cursor: next ?? NO_BYTES,
-      barred: "",
-      floors: this.slots.floorsWithin(slotsBetween(after, next)),
-    };
-  }
-
-  /** The asker is no member and only looks. */
-  floors(): FloorsReply {
-    const barred = this.#barRead(0);
-    if (barred !== undefined) return { floors: [], barred };
-    return { floors: this.slots.floorsWithin(slotsBetween(undefined, undefined)), barred: "" };
-  }
-
-  /** What votes on a key have left behind, for a new member (copy.ts) or a move's target. */
-  fetchVotes(request: FetchVotesRequest): FetchVotesReply {
-    const barred = request.move === 0 ? this.#bar(request.epoch) : this.#barMove(request);
-    const register = barred === undefined ? this.entry(request.key).register : EMPTY_REGISTER;
-    const left = votesLeft(register, request.aboveVersion, FETCH_BYTES_MAX);
-    return { ...left, barred: barred ?? "" };
   }
 
   #catchingUp = 0;
@@ -455,25 +304,20 @@ export class Replica {
     throw new RpcError("UNAVAILABLE", `replica ${this.self.replica} may not serve: ${why}`);
   }
 
-  /** Epoch 0: the asker is no member and only looks (an operator); what it hears is no vote. */
-  #barRead(epoch: number): string | undefined {
-    return epoch === 0 ? this.barred : this.#bar(epoch);
+  /**
+   * Why a peer's call is refused; undefined when it is not. Epoch 0: the asker is no member and only looks
+   * (an operator); what it hears is no vote.
+   */
+  barRead(epoch: number): string | undefined {
+    return epoch === 0 ? this.barred : this.bar(epoch);
   }
 
-  #bar(epoch: number): string | undefined {
+  /** The same for what counts as a vote, or is one. */
+  bar(epoch: number): string | undefined {
     if (this.barred !== undefined) return this.barred;
     return epoch === this.epoch
       ? undefined
       : `its group epoch is ${this.epoch}, the caller's ${epoch}`;
-  }
-
-  /** A move's target is no member: it is answered about what is frozen for it. */
-  #barMove({ key, move }: FetchVotesRequest): string | undefined {
-    if (this.barred !== undefined) return this.barred;
-    const { registerKey } = this.entry(key);
-    const holding = this.slots.holding(registerKey[0]!, registerKey.readUInt16BE(1));
-    if (holding.state === "sealed" && holding.move === move) return undefined;
-    return `the slot is ${holding.state} here, not sealed for move ${move}`;
   }
 
   /**
@@ -500,41 +344,6 @@ export class Replica {
   stop(): void {
     for (const outbox of this.#outboxes.values()) outbox.stop();
   }
-}
-
-/** "I do not know", or may not say. */
-const NO_STATE: FetchReply = {
-  version: 0,
-  digest: 0,
-  owner: undefined,
-  body: undefined,
-  unavailable: true,
-  barred: "",
-};
-
-/** About the size of a state on the wire. */
-function bytesOf({ body }: FetchReply): number {
-  if (body === undefined) return STATE_BYTES;
-  if (body.case === "decision") return STATE_BYTES + body.value.length;
-  const { rows, operations } = body.value;
-  const rowBytes = rows.reduce(
-    (sum, { row, value }) => sum + ROW_BYTES + row.length + value.length,
-    0,
-  );
-  return STATE_BYTES + rowBytes + (operations?.kept.length ?? 0);
-}
-
-/** All slots of the keyspaces between two cursors of a listing; undefined: from the first, to the last. */
-function slotsBetween(after: Buffer | undefined, next: Buffer | undefined): SlotSpan[] {
-  const firstKeyspace = after?.[0] ?? 1;
-  const lastKeyspace = next?.[0] ?? KEYSPACES_MAX;
-  const spans: SlotSpan[] = [];
-  for (let keyspace = firstKeyspace; keyspace <= lastKeyspace; keyspace++) {
-    const first = keyspace === after?.[0] ? after.readUInt16BE(1) : 0;
-    const last = keyspace === next?.[0] ? next.readUInt16BE(1) : SLOTS - 1;
-    spans.push({ keyspace, first, last });
-  }
-  return spans;
 }
 
 function frozen(register: Register): Step {
