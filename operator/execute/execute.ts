@@ -70,7 +70,7 @@ async function carryOut(executor: Executor, round: Round, action: Action): Promi
   const { dataCenter, writes, outcomes } = round;
   switch (action.act) {
     case "apply":
-      return applyObject(executor, writes, { object: action.build() });
+      return applyObject(executor, writes, { object: action.object });
     case "delete":
       return deleteObject(executor, writes, action);
     case "issue-certificates":
@@ -101,6 +101,7 @@ export async function applyObject(
     path: `${pathOf(kind, namespace, name)}${subresource}?fieldManager=${FIELD_MANAGER}&force=true`,
     contentType: "application/apply-patch+yaml",
     body: object,
+    metadataOnly: true,
     timeoutMs: REQUEST_MS,
   });
   const version = stored.metadata.resourceVersion!;

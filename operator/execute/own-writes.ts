@@ -32,6 +32,10 @@ export class OwnWrites {
     this.#expected.set(key, { gone: uid, atMs: nowMs });
   }
 
+  get isEmpty(): boolean {
+    return this.#expected.size === 0;
+  }
+
   /** The copies lack something; what they have is forgotten here. */
   areUnseen(look: (key: string) => Seen | undefined, nowMs: number): boolean {
     for (const [key, expected] of this.#expected) {

@@ -4,6 +4,8 @@
  * the pause before the next one grows, while everything else goes on. Pure but for its memory.
  */
 
+import { murmur3 } from "../../services/svrkit/murmur3.ts";
+
 /** So many repetitions cost nothing. */
 const FREE = 4;
 const PAUSE_FIRST_MS = 1_000;
@@ -11,21 +13,31 @@ const PAUSE_LAST_MS = 60_000;
 /** What was not done for so long begins anew. */
 const FORGET_MS = 120_000;
 
+interface Done {
+  readonly times: number;
+  readonly lastMs: number;
+}
+
 export class Restraint {
-  readonly #done = new Map<string, { times: number; lastMs: number }>();
+  /** By the hash of its key: a hundred thousand objects may have been made within the last minutes. */
+  readonly #done = new Map<number, Done>();
+  /** What is done for the first time in one round is noted by one value. */
+  #first: Done = { times: 1, lastMs: 0 };
 
   /** May it be done now? */
   allows(key: string, nowMs: number): boolean {
-    const known = this.#done.get(key);
+    const known = this.#done.get(hashOf(key));
     if (known === undefined || known.times < FREE) return true;
     return nowMs - known.lastMs >= pauseAfter(known.times);
   }
 
   did(key: string, nowMs: number): void {
-    const known = this.#done.get(key);
-    const isOld = known !== undefined && nowMs - known.lastMs > FORGET_MS;
-    const times = known === undefined || isOld ? 1 : known.times + 1;
-    this.#done.set(key, { times, lastMs: nowMs });
+    const hash = hashOf(key);
+    const known = this.#done.get(hash);
+    if (known === undefined || nowMs - known.lastMs > FORGET_MS) {
+      if (this.#first.lastMs !== nowMs) this.#first = { times: 1, lastMs: nowMs };
+      this.#done.set(hash, this.#first);
+    } else this.#done.set(hash, { times: known.times + 1, lastMs: nowMs });
   }
 
   /** Forgets what was not done lately. */
@@ -33,6 +45,11 @@ export class Restraint {
     for (const [key, { lastMs }] of this.#done)
       if (nowMs - lastMs > FORGET_MS) this.#done.delete(key);
   }
+}
+
+/** That two things of a data centre share one is unlikely, and costs a pause. */
+function hashOf(key: string): number {
+  return murmur3(Buffer.from(key)) | 0;
 }
 
 function pauseAfter(times: number): number {

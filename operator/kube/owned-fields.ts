@@ -18,7 +18,9 @@ const PLACE = new Set(["name", "namespace"]);
 /** Digest of an object as we would apply it. */
 export function digestOf({ apiVersion: _, kind: __, metadata, ...fields }: KubeObject): string {
   const kept = Object.entries(metadata).filter(([name]) => !PLACE.has(name));
-  return digest(kept.length === 0 ? fields : { ...fields, metadata: Object.fromEntries(kept) });
+  return digestOfValue(
+    kept.length === 0 ? fields : { ...fields, metadata: Object.fromEntries(kept) },
+  );
 }
 
 /** Digest of what `manager` has applied to the object and what still stands; "" when it has nothing. */
@@ -27,11 +29,13 @@ export function ownedDigest(object: KubeObject, manager: string): string {
     (entry) =>
       entry.manager === manager && entry.operation === "Apply" && (entry.subresource ?? "") === "",
   )?.fieldsV1;
-  return fields === undefined ? "" : digest(owned(object, fields as Tree));
+  return fields === undefined ? "" : digestOfValue(owned(object, fields as Tree));
 }
 
-function digest(value: unknown): string {
-  return hash("sha1", stableJson(value), "base64url").slice(0, 16);
+/** The same for values of the same JSON. */
+export function digestOfValue(value: unknown): string {
+  // A slice of a longer text would keep that text in memory, once for every object.
+  return hash("sha1", stableJson(value), "buffer").toString("base64url", 0, 12);
 }
 
 /** The part of a value that a tree of fields names. */

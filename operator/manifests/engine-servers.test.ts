@@ -19,7 +19,7 @@ interface Pod {
 
 /** What the operator would apply. */
 function built(changes: object) {
-  const objects = desiredOf(sampleInputs("test", changes)).map(({ build }) => build());
+  const objects = desiredOf(sampleInputs("test", changes)).map(({ object }) => object);
   const find = (kind: string, name: string) =>
     objects.find((one) => one.kind === kind && one.metadata.name === name);
   const pod = (kind: string, name: string) =>

@@ -18,7 +18,7 @@ type Options = Record<string, Record<string, unknown>>;
 
 /** What the operator would apply. */
 function built(changes: object) {
-  const objects = desiredOf(sampleInputs("test", changes)).map(({ build }) => build());
+  const objects = desiredOf(sampleInputs("test", changes)).map(({ object }) => object);
   const pods = objects.flatMap(({ kind, metadata, spec }) =>
     kind === "Deployment" || kind === "StatefulSet"
       ? [{ name: metadata.name, ...(spec as { template: { spec: Pod } }).template.spec }]

@@ -37,8 +37,10 @@ const SELECTOR = Object.entries(MANAGED_BY)
 
 /** Everything of one data centre. */
 export interface Inside {
-  /** By "Kind/name". */
-  readonly children: Map<string, Child>;
+  /** In no order. */
+  readonly children: Child[];
+  /** Another one whenever a child is no more what it was; what its controllers say of it does not count. */
+  revision: number;
   readonly pods: Map<string, Pod>;
   readonly campuses: Map<string, CachedResource<CampusSpec, CampusStatus>>;
   readonly groups: Map<string, CachedResource<KvGroupSpec, KvGroupStatus>>;
@@ -81,8 +83,8 @@ export class Cluster {
         kind,
         projectChild(kind),
         (_, now, before) => {
-          const key = childKey(kind, (now ?? before)!.name);
-          this.#move((inside) => inside.children, key, { now, before });
+          if (before !== undefined) this.#moveChild(before, now);
+          else if (now !== undefined) this.#addChild(now);
         },
         SELECTOR,
       );
@@ -124,7 +126,8 @@ export class Cluster {
     let found = this.#inside.get(dataCenter);
     if (found === undefined) {
       const empty = {
-        children: new Map(),
+        children: [],
+        revision: 0,
         pods: new Map(),
         campuses: new Map(),
         groups: new Map(),
@@ -133,6 +136,40 @@ export class Cluster {
       this.#inside.set(dataCenter, found);
     }
     return found;
+  }
+
+  /** By "Kind/name". Made when it is asked for: kept, the keys would be as large as what they lead to. */
+  childrenOf(dataCenter: string): ReadonlyMap<string, Child> {
+    const { children } = this.inside(dataCenter);
+    return new Map(children.map((child) => [childKey(child.kind, child.name), child]));
+  }
+
+  #addChild(now: Child): void {
+    const inside = this.inside(now.dataCenter);
+    inside.children.push(now);
+    inside.revision += 1;
+    this.#options.onChange(now.dataCenter);
+  }
+
+  #moveChild(before: Child, now: Child | undefined): void {
+    const inside = this.inside(before.dataCenter);
+    const at = inside.children.indexOf(before);
+    if (now?.dataCenter === before.dataCenter) {
+      inside.children[at] = now;
+      if (
+        now.digest !== before.digest ||
+        now.uid !== before.uid ||
+        now.isLeaving !== before.isLeaving
+      )
+        inside.revision += 1;
+      this.#options.onChange(now.dataCenter);
+      return;
+    }
+    inside.children[at] = inside.children.at(-1)!;
+    inside.children.pop();
+    inside.revision += 1;
+    this.#options.onChange(before.dataCenter);
+    if (now !== undefined) this.#addChild(now);
   }
 
   #watch<T extends Cached>(

@@ -5,7 +5,7 @@
 import type { KubeObject } from "../kube/object.ts";
 import { ownedDigest } from "../kube/owned-fields.ts";
 import { ANNOTATION, LABEL, ZONE_LABEL } from "../manifests/site.ts";
-import type { Child, Node, Pod, Resource } from "../plan/observed.ts";
+import type { Child, ClaimFacts, Node, Pod, Resource, ServiceFacts } from "../plan/observed.ts";
 
 /** The field manager of everything that the operator applies. */
 export const FIELD_MANAGER = "tricampus";
@@ -49,15 +49,14 @@ export function projectChild(kind: string): (object: KubeObject) => Child | unde
       digest: ownedDigest(object, FIELD_MANAGER),
       isLeaving: metadata.deletionTimestamp !== undefined,
       template: metadata.annotations?.[ANNOTATION.template] ?? "",
-      ...serviceFacts(kind, object),
-      ...workloadFacts(kind, object),
-      ...claimFacts(kind, object),
+      isSettled: isSettled(kind, object),
+      service: kind === "Service" ? serviceFacts(object) : undefined,
+      claim: kind === "PersistentVolumeClaim" ? claimFacts(object) : undefined,
     };
   };
 }
 
-function serviceFacts(kind: string, { spec, status }: KubeObject) {
-  if (kind !== "Service") return { ip: "", nodePort: 0, outside: "" };
+function serviceFacts({ spec, status }: KubeObject): ServiceFacts {
   const { clusterIP, ports } = fieldsOf(spec);
   const [ingress] = listOf(fieldsOf(fieldsOf(status).loadBalancer).ingress);
   const ip = textOf(clusterIP);
@@ -68,27 +67,31 @@ function serviceFacts(kind: string, { spec, status }: KubeObject) {
   };
 }
 
-function workloadFacts(kind: string, { metadata, spec, status }: KubeObject) {
-  if (kind !== "Deployment" && kind !== "StatefulSet") return { ready: 0, isSettled: true };
+function isSettled(kind: string, { metadata, spec, status }: KubeObject): boolean {
+  if (kind !== "Deployment" && kind !== "StatefulSet") return true;
   const said = fieldsOf(status);
   const wanted = countOf(fieldsOf(spec).replicas);
-  const ready = countOf(said.readyReplicas);
   const isSeen = countOf(said.observedGeneration) >= (metadata.generation ?? 0);
-  if (kind === "StatefulSet") return { ready, isSettled: isSeen };
-  const updated = countOf(said.updatedReplicas);
-  const all = countOf(said.replicas);
-  return { ready, isSettled: isSeen && updated === wanted && all === wanted && ready === wanted };
+  if (kind === "StatefulSet" || !isSeen) return isSeen;
+  const { readyReplicas, updatedReplicas, replicas } = said;
+  return [readyReplicas, updatedReplicas, replicas].every((count) => countOf(count) === wanted);
 }
 
-function claimFacts(kind: string, { metadata, spec, status }: KubeObject) {
-  if (kind !== "PersistentVolumeClaim") return { storage: "", capacity: "", storagePolicy: "" };
+function claimFacts({ metadata, spec, status }: KubeObject): ClaimFacts {
   const requests = fieldsOf(fieldsOf(fieldsOf(spec).resources).requests);
-  return {
-    storage: once(textOf(requests.storage)),
-    capacity: once(textOf(fieldsOf(fieldsOf(status).capacity).storage)),
-    storagePolicy: once(metadata.annotations?.[ANNOTATION.storagePolicy] ?? ""),
-  };
+  const storage = textOf(requests.storage);
+  const capacity = textOf(fieldsOf(fieldsOf(status).capacity).storage);
+  const storagePolicy = metadata.annotations?.[ANNOTATION.storagePolicy] ?? "";
+  const key = [storage, capacity, storagePolicy].join();
+  const known = claims.get(key);
+  if (known !== undefined) return known;
+  const facts = { storage, capacity, storagePolicy };
+  claims.set(key, facts);
+  return facts;
 }
+
+/** Most claims are alike. */
+const claims = new Map<string, ClaimFacts>();
 
 export function projectPod(object: KubeObject): Pod | undefined {
   const { metadata, spec, status } = object;

@@ -6,8 +6,8 @@ export type Action =
       readonly act: "apply";
       readonly kind: string;
       readonly name: string;
-      readonly build: () => KubeObject;
-      /** Of what is built. */
+      readonly object: KubeObject;
+      /** Of the object. */
       readonly digest: string;
       /** Pods of this campus are replaced by it. */
       readonly disturbs: string | undefined;

@@ -1,6 +1,6 @@
 /** What differs between what should be and what is, as actions in the order to take them. Pure. */
 import type { Action } from "./actions.ts";
-import type { Desired } from "./desired.ts";
+import type { Desired, Wanted } from "./desired.ts";
 import { type Child, childKey, type Pod } from "./observed.ts";
 import type { CampusHealth, Turn } from "./turn.ts";
 import { whoseTurn } from "./turn.ts";
@@ -14,7 +14,7 @@ export interface Changes {
 }
 
 interface Facts {
-  readonly desired: readonly Desired[];
+  readonly desired: Wanted;
   readonly children: ReadonlyMap<string, Child>;
   readonly pods: readonly Pod[];
   readonly campuses: readonly CampusHealth[];
@@ -23,18 +23,19 @@ interface Facts {
 export function changesBetween({ desired, children, pods, campuses }: Facts): Changes {
   const free: Action[] = [];
   const disturbing = new Map<string, Action[]>();
-  const missing = firstMissingStage(desired, children);
-  for (const wanted of desired) {
+  const all = desired === "as it is" ? [] : desired;
+  const missing = firstMissingStage(all, children);
+  for (const wanted of all) {
     if (wanted.stage > missing) continue;
-    const child = children.get(childKey(wanted.kind, wanted.name));
+    const child = children.get(wanted.key);
     if (child?.digest === wanted.digest || child?.isLeaving) continue;
     const isReplacing =
       wanted.kind === "Deployment" && child !== undefined && child.template !== wanted.template;
     const isDisturbing = isReplacing && !areHopeless(podsOf(pods, wanted));
     const why = child === undefined ? "it is missing" : "it differs from what is wanted";
-    const { kind, name, build, digest, campus } = wanted;
+    const { kind, name, object, digest, campus } = wanted;
     const disturbs = isDisturbing ? campus : undefined;
-    const action: Action = { act: "apply", kind, name, build, digest, disturbs, why };
+    const action: Action = { act: "apply", kind, name, object, digest, disturbs, why };
     if (isDisturbing) push(disturbing, campus, action);
     else free.push(action);
   }
@@ -53,28 +54,33 @@ function firstMissingStage(
   desired: readonly Desired[],
   children: ReadonlyMap<string, Child>,
 ): number {
-  const isThere = ({ kind, name }: Desired) => children.has(childKey(kind, name));
-  const stages = desired.filter((wanted) => !isThere(wanted)).map(({ stage }) => stage);
-  return Math.min(Number.POSITIVE_INFINITY, ...stages);
+  const missing = desired.filter(({ key }) => !children.has(key));
+  return Math.min(Number.POSITIVE_INFINITY, ...missing.map(({ stage }) => stage));
 }
 
 /** Pods of StatefulSets that are of an earlier template: nobody but the operator replaces them. */
 function outdated(
-  desired: readonly Desired[],
+  desired: Wanted,
   children: ReadonlyMap<string, Child>,
   pods: readonly Pod[],
 ): Pod[] {
-  const sets = desired.filter(({ kind, name, template }) => {
-    const child = children.get(childKey(kind, name));
-    // Before its controller has seen the new template, it would make the old pod once more.
-    return kind === "StatefulSet" && child?.template === template && child.isSettled;
-  });
+  const wanted =
+    desired === "as it is"
+      ? [...children.values()]
+      : desired.filter(({ key, template }) => children.get(key)?.template === template);
+  // Before its controller has seen the new template, it would make the old pod once more.
+  const isSeen = ({ kind, name }: { kind: string; name: string }) =>
+    kind === "StatefulSet" && children.get(childKey(kind, name))?.isSettled === true;
+  const sets = wanted.filter(isSeen);
   return sets.flatMap((set) =>
     podsOf(pods, set).filter((pod) => pod.template !== set.template && !pod.isLeaving),
   );
 }
 
-function podsOf(pods: readonly Pod[], { workload, campus }: Desired): Pod[] {
+function podsOf(
+  pods: readonly Pod[],
+  { workload, campus }: Pick<Desired, "workload" | "campus">,
+): Pod[] {
   return pods.filter((pod) => pod.workload === workload && pod.campus === campus);
 }
 

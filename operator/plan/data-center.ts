@@ -12,7 +12,7 @@ import { type CampusObject, loadOf, planCampus } from "./campus.ts";
 import { type Changes, changesBetween } from "./changes.ts";
 import { violations } from "./checks.ts";
 import { conditionsOf, type Statement, say } from "./conditions.ts";
-import { type Desired, type DesiredInputs, desiredOf, workloadsOf } from "./desired.ts";
+import { type DesiredInputs, desiredOf, isAsWanted, type Wanted, workloadsOf } from "./desired.ts";
 import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
 import { leftovers } from "./leftovers.ts";
 import { childKey, type Observed, type Resource } from "./observed.ts";
@@ -31,12 +31,14 @@ export interface Plan {
   readonly dataCenter: DataCenterStatus;
   readonly campuses: readonly StatusOf<CampusStatus>[];
   readonly groups: readonly StatusOf<KvGroupStatus>[];
+  /** Every object was there as it should be, and no other one. */
+  readonly isAsWanted: boolean;
   /** When to look again though nothing was heard; undefined: need not. */
   readonly againMs: number | undefined;
 }
 
 /** Remembers what a data centre should have as long as nothing that it is made of changes. */
-export type DesiredMemory = (inputs: DesiredInputs) => readonly Desired[];
+export type DesiredMemory = (inputs: DesiredInputs) => Wanted;
 
 export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = desiredOf): Plan {
   const site = siteOf(observed);
@@ -73,6 +75,7 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
     dataCenter: statusOf(observed, { ...facts, campuses }),
     campuses: campuses.map(({ object, status }) => ({ resource: object, status })),
     groups: plans.map((plan) => groupStatusOf(observed, plan, facts)),
+    isAsWanted: isAsWanted(desired, observed.children),
     againMs: changes.wanting.size > 0 ? observed.settleMs : undefined,
   };
 }
@@ -148,8 +151,9 @@ function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): 
   volumes.set("media-data", campuses);
   const ips = new Map<string, string>();
   for (const child of observed.children.values()) {
-    if (child.kind === "Service" && child.campus !== "" && child.ip !== "")
-      ips.set(`${child.workload}/${child.campus}`, child.ip);
+    const { service, campus, workload } = child;
+    if (service !== undefined && campus !== "" && service.ip !== "")
+      ips.set(`${workload}/${campus}`, service.ip);
   }
   return { site, groups: plans.map(({ group }) => group.spec), permits, volumes, ips };
 }
@@ -361,7 +365,8 @@ function addressesOf(observed: Observed, door: "clients" | "admin") {
   return dataCenter.spec.campuses.flatMap(({ name: campus, zone }) => {
     const given = addresses?.find((one) => one.campus === campus)?.address;
     if (given !== undefined) return [{ campus, address: given }];
-    const service = children.get(childKey("Service", nameOf(site, OUTSIDE[door], campus)));
+    const name = nameOf(site, OUTSIDE[door], campus);
+    const service = children.get(childKey("Service", name))?.service;
     if (service === undefined) return [];
     const port = door === "clients" ? 7100 : 7110;
     if (type === "LoadBalancer")
@@ -373,6 +378,6 @@ function addressesOf(observed: Observed, door: "clients" | "admin") {
       if (node === undefined || service.nodePort === 0) return [];
       return [{ campus, address: `${node.address}:${service.nodePort}` }];
     }
-    return [{ campus, address: `${service.name}.${namespace}.svc:${port}` }];
+    return [{ campus, address: `${name}.${namespace}.svc:${port}` }];
   });
 }

@@ -23,6 +23,7 @@ import {
   volumeClaim,
   workloadSet,
 } from "../manifests/workload.ts";
+import { type Child, childKey } from "./observed.ts";
 import {
   kvWorkloadOf,
   outsideWorkload,
@@ -33,6 +34,8 @@ import {
 export interface Desired {
   readonly kind: string;
   readonly name: string;
+  /** As of the child that it is compared with (childKey). */
+  readonly key: string;
   readonly digest: string;
   /** Digest of its pod template; "" where it has none. */
   readonly template: string;
@@ -41,7 +44,20 @@ export interface Desired {
   readonly workload: string;
   /** What is of a later stage waits until everything of earlier ones is there. */
   readonly stage: 1 | 2 | 3;
-  readonly build: () => KubeObject;
+  readonly object: KubeObject;
+}
+
+/** Everything that should be there; or that what is there is exactly that, when it is known to be. */
+export type Wanted = readonly Desired[] | "as it is";
+
+/** Every object is there as it should be, and no other one. */
+export function isAsWanted(wanted: Wanted, children: ReadonlyMap<string, Child>): boolean {
+  if (wanted === "as it is") return true;
+  const isMet = ({ key, digest }: Desired) => {
+    const child = children.get(key);
+    return child?.digest === digest && !child.isLeaving;
+  };
+  return wanted.length === children.size && wanted.every(isMet);
 }
 
 export interface DesiredInputs {
@@ -69,18 +85,17 @@ export function desiredOf(inputs: DesiredInputs): Desired[] {
     .flatMap((door) =>
       campuses.map((campus) => {
         const place = { campus, workload: outsideWorkload(site.spec, door) };
-        return entry(1, { campus, workload: OUTSIDE[door] }, () =>
-          outsideService(site, door, place),
-        );
+        const object = outsideService(site, door, place);
+        return entry(1, { campus, workload: OUTSIDE[door] }, object);
       }),
     );
   const limits = limitsConfig(site);
   return [
     ...outside,
-    ...(limits === undefined ? [] : [entry(1, SHARED, () => limits)]),
+    ...(limits === undefined ? [] : [entry(1, SHARED, limits)]),
     ...policiesOf(site, workloads),
     ...workloads.flatMap((workload) => ofWorkload(inputs, workload, campuses)),
-    entry(2, SHARED, () => addressBook(site, workloads, ips)),
+    entry(2, SHARED, addressBook(site, workloads, ips)),
   ];
 }
 
@@ -98,7 +113,7 @@ function policiesOf(site: Site, workloads: readonly PlannedWorkload[]): Desired[
     ];
     return servers.filter(({ ports }) => ports.length > 0);
   });
-  return networkPolicies(site, doors, foreign).map((policy) => entry(1, SHARED, () => policy));
+  return networkPolicies(site, doors, foreign).map((policy) => entry(1, SHARED, policy));
 }
 
 function ofWorkload(
@@ -116,18 +131,18 @@ function ofWorkload(
   };
   const mayHave = volumes.get(workload.name) ?? [];
   return [
-    ...(workload.isStateful ? [entry(1, shared, () => headlessService(site, workload))] : []),
-    entry(1, shared, () => disruptionBudget(site, workload)),
-    entry(1, shared, () => workloadConfig(site, workload, files)),
+    ...(workload.isStateful ? [entry(1, shared, headlessService(site, workload))] : []),
+    entry(1, shared, disruptionBudget(site, workload)),
+    entry(1, shared, workloadConfig(site, workload, files)),
     ...campuses.flatMap((campus) => {
       const place = { campus, workload: workload.name };
       const { storage } = workload;
       return [
-        entry(1, place, () => campusService(site, workload, campus)),
+        entry(1, place, campusService(site, workload, campus)),
         ...(storage === undefined || !mayHave.includes(campus)
           ? []
-          : [entry(3, place, () => volumeClaim(site, workload, { campus, storage }))]),
-        entry(3, place, () => workloadSet(site, workload, { campus, configDigest })),
+          : [entry(3, place, volumeClaim(site, workload, { campus, storage }))]),
+        entry(3, place, workloadSet(site, workload, { campus, configDigest })),
       ];
     }),
   ];
@@ -138,16 +153,16 @@ const SHARED = { campus: "", workload: "" };
 function entry(
   stage: Desired["stage"],
   place: { campus: string; workload: string },
-  build: () => KubeObject,
+  object: KubeObject,
 ): Desired {
-  const object = build();
   return {
     kind: object.kind!,
     name: object.metadata.name,
+    key: childKey(object.kind!, object.metadata.name),
     digest: digestOf(object),
     template: object.metadata.annotations?.[ANNOTATION.template] ?? "",
     ...place,
     stage,
-    build,
+    object,
   };
 }

@@ -83,7 +83,7 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
   };
 }
 
-function isGrowing(claim: Child | undefined): boolean {
+function isGrowing({ claim }: Partial<Pick<Child, "claim">> = {}): boolean {
   if (claim === undefined || claim.capacity === "" || claim.storage === "") return false;
   return wholeUnits(claim.capacity) < wholeUnits(claim.storage);
 }

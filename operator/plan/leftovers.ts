@@ -3,27 +3,24 @@
  * they hold data that is in use; volumes stay, unless the group's owner has said otherwise by name. Pure.
  */
 import type { Action } from "./actions.ts";
-import type { Desired } from "./desired.ts";
+import type { Wanted } from "./desired.ts";
 import type { KvGroup } from "./kv-group.ts";
-import { type Child, childKey, type Observed } from "./observed.ts";
+import type { Child, Observed } from "./observed.ts";
 import type { SlotsPlan } from "./slots.ts";
 
 export function leftovers(
   { children, table }: Observed,
-  {
-    desired,
-    groups,
-    slots,
-  }: { desired: readonly Desired[]; groups: readonly KvGroup[]; slots: SlotsPlan },
+  { desired, groups, slots }: { desired: Wanted; groups: readonly KvGroup[]; slots: SlotsPlan },
 ): Action[] {
-  const wanted = new Set(desired.map(({ kind, name }) => childKey(kind, name)));
+  if (desired === "as it is") return [];
+  const wanted = new Set(desired.map(({ key }) => key));
   const numbers = new Set(groups.map(({ spec }) => spec.number));
-  return [...children.values()].flatMap((child): Action[] => {
-    if (wanted.has(childKey(child.kind, child.name)) || child.isLeaving) return [];
+  return [...children].flatMap(([key, child]): Action[] => {
+    if (wanted.has(key) || child.isLeaving) return [];
     const group = groupIn(child);
     if (child.kind === "PersistentVolumeClaim") {
       const isGone = group !== undefined && !numbers.has(group);
-      if (!isGone || child.storagePolicy !== "Delete" || !isEmpty(group)) return [];
+      if (!isGone || child.claim?.storagePolicy !== "Delete" || !isEmpty(group)) return [];
       return [
         removal(child, "its group is gone, whose storage policy was Delete", "storagePolicy"),
       ];

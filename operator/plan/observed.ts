@@ -26,14 +26,22 @@ export interface Child {
   readonly isLeaving: boolean;
   /** Digest of the pod template; "" where there is none. */
   readonly template: string;
-  /** Services: the address in the cluster, "" while it has none; and what is known outside. */
+  /** Deployments and StatefulSets: their controllers have done what they say; others: true. */
+  readonly isSettled: boolean;
+  readonly service: ServiceFacts | undefined;
+  readonly claim: ClaimFacts | undefined;
+}
+
+export interface ServiceFacts {
+  /** In the cluster, "" while it has none. */
   readonly ip: string;
   readonly nodePort: number;
+  /** What is known outside: a load balancer's address, or "". */
   readonly outside: string;
-  /** Deployments and StatefulSets: pods of today's template that are ready, and whether that is all. */
-  readonly ready: number;
-  readonly isSettled: boolean;
-  /** Volume claims: what was asked for, and what there is. */
+}
+
+/** What was asked for, and what there is. */
+export interface ClaimFacts {
   readonly storage: string;
   readonly capacity: string;
   readonly storagePolicy: string;

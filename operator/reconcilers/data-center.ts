@@ -3,6 +3,7 @@
  * Campuses and its KVGroups together, since what may be done to one depends on how the others are.
  */
 
+import { rest } from "../../services/svrkit/rest.ts";
 import type { Condition } from "../api/schema.ts";
 import { API_GROUP, API_VERSION } from "../api/schema.ts";
 import { type Issued, READ_ISSUED_EVERY_MS, readIssued } from "../execute/certificates.ts";
@@ -11,14 +12,15 @@ import { applyObject, type Executor, execute } from "../execute/execute.ts";
 import { OwnWrites, type Seen } from "../execute/own-writes.ts";
 import { Restraint } from "../execute/restraint.ts";
 import type { Events } from "../kube/events.ts";
-import { isSameJson, stableJson } from "../kube/stable-json.ts";
+import { digestOfValue } from "../kube/owned-fields.ts";
+import { isSameJson } from "../kube/stable-json.ts";
 import type { Outcome as RoundOutcome } from "../kube/work-queue.ts";
 import { OUTSIDE } from "../manifests/outside.ts";
 import type { Cluster } from "../observe/cluster.ts";
 import { type Action, describeAction } from "../plan/actions.ts";
 import { conditionsOf, say } from "../plan/conditions.ts";
 import { type Plan, planDataCenter, type StatusOf } from "../plan/data-center.ts";
-import { type Desired, type DesiredInputs, desiredOf } from "../plan/desired.ts";
+import { type Desired, type DesiredInputs, desiredOf, type Wanted } from "../plan/desired.ts";
 import { eventsOf } from "../plan/events.ts";
 import type { Observed, Outcome } from "../plan/observed.ts";
 import { serviceIn } from "../plan/workloads.ts";
@@ -34,8 +36,11 @@ export interface ReconcilerParts {
   readonly log: (dataCenter: string, text: string) => void;
 }
 
-/** When the copies do not show yet what was written. */
-const UNSEEN_AGAIN_MS = 20;
+/** How often it is looked whether the copies show what was written, and for how long in one turn. */
+const LOOK_MS = 10;
+const LOOKS_MAX = 50;
+/** A data centre is followed through so many rounds before others have their turn. */
+const ROUNDS_MAX = 8;
 /** With nothing heard, everything is looked at again: ends of blocks, what was missed in thought. */
 const AGAIN_MS = 60_000;
 
@@ -48,7 +53,10 @@ interface Memory {
   readonly outcomes: Map<string, Outcome>;
   readonly writes: OwnWrites;
   readonly restraint: Restraint;
-  desired: { key: string; all: readonly Desired[] } | undefined;
+  /** What should be, while it is worked on: too much to be kept for ten thousand groups. */
+  desired: { readonly key: string; readonly all: readonly Desired[] } | undefined;
+  /** What should be, and the state of the children, when they were found to be the same. */
+  asWanted: { readonly key: string; readonly revision: number } | undefined;
 }
 
 export class DataCenterReconciler {
@@ -59,27 +67,45 @@ export class DataCenterReconciler {
     this.#parts = parts;
   }
 
+  /** Follows a data centre for as long as each round does something and its effect is soon seen. */
   async reconcile(name: string): Promise<RoundOutcome> {
+    try {
+      for (let rounds = 1; ; rounds++) {
+        const { againMs, didSomething } = await this.#round(name);
+        if (!didSomething || rounds === ROUNDS_MAX) return { againMs };
+      }
+    } finally {
+      const memory = this.#memories.get(name);
+      if (memory !== undefined) memory.desired = undefined;
+    }
+  }
+
+  async #round(name: string): Promise<RoundOutcome & { didSomething: boolean }> {
     const { cluster, executor } = this.#parts;
     const dataCenter = cluster.dataCenters.get(name);
     if (dataCenter === undefined) {
       this.#memories.delete(name);
       executor.store.forget(name);
       await this.#tellOrphans(name);
-      return {};
+      return { didSomething: false };
     }
     const memory = this.#memoryOf(name, dataCenter.uid);
-    if (this.#areUnseen(name, memory.writes)) return { againMs: UNSEEN_AGAIN_MS };
+    for (let looks = 1; this.#areUnseen(name, memory.writes); looks++) {
+      if (looks === LOOKS_MAX) return { againMs: LOOK_MS, didSomething: false };
+      await rest(LOOK_MS);
+    }
     const planned = await this.plan(name);
-    if (planned === undefined) return {};
+    if (planned === undefined) return { didSomething: false };
     const { observed, plan } = planned;
+    let acts = 0;
+    let told = 0;
     try {
-      await this.#carryOut(name, { memory, plan });
+      acts = await this.#carryOut(name, { memory, plan });
     } finally {
       // What cannot be done now is no reason to be silent about what is.
-      await this.#tell(observed, plan, memory.writes);
+      told = await this.#tell(observed, plan, memory.writes);
     }
-    return { againMs: plan.againMs ?? AGAIN_MS };
+    return { againMs: plan.againMs ?? AGAIN_MS, didSomething: acts + told > 0 };
   }
 
   /** What would be done now, and why; undefined when there is no data centre of that name. */
@@ -92,7 +118,14 @@ export class DataCenterReconciler {
     if (dataCenter.spec.tls.mode === "Own") await this.#readIssued(name, memory);
     const observed = this.#observe(name);
     if (observed === undefined) return undefined;
-    return { observed, plan: planDataCenter(observed, (inputs) => this.#desired(memory, inputs)) };
+    const { revision } = cluster.inside(name);
+    let key = "";
+    const plan = planDataCenter(observed, (inputs) => {
+      key = keyOfInputs(inputs);
+      return desiredBy(memory, { inputs, key, revision });
+    });
+    if (plan.isAsWanted) memory.asWanted = { key, revision };
+    return { observed, plan };
   }
 
   /** The data centre as it is known now; undefined when there is none of that name. */
@@ -100,12 +133,13 @@ export class DataCenterReconciler {
     const { cluster, executor, image, settleMs, now } = this.#parts;
     const dataCenter = cluster.dataCenters.get(name);
     if (dataCenter === undefined) return undefined;
-    const { children, pods, campuses, groups } = cluster.inside(name);
+    const { pods, campuses, groups } = cluster.inside(name);
+    const children = cluster.childrenOf(name);
     const doors = new Map<string, { host: string; service: string }>();
     for (const child of children.values()) {
-      const { kind, ip, workload, campus } = child;
-      if (kind === "Service" && ip !== "" && campus !== "" && !isForOutside(workload))
-        doors.set(`${workload}/${campus}`, { host: ip, service: serviceIn(workload) });
+      const { service, workload, campus } = child;
+      if (service !== undefined && service.ip !== "" && campus !== "" && !isForOutside(workload))
+        doors.set(`${workload}/${campus}`, { host: service.ip, service: serviceIn(workload) });
     }
     const memory = this.#memoryOf(name, dataCenter.uid);
     const isPlain = dataCenter.spec.tls.mode === "Plain";
@@ -140,6 +174,7 @@ export class DataCenterReconciler {
         writes: new OwnWrites(),
         restraint: new Restraint(),
         desired: undefined,
+        asWanted: undefined,
       };
       this.#memories.set(name, memory);
     }
@@ -154,17 +189,8 @@ export class DataCenterReconciler {
     memory.issuedReadAtMs = now();
   }
 
-  /** What should be is built anew only when something that it is made of has changed. */
-  #desired(memory: Memory, inputs: DesiredInputs): readonly Desired[] {
-    const { site, groups, permits, volumes, ips } = inputs;
-    const { spec, ...place } = site;
-    const rest = stableJson([place, [...permits], [...volumes], [...ips].sort()]);
-    const key = [textOf(spec), ...groups.map(textOf), rest].join("\n");
-    if (memory.desired?.key !== key) memory.desired = { key, all: desiredOf(inputs) };
-    return memory.desired.all;
-  }
-
-  async #carryOut(name: string, { memory, plan }: { memory: Memory; plan: Plan }): Promise<void> {
+  /** How many actions it were. */
+  async #carryOut(name: string, { memory, plan }: { memory: Memory; plan: Plan }): Promise<number> {
     const { executor, log } = this.#parts;
     const { writes, outcomes, restraint } = memory;
     const nowMs = performance.now();
@@ -176,17 +202,24 @@ export class DataCenterReconciler {
     }
     await execute(executor, { dataCenter: name, writes, outcomes }, due);
     if (due.some(({ act }) => act === "issue-certificates")) memory.issued = undefined;
+    return due.length;
   }
 
-  async #tell({ dataCenter }: Observed, plan: Plan, writes: OwnWrites): Promise<void> {
-    await this.#say(writes, "DataCenter", { resource: dataCenter, status: plan.dataCenter });
-    for (const campus of plan.campuses) await this.#say(writes, "Campus", campus);
-    for (const group of plan.groups) await this.#say(writes, "KVGroup", group);
+  /** How many statuses were written. */
+  async #tell({ dataCenter }: Observed, plan: Plan, writes: OwnWrites): Promise<number> {
+    const said = await Promise.all([
+      this.#say(writes, "DataCenter", { resource: dataCenter, status: plan.dataCenter }),
+      ...plan.campuses.map((campus) => this.#say(writes, "Campus", campus)),
+      ...plan.groups.map((group) => this.#say(writes, "KVGroup", group)),
+    ]);
+    return said.filter(Boolean).length;
   }
 
   #areUnseen(name: string, writes: OwnWrites): boolean {
     const { cluster } = this.#parts;
-    const { children, pods, campuses, groups } = cluster.inside(name);
+    if (writes.isEmpty) return false;
+    const { pods, campuses, groups } = cluster.inside(name);
+    const children = cluster.childrenOf(name);
     const look = (key: string): Seen | undefined => {
       const [kind, object = ""] = key.split("/");
       if (kind === "DataCenter") return cluster.dataCenters.get(object);
@@ -201,8 +234,8 @@ export class DataCenterReconciler {
     writes: OwnWrites,
     kind: "DataCenter" | "Campus" | "KVGroup",
     { resource, status }: StatusOf<{ conditions?: Condition[] | undefined }>,
-  ): Promise<void> {
-    if (isSameJson(resource.status, status)) return;
+  ): Promise<boolean> {
+    if (isSameJson(resource.status, status)) return false;
     const { executor, events } = this.#parts;
     const { name, uid } = resource;
     const apiVersion = `${API_GROUP}/${API_VERSION}`;
@@ -212,6 +245,7 @@ export class DataCenterReconciler {
     const regarding = { apiVersion, kind, namespace: executor.namespace, name, uid };
     for (const told of eventsOf(resource.status.conditions, status.conditions ?? []))
       events.tell(regarding, { ...told, action: "Observed" });
+    return true;
   }
 
   /** Campuses and KVGroups that name a data centre which does not exist. */
@@ -233,16 +267,35 @@ export class DataCenterReconciler {
   }
 }
 
-/** What people wrote stays the same object until they write again. */
-const texts = new WeakMap<object, string>();
+/** What should be is built anew only when something that it is made of has changed. */
+function desiredBy(
+  memory: Memory,
+  { inputs, key, revision }: { inputs: DesiredInputs; key: string; revision: number },
+): Wanted {
+  const { asWanted, desired } = memory;
+  if (asWanted?.key === key && asWanted.revision === revision) return "as it is";
+  if (desired?.key === key) return desired.all;
+  const all = desiredOf(inputs);
+  memory.desired = { key, all };
+  return all;
+}
 
-function textOf(spec: object): string {
-  let text = texts.get(spec);
-  if (text === undefined) {
-    text = stableJson(spec);
-    texts.set(spec, text);
+function keyOfInputs({ site, groups, permits, volumes, ips }: DesiredInputs): string {
+  const { spec, ...place } = site;
+  const specs = [spec, ...groups].map(digestOfSpec);
+  return digestOfValue([specs, place, [...permits], [...volumes], [...ips].sort()]);
+}
+
+/** What people wrote stays the same object until they write again. */
+const digests = new WeakMap<object, string>();
+
+function digestOfSpec(spec: object): string {
+  let digest = digests.get(spec);
+  if (digest === undefined) {
+    digest = digestOfValue(spec);
+    digests.set(spec, digest);
   }
-  return text;
+  return digest;
 }
 
 /** Services that lead people in, and not our own processes to each other. */

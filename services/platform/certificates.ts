@@ -67,15 +67,16 @@ export async function issueCertificate(
 ): Promise<CertificateTexts> {
   const keys = await newKeys();
   const uris = services.map((service) => ({ type: "url" as const, value: identityUri(service) }));
+  const signer = await signerOf(authority);
   const places = hosts.map((value) => ({ type: isIP(value) ? "ip" : "dns", value }) as const);
   const certificate = await X509CertificateGenerator.create({
     ...validFor(days),
     serialNumber: serialNumber(),
     subject: `CN=${name}`,
-    issuer: new X509Certificate(authority.cert).subject,
+    issuer: signer.name,
     signingAlgorithm: ALGORITHM,
     publicKey: keys.publicKey,
-    signingKey: await importKey(authority.key),
+    signingKey: signer.key,
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
@@ -84,6 +85,24 @@ export async function issueCertificate(
     ],
   });
   return { cert: pem(certificate), key: await keyPem(keys) };
+}
+
+interface Signer {
+  readonly name: string;
+  readonly key: KeyPair["privateKey"];
+}
+
+/** Reading an authority costs as much as issuing; one who issues many certificates does it once. */
+const signers = new WeakMap<CertificateTexts, Promise<Signer>>();
+
+function signerOf(authority: CertificateTexts): Promise<Signer> {
+  let signer = signers.get(authority);
+  if (signer === undefined) {
+    const name = new X509Certificate(authority.cert).subject;
+    signer = importKey(authority.key).then((key) => ({ name, key }));
+    signers.set(authority, signer);
+  }
+  return signer;
 }
 
 /** It names exactly these services and is not near its end. */

@@ -69,6 +69,11 @@ export interface Write {
   readonly subresource?: string;
 }
 
+/** As long as a real one. */
+function uidOf(count: number): string {
+  return `00000000-0000-4000-8000-${count.toString(16).padStart(12, "0")}`;
+}
+
 export class Objects {
   readonly #kept = new Map<string, Kept>();
   readonly #listeners = new Set<(resource: string, change: Change, object: KubeObject) => void>();
@@ -274,7 +279,7 @@ export class Objects {
     object.metadata = {
       ...object.metadata,
       ...(namespace !== "" && { namespace }),
-      uid: `uid-${this.#uids}`,
+      uid: uidOf(this.#uids),
       creationTimestamp: new Date(this.now() * 1_000).toISOString(),
     };
     this.prepare(resource, object);

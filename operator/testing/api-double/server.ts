@@ -128,7 +128,8 @@ export class ApiDouble {
       request.socket.resetAndDestroy();
       return;
     }
-    sendJson(response, method === "POST" ? 201 : 200, answer);
+    const isShort = request.headers.accept?.includes("as=PartialObjectMetadata") === true;
+    sendJson(response, method === "POST" ? 201 : 200, isShort ? metadataOf(answer) : answer);
   }
 
   #answer(
@@ -264,6 +265,11 @@ function send({ place, labels, response, isMute }: Watching, change: Change): vo
   if (isMute || response.writableEnded || !isIn(place, change.namespace)) return;
   if (!labels.every(([name, value]) => change.labels[name] === value)) return;
   response.write(change.line);
+}
+
+function metadataOf(answer: unknown): object {
+  const { metadata } = answer as KubeObject;
+  return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata };
 }
 
 /** "/apis/apps/v1/namespaces/x/deployments/name/status" */
