@@ -93,6 +93,20 @@ const BAD: [why: string, kind: string, changes: Record<string, unknown>, says: s
     { "engines.media.kind": "S3" },
     "kind S3 needs s3",
   ],
+  [
+    "media in a bucket, with its keys in the address",
+    "DataCenter",
+    {
+      "engines.media.kind": "S3",
+      "engines.media.s3": {
+        endpoint: "https://key:secret@s3.example",
+        bucket: "media",
+        secretName: "s3",
+      },
+    },
+    "no user and password in the address",
+  ],
+  ["a network that is none", "DataCenter", { foreignNetworks: ["10.0.0.7"] }, "no network"],
   ["a field that does not exist", "DataCenter", { zones: 3 }, 'unknown field "spec.zones"'],
   ["a campus's name in capitals", "Campus", { name: "East" }, "should match"],
   [

@@ -202,7 +202,11 @@ const mediaEngine = withRules(
     storage: volume("copy of all files, images and videos"),
     s3: z
       .strictObject({
-        endpoint: z.url().describe("https://host[:port], what speaks S3."),
+        endpoint: withRules(z.url().max(500).describe("https://host[:port], what speaks S3."), {
+          rule: "!self.contains('@')",
+          message:
+            "no user and password in the address: the keys belong into the Secret secretName",
+        }),
         bucket: z.string().min(3).max(63).describe("The bucket; it is there already."),
         region: z.string().min(1).default("us-east-1"),
         secretName: secretName.describe(
@@ -382,6 +386,21 @@ const spec = withRules(
       .describe(
         "Enforced: pods take connections from each other, the operator, and people at their two doors alone. " +
           "None: there are no NetworkPolicies.",
+      ),
+    foreignNetworks: z
+      .array(
+        withRules(z.string().max(64).describe("10.20.0.0/16"), {
+          rule: "isCIDR(self)",
+          message: "no network: address/length, as 10.20.0.0/16",
+        }),
+      )
+      .min(1)
+      .max(20)
+      .optional()
+      .describe(
+        "Where the servers of others are that engines and hooks name: pods that call them are let out to these " +
+          "networks alone. When left out, to those servers' ports on any host, for policies know no host names. A " +
+          "server named by its IP address is let out to as it is.",
       ),
     logLevel: z
       .enum(["trace", "debug", "info", "warn", "error"])

@@ -9,7 +9,7 @@ import {
   sampleGroup,
   sampleInputs,
 } from "../testing/samples.ts";
-import { enginePorts } from "./engine-servers.ts";
+import { engineServers } from "./engine-servers.ts";
 
 interface Pod {
   initContainers?: { name: string; command: string[]; volumeMounts?: object[] }[];
@@ -137,7 +137,7 @@ test("engines: who calls servers of others is let out to their ports, and nobody
   const spec = sampleDataCenter(SAMPLE_FOREIGN);
   const ports = statelessWorkloads(spec).map(({ name, services }) => [
     name,
-    enginePorts(spec, services),
+    [...new Set(engineServers(spec, services).map(({ port }) => port))],
   ]);
   expect(Object.fromEntries(ports)).toMatchObject({
     ...{ queuelog: [4223], queue: [6380], "media-data": [443] },
@@ -146,10 +146,33 @@ test("engines: who calls servers of others is let out to their ports, and nobody
   const { find, objects } = built(SAMPLE_FOREIGN);
   expect(find("NetworkPolicy", "main-queue-engines")!.spec).toMatchObject({
     podSelector: { matchLabels: { "tricampus.dev/workload": "queue" } },
-    egress: [{ ports: [{ port: 6380 }, { port: 53 }, { port: 53 }] }],
+    egress: [{ ports: [{ port: 6380 }] }, { ports: [{ port: 53 }, { port: 53 }] }],
   });
   const policies = objects.filter(({ kind }) => kind === "NetworkPolicy");
   expect(policies.filter(({ metadata }) => metadata.name.endsWith("-engines"))).toHaveLength(3);
+});
+
+test("engines: the way out leads to an address, or to the networks that are named, and no further", () => {
+  const waysOf = (endpoint: string, foreignNetworks?: string[]) => {
+    const s3 = { ...SAMPLE_FOREIGN.engines.media.s3, endpoint };
+    const media = { kind: "S3", s3 };
+    const { find } = built({ engines: { media }, ...(foreignNetworks && { foreignNetworks }) });
+    const { egress } = find("NetworkPolicy", "main-media-data-engines")!.spec as {
+      egress: { to?: { ipBlock: { cidr: string } }[]; ports: { port: number }[] }[];
+    };
+    return egress.map(({ to, ports }) => [
+      to?.map(({ ipBlock }) => ipBlock.cidr) ?? "anywhere",
+      ports.map(({ port }) => port).join(),
+    ]);
+  };
+  const names = ["anywhere", "53,53"];
+  expect(waysOf("https://10.0.0.7:9000/s3")).toEqual([[["10.0.0.7/32"], "9000"]]);
+  expect(waysOf("https://[fd00::7]")).toEqual([[["fd00::7/128"], "443"]]);
+  expect(waysOf("http://s3.example")).toEqual([["anywhere", "80"], names]);
+  expect(waysOf("https://s3.example", ["10.0.0.0/8", "fd00::/8"])).toEqual([
+    [["10.0.0.0/8", "fd00::/8"], "443"],
+    names,
+  ]);
 });
 
 test("engines: what people name of a service counts beside and above what its engine is", () => {

@@ -138,22 +138,35 @@ export function engineMounts(spec: DataCenterSpec, services: readonly string[]):
   return there.filter((file) => services.includes(needs[file]));
 }
 
-/** Ports of servers of others that these services call. */
-export function enginePorts(spec: DataCenterSpec, services: readonly string[]): number[] {
+/** Servers of others that these services call. */
+export function engineServers(
+  spec: DataCenterSpec,
+  services: readonly string[],
+): readonly ForeignServer[] {
   const { queue, router, media } = spec.engines;
   const urls = [
     ...(queue.kind === "Nats" && services.includes(LOGS[0]) ? (queue.nats.external ?? []) : []),
     ...(router.kind === "Redis" && services.includes(ROUTER) ? (router.redis.external ?? []) : []),
   ].map(({ url }) => url);
   if (media.kind === "S3" && services.includes(MEDIA)) urls.push(media.s3!.endpoint);
-  return [...new Set(urls.map(portOf))].sort((a, b) => a - b);
+  return urls.map(serverAt);
 }
 
+export interface ForeignServer {
+  /** Its IP address as a network of one; undefined: it is named, and may have any. */
+  readonly cidr: string | undefined;
+  readonly port: number;
+}
+
+const ADDRESS = /^([^:]+):\/\/(?:\[([^\]]*)\]|([^/?#:]*))(?::([0-9]+))?(?:[/?#]|$)/;
+
 /** An API server looks at an address's form and not at its host, so this takes any that has one. */
-export function portOf(address: string): number {
-  const [, scheme, port] = /^([^:]+):\/\/[^/?#]*?(?::([0-9]+))?(?:[/?#]|$)/.exec(address) ?? [];
-  if (port !== undefined) return Number(port);
-  return scheme?.toLowerCase() === "http" ? 80 : 443;
+export function serverAt(address: string): ForeignServer {
+  const [, scheme, ip6, name = "", port] = ADDRESS.exec(address) ?? [];
+  const usual = scheme?.toLowerCase() === "http" ? 80 : 443;
+  const ip4 = /^[0-9.]+$/.test(name) ? `${name}/32` : undefined;
+  const cidr = ip6 === undefined ? ip4 : `${ip6}/128`;
+  return { cidr, port: port === undefined ? usual : Number(port) };
 }
 
 type External = DataCenterSpec["engines"]["queue"]["nats"]["external"];

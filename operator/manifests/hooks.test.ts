@@ -54,7 +54,8 @@ function waysOut(changes: object) {
   return policies.flatMap(({ spec }) => {
     const { podSelector, egress = [] } = spec as unknown as Policy;
     const pods = podSelector.matchLabels["tricampus.dev/workload"];
-    return egress.map(({ ports }) => [pods, ports.map(({ port }) => port)]);
+    const open = egress.flatMap(({ ports }) => ports.map(({ port }) => port));
+    return open.length === 0 ? [] : [[pods, open]];
   });
 }
 

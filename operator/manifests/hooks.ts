@@ -5,7 +5,7 @@
  */
 import { POD_FILES, POD_FILES_DIR } from "../../services/platform/pod/files.ts";
 import type { DataCenterSpec } from "../api/data-center.ts";
-import { type Options, portOf } from "./engine-servers.ts";
+import { type ForeignServer, type Options, serverAt } from "./engine-servers.ts";
 
 type Hooks = NonNullable<DataCenterSpec["hooks"]>;
 type HookName = keyof Hooks;
@@ -61,10 +61,9 @@ export function hookMounts(spec: DataCenterSpec, services: readonly string[]): H
   return callsFrom(spec, services).map(({ file }) => file);
 }
 
-/** Ports of integrators' servers that these services call. */
-export function hookPorts(spec: DataCenterSpec, services: readonly string[]): number[] {
-  const ports = callsFrom(spec, services).map(({ server }) => portOf(server.url));
-  return [...new Set(ports)].sort((a, b) => a - b);
+/** Integrators' servers that these services call. */
+export function hookServers(spec: DataCenterSpec, services: readonly string[]): ForeignServer[] {
+  return callsFrom(spec, services).map(({ server }) => serverAt(server.url));
 }
 
 function callsFrom(spec: DataCenterSpec, services: readonly string[]): Call[] {

@@ -6,6 +6,7 @@
  * let out, but for pods that call servers of others: engines, and integrators' servers.
  */
 import type { KubeObject } from "../kube/object.ts";
+import type { ForeignServer } from "./engine-servers.ts";
 import { PORT } from "./pod.ts";
 import { LABEL, labelsOf, nameOf, ownedMetadata, type Site, selectorOf } from "./site.ts";
 
@@ -24,7 +25,7 @@ interface Foreign {
   /** "engines", "hooks": what they are. */
   readonly what: string;
   readonly workload: string;
-  readonly ports: readonly number[];
+  readonly servers: readonly ForeignServer[];
 }
 
 /** `outside`: where people come in, from anywhere. `foreign`: who calls servers of others, by name. */
@@ -51,14 +52,30 @@ export function networkPolicies(
       ingress: [{ ports: portsOf([port]) }],
     }),
   );
-  const servers = foreign.map(({ what, workload, ports }) =>
+  const ways = foreign.map(({ what, workload, servers }) =>
     policy(site, `${workload}-${what}`, {
       podSelector: { matchLabels: selectorOf(site, workload) },
       policyTypes: ["Egress"],
-      egress: [{ ports: [...portsOf(ports), ...DNS] }],
+      egress: waysTo(servers, site.spec.foreignNetworks),
     }),
   );
-  return [inside, ...doors, ...servers];
+  return [inside, ...doors, ...ways];
+}
+
+/** Policies know addresses and no names: who is called by name is somewhere in `networks`, or anywhere. */
+function waysTo(servers: readonly ForeignServer[], networks: readonly string[] | undefined) {
+  const named = servers.filter(({ cidr }) => cidr === undefined);
+  const byAddress = servers.flatMap(({ cidr, port }) =>
+    cidr === undefined ? [] : [to([cidr], [port])],
+  );
+  if (named.length === 0) return byAddress;
+  const ports = [...new Set(named.map(({ port }) => port))].sort((a, b) => a - b);
+  return [...byAddress, to(networks, ports), { ports: DNS }];
+}
+
+function to(networks: readonly string[] | undefined, ports: readonly number[]) {
+  const peers = networks?.map((cidr) => ({ ipBlock: { cidr } }));
+  return { ...(peers && { to: peers }), ports: portsOf(ports) };
 }
 
 function policy(site: Site, name: string, spec: object): KubeObject {

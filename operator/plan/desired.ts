@@ -9,8 +9,8 @@ import {
   processText,
   workloadConfig,
 } from "../manifests/configuration.ts";
-import { enginePorts } from "../manifests/engine-servers.ts";
-import { hookPorts } from "../manifests/hooks.ts";
+import { engineServers } from "../manifests/engine-servers.ts";
+import { hookServers } from "../manifests/hooks.ts";
 import { networkPolicies } from "../manifests/network-policy.ts";
 import { OUTSIDE, outsideService } from "../manifests/outside.ts";
 import { PORT } from "../manifests/pod.ts";
@@ -107,11 +107,11 @@ function policiesOf(site: Site, workloads: readonly PlannedWorkload[]): Desired[
     { name: OUTSIDE.admin, workload: outsideWorkload(site.spec, "admin"), port: PORT.admin },
   ].filter(({ name }) => name === OUTSIDE.clients || tls.mode === "Own");
   const foreign = workloads.flatMap(({ name, services }) => {
-    const servers = [
-      { what: "engines", workload: name, ports: enginePorts(site.spec, services) },
-      { what: "hooks", workload: name, ports: hookPorts(site.spec, services) },
+    const all = [
+      { what: "engines", workload: name, servers: engineServers(site.spec, services) },
+      { what: "hooks", workload: name, servers: hookServers(site.spec, services) },
     ];
-    return servers.filter(({ ports }) => ports.length > 0);
+    return all.filter(({ servers }) => servers.length > 0);
   });
   return networkPolicies(site, doors, foreign).map((policy) => entry(1, SHARED, policy));
 }

@@ -6,7 +6,14 @@ const MINUTE_MS = 60_000;
 const s3 = z.strictObject({
   kind: z.literal("s3"),
   /** "https://s3.eu-central-1.example" */
-  endpoint: z.url(),
+  endpoint: z
+    .url()
+    .refine(
+      (url) => !URL.canParse(url) || `${new URL(url).username}${new URL(url).password}` === "",
+      {
+        message: "no user and password in the address: the keys belong into credentialsFile",
+      },
+    ),
   bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "this is no bucket's name"),
   region: z.string().min(1).default("us-east-1"),
   /** A JSON file with accessKeyId and secretAccessKey: secrets are in no configuration. */
