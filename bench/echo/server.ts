@@ -34,6 +34,10 @@ process.once("message", async ({ publicKey }: { publicKey: string }) => {
       error === null ? resolve(port) : reject(error),
     ),
   );
+  process.on("message", () => {
+    const { user, system } = process.cpuUsage();
+    process.send?.(user + system);
+  });
   process.send?.({ svrkit, grpc });
 });
 process.on("disconnect", () => process.exit(0));

@@ -18,7 +18,7 @@ export const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 const FIRST_CAPACITY = 1024;
 /** Up to here a loop is faster than the call that copies. */
-const SHORT_BYTES = 24;
+const SHORT_BYTES = 32;
 
 export class Writer {
   buffer: Buffer;
