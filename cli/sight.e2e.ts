@@ -52,6 +52,7 @@ test("sight: a message to a group is one trace, from its sender through the queu
           "fanout",
           "InboxData/Deliver",
           "Kv/Change",
+          "Replica/Vote",
         ],
       ]),
     );

@@ -11,9 +11,10 @@ import type { Callee } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { inForce } from "../svrkit/config/limits-in-force.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
+import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { TicketVerifier } from "../svrkit/ticket/verify.ts";
-import { newTrace } from "../svrkit/tracing/context.ts";
+import { inTrace, newTrace } from "../svrkit/tracing/context.ts";
 import type { Sampler } from "../svrkit/tracing/sampler.ts";
 import { beginTrace } from "../svrkit/tracing/span.ts";
 import { REQUEST_TIMEOUT_MS } from "./limits.ts";
@@ -30,6 +31,7 @@ export interface ForwarderParts {
   readonly own: OwnMethods;
   readonly rates: TokenBuckets;
   readonly sampler: Sampler;
+  readonly log: Logger;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -80,15 +82,22 @@ export class Forwarder {
     const span = this.#parts.sampler.takes(request.isForced, startedMs)
       ? beginTrace({ name: method.name, kind: "entry", startedMs })
       : undefined;
+    const trace = span?.context ?? newTrace();
     try {
-      const response = await this.#forward(method, request, span?.context ?? newTrace());
+      const response = await this.#forward(method, request, trace);
       span?.end();
       return response;
     } catch (thrown) {
       const error = RpcError.from(thrown);
       if (isOurFault(error)) monitor.add(failed, 1);
       span?.end(error.code);
-      throw thrown;
+      if (thrown === error) throw error;
+      const { name } = method;
+      this.#parts.log.error(
+        { err: thrown, method: name, ...inTrace(trace) },
+        "a request failed unexpectedly",
+      );
+      throw new RpcError("INTERNAL", `${name} failed unexpectedly; the access log has the cause`);
     }
   }
 

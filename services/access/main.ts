@@ -30,7 +30,7 @@ export const start: StartService = async (context) => {
   const { sampler, rates, forget } = limited(config);
   lifecycle.onStop("limits", forget);
   const forwarder = new Forwarder({
-    ...{ callee, tickets, now: monotonicMs, rates, sampler },
+    ...{ callee, tickets, now: monotonicMs, rates, sampler, log },
     own: sessionMethods({
       ...{ callee, endpoints: config.endpoints },
       isClosed: (name) => context.blocks.find(name, context.service) !== undefined,

@@ -88,7 +88,9 @@ export class Comparison {
   #list(cursor: Uint8Array): Promise<ListVersionsReply> {
     const { peers, epoch } = this.#replica;
     const request = { cursor, limit: COMPARE_PAGE_KEYS, epoch };
-    return peers.call(this.#peer, ReplicaService.listVersions, request, CATCH_UP_TIMEOUT_MS);
+    return peers.call(this.#peer, ReplicaService.listVersions, request, {
+      timeoutMs: CATCH_UP_TIMEOUT_MS,
+    });
   }
 
   async #takePage(page: Page): Promise<void> {
@@ -148,12 +150,9 @@ export class Comparison {
       wanted: wanted.map(({ listed, aboveVersion }) => ({ key: listed.key, aboveVersion })),
       epoch,
     };
-    const reply = await peers.call(
-      this.#peer,
-      ReplicaService.fetchMany,
-      request,
-      CATCH_UP_TIMEOUT_MS,
-    );
+    const reply = await peers.call(this.#peer, ReplicaService.fetchMany, request, {
+      timeoutMs: CATCH_UP_TIMEOUT_MS,
+    });
     if (reply.barred !== "") throw new RpcError("UNAVAILABLE", reply.barred);
     if (reply.states.length === 0 || reply.states.length > wanted.length)
       throw new RpcError("INTERNAL", `${reply.states.length} states came of ${wanted.length}`);

@@ -237,7 +237,8 @@ export class Forgetting {
     if (replica === this.#replica.self.replica) return this.handle(request);
     try {
       const { peers } = this.#replica;
-      return await peers.call(replica, ReplicaService.forget, request, FORGET_TIMEOUT_MS);
+      const options = { timeoutMs: FORGET_TIMEOUT_MS };
+      return await peers.call(replica, ReplicaService.forget, request, options);
     } catch {
       return undefined;
     }

@@ -211,8 +211,8 @@ export class Handlers {
     else if (this.#replica.isFrozen(entry)) {
       const again = () => this.#confirm(request, call, done);
       this.#whenThawed(entry, { deadlineMs, done: heard, again });
-    } else if (level === Level.RECENT) this.#reads.recent(entry, deadlineMs, heard);
-    else this.#reads.newest(entry, deadlineMs, heard);
+    } else if (level === Level.RECENT) this.#reads.recent(entry, call, heard);
+    else this.#reads.newest(entry, call, heard);
   }
 
   #write(request: WriteRequest, call: Attempt, done: Done<WriteReply>): void {
@@ -277,7 +277,7 @@ export class Handlers {
     },
   ): void {
     const { request, call, bytes, done } = write;
-    const { deadlineMs, operationId, isFirst = false } = call;
+    const { deadlineMs, operationId, trace, isFirst = false } = call;
     checkOperationId(operationId);
     const forward = call.caller.startsWith(CALLER)
       ? undefined
@@ -286,6 +286,7 @@ export class Handlers {
       request,
       operationId,
       isFirst,
+      trace,
       deadlineMs,
       bytes,
       forward,
@@ -295,9 +296,10 @@ export class Handlers {
   }
 
   #forward<I, O>(owner: Owner, method: Method<I, O>, request: I, call: Call): Promise<O> {
-    const { operationId } = call;
+    const { operationId, trace } = call;
     const timeoutMs = Math.max(1, remainingMs(call));
-    return this.#replica.peers.pass(owner.replica, method, request, { operationId, timeoutMs });
+    const options = { operationId, trace, timeoutMs };
+    return this.#replica.peers.pass(owner.replica, method, request, options);
   }
 
   async getRows(request: GetRowsRequest, call: Call): Promise<GetRowsReply> {

@@ -10,14 +10,21 @@ import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
+import { isSampled } from "../svrkit/tracing/context.ts";
 import { PEER_TIMEOUT_MS } from "./limits.ts";
 import type { HeldEpoch } from "./protocol/admission.ts";
 import { REPLICAS } from "./protocol/ballot.ts";
-import { type Asker, TurnBatch } from "./turn-batch.ts";
+import { type Asker, askTogether, TurnBatch } from "./turn-batch.ts";
+
+/** `trace`: what its votes belong to, when that is sampled. */
+export interface TracedProposal extends Proposal {
+  readonly trace: Uint8Array;
+}
 
 export class Peers {
   readonly #callee: Callee;
   readonly #self: number;
+  readonly #group: HeldEpoch;
   readonly others: readonly [number, number];
   readonly #votes: readonly TurnBatch<Proposal, VoteReply>[];
   readonly #queries: readonly TurnBatch<Key, QueryVersionReply>[];
@@ -26,36 +33,63 @@ export class Peers {
   constructor(callee: Callee, self: number, group: HeldEpoch) {
     this.#callee = callee;
     this.#self = self;
+    this.#group = group;
     this.others = [(self + 1) % REPLICAS, (self + 2) % REPLICAS];
     const replicas = Array.from({ length: REPLICAS }, (_, replica) => replica);
     this.#votes = replicas.map(
       (replica) =>
-        new TurnBatch(replica, async (proposals, tell) => {
-          const { epoch } = group;
-          const { votes } = await this.call(replica, Replica.vote, { proposals, epoch });
-          requireEpoch(group, epoch);
-          for (let i = 0; i < votes.length; i++) tell(i, votes[i]!);
-        }),
+        new TurnBatch(replica, (proposals, tell) => this.#sendVotes(replica, proposals, tell)),
     );
     this.#queries = replicas.map(
-      (replica) =>
-        new TurnBatch(replica, async (keys, tell) => {
-          const { epoch } = group;
-          const { replies } = await this.call(replica, Replica.queryVersions, { keys, epoch });
-          requireEpoch(group, epoch);
-          for (let i = 0; i < replies.length; i++) tell(i, replies[i]!);
-        }),
+      (replica) => new TurnBatch(replica, (keys, tell) => this.#sendQueries(replica, keys, tell)),
     );
   }
 
-  /** Asks for a vote, together with everything else of this turn. */
-  vote(replica: number, proposal: Proposal, bytes: number, asker: Asker<VoteReply>): void {
-    this.#votes[replica]!.add(proposal, bytes, asker);
+  async #sendVotes(
+    replica: number,
+    proposals: Proposal[],
+    tell: (index: number, vote: VoteReply) => void,
+    trace?: Uint8Array,
+  ): Promise<void> {
+    const { epoch } = this.#group;
+    const { votes } = await this.call(replica, Replica.vote, { proposals, epoch }, { trace });
+    requireEpoch(this.#group, epoch);
+    for (let i = 0; i < votes.length; i++) tell(i, votes[i]!);
+  }
+
+  async #sendQueries(
+    replica: number,
+    keys: Key[],
+    tell: (index: number, reply: QueryVersionReply) => void,
+    trace?: Uint8Array,
+  ): Promise<void> {
+    const { epoch } = this.#group;
+    const { replies } = await this.call(replica, Replica.queryVersions, { keys, epoch }, { trace });
+    requireEpoch(this.#group, epoch);
+    for (let i = 0; i < replies.length; i++) tell(i, replies[i]!);
+  }
+
+  /** Asks for a vote, together with everything else of this turn; what is traced is asked for alone. */
+  vote(replica: number, proposal: TracedProposal, bytes: number, asker: Asker<VoteReply>): void {
+    const { trace } = proposal;
+    if (!isSampled(trace)) this.#votes[replica]!.add(proposal, bytes, asker);
+    else
+      askTogether(replica, { items: [proposal], askers: [asker] }, (proposals, tell) =>
+        this.#sendVotes(replica, proposals, tell, trace),
+      );
   }
 
   /** Asks for a key's newest version: sent after this call, never answered by an earlier question. */
-  queryVersion(replica: number, key: Key, asker: Asker<QueryVersionReply>): void {
-    this.#queries[replica]!.add(key, key.key.length, asker);
+  queryVersion(
+    replica: number,
+    { key, trace }: { key: Key; trace: Uint8Array },
+    asker: Asker<QueryVersionReply>,
+  ): void {
+    if (!isSampled(trace)) this.#queries[replica]!.add(key, key.key.length, asker);
+    else
+      askTogether(replica, { items: [key], askers: [asker] }, (keys, tell) =>
+        this.#sendQueries(replica, keys, tell, trace),
+      );
   }
 
   usable(replica: number): boolean {
@@ -90,9 +124,12 @@ export class Peers {
     replica: number,
     method: Method<I, O>,
     request: I,
-    timeoutMs: number = PEER_TIMEOUT_MS,
+    {
+      timeoutMs = PEER_TIMEOUT_MS,
+      trace,
+    }: { timeoutMs?: number; trace?: Uint8Array | undefined } = {},
   ): Promise<O> {
-    return this.#callee.callOne(replica, method, request, { timeoutMs });
+    return this.#callee.callOne(replica, method, request, { timeoutMs, trace });
   }
 
   /** Passes a client's call on, under its own operation id. */

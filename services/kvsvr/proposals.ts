@@ -16,6 +16,7 @@ import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
+import { inTrace, isSampled } from "../svrkit/tracing/context.ts";
 import { Hedges } from "./hedges.ts";
 import { DUEL_PAUSE_MS, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
 import { compareBallots, isSameOwner, NO_BALLOT } from "./protocol/ballot.ts";
@@ -38,6 +39,8 @@ export interface Write {
   readonly bytes: number;
   /** No earlier attempt under the same id can still be carried out, after this one is answered. */
   readonly isFirst: boolean;
+  /** Trace context of its call. */
+  readonly trace: Uint8Array;
   /** Sends the write to the replica that is ahead; undefined when it came from there. */
   readonly forward: ((owner: Owner) => Promise<void>) | undefined;
   reject(error: RpcError): void;
@@ -142,7 +145,8 @@ export class Proposals {
     if (composed.body === undefined) return false;
     const base = entry.register.known;
     const own = sealDecision(base.version + 1, this.#replica.self, composed.body);
-    this.#propose(entry, { ballot: way.ballot, base, decision: own }, (verdict) => {
+    const trace = traceOf(pack.writes);
+    this.#propose(entry, { ballot: way.ballot, base, decision: own, trace }, (verdict) => {
       if (verdict.verdict === "majority") {
         answerAll(pack, composed.outcomes);
         this.#next(queue);
@@ -165,7 +169,10 @@ export class Proposals {
 
   #fail(pack: Pack, error: unknown): void {
     if (!(error instanceof RpcError))
-      this.#replica.log.error({ err: error }, "a proposal failed unexpectedly");
+      this.#replica.log.error(
+        { err: error, ...inTrace(pack.writes[0]?.trace) },
+        "a proposal failed unexpectedly",
+      );
     const failure = RpcError.from(error);
     for (const write of pack.writes) write.reject(failure);
   }
@@ -177,6 +184,7 @@ export class Proposals {
     missed: Missed | undefined,
   ): Promise<Outcomes | undefined> {
     const deadlineMs = Math.max(...writes.map((write) => write.deadlineMs));
+    const trace = traceOf(writes);
     let seen = NO_BALLOT;
     let mayForward = writes.every((write) => write.forward !== undefined);
     let verdict = missed;
@@ -214,8 +222,8 @@ export class Proposals {
       const { ballot } = way;
       const ended =
         way.way === "fast"
-          ? await this.#accept(entry, { ballot, base, decision: own })
-          : await this.#prepared(entry, { ballot, base, own });
+          ? await this.#accept(entry, { ballot, base, decision: own, trace })
+          : await this.#prepared(entry, { ballot, base, own, trace });
       if (ended === "own") return composed.outcomes;
       if (ended !== "foreign") verdict = ended;
     }
@@ -241,13 +249,13 @@ export class Proposals {
   /** Phase one, then phase two with what it found or, when it found nothing, with our own value. */
   async #prepared(
     entry: Entry,
-    attempt: { ballot: Ballot; base: Known; own: Decision | undefined },
+    attempt: { ballot: Ballot; base: Known; own: Decision | undefined; trace: Uint8Array },
   ): Promise<"own" | "foreign" | Missed> {
-    const { ballot, base, own } = attempt;
+    const { ballot, base, own, trace } = attempt;
     const { digest: baseDigest } = base;
     const version = base.version + 1;
     const { epoch } = this.#replica;
-    const proposal = { key: entry.key, version, ballot, baseDigest, decision: NO_BYTES };
+    const proposal = { key: entry.key, version, ballot, baseDigest, decision: NO_BYTES, trace };
     const { verdict, answers } = await new Promise<{ verdict: Settled; answers: Answers }>(
       (resolve) => {
         const round = new Round(this.#rounds, entry, proposal, (verdict, answers) =>
@@ -260,14 +268,14 @@ export class Proposals {
     if (this.#replica.epoch !== epoch) return { verdict: "noQuorum", reason: EPOCH_IS_OVER };
     const decision = valueToFinish(answers) ?? own;
     if (decision === undefined) return "foreign";
-    const ended = await this.#accept(entry, { ballot, base, decision });
+    const ended = await this.#accept(entry, { ballot, base, decision, trace });
     return ended === "own" && decision !== own ? "foreign" : ended;
   }
 
   /** Phase two. "own": the value is decided here and on its way to the third. */
   #accept(
     entry: Entry,
-    attempt: { ballot: Ballot; base: Known; decision: Decision },
+    attempt: { ballot: Ballot; base: Known; decision: Decision; trace: Uint8Array },
   ): Promise<"own" | Missed> {
     return new Promise((resolve) =>
       this.#propose(entry, attempt, (verdict) =>
@@ -279,13 +287,13 @@ export class Proposals {
   /** Sends Accepts for a value and tells how that ended; a decided value is published first. */
   #propose(
     entry: Entry,
-    attempt: { ballot: Ballot; base: Known; decision: Decision },
+    attempt: { ballot: Ballot; base: Known; decision: Decision; trace: Uint8Array },
     done: (verdict: Settled) => void,
   ): void {
-    const { ballot, decision } = attempt;
+    const { ballot, decision, trace } = attempt;
     const { version, bytes } = decision;
     const { digest: baseDigest } = attempt.base;
-    const proposal = { key: entry.key, version, ballot, baseDigest, decision: bytes };
+    const proposal = { key: entry.key, version, ballot, baseDigest, decision: bytes, trace };
     const round = new Round(this.#rounds, entry, proposal, (verdict, answers) => {
       if (verdict.verdict === "majority") {
         monitor.add(decided, 1);
@@ -348,6 +356,7 @@ export class Proposals {
       ballot,
       base: entry.register.known,
       own: undefined,
+      trace: NO_BYTES,
     });
     if (typeof verdict === "string") return;
     if (verdict.verdict === "overtaken") this.#learnAhead(entry, verdict);
@@ -362,6 +371,12 @@ export class Proposals {
 function answerAll(pack: Pack, outcomes: Outcomes): void {
   const { packing, writes } = pack;
   for (let i = 0; i < writes.length; i++) packing.answer(writes[i]!, outcomes[i]!);
+}
+
+/** The trace that a version's votes belong to: of the first traced write in it. */
+function traceOf(writes: readonly Write[]): Uint8Array {
+  for (const { trace } of writes) if (isSampled(trace)) return trace;
+  return NO_BYTES;
 }
 
 function takePack(queue: Queue, packing: Packing<Write>): Write[] {

@@ -6,6 +6,7 @@
 
 import type { QueryVersionReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { RecentlyUsed } from "../svrkit/recently-used.ts";
@@ -44,7 +45,7 @@ export class Reads {
    * Tells when the value held here is at least as new as every write acknowledged before the call.
    * Usually one answer says so, on callbacks alone; else `#newest` goes on.
    */
-  newest(entry: Entry, deadlineMs: number, done: (error: RpcError | undefined) => void): void {
+  newest(entry: Entry, asked: Asked, done: (error: RpcError | undefined) => void): void {
     if (planted("read-without-query") && isCurrent(entry.register)) {
       done(undefined);
       return;
@@ -54,13 +55,13 @@ export class Reads {
       entry.pins -= 1;
       done(error);
     };
-    this.#ask(entry, false, (answers) => {
+    this.#ask(entry, { both: false, trace: asked.trace }, (answers) => {
       const isLocal =
         !(answers instanceof RpcError) &&
         judgeRead(viewOf(entry.register), answers).verdict === "local";
       if (isLocal) settle(undefined);
       else
-        this.#newest(entry, deadlineMs, this.#proposals, answers).then(
+        this.#newest(entry, asked.deadlineMs, this.#proposals, answers).then(
           () => settle(undefined),
           (error: unknown) => settle(RpcError.from(error)),
         );
@@ -68,7 +69,7 @@ export class Reads {
   }
 
   /** As `newest`, of every write acknowledged RECENT_MS before the call. */
-  recent(entry: Entry, deadlineMs: number, done: (error: RpcError | undefined) => void): void {
+  recent(entry: Entry, asked: Asked, done: (error: RpcError | undefined) => void): void {
     const { name } = entry;
     const nowMs = monotonicMs();
     const ageMs = nowMs - (this.#confirmedMs.get(name) ?? Number.NEGATIVE_INFINITY);
@@ -77,7 +78,7 @@ export class Reads {
       done(undefined);
       return;
     }
-    this.newest(entry, deadlineMs, (error) => {
+    this.newest(entry, asked, (error) => {
       if (error === undefined) this.#confirmedMs.set(name, nowMs);
       done(error);
     });
@@ -117,12 +118,16 @@ export class Reads {
   }
 
   #hear(entry: Entry, both: boolean): Promise<readonly Version[] | RpcError> {
-    return new Promise((resolve) => this.#ask(entry, both, resolve));
+    return new Promise((resolve) => this.#ask(entry, { both, trace: NO_BYTES }, resolve));
   }
 
-  #ask(entry: Entry, both: boolean, done: (answers: readonly Version[] | RpcError) => void): void {
+  #ask(
+    entry: Entry,
+    how: { both: boolean; trace: Uint8Array },
+    done: (answers: readonly Version[] | RpcError) => void,
+  ): void {
     monitor.add(queries, 1);
-    new VersionRound({ peers: this.#replica.peers, entry, both, hedges: this.#hedges }, done);
+    new VersionRound({ peers: this.#replica.peers, entry, ...how, hedges: this.#hedges }, done);
   }
 
   async #catchUp(entry: Entry, answers: readonly Version[]): Promise<void> {
@@ -150,6 +155,12 @@ export class Reads {
   }
 }
 
+/** Of the call that reads. */
+export interface Asked {
+  readonly deadlineMs: number;
+  readonly trace: Uint8Array;
+}
+
 interface Version extends VersionView {
   readonly digest: number;
 }
@@ -161,6 +172,7 @@ class VersionRound implements Asker<QueryVersionReply>, Hedged {
   readonly #second: number;
   readonly #hedges: Hedges;
   readonly #both: boolean;
+  readonly #trace: Uint8Array;
   readonly #done: (answers: readonly Version[] | RpcError) => void;
   readonly #answers: Version[] = [];
   #open = 1;
@@ -169,18 +181,19 @@ class VersionRound implements Asker<QueryVersionReply>, Hedged {
   settled = false;
 
   constructor(
-    parts: { peers: Peers; entry: Entry; both: boolean; hedges: Hedges },
+    parts: { peers: Peers; entry: Entry; both: boolean; trace: Uint8Array; hedges: Hedges },
     done: (answers: readonly Version[] | RpcError) => void,
   ) {
-    const { peers, entry, both, hedges } = parts;
+    const { peers, entry, both, trace, hedges } = parts;
     this.#peers = peers;
     this.#entry = entry;
     this.#both = both;
+    this.#trace = trace;
     this.#hedges = hedges;
     this.#done = done;
     const [first, second] = peers.preference(entry.registerKey);
     this.#second = second;
-    peers.queryVersion(first, entry.key, this);
+    peers.queryVersion(first, { key: entry.key, trace }, this);
     if (both) this.hedge();
     else hedges.add(this, monotonicMs(), HEDGE_MS);
   }
@@ -203,7 +216,7 @@ class VersionRound implements Asker<QueryVersionReply>, Hedged {
     if (this.#askedSecond) return;
     this.#askedSecond = true;
     this.#open += 1;
-    this.#peers.queryVersion(this.#second, this.#entry.key, this);
+    this.#peers.queryVersion(this.#second, { key: this.#entry.key, trace: this.#trace }, this);
   }
 
   #judge(): void {

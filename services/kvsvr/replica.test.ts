@@ -9,6 +9,8 @@ import { Client } from "../svrkit/client.ts";
 import { readMonitors } from "../svrkit/monitors/monitor.ts";
 import { newOperationId } from "../svrkit/operation-id.ts";
 import { rest } from "../svrkit/rest.ts";
+import { newTrace, traceIdOf } from "../svrkit/tracing/context.ts";
+import { findSpans } from "../svrkit/tracing/span.ts";
 import { RECENT_MS } from "./limits.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
 
@@ -71,6 +73,7 @@ test("S6: recent reads of a key at one replica ask another one once in half a se
   cluster = await startCluster();
   await cluster.allServe();
   const { kv, addresses } = cluster;
+  await cluster.allServe();
   await kv.write(put("x", "one"));
   const client = new Client({ process: "test", campus: "" });
   const replica = client.callee("kvsvr", addresses, { caller: "test" });
@@ -170,4 +173,26 @@ test("promise 3: one replica gone: reads and writes go on, and it catches up whe
   for (let i = 0; i < 30; i++) expect(text((await kv.get(get(`k${i}`))).value)).toBe("after");
   for (let i = 0; i < 30; i++)
     expect(await kv.write(put(`k${i}`, "third"))).toMatchObject({ version: 3 });
+});
+
+test("kv: a traced write shows who voted on it, a traced read who confirmed it, each below the call", async () => {
+  cluster = await startCluster();
+  const { kv } = cluster;
+  await kv.write(put("x", "one"));
+  const spansOf = async (call: (trace: Uint8Array) => Promise<unknown>) => {
+    const trace = newTrace(true);
+    await call(trace);
+    return findSpans({ traceIds: [traceIdOf(trace)], messageIds: [] });
+  };
+  const written = await spansOf((trace) => kv.write(put("x", "two"), { trace }));
+  const write = written.find(({ name }) => name === "Kv/Write")!;
+  const votes = written.filter(({ name }) => name === "Replica/Vote");
+  expect(votes.length).toBeGreaterThanOrEqual(1);
+  for (const { parentId } of votes) expect(parentId).toBe(write.spanId);
+  expect(text((await kv.get(get("x"))).value)).toBe("two");
+  const read = await spansOf((trace) => kv.get(get("x"), { trace }));
+  const reading = read.find(({ name }) => name === "Kv/Get")!;
+  const queries = read.filter(({ name }) => name === "Replica/QueryVersions");
+  expect(queries.length).toBeGreaterThanOrEqual(1);
+  for (const { parentId } of queries) expect(parentId).toBe(reading.spanId);
 });

@@ -3,12 +3,13 @@
  * both others at once; Accepts the preferred one, and the third when that one refuses, fails or is
  * silent for longer than a hedge.
  */
-import type { Proposal, VoteReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import type { VoteReply } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { Hedged, Hedges } from "./hedges.ts";
 import { HEDGE_MS, HEDGE_MS_MAX } from "./limits.ts";
+import type { TracedProposal } from "./peers.ts";
 import { REPLICAS } from "./protocol/ballot.ts";
 import { planted } from "./protocol/planted.ts";
 import { type Answer, judge, readAnswer, type Verdict } from "./protocol/proposer.ts";
@@ -49,7 +50,7 @@ export class Rounds {
 export class Round implements Waiter, Asker<VoteReply>, Hedged {
   readonly #rounds: Rounds;
   readonly #entry: Entry;
-  readonly #proposal: Proposal;
+  readonly #proposal: TracedProposal;
   readonly #done: (verdict: Settled, answers: Answers) => void;
   readonly #answers: (Answer | undefined)[] = new Array(REPLICAS).fill(undefined);
   readonly #startedMs = monotonicMs();
@@ -64,7 +65,7 @@ export class Round implements Waiter, Asker<VoteReply>, Hedged {
   constructor(
     rounds: Rounds,
     entry: Entry,
-    proposal: Proposal,
+    proposal: TracedProposal,
     done: (verdict: Settled, answers: Answers) => void,
   ) {
     this.#rounds = rounds;

@@ -48,21 +48,31 @@ export class TurnBatch<I, O> {
 
   #flush(): void {
     const items = this.#items;
-    const askers: (Asker<O> | undefined)[] = this.#askers;
+    const askers = this.#askers;
     if (items.length === 0) return;
     this.#items = [];
     this.#askers = [];
     this.#bytes = 0;
-    const tell = (index: number, answer: O) => {
-      const asker = askers[index];
-      askers[index] = undefined;
-      asker?.answered(this.#peer, answer);
-    };
-    const end = (error: unknown) => {
-      for (const asker of askers) asker?.failed(this.#peer, error ?? unanswered());
-    };
-    this.#send(items, tell).then(() => end(undefined), end);
+    askTogether(this.#peer, { items, askers }, this.#send);
   }
+}
+
+/** One call for the items; each asker hears once. */
+export function askTogether<I, O>(
+  peer: number,
+  { items, askers }: { items: I[]; askers: readonly Asker<O>[] },
+  send: Send<I, O>,
+): void {
+  const untold: (Asker<O> | undefined)[] = [...askers];
+  const tell = (index: number, answer: O) => {
+    const asker = untold[index];
+    untold[index] = undefined;
+    asker?.answered(peer, answer);
+  };
+  const end = (error: unknown) => {
+    for (const asker of untold) asker?.failed(peer, error ?? unanswered());
+  };
+  send(items, tell).then(() => end(undefined), end);
 }
 
 function unanswered(): RpcError {

@@ -6,6 +6,8 @@ import type {
 } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { silentLogger } from "../svrkit/log.ts";
+import { keptLog } from "../svrkit/testing/kept-log.ts";
+import { newTrace, traceIdOf } from "../svrkit/tracing/context.ts";
 import { type SlotEntry, Streams } from "./streams.ts";
 
 /** The queue's edge: gives what was not given, and notes what is consumed. */
@@ -43,12 +45,14 @@ afterEach(() => stop.now());
 
 type Step = (stream: string, entries: readonly SlotEntry<number>[]) => Promise<number>;
 
+const TRACE = newTrace();
 const readByte = (payload: Uint8Array) => payload[0]!;
 
-function run(step: Step, read = readByte) {
+function run(step: Step, read = readByte, log = silentLogger()) {
   const queue = new QueueEdge();
   const stopping = new AbortController();
-  const parts = { topic: "", queue, worker: { step }, log: silentLogger(), read, now: () => 7 };
+  const traceOf = () => TRACE;
+  const parts = { topic: "", queue, worker: { step }, log, read, traceOf, now: () => 7 };
   const running = new Streams({ ...parts, stopped: stopping.signal, streamsMax: 2 }).run();
   stop.now = async () => {
     stopping.abort();
@@ -157,11 +161,13 @@ test("streams: an entry that cannot be read is buried, and the stream goes on", 
 test("streams: the entry at which steps always fail is found and buried; an outage is waited for", async () => {
   vi.useFakeTimers();
   let outages = 100;
-  const { queue, stopping, running } = run(async (_stream, given) => {
+  const { log, lines } = keptLog();
+  const step: Step = async (_stream, given) => {
     if (given.some(({ entry }) => entry === 2)) throw new RpcError("TOO_LARGE", "no row so large");
     if (outages-- > 0) throw new RpcError("UNAVAILABLE", "no quorum");
     return given.at(-1)!.slot;
-  });
+  };
+  const { queue, stopping, running } = run(step, readByte, log);
   queue.lengths.set("g1", 3);
   while ((queue.consumedThrough.get("g1") ?? 0) < 3) await vi.advanceTimersByTimeAsync(1_000);
   stopping.abort();
@@ -170,4 +176,12 @@ test("streams: the entry at which steps always fail is found and buried; an outa
   vi.useRealTimers();
   expect(queue.buried).toMatchObject([{ slot: 2, why: "no row so large (TOO_LARGE)" }]);
   expect(outages).toBeLessThan(0);
+  const said = new Set(lines.map(({ msg }) => msg));
+  expect(said).toEqual(
+    new Set([
+      "a step failed; trying again",
+      "an entry is given up; it lies among the dead letters",
+    ]),
+  );
+  expect(new Set(lines.map(({ trace }) => trace))).toEqual(new Set([traceIdOf(TRACE)]));
 });

@@ -20,6 +20,7 @@ import { RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
+import { inTrace } from "../svrkit/tracing/context.ts";
 
 const ENTRIES_PER_STREAM_MAX = 1_000;
 const POLL_WAIT_MS = 1_000;
@@ -68,6 +69,8 @@ export interface StreamsParts<E> {
   };
   /** Throws when it cannot be read. */
   readonly read: (payload: Uint8Array) => E;
+  /** The trace that an entry belongs to; absent when entries carry none. */
+  readonly traceOf?: (entry: E) => Uint8Array;
   readonly log: Logger;
   readonly streamsMax: number;
   readonly stopped: AbortSignal;
@@ -141,12 +144,23 @@ export class Streams<E> {
 
   async #bury(
     stream: string,
-    { slot, payload }: Pick<Held<E>, "slot" | "payload">,
+    held: Pick<Held<E>, "slot" | "payload"> & Partial<Held<E>>,
     why: string,
   ): Promise<void> {
     const { log, queue, now } = this.#parts;
-    log.error({ stream, slot, why }, "an entry is given up; it lies among the dead letters");
+    const { slot, payload } = held;
+    log.error(
+      { stream, slot, why, ...this.#traceOf(held) },
+      "an entry is given up; it lies among the dead letters",
+    );
     await queue.bury([{ stream, slot, part: 0, payload, why, buriedAtMs: now() }]);
+  }
+
+  /** For a log line about an entry. */
+  #traceOf(held: { readonly entry?: E | undefined } | undefined): { trace?: string } {
+    const { traceOf } = this.#parts;
+    const entry = held?.entry;
+    return inTrace(entry === undefined ? undefined : traceOf?.(entry));
   }
 
   #startSteps(): void {
@@ -186,7 +200,8 @@ export class Streams<E> {
       } catch (error) {
         monitor.add(failures, 1);
         if (stopped.aborted) return;
-        log.warn({ err: error, stream: name }, "a step failed; trying again");
+        const trace = this.#traceOf(stream.entries[0]);
+        log.warn({ err: error, stream: name, ...trace }, "a step failed; trying again");
         defects = await this.#afterFailure(name, stream, { error, defects });
       }
       await rest(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
@@ -217,7 +232,10 @@ export class Streams<E> {
       stream.entries[0] = { ...first, entry: undefined };
       return 0;
     } catch (failure) {
-      this.#parts.log.warn({ err: failure, stream: name }, "an entry could not be buried yet");
+      this.#parts.log.warn(
+        { err: failure, stream: name, ...this.#traceOf(first) },
+        "an entry could not be buried yet",
+      );
       return defects;
     }
   }

@@ -23,7 +23,7 @@ import { callsOf, type MethodCalls, queueDelays } from "./monitors/calls.ts";
 import { monitor, monitorId } from "./monitors/monitor.ts";
 import { QUEUE_MAX, RunQueue } from "./run-queue.ts";
 import { wasStopped } from "./stall.ts";
-import { isSampled, traceIdOf } from "./tracing/context.ts";
+import { inTrace, isSampled } from "./tracing/context.ts";
 import { beginSpan } from "./tracing/span.ts";
 import { Session } from "./transport/session.ts";
 import { type Endpoint, listen, type Security } from "./transport/tcp.ts";
@@ -340,8 +340,10 @@ export class Server {
         `the request of ${method} cannot be read: ${error.message}`,
       );
     }
-    const trace = call && traceIdOf(call.trace);
-    this.#log.error({ err: error, method, trace }, "a handler failed unexpectedly");
+    this.#log.error(
+      { err: error, method, ...inTrace(call?.trace) },
+      "a handler failed unexpectedly",
+    );
     return new RpcError(
       "INTERNAL",
       `${method} failed unexpectedly in ${this.#identity.process}; see its log`,

@@ -243,6 +243,7 @@ export class Campuses {
       ...{ callee, tickets: context.tickets, now: monotonicMs },
       rates: new TokenBuckets({ perSecond: 200, burst: 1_000 }),
       sampler: new Sampler(0),
+      log: context.log,
       own: sessionMethods({ callee, endpoints: [...this.endpoints], isClosed: () => false }),
     });
     const registrar: Registrar = new Registrar({

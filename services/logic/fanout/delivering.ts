@@ -17,6 +17,7 @@ import { codes, RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
+import { inTrace } from "../../svrkit/tracing/context.ts";
 import type { Notifier } from "../notify/notifier.ts";
 import { withoutLargeBody } from "./plan/body.ts";
 import { type Arrival, nextTargets } from "./plan/delivery.ts";
@@ -61,11 +62,11 @@ export class Delivering {
       const outcomes = await this.#deliverOnce({ groupId, messages, trace }, left);
       const { arrived, again, behind, failed } = nextTargets(left, outcomes);
       this.#tell(messages, arrived, trace);
-      const caughtUp = await this.#catchUp(groupId, behind);
+      const caughtUp = await this.#catchUp(groupId, behind, trace);
       left = [...again, ...caughtUp, ...failed];
       if (failed.length === 0) continue;
       monitor.add(retries, failed.length);
-      if (failures === 0) this.#warn(groupId, failed.length, outcomes);
+      if (failures === 0) this.#warn({ groupId, targets: failed.length, trace }, outcomes);
       await this.#pause(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** failures++));
     }
   }
@@ -92,11 +93,18 @@ export class Delivering {
    * but what an inbox says of itself is believed. They get what they lack out of the group's table;
    * resolves to the same targets with what is left to deliver.
    */
-  async #catchUp(groupId: string, behind: readonly DeliveryTarget[]): Promise<DeliveryTarget[]> {
+  async #catchUp(
+    groupId: string,
+    behind: readonly DeliveryTarget[],
+    trace: Uint8Array,
+  ): Promise<DeliveryTarget[]> {
     const left: DeliveryTarget[] = [];
     for (const target of behind) {
       const { userId, fromSequence: afterSequence } = target;
-      this.#parts.log.error({ groupId, userId, afterSequence }, "an inbox lacks older messages");
+      this.#parts.log.error(
+        { groupId, userId, afterSequence, ...inTrace(trace) },
+        "an inbox lacks older messages",
+      );
       const request = { groupId, afterSequence, limit: PAGE_MESSAGES_MAX, beforeSequence: 0 };
       const options = { timeoutMs: TIMEOUT_MS };
       const page = await this.#parts.groups
@@ -128,9 +136,15 @@ export class Delivering {
     this.#parts.notifier.notify({ messages }, targets, trace);
   }
 
-  #warn(groupId: string, targets: number, outcomes: readonly DeliveryOutcome[]): void {
+  #warn(
+    { groupId, targets, trace }: { groupId: string; targets: number; trace: Uint8Array },
+    outcomes: readonly DeliveryOutcome[],
+  ): void {
     const reason = outcomes.find((o) => o.kind === DeliveryOutcomeKind.FAILED)?.message;
-    this.#parts.log.warn({ groupId, targets, reason }, "inboxes not reached; trying again");
+    this.#parts.log.warn(
+      { groupId, targets, reason, ...inTrace(trace) },
+      "inboxes not reached; trying again",
+    );
   }
 
   async #pause(ms: number): Promise<void> {

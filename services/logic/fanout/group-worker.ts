@@ -24,7 +24,7 @@ import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { hasBug } from "../../svrkit/planted.ts";
 import { RecentlyUsed } from "../../svrkit/recently-used.ts";
-import { isSampled } from "../../svrkit/tracing/context.ts";
+import { inTrace, isSampled } from "../../svrkit/tracing/context.ts";
 import { beginSpan, type Span } from "../../svrkit/tracing/span.ts";
 import type { HookStreams } from "../hook-streams.ts";
 import type { FanoutOptions } from "./config.ts";
@@ -84,7 +84,10 @@ export class GroupWorker {
     this.#states.delete(groupId);
     const state = known ?? (await this.#takeOver(groupId));
     if (state === undefined) {
-      this.#parts.log.error({ groupId }, "entries of a group that does not exist are left out");
+      this.#parts.log.error(
+        { groupId, ...inTrace(tracedOf(entries)?.trace) },
+        "entries of a group that does not exist are left out",
+      );
       return entries.at(-1)?.slot ?? 0;
     }
     const span = spanOf(entries);
@@ -182,9 +185,14 @@ export class GroupWorker {
   }
 }
 
+/** The first entry that is traced. */
+function tracedOf(entries: readonly SlotEntry[]): SlotEntry["entry"] {
+  return entries.find(({ entry }) => entry !== undefined && isSampled(entry.trace))?.entry;
+}
+
 /** Of a step with a traced entry: it goes on in the trace of the first one. */
 function spanOf(entries: readonly SlotEntry[]): Span | undefined {
-  const traced = entries.find(({ entry }) => entry !== undefined && isSampled(entry.trace))?.entry;
+  const traced = tracedOf(entries);
   if (traced === undefined) return undefined;
   const facts = { name: "fanout", kind: "queue", startedMs: monotonicMs() } as const;
   const span = beginSpan(traced.trace, facts);

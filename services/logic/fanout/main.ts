@@ -29,6 +29,7 @@ export const start: StartService = async (context) => {
     ...{ topic: "", queue: new QueueReader(queue, campus), log, now: Date.now },
     worker: new GroupWorker({ groups, delivering, hooks, log, options }),
     read: (payload) => fromBytes(decodeGroupEntry, payload),
+    traceOf: (entry) => entry.trace,
     streamsMax: options.streamsMax,
     stopped: stop.signal,
   });

@@ -17,6 +17,7 @@ import type { Callee } from "../../svrkit/client.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { RecentlyUsed } from "../../svrkit/recently-used.ts";
+import { inTrace } from "../../svrkit/tracing/context.ts";
 import { findOrphans } from "./plan/orphans.ts";
 
 const ARRIVED_REMEMBERED_MAX = 50_000;
@@ -95,7 +96,11 @@ export class OwnMessages {
     await Promise.all(
       waitedFor.map(async (message) => {
         const sequence = await this.#finish(message, options).catch((error: unknown) => {
-          this.#parts.log.warn({ err: error, messageId: message.messageId }, "not finished yet");
+          const { messageId } = message;
+          this.#parts.log.warn(
+            { err: error, messageId, ...inTrace(options.trace) },
+            "not finished yet",
+          );
           return 0;
         });
         sequences.set(message.messageId, sequence);

@@ -55,6 +55,14 @@ export function traceIdOf(trace: Uint8Array): string {
   return Buffer.from(trace.subarray(0, TRACE_ID_BYTES)).toString("hex");
 }
 
+/**
+ * What a log line says of the call that it was written for, among its other fields: the trace, whether it
+ * is sampled or not. Nothing when there is none, as in work that no request has caused.
+ */
+export function inTrace(trace: Uint8Array | undefined): { trace?: string } {
+  return trace?.length === TRACE_BYTES ? { trace: traceIdOf(trace) } : {};
+}
+
 /** 16 hex digits. */
 export function spanIdOf(trace: Uint8Array): string {
   return Buffer.from(trace.subarray(TRACE_ID_BYTES, FLAGS_AT)).toString("hex");

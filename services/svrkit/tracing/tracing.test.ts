@@ -8,8 +8,9 @@ import { type Call, forward } from "../call.ts";
 import { Client } from "../client.ts";
 import { NO_BYTES } from "../codec.ts";
 import { RpcError } from "../errors.ts";
-import { silentLogger } from "../log.ts";
+import { type Logger, silentLogger } from "../log.ts";
 import { type Handler, Server } from "../server.ts";
+import { keptLog } from "../testing/kept-log.ts";
 import {
   childOf,
   isSampled,
@@ -28,8 +29,11 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-async function serve(handle: Handler<Message, Message>): Promise<Server> {
-  const server = new Server({ process: "a/echo", campus: "a" }, silentLogger());
+async function serve(
+  handle: Handler<Message, Message>,
+  log: Logger = silentLogger(),
+): Promise<Server> {
+  const server = new Server({ process: "a/echo", campus: "a" }, log);
   server.add(Echo.echo, handle);
   stops.push(() => server.stop());
   return server;
@@ -111,6 +115,20 @@ test("tracing: what is not sampled leaves nothing", async () => {
   expect(seen[0]!.span).toBeUndefined();
   expect([...seen[0]!.trace]).toEqual([...trace]);
   expect(spansIn(trace)).toEqual([]);
+});
+
+test("tracing: a line in the log names the trace of its call, sampled or not, and none when it has none", async () => {
+  const { log, lines } = keptLog();
+  const handle = () => {
+    throw new Error("a defect");
+  };
+  const callee = await calleeOf(await serve(handle, log));
+  const traces = [newTrace(), newTrace(true), NO_BYTES];
+  for (const trace of traces)
+    await expect(callee.call(Echo.echo, { payload: NO_BYTES }, { trace })).rejects.toThrow();
+  const said = lines.filter(({ msg }) => msg === "a handler failed unexpectedly");
+  const ids = traces.slice(0, 2).map(traceIdOf);
+  expect(said.map(({ trace }) => trace)).toEqual([...ids, undefined]);
 });
 
 test("tracing: the last 1,000 spans are kept", () => {
