@@ -6,11 +6,15 @@
  * (services/data/authority.ts).
  *
  * A method that is not named here cannot be served. Names: protos/, without "tricampus." and version.
+ * The limits file may put other callers in the place of those of a name (`callers`), while processes run: to
+ * shut out a service that was taken over, or to let one in whose new version calls more.
  *
  * Upgrades go campus by campus: a service that the next version brings calls what this version serves, so
  * what it may call is said here one version before.
  */
-import { KV_GROUPS } from "./services.ts";
+import { inForce } from "../svrkit/config/limits-in-force.ts";
+import type { Callers } from "../svrkit/server.ts";
+import { isService, KV_GROUPS } from "./services.ts";
 
 /** People who run the platform, by the command line, and the operator in Kubernetes. */
 const OPERATORS = ["cli", "operator"];
@@ -25,7 +29,7 @@ const NOTIFIERS = ["text", "fanout", "conversation", "account", "contact", "mome
 const LOGS = ["queuelog-1", "queuelog-2"];
 
 /** By method, or by service for all its methods. */
-const CALLERS: Readonly<Record<string, readonly string[]>> = {
+export const USUAL_CALLERS: Readonly<Record<string, readonly string[]>> = {
   "svrkit.Process": OPERATORS,
   "monitor.Centre": ["agent"],
 
@@ -143,10 +147,60 @@ const CALLERS: Readonly<Record<string, readonly string[]>> = {
   "queue.Queue/Adopt": ["queue"],
 };
 
-const sets = new Map(Object.entries(CALLERS).map(([name, callers]) => [name, new Set(callers)]));
+/** Identities that are no service's. */
+const NOT_SERVICES = [...OPERATORS, "control", "agent"];
+
+type Table = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** What counts now, and the limits that it was made of. */
+let table: { readonly sets: Table; readonly told: typeof inForce.callers } | undefined;
+
+function setsNow(): Table {
+  const { callers: told } = inForce;
+  if (table?.told !== told) {
+    const entries = Object.entries({ ...USUAL_CALLERS, ...told });
+    table = { told, sets: new Map(entries.map(([name, callers]) => [name, new Set(callers)])) };
+  }
+  return table!.sets;
+}
+
+/** Throws an error that names what cannot be meant: nobody would notice that it changes nothing. */
+export function checkCallers(told: Readonly<Record<string, readonly string[]>>): void {
+  for (const [name, callers] of Object.entries(told)) {
+    if (USUAL_CALLERS[name] === undefined)
+      throw new Error(`"${name}" is no method or service of the table of callers`);
+    const unknown = callers.find((caller) => !isService(caller) && !NOT_SERVICES.includes(caller));
+    if (unknown !== undefined) throw new Error(`${name}: there is no service "${unknown}"`);
+  }
+}
+
+/** Those of one method, as the table says at each call. */
+class MethodCallers implements Callers {
+  readonly #name: string;
+  readonly #service: string;
+  #seen: Table | undefined;
+  #now: ReadonlySet<string> = new Set();
+
+  constructor(name: string, service: string) {
+    this.#name = name;
+    this.#service = service;
+  }
+
+  has(caller: string): boolean {
+    const sets = setsNow();
+    if (sets !== this.#seen) {
+      this.#seen = sets;
+      this.#now = sets.get(this.#name) ?? sets.get(this.#service)!;
+    }
+    return this.#now.has(caller);
+  }
+}
 
 /** `method`: "tricampus.kv.v1.Kv/Get"; undefined when nothing is said of it. */
-export function allowedCallers(method: string): ReadonlySet<string> | undefined {
+export function allowedCallers(method: string): Callers | undefined {
   const [, area, service, name] = /^tricampus\.(\w+)\.v\d+\.(\w+)\/(\w+)$/.exec(method) ?? [];
-  return sets.get(`${area}.${service}/${name}`) ?? sets.get(`${area}.${service}`);
+  const ofService = `${area}.${service}`;
+  const own = `${ofService}/${name}`;
+  const isNamed = USUAL_CALLERS[own] !== undefined || USUAL_CALLERS[ofService] !== undefined;
+  return isNamed ? new MethodCallers(own, ofService) : undefined;
 }

@@ -2,11 +2,18 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { NEVER_SHED } from "../svrkit/admission/priority.ts";
+import { type Call, monotonicMs } from "../svrkit/call.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { inForce, onLimits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-in-force.ts";
+import type { RpcError } from "../svrkit/errors.ts";
 import { silentLogger } from "../svrkit/log.ts";
 import { readTrouble } from "../svrkit/monitors/trouble.ts";
+import { Server } from "../svrkit/server.ts";
 import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
+import { allowedCallers } from "./allowed-callers.ts";
 import { followLimits, readLimits } from "./limits-file.ts";
 import { ticketKeys } from "./ticket-keys.ts";
 
@@ -38,6 +45,14 @@ test.each([
   ['{ "classes": { "Moment": "other" } }', 'classes: clients have no method or service "Moment"'],
   ['{ "classes": { "Moments": "urgent" } }', "limits.json: classes.Moments: "],
   ['{ "traceShare": 2 }', "limits.json: traceShare: "],
+  [
+    '{ "callers": { "kv.Kw": ["cli"] } }',
+    '"kv.Kw" is no method or service of the table of callers',
+  ],
+  [
+    '{ "callers": { "kv.Kv": ["clii"] } }',
+    'limits.json: callers: kv.Kv: there is no service "clii"',
+  ],
   ['{ "calleeCallsMax": 30000 }', "limits.json: calleeCallsMax: one service would get more"],
 ])("limits: %s is refused with the file and the field", (text, message) => {
   write(text);
@@ -100,3 +115,43 @@ test("ticket keys: the next key is known before it signs, the old one until it g
   const before = new TicketSigner("k1", old.privateKey).sign(facts);
   expect(() => verifier.verify(before)).toThrow(/not one of ours/);
 });
+
+test("callers: another table counts from the next call on, a broken one changes nothing", async () => {
+  const identity = { process: "a/kvsvr", campus: "a" };
+  const server = new Server(identity, silentLogger(), { allowed: allowedCallers });
+  server.add(Kv.get, () => ({ found: false, value: NO_BYTES, version: 0 }));
+  const request = { key: undefined, level: Level.STRONG };
+  const outcomeFor = (caller: string) =>
+    server.invoke(Kv.get, request, callBy(caller)).then(
+      () => "OK",
+      (error: RpcError) => error.code,
+    );
+  const limits = followLimits(path, silentLogger());
+  cleanUps.push(() => limits.stop());
+  limits.stop();
+  limits.watch(5);
+  expect([await outcomeFor("queue"), await outcomeFor("text")]).toEqual([
+    "OK",
+    "PERMISSION_DENIED",
+  ]);
+  write('{ "callers": { "kv.Kv": ["text"] } }');
+  await expect.poll(() => outcomeFor("text")).toBe("OK");
+  expect(await outcomeFor("queue")).toBe("PERMISSION_DENIED");
+  write('{ "callers": { "kv.Kv": ["nobody"] } }');
+  await expect.poll(readTrouble).toMatch(/limits: .*there is no service "nobody"/);
+  expect([await outcomeFor("queue"), await outcomeFor("text")]).toEqual([
+    "PERMISSION_DENIED",
+    "OK",
+  ]);
+  rmSync(path);
+  await expect.poll(() => outcomeFor("queue")).toBe("OK");
+  expect(await outcomeFor("text")).toBe("PERMISSION_DENIED");
+});
+
+function callBy(caller: string): Call {
+  const nowMs = monotonicMs();
+  return {
+    ...{ arrivedMs: nowMs, deadlineMs: nowMs + 5_000, caller, priority: NEVER_SHED },
+    ...{ operationId: NO_BYTES, ticket: NO_BYTES, trace: NO_BYTES },
+  };
+}

@@ -11,6 +11,7 @@ import { isClientMethod } from "../access/methods.ts";
 import { type Limits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-in-force.ts";
 import { signatureOfFiles, Watched } from "../svrkit/config/watched.ts";
 import type { Logger } from "../svrkit/log.ts";
+import { checkCallers } from "./allowed-callers.ts";
 import { limitsSchema } from "./limits-schema.ts";
 import { checkedAgainst } from "./process-config.ts";
 
@@ -26,6 +27,11 @@ export function readLimits(path: string): Limits {
   for (const name of Object.keys(limits.classes)) {
     if (isClientMethod(name)) continue;
     throw new Error(`${path}: classes: clients have no method or service "${name}"`);
+  }
+  try {
+    checkCallers(limits.callers);
+  } catch (error) {
+    throw new Error(`${path}: callers: ${(error as Error).message}`, { cause: error });
   }
   return limits;
 }

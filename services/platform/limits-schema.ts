@@ -35,5 +35,10 @@ export const limitsSchema = z
       .describe(
         "How urgent requests are, by service (Moments) or method (Moments/Post): less urgent ones are shed first.",
       ),
+    callers: z
+      .record(z.string().min(1).max(64), z.array(z.string().min(1).max(64)).max(64))
+      .describe(
+        "Services that may call, in place of the usual ones, by service (kv.Kv) or method (queue.Queue/Poll).",
+      ),
   })
   .partial();

@@ -35,7 +35,7 @@ interface Registered {
   readonly method: Method<unknown, unknown>;
   readonly handle: Handler<unknown, unknown>;
   /** Who may call; undefined: whoever reaches this server. */
-  readonly allowed: ReadonlySet<string> | undefined;
+  readonly allowed: Callers | undefined;
   readonly calls: MethodCalls;
 }
 
@@ -51,8 +51,11 @@ export interface ServerIdentity {
   readonly campus: string;
 }
 
-/** The services that may call a method; undefined for a method that the table does not name. */
-type AllowedCallers = (method: string) => ReadonlySet<string> | undefined;
+/** The services that may call a method: asked at each call, so that they may change meanwhile. */
+export type Callers = Pick<ReadonlySet<string>, "has">;
+
+/** undefined for a method that the table does not name. */
+type AllowedCallers = (method: string) => Callers | undefined;
 
 export interface ServerOptions {
   /** Default: plain, on loopback only. */

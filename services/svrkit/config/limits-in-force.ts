@@ -18,6 +18,8 @@ export interface Limits {
   userBurst: number | undefined;
   /** Business classes by service ("Moments") or method ("Moments/Post"); others are as usual. */
   classes: Readonly<Record<string, BusinessClass>>;
+  /** Services that may call, by service ("kv.Kv") or method of svrkit's table; others are as usual. */
+  callers: Readonly<Record<string, readonly string[]>>;
 }
 
 export const USUAL_LIMITS: Readonly<Limits> = {
@@ -28,6 +30,7 @@ export const USUAL_LIMITS: Readonly<Limits> = {
   userRequestsPerSecond: undefined,
   userBurst: undefined,
   classes: {},
+  callers: {},
 };
 
 /** What counts now. Only `putInForce` changes it. */
