@@ -4,6 +4,7 @@ import {
   type Address,
   addressesIn,
   clientEndpoints,
+  type PlannedProcess,
   planLayout,
 } from "../services/platform/layout.ts";
 import { Platform } from "../services/platform/platform.ts";
@@ -16,9 +17,7 @@ import { Credentials } from "../services/svrkit/tls/credentials.ts";
 import { ClusterReach, clientsOf } from "./cluster/reach.ts";
 import { type CommandCall, textOption } from "./command.ts";
 import { EXIT, Failure } from "./failure.ts";
-import type { Reach, ReachedProcess } from "./reach.ts";
-
-const STATUS_TIMEOUT_MS = 1_000;
+import { askEach, type Reach, type ReachedProcess } from "./reach.ts";
 
 /** The platform that was started in the data folder, whether or not it runs now. */
 export function requirePlatform(dataDir: string): Platform {
@@ -105,27 +104,19 @@ export class Inspector implements Reach {
     return this.ask(Process.status, {}, processes);
   }
 
-  async ask<I, O>(
+  ask<I, O>(
     method: Method<I, O>,
     request: I,
     processes: ReadonlySet<string>,
   ): Promise<Map<string, O>> {
     const { host } = this.#platform.config;
-    const found = new Map<string, O>();
-    const planned = planLayout(this.#platform.config).processes.filter((p) =>
-      processes.has(p.name),
-    );
-    await Promise.all(
-      planned.map(async ({ name, campus, doors }) => {
-        const { port, services } = doors[0]!;
-        const callee = this.#callee(services[0]!, [{ campus, host, port }]);
-        const reply = await callee
-          .call(method, request, { timeoutMs: STATUS_TIMEOUT_MS })
-          .catch(() => undefined);
-        if (reply !== undefined) found.set(name, reply);
-      }),
-    );
-    return found;
+    const all = planLayout(this.#platform.config).processes;
+    const calleeOf = ({ campus, doors }: PlannedProcess) => {
+      const { port, services } = doors[0]!;
+      return this.#callee(services[0]!, [{ campus, host, port }]);
+    };
+    const asked = all.filter(({ name }) => processes.has(name));
+    return askEach(asked, calleeOf, { method, request });
   }
 
   stop(): void {

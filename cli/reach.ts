@@ -32,3 +32,22 @@ export interface Reach {
   ): Promise<Map<string, O>>;
   stop(): void;
 }
+
+const ASK_TIMEOUT_MS = 1_500;
+
+/** Asks each process through a callee of its own; what does not answer is not in the result. */
+export async function askEach<P extends { readonly name: string }, I, O>(
+  processes: readonly P[],
+  calleeOf: (process: P) => Callee,
+  { method, request }: { method: Method<I, O>; request: I },
+): Promise<Map<string, O>> {
+  const found = new Map<string, O>();
+  await Promise.all(
+    processes.map(async (process) => {
+      const asked = calleeOf(process).call(method, request, { timeoutMs: ASK_TIMEOUT_MS });
+      const reply = await asked.catch(() => undefined);
+      if (reply !== undefined) found.set(process.name, reply);
+    }),
+  );
+  return found;
+}

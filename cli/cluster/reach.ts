@@ -7,14 +7,13 @@ import type { Method } from "../../services/svrkit/method.ts";
 import { dialSocket } from "../../services/svrkit/transport/tcp.ts";
 import { type CommandCall, textOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
-import type { Reach, ReachedProcess } from "../reach.ts";
+import { askEach, type Reach, type ReachedProcess } from "../reach.ts";
 import { AdminDoors } from "./admin-doors.ts";
 import { choiceOf, readCluster } from "./from-api-server.ts";
 import { readSaved, type SavedCluster, writeSaved } from "./saved.ts";
 
 const CONNECT_MS = 1_500;
 const DESCRIBE_MS = 4_000;
-const STATUS_TIMEOUT_MS = 1_500;
 /** Addresses and certificates that are older are read again when the API server answers. */
 const FRESH_MS = 24 * 3_600_000;
 
@@ -110,22 +109,15 @@ export class ClusterReach implements Reach {
     return this.ask(Process.status, {}, processes);
   }
 
-  async ask<I, O>(
+  ask<I, O>(
     method: Method<I, O>,
     request: I,
     processes: ReadonlySet<string>,
   ): Promise<Map<string, O>> {
-    const found = new Map<string, O>();
     const asked = this.processes.filter(({ name }) => processes.has(name));
-    await Promise.all(
-      asked.map(async ({ name, campus, services }) => {
-        const callee = this.callee(services[0] as ServiceName, campus);
-        const options = { timeoutMs: STATUS_TIMEOUT_MS };
-        const reply = await callee.call(method, request, options).catch(() => undefined);
-        if (reply !== undefined) found.set(name, reply);
-      }),
-    );
-    return found;
+    const calleeOf = ({ campus, services }: ReachedProcess) =>
+      this.callee(services[0] as ServiceName, campus);
+    return askEach(asked, calleeOf, { method, request });
   }
 
   stop(): void {
