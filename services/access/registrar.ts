@@ -14,6 +14,10 @@ import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 const BATCH_MS = 20;
 const COMPLETE_EVERY_MS = 10_000;
 const CALL_TIMEOUT_MS = 500;
+/** A router that keeps them in Redis took 64 us for each, on a busy machine. */
+const CALL_TIMEOUT_PER_CONNECTION_MS = 0.1;
+/** People who connect wait so long for a router that is being told. */
+const WAITED_FOR_MS = 500;
 /** Pause before a router that failed is tried again. */
 const RETRY_MS = 500;
 /** Changes that wait for one router; beyond, it is told everything instead. */
@@ -32,7 +36,7 @@ class RouterLink {
   #waiting: (() => void)[] = [];
   #completeDue = true;
   #busy = false;
-  /** The last call failed: nobody waits for this router until it answers again. */
+  /** The last call failed, or takes long: nobody waits for this router until it answers again. */
   #failing = false;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -93,10 +97,16 @@ class RouterLink {
     this.#offline = new Set();
     this.#waiting = [];
     this.#completeDue = false;
+    const release = () => {
+      this.#failing = true;
+      for (const one of [...told.splice(0), ...this.#waiting.splice(0)]) one();
+    };
+    const impatient = setTimeout(release, WAITED_FOR_MS);
     const failed = await this.#tell(report).then(
       () => false,
       () => true,
     );
+    clearTimeout(impatient);
     for (const one of told) one();
     this.#busy = false;
     this.#failing = failed;
@@ -109,6 +119,11 @@ class RouterLink {
       this.#schedule(BATCH_MS);
     }
   }
+}
+
+/** Given up too early, a complete report would be sent anew and never be taken over. */
+function timeoutOf({ online }: RegisterConnectionsRequest): number {
+  return CALL_TIMEOUT_MS + Math.ceil(online.length * CALL_TIMEOUT_PER_CONNECTION_MS);
 }
 
 export class Registrar {
@@ -124,11 +139,10 @@ export class Registrar {
   }) {
     const { router, access, campus, complete } = options;
     this.#routers = router.peers.map((_, index) => {
-      const call = { order: [index], timeoutMs: CALL_TIMEOUT_MS };
-      return new RouterLink(
-        (report) => router.call(Router.register, { ...report, access, campus }, call),
-        complete,
-      );
+      return new RouterLink((report) => {
+        const call = { order: [index], timeoutMs: timeoutOf(report) };
+        return router.call(Router.register, { ...report, access, campus }, call);
+      }, complete);
     });
     // At once: it drops what an earlier start of this process said.
     for (const link of this.#routers) link.tellAll();

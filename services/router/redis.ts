@@ -28,14 +28,14 @@ import { rest } from "../svrkit/rest.ts";
 import { readServerSecrets } from "../svrkit/server-secrets.ts";
 import { EXPIRY_MS, fullRouter, parseAccess, type RouterEngine } from "./engine.ts";
 
-/** Below the time that access gives a router (500 ms), so that the failure is told in words. */
+/** Below the time that access gives a router (500 ms and more), so that the failure is told in words. */
 const ANSWER_TIMEOUT_MS = 400;
 const SILENCE_MS = 2_000;
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LAST_MS = 1_000;
 const COMMANDS_WAITING_MAX = 20_000;
 const START_KEPT_MS = 600_000;
-/** Of one access process at once: it gives up on one after 500 ms and sends all of it anew. */
+/** Of one access process at once: it gives up on one after a while and sends all of it anew. */
 const REPORTS_MAX = 2;
 /** Connections a script goes through at a time: Redis serves nobody else meanwhile. */
 const STEP = 1_000;
