@@ -57,7 +57,7 @@ interface Sizes {
 }
 
 async function open(name: string, create: boolean, sizes: Sizes = {}): Promise<OpenLog> {
-  const place = { url: urlOf(servers[0]!), secretsDir, stream: name, replicas: 1 };
+  const place = { url: urlOf(servers[0]!), secretsDir, stream: name };
   const stream = (await OwnedStream.open(place, create))!;
   const engine = await EmbeddedLog.open({
     ...{ segmentBytes: MIB, cacheBytesMax: MIB, nowMs: monotonicMs, ...sizes },
@@ -95,7 +95,6 @@ const onNats = () => ({
     kind: "nats" as const,
     servers: Object.fromEntries(CAMPUSES.map((name, i) => [name, urlOf(servers[i]!)])),
     secretsDir,
-    replicas: 1,
   },
 });
 
@@ -216,7 +215,7 @@ test("JetStream log: a server that falls silent in the middle of an answer is no
   await log.close();
   const wire = await SilentWire.to(servers[0]!.port);
   const url = `nats://127.0.0.1:${wire.port}`;
-  const stream = (await OwnedStream.open({ url, secretsDir, stream: "half", replicas: 1 }, false))!;
+  const stream = (await OwnedStream.open({ url, secretsDir, stream: "half" }, false))!;
   wire.silenceAfter(1_000_000);
   await expect(JetStreamFolder.open(stream)).rejects.toMatchObject({ code: NO_ANSWER });
   wire.close();
@@ -235,8 +234,16 @@ test("JetStream log: segments without untrimmed entries leave the server", async
   await log.close();
 });
 
+test("JetStream log: what earlier disks of a log left in NATS is found", async () => {
+  for (const name of ["left-1-aa", "left-1-bb", "left-2-cc"])
+    await (await open(name, true)).close();
+  const log = await open("left-1-dd", true);
+  expect((await log.stream.others("left-1-")).toSorted()).toEqual(["left-1-aa", "left-1-bb"]);
+  await log.close();
+});
+
 test("JetStream log: a stream that is gone is not begun anew", async () => {
-  const place = { url: urlOf(servers[0]!), secretsDir, stream: "never-made", replicas: 1 };
+  const place = { url: urlOf(servers[0]!), secretsDir, stream: "never-made" };
   expect(await OwnedStream.open(place, false)).toBeUndefined();
 });
 

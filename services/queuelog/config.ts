@@ -12,8 +12,6 @@ const nats = z.strictObject({
   ),
   /** Folder with how to prove to the servers who this is (svrkit/server-secrets.ts). */
   secretsDir: z.string().min(1).optional(),
-  /** Copies that a campus's servers keep, where they are a cluster of their own. */
-  replicas: z.int().min(1).max(5).default(1),
 });
 
 const schema = z

@@ -16,6 +16,7 @@ import { JetStreamFolder } from "./storage/jetstream-folder.ts";
 import { OwnedStream } from "./storage/owned-stream.ts";
 
 const STREAM_FILE = "jetstream-stream";
+const WARN_EVERY_MS = 30_000;
 
 export interface OpenedFolder {
   readonly folder: SegmentFolder;
@@ -42,18 +43,34 @@ export async function openFolder(
   if (url === undefined) throw new Error(`engine.servers: there is none of campus ${campus}`);
   if (known === undefined && hasFiles(dataDir))
     return without(new NodeFolder(dataDir), "its memory is in the files here, not in JetStream");
-  const token = randomBytes(4).toString("hex");
-  const stream = known ?? `tricampus-${dc}-${campus}-queuelog-${group}-${token}`;
+  const prefix = `tricampus-${dc}-${campus}-queuelog-${group}-`;
+  const stream = known ?? `${prefix}${randomBytes(4).toString("hex")}`;
   log.info({ url, stream }, "waiting for NATS to open the log's stream");
-  const { secretsDir, replicas } = engine;
-  const place = { url, secretsDir, stream, replicas };
-  const owned = await OwnedStream.open(place, known === undefined);
+  const waits = setInterval(
+    () => log.warn({ url, stream }, "NATS does not answer: this log does not vote until it does"),
+    WARN_EVERY_MS,
+  );
+  const { secretsDir } = engine;
+  const owned = await OwnedStream.open({ url, secretsDir, stream }, known === undefined).finally(
+    () => clearInterval(waits),
+  );
   if (owned === undefined)
     return without(new NodeFolder(dataDir), `the JetStream stream ${stream} is gone`);
+  await nameLeftovers(owned, prefix, log);
   const folder = await JetStreamFolder.open(owned);
   systemTextFiles.replace(note, stream);
   const silent = () => (owned.isConnected ? undefined : `NATS at ${url} does not answer`);
   return { folder, lost: undefined, silent, close: () => owned.close() };
+}
+
+/** Streams that were this log's disk before rebuilds: nothing reads them, and only a person removes them. */
+async function nameLeftovers(owned: OwnedStream, prefix: string, log: Place["log"]): Promise<void> {
+  const streams = await owned.others(prefix).catch(() => []);
+  if (streams.length === 0) return;
+  log.warn(
+    { streams },
+    "earlier streams of this log are still in NATS; when it has been rebuilt, remove them (nats stream rm)",
+  );
 }
 
 function without(folder: SegmentFolder, lost: string | undefined): OpenedFolder {

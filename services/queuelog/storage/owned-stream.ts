@@ -32,6 +32,7 @@ const RECONNECT_EVERY_MS = 200;
 const PING_EVERY_MS = 2_000;
 const PINGS_UNANSWERED_MAX = 2;
 const READ_MESSAGES_MAX = 256;
+const NAMES_MAX = 10_000;
 const READ_BYTES_MAX = 16 * 1024 * 1024;
 /** What a message carries besides its data, at most. */
 const ENVELOPE_BYTES = 4_096;
@@ -48,8 +49,6 @@ export interface StreamPlace {
   readonly secretsDir?: string | undefined;
   /** Of the stream and, with ".>", of its subjects. */
   readonly stream: string;
-  /** Copies that the servers behind `url` keep of it. */
-  readonly replicas: number;
 }
 
 /** By header: what a message says besides its data. */
@@ -221,6 +220,20 @@ export class OwnedStream {
     await this.#asked(() => this.#manager.streams.purge(this.#stream, { filter }));
   }
 
+  /** Names of other streams that begin so, as far as the server lists them. */
+  async others(prefix: string): Promise<string[]> {
+    const found: string[] = [];
+    await this.#asked(async () => {
+      let looked = 0;
+      for await (const name of this.#manager.streams.names()) {
+        looked += 1;
+        if (name.startsWith(prefix) && name !== this.#stream) found.push(name);
+        if (looked === NAMES_MAX) return;
+      }
+    });
+    return found;
+  }
+
   /** The subject of a stored message, without the stream's name. */
   subjectOf(message: StoredMsg): string {
     return message.subject.slice(this.#stream.length + 1);
@@ -285,7 +298,7 @@ function connectTo({ url, secretsDir, stream }: StreamPlace): Promise<NatsConnec
   });
 }
 
-function streamConfig({ stream, replicas }: StreamPlace) {
+function streamConfig({ stream }: StreamPlace) {
   return {
     name: stream,
     subjects: [`${stream}.>`],
@@ -294,7 +307,8 @@ function streamConfig({ stream, replicas }: StreamPlace) {
     // A full stream takes no more; forgetting the oldest would lose what was promised.
     discard: DiscardPolicy.New,
     allow_direct: true,
-    num_replicas: replicas,
+    // The copies are the other campuses' logs. One that lags here would answer reads, as if damaged.
+    num_replicas: 1,
   };
 }
 
