@@ -16,7 +16,7 @@ import {
 } from "./options.ts";
 import { type Outcome, run } from "./run.ts";
 
-export const SEARCH_SEEDS = 1_000;
+export const SEARCH_SEEDS = 2_000;
 /** Bug -> seed under which it was caught. */
 export const BUG_SEEDS_FILE = join(import.meta.dirname, "testdata", "bug-seeds.json");
 

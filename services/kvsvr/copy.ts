@@ -7,14 +7,17 @@
  * them. What changes while this runs comes through their pipelines when it is over.
  */
 import {
+  type FetchVotesReply,
   type ListedVersion,
   Replica as ReplicaService,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { rest } from "../svrkit/rest.ts";
+import { leftVotes } from "./left-votes.ts";
 import { planted } from "./protocol/planted.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
+import type { Entry } from "./storage/entry.ts";
 
 const RETRY_MS = 500;
 const SIDE_BY_SIDE = 8;
@@ -75,17 +78,18 @@ export class Copy {
     const entry = this.#replica.entry(listed.key);
     entry.pins += 1;
     try {
-      for (let aboveVersion = 0, more = true; more && !this.#stopped; ) {
-        const request = { key: entry.key, aboveVersion, epoch: this.#replica.epoch, move: 0 };
-        const reply = await this.#replica.peers.call(peer, ReplicaService.fetchVotes, request);
-        if (reply.barred !== "") throw new RpcError("UNAVAILABLE", reply.barred);
+      for await (const reply of leftVotes((aboveVersion) => this.#ask(peer, entry, aboveVersion))) {
         this.#replica.take(entry, { kind: "copied", reply });
-        more = reply.more;
-        aboveVersion = reply.looseThrough;
+        if (this.#stopped) return;
       }
     } finally {
       entry.pins -= 1;
     }
+  }
+
+  #ask(peer: number, { key }: Entry, aboveVersion: number): Promise<FetchVotesReply> {
+    const { peers, epoch } = this.#replica;
+    return peers.call(peer, ReplicaService.fetchVotes, { key, aboveVersion, epoch, move: 0 });
   }
 
   stop(): void {

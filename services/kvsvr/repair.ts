@@ -9,8 +9,11 @@ import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { Comparison, type Page } from "./comparison.ts";
+import { leftVotes } from "./left-votes.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
+import { planted } from "./protocol/planted.ts";
 import { isCurrent } from "./protocol/register.ts";
+import { withoutBallots } from "./protocol/votes-left.ts";
 import type { Replica } from "./replica.ts";
 import type { Entry } from "./storage/entry.ts";
 
@@ -59,15 +62,20 @@ export class Repair {
   }
 
   async #fetchNow(entry: Entry): Promise<void> {
-    const { peers } = this.#replica;
     let lastReason = "no other replica holds it";
-    for (const peer of peers.preference(entry.registerKey)) {
-      try {
-        while (!isCurrent(entry.register)) if (!(await this.#fetchFrom(peer, entry))) break;
-      } catch (error) {
-        lastReason = RpcError.from(error).message;
-      }
-      if (isCurrent(entry.register)) {
+    const preference = this.#replica.peers.preference(entry.registerKey);
+    const ways = [
+      (peer: number) => this.#fetchAllFrom(peer, entry),
+      (peer: number) => this.#fetchLooseFrom(peer, entry),
+    ];
+    for (const way of ways) {
+      for (const peer of preference) {
+        try {
+          await way(peer);
+        } catch (error) {
+          lastReason = RpcError.from(error).message;
+        }
+        if (!isCurrent(entry.register)) continue;
         monitor.add(repaired, 1);
         return;
       }
@@ -76,6 +84,25 @@ export class Repair {
       "UNAVAILABLE",
       `version ${entry.register.known.version} is not held here: ${lastReason}`,
     );
+  }
+
+  async #fetchAllFrom(peer: number, entry: Entry): Promise<void> {
+    while (!isCurrent(entry.register)) if (!(await this.#fetchFrom(peer, entry))) return;
+  }
+
+  /**
+   * Changes of a table that both replicas left have, and neither holds: each has some of them loose, for
+   * it lacks the one before. Together they lead on.
+   */
+  async #fetchLooseFrom(peer: number, entry: Entry): Promise<void> {
+    if (planted("loose-kept-to-oneself")) return;
+    const { peers, epoch } = this.#replica;
+    const ask = (aboveVersion: number) =>
+      peers.call(peer, ReplicaService.fetchVotes, { key: entry.key, aboveVersion, epoch, move: 0 });
+    for await (const votes of leftVotes(ask)) {
+      const reply = withoutBallots(votes, entry.register);
+      this.#replica.take(entry, { kind: "copied", reply });
+    }
   }
 
   /** True when the peer's answer moved the register on. */

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { type Decision, sealDecision } from "./decision.ts";
 import { EMPTY_REGISTER, type Input, isCurrent, step } from "./register.ts";
-import { votesLeft } from "./votes-left.ts";
+import { votesLeft, withoutBallots } from "./votes-left.ts";
 
 const owner = { replica: 0, incarnation: 1 };
 
@@ -55,4 +55,34 @@ test("S3: a loose change that nothing proves is not applied", () => {
   const fetched = step({ ...known, loose: [other] }, base);
   expect(fetched.register).toMatchObject({ heldVersion: 1, known: { version: 3 } });
   expect(fetched.rows).toHaveLength(1);
+});
+
+test("S3: two replicas that each have one of the newest changes loose hold both with the other's", () => {
+  const ballot = { round: 0, proposer: 4 };
+  const held = step(EMPTY_REGISTER, base).register;
+  const accept = (decision: Decision, before: Decision): Input => ({
+    ...{ kind: "accept", ballot, decision, baseDigest: before.digest },
+  });
+  const notice: Input = { kind: "notice", version: 3, digest: three.digest };
+  // One was away when the third change was decided, the other when the second was.
+  const first = step(step(held, accept(two, one)).register, notice).register;
+  const second = step(step(held, accept(three, two)).register, notice).register;
+  for (const [here, there] of [
+    [first, second],
+    [second, first],
+  ] as const) {
+    expect(here).toMatchObject({ heldVersion: 1, known: { version: 3 } });
+    const reply = withoutBallots(votesLeft(there, 0, 1_000), here);
+    expect(isCurrent(step(here, { kind: "copied", reply }).register)).toBe(true);
+  }
+});
+
+test("S1: of another replica's votes one that votes itself takes no promise and nothing that is open", () => {
+  const held = step(EMPTY_REGISTER, base).register;
+  const ballot = { round: 3, proposer: 4 };
+  const voted: Input = { kind: "accept", ballot, decision: two, baseDigest: one.digest };
+  const left = votesLeft(step(held, voted).register, 0, 1_000);
+  expect(step(held, { kind: "copied", reply: left }).register.accepted).toBeDefined();
+  const reply = withoutBallots(left, held);
+  expect(step(held, { kind: "copied", reply }).register).toBe(held);
 });

@@ -1,7 +1,10 @@
-/** What votes on a key have left behind at one replica, for a new member that takes it over (S3). */
+/**
+ * What votes on a key have left behind at one replica: for a new member that takes it over (S3), and for
+ * a replica that lacks changes which nobody holds any more (repair.ts).
+ */
 import type { FetchVotesReply } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { compareBallots, NO_BALLOT } from "./ballot.ts";
-import type { Decision } from "./decision.ts";
+import { type Decision, openDecision } from "./decision.ts";
 import type { Register } from "./register.ts";
 
 export function hasVotes({ promised, accepted, loose }: Register): boolean {
@@ -25,6 +28,17 @@ export function votesLeft(register: Register, above: number, bytesMax: number): 
     more: part.length < loose.length,
     barred: "",
   };
+}
+
+/**
+ * Of that only what may be decided, for a replica that votes itself: no promise, and no value accepted for
+ * a version that neither knows to be decided.
+ */
+export function withoutBallots(reply: FetchVotesReply, { known }: Register): FetchVotesReply {
+  const newest = Math.max(known.version, reply.knownVersion);
+  const isOpen = reply.accepted.length > 0 && openDecision(reply.accepted).version > newest;
+  const accepted = isOpen ? new Uint8Array(0) : reply.accepted;
+  return { ...reply, promised: undefined, acceptedBallot: undefined, accepted };
 }
 
 /** The first ones; at least one. */

@@ -15,6 +15,7 @@ import { RpcError } from "../../svrkit/errors.ts";
 import type { Method } from "../../svrkit/method.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
+import { leftVotes } from "../left-votes.ts";
 import { FETCH_BYTES_MAX } from "../limits.ts";
 import { openDecision, sealDecision } from "../protocol/decision.ts";
 import { NO_OPERATIONS, OPERATION_HEAD_BYTES } from "../protocol/operations.ts";
@@ -145,16 +146,13 @@ export class SlotCopy {
 
   async #fetchVotes(source: CopySource, entry: Entry): Promise<void> {
     if (planted("votes-dropped-by-move")) return;
-    for (let aboveVersion = 0, more = true; more; ) {
+    const { epoch, move } = source;
+    const ask = (aboveVersion: number) => {
       this.#requireRunning();
-      const { epoch, move } = source;
       const request = { key: entry.key, aboveVersion, epoch, move };
-      const reply = await source.call(ReplicaService.fetchVotes, request);
-      requireAnswer(reply.barred);
-      this.#replica.take(entry, { kind: "copied", reply });
-      more = reply.more;
-      aboveVersion = reply.looseThrough;
-    }
+      return source.call(ReplicaService.fetchVotes, request);
+    };
+    for await (const reply of leftVotes(ask)) this.#replica.take(entry, { kind: "copied", reply });
   }
 
   #requireRunning(): void {
