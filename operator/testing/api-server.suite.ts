@@ -155,10 +155,9 @@ export function apiServerSuite(
       const [deployment] = desiredOf(sampleInputs(reached.namespace))
         .filter(({ kind }) => kind === "Deployment")
         .map(({ object }) => object);
-      const wanted = {
-        ...deployment!,
-        metadata: { ...deployment!.metadata, name: fresh("lists") },
-      };
+      // What is owned by nobody who is there is collected, between two applies or later.
+      const { ownerReferences: _, ...metadata } = deployment!.metadata;
+      const wanted = { ...deployment!, metadata: { ...metadata, name: fresh("lists") } };
       await apply(wanted);
       const container = { name: "tricampus", env: [{ name: "EXTRA", value: "x" }] };
       await apply(
