@@ -67,3 +67,26 @@ test("account data: only sync confirms devices, and not too many at once", async
   const tooMany = as("sync").call(AccountData.confirmDevices, { confirmations });
   await expect(tooMany).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
 });
+
+test("account data: what a device said last stands, whichever campus hands it in when", async () => {
+  const confirm = (messagesVersion: number, atMs: number, device = "phone") => {
+    const confirmations = [{ userId: "u1", device, messagesVersion, atMs }];
+    return as("sync").call(AccountData.confirmDevices, { confirmations });
+  };
+  const standing = async () => {
+    const asked = as("retention").call(AccountData.confirmations, { userId: "u1" });
+    return (await asked).confirmations.map((c) => `${c.device} ${c.messagesVersion}`);
+  };
+  await confirm(70, 1_000);
+  await confirm(0, 2_000);
+  await confirm(80, 1_500);
+  expect(await standing()).toEqual(["phone 0"]);
+  await confirm(60, 3_000);
+  await confirm(5, 500, "desk");
+  expect(await standing()).toEqual(["desk 5", "phone 60"]);
+  // Another campus's clock is behind: it has nothing, whatever the time.
+  await confirm(0, 2_500);
+  expect(await standing()).toEqual(["phone 0", "desk 5"].toSorted());
+  await Promise.all([1, 2, 3, 4].map((n) => confirm(n, 4_000 + n)));
+  expect(await standing()).toEqual(["desk 5", "phone 4"]);
+});

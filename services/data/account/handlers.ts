@@ -47,6 +47,7 @@ import { confirmedKey, keyOf, nameKey, subjectKey } from "./keys.ts";
 export const CONFIRMATIONS_MAX = 1_000;
 const WRITES_AT_ONCE = 32;
 const CLAIMS_MAX = 5;
+const CONFIRMS_MAX = 5;
 
 export class AccountDataHandlers {
   readonly #kv: KvClient;
@@ -121,8 +122,10 @@ export class AccountDataHandlers {
   }
 
   /**
-   * sync: it checked each device's ticket when the device synced. The last write stands, even with a
-   * lower version than before: that only makes trimming wait.
+   * sync: it checked each device's ticket when the device synced. What the device said last stands, even with
+   * a lower version than before, for it may have begun anew; what it said earlier, and another campus hands in
+   * late, is passed over: trimming could forget what a device that began anew has not got. By the campuses'
+   * clocks; that it has nothing (version 0) always stands, whatever they say, for it only makes trimming wait.
    */
   async confirmDevices(request: ConfirmDevicesRequest, call: Call): Promise<ConfirmDevicesReply> {
     requireCaller(call, ["sync"], "confirming devices");
@@ -144,11 +147,23 @@ export class AccountDataHandlers {
   }
 
   async #confirm(confirmation: DeviceConfirmation, call: Call): Promise<void> {
+    const key = confirmedKey(confirmation.userId);
     const row = Buffer.from(confirmation.device);
     const value = toBytes(encodeDeviceConfirmation, confirmation);
     const operations: RowOperation[] = [{ operation: { case: "upsert", value: { row, value } } }];
-    const request = { key: confirmedKey(confirmation.userId), change: { guards: [], operations } };
-    await this.#kv.change(request, { ...forward(call), operationId: NO_BYTES });
+    const options = { ...forward(call), operationId: NO_BYTES };
+    // What this replica holds is newest as a rule; when it is not, the guard says so.
+    for (let attempt = 0, level: Level = Level.ANY; attempt < CONFIRMS_MAX; attempt++) {
+      const [standing] = (await this.#kv.getRows({ key, rows: [row], marks: [], level }, options))
+        .rows;
+      if (standing !== undefined && isPassed(confirmation, standing.value)) return;
+      const version = standing?.version ?? 0;
+      const guards = [{ guard: { case: "row" as const, value: { row, version } } }];
+      const reply = await this.#kv.change({ key, change: { guards, operations } }, options);
+      if (reply.applied) return;
+      level = Level.STRONG;
+    }
+    throw new RpcError("ABORTED", "the device is confirmed by others at the same time: try again");
   }
 
   /** retention: what everybody's devices have may be forgotten. */
@@ -165,4 +180,9 @@ export class AccountDataHandlers {
     const reply = await this.#kv.get({ key, level: Level.STRONG }, forward(call));
     return reply.found ? fromBytes(decodeAccountRecord, reply.value) : undefined;
   }
+}
+
+/** Whether the device has said something else since. */
+function isPassed({ atMs, messagesVersion }: DeviceConfirmation, standing: Uint8Array): boolean {
+  return messagesVersion > 0 && fromBytes(decodeDeviceConfirmation, standing).atMs > atMs;
 }
