@@ -1,4 +1,4 @@
-/** A platform whose integrator's server is not there at first: what is given up, and brought back by people. */
+/** A platform whose integrator's server is not there for long: what is given up, and brought back by people. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -6,17 +6,21 @@ import { join } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findFreePort } from "../services/platform/free-ports.ts";
+import { clientEndpoints } from "../services/platform/layout.ts";
 import { Platform } from "../services/platform/platform.ts";
 import { bringUp } from "./commands/up.ts";
 import { makePlatform, removePlatform, tricampus } from "./testing/own-platform.ts";
 
 const HOST = "127.0.0.1";
 const dir = mkdtempSync(join(tmpdir(), "tricampus-dead-letters-"));
+/** More than are read at once. */
+const LETTERS = 230;
 const texts: string[] = [];
+let isRefusing = false;
 const server = createServer(async (request, response) => {
   const { events } = JSON.parse(await readText(request)) as { events: { text: string }[] };
-  texts.push(...events.map(({ text }) => text));
-  response.end();
+  if (!isRefusing) texts.push(...events.map(({ text }) => text));
+  response.writeHead(isRefusing ? 422 : 200).end();
 });
 let platform: Platform;
 let port = 0;
@@ -26,7 +30,7 @@ beforeAll(async () => {
   const secretFile = join(dir, "secret");
   writeFileSync(secretFile, "shared");
   const { config } = await makePlatform("compact");
-  const events = { url: `http://${HOST}:${port}/`, secretFile, attempts: 1 };
+  const events = { url: `http://${HOST}:${port}/`, secretFile, pauseFirstMs: 20, waitMaxMs: 500 };
   platform = new Platform({ ...config, options: { ...config.options, hooks: { events } } });
   await platform.start();
   await bringUp(platform);
@@ -62,3 +66,36 @@ test("dead letters: listed with their reason, appended again when the server is 
   await expect.poll(() => texts).toEqual(["one", "three"]);
   expect(await listed()).toEqual([]);
 });
+
+test("dead letters: all of them are brought back, though they are many pages", async () => {
+  texts.length = 0;
+  isRefusing = true;
+  const sent = Array.from({ length: LETTERS }, (_, i) => `message ${i}`);
+  const { ticket } = await post("Account/Login", {
+    ...{ name: "ann", password: "a password", device: "test" },
+  });
+  const key = Buffer.from(String(ticket), "base64").toString("base64url");
+  for (let first = 0; first < sent.length; first += 50) {
+    const sends = sent.slice(first, first + 50).map((text) => {
+      return { clientMessageId: text.replace(" ", "-"), userName: "bob", text };
+    });
+    expect(await post("Text/SendMany", { sends }, key)).not.toHaveProperty("code");
+  }
+  const count = async () =>
+    (await jsonOf<object[]>("dead-letters", "list", "--limit", "1000")).length;
+  await expect.poll(count, { timeout: 120_000 }).toBe(LETTERS);
+  expect((await listed()).length).toBe(50);
+  isRefusing = false;
+  expect(await jsonOf("dead-letters", "retry", "--all")).toEqual({ retry: LETTERS });
+  await expect.poll(() => new Set(texts).size, { timeout: 120_000 }).toBe(LETTERS);
+  expect(await listed()).toEqual([]);
+});
+
+async function post(method: string, body: object, key?: string): Promise<Record<string, unknown>> {
+  const { host, port: at } = clientEndpoints(platform.config)[0]!;
+  const headers: Record<string, string> =
+    key === undefined ? {} : { authorization: `Bearer ${key}` };
+  const init = { method: "POST", body: JSON.stringify(body), headers };
+  const response = await fetch(`http://${host}:${at}/v1/${method}`, init);
+  return (await response.json()) as Record<string, unknown>;
+}

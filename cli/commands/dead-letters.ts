@@ -1,10 +1,6 @@
 /** `tricampus dead-letters`: entries of the queue that were given up, to look at, to append again or to drop. */
-import {
-  decodeGroupEntry,
-  GroupEntryKind,
-} from "../../protos/gen/tricampus/data/v1/group_codec.ts";
-import { decodeHookEntry } from "../../protos/gen/tricampus/logic/v1/hook_codec.ts";
 import type { DeadLetter } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import { contentOf, retryOf } from "../../services/logic/dead-letter-client.ts";
 import { QueueClient } from "../../services/queue/client.ts";
 import {
   DeadLetters,
@@ -12,7 +8,6 @@ import {
   letterNamed,
   nameOfLetter,
 } from "../../services/queue/dead-letters-client.ts";
-import { fromBytes } from "../../services/svrkit/codec.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { numberOption, type OperatorParts, withReplicas } from "../kv/store.ts";
@@ -20,7 +15,6 @@ import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 
 const LISTED_DEFAULT = 50;
-const PAGE = 200;
 const TIMEOUT_MS = 10_000;
 
 const WHICH = [
@@ -83,11 +77,9 @@ async function each(
   const queue = new QueueClient(inspector.callee("queue"));
   let done = 0;
   for await (const letter of chosen(call, letters)) {
-    const { stream, payload } = letter;
-    // An id of its own: the first one may be remembered as worked off. The same for every attempt.
-    const id = Buffer.from(`again ${letter.slot}.${letter.part} ${letter.buriedAtMs}`);
-    if (what === "retry") await queue.append({ stream, id, payload }, { timeoutMs: TIMEOUT_MS });
-    await letters.remove(letter);
+    if (what === "retry")
+      await queue.append(retryOf(letter, Date.now()), { timeoutMs: TIMEOUT_MS });
+    await letters.remove([letter]);
     done += 1;
   }
   const did = what === "retry" ? "appended again" : "dropped";
@@ -125,34 +117,12 @@ async function* standing(call: CommandCall, letters: DeadLetters): AsyncIterable
   }
 }
 
-/** All of them, page by page; those that are removed meanwhile do no harm. */
-async function* lettersOf(call: CommandCall, letters: DeadLetters): AsyncIterable<DeadLetter> {
-  const start = textOption(call, "stream") ?? "";
-  for (let after: LetterName | undefined; ; ) {
-    const page = await letters.list({ after, limit: PAGE });
-    yield* page.filter(({ stream }) => stream.startsWith(start));
-    if (page.length < PAGE) return;
-    after = page.at(-1);
-  }
+function lettersOf(call: CommandCall, letters: DeadLetters): AsyncIterable<DeadLetter> {
+  return letters.all(textOption(call, "stream"));
 }
 
 function factsOf(letter: DeadLetter) {
   const { why, buriedAtMs } = letter;
-  return { at: new Date(buriedAtMs).toISOString(), about: aboutOf(letter), why };
-}
-
-const ENTRY_KINDS = Object.entries(GroupEntryKind);
-
-/** What is in it, for people. */
-function aboutOf({ stream, payload }: DeadLetter): string {
-  try {
-    if (stream.includes("/")) {
-      const { messages } = fromBytes(decodeHookEntry, payload);
-      return messages.map((m) => `${m.conversationId}#${m.sequence}`).join(" ");
-    }
-    const { kind, id } = fromBytes(decodeGroupEntry, payload);
-    return `${ENTRY_KINDS.find(([, number]) => number === kind)?.[0].toLowerCase()} ${id}`;
-  } catch {
-    return `${payload.length} bytes that cannot be read`;
-  }
+  const about = contentOf(letter)?.about ?? `${letter.payload.length} bytes that cannot be read`;
+  return { at: new Date(buriedAtMs).toISOString(), about, why };
 }

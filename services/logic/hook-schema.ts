@@ -23,7 +23,13 @@ const posts = {
     .min(1)
     .max(20)
     .default(8)
-    .describe("After so many what it was about is given up, and lies among the dead letters."),
+    .describe("What fails so often, while other requests are taken, lies among the dead letters."),
+  waitMaxMs: z
+    .int()
+    .min(1)
+    .max(7 * 24 * 3_600_000)
+    .default(3_600_000)
+    .describe("How long what is told waits for a server that takes nothing, ms."),
   pauseFirstMs: z
     .int()
     .min(1)

@@ -52,7 +52,7 @@ export class HookStreams {
     };
     await Promise.all(
       this.#hooks.map(async (hook) => {
-        const told = hook === "events" ? messages : messages.filter(alerts);
+        const told = hook === "events" ? messages : messages.filter(isForPushes);
         const [first] = told;
         if (first === undefined) return;
         const { conversationId, sequence } = first;
@@ -61,6 +61,7 @@ export class HookStreams {
         const entry = {
           messages: told.map((m) => withoutLargeBody(m, BODY_BYTES_MAX)),
           recipientId,
+          queuedAtMs: Date.now(),
         };
         const payload = toBytes(encodeHookEntry, entry);
         await this.#queue.append({ stream, id, payload }, options).catch(leaveOutIfFull);
@@ -74,8 +75,13 @@ function hookStream(hook: Hook, conversationId: string): string {
 }
 
 /** What a device that is not connected rings for. */
-function alerts({ notice, content }: InboxMessage): boolean {
+export function rings({ notice, content }: InboxMessage): boolean {
   return notice === undefined && content?.body?.case !== "recall";
+}
+
+/** Recalls go along: what they take back may lie among the dead letters. */
+function isForPushes({ notice }: InboxMessage): boolean {
+  return notice === undefined;
 }
 
 function leaveOutIfFull(error: unknown): void {

@@ -16,9 +16,11 @@ class QueueEdge {
   readonly consumedThrough = new Map<string, number>();
   readonly buried: DeadLetter[] = [];
   fails = 0;
+  /** Longer where an hour passes in a test. */
+  pollMs = 1;
 
   async poll({ positions }: { positions: readonly StreamPosition[] }): Promise<StreamEntries[]> {
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, this.pollMs));
     if (this.fails-- > 0) throw new RpcError("UNAVAILABLE", "no queue");
     const given = new Map(positions.map(({ stream, through }) => [stream, through]));
     return [...this.lengths].flatMap(([stream, length]) => {
@@ -40,24 +42,25 @@ class QueueEdge {
   }
 }
 
-const stop = { now: async () => {} };
-afterEach(() => stop.now());
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
 
 type Step = (stream: string, entries: readonly SlotEntry<number>[]) => Promise<number>;
 
 const TRACE = newTrace();
 const readByte = (payload: Uint8Array) => payload[0]!;
 
-function run(step: Step, read = readByte, log = silentLogger()) {
-  const queue = new QueueEdge();
+function run(step: Step, read = readByte, { log = silentLogger(), queue = new QueueEdge() } = {}) {
   const stopping = new AbortController();
   const traceOf = () => TRACE;
   const parts = { topic: "", queue, worker: { step }, log, read, traceOf, now: () => 7 };
   const running = new Streams({ ...parts, stopped: stopping.signal, streamsMax: 2 }).run();
-  stop.now = async () => {
+  stops.push(async () => {
     stopping.abort();
     await running;
-  };
+  });
   return { queue, stopping, running };
 }
 
@@ -126,6 +129,60 @@ test("streams: a long stream goes through a bounded buffer", async () => {
   expect(longest).toBe(1_000);
 });
 
+test("streams: two readers of one queue, as during a roll, lose nothing between them", async () => {
+  const queue = new QueueEdge();
+  const told = new Set<number>();
+  const tell =
+    (everyMs: number) => async (_stream: string, entries: readonly SlotEntry<number>[]) => {
+      const [first] = entries;
+      await pause(everyMs);
+      told.add(first!.slot);
+      return first!.slot;
+    };
+  run(tell(1), readByte, { queue });
+  const gone = run(tell(3), readByte, { queue });
+  queue.lengths.set("events/1", 60);
+  await expect.poll(() => told.size).toBeGreaterThan(10);
+  gone.stopping.abort();
+  await expect.poll(() => queue.consumedThrough.get("events/1")).toBe(60);
+  expect([...told].toSorted((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+});
+
+test("streams: entries that are too large together go one by one at once, and none is buried", async () => {
+  const steps: number[] = [];
+  const { queue } = run(async (_stream, entries) => {
+    steps.push(entries.length);
+    if (entries.length > 1) throw new RpcError("TOO_LARGE", "no change so large");
+    return entries[0]!.slot;
+  });
+  queue.lengths.set("g1", 4);
+  await expect.poll(() => queue.consumedThrough.get("g1")).toBe(4);
+  expect(steps).toEqual([4, 1, 1, 1, 1]);
+  expect(queue.buried).toEqual([]);
+});
+
+test("streams: an outage that answers INTERNAL buries nothing", async () => {
+  vi.useFakeTimers();
+  let isOut = true;
+  const { queue, stopping, running } = run(async (_stream, given) => {
+    if (isOut) throw new RpcError("INTERNAL", "a defect");
+    return given.at(-1)!.slot;
+  });
+  queue.pollMs = 1_000;
+  queue.lengths.set("g1", 3);
+  queue.lengths.set("g2", 3);
+  await vi.advanceTimersByTimeAsync(60 * 60_000);
+  expect(queue.buried).toEqual([]);
+  isOut = false;
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(Object.fromEntries(queue.consumedThrough)).toEqual({ g1: 3, g2: 3 });
+  stopping.abort();
+  await vi.advanceTimersByTimeAsync(2_000);
+  await running;
+  vi.useRealTimers();
+  expect(queue.buried).toEqual([]);
+});
+
 test("streams: the stop ends a step that fails for ever", async () => {
   const { queue, stopping, running } = run(async () => {
     await pause(1);
@@ -167,7 +224,8 @@ test("streams: the entry at which steps always fail is found and buried; an outa
     if (outages-- > 0) throw new RpcError("UNAVAILABLE", "no quorum");
     return given.at(-1)!.slot;
   };
-  const { queue, stopping, running } = run(step, readByte, log);
+  const { queue, stopping, running } = run(step, readByte, { log });
+  queue.pollMs = 100;
   queue.lengths.set("g1", 3);
   while ((queue.consumedThrough.get("g1") ?? 0) < 3) await vi.advanceTimersByTimeAsync(1_000);
   stopping.abort();

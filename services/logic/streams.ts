@@ -7,10 +7,9 @@
  * poll. Nothing here is the truth: what was worked off the worker notes with its effects, so an entry
  * that is given twice is passed over there.
  *
- * A stream never waits for ever for an entry that cannot be handled. One that cannot be read, or at which
- * steps fail again and again for a reason that will not pass by itself, is buried (the queue's dead
- * letters) and goes on to the worker as nothing. A step that fails since somebody does not answer is taken
- * again for as long as it takes.
+ * A stream never waits for ever for an entry that cannot be handled. One that cannot be read, or is to
+ * blame for steps that fail (defects.ts), is buried (the queue's dead letters) and goes on to the worker
+ * as nothing. A step that fails since somebody does not answer is taken again for as long as it takes.
  */
 
 import type { Entry, StreamEntries } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
@@ -21,13 +20,12 @@ import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { inTrace } from "../svrkit/tracing/context.ts";
+import { isDefect, judge } from "./defects.ts";
 
 const ENTRIES_PER_STREAM_MAX = 1_000;
 const POLL_WAIT_MS = 1_000;
 const PAUSE_FIRST_MS = 20;
 const PAUSE_LAST_MS = 1_000;
-/** Failures in a row, of a kind that does not pass, until an entry is given up: some 25 s. */
-const DEFECTS_MAX = 30;
 /**
  * After a step a stream rests as long as the step took, a slow one up to four times as long, at most a
  * second. A quick step costs no delay; under load entries pile up meanwhile, one change of an inbox
@@ -82,6 +80,8 @@ export class Streams<E> {
   readonly #parts: StreamsParts<E>;
   readonly #streams = new Map<string, Stream<E>>();
   readonly #running = new Set<Promise<void>>();
+  /** The last step that worked. */
+  #worked: { readonly stream: string; readonly atMs: number } | undefined;
 
   constructor(parts: StreamsParts<E>) {
     this.#parts = parts;
@@ -182,17 +182,19 @@ export class Streams<E> {
   /** Step after step while there are entries; never rejects. */
   async #workOff(name: string, stream: Stream<E>): Promise<void> {
     const { queue, worker, stopped, log } = this.#parts;
-    for (let misses = 0, defects = 0; stream.entries.length > 0 && !stopped.aborted; ) {
+    let row = NO_FAILURES;
+    for (let misses = 0; stream.entries.length > 0 && !stopped.aborted; ) {
       const first = stream.entries[0]!.slot;
       const isCareful = first <= stream.carefulThrough;
       const startedMs = monotonicMs();
+      const entries = isCareful ? stream.entries.slice(0, 1) : stream.entries;
       try {
-        const entries = isCareful ? stream.entries.slice(0, 1) : stream.entries;
         const through = await worker.step(name, entries);
         stream.entries = stream.entries.filter(({ slot }) => slot > through);
         if (through >= first) {
           misses = 0;
-          defects = 0;
+          row = NO_FAILURES;
+          this.#worked = { stream: name, atMs: monotonicMs() };
           await queue.consumed([{ stream: name, through }]);
           await rest(gatherMs(monotonicMs() - startedMs));
           continue;
@@ -202,49 +204,54 @@ export class Streams<E> {
         if (stopped.aborted) return;
         const trace = this.#traceOf(stream.entries[0]);
         log.warn({ err: error, stream: name, ...trace }, "a step failed; trying again");
-        defects = await this.#afterFailure(name, stream, { error, defects });
+        if (isDefect(RpcError.from(error).code)) {
+          const sinceMs = row.failures === 0 ? startedMs : row.sinceMs;
+          row = { failures: row.failures + 1, sinceMs };
+          const step = { name, stream, entries: entries.length };
+          if (await this.#afterFailure(step, row, error)) row = NO_FAILURES;
+        }
       }
       await rest(Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses++));
     }
   }
 
-  /**
-   * How many defects there were in a row. At the limit the entries are taken one by one, to find out at
-   * which it is; one that stands alone at the limit is buried. Never rejects.
-   */
+  /** Whether something was done about it: counting begins anew then. Never rejects. */
   async #afterFailure(
-    name: string,
-    stream: Stream<E>,
-    { error, defects }: { error: unknown; defects: number },
-  ): Promise<number> {
-    if (!isDefect(RpcError.from(error))) return defects;
-    if (defects + 1 < DEFECTS_MAX) return defects + 1;
+    { name, stream, entries }: { name: string; stream: Stream<E>; entries: number },
+    row: FailuresInARow,
+    error: unknown,
+  ): Promise<boolean> {
+    const { code } = RpcError.from(error);
+    const othersWorkedMs = this.#worked?.stream === name ? undefined : this.#worked?.atMs;
+    const judgement = judge({ code, ...row, entries, othersWorkedMs }, monotonicMs());
     const [first] = stream.entries;
-    if (first === undefined) return 0;
-    if (first.slot > stream.carefulThrough && stream.entries.length > 1) {
+    if (judgement === "again" || first === undefined) return false;
+    if (judgement === "apart") {
       stream.carefulThrough = stream.entries.at(-1)!.slot;
-      return 0;
+      return true;
     }
     // Nothing stands there already: the entry is not what it fails at.
-    if (first.entry === undefined) return 0;
+    if (first.entry === undefined) return true;
     try {
       await this.#bury(name, first, messageOf(error));
       stream.entries[0] = { ...first, entry: undefined };
-      return 0;
+      return true;
     } catch (failure) {
-      this.#parts.log.warn(
-        { err: failure, stream: name, ...this.#traceOf(first) },
-        "an entry could not be buried yet",
-      );
-      return defects;
+      const facts = { err: failure, stream: name, ...this.#traceOf(first) };
+      this.#parts.log.warn(facts, "an entry could not be buried yet");
+      return false;
     }
   }
 }
 
-/** Reasons that lie in what was asked, or in who was asked, and not in the moment. */
-function isDefect({ code }: RpcError): boolean {
-  return code === "INTERNAL" || code === "INVALID_ARGUMENT" || code === "TOO_LARGE";
+/** Those that may be an entry's fault; others do not count. */
+interface FailuresInARow {
+  readonly failures: number;
+  /** Monotonic, of the first one. */
+  readonly sinceMs: number;
 }
+
+const NO_FAILURES: FailuresInARow = { failures: 0, sinceMs: 0 };
 
 function messageOf(error: unknown): string {
   const { code, message } = RpcError.from(error);

@@ -69,6 +69,7 @@ export const USUAL_CALLERS: Readonly<Record<string, readonly string[]>> = {
   "data.AccountData/Confirmations": ["retention"],
   "data.AccountData/AppendAudit": ["account"],
   "data.AccountData/ReadAudit": ["account"],
+  "data.AccountData/Gone": ["hooks"],
   "data.AccountData/RetainRevocations": ["retention"],
   "data.AccountData/BeginErasing": ["account"],
   "data.AccountData/Erasing": ["account"],
@@ -144,6 +145,8 @@ export const USUAL_CALLERS: Readonly<Record<string, readonly string[]>> = {
   "queue.Queue/Poll": ["fanout", "hooks"],
   "queue.Queue/Consumed": ["fanout", "hooks"],
   "queue.Queue/Bury": ["fanout", "hooks"],
+  "queue.Queue/Letters": ["hooks", "account"],
+  "queue.Queue/ForgetLetters": ["hooks", "account"],
   "queue.Queue/Adopt": ["queue"],
 };
 

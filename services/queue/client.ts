@@ -10,13 +10,14 @@
  */
 import type {
   DeadLetter,
+  LetterName,
   StreamEntries,
   StreamPosition,
 } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import { Queue } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
-import { BURY_BYTES_MAX, BURY_MAX } from "./limits.ts";
+import { BURY_BYTES_MAX, BURY_MAX, LETTERS_PAGE_MAX } from "./limits.ts";
 import { inParts } from "./protocol/letters.ts";
 import { campusOrder } from "./protocol/placement.ts";
 
@@ -55,12 +56,15 @@ export interface QueuePoll {
   readonly topic?: string;
 }
 
+const PART_MAX = 99_999;
 const ANSWER_MS = 2_000;
 const BURY_MS = 10_000;
 
 export class QueueReader {
   readonly #callee: Callee;
   readonly #own: number;
+  /** As the last poll said: there is soon no room for further entries of the topic that was asked for. */
+  roomIsScarce = false;
 
   /** `campus`: the reader's own. */
   constructor(callee: Callee, campus: string) {
@@ -76,6 +80,7 @@ export class QueueReader {
     const options = { timeoutMs: waitMs + ANSWER_MS };
     const request = { positions: [...positions], waitMs, topic };
     const reply = await this.#callee.callOne(this.#own, Queue.poll, request, options);
+    this.roomIsScarce = reply.roomIsScarce;
     return reply.streams;
   }
 
@@ -92,4 +97,62 @@ export class QueueReader {
     for (const part of inParts(letters, limits))
       await this.#callee.call(Queue.bury, { letters: part }, options);
   }
+}
+
+/** What consumers gave up, for who looks after it. */
+export class QueueLetters {
+  readonly #callee: Callee;
+
+  constructor(callee: Callee) {
+    this.#callee = callee;
+  }
+
+  /** One page of those behind `after`, of streams whose names begin so; with a '#' at its end, of the one. */
+  async page(
+    { streamStart = "", after, limit = LETTERS_PAGE_MAX }: QueueLettersPage,
+    options: CallOptions,
+  ): Promise<{ letters: DeadLetter[]; more: boolean }> {
+    return this.#callee.call(Queue.letters, { streamStart, after, limit }, options);
+  }
+
+  /** Undefined when there is none of this name. */
+  async find(name: LetterName, options: CallOptions): Promise<DeadLetter | undefined> {
+    const { stream, slot, part } = name;
+    const after =
+      part > 0 ? { ...name, part: part - 1 } : { stream, slot: slot - 1, part: PART_MAX };
+    const which = { streamStart: `${stream}#`, after, limit: 1 };
+    const { letters } = await this.page(which, options);
+    return letters.find((one) => one.slot === slot && one.part === part);
+  }
+
+  /** Page after page, all of them. */
+  async *all(
+    { streamStart }: { readonly streamStart?: string },
+    options: CallOptions,
+  ): AsyncGenerator<DeadLetter> {
+    let after: DeadLetter | undefined;
+    for (let isMore = true; isMore; ) {
+      const { letters, more } = await this.page({ streamStart, after }, options);
+      yield* letters;
+      after = letters.at(-1);
+      isMore = more && after !== undefined;
+    }
+  }
+
+  async forget(names: readonly LetterName[], options: CallOptions): Promise<void> {
+    for (let first = 0; first < names.length; first += BURY_MAX) {
+      const some = names.slice(first, first + BURY_MAX);
+      await this.#callee.call(
+        Queue.forgetLetters,
+        { names: some.map(({ stream, slot, part }) => ({ stream, slot, part })) },
+        options,
+      );
+    }
+  }
+}
+
+export interface QueueLettersPage {
+  readonly streamStart?: string | undefined;
+  readonly after?: LetterName | undefined;
+  readonly limit?: number;
 }

@@ -19,9 +19,15 @@ test("queue: a consumer of a topic that is far behind leaves room for messages",
     return names.filter((name) => writingCampus(name, campuses) === 0);
   };
   const [one, other] = inOneCampus("events/");
+  const reader = cluster.reader("a");
+  const poll = () => reader.poll({ positions: [], waitMs: 0, topic: "events" });
   await append(one!);
+  await poll();
+  expect(reader.roomIsScarce).toBe(false);
   await append(one!);
   await expect(append(other!)).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+  await poll();
+  expect(reader.roomIsScarce).toBe(true);
   const [group] = inOneCampus("g");
   expect(await append(group!)).toEqual({ slot: 1 });
   await cluster.stop();

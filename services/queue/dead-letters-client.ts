@@ -1,13 +1,17 @@
 /**
  * Entries that their consumers gave up, in one table of the store, by stream, slot and part: burying one
- * twice changes nothing, so a consumer that dies between burying and going on does no harm. The newest
- * stay; each change of the table makes at least one letter, so versions bound their number.
+ * twice changes nothing, so a consumer that dies between burying and going on does no harm.
+ *
+ * The newest stay, for a time and up to so many bytes: `tidy` forgets the others. Who buries much calls it
+ * before it buries more. Between two of them versions bound the number of letters, since each change of
+ * the table makes at least one.
  */
 import {
   type ChangeReply,
   Keyspace,
   Level,
   type RowOperation,
+  type ScanRowsReply,
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
   type DeadLetter,
@@ -17,60 +21,123 @@ import {
 import type { KvClient } from "../kvsvr/client.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
-import { inParts } from "./protocol/letters.ts";
+import { LETTERS_BYTES_MAX, LETTERS_KEPT_DAYS, LETTERS_PAGE_MAX } from "./limits.ts";
+import { forgetThrough, inParts, type LetterRules, type LetterTrace } from "./protocol/letters.ts";
 
 /** Changes of the table whose letters are kept, each of at most as many as CHANGE says. */
 const KEPT_CHANGES = 10_000;
 const CHANGE = { letters: 16, bytes: 256 * 1024 };
 const FORGET_EVERY = 100;
-const PAGE_MAX = 200;
+const DAY_MS = 24 * 3_600_000;
+/** After so many bytes buried by this process the table is tidied before it grows further. */
+const TIDY_AFTER_BYTES = 8 * 1024 * 1024;
 const KEY = { keyspace: Keyspace.CONTROL, key: Buffer.from("queue/dead-letters") };
 
 /** Which letter: of these three its name is made, "hooks/17@204.0". */
 export type LetterName = Pick<DeadLetter, "stream" | "slot" | "part">;
 
+export interface LetterPage {
+  readonly after?: LetterName | undefined;
+  readonly limit: number;
+  /** Only of streams whose names begin so; with a '#' at its end, of the one of this name. */
+  readonly streamStart?: string;
+}
+
+/** For who buries. */
+export interface DeadLettersOptions {
+  readonly keepMs?: number;
+  /** Of payloads. */
+  readonly bytesMax?: number;
+  readonly keptChanges?: number;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
 export class DeadLetters {
   readonly #kv: KvClient;
+  readonly #rules: LetterRules;
   readonly #keptChanges: number;
+  readonly #now: () => number;
+  #buriedBytes = 0;
 
-  constructor(kv: KvClient, keptChanges = KEPT_CHANGES) {
+  constructor(kv: KvClient, options: DeadLettersOptions = {}) {
+    const { keepMs = LETTERS_KEPT_DAYS * DAY_MS, bytesMax = LETTERS_BYTES_MAX } = options;
     this.#kv = kv;
-    this.#keptChanges = keptChanges;
+    this.#rules = { keepMs, bytesMax };
+    this.#keptChanges = options.keptChanges ?? KEPT_CHANGES;
+    this.#now = options.now ?? Date.now;
   }
 
   /** Resolves when they are durable. */
   async bury(letters: readonly DeadLetter[], options: CallOptions): Promise<void> {
+    const tidyAfter = Math.min(TIDY_AFTER_BYTES, this.#rules.bytesMax);
     for (const some of inParts(letters, CHANGE)) {
+      if (this.#buriedBytes > tidyAfter) await this.tidy(options);
+      for (const { payload } of some) this.#buriedBytes += payload.length;
       const operations = some.map((letter) => {
         const value = { row: rowOf(letter), value: toBytes(encodeDeadLetter, letter) };
         return { operation: { case: "insertIfAbsent" as const, value } };
       });
       const { version } = await this.#change(operations, options);
       if (version > this.#keptChanges && version % FORGET_EVERY === 0) {
-        const throughVersion = version - this.#keptChanges;
-        const trim = { throughVersion, rowPrefix: NO_BYTES, appendIds: false };
-        await this.#change([{ operation: { case: "trim", value: trim } }], options);
+        await this.#trim(version - this.#keptChanges, options);
       }
     }
   }
 
-  /** In the order of streams and slots, those behind `after`. */
-  async list(
-    { after, limit }: { after?: LetterName | undefined; limit: number },
-    options: CallOptions = {},
-  ): Promise<DeadLetter[]> {
-    const found: DeadLetter[] = [];
-    let first = after === undefined ? NO_BYTES : Buffer.concat([rowOf(after), Buffer.of(0)]);
-    for (let isMore = true; isMore && found.length < limit; ) {
-      const range = { first, end: NO_BYTES, level: Level.STRONG, reverse: false };
-      const page = Math.min(PAGE_MAX, limit - found.length);
-      const { rows, more } = await this.#kv.scanRows({ key: KEY, ...range, limit: page }, options);
-      found.push(...rows.map(({ value }) => fromBytes(decodeDeadLetter, value)));
-      const last = rows.at(-1);
-      isMore = more && last !== undefined;
-      if (last !== undefined) first = Buffer.concat([last.row, Buffer.of(0)]);
+  /** Forgets what is too old, and of the rest the oldest that are too much. */
+  async tidy(options: CallOptions): Promise<void> {
+    this.#buriedBytes = 0;
+    const traces: LetterTrace[] = [];
+    for await (const { version, letter } of this.#rows("", options)) {
+      const { payload, buriedAtMs } = letter;
+      traces.push({ version, bytes: payload.length, buriedAtMs });
     }
-    return found;
+    const through = forgetThrough(traces, this.#rules, this.#now());
+    if (through > 0) await this.#trim(through, options);
+  }
+
+  /** One page in the order of streams and slots, those behind `after`; fewer when they are large. */
+  async page(
+    which: LetterPage,
+    options: CallOptions = {},
+  ): Promise<{ letters: DeadLetter[]; more: boolean }> {
+    const { rows, more } = await this.#scan(which, options);
+    return { letters: rows.map(({ value }) => fromBytes(decodeDeadLetter, value)), more };
+  }
+
+  /** All of them, page by page; those that are removed meanwhile do no harm. */
+  async *all(streamStart = "", options: CallOptions = {}): AsyncGenerator<DeadLetter> {
+    for await (const { letter } of this.#rows(streamStart, options)) yield letter;
+  }
+
+  async *#rows(
+    streamStart: string,
+    options: CallOptions,
+  ): AsyncGenerator<{ version: number; letter: DeadLetter }> {
+    let after: LetterName | undefined;
+    for (let isMore = true; isMore; ) {
+      const page = await this.#scan({ after, limit: LETTERS_PAGE_MAX, streamStart }, options);
+      for (const { version, value } of page.rows) {
+        const letter = fromBytes(decodeDeadLetter, value);
+        after = letter;
+        yield { version, letter };
+      }
+      isMore = page.more && page.rows.length > 0;
+    }
+  }
+
+  #scan(
+    { after, limit, streamStart = "" }: LetterPage,
+    options: CallOptions,
+  ): Promise<ScanRowsReply> {
+    const start = Buffer.from(streamStart);
+    const first = after === undefined ? start : Buffer.concat([rowOf(after), Buffer.of(0)]);
+    // Stream names are text: no byte of UTF-8 is 0xff.
+    const end = start.length === 0 ? NO_BYTES : Buffer.concat([start, Buffer.of(0xff)]);
+    const range = { first: Buffer.compare(first, start) < 0 ? start : first, end };
+    const how = { limit: Math.min(limit, LETTERS_PAGE_MAX), level: Level.STRONG, reverse: false };
+    return this.#kv.scanRows({ key: KEY, ...range, ...how }, options);
   }
 
   /** Undefined when there is none of this name. */
@@ -80,8 +147,16 @@ export class DeadLetters {
     return row === undefined ? undefined : fromBytes(decodeDeadLetter, row.value);
   }
 
-  async remove(name: LetterName, options: CallOptions = {}): Promise<void> {
-    await this.#change([{ operation: { case: "delete", value: rowOf(name) } }], options);
+  async remove(names: readonly LetterName[], options: CallOptions = {}): Promise<void> {
+    const operations = names.map((name) => {
+      return { operation: { case: "delete" as const, value: rowOf(name) } };
+    });
+    await this.#change(operations, options);
+  }
+
+  async #trim(throughVersion: number, options: CallOptions): Promise<void> {
+    const value = { throughVersion, rowPrefix: NO_BYTES, appendIds: false };
+    await this.#change([{ operation: { case: "trim", value } }], options);
   }
 
   /** Every one of them is safe to repeat, so they need no operation ids. */

@@ -9,6 +9,10 @@ import {
   type BuryRequest,
   type ConsumedReply,
   type ConsumedRequest,
+  type ForgetLettersReply,
+  type ForgetLettersRequest,
+  type LettersReply,
+  type LettersRequest,
   type PollReply,
   type PollRequest,
   Queue,
@@ -21,7 +25,13 @@ import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import type { Server } from "../svrkit/server.ts";
 import type { DeadLetters } from "./dead-letters-client.ts";
-import { BURY_MAX, ID_BYTES_MAX, PAYLOAD_BYTES_MAX, POLL_WAIT_MS_MAX } from "./limits.ts";
+import {
+  BURY_MAX,
+  ID_BYTES_MAX,
+  LETTERS_PAGE_MAX,
+  PAYLOAD_BYTES_MAX,
+  POLL_WAIT_MS_MAX,
+} from "./limits.ts";
 import { type Campuses, writingCampus } from "./protocol/placement.ts";
 import { isStreamName } from "./protocol/segments.ts";
 import type { Streams } from "./streams.ts";
@@ -37,7 +47,7 @@ export interface QueueParts {
   /** The service "queue", in the order of campuses. */
   readonly queues: Callee;
   readonly own: number;
-  readonly deadLetters: Pick<DeadLetters, "bury">;
+  readonly deadLetters: Pick<DeadLetters, "bury" | "page" | "remove">;
   readonly log: Logger;
 }
 
@@ -54,6 +64,8 @@ export class QueueHandlers {
     server.add(Queue.consumed, (request) => this.#consumed(request));
     server.add(Queue.adopt, (request) => this.#adopt(request));
     server.add(Queue.bury, (request, call) => this.#bury(request, call));
+    server.add(Queue.letters, (request, call) => this.#letters(request, call));
+    server.add(Queue.forgetLetters, (request, call) => this.#forgetLetters(request, call));
   }
 
   async #append(request: AppendRequest, call: Call): Promise<AppendReply> {
@@ -86,7 +98,9 @@ export class QueueHandlers {
 
   async #poll(request: PollRequest): Promise<PollReply> {
     const waitMs = Math.min(request.waitMs, POLL_WAIT_MS_MAX);
-    return { streams: await this.#parts.streams.poll({ ...request, waitMs }) };
+    const { streams } = this.#parts;
+    const found = await streams.poll({ ...request, waitMs });
+    return { streams: found, roomIsScarce: streams.isScarce(request.topic) };
   }
 
   async #bury({ letters }: BuryRequest, call: Call): Promise<BuryReply> {
@@ -98,6 +112,23 @@ export class QueueHandlers {
       requireArgument(isStreamName(stream), "a letter is of a stream");
     await this.#parts.deadLetters.bury(letters, forward(call));
     monitor.add(buried, letters.length);
+    return {};
+  }
+
+  #letters({ streamStart, after, limit }: LettersRequest, call: Call): Promise<LettersReply> {
+    requireArgument(
+      limit >= 1 && limit <= LETTERS_PAGE_MAX,
+      `1 to ${LETTERS_PAGE_MAX} letters are a page`,
+    );
+    return this.#parts.deadLetters.page({ streamStart, after, limit }, forward(call));
+  }
+
+  async #forgetLetters({ names }: ForgetLettersRequest, call: Call): Promise<ForgetLettersReply> {
+    requireArgument(
+      names.length >= 1 && names.length <= BURY_MAX,
+      `1 to ${BURY_MAX} letters can be forgotten at once`,
+    );
+    await this.#parts.deadLetters.remove(names, forward(call));
     return {};
   }
 

@@ -13,6 +13,8 @@ export const BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
 export const BACKLOGS_BYTES_MAX = 256 * 1024 * 1024;
 /** Of that, what streams with a topic may have: an integrator's slow server leaves room for messages. */
 export const TOPICS_BACKLOGS_BYTES_MAX = 64 * 1024 * 1024;
+/** From this share of the room on, who consumes a topic is told that it is scarce. */
+export const SCARCE_SHARE = 0.75;
 /** One stream's part of a poll's answer, and the whole answer. */
 export const POLL_ENTRIES_MAX = 512;
 export const POLL_STREAM_BYTES_MAX = 512 * 1024;
@@ -22,6 +24,11 @@ export const POLLS_MAX = 64;
 /** Entries given up in one call. */
 export const BURY_MAX = 512;
 export const BURY_BYTES_MAX = 1024 * 1024;
+/** They are forgotten after so long, and the oldest of them beyond so many bytes. */
+export const LETTERS_KEPT_DAYS = 30;
+export const LETTERS_BYTES_MAX = 64 * 1024 * 1024;
+/** Of them in one page. */
+export const LETTERS_PAGE_MAX = 200;
 /** Streams kept open without anything to do; one more closes the least recently used. */
 export const STREAMS_OPEN_MAX = 20_000;
 /** A log that does not grant for so long is counted as not there. */

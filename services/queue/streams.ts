@@ -17,6 +17,7 @@ import {
   POLL_ENTRIES_MAX,
   POLL_STREAM_BYTES_MAX,
   POLLS_MAX,
+  SCARCE_SHARE,
   STREAMS_OPEN_MAX,
   TOPICS_BACKLOGS_BYTES_MAX,
   TRIM_DELAY_MS,
@@ -102,6 +103,13 @@ export class Streams {
     const bytes = topic === "" ? this.#heldBytes : this.#topicsHeldBytes;
     const message = `consumers are ${bytes} bytes behind in this campus; retry later`;
     throw new RpcError("RESOURCE_EXHAUSTED", message);
+  }
+
+  /** Whether there is soon no room for further entries of a topic. */
+  isScarce(topic: string): boolean {
+    const { all, topics } = this.#backlogs;
+    if (this.#heldBytes > SCARCE_SHARE * all) return true;
+    return topic !== "" && this.#topicsHeldBytes > SCARCE_SHARE * topics;
   }
 
   /** Settled entries of a topic that the asker was not given; waits for some until `waitMs` has passed. */

@@ -11,6 +11,8 @@ import {
   type EraseAccountRequest,
   type ErasingReply,
   encodeErasingUser,
+  type GoneReply,
+  type GoneRequest,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import {
   type Key,
@@ -32,6 +34,8 @@ import { GONE_ROW, userKey } from "./rows.ts";
 const TABLE: Key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from("erasing") };
 const PRESENT = Buffer.from([1]);
 const PAGE = 100;
+const GONE_MAX = 1_000;
+const READS_AT_ONCE = 16;
 const DAY_MS = 24 * 3_600_000;
 /** Longer than any ticket is valid. */
 const TICKETS_DAYS = 60;
@@ -66,6 +70,27 @@ export class EraseHandlers {
     };
     const page = await this.#kv.scanRows({ key: TABLE, ...scan }, forward(call));
     return { users: page.rows.map((row) => fromBytes(decodeErasingUser, row.value)) };
+  }
+
+  /** hooks: of whom nothing is to be kept that could not be told. */
+  async gone({ userIds }: GoneRequest, call: Call): Promise<GoneReply> {
+    requireCaller(call, ["hooks"], "who has deleted its account");
+    const isRight = userIds.length >= 1 && userIds.length <= GONE_MAX;
+    requireArgument(isRight, `1 to ${GONE_MAX} users can be asked about at once`);
+    const options = forward(call);
+    const level = Level.STRONG;
+    const rows = userIds.map((userId) => Buffer.from(userId));
+    const erasing = await this.#kv.getRows({ key: TABLE, rows, marks: [], level }, options);
+    const gone = new Set(erasing.rows.map(({ row }) => Buffer.from(row).toString()));
+    const left = userIds.filter((userId) => !gone.has(userId)).values();
+    const worker = async () => {
+      for (const userId of left) {
+        const request = { key: userKey(userId), rows: [GONE_ROW], marks: [], level };
+        if ((await this.#kv.getRows(request, options)).rows.length > 0) gone.add(userId);
+      }
+    };
+    await Promise.all(Array.from({ length: READS_AT_ONCE }, worker));
+    return { userIds: [...gone] };
   }
 
   /** account: the last step; then nothing names the user any more. */

@@ -80,13 +80,13 @@ export class AdminHandlers {
   }
 
   async issueTicket(request: IssueTicketRequest, call: Call): Promise<LoginReply> {
-    const key = this.#keyOf(call, "tickets");
+    const key = this.keyOf(call, "tickets");
     const { device, platform, purpose } = request;
     requireArgument(/^[A-Za-z0-9_.-]{1,64}$/.test(device), "device: 1-64 letters, digits, _ . -");
     requireArgument(platform <= Platform.OTHER, "there is no such platform");
     requireArgument(purpose.length <= PURPOSE_CHARACTERS_MAX, "purpose: up to 64 characters");
     const userId = await this.#userIdOf(request.user, call);
-    await this.#note({ key, method: purpose || "Admin/IssueTicket", userId }, call);
+    await this.note({ key, method: purpose || "Admin/IssueTicket", userId }, call);
     const standing = { userId, device, platform };
     if (device === API_DEVICE) return this.#actingTicket(standing, call);
     return this.#parts.ticketFor(standing, { mustExist: true }, call);
@@ -106,14 +106,14 @@ export class AdminHandlers {
   }
 
   async importUsers({ users }: ImportUsersRequest, call: Call): Promise<ImportUsersReply> {
-    const key = this.#keyOf(call, "users");
+    const key = this.keyOf(call, "users");
     requireArgument(users.length >= 1 && users.length <= USERS_MAX, `users: 1-${USERS_MAX}`);
     for (const { externalId, displayName } of users) {
       checkExternalId(externalId);
       const isShort = displayName.length <= DISPLAY_NAME_CHARACTERS_MAX;
       requireArgument(isShort, `display_name: up to ${DISPLAY_NAME_CHARACTERS_MAX} characters`);
     }
-    await this.#note({ key, method: "Admin/ImportUsers", userId: "" }, call);
+    await this.note({ key, method: "Admin/ImportUsers", userId: "" }, call);
     const userIds: string[] = [];
     for (let first = 0; first < users.length; first += USERS_AT_ONCE) {
       const some = users.slice(first, first + USERS_AT_ONCE);
@@ -123,20 +123,20 @@ export class AdminHandlers {
   }
 
   async findUser({ user }: FindUserRequest, call: Call): Promise<FindUserReply> {
-    this.#keyOf(call, "users");
+    this.keyOf(call, "users");
     requireArgument(user?.by?.case !== "userId", "user: give external_id or name");
     return { userId: await this.#userIdOf(user, call) };
   }
 
   async auditLog({ before, limit }: AuditLogRequest, call: Call): Promise<AuditLogReply> {
-    this.#keyOf(call, "audit");
+    this.keyOf(call, "audit");
     requireArgument(limit <= AUDIT_LIMIT_MAX, `limit: 1-${AUDIT_LIMIT_MAX}`);
     const request = { before, limit: limit || AUDIT_LIMIT };
     return this.#parts.accounts.call(AccountData.readAudit, request, forward(call));
   }
 
-  /** The key travels where others have their ticket. */
-  #keyOf(call: Call, scope: ApiScope): string {
+  /** The name of the key, which travels where others have their ticket; throws when it may not. */
+  keyOf(call: Call, scope: ApiScope): string {
     return this.#parts.keys.require(call.ticket, scope);
   }
 
@@ -175,7 +175,8 @@ export class AdminHandlers {
     return record.userId;
   }
 
-  async #note(done: { key: string; method: string; userId: string }, call: Call): Promise<void> {
+  /** Writes down what is done with a key, before it is done. */
+  async note(done: { key: string; method: string; userId: string }, call: Call): Promise<void> {
     const entry = { ...done, number: 0, atMs: this.#parts.now() };
     await this.#parts.accounts.call(AccountData.appendAudit, { entry }, forward(call));
   }

@@ -6,8 +6,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 
-/** users: import and find them; tickets: act for any user; audit: read the log. */
-export const API_SCOPES = ["users", "tickets", "audit"] as const;
+/**
+ * users: import and find them; tickets: act for any user; audit: read the log; dead-letters: look after what
+ * was never told.
+ */
+export const API_SCOPES = ["users", "tickets", "audit", "dead-letters"] as const;
 
 export type ApiScope = (typeof API_SCOPES)[number];
 

@@ -1,7 +1,7 @@
 /**
  * Erasing users whose accounts were deleted: leaving their groups, taking them out of others' contacts,
- * emptying their conversations and their own tables. Every step is safe to repeat; one campus does it,
- * and another one when that takes too long.
+ * emptying their conversations and their own tables, and what the queue's consumers gave up of theirs. Every
+ * step is safe to repeat; one campus does it, and another one when that takes too long.
  *
  * The user leaves its groups first, through their streams, and its own tables are emptied a while later:
  * what fan-out still had for it is gone with them.
@@ -22,12 +22,14 @@ import { MediaData } from "../../../protos/gen/tricampus/data/v1/media_codec.ts"
 import { MessageData } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
 import { MomentsData } from "../../../protos/gen/tricampus/data/v1/moments_codec.ts";
 import { Reaching } from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts";
+import type { QueueLetters } from "../../queue/client.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
 import { rest } from "../../svrkit/rest.ts";
+import { contentOf } from "../dead-letter-client.ts";
 import type { GroupStreams } from "../group-streams.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -48,6 +50,7 @@ export interface EraserParts {
   /** The service contact. */
   readonly reaching: Callee;
   readonly streams: Pick<GroupStreams, "append">;
+  readonly letters: Pick<QueueLetters, "all" | "forget">;
   readonly log: Logger;
   /** This campus is the `own`-th of so many. */
   readonly own: number;
@@ -129,10 +132,23 @@ export class Eraser {
       for (const groupId of groupIds)
         await groups.call(GroupData.erase, { groupId, userId }, OPTIONS);
     });
+    await this.#forgetLetters(userId);
     await media.call(MediaData.erase, { userId }, OPTIONS);
     await moments.call(MomentsData.erase, { userId }, OPTIONS);
     await inboxes.call(InboxData.erase, { userId }, OPTIONS);
     await accounts.call(AccountData.erase, { record }, OPTIONS);
+  }
+
+  /** What the user wrote, or was written, and could not be told: hooks bury nothing of it any more. */
+  async #forgetLetters(userId: string): Promise<void> {
+    const { letters } = this.#parts;
+    const found = [];
+    for await (const letter of letters.all({}, OPTIONS)) {
+      const content = contentOf(letter);
+      const names = content?.userIds.has(userId) ?? Buffer.from(letter.payload).includes(userId);
+      if (names) found.push(letter);
+    }
+    await letters.forget(found, OPTIONS);
   }
 
   async #leave(userId: string, groupIds: readonly string[]): Promise<void> {

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Account } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
 import { Admin } from "../../../protos/gen/tricampus/client/v1/admin_codec.ts";
+import { QueueClient, QueueLetters } from "../../queue/client.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import type { StartService } from "../../svrkit/context.ts";
 import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
@@ -9,6 +10,7 @@ import { TicketSigner } from "../../svrkit/ticket/sign.ts";
 import { GroupStreams } from "../group-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { AdminHandlers } from "./admin.ts";
+import { AdminLettersHandlers } from "./admin-letters.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { checkAccountConfig } from "./config.ts";
 import { Eraser } from "./eraser.ts";
@@ -42,6 +44,13 @@ export const start: StartService = async (context) => {
     }),
     ticketFor: (standing, facts, call) => handlers.ticketFor(standing, facts, call),
   });
+  const queue = context.callee("queue");
+  const letters = new QueueLetters(queue);
+  const adminLetters = new AdminLettersHandlers({
+    ...{ letters, queue: new QueueClient(queue), now: Date.now },
+    keyOf: (call, scope) => admin.keyOf(call, scope),
+    note: (done, call) => admin.note(done, call),
+  });
   const eraser = new Eraser({
     ...{
       accounts,
@@ -51,7 +60,7 @@ export const start: StartService = async (context) => {
     ...{ messages: context.callee("message-data"), groups: context.callee("group-data") },
     moments: context.callee("moments-data"),
     ...{ media: context.callee("media-data"), reaching: context.callee("contact") },
-    streams: new GroupStreams(context.callee("queue")),
+    ...{ streams: new GroupStreams(queue), letters },
     ...{ log: context.log, own: campuses.indexOf(campus), campuses: campuses.length },
     ...{ everyMs: config.eraseEveryMs, pauseMs: config.erasePauseMs, now: Date.now },
   });
@@ -62,6 +71,9 @@ export const start: StartService = async (context) => {
   server.add(Admin.importUsers, (request, call) => admin.importUsers(request, call));
   server.add(Admin.findUser, (request, call) => admin.findUser(request, call));
   server.add(Admin.auditLog, (request, call) => admin.auditLog(request, call));
+  server.add(Admin.deadLetters, (request, call) => adminLetters.list(request, call));
+  server.add(Admin.retryDeadLetters, (request, call) => adminLetters.retry(request, call));
+  server.add(Admin.dropDeadLetters, (request, call) => adminLetters.drop(request, call));
   server.add(Account.register, (request, call) => handlers.register(request, call));
   server.add(Account.login, (request, call) => handlers.login(request, call));
   server.add(Account.loginWithToken, (request, call) => handlers.loginWithToken(request, call));

@@ -8,7 +8,7 @@ import { Endpoint } from "./endpoint.ts";
 
 const NOW = 1_700_000_000_000;
 const SECRET = "shared";
-const LIMITS = { attempts: 3, pauseFirstMs: 1, pauseLastMs: 2, itemsMax: 3 };
+const LIMITS = { attempts: 3, pauseFirstMs: 1, pauseLastMs: 2, waitMaxMs: 60_000, itemsMax: 3 };
 
 let server: Server;
 let url: string;
@@ -16,9 +16,14 @@ let url: string;
 let statusFor: (numbers: readonly number[]) => number | "silence";
 const requests: number[][] = [];
 const signatures: [signature: unknown, body: string][] = [];
+const under = { way: 0, most: 0 };
 
 beforeAll(async () => {
   server = createServer(async (request, response) => {
+    under.most = Math.max(under.most, ++under.way);
+    response.once("close", () => {
+      under.way -= 1;
+    });
     const body = await readText(request);
     signatures.push([request.headers[SIGNATURE_HEADER], body]);
     const numbers = (JSON.parse(body) as { events: { n: number }[] }).events.map(({ n }) => n);
@@ -37,15 +42,22 @@ afterAll(() => {
   server.close();
 });
 
-function courier(at = url, stopped = new AbortController().signal, timeoutMs = 200) {
+function courier({ at = url, stopped = new AbortController().signal, timeoutMs = 30_000 } = {}) {
   const troubles: (string | undefined)[] = [];
+  const facts = { nowMs: NOW, hasRoom: true };
   const made = new Courier({
     endpoint: new Endpoint({ url: at, secret: SECRET, timeoutMs, now: () => NOW }),
     ...{ field: "events", limits: LIMITS, stopped, random: () => 0 },
     onTrouble: (why) => troubles.push(why),
+    now: () => facts.nowMs,
+    hasRoom: () => facts.hasRoom,
   });
-  return { troubles, deliver: (...numbers: number[]) => made.deliver(numbers.map((n) => ({ n }))) };
+  const deliver = (...numbers: number[]) =>
+    made.deliver(numbers.map((n) => ({ json: { n }, sinceMs: NOW })));
+  return { troubles, deliver, facts };
 }
+
+const tried = (n: number) => requests.filter((numbers) => numbers.includes(n)).length;
 
 test("courier: items go in order, many in a request, each request signed", async () => {
   statusFor = () => 204;
@@ -62,23 +74,85 @@ test("courier: what fails is tried again, and nothing behind it goes first", asy
   expect(requests).toEqual([[1, 2, 3], [1, 2, 3], [1, 2, 3], [4]]);
 });
 
-test("courier: after its attempts it is given up; a server that is down gets one each until it answers", async () => {
-  statusFor = () => 500;
+test("courier: while the server is down one request at a time asks for it, and nothing is given up", async () => {
+  statusFor = () => 503;
   const { deliver, troubles } = courier();
-  expect(await deliver(1, 2)).toEqual([
-    { at: 0, why: "status 500" },
-    { at: 1, why: "status 500" },
-  ]);
-  expect(requests).toHaveLength(LIMITS.attempts);
-  expect(await deliver(3)).toHaveLength(1);
-  expect(requests).toHaveLength(LIMITS.attempts + 1);
+  const first = deliver(1);
+  await expect.poll(() => requests.length).toBeGreaterThan(1);
+  const others = [2, 3, 4, 5].map((n) => deliver(n));
+  under.most = 0;
+  // Many more than `attempts`, and all of them in turn.
+  await expect.poll(() => requests.length).toBeGreaterThan(30);
+  expect(under.most).toBe(1);
+  for (const n of [1, 2, 3, 4, 5]) expect(tried(n)).toBeGreaterThan(LIMITS.attempts);
   statusFor = () => 200;
-  expect(await deliver(4)).toEqual([]);
-  expect(troubles).toEqual(["status 500", "status 500", undefined]);
+  expect(await Promise.all([first, ...others])).toEqual([[], [], [], [], []]);
+  expect(troubles.at(0)).toBe("status 503");
+  expect(troubles.at(-1)).toBeUndefined();
+});
+
+test("courier: what alone fails while others are taken is found and given up; the others go on", async () => {
+  statusFor = (numbers) => (numbers.includes(2) ? 500 : 200);
+  const { deliver } = courier();
+  const failing = deliver(1, 2, 3);
+  const others = [10, 20, 30, 40].map((n) => deliver(n));
+  expect(await Promise.all(others)).toEqual([[], [], [], []]);
+  expect(await failing).toMatchObject([{ at: 1, why: "status 500" }]);
+  expect(requests).toContainEqual([1]);
+  expect(requests).toContainEqual([3]);
+});
+
+test("courier: several that fail alone, beside one another, hold nobody up", async () => {
+  const bad = [2, 20, 200];
+  statusFor = (numbers) => (numbers.some((n) => bad.includes(n)) ? 500 : 200);
+  const { deliver } = courier();
+  const failing = bad.map((n) => deliver(n));
+  for (let n = 1_000; n < 1_040; n++) expect(await deliver(n)).toEqual([]);
+  expect((await Promise.all(failing)).flat()).toHaveLength(bad.length);
+  expect(await deliver(5_000)).toEqual([]);
+});
+
+test("courier: what waits too long for a server that is down is given up, what is younger waits on", async () => {
   statusFor = () => 500;
-  requests.length = 0;
-  await deliver(5);
-  expect(requests).toHaveLength(LIMITS.attempts);
+  const { deliver, facts } = courier();
+  const waiting = deliver(1, 2);
+  await expect.poll(() => requests.length).toBeGreaterThan(5);
+  facts.nowMs = NOW + LIMITS.waitMaxMs + 1;
+  expect(await waiting).toEqual([
+    { at: 0, why: "status 500; it has waited for 60 s" },
+    { at: 1, why: "status 500; it has waited for 60 s" },
+  ]);
+  facts.nowMs = NOW;
+  const younger = deliver(3);
+  statusFor = () => 200;
+  expect(await younger).toEqual([]);
+});
+
+test("courier: what is old is tried before it is given up, for the server may be back", async () => {
+  statusFor = () => 500;
+  const { deliver, facts } = courier();
+  const waiting = deliver(1);
+  await expect.poll(() => requests.length).toBeGreaterThan(2);
+  facts.nowMs = NOW + LIMITS.waitMaxMs + 1;
+  expect(await waiting).toHaveLength(1);
+  statusFor = () => 200;
+  expect(await deliver(2)).toEqual([]);
+});
+
+test("courier: what is old is brought when the server takes it", async () => {
+  statusFor = () => 200;
+  const { deliver, facts } = courier();
+  facts.nowMs = NOW + 2 * LIMITS.waitMaxMs;
+  expect(await deliver(1)).toEqual([]);
+});
+
+test("courier: when the queue has no room for more, what waits is given up", async () => {
+  statusFor = () => 500;
+  const { deliver, facts } = courier();
+  const waiting = deliver(1);
+  await expect.poll(() => requests.length).toBeGreaterThan(2);
+  facts.hasRoom = false;
+  expect((await waiting)[0]!.why).toBe("status 500; the queue has no room for it to wait");
 });
 
 test("courier: what the server refuses is found among the others and given up at once", async () => {
@@ -92,17 +166,22 @@ test.each([
   ["a name that nobody has", () => "http://nobody.invalid/", "nobody.invalid"],
 ])("courier: %s is a failure, with its reason", async (_, at, reason) => {
   statusFor = () => "silence";
-  const [only] = await courier(at()).deliver(1);
+  const { deliver, facts, troubles } = courier({ at: at(), timeoutMs: 50 });
+  const waiting = deliver(1);
+  await expect.poll(() => troubles.length, { timeout: 5_000 }).toBeGreaterThan(0);
+  facts.nowMs += 2 * LIMITS.waitMaxMs;
+  const [only] = await waiting;
   expect(only!.why).toContain(reason);
 });
 
 test("courier: the stop ends the waiting, and nothing counts as given up", async () => {
   const stopping = new AbortController();
-  statusFor = () => {
-    stopping.abort(new Error("stopping"));
-    return 500;
-  };
-  await expect(courier(url, stopping.signal).deliver(1)).rejects.toThrow("stopping");
+  statusFor = () => 500;
+  const { deliver } = courier({ stopped: stopping.signal });
+  const waiting = [deliver(1), deliver(2), deliver(3)];
+  await expect.poll(() => requests.length).toBeGreaterThan(3);
+  stopping.abort(new Error("stopping"));
+  for (const one of waiting) await expect(one).rejects.toThrow("stopping");
 });
 
 test("courier: the stop ends a request that is under way, and nothing counts as given up", async () => {
@@ -111,6 +190,6 @@ test("courier: the stop ends a request that is under way, and nothing counts as 
     stopping.abort(new Error("stopping"));
     return "silence";
   };
-  const { deliver } = courier(url, stopping.signal, 30_000);
+  const { deliver } = courier({ stopped: stopping.signal, timeoutMs: 30_000 });
   await expect(deliver(1)).rejects.toThrow("stopping");
 });

@@ -1,13 +1,14 @@
 /**
- * Bringing items to an integrator's server, in order, many in a request: again and again with growing pauses,
- * and not for ever. What is given up is handed back, and the next goes on, so a server that is down or
- * refuses something delays a stream by one round of attempts.
+ * Bringing items to an integrator's server, in order, many in a request. While the server takes nothing they
+ * wait, here and in the queue behind them, and one request at a time asks whether it does again
+ * (receiver.ts). Handed back as given up is what the server refuses, what alone it never takes, what has
+ * waited too long, and, when the queue has hardly room any more, what has waited longest.
  */
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
-import { restUnless } from "../../svrkit/rest.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { type AttemptLimits, pauseAfter } from "./plan/attempts.ts";
+import { type AttemptLimits, afterFailure } from "./plan/attempts.ts";
 import type { Json } from "./plan/event.ts";
+import { type Place, Receiver } from "./receiver.ts";
 
 /** Of a request; one item may be larger. */
 const BODY_CHARACTERS_MAX = 256 * 1024;
@@ -24,7 +25,17 @@ export interface CourierParts {
   readonly stopped: AbortSignal;
   /** Why the server takes nothing; undefined when it does again. */
   readonly onTrouble: (why: string | undefined) => void;
+  /** Whether the queue has room for what comes while this waits. */
+  readonly hasRoom: () => boolean;
   readonly random: () => number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export interface Item {
+  readonly json: Json;
+  /** When it came into the queue, milliseconds since 1970. */
+  readonly sinceMs: number;
 }
 
 export interface GivenUp {
@@ -36,59 +47,118 @@ export interface GivenUp {
 interface Parcel {
   readonly at: number;
   readonly json: string;
+  readonly sinceMs: number;
 }
 
 export class Courier {
   readonly #parts: CourierParts;
-  /** All attempts of an earlier request failed, and nothing was taken since. */
-  #isDown = false;
+  readonly #receiver: Receiver;
 
   constructor(parts: CourierParts) {
     this.#parts = parts;
+    this.#receiver = new Receiver(parts);
   }
 
   /** Resolves to what was given up when all else was taken; rejects only when the service stops. */
-  async deliver(items: readonly Json[]): Promise<GivenUp[]> {
+  async deliver(items: readonly Item[]): Promise<GivenUp[]> {
     const left: GivenUp[] = [];
-    const parcels = items.map((item, at) => ({ at, json: JSON.stringify(item) }));
+    const parcels = items.map(({ json, sinceMs }, at) => ({
+      at,
+      json: JSON.stringify(json),
+      sinceMs,
+    }));
     for (const request of requestsOf(parcels, this.#parts.limits.itemsMax))
       left.push(...(await this.#deliver(request)));
     monitor.add(givenUp, left.length);
     return left;
   }
 
-  async #deliver(parcels: readonly Parcel[]): Promise<GivenUp[]> {
-    const { endpoint, field, limits, stopped, onTrouble, random } = this.#parts;
-    const body = `{"${field}":[${parcels.map(({ json }) => json).join(",")}]}`;
-    for (let failed = 1; ; failed++) {
+  /** `answersBefore`: of the receiver, when the request that these are of was begun. */
+  async #deliver(
+    all: readonly Parcel[],
+    answersBefore = this.#receiver.answers,
+  ): Promise<GivenUp[]> {
+    const { endpoint, field, limits, stopped } = this.#parts;
+    const receiver = this.#receiver;
+    const place: Place = {};
+    const left: GivenUp[] = [];
+    let parcels = all;
+    for (let failed = 0, alone = 0; ; ) {
       stopped.throwIfAborted();
+      const isTurn = receiver.mayTry(place);
+      // However long it lay in the queue: before it waits here it is tried, if nobody else is trying.
+      if (receiver.why !== undefined && (failed > 0 || !isTurn)) {
+        const { expired, waiting } = this.#expire(parcels, receiver.why);
+        left.push(...expired);
+        parcels = waiting;
+      }
+      if (parcels.length === 0) {
+        receiver.leave(place);
+        return left;
+      }
+      if (!isTurn) {
+        await receiver.changed;
+        continue;
+      }
+      const wasTaking = receiver.why === undefined;
+      const body = `{"${field}":[${parcels.map(({ json }) => json).join(",")}]}`;
       const outcome = await endpoint.post(body, stopped);
-      if (outcome.kind === "failed") {
-        stopped.throwIfAborted();
-        monitor.add(failures, 1);
-        const pauseMs = pauseAfter(failed, limits, { isDown: this.#isDown, jitter: random() });
-        if (pauseMs !== undefined) {
-          await restUnless(stopped, pauseMs);
-          continue;
-        }
-        this.#isDown = true;
-        onTrouble(outcome.why);
-        return parcels.map(({ at }) => ({ at, why: outcome.why }));
-      }
-      if (this.#isDown) onTrouble(undefined);
-      this.#isDown = false;
-      if (outcome.kind === "taken") {
+      if (outcome.kind !== "failed") {
+        receiver.answered(place);
+        if (outcome.kind === "refused")
+          return [...left, ...(await this.#refused(parcels, outcome))];
         monitor.add(delivered, parcels.length);
-        return [];
+        return left;
       }
+      stopped.throwIfAborted();
       monitor.add(failures, 1);
-      // One of them it does not want: which one, it says when they come one by one.
-      const [only, ...others] = parcels;
-      if (others.length === 0) return [{ at: only!.at, why: outcome.why }];
-      const left: GivenUp[] = [];
-      for (const parcel of parcels) left.push(...(await this.#deliver([parcel])));
-      return left;
+      failed += 1;
+      if (wasTaking) alone += 1;
+      const othersTaken = receiver.answers > answersBefore;
+      const facts = { failures: failed, alone, othersTaken, items: parcels.length };
+      const next = afterFailure(facts, limits);
+      const { why } = outcome;
+      if (next === "give up") {
+        receiver.leave(place);
+        return [...left, ...parcels.map(({ at }) => ({ at, why }))];
+      }
+      await receiver.failed(place, { why, failures: alone, isAlone: othersTaken });
+      if (next !== "apart") continue;
+      receiver.leave(place);
+      return [...left, ...(await this.#oneByOne(parcels, answersBefore))];
     }
+  }
+
+  /** One of them it does not want: which one, it says when they come one by one. */
+  async #refused(parcels: readonly Parcel[], { why }: { why: string }): Promise<GivenUp[]> {
+    monitor.add(failures, 1);
+    if (parcels.length === 1) return [{ at: parcels[0]!.at, why }];
+    return this.#oneByOne(parcels, this.#receiver.answers);
+  }
+
+  async #oneByOne(parcels: readonly Parcel[], answersBefore: number): Promise<GivenUp[]> {
+    const left: GivenUp[] = [];
+    for (const parcel of parcels) left.push(...(await this.#deliver([parcel], answersBefore)));
+    return left;
+  }
+
+  /** Of what waits for a server that is down: what has waited too long. */
+  #expire(
+    parcels: readonly Parcel[],
+    why: string,
+  ): { expired: GivenUp[]; waiting: readonly Parcel[] } {
+    const { limits, now, hasRoom } = this.#parts;
+    if (!hasRoom()) {
+      const reason = `${why}; the queue has no room for it to wait`;
+      return { expired: parcels.map(({ at }) => ({ at, why: reason })), waiting: [] };
+    }
+    const beforeMs = now() - limits.waitMaxMs;
+    const isOld = ({ sinceMs }: Parcel) => sinceMs < beforeMs;
+    const reason = `${why}; it has waited for ${Math.round(limits.waitMaxMs / 1_000)} s`;
+    return {
+      expired: parcels.filter(isOld).map(({ at }) => ({ at, why: reason })),
+      waiting: parcels.filter((parcel) => !isOld(parcel)),
+    };
   }
 }
 

@@ -1,22 +1,31 @@
-/** Working off a stream of a hook: entries become items, items go to the server, what it never took is buried. */
+/**
+ * Working off a stream of a hook: entries become items, items go to the server, what it never took is buried.
+ * Of users who deleted their accounts nothing is buried; and a message that is taken back takes with it
+ * the letters of its stream that are about it: they were buried before, for its stream is in order.
+ */
 import {
   encodeHookEntry,
   type HookEntry,
 } from "../../../protos/gen/tricampus/logic/v1/hook_codec.ts";
-import type { QueueReader } from "../../queue/client.ts";
+import type { QueueLetters, QueueReader } from "../../queue/client.ts";
 import { toBytes } from "../../svrkit/codec.ts";
+import { contentOf, usersOfHook } from "../dead-letter-client.ts";
 import type { SlotEntry } from "../streams.ts";
-import type { Courier } from "./courier.ts";
-import type { Json } from "./plan/event.ts";
+import type { Courier, GivenUp } from "./courier.ts";
+import { type Json, kindOf } from "./plan/event.ts";
 
 /** Items of one step, roughly: how many come again when the process dies. */
 const STEP_ITEMS_MAX = 500;
+const LETTERS_TIMEOUT_MS = 10_000;
 
 export interface WorkerParts {
   readonly courier: Pick<Courier, "deliver">;
   /** By message of the entry: what to say of it; undefined: nothing. */
   readonly itemsOf: (entry: HookEntry) => Promise<(Json | undefined)[]>;
   readonly queue: Pick<QueueReader, "bury">;
+  readonly letters: Pick<QueueLetters, "all" | "forget">;
+  /** Who of these users deleted the account. */
+  readonly gone: (userIds: string[]) => Promise<readonly string[]>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -38,21 +47,21 @@ export class HookWorker {
   /** Resolves to the slot through which everything was taken, or buried. */
   async step(stream: string, entries: readonly SlotEntry<HookEntry>[]): Promise<number> {
     const items: Item[] = [];
+    const recalled = new Set<string>();
     let through = 0;
     for (const { slot, entry } of entries) {
       through = slot;
-      if (entry !== undefined) items.push(...(await this.#itemsOf(slot, entry)));
+      if (entry === undefined) continue;
+      items.push(...(await this.#itemsOf(slot, entry)));
+      for (const name of takenBackBy(entry)) recalled.add(name);
       if (items.length >= STEP_ITEMS_MAX) break;
     }
-    const { courier, queue, now } = this.#parts;
-    const givenUp = await courier.deliver(items.map(({ json }) => json));
-    const buriedAtMs = now();
-    const letters = givenUp.map(({ at, why }) => {
-      const { slot, part, entry } = items[at]!;
-      const alone = { ...entry, messages: [entry.messages[part]!] };
-      return { stream, slot, part, payload: toBytes(encodeHookEntry, alone), why, buriedAtMs };
-    });
-    if (letters.length > 0) await queue.bury(letters);
+    const { courier, now } = this.#parts;
+    const givenUp = await courier.deliver(
+      items.map(({ json, entry }) => ({ json, sinceMs: entry.queuedAtMs || now() })),
+    );
+    if (givenUp.length > 0) await this.#bury(stream, items, givenUp);
+    if (recalled.size > 0) await this.#forget(stream, recalled);
     return through;
   }
 
@@ -60,4 +69,38 @@ export class HookWorker {
     const items = await this.#parts.itemsOf(entry);
     return items.flatMap((json, part) => (json === undefined ? [] : [{ slot, part, entry, json }]));
   }
+
+  async #bury(stream: string, items: readonly Item[], givenUp: readonly GivenUp[]): Promise<void> {
+    const { queue, gone, now } = this.#parts;
+    const buriedAtMs = now();
+    const letters = givenUp.map(({ at, why }) => {
+      const { slot, part, entry } = items[at]!;
+      const alone = { ...entry, messages: [entry.messages[part]!] };
+      const userIds = usersOfHook(alone.messages, alone.recipientId);
+      const payload = toBytes(encodeHookEntry, alone);
+      return { userIds, letter: { stream, slot, part, payload, why, buriedAtMs } };
+    });
+    const left = new Set(await gone([...new Set(letters.flatMap(({ userIds }) => [...userIds]))]));
+    const kept = letters.filter(({ userIds }) => userIds.isDisjointFrom(left));
+    if (kept.length > 0) await queue.bury(kept.map(({ letter }) => letter));
+  }
+
+  async #forget(stream: string, messages: ReadonlySet<string>): Promise<void> {
+    const { letters } = this.#parts;
+    const options = { timeoutMs: LETTERS_TIMEOUT_MS };
+    const found = [];
+    for await (const letter of letters.all({ streamStart: `${stream}#` }, options)) {
+      if (!(contentOf(letter)?.messages.isDisjointFrom(messages) ?? true)) found.push(letter);
+    }
+    await letters.forget(found, options);
+  }
+}
+
+/** Messages that the entry's recalls take back: "<conversation id>#<sequence>". */
+function takenBackBy({ messages }: HookEntry): string[] {
+  return messages.flatMap((message) => {
+    const body = message.content?.body;
+    if (kindOf(message) !== "message.recalled" || body?.case !== "recall") return [];
+    return [`${message.conversationId}#${body.value.sequence}`];
+  });
 }

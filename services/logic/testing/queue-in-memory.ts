@@ -79,7 +79,8 @@ export class QueueInMemory {
         const found = this.isHeld || isOther ? [] : entries.slice(after);
         return found.length === 0 ? [] : [{ stream, after, entries: found }];
       });
-      if (streams.length > 0 || waited >= Math.min(waitMs, 100)) return { streams };
+      if (streams.length > 0 || waited >= Math.min(waitMs, 100))
+        return { streams, roomIsScarce: false };
       await new Promise((resolve) => setTimeout(resolve, POLL_PAUSE_MS));
     }
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { inParts } from "./letters.ts";
+import { forgetThrough, inParts } from "./letters.ts";
 
 test.each([
   ["none", [], []],
@@ -14,4 +14,19 @@ test.each([
   const parts = inParts(letters, { letters: 3, bytes: 10 });
   expect(parts.map((part) => part.length)).toEqual(expected);
   expect(parts.flat()).toEqual(letters);
+});
+
+const trace = (version: number, bytes: number, buriedAtMs: number) => ({
+  ...{ version, bytes, buriedAtMs },
+});
+const RULES = { keepMs: 100, bytesMax: 10 };
+
+test.each([
+  ["none are there", [], 0],
+  ["all are young and few", [trace(3, 5, 950), trace(7, 5, 1_000)], 0],
+  ["one is too old", [trace(7, 1, 1_000), trace(3, 1, 899), trace(2, 1, 950)], 3],
+  ["the oldest are too much", [trace(1, 4, 1_000), trace(9, 4, 1_000), trace(5, 4, 1_000)], 1],
+  ["the newest alone is too much", [trace(1, 1, 1_000), trace(9, 11, 1_000)], 9],
+])("letters that are forgotten: %s", (_, letters, expected) => {
+  expect(forgetThrough(letters, RULES, 1_000)).toBe(expected);
 });

@@ -183,6 +183,8 @@ export class QueueCluster {
     const queues = this.#callee(campus, "queue");
     const deadLetters = {
       bury: async (letters: readonly DeadLetter[]) => void this.buried.push(...letters),
+      page: async () => ({ letters: [...this.buried], more: false }),
+      remove: async () => void this.buried.splice(0),
     };
     new QueueHandlers({ streams, queues, own, deadLetters, log }).register(campus.server);
     const adoption = new Adoption({ groups, queues, own, log });

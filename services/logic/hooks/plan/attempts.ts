@@ -1,21 +1,43 @@
-/** When a request that no server took is made again. Pure. */
+/** When a request that no server took is made again, and when it is given up. Pure. */
 export interface AttemptLimits {
+  /** Failures after which a request is suspected, when others were taken meanwhile. */
   readonly attempts: number;
   readonly pauseFirstMs: number;
   readonly pauseLastMs: number;
+  /** What is older, and waits since a server takes nothing, is given up. */
+  readonly waitMaxMs: number;
+}
+
+/** The pause after so many failures in a row, jittered by half. `jitter`: from 0 to 1. */
+export function pauseAfter(
+  failures: number,
+  { pauseFirstMs, pauseLastMs }: AttemptLimits,
+  jitter: number,
+): number {
+  const pauseMs = Math.min(pauseLastMs, pauseFirstMs * 2 ** Math.min(30, failures - 1));
+  return pauseMs * (0.5 + jitter / 2);
+}
+
+/** What is known of a request that failed. */
+export interface Failed {
+  /** How often it failed. */
+  readonly failures: number;
+  /** How often of these while the server was not taken for down. */
+  readonly alone: number;
+  /** Since it was begun, the server took something else. */
+  readonly othersTaken: boolean;
+  /** Of its items. */
+  readonly items: number;
 }
 
 /**
- * The pause after so many failures, jittered by half; undefined: give up. A server to which all attempts
- * failed lately (`isDown`) gets one attempt each time: others' events do not wait for it one by one.
- * `jitter`: from 0 to 1.
+ * "again": the server may be down, or is worth another try. "apart": one of the items may be what it fails at,
+ * which shows when they go one by one. "give up": it fails alone, and again and again, while others do not.
  */
-export function pauseAfter(
-  failures: number,
-  limits: AttemptLimits,
-  { isDown, jitter }: { isDown: boolean; jitter: number },
-): number | undefined {
-  if (isDown || failures >= limits.attempts) return undefined;
-  const pauseMs = Math.min(limits.pauseLastMs, limits.pauseFirstMs * 2 ** (failures - 1));
-  return pauseMs * (0.5 + jitter / 2);
+export function afterFailure(
+  { failures, alone, othersTaken, items }: Failed,
+  { attempts }: AttemptLimits,
+): "again" | "apart" | "give up" {
+  if (items > 1) return failures < attempts ? "again" : "apart";
+  return alone >= attempts && othersTaken ? "give up" : "again";
 }

@@ -4,21 +4,36 @@ import {
   makeInboxMessage,
   NoticeKind,
 } from "../../../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { pauseAfter } from "./attempts.ts";
+import { afterFailure, pauseAfter } from "./attempts.ts";
 import { eventOf, kindOf, pushOf } from "./event.ts";
 
-const LIMITS = { attempts: 5, pauseFirstMs: 100, pauseLastMs: 300 };
+const LIMITS = { attempts: 5, pauseFirstMs: 100, pauseLastMs: 300, waitMaxMs: 60_000 };
 
 test.each([
-  [1, 1, false, 100],
-  [2, 1, false, 200],
-  [4, 1, false, 300],
-  [2, 0, false, 100],
-  [5, 1, false, undefined],
-  [1, 1, true, undefined],
-])("attempts: after %i failures (jitter %i, down %s): %s ms", (failures, jitter, isDown, pause) => {
-  expect(pauseAfter(failures, LIMITS, { isDown, jitter })).toBe(pause);
+  [1, 1, 100],
+  [2, 1, 200],
+  [4, 1, 300],
+  [2, 0, 100],
+  [9_999, 1, 300],
+])("attempts: after %i failures (jitter %i): %s ms", (failures, jitter, pause) => {
+  expect(pauseAfter(failures, LIMITS, jitter)).toBe(pause);
 });
+
+test.each([
+  [4, 4, true, 1, "again"],
+  [5, 5, true, 1, "give up"],
+  [5, 5, false, 1, "again"],
+  [5, 5, true, 2, "apart"],
+  [5, 0, false, 2, "apart"],
+  [4, 4, true, 2, "again"],
+  [99, 4, true, 1, "again"],
+  [99, 99, false, 1, "again"],
+])(
+  "attempts: %i failures, %i of them alone, others taken: %s, %i items: %s",
+  (failures, alone, othersTaken, items, next) => {
+    expect(afterFailure({ failures, alone, othersTaken, items }, LIMITS)).toBe(next);
+  },
+);
 
 const sent = makeInboxMessage({
   ...{ conversationId: "c:a|b", sequence: 4, messageId: "m4", clientMessageId: "k", senderId: "a" },

@@ -560,11 +560,325 @@ export function decodeApiAuditEntry(r: Reader, end: number): ApiAuditEntry {
   return m;
 }
 
+/**
+ * @generated from message tricampus.client.v1.DeadLettersRequest
+ */
+export interface DeadLettersRequest {
+  /**
+   * Only of streams whose names begin so: "events/", "pushes/". Empty: of all.
+   *
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+  /**
+   * `next` of the page before; empty: the first page.
+   *
+   * @generated from field: string after = 2;
+   */
+  after: string;
+  /**
+   * 1-200; 0 for the default of 50. Fewer come when they are large.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+}
+
+export function encodeDeadLettersRequest(w: Writer, m: DeadLettersRequest): void {
+  if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
+  if (m.after.length > 0) { w.tag(18); w.string(m.after); }
+  if (m.limit !== 0) { w.tag(24); w.uint32(m.limit); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeadLettersRequest(fields: Partial<DeadLettersRequest>): DeadLettersRequest {
+  return {
+    stream: "",
+    after: "",
+    limit: 0,
+    ...fields,
+  };
+}
+
+export function decodeDeadLettersRequest(r: Reader, end: number): DeadLettersRequest {
+  const m: DeadLettersRequest = {
+    stream: "",
+    after: "",
+    limit: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.stream = r.string();
+        break;
+      }
+      case 18: {
+        m.after = r.string();
+        break;
+      }
+      case 24: {
+        m.limit = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.DeadLettersReply
+ */
+export interface DeadLettersReply {
+  /**
+   * @generated from field: repeated tricampus.client.v1.DeadLetterInfo letters = 1;
+   */
+  letters: DeadLetterInfo[];
+  /**
+   * Empty: there are no more.
+   *
+   * @generated from field: string next = 2;
+   */
+  next: string;
+}
+
+export function encodeDeadLettersReply(w: Writer, m: DeadLettersReply): void {
+  for (const x of m.letters) { { w.tag(10); const at = w.fork(); encodeDeadLetterInfo(w, x); w.join(at); } }
+  if (m.next.length > 0) { w.tag(18); w.string(m.next); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeadLettersReply(fields: Partial<DeadLettersReply>): DeadLettersReply {
+  return {
+    letters: [],
+    next: "",
+    ...fields,
+  };
+}
+
+export function decodeDeadLettersReply(r: Reader, end: number): DeadLettersReply {
+  const m: DeadLettersReply = {
+    letters: [],
+    next: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.letters.push(decodeDeadLetterInfo(r, r.message()));
+        break;
+      }
+      case 18: {
+        m.next = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.DeadLetterInfo
+ */
+export interface DeadLetterInfo {
+  /**
+   * Its name: "events/17@204.0".
+   *
+   * @generated from field: string letter = 1;
+   */
+  letter: string;
+  /**
+   * @generated from field: uint64 given_up_at_ms = 2;
+   */
+  givenUpAtMs: number;
+  /**
+   * What it is about, for people.
+   *
+   * @generated from field: string about = 3;
+   */
+  about: string;
+  /**
+   * Why it was given up.
+   *
+   * @generated from field: string why = 4;
+   */
+  why: string;
+  /**
+   * @generated from field: uint32 bytes = 5;
+   */
+  bytes: number;
+}
+
+export function encodeDeadLetterInfo(w: Writer, m: DeadLetterInfo): void {
+  if (m.letter.length > 0) { w.tag(10); w.string(m.letter); }
+  if (m.givenUpAtMs !== 0) { w.tag(16); w.uint64(m.givenUpAtMs); }
+  if (m.about.length > 0) { w.tag(26); w.string(m.about); }
+  if (m.why.length > 0) { w.tag(34); w.string(m.why); }
+  if (m.bytes !== 0) { w.tag(40); w.uint32(m.bytes); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeadLetterInfo(fields: Partial<DeadLetterInfo>): DeadLetterInfo {
+  return {
+    letter: "",
+    givenUpAtMs: 0,
+    about: "",
+    why: "",
+    bytes: 0,
+    ...fields,
+  };
+}
+
+export function decodeDeadLetterInfo(r: Reader, end: number): DeadLetterInfo {
+  const m: DeadLetterInfo = {
+    letter: "",
+    givenUpAtMs: 0,
+    about: "",
+    why: "",
+    bytes: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.letter = r.string();
+        break;
+      }
+      case 16: {
+        m.givenUpAtMs = r.uint64();
+        break;
+      }
+      case 26: {
+        m.about = r.string();
+        break;
+      }
+      case 34: {
+        m.why = r.string();
+        break;
+      }
+      case 40: {
+        m.bytes = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.DeadLetterNames
+ */
+export interface DeadLetterNames {
+  /**
+   * 1-100.
+   *
+   * @generated from field: repeated string letters = 1;
+   */
+  letters: string[];
+}
+
+export function encodeDeadLetterNames(w: Writer, m: DeadLetterNames): void {
+  for (const x of m.letters) { w.tag(10); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeadLetterNames(fields: Partial<DeadLetterNames>): DeadLetterNames {
+  return {
+    letters: [],
+    ...fields,
+  };
+}
+
+export function decodeDeadLetterNames(r: Reader, end: number): DeadLetterNames {
+  const m: DeadLetterNames = {
+    letters: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.letters.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.DeadLettersDone
+ */
+export interface DeadLettersDone {
+  /**
+   * @generated from field: repeated string done = 1;
+   */
+  done: string[];
+  /**
+   * There are none of these names (any more).
+   *
+   * @generated from field: repeated string missing = 2;
+   */
+  missing: string[];
+}
+
+export function encodeDeadLettersDone(w: Writer, m: DeadLettersDone): void {
+  for (const x of m.done) { w.tag(10); w.string(x); }
+  for (const x of m.missing) { w.tag(18); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeDeadLettersDone(fields: Partial<DeadLettersDone>): DeadLettersDone {
+  return {
+    done: [],
+    missing: [],
+    ...fields,
+  };
+}
+
+export function decodeDeadLettersDone(r: Reader, end: number): DeadLettersDone {
+  const m: DeadLettersDone = {
+    done: [],
+    missing: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.done.push(r.string());
+        break;
+      }
+      case 18: {
+        m.missing.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
 /** tricampus.client.v1.Admin */
 export const Admin = {
   issueTicket: defineMethod<IssueTicketRequest, LoginReply>("tricampus.client.v1.Admin/IssueTicket", encodeIssueTicketRequest, decodeIssueTicketRequest, encodeLoginReply, decodeLoginReply),
   importUsers: defineMethod<ImportUsersRequest, ImportUsersReply>("tricampus.client.v1.Admin/ImportUsers", encodeImportUsersRequest, decodeImportUsersRequest, encodeImportUsersReply, decodeImportUsersReply),
   findUser: defineMethod<FindUserRequest, FindUserReply>("tricampus.client.v1.Admin/FindUser", encodeFindUserRequest, decodeFindUserRequest, encodeFindUserReply, decodeFindUserReply),
   auditLog: defineMethod<AuditLogRequest, AuditLogReply>("tricampus.client.v1.Admin/AuditLog", encodeAuditLogRequest, decodeAuditLogRequest, encodeAuditLogReply, decodeAuditLogReply),
+  deadLetters: defineMethod<DeadLettersRequest, DeadLettersReply>("tricampus.client.v1.Admin/DeadLetters", encodeDeadLettersRequest, decodeDeadLettersRequest, encodeDeadLettersReply, decodeDeadLettersReply),
+  retryDeadLetters: defineMethod<DeadLetterNames, DeadLettersDone>("tricampus.client.v1.Admin/RetryDeadLetters", encodeDeadLetterNames, decodeDeadLetterNames, encodeDeadLettersDone, decodeDeadLettersDone),
+  dropDeadLetters: defineMethod<DeadLetterNames, DeadLettersDone>("tricampus.client.v1.Admin/DropDeadLetters", encodeDeadLetterNames, decodeDeadLetterNames, encodeDeadLettersDone, decodeDeadLettersDone),
 } as const;
 

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/client/v1/admin.proto.
  */
 export const file_tricampus_client_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvY2xpZW50L3YxL2FkbWluLnByb3RvEhN0cmljYW1wdXMuY2xpZW50LnYxIk8KDVVzZXJSZWZlcmVuY2USEQoHdXNlcl9pZBgBIAEoCUgAEhUKC2V4dGVybmFsX2lkGAIgASgJSAASDgoEbmFtZRgDIAEoCUgAQgQKAmJ5IpgBChJJc3N1ZVRpY2tldFJlcXVlc3QSMAoEdXNlchgBIAEoCzIiLnRyaWNhbXB1cy5jbGllbnQudjEuVXNlclJlZmVyZW5jZRIOCgZkZXZpY2UYAiABKAkSLwoIcGxhdGZvcm0YAyABKA4yHS50cmljYW1wdXMuY2xpZW50LnYxLlBsYXRmb3JtEg8KB3B1cnBvc2UYBCABKAkiRgoSSW1wb3J0VXNlcnNSZXF1ZXN0EjAKBXVzZXJzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbXBvcnRlZFVzZXIiOQoMSW1wb3J0ZWRVc2VyEhMKC2V4dGVybmFsX2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCSIkChBJbXBvcnRVc2Vyc1JlcGx5EhAKCHVzZXJfaWRzGAEgAygJIkMKD0ZpbmRVc2VyUmVxdWVzdBIwCgR1c2VyGAEgASgLMiIudHJpY2FtcHVzLmNsaWVudC52MS5Vc2VyUmVmZXJlbmNlIiAKDUZpbmRVc2VyUmVwbHkSDwoHdXNlcl9pZBgBIAEoCSIwCg9BdWRpdExvZ1JlcXVlc3QSDgoGYmVmb3JlGAEgASgEEg0KBWxpbWl0GAIgASgNIkQKDUF1ZGl0TG9nUmVwbHkSMwoHZW50cmllcxgBIAMoCzIiLnRyaWNhbXB1cy5jbGllbnQudjEuQXBpQXVkaXRFbnRyeSJcCg1BcGlBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBINCgVhdF9tcxgCIAEoBBILCgNrZXkYAyABKAkSDgoGbWV0aG9kGAQgASgJEg8KB3VzZXJfaWQYBSABKAky6wIKBUFkbWluElcKC0lzc3VlVGlja2V0EicudHJpY2FtcHVzLmNsaWVudC52MS5Jc3N1ZVRpY2tldFJlcXVlc3QaHy50cmljYW1wdXMuY2xpZW50LnYxLkxvZ2luUmVwbHkSXQoLSW1wb3J0VXNlcnMSJy50cmljYW1wdXMuY2xpZW50LnYxLkltcG9ydFVzZXJzUmVxdWVzdBolLnRyaWNhbXB1cy5jbGllbnQudjEuSW1wb3J0VXNlcnNSZXBseRJUCghGaW5kVXNlchIkLnRyaWNhbXB1cy5jbGllbnQudjEuRmluZFVzZXJSZXF1ZXN0GiIudHJpY2FtcHVzLmNsaWVudC52MS5GaW5kVXNlclJlcGx5ElQKCEF1ZGl0TG9nEiQudHJpY2FtcHVzLmNsaWVudC52MS5BdWRpdExvZ1JlcXVlc3QaIi50cmljYW1wdXMuY2xpZW50LnYxLkF1ZGl0TG9nUmVwbHliBnByb3RvMw", [file_tricampus_client_v1_account]);
+  fileDesc("Ch90cmljYW1wdXMvY2xpZW50L3YxL2FkbWluLnByb3RvEhN0cmljYW1wdXMuY2xpZW50LnYxIk8KDVVzZXJSZWZlcmVuY2USEQoHdXNlcl9pZBgBIAEoCUgAEhUKC2V4dGVybmFsX2lkGAIgASgJSAASDgoEbmFtZRgDIAEoCUgAQgQKAmJ5IpgBChJJc3N1ZVRpY2tldFJlcXVlc3QSMAoEdXNlchgBIAEoCzIiLnRyaWNhbXB1cy5jbGllbnQudjEuVXNlclJlZmVyZW5jZRIOCgZkZXZpY2UYAiABKAkSLwoIcGxhdGZvcm0YAyABKA4yHS50cmljYW1wdXMuY2xpZW50LnYxLlBsYXRmb3JtEg8KB3B1cnBvc2UYBCABKAkiRgoSSW1wb3J0VXNlcnNSZXF1ZXN0EjAKBXVzZXJzGAEgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbXBvcnRlZFVzZXIiOQoMSW1wb3J0ZWRVc2VyEhMKC2V4dGVybmFsX2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCSIkChBJbXBvcnRVc2Vyc1JlcGx5EhAKCHVzZXJfaWRzGAEgAygJIkMKD0ZpbmRVc2VyUmVxdWVzdBIwCgR1c2VyGAEgASgLMiIudHJpY2FtcHVzLmNsaWVudC52MS5Vc2VyUmVmZXJlbmNlIiAKDUZpbmRVc2VyUmVwbHkSDwoHdXNlcl9pZBgBIAEoCSIwCg9BdWRpdExvZ1JlcXVlc3QSDgoGYmVmb3JlGAEgASgEEg0KBWxpbWl0GAIgASgNIkQKDUF1ZGl0TG9nUmVwbHkSMwoHZW50cmllcxgBIAMoCzIiLnRyaWNhbXB1cy5jbGllbnQudjEuQXBpQXVkaXRFbnRyeSJcCg1BcGlBdWRpdEVudHJ5Eg4KBm51bWJlchgBIAEoBBINCgVhdF9tcxgCIAEoBBILCgNrZXkYAyABKAkSDgoGbWV0aG9kGAQgASgJEg8KB3VzZXJfaWQYBSABKAkiQgoSRGVhZExldHRlcnNSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDSJWChBEZWFkTGV0dGVyc1JlcGx5EjQKB2xldHRlcnMYASADKAsyIy50cmljYW1wdXMuY2xpZW50LnYxLkRlYWRMZXR0ZXJJbmZvEgwKBG5leHQYAiABKAkiYwoORGVhZExldHRlckluZm8SDgoGbGV0dGVyGAEgASgJEhYKDmdpdmVuX3VwX2F0X21zGAIgASgEEg0KBWFib3V0GAMgASgJEgsKA3doeRgEIAEoCRINCgVieXRlcxgFIAEoDSIiCg9EZWFkTGV0dGVyTmFtZXMSDwoHbGV0dGVycxgBIAMoCSIwCg9EZWFkTGV0dGVyc0RvbmUSDAoEZG9uZRgBIAMoCRIPCgdtaXNzaW5nGAIgAygJMokFCgVBZG1pbhJXCgtJc3N1ZVRpY2tldBInLnRyaWNhbXB1cy5jbGllbnQudjEuSXNzdWVUaWNrZXRSZXF1ZXN0Gh8udHJpY2FtcHVzLmNsaWVudC52MS5Mb2dpblJlcGx5El0KC0ltcG9ydFVzZXJzEicudHJpY2FtcHVzLmNsaWVudC52MS5JbXBvcnRVc2Vyc1JlcXVlc3QaJS50cmljYW1wdXMuY2xpZW50LnYxLkltcG9ydFVzZXJzUmVwbHkSVAoIRmluZFVzZXISJC50cmljYW1wdXMuY2xpZW50LnYxLkZpbmRVc2VyUmVxdWVzdBoiLnRyaWNhbXB1cy5jbGllbnQudjEuRmluZFVzZXJSZXBseRJUCghBdWRpdExvZxIkLnRyaWNhbXB1cy5jbGllbnQudjEuQXVkaXRMb2dSZXF1ZXN0GiIudHJpY2FtcHVzLmNsaWVudC52MS5BdWRpdExvZ1JlcGx5El0KC0RlYWRMZXR0ZXJzEicudHJpY2FtcHVzLmNsaWVudC52MS5EZWFkTGV0dGVyc1JlcXVlc3QaJS50cmljYW1wdXMuY2xpZW50LnYxLkRlYWRMZXR0ZXJzUmVwbHkSXgoQUmV0cnlEZWFkTGV0dGVycxIkLnRyaWNhbXB1cy5jbGllbnQudjEuRGVhZExldHRlck5hbWVzGiQudHJpY2FtcHVzLmNsaWVudC52MS5EZWFkTGV0dGVyc0RvbmUSXQoPRHJvcERlYWRMZXR0ZXJzEiQudHJpY2FtcHVzLmNsaWVudC52MS5EZWFkTGV0dGVyTmFtZXMaJC50cmljYW1wdXMuY2xpZW50LnYxLkRlYWRMZXR0ZXJzRG9uZWIGcHJvdG8z", [file_tricampus_client_v1_account]);
 
 /**
  * @generated from message tricampus.client.v1.UserReference
@@ -278,6 +278,149 @@ export const ApiAuditEntrySchema: GenMessage<ApiAuditEntry> = /*@__PURE__*/
   messageDesc(file_tricampus_client_v1_admin, 9);
 
 /**
+ * @generated from message tricampus.client.v1.DeadLettersRequest
+ */
+export type DeadLettersRequest = Message<"tricampus.client.v1.DeadLettersRequest"> & {
+  /**
+   * Only of streams whose names begin so: "events/", "pushes/". Empty: of all.
+   *
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * `next` of the page before; empty: the first page.
+   *
+   * @generated from field: string after = 2;
+   */
+  after: string;
+
+  /**
+   * 1-200; 0 for the default of 50. Fewer come when they are large.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message tricampus.client.v1.DeadLettersRequest.
+ * Use `create(DeadLettersRequestSchema)` to create a new message.
+ */
+export const DeadLettersRequestSchema: GenMessage<DeadLettersRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_admin, 10);
+
+/**
+ * @generated from message tricampus.client.v1.DeadLettersReply
+ */
+export type DeadLettersReply = Message<"tricampus.client.v1.DeadLettersReply"> & {
+  /**
+   * @generated from field: repeated tricampus.client.v1.DeadLetterInfo letters = 1;
+   */
+  letters: DeadLetterInfo[];
+
+  /**
+   * Empty: there are no more.
+   *
+   * @generated from field: string next = 2;
+   */
+  next: string;
+};
+
+/**
+ * Describes the message tricampus.client.v1.DeadLettersReply.
+ * Use `create(DeadLettersReplySchema)` to create a new message.
+ */
+export const DeadLettersReplySchema: GenMessage<DeadLettersReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_admin, 11);
+
+/**
+ * @generated from message tricampus.client.v1.DeadLetterInfo
+ */
+export type DeadLetterInfo = Message<"tricampus.client.v1.DeadLetterInfo"> & {
+  /**
+   * Its name: "events/17@204.0".
+   *
+   * @generated from field: string letter = 1;
+   */
+  letter: string;
+
+  /**
+   * @generated from field: uint64 given_up_at_ms = 2;
+   */
+  givenUpAtMs: bigint;
+
+  /**
+   * What it is about, for people.
+   *
+   * @generated from field: string about = 3;
+   */
+  about: string;
+
+  /**
+   * Why it was given up.
+   *
+   * @generated from field: string why = 4;
+   */
+  why: string;
+
+  /**
+   * @generated from field: uint32 bytes = 5;
+   */
+  bytes: number;
+};
+
+/**
+ * Describes the message tricampus.client.v1.DeadLetterInfo.
+ * Use `create(DeadLetterInfoSchema)` to create a new message.
+ */
+export const DeadLetterInfoSchema: GenMessage<DeadLetterInfo> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_admin, 12);
+
+/**
+ * @generated from message tricampus.client.v1.DeadLetterNames
+ */
+export type DeadLetterNames = Message<"tricampus.client.v1.DeadLetterNames"> & {
+  /**
+   * 1-100.
+   *
+   * @generated from field: repeated string letters = 1;
+   */
+  letters: string[];
+};
+
+/**
+ * Describes the message tricampus.client.v1.DeadLetterNames.
+ * Use `create(DeadLetterNamesSchema)` to create a new message.
+ */
+export const DeadLetterNamesSchema: GenMessage<DeadLetterNames> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_admin, 13);
+
+/**
+ * @generated from message tricampus.client.v1.DeadLettersDone
+ */
+export type DeadLettersDone = Message<"tricampus.client.v1.DeadLettersDone"> & {
+  /**
+   * @generated from field: repeated string done = 1;
+   */
+  done: string[];
+
+  /**
+   * There are none of these names (any more).
+   *
+   * @generated from field: repeated string missing = 2;
+   */
+  missing: string[];
+};
+
+/**
+ * Describes the message tricampus.client.v1.DeadLettersDone.
+ * Use `create(DeadLettersDoneSchema)` to create a new message.
+ */
+export const DeadLettersDoneSchema: GenMessage<DeadLettersDone> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_admin, 14);
+
+/**
  * @generated from service tricampus.client.v1.Admin
  */
 export const Admin: GenService<{
@@ -320,6 +463,36 @@ export const Admin: GenService<{
     methodKind: "unary";
     input: typeof AuditLogRequestSchema;
     output: typeof AuditLogReplySchema;
+  },
+  /**
+   * Events and pushes that no server took, and what else could not be handled. Scope dead-letters.
+   *
+   * @generated from rpc tricampus.client.v1.Admin.DeadLetters
+   */
+  deadLetters: {
+    methodKind: "unary";
+    input: typeof DeadLettersRequestSchema;
+    output: typeof DeadLettersReplySchema;
+  },
+  /**
+   * Puts letters into their streams again, and forgets them here. Scope dead-letters.
+   *
+   * @generated from rpc tricampus.client.v1.Admin.RetryDeadLetters
+   */
+  retryDeadLetters: {
+    methodKind: "unary";
+    input: typeof DeadLetterNamesSchema;
+    output: typeof DeadLettersDoneSchema;
+  },
+  /**
+   * Forgets letters for good. Scope dead-letters.
+   *
+   * @generated from rpc tricampus.client.v1.Admin.DropDeadLetters
+   */
+  dropDeadLetters: {
+    methodKind: "unary";
+    input: typeof DeadLetterNamesSchema;
+    output: typeof DeadLettersDoneSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_client_v1_admin, 0);

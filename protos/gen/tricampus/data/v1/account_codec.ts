@@ -1624,6 +1624,90 @@ export function decodeErasingRequest(r: Reader, end: number): ErasingRequest {
 }
 
 /**
+ * @generated from message tricampus.data.v1.GoneRequest
+ */
+export interface GoneRequest {
+  /**
+   * 1-1,000.
+   *
+   * @generated from field: repeated string user_ids = 1;
+   */
+  userIds: string[];
+}
+
+export function encodeGoneRequest(w: Writer, m: GoneRequest): void {
+  for (const x of m.userIds) { w.tag(10); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGoneRequest(fields: Partial<GoneRequest>): GoneRequest {
+  return {
+    userIds: [],
+    ...fields,
+  };
+}
+
+export function decodeGoneRequest(r: Reader, end: number): GoneRequest {
+  const m: GoneRequest = {
+    userIds: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userIds.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.GoneReply
+ */
+export interface GoneReply {
+  /**
+   * @generated from field: repeated string user_ids = 1;
+   */
+  userIds: string[];
+}
+
+export function encodeGoneReply(w: Writer, m: GoneReply): void {
+  for (const x of m.userIds) { w.tag(10); w.string(x); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeGoneReply(fields: Partial<GoneReply>): GoneReply {
+  return {
+    userIds: [],
+    ...fields,
+  };
+}
+
+export function decodeGoneReply(r: Reader, end: number): GoneReply {
+  const m: GoneReply = {
+    userIds: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userIds.push(r.string());
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.ErasingReply
  */
 export interface ErasingReply {
@@ -1892,6 +1976,7 @@ export const AccountData = {
   beginErasing: defineMethod<BeginErasingRequest, BeginErasingReply>("tricampus.data.v1.AccountData/BeginErasing", encodeBeginErasingRequest, decodeBeginErasingRequest, encodeBeginErasingReply, decodeBeginErasingReply),
   erasing: defineMethod<ErasingRequest, ErasingReply>("tricampus.data.v1.AccountData/Erasing", encodeErasingRequest, decodeErasingRequest, encodeErasingReply, decodeErasingReply),
   erase: defineMethod<EraseAccountRequest, EraseAccountReply>("tricampus.data.v1.AccountData/Erase", encodeEraseAccountRequest, decodeEraseAccountRequest, encodeEraseAccountReply, decodeEraseAccountReply),
+  gone: defineMethod<GoneRequest, GoneReply>("tricampus.data.v1.AccountData/Gone", encodeGoneRequest, decodeGoneRequest, encodeGoneReply, decodeGoneReply),
   retainRevocations: defineMethod<RetainRevocationsRequest, RetainRevocationsReply>("tricampus.data.v1.AccountData/RetainRevocations", encodeRetainRevocationsRequest, decodeRetainRevocationsRequest, encodeRetainRevocationsReply, decodeRetainRevocationsReply),
   appendAudit: defineMethod<AppendAuditRequest, AppendAuditReply>("tricampus.data.v1.AccountData/AppendAudit", encodeAppendAuditRequest, decodeAppendAuditRequest, encodeAppendAuditReply, decodeAppendAuditReply),
   readAudit: defineMethod<ReadAuditRequest, AuditLogReply>("tricampus.data.v1.AccountData/ReadAudit", encodeReadAuditRequest, decodeReadAuditRequest, encodeAuditLogReply, decodeAuditLogReply),

@@ -24,11 +24,18 @@ export interface HookEntry {
    * @generated from field: string recipient_id = 2;
    */
   recipientId: string;
+  /**
+   * When it came into the queue; 0: not known.
+   *
+   * @generated from field: uint64 queued_at_ms = 3;
+   */
+  queuedAtMs: number;
 }
 
 export function encodeHookEntry(w: Writer, m: HookEntry): void {
   for (const x of m.messages) { { w.tag(10); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
   if (m.recipientId.length > 0) { w.tag(18); w.string(m.recipientId); }
+  if (m.queuedAtMs !== 0) { w.tag(24); w.uint64(m.queuedAtMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -36,6 +43,7 @@ export function makeHookEntry(fields: Partial<HookEntry>): HookEntry {
   return {
     messages: [],
     recipientId: "",
+    queuedAtMs: 0,
     ...fields,
   };
 }
@@ -44,6 +52,7 @@ export function decodeHookEntry(r: Reader, end: number): HookEntry {
   const m: HookEntry = {
     messages: [],
     recipientId: "",
+    queuedAtMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -54,6 +63,10 @@ export function decodeHookEntry(r: Reader, end: number): HookEntry {
       }
       case 18: {
         m.recipientId = r.string();
+        break;
+      }
+      case 24: {
+        m.queuedAtMs = r.uint64();
         break;
       }
       default:

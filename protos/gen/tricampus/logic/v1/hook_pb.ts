@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/logic/v1/hook.proto.
  */
 export const file_tricampus_logic_v1_hook: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvbG9naWMvdjEvaG9vay5wcm90bxISdHJpY2FtcHVzLmxvZ2ljLnYxIlYKCUhvb2tFbnRyeRIzCghtZXNzYWdlcxgBIAMoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlEhQKDHJlY2lwaWVudF9pZBgCIAEoCWIGcHJvdG8z", [file_tricampus_client_v1_sync]);
+  fileDesc("Ch10cmljYW1wdXMvbG9naWMvdjEvaG9vay5wcm90bxISdHJpY2FtcHVzLmxvZ2ljLnYxImwKCUhvb2tFbnRyeRIzCghtZXNzYWdlcxgBIAMoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlEhQKDHJlY2lwaWVudF9pZBgCIAEoCRIUCgxxdWV1ZWRfYXRfbXMYAyABKARiBnByb3RvMw", [file_tricampus_client_v1_sync]);
 
 /**
  * Messages and notices of one conversation as they were numbered, in order. Large bodies are left out.
@@ -33,6 +33,13 @@ export type HookEntry = Message<"tricampus.logic.v1.HookEntry"> & {
    * @generated from field: string recipient_id = 2;
    */
   recipientId: string;
+
+  /**
+   * When it came into the queue; 0: not known.
+   *
+   * @generated from field: uint64 queued_at_ms = 3;
+   */
+  queuedAtMs: bigint;
 };
 
 /**

@@ -263,16 +263,24 @@ export interface PollReply {
    * @generated from field: repeated tricampus.queue.v1.StreamEntries streams = 1;
    */
   streams: StreamEntries[];
+  /**
+   * Consumers are so far behind that there is soon no room for further entries of the topic.
+   *
+   * @generated from field: bool room_is_scarce = 2;
+   */
+  roomIsScarce: boolean;
 }
 
 export function encodePollReply(w: Writer, m: PollReply): void {
   for (const x of m.streams) { { w.tag(10); const at = w.fork(); encodeStreamEntries(w, x); w.join(at); } }
+  if (m.roomIsScarce) { w.tag(16); w.bool(m.roomIsScarce); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
 export function makePollReply(fields: Partial<PollReply>): PollReply {
   return {
     streams: [],
+    roomIsScarce: false,
     ...fields,
   };
 }
@@ -280,12 +288,17 @@ export function makePollReply(fields: Partial<PollReply>): PollReply {
 export function decodePollReply(r: Reader, end: number): PollReply {
   const m: PollReply = {
     streams: [],
+    roomIsScarce: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.streams.push(decodeStreamEntries(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.roomIsScarce = r.bool();
         break;
       }
       default:
@@ -710,6 +723,256 @@ export function decodeBuryReply(r: Reader, end: number): BuryReply {
 }
 
 /**
+ * @generated from message tricampus.queue.v1.LettersRequest
+ */
+export interface LettersRequest {
+  /**
+   * Only of streams whose names begin so; empty: of all.
+   *
+   * @generated from field: string stream_start = 1;
+   */
+  streamStart: string;
+  /**
+   * Only behind the one of this name.
+   *
+   * @generated from field: tricampus.queue.v1.LetterName after = 2;
+   */
+  after: LetterName | undefined;
+  /**
+   * 1-200; fewer come when they are large.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+}
+
+export function encodeLettersRequest(w: Writer, m: LettersRequest): void {
+  if (m.streamStart.length > 0) { w.tag(10); w.string(m.streamStart); }
+  if (m.after !== undefined) { { w.tag(18); const at = w.fork(); encodeLetterName(w, m.after); w.join(at); } }
+  if (m.limit !== 0) { w.tag(24); w.uint32(m.limit); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLettersRequest(fields: Partial<LettersRequest>): LettersRequest {
+  return {
+    streamStart: "",
+    after: undefined,
+    limit: 0,
+    ...fields,
+  };
+}
+
+export function decodeLettersRequest(r: Reader, end: number): LettersRequest {
+  const m: LettersRequest = {
+    streamStart: "",
+    after: undefined,
+    limit: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.streamStart = r.string();
+        break;
+      }
+      case 18: {
+        m.after = decodeLetterName(r, r.message());
+        break;
+      }
+      case 24: {
+        m.limit = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.LettersReply
+ */
+export interface LettersReply {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.DeadLetter letters = 1;
+   */
+  letters: DeadLetter[];
+  /**
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+}
+
+export function encodeLettersReply(w: Writer, m: LettersReply): void {
+  for (const x of m.letters) { { w.tag(10); const at = w.fork(); encodeDeadLetter(w, x); w.join(at); } }
+  if (m.more) { w.tag(16); w.bool(m.more); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLettersReply(fields: Partial<LettersReply>): LettersReply {
+  return {
+    letters: [],
+    more: false,
+    ...fields,
+  };
+}
+
+export function decodeLettersReply(r: Reader, end: number): LettersReply {
+  const m: LettersReply = {
+    letters: [],
+    more: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.letters.push(decodeDeadLetter(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.more = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.ForgetLettersRequest
+ */
+export interface ForgetLettersRequest {
+  /**
+   * 1-512.
+   *
+   * @generated from field: repeated tricampus.queue.v1.LetterName names = 1;
+   */
+  names: LetterName[];
+}
+
+export function encodeForgetLettersRequest(w: Writer, m: ForgetLettersRequest): void {
+  for (const x of m.names) { { w.tag(10); const at = w.fork(); encodeLetterName(w, x); w.join(at); } }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeForgetLettersRequest(fields: Partial<ForgetLettersRequest>): ForgetLettersRequest {
+  return {
+    names: [],
+    ...fields,
+  };
+}
+
+export function decodeForgetLettersRequest(r: Reader, end: number): ForgetLettersRequest {
+  const m: ForgetLettersRequest = {
+    names: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.names.push(decodeLetterName(r, r.message()));
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.ForgetLettersReply
+ */
+export interface ForgetLettersReply {
+}
+
+export function encodeForgetLettersReply(_w: Writer, _m: ForgetLettersReply): void {
+}
+
+export function decodeForgetLettersReply(r: Reader, end: number): ForgetLettersReply {
+  const m: ForgetLettersReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.queue.v1.LetterName
+ */
+export interface LetterName {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+  /**
+   * @generated from field: uint64 slot = 2;
+   */
+  slot: number;
+  /**
+   * @generated from field: uint32 part = 3;
+   */
+  part: number;
+}
+
+export function encodeLetterName(w: Writer, m: LetterName): void {
+  if (m.stream.length > 0) { w.tag(10); w.string(m.stream); }
+  if (m.slot !== 0) { w.tag(16); w.uint64(m.slot); }
+  if (m.part !== 0) { w.tag(24); w.uint32(m.part); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeLetterName(fields: Partial<LetterName>): LetterName {
+  return {
+    stream: "",
+    slot: 0,
+    part: 0,
+    ...fields,
+  };
+}
+
+export function decodeLetterName(r: Reader, end: number): LetterName {
+  const m: LetterName = {
+    stream: "",
+    slot: 0,
+    part: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.stream = r.string();
+        break;
+      }
+      case 16: {
+        m.slot = r.uint64();
+        break;
+      }
+      case 24: {
+        m.part = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.queue.v1.DeadLetter
  */
 export interface DeadLetter {
@@ -816,5 +1079,7 @@ export const Queue = {
   consumed: defineMethod<ConsumedRequest, ConsumedReply>("tricampus.queue.v1.Queue/Consumed", encodeConsumedRequest, decodeConsumedRequest, encodeConsumedReply, decodeConsumedReply),
   adopt: defineMethod<AdoptRequest, AdoptReply>("tricampus.queue.v1.Queue/Adopt", encodeAdoptRequest, decodeAdoptRequest, encodeAdoptReply, decodeAdoptReply),
   bury: defineMethod<BuryRequest, BuryReply>("tricampus.queue.v1.Queue/Bury", encodeBuryRequest, decodeBuryRequest, encodeBuryReply, decodeBuryReply),
+  letters: defineMethod<LettersRequest, LettersReply>("tricampus.queue.v1.Queue/Letters", encodeLettersRequest, decodeLettersRequest, encodeLettersReply, decodeLettersReply),
+  forgetLetters: defineMethod<ForgetLettersRequest, ForgetLettersReply>("tricampus.queue.v1.Queue/ForgetLetters", encodeForgetLettersRequest, decodeForgetLettersRequest, encodeForgetLettersReply, decodeForgetLettersReply),
 } as const;
 

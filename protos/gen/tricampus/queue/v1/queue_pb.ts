@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/queue/v1/queue.proto.
  */
 export const file_tricampus_queue_v1_queue: GenFile = /*@__PURE__*/
-  fileDesc("Ch50cmljYW1wdXMvcXVldWUvdjEvcXVldWUucHJvdG8SEnRyaWNhbXB1cy5xdWV1ZS52MSJPCg1BcHBlbmRSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRIKCgJpZBgCIAEoDBIPCgdwYXlsb2FkGAMgASgMEhEKCWZvcndhcmRlZBgEIAEoCCIbCgtBcHBlbmRSZXBseRIMCgRzbG90GAEgASgEImQKC1BvbGxSZXF1ZXN0EjUKCXBvc2l0aW9ucxgBIAMoCzIiLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNEg0KBXRvcGljGAMgASgJIjEKDlN0cmVhbVBvc2l0aW9uEg4KBnN0cmVhbRgBIAEoCRIPCgd0aHJvdWdoGAIgASgEIj8KCVBvbGxSZXBseRIyCgdzdHJlYW1zGAEgAygLMiEudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbUVudHJpZXMiWgoNU3RyZWFtRW50cmllcxIOCgZzdHJlYW0YASABKAkSDQoFYWZ0ZXIYAiABKAQSKgoHZW50cmllcxgDIAMoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FbnRyeSJACgVFbnRyeRIMCgRzbG90GAEgASgEEgoKAmlkGAIgASgMEg8KB3BheWxvYWQYAyABKAwSDAoEdm9pZBgEIAEoCCJICg9Db25zdW1lZFJlcXVlc3QSNQoJcG9zaXRpb25zGAEgAygLMiIudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbVBvc2l0aW9uIg8KDUNvbnN1bWVkUmVwbHkiOwoMQWRvcHRSZXF1ZXN0EisKB29ycGhhbnMYASADKAsyGi50cmljYW1wdXMucXVldWUudjEuT3JwaGFuImsKBk9ycGhhbhISCgpsb2dfc3RyZWFtGAEgASgJEisKCHByb21pc2VkGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEhEKCWxhc3Rfc2xvdBgDIAEoBBINCgVncm91cBgEIAEoDSIMCgpBZG9wdFJlcGx5Ij4KC0J1cnlSZXF1ZXN0Ei8KB2xldHRlcnMYASADKAsyHi50cmljYW1wdXMucXVldWUudjEuRGVhZExldHRlciILCglCdXJ5UmVwbHkibAoKRGVhZExldHRlchIOCgZzdHJlYW0YASABKAkSDAoEc2xvdBgCIAEoBBIMCgRwYXJ0GAMgASgNEg8KB3BheWxvYWQYBCABKAwSCwoDd2h5GAUgASgJEhQKDGJ1cmllZF9hdF9tcxgGIAEoBDKEAwoFUXVldWUSTAoGQXBwZW5kEiEudHJpY2FtcHVzLnF1ZXVlLnYxLkFwcGVuZFJlcXVlc3QaHy50cmljYW1wdXMucXVldWUudjEuQXBwZW5kUmVwbHkSRgoEUG9sbBIfLnRyaWNhbXB1cy5xdWV1ZS52MS5Qb2xsUmVxdWVzdBodLnRyaWNhbXB1cy5xdWV1ZS52MS5Qb2xsUmVwbHkSUgoIQ29uc3VtZWQSIy50cmljYW1wdXMucXVldWUudjEuQ29uc3VtZWRSZXF1ZXN0GiEudHJpY2FtcHVzLnF1ZXVlLnYxLkNvbnN1bWVkUmVwbHkSSQoFQWRvcHQSIC50cmljYW1wdXMucXVldWUudjEuQWRvcHRSZXF1ZXN0Gh4udHJpY2FtcHVzLnF1ZXVlLnYxLkFkb3B0UmVwbHkSRgoEQnVyeRIfLnRyaWNhbXB1cy5xdWV1ZS52MS5CdXJ5UmVxdWVzdBodLnRyaWNhbXB1cy5xdWV1ZS52MS5CdXJ5UmVwbHliBnByb3RvMw", [file_tricampus_queue_v1_log]);
+  fileDesc("Ch50cmljYW1wdXMvcXVldWUvdjEvcXVldWUucHJvdG8SEnRyaWNhbXB1cy5xdWV1ZS52MSJPCg1BcHBlbmRSZXF1ZXN0Eg4KBnN0cmVhbRgBIAEoCRIKCgJpZBgCIAEoDBIPCgdwYXlsb2FkGAMgASgMEhEKCWZvcndhcmRlZBgEIAEoCCIbCgtBcHBlbmRSZXBseRIMCgRzbG90GAEgASgEImQKC1BvbGxSZXF1ZXN0EjUKCXBvc2l0aW9ucxgBIAMoCzIiLnRyaWNhbXB1cy5xdWV1ZS52MS5TdHJlYW1Qb3NpdGlvbhIPCgd3YWl0X21zGAIgASgNEg0KBXRvcGljGAMgASgJIjEKDlN0cmVhbVBvc2l0aW9uEg4KBnN0cmVhbRgBIAEoCRIPCgd0aHJvdWdoGAIgASgEIlcKCVBvbGxSZXBseRIyCgdzdHJlYW1zGAEgAygLMiEudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbUVudHJpZXMSFgoOcm9vbV9pc19zY2FyY2UYAiABKAgiWgoNU3RyZWFtRW50cmllcxIOCgZzdHJlYW0YASABKAkSDQoFYWZ0ZXIYAiABKAQSKgoHZW50cmllcxgDIAMoCzIZLnRyaWNhbXB1cy5xdWV1ZS52MS5FbnRyeSJACgVFbnRyeRIMCgRzbG90GAEgASgEEgoKAmlkGAIgASgMEg8KB3BheWxvYWQYAyABKAwSDAoEdm9pZBgEIAEoCCJICg9Db25zdW1lZFJlcXVlc3QSNQoJcG9zaXRpb25zGAEgAygLMiIudHJpY2FtcHVzLnF1ZXVlLnYxLlN0cmVhbVBvc2l0aW9uIg8KDUNvbnN1bWVkUmVwbHkiOwoMQWRvcHRSZXF1ZXN0EisKB29ycGhhbnMYASADKAsyGi50cmljYW1wdXMucXVldWUudjEuT3JwaGFuImsKBk9ycGhhbhISCgpsb2dfc3RyZWFtGAEgASgJEisKCHByb21pc2VkGAIgASgLMhkudHJpY2FtcHVzLnF1ZXVlLnYxLkVwb2NoEhEKCWxhc3Rfc2xvdBgDIAEoBBINCgVncm91cBgEIAEoDSIMCgpBZG9wdFJlcGx5Ij4KC0J1cnlSZXF1ZXN0Ei8KB2xldHRlcnMYASADKAsyHi50cmljYW1wdXMucXVldWUudjEuRGVhZExldHRlciILCglCdXJ5UmVwbHkiZAoOTGV0dGVyc1JlcXVlc3QSFAoMc3RyZWFtX3N0YXJ0GAEgASgJEi0KBWFmdGVyGAIgASgLMh4udHJpY2FtcHVzLnF1ZXVlLnYxLkxldHRlck5hbWUSDQoFbGltaXQYAyABKA0iTQoMTGV0dGVyc1JlcGx5Ei8KB2xldHRlcnMYASADKAsyHi50cmljYW1wdXMucXVldWUudjEuRGVhZExldHRlchIMCgRtb3JlGAIgASgIIkUKFEZvcmdldExldHRlcnNSZXF1ZXN0Ei0KBW5hbWVzGAEgAygLMh4udHJpY2FtcHVzLnF1ZXVlLnYxLkxldHRlck5hbWUiFAoSRm9yZ2V0TGV0dGVyc1JlcGx5IjgKCkxldHRlck5hbWUSDgoGc3RyZWFtGAEgASgJEgwKBHNsb3QYAiABKAQSDAoEcGFydBgDIAEoDSJsCgpEZWFkTGV0dGVyEg4KBnN0cmVhbRgBIAEoCRIMCgRzbG90GAIgASgEEgwKBHBhcnQYAyABKA0SDwoHcGF5bG9hZBgEIAEoDBILCgN3aHkYBSABKAkSFAoMYnVyaWVkX2F0X21zGAYgASgEMrgECgVRdWV1ZRJMCgZBcHBlbmQSIS50cmljYW1wdXMucXVldWUudjEuQXBwZW5kUmVxdWVzdBofLnRyaWNhbXB1cy5xdWV1ZS52MS5BcHBlbmRSZXBseRJGCgRQb2xsEh8udHJpY2FtcHVzLnF1ZXVlLnYxLlBvbGxSZXF1ZXN0Gh0udHJpY2FtcHVzLnF1ZXVlLnYxLlBvbGxSZXBseRJSCghDb25zdW1lZBIjLnRyaWNhbXB1cy5xdWV1ZS52MS5Db25zdW1lZFJlcXVlc3QaIS50cmljYW1wdXMucXVldWUudjEuQ29uc3VtZWRSZXBseRJJCgVBZG9wdBIgLnRyaWNhbXB1cy5xdWV1ZS52MS5BZG9wdFJlcXVlc3QaHi50cmljYW1wdXMucXVldWUudjEuQWRvcHRSZXBseRJGCgRCdXJ5Eh8udHJpY2FtcHVzLnF1ZXVlLnYxLkJ1cnlSZXF1ZXN0Gh0udHJpY2FtcHVzLnF1ZXVlLnYxLkJ1cnlSZXBseRJPCgdMZXR0ZXJzEiIudHJpY2FtcHVzLnF1ZXVlLnYxLkxldHRlcnNSZXF1ZXN0GiAudHJpY2FtcHVzLnF1ZXVlLnYxLkxldHRlcnNSZXBseRJhCg1Gb3JnZXRMZXR0ZXJzEigudHJpY2FtcHVzLnF1ZXVlLnYxLkZvcmdldExldHRlcnNSZXF1ZXN0GiYudHJpY2FtcHVzLnF1ZXVlLnYxLkZvcmdldExldHRlcnNSZXBseWIGcHJvdG8z", [file_tricampus_queue_v1_log]);
 
 /**
  * @generated from message tricampus.queue.v1.AppendRequest
@@ -138,6 +138,13 @@ export type PollReply = Message<"tricampus.queue.v1.PollReply"> & {
    * @generated from field: repeated tricampus.queue.v1.StreamEntries streams = 1;
    */
   streams: StreamEntries[];
+
+  /**
+   * Consumers are so far behind that there is soon no room for further entries of the topic.
+   *
+   * @generated from field: bool room_is_scarce = 2;
+   */
+  roomIsScarce: boolean;
 };
 
 /**
@@ -339,6 +346,120 @@ export const BuryReplySchema: GenMessage<BuryReply> = /*@__PURE__*/
   messageDesc(file_tricampus_queue_v1_queue, 13);
 
 /**
+ * @generated from message tricampus.queue.v1.LettersRequest
+ */
+export type LettersRequest = Message<"tricampus.queue.v1.LettersRequest"> & {
+  /**
+   * Only of streams whose names begin so; empty: of all.
+   *
+   * @generated from field: string stream_start = 1;
+   */
+  streamStart: string;
+
+  /**
+   * Only behind the one of this name.
+   *
+   * @generated from field: tricampus.queue.v1.LetterName after = 2;
+   */
+  after?: LetterName | undefined;
+
+  /**
+   * 1-200; fewer come when they are large.
+   *
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.LettersRequest.
+ * Use `create(LettersRequestSchema)` to create a new message.
+ */
+export const LettersRequestSchema: GenMessage<LettersRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 14);
+
+/**
+ * @generated from message tricampus.queue.v1.LettersReply
+ */
+export type LettersReply = Message<"tricampus.queue.v1.LettersReply"> & {
+  /**
+   * @generated from field: repeated tricampus.queue.v1.DeadLetter letters = 1;
+   */
+  letters: DeadLetter[];
+
+  /**
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.LettersReply.
+ * Use `create(LettersReplySchema)` to create a new message.
+ */
+export const LettersReplySchema: GenMessage<LettersReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 15);
+
+/**
+ * @generated from message tricampus.queue.v1.ForgetLettersRequest
+ */
+export type ForgetLettersRequest = Message<"tricampus.queue.v1.ForgetLettersRequest"> & {
+  /**
+   * 1-512.
+   *
+   * @generated from field: repeated tricampus.queue.v1.LetterName names = 1;
+   */
+  names: LetterName[];
+};
+
+/**
+ * Describes the message tricampus.queue.v1.ForgetLettersRequest.
+ * Use `create(ForgetLettersRequestSchema)` to create a new message.
+ */
+export const ForgetLettersRequestSchema: GenMessage<ForgetLettersRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 16);
+
+/**
+ * @generated from message tricampus.queue.v1.ForgetLettersReply
+ */
+export type ForgetLettersReply = Message<"tricampus.queue.v1.ForgetLettersReply"> & {
+};
+
+/**
+ * Describes the message tricampus.queue.v1.ForgetLettersReply.
+ * Use `create(ForgetLettersReplySchema)` to create a new message.
+ */
+export const ForgetLettersReplySchema: GenMessage<ForgetLettersReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 17);
+
+/**
+ * @generated from message tricampus.queue.v1.LetterName
+ */
+export type LetterName = Message<"tricampus.queue.v1.LetterName"> & {
+  /**
+   * @generated from field: string stream = 1;
+   */
+  stream: string;
+
+  /**
+   * @generated from field: uint64 slot = 2;
+   */
+  slot: bigint;
+
+  /**
+   * @generated from field: uint32 part = 3;
+   */
+  part: number;
+};
+
+/**
+ * Describes the message tricampus.queue.v1.LetterName.
+ * Use `create(LetterNameSchema)` to create a new message.
+ */
+export const LetterNameSchema: GenMessage<LetterName> = /*@__PURE__*/
+  messageDesc(file_tricampus_queue_v1_queue, 18);
+
+/**
  * @generated from message tricampus.queue.v1.DeadLetter
  */
 export type DeadLetter = Message<"tricampus.queue.v1.DeadLetter"> & {
@@ -382,7 +503,7 @@ export type DeadLetter = Message<"tricampus.queue.v1.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_tricampus_queue_v1_queue, 14);
+  messageDesc(file_tricampus_queue_v1_queue, 19);
 
 /**
  * @generated from service tricampus.queue.v1.Queue
@@ -438,6 +559,26 @@ export const Queue: GenService<{
     methodKind: "unary";
     input: typeof BuryRequestSchema;
     output: typeof BuryReplySchema;
+  },
+  /**
+   * Entries that were given up, in the order of streams and slots.
+   *
+   * @generated from rpc tricampus.queue.v1.Queue.Letters
+   */
+  letters: {
+    methodKind: "unary";
+    input: typeof LettersRequestSchema;
+    output: typeof LettersReplySchema;
+  },
+  /**
+   * Those that are not there are passed over.
+   *
+   * @generated from rpc tricampus.queue.v1.Queue.ForgetLetters
+   */
+  forgetLetters: {
+    methodKind: "unary";
+    input: typeof ForgetLettersRequestSchema;
+    output: typeof ForgetLettersReplySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tricampus_queue_v1_queue, 0);
