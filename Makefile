@@ -3,7 +3,7 @@
 SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status demo test test-containers e2e e2e-kind e2e-processes image check gen fmt bench-echo bench-overload bench-monitors bench-kv bench-table bench-catch-up \
+.PHONY: help up down clean status demo test test-containers e2e e2e-kind e2e-processes e2e-browser image check gen fmt bench-echo bench-overload bench-monitors bench-kv bench-table bench-catch-up \
   bench-large-data bench-operator bench-sync bench-crash-loop sim sim-messages sim-long sim-bugs torture
 
 help: ## list the targets
@@ -35,6 +35,9 @@ e2e-kind: node_modules/.stamp ## run those in a kind cluster of three zones; KEE
 
 e2e-processes: node_modules/.stamp ## run those of whole platforms on this machine: faults, blocks, torture, an upgrade
 	@vitest run --config e2e/vitest.config.ts
+
+e2e-browser: node_modules/.stamp ## run the SDK in a real browser. Needs chromium (apt-get install chromium)
+	@vitest run --config e2e/browser/vitest.config.ts
 
 test-containers: node_modules/.stamp ## run the queue on real NATS and the router on real Redis, killed and paused. Needs docker
 	@vitest run --config e2e/containers/vitest.config.ts

@@ -4,7 +4,13 @@ import { configDefaults, defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["**/*.e2e.ts"],
-    exclude: [...configDefaults.exclude, "data/**", "e2e/kind/**", "e2e/containers/**"],
+    exclude: [
+      ...configDefaults.exclude,
+      "data/**",
+      "e2e/kind/**",
+      "e2e/containers/**",
+      "e2e/browser/**",
+    ],
     reporters: ["default", "./tools/closing-line-reporter.ts"],
     pool: "forks",
     maxWorkers: 2,
