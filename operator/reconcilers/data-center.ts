@@ -72,7 +72,8 @@ export class DataCenterReconciler {
     try {
       for (let rounds = 1; ; rounds++) {
         const { againMs, didSomething } = await this.#round(name);
-        if (!didSomething || rounds === ROUNDS_MAX) return { againMs };
+        const isOver = rounds === ROUNDS_MAX || this.#parts.executor.leftMs() <= 0;
+        if (!didSomething || isOver) return { againMs };
       }
     } finally {
       const memory = this.#memories.get(name);
