@@ -49,6 +49,7 @@ test("sight: a message to a group is one trace, from its sender through the queu
           "Text/Send",
           "InboxData/Commit",
           "Queue/Append",
+          "Log/Append",
           "fanout",
           "InboxData/Deliver",
           "Kv/Change",

@@ -1,6 +1,8 @@
 /** The queue's promises on three campuses, whatever keeps its logs: M3, and promise 1 of the design. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Queue } from "../../protos/gen/tricampus/queue/v1/queue_codec.ts";
+import { newTrace, traceIdOf } from "../svrkit/tracing/context.ts";
+import { findSpans } from "../svrkit/tracing/span.ts";
 import { TRIM_DELAY_MS } from "./limits.ts";
 import { campusOrder, firstGroup } from "./protocol/placement.ts";
 import { CAMPUSES, QueueCluster, type QueueClusterOptions } from "./testing/cluster.ts";
@@ -202,5 +204,16 @@ export function testQueue(name: string, options: () => QueueClusterOptions): voi
     await until(() => ledger.count === 7, 1_000);
     expect(ledger.read.get("s")).toEqual(numbers(7));
     expect(ledger.wrong).toEqual([]);
+  });
+
+  test(`${name}: a traced entry shows the logs that hold it`, async () => {
+    await append("s", "1");
+    const trace = newTrace(true);
+    const request = { stream: "s", id: bytes("2"), payload: bytes("payload of 2") };
+    await cluster.clientOutside().append(request, { timeoutMs: 8_000, trace });
+    const spans = findSpans({ traceIds: [traceIdOf(trace)], messageIds: [] });
+    const names = spans.map((span) => span.name);
+    expect(names).toContain("Queue/Append");
+    expect(names.filter((called) => called === "Log/Append").length).toBeGreaterThanOrEqual(2);
   });
 }

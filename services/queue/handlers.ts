@@ -80,9 +80,10 @@ export class QueueHandlers {
   }
 
   async #appendHere({ stream, id, payload }: AppendRequest, call: Call): Promise<AppendReply> {
+    const { trace } = call;
     for (let attempt = 1; ; attempt++) {
       try {
-        return { slot: await this.#parts.streams.append(stream, id, payload) };
+        return { slot: await this.#parts.streams.append(stream, { id, payload, trace }) };
       } catch (error) {
         const failure = RpcError.from(error);
         if (failure.code !== "FENCED") throw failure;

@@ -57,10 +57,10 @@ export class LogGroup {
     });
   }
 
-  append(request: LogAppending): Promise<Decided<unknown>> {
+  append(request: LogAppending, trace?: Uint8Array): Promise<Decided<unknown>> {
     const message = { group: this.group, ...request, entries: [...request.entries] };
     return this.#decide((log) =>
-      this.#callee.call(Log.append, message, { order: [log], timeoutMs: LOG_TIMEOUT_MS }),
+      this.#callee.call(Log.append, message, { order: [log], timeoutMs: LOG_TIMEOUT_MS, trace }),
     );
   }
 

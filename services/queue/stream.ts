@@ -12,6 +12,7 @@ import type { Epoch, LogEntry } from "../../protos/gen/tricampus/queue/v1/log_co
 import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
+import { sampledOrNone } from "../svrkit/tracing/context.ts";
 import {
   BACKLOG_BYTES_MAX,
   BATCH_BYTES_MAX,
@@ -61,8 +62,16 @@ interface Carrying {
   readonly carried: readonly BacklogEntry[];
 }
 
+/** An entry as a caller gives it. */
+export interface Appending {
+  readonly id: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly trace: Uint8Array;
+}
+
 interface Waiting {
   readonly entry: BacklogEntry;
+  readonly trace: Uint8Array;
   readonly settled: Promise<number>;
   resolve(slot: number): void;
   reject(error: RpcError): void;
@@ -135,7 +144,7 @@ export class Stream {
   }
 
   /** Resolves to the slot when the entry is held by two logs; the bytes given are copied. */
-  append(id: Uint8Array, payload: Uint8Array): Promise<number> {
+  append({ id, payload, trace }: Appending): Promise<number> {
     if (this.#closedBy !== undefined) return Promise.reject(this.#closedBy);
     const key = Buffer.from(id).toString("latin1");
     const slot = this.#backlog.slotOf(id);
@@ -148,7 +157,7 @@ export class Stream {
     }
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const entry = { id: new Uint8Array(id), payload: new Uint8Array(payload), isVoid: false };
-    const waiting = { entry, settled: promise, resolve, reject };
+    const waiting = { entry, trace: sampledOrNone(trace), settled: promise, resolve, reject };
     this.#waiting.push(waiting);
     this.#waitingById.set(key, waiting);
     this.#waitingBytes += payload.length + id.length;
@@ -231,12 +240,15 @@ export class Stream {
 
   async #write(batch: readonly Waiting[]): Promise<void> {
     await this.#requireOwned();
-    let isSettled = await this.#appendHere(batch.map((waiting) => waiting.entry));
+    const entries = batch.map((waiting) => waiting.entry);
+    // The logs' part of a batch with a traced entry is in the trace of the first one.
+    const trace = batch.find((waiting) => waiting.trace.length > 0)?.trace;
+    let isSettled = await this.#appendHere(entries, trace);
     if (!isSettled) {
       this.#isMoving = true;
       await this.#moveOn();
       this.#isMoving = false;
-      isSettled = await this.#appendHere(batch.map((waiting) => waiting.entry));
+      isSettled = await this.#appendHere(entries, trace);
     }
     if (!isSettled) throw this.#noQuorum();
     if (this.#closedBy !== undefined) return;
@@ -277,16 +289,20 @@ export class Stream {
   }
 
   /** Appends to the last segment: false when its group does not answer; throws when fenced. */
-  async #appendHere(entries: readonly BacklogEntry[]): Promise<boolean> {
+  async #appendHere(
+    entries: readonly BacklogEntry[],
+    trace: Uint8Array | undefined,
+  ): Promise<boolean> {
     const { id, group } = lastSegment(this.#record);
     const numbered = entries.map((entry, i) => logEntry(entry, this.#settledThrough + 1 + i));
     for (const part of batches(numbered)) {
-      const decided = await groupOf(this.#parts, group).append({
+      const request = {
         stream: logStreamOf(this.name, id),
         epoch: this.#epoch,
         entries: part,
         settledThrough: this.#settledThrough,
-      });
+      };
+      const decided = await groupOf(this.#parts, group).append(request, trace);
       if (decided.state === "lost") return false;
       if (decided.state === "fenced") throw this.#fenced(decided.promised);
       this.#settledThrough = part.at(-1)!.slot;

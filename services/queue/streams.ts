@@ -25,7 +25,7 @@ import {
 import { groupOf, type OpeningParts, openStream } from "./opening.ts";
 import { compareEpochs, NO_EPOCH } from "./protocol/epoch.ts";
 import { parseLogStream, topicOf } from "./protocol/segments.ts";
-import { Stream, type StreamEvents } from "./stream.ts";
+import { type Appending, Stream, type StreamEvents } from "./stream.ts";
 
 type Trims = Map<number, Map<string, number>>;
 
@@ -90,10 +90,10 @@ export class Streams {
     return opening;
   }
 
-  async append(name: string, id: Uint8Array, payload: Uint8Array): Promise<number> {
+  async append(name: string, entry: Appending): Promise<number> {
     const stream = this.#open.get(name) ?? (await this.open(name));
     this.#requireRoom(topicOf(name));
-    return stream.append(id, payload);
+    return stream.append(entry);
   }
 
   #requireRoom(topic: string): void {
