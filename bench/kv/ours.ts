@@ -30,6 +30,8 @@ export interface Phase extends Omit<Measured, "slowest"> {
   readonly cpuUsPerOperation: number;
   /** Of all three replicas, checkpoints of this time included. */
   readonly diskBytesPerOperation: number;
+  /** Of those, what was appended to logs. */
+  readonly logBytesPerOperation: number;
   readonly fsyncsPerOperation: number;
   /** Records that replicas had synced: a write that was acknowledged has one at two of them at least. */
   readonly syncedRecordsPerOperation: number;
@@ -54,6 +56,8 @@ export interface Ours {
   readonly phases: Phases<Phase>;
   /** Written by one replica from the first put to its stop, last checkpoint included, by payload byte. */
   readonly diskBytesPerPayloadByte: number;
+  /** Of those, what was appended to the log. */
+  readonly logBytesPerPayloadByte: number;
   readonly failover: Failover | undefined;
 }
 
@@ -72,10 +76,12 @@ export async function measureOurs(options: Options, root: string): Promise<Ours>
     const rate = (phases.put256?.perSecond ?? fillPerSecond) / 2;
     const failover = isWanted ? await bench.failover(rate) : undefined;
     bench.stop();
-    const written = (await replicas.stop()).map(({ usage }) => usage.writtenBytes);
-    const bytes = written.reduce((sum, each) => sum + each, 0) / written.length;
-    const diskBytesPerPayloadByte = round(bytes / bench.payloadBytes);
-    return { fillPerSecond, phases, diskBytesPerPayloadByte, failover };
+    const last = await replicas.stop();
+    const perPayloadByte = (bytes: number) => round(bytes / last.length / bench.payloadBytes);
+    const written = last.reduce((sum, { usage }) => sum + usage.writtenBytes, 0);
+    const diskBytesPerPayloadByte = perPayloadByte(written);
+    const logBytesPerPayloadByte = perPayloadByte(counted(last, "kvsvr.log_bytes"));
+    return { fillPerSecond, phases, diskBytesPerPayloadByte, logBytesPerPayloadByte, failover };
   } finally {
     stalls.stop();
     replicas.killAll();
@@ -183,6 +189,7 @@ class Bench {
       slowestBecause: causesOf(slowest, this.#noted(first, last)),
       cpuUsPerOperation: Math.round(used("cpuUs") / operations),
       diskBytesPerOperation: Math.round(used("writtenBytes") / operations),
+      logBytesPerOperation: Math.round(sum("kvsvr.log_bytes") / operations),
       fsyncsPerOperation: per(sum("kvsvr.fsyncs")),
       syncedRecordsPerOperation: per(sum("kvsvr.records_synced")),
       versionQueriesPerOperation: per(sum("kvsvr.version_queries")),

@@ -15,6 +15,8 @@ export function printReport(ours: Ours, etcd: Etcd | undefined): void {
   printPhases(ours.phases);
   console.log("what the replicas count, an operation: all three together");
   console.table(each(ours.phases, countsOf));
+  const { diskBytesPerPayloadByte: all, logBytesPerPayloadByte: log } = ours;
+  console.log(`a replica wrote ${all} bytes by payload byte, ${log} of them to its log`);
   for (const [name, phase] of Object.entries(ours.phases))
     console.log(`${name}: the slowest took ${phase.maxMs} ms; ${phase.slowestBecause}`);
   if (ours.failover !== undefined) {
@@ -56,6 +58,7 @@ function each<P, R>(phases: Phases<P>, columns: (phase: P) => R): Record<string,
 
 function countsOf(phase: Phase): object {
   return {
+    logBytes: phase.logBytesPerOperation,
     fsyncs: phase.fsyncsPerOperation,
     syncedRecords: phase.syncedRecordsPerOperation,
     versionQueries: phase.versionQueriesPerOperation,
