@@ -256,7 +256,9 @@ export class Checkpoints {
       shelf.becomeLeaving(id);
       if (!shelf.hasRows(id)) return this.#withRows(id, NO_ROWS);
       const entry = shelf.entryOf(id);
-      tables.push({ entry, through: entry.register.heldVersion });
+      const through = entry.register.heldVersion;
+      entry.rows?.leaveThrough(through);
+      tables.push({ entry, through });
       entry.pins += 1;
       return this.#withRows(id, rowsToWrite(entry, aheads[i]!));
     });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { silentLogger } from "../../svrkit/log.ts";
-import { sealDecision } from "../protocol/decision.ts";
+import { type Decision, sealDecision } from "../protocol/decision.ts";
 import type { EngineEntry, StateEngine } from "./engine.ts";
 import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
@@ -173,6 +173,27 @@ test("state: who only looks drives nothing out of memory, and sees what is newes
   for (let i = 0; i < 2_000; i++)
     expect(state.peek(key(i)).register.heldVersion).toBe(i === 1 ? 2 : 1);
   expect(state.entry(key(0))).toBe(used);
+  await state.close();
+});
+
+test("state: rows that take the places of waiting ones bring a checkpoint no nearer than their log does", async () => {
+  const state = await open(new MemoryEngine());
+  const grown = (version: number, before: Decision | undefined) => {
+    const row = { row: Buffer.from("row"), value: Buffer.from("v"), deleted: false };
+    const baseDigest = before?.digest ?? 0;
+    const value = { rows: [row], lastNumber: 0, operations: undefined, trims: [], baseDigest };
+    const owner = { replica: 0, incarnation: 1 };
+    const decision = sealDecision(version, owner, { case: "table", value });
+    const bytes = state.memory.dirtyBytes;
+    state.take(state.entry(key(0)), { kind: "learn", decision });
+    return { decision, bytes: state.memory.dirtyBytes - bytes };
+  };
+  let last = grown(1, undefined);
+  const first = last.bytes;
+  for (let version = 2; version <= 20; version++) {
+    last = grown(version, last.decision);
+    expect(last.bytes).toBeLessThan(first / 3);
+  }
   await state.close();
 });
 

@@ -255,10 +255,9 @@ export class State {
       this.#sweeper.add(entry);
     }
     entry.register = taken.register;
-    for (const row of taken.rows) {
-      this.#shelf.rowsOf(entry).put(row);
-    }
-    this.#checkpoints.changed(entry, bytes + taken.rows.length * ROW_BYTES);
+    let more = 0;
+    for (const row of taken.rows) if (this.#shelf.rowsOf(entry).put(row)) more += 1;
+    this.#checkpoints.changed(entry, bytes + more * ROW_BYTES);
   }
 
   #replay(payload: Buffer): void {

@@ -38,6 +38,28 @@ test("waiting rows: what the engine has is forgotten, what came meanwhile stays"
   expect(rows.get(Buffer.from("a"))).toBeUndefined();
 });
 
+test("waiting rows: one that takes another's place is no more of them, unless the other leaves anyway", () => {
+  const rows = new TableRows();
+  expect([rows.put(row("a", 1)), rows.put(row("b", 1)), rows.put(row("a", 2))]).toEqual([
+    ...[true, true, false],
+  ]);
+  rows.leaveThrough(2);
+  expect([rows.put(row("a", 3)), rows.put(row("a", 4))]).toEqual([true, false]);
+  rows.forgetThrough(2);
+  expect(names(rows.changes(0))).toEqual(["a@4"]);
+});
+
+test("waiting rows: however often they are overwritten, each is there once, in the order of versions", () => {
+  const rows = new TableRows();
+  rows.put(row("z", 1));
+  for (let version = 2; version <= 100; version++) rows.put(row(`r${version % 7}`, version));
+  const last = [94, 95, 96, 97, 98, 99, 100].map((version) => `r${version % 7}@${version}`);
+  expect(names(rows.changes(0))).toEqual(["z@1", ...last]);
+  expect(names(rows.changes(97))).toEqual(last.slice(4));
+  rows.forgetThrough(95);
+  expect(names(rows.changes(0))).toEqual(last.slice(2));
+});
+
 test("waiting rows: a range leaves its end out and is in the order of keys", () => {
   const rows = new TableRows();
   for (const r of [row("c", 1), row("a", 2), row("d", 3), row("b", 4)]) rows.put(r);

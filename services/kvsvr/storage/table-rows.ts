@@ -57,8 +57,11 @@ class WaitingRow implements EngineRow {
 export class TableRows {
   readonly #byKey = new Map<string, WaitingRow>();
   readonly #names = new SortedNames();
-  /** Ascending versions; rows overwritten since are passed over. */
+  /** Ascending versions; rows overwritten since are passed over, and at most half of them. */
   #byVersion: WaitingRow[] = [];
+  #overwritten = 0;
+  /** Through this version the rows are being written to the engine, and leave then. */
+  #leavingThrough = 0;
 
   get size(): number {
     return this.#byKey.size;
@@ -68,13 +71,35 @@ export class TableRows {
     return this.#byVersion.length === 0;
   }
 
-  put(row: StampedRow): void {
+  /** True when more rows wait by it than before: it takes no other's place, or one's that leaves anyway. */
+  put(row: StampedRow): boolean {
     const kept = new WaitingRow(row);
     const before = this.#byKey.get(kept.name);
     if (before === undefined) this.#names.add(kept.name);
-    else before.overwritten = true;
+    else this.#overwrite(before);
     this.#byKey.set(kept.name, kept);
     this.#byVersion.push(kept);
+    return before === undefined || before.version <= this.#leavingThrough;
+  }
+
+  #overwrite(row: WaitingRow): void {
+    row.overwritten = true;
+    this.#overwritten += 1;
+    if (this.#overwritten * 2 > this.#byVersion.length) this.#passBy(0);
+  }
+
+  /** Drops what is overwritten from `first` on, and everything before. */
+  #passBy(first: number): void {
+    const kept: WaitingRow[] = [];
+    for (let i = first; i < this.#byVersion.length; i++)
+      if (!this.#byVersion[i]!.overwritten) kept.push(this.#byVersion[i]!);
+    this.#byVersion = kept;
+    this.#overwritten = 0;
+  }
+
+  /** A checkpoint writes the rows through this version; `forgetThrough` follows. */
+  leaveThrough(version: number): void {
+    this.#leavingThrough = version;
   }
 
   get(row: Uint8Array): EngineRow | undefined {
@@ -83,8 +108,9 @@ export class TableRows {
 
   /** Rows above a version, in order, each once. */
   *changes(after: number): Iterable<EngineRow> {
-    for (let i = this.#firstAbove(after); i < this.#byVersion.length; i++) {
-      const row = this.#byVersion[i]!;
+    const rows = this.#byVersion;
+    for (let i = this.#firstAbove(after); i < rows.length; i++) {
+      const row = rows[i]!;
       if (!row.overwritten) yield row;
     }
   }
@@ -125,7 +151,7 @@ export class TableRows {
       const row = this.#byVersion[i]!;
       if (!row.overwritten) this.#byKey.delete(row.name);
     }
-    this.#byVersion = this.#byVersion.slice(kept);
+    this.#passBy(kept);
     this.#names.filter((name) => this.#byKey.has(name));
   }
 }
