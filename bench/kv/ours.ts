@@ -111,29 +111,30 @@ class Bench {
   /** In the order in which they run. */
   get phases(): [PhaseName, () => Promise<Phase>][] {
     const { valueBytes } = this.#options;
-    const narrow = Math.floor(valueBytes / ROWS_PER_CHANGE);
     const put = () => this.#put();
     const get = () => this.#get();
     return [
       ["put256", () => this.#phase("put", IN_FLIGHT, put)],
       ["put1000", () => this.#phase("put", MANY_IN_FLIGHT, put)],
       ["get256", () => this.#phase("get", IN_FLIGHT, get)],
-      ["change", () => this.#phase("change", IN_FLIGHT, () => this.#change(narrow))],
+      ["change", () => this.#phase("change", IN_FLIGHT, () => this.#change(narrow(valueBytes)))],
       ["wideChange", () => this.#phase("change", IN_FLIGHT, () => this.#change(valueBytes))],
     ];
   }
 
-  /** Writes every key once, so that what is measured are changes, not creations. */
+  /**
+   * Writes every key and table once, so that what is measured are changes, not creations: first writes of a
+   * key a second.
+   */
   async fill(): Promise<number> {
     await this.#put(0, 20_000);
-    const { keys } = this.#options;
+    const { keys, phases, valueBytes } = this.#options;
     const started = performance.now();
-    let next = 0;
-    const loop = async () => {
-      while (next < keys) await this.#put(next++);
-    };
-    await Promise.all(Array.from({ length: IN_FLIGHT }, loop));
-    return Math.round(keys / ((performance.now() - started) / 1_000));
+    await eachOnce(keys, (i) => this.#put(i));
+    const perSecond = Math.round(keys / ((performance.now() - started) / 1_000));
+    if (phases.includes("change") || phases.includes("wideChange"))
+      await eachOnce(keys / ROWS_PER_CHANGE, (i) => this.#change(narrow(valueBytes), i));
+    return perSecond;
   }
 
   async #put(i = this.#anyKey(), timeoutMs?: number): Promise<void> {
@@ -151,8 +152,7 @@ class Bench {
   }
 
   /** Ten rows of one of so many tables that their rows are as many as the keys. */
-  async #change(rowBytes: number): Promise<void> {
-    const i = Math.floor(this.#anyKey() / ROWS_PER_CHANGE);
+  async #change(rowBytes: number, i = this.#anyTable()): Promise<void> {
     const operations = Array.from({ length: ROWS_PER_CHANGE }, (_, n): RowOperation => {
       const value = { row: Buffer.from(`row-${n}`), value: Buffer.alloc(rowBytes, i & 0xff) };
       return { operation: { case: "upsert", value } };
@@ -160,6 +160,10 @@ class Bench {
     const key = { keyspace: Keyspace.INBOX, key: Buffer.from(`table-${i}`) };
     await this.#kv.change({ key, change: { guards: [], operations } });
     this.payloadBytes += rowBytes * ROWS_PER_CHANGE;
+  }
+
+  #anyTable(): number {
+    return Math.floor(this.#anyKey() / ROWS_PER_CHANGE);
   }
 
   #anyKey(): number {
@@ -233,6 +237,20 @@ class Bench {
   stop(): void {
     this.#client.stop();
   }
+}
+
+/** Bytes of a row, of which ten have the bytes of a value. */
+function narrow(valueBytes: number): number {
+  return Math.floor(valueBytes / ROWS_PER_CHANGE);
+}
+
+/** Writes the first `count`, as many in flight as in the phases. */
+async function eachOnce(count: number, write: (i: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const loop = async () => {
+    while (next < count) await write(next++);
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, loop));
 }
 
 function failovers(): number {
