@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { rest } from "../../svrkit/rest.ts";
 import { SIGNATURE_HEADER, signatureOf } from "../signature.ts";
 import { Courier } from "./courier.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -17,6 +18,7 @@ let statusFor: (numbers: readonly number[]) => number | "silence";
 const requests: number[][] = [];
 const signatures: [signature: unknown, body: string][] = [];
 const under = { way: 0, most: 0 };
+let answersAfterMs = 0;
 
 beforeAll(async () => {
   server = createServer(async (request, response) => {
@@ -28,6 +30,7 @@ beforeAll(async () => {
     signatures.push([request.headers[SIGNATURE_HEADER], body]);
     const numbers = (JSON.parse(body) as { events: { n: number }[] }).events.map(({ n }) => n);
     requests.push(numbers);
+    if (answersAfterMs > 0) await rest(answersAfterMs);
     const status = statusFor(numbers);
     if (status !== "silence") response.writeHead(status).end("whatever");
   });
@@ -35,6 +38,7 @@ beforeAll(async () => {
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 });
 beforeEach(() => {
+  answersAfterMs = 0;
   requests.length = 0;
 });
 afterAll(() => {
@@ -79,6 +83,8 @@ test("courier: while the server is down one request at a time asks for it, and n
   const { deliver, troubles } = courier();
   const first = deliver(1);
   await expect.poll(() => requests.length).toBeGreaterThan(1);
+  // So that those that are made at once are seen at once.
+  answersAfterMs = 5;
   const others = [2, 3, 4, 5].map((n) => deliver(n));
   under.most = 0;
   // Many more than `attempts`, and all of them in turn.
@@ -110,6 +116,20 @@ test("courier: several that fail alone, beside one another, hold nobody up", asy
   for (let n = 1_000; n < 1_040; n++) expect(await deliver(n)).toEqual([]);
   expect((await Promise.all(failing)).flat()).toHaveLength(bad.length);
   expect(await deliver(5_000)).toEqual([]);
+});
+
+test("courier: who was given up is not waited for when the server is down again", async () => {
+  statusFor = () => 500;
+  const { deliver } = courier();
+  const waiting = [deliver(2), deliver(3)];
+  await expect.poll(() => tried(2)).toBeGreaterThan(1);
+  statusFor = (numbers) => (numbers.includes(2) ? 500 : 200);
+  expect(await Promise.all(waiting)).toMatchObject([[{ at: 0 }], []]);
+  statusFor = () => 500;
+  const later = deliver(4);
+  await expect.poll(() => tried(4)).toBeGreaterThan(2);
+  statusFor = () => 200;
+  expect(await later).toEqual([]);
 });
 
 test("courier: what waits too long for a server that is down is given up, what is younger waits on", async () => {
