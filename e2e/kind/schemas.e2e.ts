@@ -107,6 +107,12 @@ const BAD: [why: string, kind: string, changes: Record<string, unknown>, says: s
     "no user and password in the address",
   ],
   ["a network that is none", "DataCenter", { foreignNetworks: ["10.0.0.7"] }, "no network"],
+  [
+    "an address of a network that is none",
+    "DataCenter",
+    { foreignNetworks: ["10.0.0.300/8"] },
+    "no network",
+  ],
   ["a field that does not exist", "DataCenter", { zones: 3 }, 'unknown field "spec.zones"'],
   ["a campus's name in capitals", "Campus", { name: "East" }, "should match"],
   [

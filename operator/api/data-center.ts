@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { beforeSendHook, eventsHook, pushesHook } from "../../services/logic/hook-schema.ts";
 import { limitsSchema } from "../../services/platform/limits-schema.ts";
+import { NETWORK_FORM } from "./network-form.ts";
 import {
   campusName,
   conditions,
@@ -390,7 +391,7 @@ const spec = withRules(
     foreignNetworks: z
       .array(
         withRules(z.string().max(64).describe("10.20.0.0/16"), {
-          rule: "isCIDR(self)",
+          rule: `self.matches('${NETWORK_FORM}')`,
           message: "no network: address/length, as 10.20.0.0/16",
         }),
       )
