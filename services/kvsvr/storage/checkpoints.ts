@@ -57,7 +57,10 @@ export interface CheckpointParts {
 export class Checkpoints {
   readonly #parts: CheckpointParts;
   #dirty = new Dirty();
+  /** Memory that became dirty since the checkpoint under way, or the last one, began. */
   #dirtyBytes = 0;
+  /** The same of the checkpoints that failed since one was written: all of it waits still. */
+  #failedBytes = 0;
   /** The next checkpoint begins with so much of it. */
   #dueBytes: number;
   /** What the checkpoint under way has taken out of `#dirty`: newer than the engine's until it ends. */
@@ -81,7 +84,7 @@ export class Checkpoints {
       this.#timer = setInterval(() => this.#soon(), intervalMs);
       this.#soon();
     }, intervalMs * this.#parts.firstShare);
-    if (this.#dirtyBytes > this.#dueBytes) this.#soon();
+    if (this.dirtyBytes > this.#dueBytes) this.#soon();
   }
 
   /** The entry has changed, by so many bytes. */
@@ -91,7 +94,7 @@ export class Checkpoints {
       this.#dirtyBytes += KEY_BYTES;
       this.#dirty.add(entry.id, slotGroup(entry.registerKey));
     }
-    if (this.#dirtyBytes > this.#dueBytes) this.#soon();
+    if (this.dirtyBytes > this.#dueBytes) this.#soon();
   }
 
   /** The entry's tombstone was forgotten: unless it changes again, it leaves the engine. */
@@ -104,20 +107,20 @@ export class Checkpoints {
     return this.#forgotten.size === 0;
   }
 
-  /** Memory that became dirty since the checkpoint under way, or the last one, began. */
+  /** Memory that became dirty since the checkpoint under way, or the last one that was written, began. */
   get dirtyBytes(): number {
-    return this.#dirtyBytes;
+    return this.#dirtyBytes + this.#failedBytes;
   }
 
   /** Why nothing more may become dirty; undefined when it may. */
   get refusing(): string | undefined {
-    if (this.#dirtyBytes <= REFUSED_SHARE * this.#parts.dirtyBytes) return undefined;
-    return `${Math.round(this.#dirtyBytes / 1_000_000)} MB wait for a checkpoint`;
+    if (this.dirtyBytes <= REFUSED_SHARE * this.#parts.dirtyBytes) return undefined;
+    return `${Math.round(this.dirtyBytes / 1_000_000)} MB wait for a checkpoint`;
   }
 
   /** Checkpoints cannot keep up: who only catches up should wait, for clients would be refused next. */
   get isPressed(): boolean {
-    return this.#dirtyBytes > PRESSED_SHARE * this.#parts.dirtyBytes;
+    return this.dirtyBytes > PRESSED_SHARE * this.#parts.dirtyBytes;
   }
 
   /** What is newer than the engine's, older first. */
@@ -138,7 +141,7 @@ export class Checkpoints {
         this.#running = undefined;
         this.#leaving = undefined;
         // Who waits for room, as catching up does, makes no further change that would begin the next.
-        if (this.#dirtyBytes > this.#dueBytes) this.#soon();
+        if (this.dirtyBytes > this.#dueBytes) this.#soon();
       });
   }
 
@@ -159,6 +162,7 @@ export class Checkpoints {
     // By slot: neighbours in the engine share its pages, and each page is rewritten once.
     this.#leaving = this.#dirty;
     const ids = this.#leaving.inOrder();
+    const leavingBytes = this.#dirtyBytes;
     this.#dirty = new Dirty();
     this.#dirtyBytes = 0;
     this.#dueBytes = this.#parts.dirtyBytes;
@@ -169,6 +173,7 @@ export class Checkpoints {
         at = await this.#writeChunks(ids, at);
       } catch (error) {
         this.#keepDirty(ids.slice(before));
+        this.#failedBytes += leavingBytes;
         throw error;
       }
       // Half of the time is left to the log, for somebody waits for every sync of it; less and less of
@@ -176,6 +181,7 @@ export class Checkpoints {
       const share = Math.max(0, 1 - this.#dirtyBytes / this.#parts.dirtyBytes);
       if (!this.#closing && share > 0) await rest((monotonicMs() - startedMs) * share);
     }
+    this.#failedBytes = 0;
     await log.removeThrough(closed);
     monitor.add(checkpoints, 1);
   }
@@ -355,7 +361,6 @@ export class Checkpoints {
     for (const id of ids) {
       if (changedAgain.has(id)) continue;
       shelf.becomeDirty(id);
-      this.#dirtyBytes += KEY_BYTES + shelf.bytesOf(id);
       this.#dirty.add(id, slotGroup(shelf.look(id).registerKey));
     }
   }

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { silentLogger } from "../../svrkit/log.ts";
 import { type Decision, sealDecision } from "../protocol/decision.ts";
+import { learnChange } from "../testing/learned-table.ts";
 import type { EngineEntry, StateEngine } from "./engine.ts";
 import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
@@ -134,6 +135,24 @@ test("state: after a checkpoint that failed the next one writes all of it, and o
   const state = await open(engine);
   expect(engine.refusals).toBe(0);
   expect(listAll(state, 500).versions.size).toBe(keys);
+  await state.close();
+});
+
+test("state: rows whose checkpoint failed count until one is written; too many are refused", async () => {
+  const engine = new RefusingEngine();
+  engine.refusals = Number.POSITIVE_INFINITY;
+  const state = await open(engine, 1 << 30, 60_000, { checkpointBytes: 4_096 });
+  // In one turn: the checkpoint that is due takes all of it.
+  for (let i = 0; state.refusing === undefined; i++) learnChange(state, [`row-${i}`]);
+  const waiting = state.memory.dirtyBytes;
+  await state.checkpoint();
+  expect(engine.commits).toBeGreaterThan(0);
+  expect(state.memory.dirtyBytes).toBe(waiting);
+  expect(() => learnChange(state, ["one-more"])).toThrow("wait for a checkpoint");
+  engine.refusals = 0;
+  const left = () => state.checkpoint().then(() => state.memory.dirtyBytes);
+  await expect.poll(left, { timeout: 5_000 }).toBe(0);
+  learnChange(state, ["one-more"]);
   await state.close();
 });
 
