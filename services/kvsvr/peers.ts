@@ -6,7 +6,8 @@ import {
   Replica,
   type VoteReply,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
-import type { CallOptions } from "../svrkit/call.ts";
+import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
+import { type CallOptions, monotonicMs } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
@@ -15,6 +16,13 @@ import { PEER_TIMEOUT_MS } from "./limits.ts";
 import type { HeldEpoch } from "./protocol/admission.ts";
 import { REPLICAS } from "./protocol/ballot.ts";
 import { type Asker, askTogether, TurnBatch } from "./turn-batch.ts";
+
+/**
+ * Votes, and version queries, that are traced: each is a call of its own and a span, and a process keeps
+ * few spans. As many a second as the requests that may ask to be traced (sampler.ts).
+ */
+export const TRACED_PER_SECOND = 10;
+export const TRACED_BURST = 50;
 
 /** `trace`: what its votes belong to, when that is sampled. */
 export interface TracedProposal extends Proposal {
@@ -28,6 +36,7 @@ export class Peers {
   readonly others: readonly [number, number];
   readonly #votes: readonly TurnBatch<Proposal, VoteReply>[];
   readonly #queries: readonly TurnBatch<Key, QueryVersionReply>[];
+  readonly #traced = new TokenBuckets({ perSecond: TRACED_PER_SECOND, burst: TRACED_BURST });
 
   /** `callee`: the group's replicas in the order of their numbers; `self`: this one's number. */
   constructor(callee: Callee, self: number, group: HeldEpoch) {
@@ -72,7 +81,7 @@ export class Peers {
   /** Asks for a vote, together with everything else of this turn; what is traced is asked for alone. */
   vote(replica: number, proposal: TracedProposal, bytes: number, asker: Asker<VoteReply>): void {
     const { trace } = proposal;
-    if (!isSampled(trace)) this.#votes[replica]!.add(proposal, bytes, asker);
+    if (!this.#traces("votes", trace)) this.#votes[replica]!.add(proposal, bytes, asker);
     else
       askTogether(replica, { items: [proposal], askers: [asker] }, (proposals, tell) =>
         this.#sendVotes(replica, proposals, tell, trace),
@@ -85,11 +94,15 @@ export class Peers {
     { key, trace }: { key: Key; trace: Uint8Array },
     asker: Asker<QueryVersionReply>,
   ): void {
-    if (!isSampled(trace)) this.#queries[replica]!.add(key, key.key.length, asker);
+    if (!this.#traces("queries", trace)) this.#queries[replica]!.add(key, key.key.length, asker);
     else
       askTogether(replica, { items: [key], askers: [asker] }, (keys, tell) =>
         this.#sendQueries(replica, keys, tell, trace),
       );
+  }
+
+  #traces(what: "votes" | "queries", trace: Uint8Array): boolean {
+    return isSampled(trace) && this.#traced.take(what, monotonicMs());
   }
 
   usable(replica: number): boolean {

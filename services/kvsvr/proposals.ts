@@ -16,7 +16,7 @@ import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
-import { inTrace, isSampled } from "../svrkit/tracing/context.ts";
+import { inTrace, sampledOrNone } from "../svrkit/tracing/context.ts";
 import { Hedges } from "./hedges.ts";
 import { DUEL_PAUSE_MS, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
 import { compareBallots, isSameOwner, NO_BALLOT } from "./protocol/ballot.ts";
@@ -373,10 +373,12 @@ function answerAll(pack: Pack, outcomes: Outcomes): void {
   for (let i = 0; i < writes.length; i++) packing.answer(writes[i]!, outcomes[i]!);
 }
 
-/** The trace that a version's votes belong to: of the first traced write in it. */
-function traceOf(writes: readonly Write[]): Uint8Array {
-  for (const { trace } of writes) if (isSampled(trace)) return trace;
-  return NO_BYTES;
+/**
+ * The trace that a version's votes belong to: its first write's, when that is sampled. Of any write's,
+ * nearly every version of a busy key would be traced, however few its writes are.
+ */
+export function traceOf(writes: readonly Pick<Write, "trace">[]): Uint8Array {
+  return sampledOrNone(writes[0]?.trace);
 }
 
 function takePack(queue: Queue, packing: Packing<Write>): Write[] {

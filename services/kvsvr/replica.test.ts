@@ -12,6 +12,8 @@ import { rest } from "../svrkit/rest.ts";
 import { newTrace, traceIdOf } from "../svrkit/tracing/context.ts";
 import { type EndedSpan, findSpans } from "../svrkit/tracing/span.ts";
 import { RECENT_MS } from "./limits.ts";
+import { TRACED_BURST, TRACED_PER_SECOND } from "./peers.ts";
+import { traceOf } from "./proposals.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
 
 let cluster: TestCluster | undefined;
@@ -196,4 +198,26 @@ test("kv: a traced write shows who voted on it, a traced read who confirmed it, 
   expect(text((await kv.get(get("x"))).value)).toBe("two");
   const read = await spansOf((trace) => kv.get(get("x"), { trace }));
   expectBelow(read, "Replica/QueryVersions", "Kv/Get");
+});
+
+test("kv: however many writes are traced, few of their votes are", async () => {
+  cluster = await startCluster();
+  const { kv } = cluster;
+  const startedMs = performance.now();
+  const traces = Array.from({ length: 300 }, () => newTrace(true));
+  for (let at = 0; at < traces.length; at += 50)
+    await Promise.all(
+      traces.slice(at, at + 50).map((trace, i) => kv.write(put(`k${at + i}`, "v"), { trace })),
+    );
+  const seconds = (performance.now() - startedMs) / 1_000;
+  const spans = findSpans({ traceIds: traces.map(traceIdOf), messageIds: [] });
+  const votes = spans.filter(({ name }) => name === "Replica/Vote");
+  expect(votes.length).toBeGreaterThan(0);
+  expect(votes.length).toBeLessThanOrEqual(3 * (TRACED_BURST + TRACED_PER_SECOND * seconds));
+});
+
+test("kv: the votes for many writes together are in the trace of the first, or in none", () => {
+  const [untraced, traced] = [{ trace: newTrace(false) }, { trace: newTrace(true) }];
+  expect(traceOf([traced, untraced])).toBe(traced.trace);
+  expect(traceOf([untraced, traced])).toHaveLength(0);
 });
