@@ -351,8 +351,8 @@ const spec = withRules(
     hooks: hooks
       .optional()
       .describe(
-        "Servers of integrators. Pods that call one are let out to its port, anywhere; of a server in this " +
-          "cluster that is the port of its pods, which its Service must have, too.",
+        "Servers of integrators. Pods that call one are let out to its port, as foreignNetworks says; of a server " +
+          "in this cluster that is the port of its pods, which its Service must have, too.",
       ),
     clients: outsideDoor("the access layer", {
       tls: z
@@ -399,9 +399,11 @@ const spec = withRules(
       .max(20)
       .optional()
       .describe(
-        "Where the servers of others are that engines and hooks name: pods that call them are let out to these " +
-          "networks alone. When left out, to those servers' ports on any host, for policies know no host names. A " +
-          "server named by its IP address is let out to as it is.",
+        "Where the servers of others are that engines and hooks name: pods that call them are let out to their " +
+          "ports in these networks, and to those that are named by IP addresses. When left out, to those alone, and " +
+          "for host names, which policies do not know, to their ports anywhere. Most network plugins judge what is " +
+          "sent to a Service's ClusterIP by the pods behind it: for one that is named by that address, say here the " +
+          "network of the pods, and use a Service whose port is the pods' own.",
       ),
     logLevel: z
       .enum(["trace", "debug", "info", "warn", "error"])

@@ -9,7 +9,7 @@ import {
   sampleGroup,
   sampleInputs,
 } from "../testing/samples.ts";
-import { engineServers } from "./engine-servers.ts";
+import { engineServers, serversAt } from "./engine-servers.ts";
 
 interface Pod {
   initContainers?: { name: string; command: string[]; volumeMounts?: object[] }[];
@@ -173,6 +173,25 @@ test("engines: the way out leads to an address, or to the networks that are name
     [["10.0.0.0/8", "fd00::/8"], "443"],
     names,
   ]);
+  // The address of a Service: behind it are pods of these networks.
+  expect(waysOf("https://10.96.0.7:9000", ["10.244.0.0/16"])).toEqual([
+    [["10.96.0.7/32"], "9000"],
+    [["10.244.0.0/16"], "9000"],
+  ]);
+});
+
+test.each([
+  ["https://10.0.0.300:9000", { cidr: undefined, port: 9000 }],
+  ["https://1.2.3:9000", { cidr: undefined, port: 9000 }],
+  ["https://[1:2]:9000", { cidr: undefined, port: 9000 }],
+  ["https://[fe80::1%25eth0]:9000", { cidr: undefined, port: 9000 }],
+  ["nats://10.0.0.7:4222", { cidr: "10.0.0.7/32", port: 4222 }],
+  ["https://[FD00::7]:65535", { cidr: "FD00::7/128", port: 65_535 }],
+  ["https://[10.0.0.7]", { cidr: "10.0.0.7/32", port: 443 }],
+  ["https://10.0.0.7:65536", undefined],
+  ["https://s3.example:0", undefined],
+])("engines: of %s an API server takes the way out", (address, server) => {
+  expect(serversAt([address])).toEqual(server === undefined ? [] : [server]);
 });
 
 test("engines: what people name of a service counts beside and above what its engine is", () => {

@@ -6,6 +6,7 @@
  */
 import { POD_FILES, POD_FILES_DIR } from "../../services/platform/pod/files.ts";
 import type { DataCenterSpec } from "../api/data-center.ts";
+import { NETWORK_FORM } from "../api/network-form.ts";
 import type { Resources } from "../api/schema.ts";
 
 /** By service: its options. */
@@ -32,6 +33,7 @@ const NATS_MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
 const REDIS_PORT = 6379;
 const REDIS_MEMORY = "192mb";
 const HERE = "127.0.0.1";
+const PORT_MAX = 65_535;
 
 const NATS_RESOURCES: Resources = {
   requests: { cpu: "50m", memory: "64Mi" },
@@ -149,7 +151,7 @@ export function engineServers(
     ...(router.kind === "Redis" && services.includes(ROUTER) ? (router.redis.external ?? []) : []),
   ].map(({ url }) => url);
   if (media.kind === "S3" && services.includes(MEDIA)) urls.push(media.s3!.endpoint);
-  return urls.map(serverAt);
+  return serversAt(urls);
 }
 
 export interface ForeignServer {
@@ -160,13 +162,26 @@ export interface ForeignServer {
 
 const ADDRESS = /^([^:]+):\/\/(?:\[([^\]]*)\]|([^/?#:]*))(?::([0-9]+))?(?:[/?#]|$)/;
 
-/** An API server looks at an address's form and not at its host, so this takes any that has one. */
-export function serverAt(address: string): ForeignServer {
-  const [, scheme, ip6, name = "", port] = ADDRESS.exec(address) ?? [];
-  const usual = scheme?.toLowerCase() === "http" ? 80 : 443;
-  const ip4 = /^[0-9.]+$/.test(name) ? `${name}/32` : undefined;
-  const cidr = ip6 === undefined ? ip4 : `${ip6}/128`;
-  return { cidr, port: port === undefined ? usual : Number(port) };
+/**
+ * An API server looks at an address's form and not at its host, so this takes any that has one: a host that
+ * is no IP address is a name, and nothing is called at a port that there cannot be.
+ */
+export function serversAt(addresses: readonly string[]): ForeignServer[] {
+  return addresses
+    .map((address) => {
+      const [, scheme, bracketed, name = "", port] = ADDRESS.exec(address) ?? [];
+      const usual = scheme?.toLowerCase() === "http" ? 80 : 443;
+      const cidr = networkOfOne(bracketed ?? name);
+      return { cidr, port: port === undefined ? usual : Number(port) };
+    })
+    .filter(({ port }) => port > 0 && port <= PORT_MAX);
+}
+
+const NETWORK = new RegExp(NETWORK_FORM);
+
+function networkOfOne(host: string): string | undefined {
+  const network = `${host}/${host.includes(":") ? 128 : 32}`;
+  return NETWORK.test(network) ? network : undefined;
 }
 
 type External = DataCenterSpec["engines"]["queue"]["nats"]["external"];

@@ -5,7 +5,7 @@
  */
 import { POD_FILES, POD_FILES_DIR } from "../../services/platform/pod/files.ts";
 import type { DataCenterSpec } from "../api/data-center.ts";
-import { type ForeignServer, type Options, serverAt } from "./engine-servers.ts";
+import { type ForeignServer, type Options, serversAt } from "./engine-servers.ts";
 
 type Hooks = NonNullable<DataCenterSpec["hooks"]>;
 type HookName = keyof Hooks;
@@ -63,7 +63,7 @@ export function hookMounts(spec: DataCenterSpec, services: readonly string[]): H
 
 /** Integrators' servers that these services call. */
 export function hookServers(spec: DataCenterSpec, services: readonly string[]): ForeignServer[] {
-  return callsFrom(spec, services).map(({ server }) => serverAt(server.url));
+  return serversAt(callsFrom(spec, services).map(({ server }) => server.url));
 }
 
 function callsFrom(spec: DataCenterSpec, services: readonly string[]): Call[] {

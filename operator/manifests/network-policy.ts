@@ -62,15 +62,22 @@ export function networkPolicies(
   return [inside, ...doors, ...ways];
 }
 
-/** Policies know addresses and no names: who is called by name is somewhere in `networks`, or anywhere. */
+/**
+ * Policies know addresses and no names: who is called by name is somewhere in `networks`, or anywhere. Behind
+ * the address of a Service are pods of other ones, by which most networks judge: those are in `networks`, too.
+ */
 function waysTo(servers: readonly ForeignServer[], networks: readonly string[] | undefined) {
   const named = servers.filter(({ cidr }) => cidr === undefined);
   const byAddress = servers.flatMap(({ cidr, port }) =>
     cidr === undefined ? [] : [to([cidr], [port])],
   );
-  if (named.length === 0) return byAddress;
-  const ports = [...new Set(named.map(({ port }) => port))].sort((a, b) => a - b);
-  return [...byAddress, to(networks, ports), { ports: DNS }];
+  const wider = networks === undefined ? named : servers;
+  const ports = [...new Set(wider.map(({ port }) => port))].sort((a, b) => a - b);
+  return [
+    ...byAddress,
+    ...(wider.length > 0 ? [to(networks, ports)] : []),
+    ...(named.length > 0 ? [{ ports: DNS }] : []),
+  ];
 }
 
 function to(networks: readonly string[] | undefined, ports: readonly number[]) {
