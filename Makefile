@@ -4,7 +4,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status demo test test-containers e2e e2e-kind e2e-processes e2e-browser image check gen fmt bench-echo bench-overload bench-monitors bench-kv bench-table bench-catch-up \
-  bench-large-data bench-operator bench-sync bench-crash-loop sim sim-messages sim-long sim-bugs torture
+  bench-start bench-large-data bench-operator bench-sync bench-crash-loop sim sim-messages sim-long sim-bugs torture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -74,6 +74,9 @@ bench-monitors: node_modules/.stamp ## measure what counting costs, in nanosecon
 
 bench-kv: node_modules/.stamp ## measure the store beside etcd: SECONDS=10 a phase
 	@node bench/kv.ts $(if $(SECONDS),--seconds $(SECONDS),)
+
+bench-start: node_modules/.stamp ## measure how long a replica's state takes to open after kill -9
+	@node bench/kv-start.ts
 
 bench-table: node_modules/.stamp ## measure one table of 100,000 rows, and what it costs others
 	@node bench/large-table.ts
