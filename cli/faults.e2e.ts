@@ -69,7 +69,7 @@ describe("compact layout", () => {
       },
     };
     const steps = [everything];
-    const { result } = await replayDemo(platform, { limit: 40, steps, onlyAcknowledged: true });
+    const { result } = await replayDemo(platform, { limit: 40, steps });
     expect(result).toMatchObject({ ...CLEAN, failedSends: expect.any(Number) });
     expect(result.messages).toBeGreaterThan(40);
   }, 60_000);

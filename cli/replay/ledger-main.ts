@@ -17,8 +17,8 @@ export interface LedgerTask {
   /** Lines of each log; null: all. */
   readonly limit: number | null;
   readonly storesDir: string;
-  /** File with the ids of the messages that must be there, one a line; null: all must. */
-  readonly acknowledgedPath: string | null;
+  /** File with the ids of the messages that must be there, one a line; the others count as failed sends. */
+  readonly acknowledgedPath: string;
 }
 
 const task = JSON.parse(readFileSync(0, "utf8")) as LedgerTask;
@@ -32,10 +32,7 @@ function makeLedger({
   acknowledgedPath,
 }: LedgerTask): LedgerReport {
   const plan = planReplay(run, readChatLogs(logPaths), limit ?? Infinity);
-  const acknowledged =
-    acknowledgedPath === null
-      ? undefined
-      : new Set(readFileSync(acknowledgedPath, "utf8").split("\n").filter(Boolean));
+  const acknowledged = new Set(readFileSync(acknowledgedPath, "utf8").split("\n").filter(Boolean));
   const ledger = new Ledger(plan, acknowledged);
   checkStores(ledger, plan, storesDir);
   ledger.finish();

@@ -34,8 +34,6 @@ export interface ReplaySettings {
   readonly steps: readonly Step[];
   /** One line, about once a second. */
   readonly progress: (line: string) => void;
-  /** The ledger asks only for messages that were acknowledged (when the whole platform dies). */
-  readonly onlyAcknowledged?: boolean;
   /** Waiting for arrivals ends when nothing moves for so long, and everybody asks; default 60 s. */
   readonly stillMs?: number;
 }
@@ -61,7 +59,7 @@ export async function replay(settings: ReplaySettings): Promise<ReplayOutcome> {
       logPaths: settings.logPaths.map((path) => resolve(path)),
       limit: Number.isFinite(settings.limit) ? settings.limit : null,
       storesDir: workDir,
-      acknowledgedPath: settings.onlyAcknowledged === true ? played.acknowledgedPath : null,
+      acknowledgedPath: played.acknowledgedPath,
     } satisfies LedgerTask);
     const result = resultOf(counts, { ...played.measures, leftOut: plan.leftOut });
     const findings = [...played.failures.slice(0, 20), ...examples];
