@@ -22,7 +22,8 @@ const schema = z.strictObject({
       name: z.string().regex(/^[a-z0-9-]{1,64}$/, "a key is named by 1-64 of a-z, 0-9 and -"),
       /** Of the key's bytes, as hex. */
       sha256: z.string().regex(/^[0-9a-f]{64}$/),
-      scopes: z.array(z.enum(API_SCOPES)).min(1),
+      /** Of a newer version's, those not known here give nothing and stay in the file. */
+      scopes: z.array(z.string().regex(/^[a-z-]{1,64}$/)).min(1),
       createdAtMs: z.int().min(0),
     }),
   ),
