@@ -23,6 +23,7 @@ import type { CallOptions } from "../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { LETTERS_BYTES_MAX, LETTERS_KEPT_DAYS, LETTERS_PAGE_MAX } from "./limits.ts";
 import { forgetThrough, inParts, type LetterRules, type LetterTrace } from "./protocol/letters.ts";
+import { isStreamName } from "./protocol/segments.ts";
 
 /** Changes of the table whose letters are kept, each of at most as many as CHANGE says. */
 const KEPT_CHANGES = 10_000;
@@ -173,7 +174,9 @@ export function nameOfLetter({ stream, slot, part }: LetterName): string {
 /** Undefined: no such name can be. */
 export function letterNamed(name: string): LetterName | undefined {
   const [, stream, slot, part] = /^(.+)@(\d{1,15})\.(\d{1,5})$/.exec(name) ?? [];
-  return stream === undefined ? undefined : { stream, slot: Number(slot), part: Number(part) };
+  // Slots begin at 1.
+  if (stream === undefined || !isStreamName(stream) || Number(slot) === 0) return undefined;
+  return { stream, slot: Number(slot), part: Number(part) };
 }
 
 const SLOT_DIGITS = 16;

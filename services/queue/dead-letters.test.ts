@@ -84,6 +84,9 @@ test("dead letters: bytes bound them while they are buried, and their age", asyn
   expect(slots(await all(letters))).toEqual([31]);
 });
 
-test.each(["events/1", "events/1@x.0", "@1.0", ""])("dead letters: %j names none", (name) => {
+test.each([
+  ...["events/1", "events/1@x.0", "@1.0", ""],
+  ...["events/1@0.0", "events/1@1.100000", "events/1#2@1.0", `${"e".repeat(201)}@1.0`],
+])("dead letters: %j names none", (name) => {
   expect(letterNamed(name)).toBeUndefined();
 });

@@ -121,6 +121,11 @@ export class QueueHandlers {
       limit >= 1 && limit <= LETTERS_PAGE_MAX,
       `1 to ${LETTERS_PAGE_MAX} letters are a page`,
     );
+    requireArgument(
+      streamStart === "" || isStreamName(streamStart.replace(/#$/, "")),
+      "a stream's name has 1-200 characters and no '#'",
+    );
+    requireArgument(after === undefined || isStreamName(after.stream), "a letter is of a stream");
     return this.#parts.deadLetters.page({ streamStart, after, limit }, forward(call));
   }
 
@@ -129,6 +134,8 @@ export class QueueHandlers {
       names.length >= 1 && names.length <= BURY_MAX,
       `1 to ${BURY_MAX} letters can be forgotten at once`,
     );
+    for (const { stream } of names)
+      requireArgument(isStreamName(stream), "a letter is of a stream");
     await this.#parts.deadLetters.remove(names, forward(call));
     return {};
   }
