@@ -6,7 +6,7 @@
  * messages themselves matter more.
  */
 import type { InboxMessage } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { encodeHookEntry } from "../../protos/gen/tricampus/logic/v1/hook_codec.ts";
+import { encodeHookEntry, type HookEntry } from "../../protos/gen/tricampus/logic/v1/hook_codec.ts";
 import { QueueClient } from "../queue/client.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
@@ -52,18 +52,13 @@ export class HookStreams {
     };
     await Promise.all(
       this.#hooks.map(async (hook) => {
-        const told = hook === "events" ? messages : messages.filter(isForPushes);
-        const [first] = told;
-        if (first === undefined) return;
+        const entry = hookEntryOf(hook, messages, recipientId);
+        const [first] = messages;
+        if (entry === undefined || first === undefined) return;
         const { conversationId, sequence } = first;
         const stream = hookStream(hook, conversationId);
-        const id = Buffer.from(`${conversationId}#${sequence}-${told.at(-1)!.sequence}`);
-        const entry = {
-          messages: told.map((m) => withoutLargeBody(m, BODY_BYTES_MAX)),
-          recipientId,
-          queuedAtMs: Date.now(),
-        };
-        const payload = toBytes(encodeHookEntry, entry);
+        const id = Buffer.from(`${conversationId}#${sequence}-${messages.at(-1)!.sequence}`);
+        const payload = toBytes(encodeHookEntry, { ...entry, queuedAtMs: Date.now() });
         await this.#queue.append({ stream, id, payload }, options).catch(leaveOutIfFull);
       }),
     );
@@ -79,9 +74,33 @@ export function rings({ notice, content }: InboxMessage): boolean {
   return notice === undefined && content?.body?.case !== "recall";
 }
 
-/** Recalls go along: what they take back may lie among the dead letters. */
-function isForPushes({ notice }: InboxMessage): boolean {
-  return notice === undefined;
+/**
+ * What a hook has to know of messages; undefined: nothing. Nobody is rung for a recall, but what it takes back
+ * may lie among the dead letters.
+ */
+export function hookEntryOf(
+  hook: Hook,
+  messages: readonly InboxMessage[],
+  recipientId: string,
+): Omit<HookEntry, "queuedAtMs"> | undefined {
+  const told = hook === "events" ? messages : messages.filter(rings);
+  const recalled = hook === "events" ? [] : takenBackBy(messages);
+  if (told.length + recalled.length === 0) return undefined;
+  return {
+    messages: told.map((message) => withoutLargeBody(message, BODY_BYTES_MAX)),
+    // Who does not know `recalled` looks up members before it rings for none: never those of no group.
+    recipientId: told.length === 0 ? recipientId || messages[0]!.senderId : recipientId,
+    recalled,
+  };
+}
+
+/** "<conversation id>#<sequence>" */
+export function takenBackBy(messages: readonly InboxMessage[]): string[] {
+  return messages.flatMap(({ conversationId, notice, content }) => {
+    const body = content?.body;
+    const isRecall = notice === undefined && body?.case === "recall";
+    return isRecall ? [`${conversationId}#${body.value.sequence}`] : [];
+  });
 }
 
 function leaveOutIfFull(error: unknown): void {

@@ -104,7 +104,7 @@ function absentOf(context: ServiceContext, mutesRememberedMax: number): Absent {
 
 async function pushesOf(entry: HookEntry, absent: Absent, withText: boolean) {
   const { recipientId } = entry;
-  // A recall is in the stream for the letters it takes with it (worker.ts): nobody is rung for it.
+  // What is in the stream for the letters it takes with it (worker.ts) rings for nobody.
   if (!entry.messages.some(rings)) return [];
   const recipients = await absent.recipientsOf(entry);
   return entry.messages.map((message, i) => {

@@ -10,9 +10,10 @@ import {
 import type { QueueLetters, QueueReader } from "../../queue/client.ts";
 import { toBytes } from "../../svrkit/codec.ts";
 import { contentOf, usersOfHook } from "../dead-letter-client.ts";
+import { takenBackBy } from "../hook-streams.ts";
 import type { SlotEntry } from "../streams.ts";
 import type { Courier, GivenUp } from "./courier.ts";
-import { type Json, kindOf } from "./plan/event.ts";
+import type { Json } from "./plan/event.ts";
 
 /** Items of one step, roughly: how many come again when the process dies. */
 const STEP_ITEMS_MAX = 500;
@@ -53,7 +54,7 @@ export class HookWorker {
       through = slot;
       if (entry === undefined) continue;
       items.push(...(await this.#itemsOf(slot, entry)));
-      for (const name of takenBackBy(entry)) recalled.add(name);
+      for (const name of [...takenBackBy(entry.messages), ...entry.recalled]) recalled.add(name);
       if (items.length >= STEP_ITEMS_MAX) break;
     }
     const { courier, now } = this.#parts;
@@ -75,7 +76,7 @@ export class HookWorker {
     const buriedAtMs = now();
     const letters = givenUp.map(({ at, why }) => {
       const { slot, part, entry } = items[at]!;
-      const alone = { ...entry, messages: [entry.messages[part]!] };
+      const alone = { ...entry, messages: [entry.messages[part]!], recalled: [] };
       const userIds = usersOfHook(alone.messages, alone.recipientId);
       const payload = toBytes(encodeHookEntry, alone);
       return { userIds, letter: { stream, slot, part, payload, why, buriedAtMs } };
@@ -94,13 +95,4 @@ export class HookWorker {
     }
     await letters.forget(found, options);
   }
-}
-
-/** Messages that the entry's recalls take back: "<conversation id>#<sequence>". */
-function takenBackBy({ messages }: HookEntry): string[] {
-  return messages.flatMap((message) => {
-    const body = message.content?.body;
-    if (kindOf(message) !== "message.recalled" || body?.case !== "recall") return [];
-    return [`${message.conversationId}#${body.value.sequence}`];
-  });
 }

@@ -19,7 +19,7 @@ export interface HookEntry {
    */
   messages: InboxMessage[];
   /**
-   * 1:1: the other user. Empty: a group's.
+   * 1:1: the other user. Empty: a group's. Without messages it means nothing.
    *
    * @generated from field: string recipient_id = 2;
    */
@@ -30,12 +30,19 @@ export interface HookEntry {
    * @generated from field: uint64 queued_at_ms = 3;
    */
   queuedAtMs: number;
+  /**
+   * Messages that were taken back, "<conversation id>#<sequence>", in streams that do not tell of it (pushes).
+   *
+   * @generated from field: repeated string recalled = 4;
+   */
+  recalled: string[];
 }
 
 export function encodeHookEntry(w: Writer, m: HookEntry): void {
   for (const x of m.messages) { { w.tag(10); const at = w.fork(); encodeInboxMessage(w, x); w.join(at); } }
   if (m.recipientId.length > 0) { w.tag(18); w.string(m.recipientId); }
   if (m.queuedAtMs !== 0) { w.tag(24); w.uint64(m.queuedAtMs); }
+  for (const x of m.recalled) { w.tag(34); w.string(x); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -44,6 +51,7 @@ export function makeHookEntry(fields: Partial<HookEntry>): HookEntry {
     messages: [],
     recipientId: "",
     queuedAtMs: 0,
+    recalled: [],
     ...fields,
   };
 }
@@ -53,6 +61,7 @@ export function decodeHookEntry(r: Reader, end: number): HookEntry {
     messages: [],
     recipientId: "",
     queuedAtMs: 0,
+    recalled: [],
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -67,6 +76,10 @@ export function decodeHookEntry(r: Reader, end: number): HookEntry {
       }
       case 24: {
         m.queuedAtMs = r.uint64();
+        break;
+      }
+      case 34: {
+        m.recalled.push(r.string());
         break;
       }
       default:

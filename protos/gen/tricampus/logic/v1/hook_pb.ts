@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/logic/v1/hook.proto.
  */
 export const file_tricampus_logic_v1_hook: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvbG9naWMvdjEvaG9vay5wcm90bxISdHJpY2FtcHVzLmxvZ2ljLnYxImwKCUhvb2tFbnRyeRIzCghtZXNzYWdlcxgBIAMoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlEhQKDHJlY2lwaWVudF9pZBgCIAEoCRIUCgxxdWV1ZWRfYXRfbXMYAyABKARiBnByb3RvMw", [file_tricampus_client_v1_sync]);
+  fileDesc("Ch10cmljYW1wdXMvbG9naWMvdjEvaG9vay5wcm90bxISdHJpY2FtcHVzLmxvZ2ljLnYxIn4KCUhvb2tFbnRyeRIzCghtZXNzYWdlcxgBIAMoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlEhQKDHJlY2lwaWVudF9pZBgCIAEoCRIUCgxxdWV1ZWRfYXRfbXMYAyABKAQSEAoIcmVjYWxsZWQYBCADKAliBnByb3RvMw", [file_tricampus_client_v1_sync]);
 
 /**
  * Messages and notices of one conversation as they were numbered, in order. Large bodies are left out.
@@ -28,7 +28,7 @@ export type HookEntry = Message<"tricampus.logic.v1.HookEntry"> & {
   messages: InboxMessage[];
 
   /**
-   * 1:1: the other user. Empty: a group's.
+   * 1:1: the other user. Empty: a group's. Without messages it means nothing.
    *
    * @generated from field: string recipient_id = 2;
    */
@@ -40,6 +40,13 @@ export type HookEntry = Message<"tricampus.logic.v1.HookEntry"> & {
    * @generated from field: uint64 queued_at_ms = 3;
    */
   queuedAtMs: bigint;
+
+  /**
+   * Messages that were taken back, "<conversation id>#<sequence>", in streams that do not tell of it (pushes).
+   *
+   * @generated from field: repeated string recalled = 4;
+   */
+  recalled: string[];
 };
 
 /**
