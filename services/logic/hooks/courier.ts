@@ -73,16 +73,14 @@ export class Courier {
     return left;
   }
 
-  /** `answersBefore`: of the receiver, when the request that these are of was begun. */
-  async #deliver(
-    all: readonly Parcel[],
-    answersBefore = this.#receiver.answers,
-  ): Promise<GivenUp[]> {
+  async #deliver(all: readonly Parcel[]): Promise<GivenUp[]> {
     const { endpoint, field, limits, stopped } = this.#parts;
     const receiver = this.#receiver;
     const place: Place = {};
     const left: GivenUp[] = [];
     let parcels = all;
+    /** Of the receiver, when this failed last, or was begun. */
+    let answersSeen = receiver.answers;
     for (let failed = 0, alone = 0; ; ) {
       stopped.throwIfAborted();
       const isTurn = receiver.mayTry(place);
@@ -113,8 +111,9 @@ export class Courier {
       stopped.throwIfAborted();
       monitor.add(failures, 1);
       failed += 1;
-      if (wasTaking) alone += 1;
-      const othersTaken = receiver.answers > answersBefore;
+      const othersTaken = receiver.answers > answersSeen;
+      answersSeen = receiver.answers;
+      if (wasTaking && othersTaken) alone += 1;
       const facts = { failures: failed, alone, othersTaken, items: parcels.length };
       const next = afterFailure(facts, limits);
       const { why } = outcome;
@@ -125,7 +124,7 @@ export class Courier {
       await receiver.failed(place, { why, failures: alone, isAlone: othersTaken });
       if (next !== "apart") continue;
       receiver.leave(place);
-      return [...left, ...(await this.#oneByOne(parcels, answersBefore))];
+      return [...left, ...(await this.#oneByOne(parcels))];
     }
   }
 
@@ -133,12 +132,12 @@ export class Courier {
   async #refused(parcels: readonly Parcel[], { why }: { why: string }): Promise<GivenUp[]> {
     monitor.add(failures, 1);
     if (parcels.length === 1) return [{ at: parcels[0]!.at, why }];
-    return this.#oneByOne(parcels, this.#receiver.answers);
+    return this.#oneByOne(parcels);
   }
 
-  async #oneByOne(parcels: readonly Parcel[], answersBefore: number): Promise<GivenUp[]> {
+  async #oneByOne(parcels: readonly Parcel[]): Promise<GivenUp[]> {
     const left: GivenUp[] = [];
-    for (const parcel of parcels) left.push(...(await this.#deliver([parcel], answersBefore)));
+    for (const parcel of parcels) left.push(...(await this.#deliver([parcel])));
     return left;
   }
 

@@ -41,7 +41,10 @@ export class Receiver {
 
   /** Whether this request may be made now. If not: when `changed` resolves, it is asked again. */
   mayTry(place: Place): boolean {
-    if (this.#down === undefined) return true;
+    if (this.#down === undefined) {
+      this.#line.delete(place);
+      return true;
+    }
     this.#line.add(place);
     const [first] = this.#line;
     if (this.#probe !== undefined || first !== place) return false;
@@ -71,7 +74,7 @@ export class Receiver {
   }
 
   /**
-   * A request failed, so often while the server was not down; `isAlone`: others were taken since it was begun.
+   * A request failed, so often while others were taken; `isAlone`: others were since it failed before.
    * Resolves when it may ask for its turn again; rejects when the service stops.
    */
   async failed(
@@ -80,6 +83,8 @@ export class Receiver {
   ): Promise<void> {
     const { limits, stopped, random, onTrouble } = this.#parts;
     if (this.#down === undefined && isAlone) {
+      // While it rests nobody waits behind it.
+      this.#line.delete(place);
       await restUnless(stopped, pauseAfter(Math.max(1, failures), limits, random()));
       return;
     }

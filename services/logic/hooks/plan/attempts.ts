@@ -22,9 +22,9 @@ export function pauseAfter(
 export interface Failed {
   /** How often it failed. */
   readonly failures: number;
-  /** How often of these while the server was not taken for down. */
+  /** How often of these while the server was not taken for down, and took something else since the time before. */
   readonly alone: number;
-  /** Since it was begun, the server took something else. */
+  /** Since it failed before, or was begun, the server took something else. */
   readonly othersTaken: boolean;
   /** Of its items. */
   readonly items: number;
