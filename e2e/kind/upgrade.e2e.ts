@@ -13,6 +13,7 @@ import {
   wholePlatform,
 } from "./testing/cluster.ts";
 import { duringReplays } from "./testing/replay.ts";
+import { tracesWhenFailed } from "./testing/traces.ts";
 
 const ROLL_MS = 400_000;
 const DEFINITION = "kvgroups.tricampus.dev";
@@ -34,6 +35,7 @@ test.each([
   ["to the new version", cluster.tags[1]],
   ["back to the old one", cluster.tags[0]],
 ])("%s: no send fails and the ledger is clean", async (_, tag) => {
+  tracesWhenFailed();
   const wanted = `${cluster.repository}:${tag}`;
   // As if an earlier version had other definitions: Helm alone would leave them so.
   const patch = [{ op: "remove", path: "/spec/names/shortNames" }];
