@@ -12,7 +12,7 @@ import { Comparison, type Page } from "./comparison.ts";
 import { leftVotes } from "./left-votes.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
 import { planted } from "./protocol/planted.ts";
-import { isCurrent } from "./protocol/register.ts";
+import { isCurrent, step } from "./protocol/register.ts";
 import { withoutBallots } from "./protocol/votes-left.ts";
 import type { Replica } from "./replica.ts";
 import type { Entry } from "./storage/entry.ts";
@@ -63,13 +63,12 @@ export class Repair {
 
   async #fetchNow(entry: Entry): Promise<void> {
     let lastReason = "no other replica holds it";
-    const preference = this.#replica.peers.preference(entry.registerKey);
     const ways = [
       (peer: number) => this.#fetchAllFrom(peer, entry),
       (peer: number) => this.#fetchLooseFrom(peer, entry),
     ];
     for (const way of ways) {
-      for (const peer of preference) {
+      for (const peer of this.#replica.peers.preference(entry.registerKey)) {
         try {
           await way(peer);
         } catch (error) {
@@ -99,9 +98,11 @@ export class Repair {
     const { peers, epoch } = this.#replica;
     const ask = (aboveVersion: number) =>
       peers.call(peer, ReplicaService.fetchVotes, { key: entry.key, aboveVersion, epoch, move: 0 });
-    for await (const votes of leftVotes(ask)) {
+    for await (const votes of leftVotes(ask, entry.register.heldVersion)) {
       const reply = withoutBallots(votes, entry.register);
-      this.#replica.take(entry, { kind: "copied", reply });
+      const input = { kind: "copied", reply } as const;
+      // Of what changes nothing, nothing is logged, and nobody tries again for its sake.
+      if (step(entry.register, input).register !== entry.register) this.#replica.take(entry, input);
     }
   }
 

@@ -6,7 +6,7 @@
  *   held      the newest version whose value it has; never above known
  *   promised  the highest ballot promised for version known + 1
  *   accepted  the value accepted for version known + 1, not known to be decided
- *   loose     (tables) decided changes above held that wait for the ones between
+ *   loose     (tables) changes above held that are, or may be, decided and wait for the ones between
  *
  * `step` is pure: (register, input) -> (register, what to log, what to answer). The log entry is the
  * input itself; replaying inputs through the same function gives the register back. An answer may
@@ -314,13 +314,15 @@ function clearVotes(register: Register): Register {
  */
 function keepForLater(register: Register, decision: Decision | undefined): Register {
   if (decision?.model !== "table" || decision.version <= register.heldVersion) return register;
-  return { ...register, loose: insertLoose(register.loose, decision) };
+  const { known, loose } = register;
+  const hasLost = decision.version === known.version && decision.digest !== known.digest;
+  if (hasLost || loose.some(({ digest }) => digest === decision.digest)) return register;
+  return { ...register, loose: insertLoose(loose, decision) };
 }
 
 function insertLoose(loose: readonly Decision[], decision: Decision): readonly Decision[] {
   if (loose.length >= LOOSE_MAX) return loose;
-  const others = loose.filter((d) => d.version !== decision.version);
-  return [...others, decision].sort((a, b) => a.version - b.version);
+  return [...loose, decision].sort((a, b) => a.version - b.version);
 }
 
 /** Applies everything that follows without a gap, with a decided change `added` to it, if any. */
@@ -328,42 +330,67 @@ function applyLoose(
   register: Register,
   added: Decision | undefined,
 ): { register: Register; rows: readonly StampedRow[] } {
-  let loose = added === undefined ? register.loose : insertLoose(register.loose, added);
+  const { known } = register;
+  let loose = added === undefined ? register.loose : withDecided(register.loose, added);
   let { heldVersion, heldDigest, held } = register;
   const rows: StampedRow[] = [];
   for (
-    let next = loose[0];
-    next !== undefined && next.version <= heldVersion + 1;
-    next = loose[0]
+    let next = provedNext(loose, { known, added, heldVersion, heldDigest });
+    next !== undefined;
+    next = provedNext(loose, { known, added, heldVersion, heldDigest })
   ) {
-    if (next.version === heldVersion + 1) {
-      if (next.model !== "table") break;
-      const { delta } = next;
-      const follows = delta.baseDigest === heldDigest && isProved(register.known, loose, added);
-      if (!follows && !planted("base-digest-unchecked")) break;
-      for (const row of delta.rows) rows.push(stamp(row, next.version));
-      const before = held.model === "table" ? held.operations : NO_OPERATIONS;
-      const operations = mergeOperations(before, delta.operations ?? NO_OPERATIONS);
-      const trims = withTrims(held.model === "table" ? held.trims : NO_TRIMS, delta.trims);
-      held = { model: "table", lastNumber: delta.lastNumber, operations, trims };
-      heldVersion = next.version;
-      heldDigest = next.digest;
-    }
-    loose = loose.slice(1);
+    const { delta, version } = next;
+    for (const row of delta.rows) rows.push(stamp(row, version));
+    const before = held.model === "table" ? held.operations : NO_OPERATIONS;
+    const operations = mergeOperations(before, delta.operations ?? NO_OPERATIONS);
+    const trims = withTrims(held.model === "table" ? held.trims : NO_TRIMS, delta.trims);
+    held = { model: "table", lastNumber: delta.lastNumber, operations, trims };
+    heldVersion = version;
+    heldDigest = next.digest;
+    loose = loose.filter((decision) => decision.version > version);
   }
+  if (loose === register.loose && heldVersion === register.heldVersion) return { register, rows };
   return { register: { ...register, loose, heldVersion, heldDigest, held }, rows };
 }
 
-/** The first loose change is the known version, the one just learned, or the base of the next one. */
-function isProved(known: Known, loose: readonly Decision[], added: Decision | undefined): boolean {
-  const [first, second] = loose;
-  if (first === undefined) return false;
-  if (first.digest === added?.digest || first.digest === known.digest) return true;
-  return (
-    second?.version === first.version + 1 &&
-    second.model === "table" &&
-    second.delta.baseDigest === first.digest
+/** With a change that is known to be decided: others of its version are not. */
+function withDecided(loose: readonly Decision[], decided: Decision): readonly Decision[] {
+  const others = loose.filter(({ version }) => version !== decided.version);
+  return insertLoose(others, decided);
+}
+
+/**
+ * Of the loose changes above what is held the one that is proved to be decided: it is the known version, the
+ * one just learned, or the base of any that was proposed after it. Others may lie beside it, and have lost.
+ */
+function provedNext(
+  loose: readonly Decision[],
+  at: {
+    known: Known;
+    added: Decision | undefined;
+    heldVersion: number;
+    heldDigest: number;
+  },
+): Decision | undefined {
+  if (loose.length === 0) return undefined;
+  const next = loose.filter((decision) => {
+    if (decision.version !== at.heldVersion + 1 || decision.model !== "table") return false;
+    return decision.delta.baseDigest === at.heldDigest || planted("base-digest-unchecked");
+  });
+  const isBase = ({ version, digest }: Decision) =>
+    loose.some(
+      (later) =>
+        later.version === version + 1 &&
+        later.model === "table" &&
+        later.delta.baseDigest === digest,
+    );
+  const proved = next.find(
+    (decision) =>
+      decision.digest === at.added?.digest ||
+      decision.digest === at.known.digest ||
+      isBase(decision),
   );
+  return proved ?? (planted("base-digest-unchecked") ? next[0] : undefined);
 }
 
 function stamp(row: RowWrite, version: number): StampedRow {

@@ -41,11 +41,11 @@ export function withoutBallots(reply: FetchVotesReply, { known }: Register): Fet
   return { ...reply, promised: undefined, acceptedBallot: undefined, accepted };
 }
 
-/** The first ones; at least one. */
+/** The first ones, in order of versions; at least one, and of each version all. */
 function takeBytes(decisions: readonly Decision[], bytesMax: number): readonly Decision[] {
   let bytes = 0;
-  const end = decisions.findIndex((decision) => {
-    const isFull = bytes > bytesMax;
+  const end = decisions.findIndex((decision, at) => {
+    const isFull = bytes > bytesMax && decision.version !== decisions[at - 1]?.version;
     bytes += decision.bytes.length;
     return isFull;
   });
