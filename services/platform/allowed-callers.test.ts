@@ -1,8 +1,9 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { allowedCallers, USUAL_CALLERS } from "./allowed-callers.ts";
+import { allowedCallers } from "./allowed-callers.ts";
 import { ALL_SERVICES } from "./services.ts";
+import { checkCallers, shortName, USUAL_CALLERS, usualCallers } from "./usual-callers.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** Only tests and benchmarks serve it. */
@@ -28,6 +29,13 @@ test("allowed callers: every method of the .proto files is in the table, with so
     const callers = KNOWN.filter((name) => allowed?.has(name));
     expect(callers, method).not.toEqual([]);
   }
+});
+
+test("allowed callers: every method and its service may be named in the limits file", async () => {
+  const names = (await allMethods()).filter((name) => name !== NEVER_SERVED).map(shortName);
+  const services = names.map((name) => name.split("/")[0]!);
+  for (const name of [...names, ...services])
+    expect(() => checkCallers({ [name]: usualCallers(name)! }), name).not.toThrow();
 });
 
 test("allowed callers: the table names services that exist or come", () => {

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Kv, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { NEVER_SHED } from "../svrkit/admission/priority.ts";
@@ -8,7 +9,7 @@ import { type Call, monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { inForce, onLimits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-in-force.ts";
 import type { RpcError } from "../svrkit/errors.ts";
-import { silentLogger } from "../svrkit/log.ts";
+import { type Logger, silentLogger } from "../svrkit/log.ts";
 import { readTrouble } from "../svrkit/monitors/trouble.ts";
 import { Server } from "../svrkit/server.ts";
 import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
@@ -16,6 +17,7 @@ import { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { allowedCallers } from "./allowed-callers.ts";
 import { followLimits, readLimits } from "./limits-file.ts";
 import { ticketKeys } from "./ticket-keys.ts";
+import { usualCallers } from "./usual-callers.ts";
 
 let dir: string;
 let path: string;
@@ -53,6 +55,7 @@ test.each([
     '{ "callers": { "kv.Kv": ["clii"] } }',
     'limits.json: callers: kv.Kv: there is no service "clii"',
   ],
+  ['{ "callers": { "kv.Kv": ["text"] } }', 'limits.json: callers: kv.Kv: "text" is none of its'],
   ['{ "calleeCallsMax": 30000 }', "limits.json: calleeCallsMax: one service would get more"],
 ])("limits: %s is refused with the file and the field", (text, message) => {
   write(text);
@@ -61,15 +64,18 @@ test.each([
 
 test("limits: beside a broken file a process starts with the usual ones, until it is mended", async () => {
   write('{ "queueDelayMs": "many" }');
-  const limits = followLimits(path, silentLogger());
+  const { log, lines } = warnings();
+  const limits = followLimits(path, log);
   cleanUps.push(() => limits.stop());
   expect(inForce).toEqual(USUAL_LIMITS);
-  expect(readTrouble()).toMatch(/limits: what was in force stays in force: .*queueDelayMs/);
+  const trouble = /^limits: the usual limits and callers are in force: .*queueDelayMs/;
+  expect(readTrouble()).toMatch(trouble);
+  expect(lines).toEqual([expect.stringContaining("the usual limits and callers are in force: ")]);
   limits.stop();
   limits.watch(5);
   write('{ "queueDelayMs": 40 }');
   await expect.poll(() => inForce.queueDelayMs).toBe(40);
-  expect(readTrouble()).toBe("");
+  await expect.poll(readTrouble).toBe("");
 });
 
 test("limits: a change counts at once, a broken file changes nothing and is said to be broken", async () => {
@@ -116,7 +122,22 @@ test("ticket keys: the next key is known before it signs, the old one until it g
   expect(() => verifier.verify(before)).toThrow(/not one of ours/);
 });
 
-test("callers: another table counts from the next call on, a broken one changes nothing", async () => {
+test("ticket keys: where there were none, a broken one leaves it so", async () => {
+  const folder = join(dir, "keys");
+  const keys = ticketKeys({ files: {}, dir: folder }, silentLogger());
+  cleanUps.push(() => keys.stop());
+  keys.watch(5);
+  mkdirSync(folder);
+  writeFileSync(join(folder, "k1.pem"), "no key");
+  await expect
+    .poll(readTrouble)
+    .toMatch(/^ticket keys: what was in force stays in force: .*k1\.pem/);
+  expect(keys.value).toEqual({});
+  writeFileSync(join(folder, "k1.pem"), newTicketKeys().publicKey);
+  await expect.poll(readTrouble).toBe("");
+});
+
+test("callers: those taken away count from the next call on, a broken one changes nothing", async () => {
   const identity = { process: "a/kvsvr", campus: "a" };
   const server = new Server(identity, silentLogger(), { allowed: allowedCallers });
   server.add(Kv.get, () => ({ found: false, value: NO_BYTES, version: 0 }));
@@ -126,27 +147,36 @@ test("callers: another table counts from the next call on, a broken one changes 
       () => "OK",
       (error: RpcError) => error.code,
     );
-  const limits = followLimits(path, silentLogger());
+  const outcomes = async () => [await outcomeFor("queue"), await outcomeFor("inbox-data")];
+  const without = (...gone: string[]) =>
+    JSON.stringify({
+      callers: { "kv.Kv": usualCallers("kv.Kv")!.filter((name) => !gone.includes(name)) },
+    });
+  write(without("queue"));
+  const { log, lines } = warnings();
+  const limits = followLimits(path, log);
   cleanUps.push(() => limits.stop());
+  expect(await outcomes()).toEqual(["PERMISSION_DENIED", "OK"]);
+  expect(lines).toEqual([expect.stringContaining('"taken":{"kv.Kv":["queue"]}')]);
   limits.stop();
   limits.watch(5);
-  expect([await outcomeFor("queue"), await outcomeFor("text")]).toEqual([
-    "OK",
-    "PERMISSION_DENIED",
-  ]);
+  write(without("queue", "inbox-data"));
+  await expect.poll(() => outcomeFor("inbox-data")).toBe("PERMISSION_DENIED");
+  await expect.poll(() => lines.at(-1)).toContain('"taken":{"kv.Kv":["inbox-data","queue"]}');
   write('{ "callers": { "kv.Kv": ["text"] } }');
-  await expect.poll(() => outcomeFor("text")).toBe("OK");
-  expect(await outcomeFor("queue")).toBe("PERMISSION_DENIED");
-  write('{ "callers": { "kv.Kv": ["nobody"] } }');
-  await expect.poll(readTrouble).toMatch(/limits: .*there is no service "nobody"/);
-  expect([await outcomeFor("queue"), await outcomeFor("text")]).toEqual([
-    "PERMISSION_DENIED",
-    "OK",
-  ]);
-  rmSync(path);
-  await expect.poll(() => outcomeFor("queue")).toBe("OK");
+  await expect.poll(readTrouble).toMatch(/limits: .*"text" is none of its usual callers/);
+  expect(await outcomes()).toEqual(["PERMISSION_DENIED", "PERMISSION_DENIED"]);
   expect(await outcomeFor("text")).toBe("PERMISSION_DENIED");
+  rmSync(path);
+  await expect.poll(outcomes).toEqual(["OK", "OK"]);
 });
+
+/** What a process warns of, line by line. */
+function warnings(): { log: Logger; lines: string[] } {
+  const lines: string[] = [];
+  const log = pino({ level: "warn" }, { write: (line) => void lines.push(line) });
+  return { log, lines };
+}
 
 function callBy(caller: string): Call {
   const nowMs = monotonicMs();

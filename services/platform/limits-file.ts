@@ -4,16 +4,17 @@
  *   { "queueDelayMs": 40, "userRequestsPerSecond": 5, "traceShare": 0.01, "classes": { "Moments": "other" } }
  *
  * All fields are optional, and so is the file: what it does not say is as usual. A file that cannot be
- * used as a whole changes nothing, and the process says so until it can.
+ * used as a whole changes nothing, and the process says so until it can. A process that starts beside one has
+ * the usual limits and callers, since it must start: what the file took away from callers is theirs again.
  */
 import { readFileSync } from "node:fs";
 import { isClientMethod } from "../access/methods.ts";
 import { type Limits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-in-force.ts";
 import { signatureOfFiles, Watched } from "../svrkit/config/watched.ts";
 import type { Logger } from "../svrkit/log.ts";
-import { checkCallers } from "./allowed-callers.ts";
 import { limitsSchema } from "./limits-schema.ts";
 import { checkedAgainst } from "./process-config.ts";
+import { callersTakenAway, checkCallers } from "./usual-callers.ts";
 
 /** Throws an error of one line that names the file and the field. */
 export function readLimits(path: string): Limits {
@@ -44,12 +45,18 @@ export function followLimits(path: string, log: Logger): Watched<Limits> {
       load: () => readLimits(path),
       signature: () => signatureOf(path),
       // A pod that started with an older file would go on with it: a new one shall not stay away.
-      usual: USUAL_LIMITS,
+      usual: { value: USUAL_LIMITS, called: "the usual limits and callers" },
     },
     log,
   );
-  putInForce(watched.value);
-  watched.onChange(putInForce);
+  const count = (limits: Limits) => {
+    putInForce(limits);
+    const taken = callersTakenAway(limits.callers);
+    if (Object.keys(taken).length > 0)
+      log.warn({ source: "limits", taken }, "callers are taken away: their calls are refused");
+  };
+  count(watched.value);
+  watched.onChange(count);
   watched.watch();
   return watched;
 }

@@ -38,7 +38,7 @@ export const limitsSchema = z
     callers: z
       .record(z.string().min(1).max(64), z.array(z.string().min(1).max(64)).max(64))
       .describe(
-        "Services that may call, in place of the usual ones, by service (kv.Kv) or method (queue.Queue/Poll).",
+        "Usual callers that remain, by service (kv.Kv) or method (kv.Kv/Write): it takes callers away, never adds one.",
       ),
   })
   .partial();

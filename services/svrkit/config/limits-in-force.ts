@@ -18,7 +18,7 @@ export interface Limits {
   userBurst: number | undefined;
   /** Business classes by service ("Moments") or method ("Moments/Post"); others are as usual. */
   classes: Readonly<Record<string, BusinessClass>>;
-  /** Services that may call, by service ("kv.Kv") or method of svrkit's table; others are as usual. */
+  /** Which of the usual callers remain, by service ("kv.Kv") or method ("kv.Kv/Write"); others are as usual. */
   callers: Readonly<Record<string, readonly string[]>>;
 }
 

@@ -19,8 +19,11 @@ interface Source<T> {
   readonly load: () => T;
   /** Differs whenever the files do. */
   readonly signature: () => string;
-  /** In force when what is there at first cannot be used; undefined: then that is thrown. */
-  readonly usual?: T;
+  /**
+   * In force when what is there at first cannot be used, and what people call it ("the usual limits");
+   * undefined: then that is thrown.
+   */
+  readonly usual?: { readonly value: T; readonly called: string };
   /** What people should know of a value that is in force; undefined when all is well. */
   readonly trouble?: (value: T) => string | undefined;
 }
@@ -30,7 +33,10 @@ export class Watched<T> {
   readonly #log: Logger | undefined;
   readonly #listeners = new Set<(value: T) => void>();
   #value: T;
+  /** Of the files that were last loaded; "": none could be. */
   #signature: string;
+  /** What was last logged to be wrong, until it is well again. */
+  #failure = "";
   #end: (() => void) | undefined;
 
   /** Throws when what is there at first cannot be used, and there is no usual value. */
@@ -44,7 +50,7 @@ export class Watched<T> {
       return;
     }
     this.#signature = "";
-    this.#value = usual;
+    this.#value = usual.value;
     this.#look();
   }
 
@@ -81,9 +87,20 @@ export class Watched<T> {
         if (!isFirst) this.#log?.info({ source: name }, "read again, since it has changed");
       }
       setTrouble(name, trouble?.(this.#value));
+      this.#failure = "";
     } catch (error) {
-      setTrouble(name, `what was in force stays in force: ${(error as Error).message}`);
+      this.#failed((error as Error).message);
     }
+  }
+
+  #failed(message: string): void {
+    const { name, usual } = this.#source;
+    const isUsual = usual !== undefined && this.#signature === "";
+    const counts = isUsual ? `${usual.called} are in force` : "what was in force stays in force";
+    setTrouble(name, `${counts}: ${message}`);
+    if (message === this.#failure) return;
+    this.#failure = message;
+    this.#log?.warn({ source: name }, `${counts}: ${message}`);
   }
 }
 
