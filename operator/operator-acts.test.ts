@@ -160,6 +160,15 @@ test("mistakes are said where they were made, and nothing is done meanwhile", as
     () => rig.condition("DataCenter", "main", "Ready") === "False CampusMissing",
   );
   rig.write("Campus", "b", sampleCampus("b"));
+  rig.write("DataCenter", "main", sampleDataCenter({ limits: { callers: { "kv.Kv": ["text"] } } }));
+  await rig.until(
+    "limits",
+    () => rig.condition("DataCenter", "main", "Ready") === "False LimitsRefused",
+  );
+  expect(rig.message("DataCenter", "main", "Ready")).toContain(
+    'kv.Kv: "text" is none of its usual',
+  );
+  rig.write("DataCenter", "main", sampleDataCenter());
   await rig.settled();
   expect(rig.acts.slice(acts)).toEqual([]);
   rig.write("KVGroup", "lost", sampleGroup(1, { dataCenter: "nowhere" }));

@@ -41,6 +41,7 @@ const ALERTS: Partial<Record<Reason, Alert>> = {
   NumberTaken: ticket("10m"),
   CampusMissing: ticket("10m"),
   ZoneMismatch: ticket("10m"),
+  LimitsRefused: ticket("10m"),
 };
 
 /** What is said of the operators themselves, by no condition of any object. */

@@ -2,6 +2,7 @@
  * The plan of a whole data centre: what to do now, and what to say of it. Pure and total: the same
  * observation gives the same plan, and every observation gives one.
  */
+import { checkCallers, type ToldCallers } from "../../services/platform/usual-callers.ts";
 import type { CampusStatus } from "../api/campus.ts";
 import type { DataCenterStatus } from "../api/data-center.ts";
 import type { KvGroupStatus } from "../api/kv-group.ts";
@@ -208,6 +209,19 @@ function problemOf(
         "ZoneMismatch",
         `campus ${name} is zone ${zone} here and ${object.spec.zone} there`,
       );
+  }
+  const refused = callersRefused(dataCenter.spec.limits?.callers);
+  return refused === undefined
+    ? undefined
+    : wrong("LimitsRefused", `spec.limits.callers: ${refused}`);
+}
+
+/** Why processes would not take what is told of callers: one that starts beside it would take none of the limits. */
+function callersRefused(told: ToldCallers = {}): string | undefined {
+  try {
+    checkCallers(told);
+  } catch (error) {
+    return (error as Error).message;
   }
   return undefined;
 }

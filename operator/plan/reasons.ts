@@ -12,6 +12,7 @@ export const REASONS = {
   NumberTaken: "two KVGroups of a DataCenter have the same number",
   CampusMissing: "no Campus object names a campus of this DataCenter",
   ZoneMismatch: "Campus and DataCenter name different zones for the same campus",
+  LimitsRefused: "spec.limits names callers that processes would refuse",
   Paused: "changes are paused",
   // Degraded
   ReplicaDown: "a replica does not answer",

@@ -21,6 +21,7 @@ const PURE_PARTS: ReadonlySet<string> = new Set([
   "services/platform/limits-schema.ts",
   "services/platform/pod/files.ts",
   "services/platform/services.ts",
+  "services/platform/usual-callers.ts",
   "services/svrkit/tls/identity.ts",
   "services/svrkit/murmur3.ts",
   "services/svrkit/codec.ts",
