@@ -26,15 +26,16 @@ export const start: StartService = async (context) => {
   const options = hooksOptions.parse(context.options ?? {});
   const { events, pushes, mutesRememberedMax } = options;
   const stop = new AbortController();
+  const { signal: stopped } = stop;
   const running: Promise<void>[] = [];
   const letters = new QueueLetters(context.callee("queue"));
   const run = (hook: Hook, endpoint: EndpointOptions, itemsOf: WorkerParts["itemsOf"]) => {
     const queue = new QueueReader(context.callee("queue"), context.campus);
-    const courier = courierOf(hook, endpoint, { stopped: stop.signal, queue });
+    const courier = courierOf(hook, endpoint, { stopped, queue });
     const streams = new Streams({
-      ...{ topic: hook, queue, log: context.log, stopped: stop.signal },
+      ...{ topic: hook, queue, log: context.log, stopped },
       worker: new HookWorker({
-        ...{ courier, itemsOf, queue, letters, now: Date.now },
+        ...{ courier, itemsOf, queue, letters, now: Date.now, log: context.log, stopped },
         gone: (userIds) => goneOf(context, userIds),
       }),
       read: (payload) => fromBytes(decodeHookEntry, payload),

@@ -1,7 +1,8 @@
 /**
  * Working off a stream of a hook: entries become items, items go to the server, what it never took is buried.
  * Of users who deleted their accounts nothing is buried; and a message that is taken back takes with it
- * the letters of its stream that are about it: they were buried before, for its stream is in order.
+ * the letters of its stream that are about it: they were buried before, for its stream is in order. What is to
+ * be done once a server was told is repeated by itself: a step that fails is told again, from its beginning.
  */
 import {
   encodeHookEntry,
@@ -9,7 +10,11 @@ import {
 } from "../../../protos/gen/tricampus/logic/v1/hook_codec.ts";
 import type { QueueLetters, QueueReader } from "../../queue/client.ts";
 import { toBytes } from "../../svrkit/codec.ts";
+import { RpcError } from "../../svrkit/errors.ts";
+import type { Logger } from "../../svrkit/log.ts";
+import { restUnless } from "../../svrkit/rest.ts";
 import { contentOf, usersOfHook } from "../dead-letter-client.ts";
+import { isDefect } from "../defects.ts";
 import { takenBackBy } from "../hook-streams.ts";
 import type { SlotEntry } from "../streams.ts";
 import type { Courier, GivenUp } from "./courier.ts";
@@ -18,6 +23,10 @@ import type { Json } from "./plan/event.ts";
 /** Items of one step, roughly: how many come again when the process dies. */
 const STEP_ITEMS_MAX = 500;
 const LETTERS_TIMEOUT_MS = 10_000;
+const PAUSE_FIRST_MS = 20;
+const PAUSE_LAST_MS = 1_000;
+/** So many failures that may be the letters' own, some ten minutes, and the step fails: no stream waits for ever. */
+const DEFECTS_MAX = 600;
 
 export interface WorkerParts {
   readonly courier: Pick<Courier, "deliver">;
@@ -29,6 +38,8 @@ export interface WorkerParts {
   readonly gone: (userIds: string[]) => Promise<readonly string[]>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  readonly log: Logger;
+  readonly stopped: AbortSignal;
 }
 
 interface Item {
@@ -61,9 +72,25 @@ export class HookWorker {
     const givenUp = await courier.deliver(
       items.map(({ json, entry }) => ({ json, sinceMs: entry.queuedAtMs || now() })),
     );
-    if (givenUp.length > 0) await this.#bury(stream, items, givenUp);
-    if (recalled.size > 0) await this.#forget(stream, recalled);
+    if (givenUp.length > 0) await this.#repeat(stream, () => this.#bury(stream, items, givenUp));
+    if (recalled.size > 0) await this.#repeat(stream, () => this.#forget(stream, recalled));
     return through;
+  }
+
+  /** Until it is done, or the service stops. */
+  async #repeat(stream: string, act: () => Promise<void>): Promise<void> {
+    const { stopped, log } = this.#parts;
+    for (let misses = 0, defects = 0; ; misses++) {
+      try {
+        return await act();
+      } catch (error) {
+        stopped.throwIfAborted();
+        if (isDefect(RpcError.from(error).code) && ++defects >= DEFECTS_MAX) throw error;
+        if (misses === 0)
+          log.warn({ err: error, stream }, "dead letters cannot be looked after; trying again");
+      }
+      await restUnless(stopped, Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** misses));
+    }
   }
 
   async #itemsOf(slot: number, entry: HookEntry): Promise<Item[]> {
@@ -81,7 +108,8 @@ export class HookWorker {
       const payload = toBytes(encodeHookEntry, alone);
       return { userIds, letter: { stream, slot, part, payload, why, buriedAtMs } };
     });
-    const left = new Set(await gone([...new Set(letters.flatMap(({ userIds }) => [...userIds]))]));
+    const userIds = new Set(letters.flatMap((one) => [...one.userIds]));
+    const left = new Set(await gone([...userIds]).catch(noneIfUnknown));
     const kept = letters.filter(({ userIds }) => userIds.isDisjointFrom(left));
     if (kept.length > 0) await queue.bury(kept.map(({ letter }) => letter));
   }
@@ -90,9 +118,19 @@ export class HookWorker {
     const { letters } = this.#parts;
     const options = { timeoutMs: LETTERS_TIMEOUT_MS };
     const found = [];
-    for await (const letter of letters.all({ streamStart: `${stream}#` }, options)) {
-      if (!(contentOf(letter)?.messages.isDisjointFrom(messages) ?? true)) found.push(letter);
+    try {
+      for await (const letter of letters.all({ streamStart: `${stream}#` }, options)) {
+        if (!(contentOf(letter)?.messages.isDisjointFrom(messages) ?? true)) found.push(letter);
+      }
+      await letters.forget(found, options);
+    } catch (error) {
+      noneIfUnknown(error);
     }
-    await letters.forget(found, options);
   }
+}
+
+/** While versions are mixed: who does not know the method keeps nothing that it could be asked for. */
+function noneIfUnknown(error: unknown): [] {
+  if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
+  return [];
 }
