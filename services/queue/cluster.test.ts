@@ -5,8 +5,8 @@ import { QueueCluster } from "./testing/cluster.ts";
 
 testQueue("queue", () => ({}));
 
-test("queue: a consumer of a topic that is far behind leaves room for messages", async () => {
-  const cluster = await QueueCluster.start({ backlogs: { all: 100_000, topics: 10_000 } });
+test("queue: a consumer of a topic that is far behind leaves room for messages, and for other topics", async () => {
+  const cluster = await QueueCluster.start({ backlogs: { all: 100_000, topic: 10_000 } });
   const queue = cluster.clientOutside();
   let made = 0;
   const append = (stream: string) => {
@@ -28,6 +28,9 @@ test("queue: a consumer of a topic that is far behind leaves room for messages",
   await expect(append(other!)).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
   await poll();
   expect(reader.roomIsScarce).toBe(true);
+  await reader.poll({ positions: [], waitMs: 0, topic: "pushes" });
+  expect(reader.roomIsScarce).toBe(false);
+  expect(await append(inOneCampus("pushes/")[0]!)).toEqual({ slot: 1 });
   const [group] = inOneCampus("g");
   expect(await append(group!)).toEqual({ slot: 1 });
   await cluster.stop();

@@ -11,8 +11,8 @@ export const BATCH_BYTES_MAX = 1024 * 1024;
 export const BACKLOG_BYTES_MAX = 32 * 1024 * 1024;
 /** The same over all streams of a process. */
 export const BACKLOGS_BYTES_MAX = 256 * 1024 * 1024;
-/** Of that, what streams with a topic may have: an integrator's slow server leaves room for messages. */
-export const TOPICS_BACKLOGS_BYTES_MAX = 64 * 1024 * 1024;
+/** Of that, what streams of one topic may have: an integrator's slow server leaves room for messages. */
+export const TOPIC_BACKLOGS_BYTES_MAX = 64 * 1024 * 1024;
 /** From this share of the room on, who consumes a topic is told that it is scarce. */
 export const SCARCE_SHARE = 0.75;
 /** One stream's part of a poll's answer, and the whole answer. */
@@ -60,8 +60,8 @@ assert(PAYLOAD_BYTES_MAX + ID_BYTES_MAX <= BATCH_BYTES_MAX);
 assert(BATCH_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
 assert(BURY_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
 assert(POLL_BYTES_MAX + POLL_STREAM_BYTES_MAX + PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX / 2);
-assert(BACKLOG_BYTES_MAX <= TOPICS_BACKLOGS_BYTES_MAX);
-assert(TOPICS_BACKLOGS_BYTES_MAX <= BACKLOGS_BYTES_MAX / 2);
+assert(BACKLOG_BYTES_MAX <= TOPIC_BACKLOGS_BYTES_MAX);
+assert(2 * TOPIC_BACKLOGS_BYTES_MAX <= BACKLOGS_BYTES_MAX / 2, "events and pushes leave half");
 assert(LOG_REST_MS <= LOG_TIMEOUT_MS);
 assert(
   OWNERSHIP_MS * 2 <= LOG_TIMEOUT_MS,

@@ -19,7 +19,7 @@ import {
   POLLS_MAX,
   SCARCE_SHARE,
   STREAMS_OPEN_MAX,
-  TOPICS_BACKLOGS_BYTES_MAX,
+  TOPIC_BACKLOGS_BYTES_MAX,
   TRIM_DELAY_MS,
 } from "./limits.ts";
 import { groupOf, type OpeningParts, openStream } from "./opening.ts";
@@ -31,13 +31,13 @@ type Trims = Map<number, Map<string, number>>;
 
 const LIMIT = { entries: POLL_ENTRIES_MAX, bytes: POLL_STREAM_BYTES_MAX };
 
-/** Bytes that wait for consumers, over all streams and over those with a topic. */
+/** Bytes that wait for consumers, over all streams and over those of one topic. */
 export interface BacklogLimits {
   readonly all: number;
-  readonly topics: number;
+  readonly topic: number;
 }
 
-const BACKLOGS = { all: BACKLOGS_BYTES_MAX, topics: TOPICS_BACKLOGS_BYTES_MAX };
+const BACKLOGS = { all: BACKLOGS_BYTES_MAX, topic: TOPIC_BACKLOGS_BYTES_MAX };
 
 export class Streams {
   readonly #parts: OpeningParts;
@@ -50,9 +50,9 @@ export class Streams {
   readonly #loaded = new Set<Stream>();
   readonly #polls = new Set<() => void>();
   #isWaking = false;
-  /** Over all streams, and over those with a topic. */
+  /** Over all streams, and by topic. */
   #heldBytes = 0;
-  #topicsHeldBytes = 0;
+  readonly #topicHeldBytes = new Map<string, number>();
   /** By group and stream: what was consumed lately, and what was when the timer last went off. */
   #trims: Trims = new Map();
   #ripeTrims: Trims = new Map();
@@ -68,7 +68,8 @@ export class Streams {
       trim: (group, logStream, through) => this.#trim(group, logStream, through),
       held: ({ name }, bytes) => {
         this.#heldBytes += bytes;
-        if (topicOf(name) !== "") this.#topicsHeldBytes += bytes;
+        const topic = topicOf(name);
+        if (topic !== "") this.#topicHeldBytes.set(topic, this.#heldOf(topic) + bytes);
       },
     };
   }
@@ -97,19 +98,24 @@ export class Streams {
   }
 
   #requireRoom(topic: string): void {
-    const { all, topics } = this.#backlogs;
-    const isFull = this.#heldBytes > all || (topic !== "" && this.#topicsHeldBytes > topics);
-    if (!isFull) return;
-    const bytes = topic === "" ? this.#heldBytes : this.#topicsHeldBytes;
+    const limits = this.#backlogs;
+    const isTopicFull = this.#heldOf(topic) > limits.topic;
+    if (this.#heldBytes <= limits.all && !isTopicFull) return;
+    const bytes = isTopicFull ? this.#heldOf(topic) : this.#heldBytes;
     const message = `consumers are ${bytes} bytes behind in this campus; retry later`;
     throw new RpcError("RESOURCE_EXHAUSTED", message);
   }
 
   /** Whether there is soon no room for further entries of a topic. */
   isScarce(topic: string): boolean {
-    const { all, topics } = this.#backlogs;
-    if (this.#heldBytes > SCARCE_SHARE * all) return true;
-    return topic !== "" && this.#topicsHeldBytes > SCARCE_SHARE * topics;
+    const limits = this.#backlogs;
+    if (this.#heldBytes > SCARCE_SHARE * limits.all) return true;
+    return this.#heldOf(topic) > SCARCE_SHARE * limits.topic;
+  }
+
+  /** 0: of streams without a topic. */
+  #heldOf(topic: string): number {
+    return this.#topicHeldBytes.get(topic) ?? 0;
   }
 
   /** Settled entries of a topic that the asker was not given; waits for some until `waitMs` has passed. */

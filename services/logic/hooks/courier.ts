@@ -2,7 +2,8 @@
  * Bringing items to an integrator's server, in order, many in a request. While the server takes nothing they
  * wait, here and in the queue behind them, and one request at a time asks whether it does again
  * (receiver.ts). Handed back as given up is what the server refuses, what alone it never takes, what has
- * waited too long, and, when the queue has hardly room any more, what has waited longest.
+ * waited too long, and, when the queue has hardly room any more, of what waits here the request with the oldest
+ * item, once it was tried in vain.
  */
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -53,6 +54,8 @@ interface Parcel {
 export class Courier {
   readonly #parts: CourierParts;
   readonly #receiver: Receiver;
+  /** When the oldest item of each request that is not done came into the queue. */
+  readonly #sinceMs = new Map<Place, number>();
 
   constructor(parts: CourierParts) {
     this.#parts = parts;
@@ -73,10 +76,19 @@ export class Courier {
     return left;
   }
 
-  async #deliver(all: readonly Parcel[]): Promise<GivenUp[]> {
+  async #deliver(parcels: readonly Parcel[]): Promise<GivenUp[]> {
+    const place: Place = {};
+    this.#sinceMs.set(place, Math.min(...parcels.map(({ sinceMs }) => sinceMs)));
+    try {
+      return await this.#bring(parcels, place);
+    } finally {
+      this.#sinceMs.delete(place);
+    }
+  }
+
+  async #bring(all: readonly Parcel[], place: Place): Promise<GivenUp[]> {
     const { endpoint, field, limits, stopped } = this.#parts;
     const receiver = this.#receiver;
-    const place: Place = {};
     const left: GivenUp[] = [];
     let parcels = all;
     /** Of the receiver, when this failed last, or was begun. */
@@ -86,7 +98,8 @@ export class Courier {
       const isTurn = receiver.mayTry(place);
       // However long it lay in the queue: before it waits here it is tried, if nobody else is trying.
       if (receiver.why !== undefined && (failed > 0 || !isTurn)) {
-        const { expired, waiting } = this.#expire(parcels, receiver.why);
+        const hasRoom = this.#hasRoom(place, failed);
+        const { expired, waiting } = this.#expire(parcels, { why: receiver.why, hasRoom });
         left.push(...expired);
         parcels = waiting;
       }
@@ -104,7 +117,7 @@ export class Courier {
       if (outcome.kind !== "failed") {
         receiver.answered(place);
         if (outcome.kind === "refused")
-          return [...left, ...(await this.#refused(parcels, outcome))];
+          return [...left, ...(await this.#refused(parcels, place, outcome))];
         monitor.add(delivered, parcels.length);
         return left;
       }
@@ -124,30 +137,43 @@ export class Courier {
       await receiver.failed(place, { why, failures: alone, isAlone: othersTaken });
       if (next !== "apart") continue;
       receiver.leave(place);
-      return [...left, ...(await this.#oneByOne(parcels))];
+      return [...left, ...(await this.#oneByOne(parcels, place))];
     }
   }
 
   /** One of them it does not want: which one, it says when they come one by one. */
-  async #refused(parcels: readonly Parcel[], { why }: { why: string }): Promise<GivenUp[]> {
+  async #refused(
+    parcels: readonly Parcel[],
+    place: Place,
+    { why }: { why: string },
+  ): Promise<GivenUp[]> {
     monitor.add(failures, 1);
     if (parcels.length === 1) return [{ at: parcels[0]!.at, why }];
-    return this.#oneByOne(parcels);
+    return this.#oneByOne(parcels, place);
   }
 
-  async #oneByOne(parcels: readonly Parcel[]): Promise<GivenUp[]> {
+  /** `place`: of the request that they were. */
+  async #oneByOne(parcels: readonly Parcel[], place: Place): Promise<GivenUp[]> {
+    this.#sinceMs.delete(place);
     const left: GivenUp[] = [];
     for (const parcel of parcels) left.push(...(await this.#deliver([parcel])));
     return left;
   }
 
+  /** Whether a request may wait on. What was not tried may be what the server takes. */
+  #hasRoom(place: Place, failures: number): boolean {
+    if (failures === 0 || this.#parts.hasRoom()) return true;
+    const ownMs = this.#sinceMs.get(place)!;
+    return this.#sinceMs.values().some((sinceMs) => sinceMs < ownMs);
+  }
+
   /** Of what waits for a server that is down: what has waited too long. */
   #expire(
     parcels: readonly Parcel[],
-    why: string,
+    { why, hasRoom }: { why: string; hasRoom: boolean },
   ): { expired: GivenUp[]; waiting: readonly Parcel[] } {
-    const { limits, now, hasRoom } = this.#parts;
-    if (!hasRoom()) {
+    const { limits, now } = this.#parts;
+    if (!hasRoom) {
       const reason = `${why}; the queue has no room for it to wait`;
       return { expired: parcels.map(({ at }) => ({ at, why: reason })), waiting: [] };
     }
