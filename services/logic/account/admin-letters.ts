@@ -20,7 +20,8 @@ import type { ApiScope } from "./api-keys-client.ts";
 const SCOPE: ApiScope = "dead-letters";
 const PAGE = 50;
 const PAGE_MAX = 200;
-const NAMES_MAX = 100;
+/** One after the other, in the time of one request. */
+const NAMES_MAX = 20;
 const STREAM_CHARACTERS_MAX = 200;
 
 export interface AdminLettersParts {

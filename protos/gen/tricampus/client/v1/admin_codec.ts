@@ -779,7 +779,7 @@ export function decodeDeadLetterInfo(r: Reader, end: number): DeadLetterInfo {
  */
 export interface DeadLetterNames {
   /**
-   * 1-100.
+   * 1-20.
    *
    * @generated from field: repeated string letters = 1;
    */

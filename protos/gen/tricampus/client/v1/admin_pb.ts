@@ -382,7 +382,7 @@ export const DeadLetterInfoSchema: GenMessage<DeadLetterInfo> = /*@__PURE__*/
  */
 export type DeadLetterNames = Message<"tricampus.client.v1.DeadLetterNames"> & {
   /**
-   * 1-100.
+   * 1-20.
    *
    * @generated from field: repeated string letters = 1;
    */
