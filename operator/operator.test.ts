@@ -1,5 +1,6 @@
 /** The whole operator before a simulated cluster: what it makes, in which order it disturbs, what it leaves alone. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { KubeObject } from "./kube/object.ts";
 import { isReady } from "./testing/api-double/controllers.ts";
 import { BROKEN_IMAGE, Rig } from "./testing/rig.ts";
 import { sampleDataCenter, sampleGroup } from "./testing/samples.ts";
@@ -63,6 +64,20 @@ describe("one data centre, from nothing and through its life", () => {
   test("a new image: campus after campus, each whole before the next", async () => {
     const disturbed: string[] = [];
     const leftMin: number[] = [];
+    const before = rig.acts.length;
+    const isNewAndReady = (pod: KubeObject) =>
+      isReady(pod) && JSON.stringify(pod.spec).includes('"image":"tricampus:2"');
+    /** Of campus a, when the first Deployment of it was changed. */
+    let stateAtFirstApply: string[] | undefined;
+    const stopLooking = rig.double.objects.listen((resource, change, object) => {
+      const isDeployment = resource === "/apis/apps/v1 deployments" && change.type === "MODIFIED";
+      if (!isDeployment || !JSON.stringify(object.spec).includes('"image":"tricampus:2"')) return;
+      const names = rig
+        .pods()
+        .filter(isNewAndReady)
+        .map(({ metadata }) => metadata.name);
+      stateAtFirstApply ??= names.filter((name) => /-a-0$/.test(name)).toSorted();
+    });
     const stop = rig.double.objects.listen((resource, change, object) => {
       if (resource !== "/api/v1 pods" || change.type !== "DELETED") return;
       disturbed.push(object.metadata.labels!["tricampus.dev/campus"]!);
@@ -74,10 +89,19 @@ describe("one data centre, from nothing and through its life", () => {
     await rig.until("new pods everywhere", isNew, 15_000);
     await rig.settled();
     stop();
+    stopLooking();
     expect(Math.min(...leftMin)).toBe(2);
     const inOrder = disturbed.filter((campus, i) => campus !== disturbed[i - 1]);
     expect(inOrder).toEqual(["a", "b", "c"]);
     expect(disturbed).toHaveLength(21);
+    const acts = rig.acts.slice(before).filter((act) => act.endsWith("disturbs campus a"));
+    const kinds = acts.map((act) => act.split(" ").slice(0, 2).join(" "));
+    expect(kinds).toEqual([...Array(3).fill("delete Pod"), ...Array(4).fill("apply Deployment")]);
+    expect(stateAtFirstApply).toEqual([
+      "main-kvsvr-1-a-0",
+      "main-media-data-a-0",
+      "main-queuelog-a-0",
+    ]);
   });
 
   test("an image that cannot start: one campus is lost to it, no more; the next image cures it", async () => {

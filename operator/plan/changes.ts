@@ -46,7 +46,31 @@ export function changesBetween({ desired, children, pods, campuses }: Facts): Ch
   const wanting = new Set(disturbing.keys());
   const turn = whoseTurn(campuses, wanting);
   const mine = turn.turn === "given" ? disturbing.get(turn.campus)! : [];
-  return { actions: [...free, ...mine], turn, wanting };
+  const isFirst = (action: Action) => action.act === "delete";
+  const hasState = turn.turn === "given" && isStateBack(turn.campus, { all, children, pods });
+  return { actions: [...free, ...(hasState ? mine : mine.filter(isFirst))], turn, wanting };
+}
+
+/**
+ * What keeps state in a campus is replaced first, and what has none when that is back: all processes of a campus
+ * that start at once would take the cores from those that serve. A pod that has no node, or cannot run, is not
+ * waited for: perhaps what would follow is what makes room for it.
+ */
+function isStateBack(
+  campus: string,
+  { all, children, pods }: { all: readonly Desired[] } & Pick<Facts, "children" | "pods">,
+): boolean {
+  const sets = all.filter((wanted) => wanted.kind === "StatefulSet" && wanted.campus === campus);
+  return sets.every((wanted) => {
+    const child = children.get(wanted.key);
+    if (child === undefined || child.template !== wanted.template || !child.isSettled) return false;
+    const own = podsOf(pods, wanted);
+    const isBack = (pod: Pod) => {
+      const cannotRun = pod.node === "" || pod.trouble !== "";
+      return pod.template === wanted.template && !pod.isLeaving && (pod.isReady || cannotRun);
+    };
+    return own.length > 0 && own.every(isBack);
+  });
 }
 
 /** The first stage of which something is not there at all. */
