@@ -22,15 +22,15 @@ import type {
   FetchVotesReply,
   Operations,
   Owner,
-  RowWrite,
   StampedRow,
 } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { assertRule } from "./assert.ts";
 import { compareBallots, NO_BALLOT, NO_OWNER, proposerOf } from "./ballot.ts";
 import { absentDigest, type Body, type Decision, openDecision, sealDecision } from "./decision.ts";
-import { mergeOperations, NO_OPERATIONS } from "./operations.ts";
+import { applyLoose, keepForLater } from "./loose.ts";
+import { NO_OPERATIONS } from "./operations.ts";
 import { planted } from "./planted.ts";
-import { withTrims } from "./trim.ts";
+import { NO_TRIMS, withTrims } from "./trim.ts";
 
 export interface Known {
   readonly version: number;
@@ -76,9 +76,6 @@ export const EMPTY_REGISTER: Register = {
   loose: [],
 };
 
-/** More waiting changes than this and a replica relies on fetching. */
-const LOOSE_MAX = 1_000;
-
 export type Input =
   | { kind: "prepare"; version: number; ballot: Ballot; baseDigest: number }
   | { kind: "accept"; ballot: Ballot; decision: Decision; baseDigest: number }
@@ -105,7 +102,6 @@ export interface Step {
 }
 
 const NO_ROWS: readonly StampedRow[] = [];
-const NO_TRIMS: readonly Trim[] = [];
 
 /** What a table has forgotten; nothing of anything else. */
 export function trimsOf({ held }: Register): readonly Trim[] {
@@ -305,96 +301,6 @@ function withOwner(known: Known, decision: Decision): Known {
 
 function clearVotes(register: Register): Register {
   return { ...register, promised: NO_BALLOT, accepted: undefined };
-}
-
-/**
- * An accepted change whose fate is not known when later versions turn out decided: it may be one of
- * only two copies of a decided change, so it is kept until the table is held beyond it. It is applied
- * only when the change after it names its digest as base.
- */
-function keepForLater(register: Register, decision: Decision | undefined): Register {
-  if (decision?.model !== "table" || decision.version <= register.heldVersion) return register;
-  const { known, loose } = register;
-  const hasLost = decision.version === known.version && decision.digest !== known.digest;
-  if (hasLost || loose.some(({ digest }) => digest === decision.digest)) return register;
-  return { ...register, loose: insertLoose(loose, decision) };
-}
-
-function insertLoose(loose: readonly Decision[], decision: Decision): readonly Decision[] {
-  if (loose.length >= LOOSE_MAX) return loose;
-  return [...loose, decision].sort((a, b) => a.version - b.version);
-}
-
-/** Applies everything that follows without a gap, with a decided change `added` to it, if any. */
-function applyLoose(
-  register: Register,
-  added: Decision | undefined,
-): { register: Register; rows: readonly StampedRow[] } {
-  const { known } = register;
-  let loose = added === undefined ? register.loose : withDecided(register.loose, added);
-  let { heldVersion, heldDigest, held } = register;
-  const rows: StampedRow[] = [];
-  for (
-    let next = provedNext(loose, { known, added, heldVersion, heldDigest });
-    next !== undefined;
-    next = provedNext(loose, { known, added, heldVersion, heldDigest })
-  ) {
-    const { delta, version } = next;
-    for (const row of delta.rows) rows.push(stamp(row, version));
-    const before = held.model === "table" ? held.operations : NO_OPERATIONS;
-    const operations = mergeOperations(before, delta.operations ?? NO_OPERATIONS);
-    const trims = withTrims(held.model === "table" ? held.trims : NO_TRIMS, delta.trims);
-    held = { model: "table", lastNumber: delta.lastNumber, operations, trims };
-    heldVersion = version;
-    heldDigest = next.digest;
-    loose = loose.filter((decision) => decision.version > version);
-  }
-  if (loose === register.loose && heldVersion === register.heldVersion) return { register, rows };
-  return { register: { ...register, loose, heldVersion, heldDigest, held }, rows };
-}
-
-/** With a change that is known to be decided: others of its version are not. */
-function withDecided(loose: readonly Decision[], decided: Decision): readonly Decision[] {
-  const others = loose.filter(({ version }) => version !== decided.version);
-  return insertLoose(others, decided);
-}
-
-/**
- * Of the loose changes above what is held the one that is proved to be decided: it is the known version, the
- * one just learned, or the base of any that was proposed after it. Others may lie beside it, and have lost.
- */
-function provedNext(
-  loose: readonly Decision[],
-  at: {
-    known: Known;
-    added: Decision | undefined;
-    heldVersion: number;
-    heldDigest: number;
-  },
-): Decision | undefined {
-  if (loose.length === 0) return undefined;
-  const next = loose.filter((decision) => {
-    if (decision.version !== at.heldVersion + 1 || decision.model !== "table") return false;
-    return decision.delta.baseDigest === at.heldDigest || planted("base-digest-unchecked");
-  });
-  const isBase = ({ version, digest }: Decision) =>
-    loose.some(
-      (later) =>
-        later.version === version + 1 &&
-        later.model === "table" &&
-        later.delta.baseDigest === digest,
-    );
-  const proved = next.find(
-    (decision) =>
-      decision.digest === at.added?.digest ||
-      decision.digest === at.known.digest ||
-      isBase(decision),
-  );
-  return proved ?? (planted("base-digest-unchecked") ? next[0] : undefined);
-}
-
-function stamp(row: RowWrite, version: number): StampedRow {
-  return { row: row.row, value: row.value, deleted: row.deleted, version };
 }
 
 /**

@@ -22,6 +22,9 @@ export const ROW_CLASS = { row: 1, mark: 2, appended: 3 } as const;
 /** Kinds of rows a table is trimmed by, at once: each costs a comparison with every row read. */
 export const TRIMS_MAX = 8;
 
+/** One for all, so that what has not changed is the same. */
+export const NO_TRIMS: readonly Trim[] = [];
+
 /** Whether a row last written in `version` is forgotten. */
 export function isForgotten(trims: readonly Trim[], inner: Uint8Array, version: number): boolean {
   const above = planted("trim-forgets-newer") ? 1 : 0;
