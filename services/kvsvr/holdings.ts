@@ -161,7 +161,7 @@ export class Holdings {
     };
   }
 
-  /** What votes on a key have left behind, for a new member (copy.ts) or a move's target. */
+  /** What votes on a key have left behind, for a new member (copy.ts), repair (repair.ts) or a move's target. */
   fetchVotes(request: FetchVotesRequest): FetchVotesReply {
     const barred = request.move === 0 ? this.#replica.bar(request.epoch) : this.#barMove(request);
     const register =
