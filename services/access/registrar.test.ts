@@ -61,3 +61,28 @@ test("registrar: who connects waits half a second for a router that takes long, 
   expect(told[1]!.report.online.map(({ number }) => number)).toEqual([70_000, 70_001]);
   registrar.stop();
 });
+
+test("registrar: whom a router learns of late is told so once more", async () => {
+  const connected = people(1);
+  const router = { isDown: true };
+  const callee = {
+    peers: [{}],
+    call: async () => {
+      if (router.isDown) throw new Error("down");
+    },
+  } as unknown as Callee;
+  const facts = { router: callee, access: "a/access#1", campus: "a", complete: () => connected };
+  const registrar = new Registrar(facts);
+  await vi.advanceTimersByTimeAsync(100);
+  let known = 0;
+  registrar.online(connected[0]!, () => {
+    known += 1;
+  });
+  expect(known).toBe(1);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(known).toBe(1);
+  router.isDown = false;
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(known).toBe(2);
+  registrar.stop();
+});

@@ -20,6 +20,8 @@ const CALL_TIMEOUT_PER_CONNECTION_MS = 0.1;
 const WAITED_FOR_MS = 500;
 /** Pause before a router that failed is tried again. */
 const RETRY_MS = 500;
+/** Connections that wait for one router to hear of them late; the others have their fallback syncs. */
+const LATE_MAX = 500;
 /** Changes that wait for one router; beyond, it is told everything instead. */
 const CHANGES_MAX = 10_000;
 
@@ -34,6 +36,8 @@ class RouterLink {
   #online = new Map<number, Connection>();
   #offline = new Set<number>();
   #waiting: (() => void)[] = [];
+  /** Those that were let go before this router knew them. */
+  #late: (() => void)[] = [];
   #completeDue = true;
   #busy = false;
   /** The last call failed, or takes long: nobody waits for this router until it answers again. */
@@ -46,10 +50,13 @@ class RouterLink {
     this.#complete = complete;
   }
 
-  /** `told` is called when the router knows, or when it turned out that it cannot be told. */
+  /**
+   * `told` is called when the router knows, or when it turned out that it cannot be told; after the latter
+   * once more when it knows at last.
+   */
   online(connection: Connection, told: () => void): void {
     this.#online.set(connection.number, connection);
-    if (this.#failing) told();
+    if (this.#failing) this.#letGo([told]);
     else this.#waiting.push(told);
     this.#changed();
   }
@@ -68,6 +75,11 @@ class RouterLink {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
+  }
+
+  #letGo(waiting: (() => void)[]): void {
+    this.#late.push(...waiting.slice(0, Math.max(0, LATE_MAX - this.#late.length)));
+    for (const one of waiting.splice(0)) one();
   }
 
   #changed(): void {
@@ -92,30 +104,37 @@ class RouterLink {
     const complete = this.#completeDue;
     const online = complete ? this.#complete() : [...this.#online.values()];
     const report = { access: "", campus: "", online, offline: [...this.#offline], complete };
-    const told = this.#waiting;
+    const waiting = this.#waiting;
+    const late = this.#late;
     this.#online = new Map();
     this.#offline = new Set();
     this.#waiting = [];
+    this.#late = [];
     this.#completeDue = false;
-    const release = () => {
+    const impatient = setTimeout(() => {
       this.#failing = true;
-      for (const one of [...told.splice(0), ...this.#waiting.splice(0)]) one();
-    };
-    const impatient = setTimeout(release, WAITED_FOR_MS);
+      late.push(...waiting.slice(0, LATE_MAX));
+      for (const one of waiting.splice(0)) one();
+      this.#letGo(this.#waiting);
+    }, WAITED_FOR_MS);
     const failed = await this.#tell(report).then(
       () => false,
       () => true,
     );
     clearTimeout(impatient);
-    for (const one of told) one();
     this.#busy = false;
     this.#failing = failed;
     if (failed) {
       monitor.add(failures, 1);
       this.#completeDue = true;
-      for (const one of this.#waiting.splice(0)) one();
+      this.#late = [...late, ...this.#late].slice(0, LATE_MAX);
+      this.#letGo(waiting);
+      this.#letGo(this.#waiting);
       this.#schedule(RETRY_MS);
-    } else if (this.#online.size + this.#offline.size > 0 || this.#completeDue) {
+      return;
+    }
+    for (const one of [...waiting, ...late]) one();
+    if (this.#online.size + this.#offline.size > 0 || this.#completeDue) {
       this.#schedule(BATCH_MS);
     }
   }
@@ -152,12 +171,15 @@ export class Registrar {
     this.#every.unref();
   }
 
-  /** `known` is called once, when every router that answers knows the connection. */
+  /**
+   * `known` is called when every router that answers knows the connection, and again when one learns of it
+   * later: who asked that one meanwhile did not find it.
+   */
   online(connection: Connection, known: () => void): void {
     let left = this.#routers.length;
     const told = () => {
       left -= 1;
-      if (left === 0) known();
+      if (left <= 0) known();
     };
     for (const link of this.#routers) link.online(connection, told);
   }

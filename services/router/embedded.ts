@@ -27,13 +27,20 @@ interface AccessProcess {
 
 export class EmbeddedRouter implements RouterEngine {
   readonly #connectionsMax: number;
+  /** By performance.now(). */
+  readonly #completeFromMs: number;
   readonly #processes = new Map<string, AccessProcess>();
   readonly #byUser = new Map<string, Set<Entry>>();
   #connections = 0;
   #sweptAtMs = 0;
 
-  constructor(options: { connectionsMax: number }) {
+  constructor(options: { connectionsMax: number; incompleteMs: number }) {
     this.#connectionsMax = options.connectionsMax;
+    this.#completeFromMs = performance.now() + options.incompleteMs;
+  }
+
+  get isIncomplete(): boolean {
+    return performance.now() < this.#completeFromMs;
   }
 
   register(report: RegisterConnectionsRequest, nowMs: number): void {

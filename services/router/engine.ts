@@ -10,6 +10,9 @@ import type {
 } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 
+/** Every access process has said everything anew by then: it does so every 10 s. */
+export const INCOMPLETE_MS = 11_000;
+
 /** An entry that was not said again for so long is gone. */
 export const EXPIRY_MS = 30_000;
 
@@ -19,6 +22,8 @@ export interface RouterEngine {
   /** Where the users are, in the order asked for; users who are offline are left out. */
   lookup(userIds: readonly string[], nowMs: number): Promise<Location[]> | Location[];
   count(nowMs: number): Promise<CountReply> | CountReply;
+  /** It began empty, or may have, so short ago that not everybody has been said yet. */
+  readonly isIncomplete: boolean;
 }
 
 /** "a/access#3": an access process and the number of its start. */

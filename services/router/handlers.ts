@@ -42,7 +42,8 @@ export class RouterHandlers {
       userIds.length <= LOOKUP_USERS_MAX,
       `${userIds.length} users; at most ${LOOKUP_USERS_MAX} a call`,
     );
-    return { locations: await this.#engine.lookup(userIds, this.#now()) };
+    const locations = await this.#engine.lookup(userIds, this.#now());
+    return { locations, incomplete: this.#engine.isIncomplete };
   }
 
   async count(): Promise<CountReply> {

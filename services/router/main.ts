@@ -4,12 +4,9 @@ import type { ServiceContext, StartService } from "../svrkit/context.ts";
 import { reportReadiness } from "../svrkit/monitors/readiness.ts";
 import { checkRouterConfig } from "./config.ts";
 import { EmbeddedRouter } from "./embedded.ts";
-import type { RouterEngine } from "./engine.ts";
+import { INCOMPLETE_MS, type RouterEngine } from "./engine.ts";
 import { RouterHandlers } from "./handlers.ts";
 import { RedisRouter } from "./redis.ts";
-
-/** Every access process has said everything anew by then: it does so every 10 s. */
-const INCOMPLETE_MS = 11_000;
 
 export const start: StartService = async (context) => {
   const handlers = new RouterHandlers(openEngine(context), Date.now);
@@ -27,14 +24,14 @@ function openEngine({
   log,
 }: ServiceContext): RouterEngine {
   const { engine, connectionsMax } = checkRouterConfig(options);
-  if (engine.kind === "embedded") return new EmbeddedRouter({ connectionsMax });
+  const incompleteMs = INCOMPLETE_MS;
+  if (engine.kind === "embedded") return new EmbeddedRouter({ connectionsMax, incompleteMs });
   const { servers, secretsDir } = engine;
   const url = servers[campus];
   if (url === undefined) throw new Error(`engine.servers: there is none of campus ${campus}`);
   const router = new RedisRouter({
-    ...{ connectionsMax, url, secretsDir },
+    ...{ connectionsMax, url, secretsDir, incompleteMs },
     prefix: `tricampus:${dc}:${campus}:`,
-    incompleteMs: INCOMPLETE_MS,
     log: log.child({ service }),
   });
   reportReadiness(service, () => router.silent);

@@ -6,7 +6,7 @@ import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_
 import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { Consistency, InboxData } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import type { HookEntry } from "../../../protos/gen/tricampus/logic/v1/hook_codec.ts";
-import { Router } from "../../../protos/gen/tricampus/router/v1/router_codec.ts";
+import { locate } from "../../router/client.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RecentlyUsed } from "../../svrkit/recently-used.ts";
 
@@ -61,9 +61,8 @@ export class Absent {
   async #absent(userIds: string[]): Promise<Set<string>> {
     const absent = new Set(userIds);
     if (absent.size === 0) return absent;
-    const options = { timeoutMs: TIMEOUT_MS };
-    const { locations } = await this.#parts.router.call(Router.lookup, { userIds }, options);
-    for (const { userId } of locations) absent.delete(userId);
+    const found = await locate(this.#parts.router, userIds, { timeoutMs: TIMEOUT_MS });
+    for (const { userId } of found) absent.delete(userId);
     return absent;
   }
 

@@ -11,7 +11,8 @@ import {
   type PushRequest,
   type PushTarget,
 } from "../../../protos/gen/tricampus/access/v1/push_codec.ts";
-import { type Location, Router } from "../../../protos/gen/tricampus/router/v1/router_codec.ts";
+import type { Location } from "../../../protos/gen/tricampus/router/v1/router_codec.ts";
+import { locate } from "../../router/client.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import type { ServiceContext } from "../../svrkit/context.ts";
@@ -84,11 +85,7 @@ export class Notifier {
     const rows = rowsOf(notified);
     const byUser = new Map(targets.map((target) => [target.userId, target]));
     const options = { timeoutMs: TIMEOUT_MS, trace };
-    const { locations } = await this.#router.call(
-      Router.lookup,
-      { userIds: [...byUser.keys()] },
-      options,
-    );
+    const locations = await locate(this.#router, [...byUser.keys()], options);
     const byCampus = pushTargets(locations, byUser);
     const calls = [...byCampus].map(([campus, atCampus]) => {
       const index = this.#campuses.indexOf(campus);

@@ -236,16 +236,24 @@ export interface LookupReply {
    * @generated from field: repeated tricampus.router.v1.Location locations = 1;
    */
   locations: Location[];
+  /**
+   * This router began with nothing a moment ago and is being told who is online: others know more.
+   *
+   * @generated from field: bool incomplete = 2;
+   */
+  incomplete: boolean;
 }
 
 export function encodeLookupReply(w: Writer, m: LookupReply): void {
   for (const x of m.locations) { { w.tag(10); const at = w.fork(); encodeLocation(w, x); w.join(at); } }
+  if (m.incomplete) { w.tag(16); w.bool(m.incomplete); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
 export function makeLookupReply(fields: Partial<LookupReply>): LookupReply {
   return {
     locations: [],
+    incomplete: false,
     ...fields,
   };
 }
@@ -253,12 +261,17 @@ export function makeLookupReply(fields: Partial<LookupReply>): LookupReply {
 export function decodeLookupReply(r: Reader, end: number): LookupReply {
   const m: LookupReply = {
     locations: [],
+    incomplete: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.locations.push(decodeLocation(r, r.message()));
+        break;
+      }
+      case 16: {
+        m.incomplete = r.bool();
         break;
       }
       default:
