@@ -49,21 +49,21 @@ test("load: a search ends with a rate", async () => {
   expect(result.search.length).toBeGreaterThan(0);
 }, 120_000);
 
-test("audit: a sample of all these users is clean; a row that somebody removed is missed", async () => {
+test("audit: a sample of all these users is clean; a conversation whose rows somebody removed is missed", async () => {
   const { dataDir } = platform.config;
   const clean = await tricampus(dataDir, ["audit", "--users", "15", "--json"]);
   expect({ code: clean.code, stderr: clean.stderr }).toEqual({ code: 0, stderr: "" });
   const report = JSON.parse(clean.stdout) as { users: number; messages: number };
   expect(report.users).toBe(15);
   expect(report.messages).toBeGreaterThan(15);
-  const userId = await removeRow();
+  const { userId, removed } = await removeConversation();
   const damaged = await tricampus(dataDir, ["audit", userId]);
   expect(damaged.code).toBe(1);
-  expect(damaged.stdout).toContain("missing        1\n");
+  expect(damaged.stdout).toContain(`missing        ${removed}\n`);
 }, 180_000);
 
-/** Removes a delivered message from somebody's inbox, as no service would; returns whose it was. */
-async function removeRow(): Promise<string> {
+/** Removes a delivered 1:1 conversation from somebody's inbox, as no service would; its audit has but the mark. */
+async function removeConversation(): Promise<{ userId: string; removed: number }> {
   const { dataDir } = platform.config;
   const inspector = new Inspector(platform);
   try {
@@ -72,20 +72,25 @@ async function removeRow(): Promise<string> {
     const users = (JSON.parse(listed.stdout) as { userIds: string[] }).userIds;
     for (const userId of users) {
       const key = { keyspace: Keyspace.INBOX, key: Buffer.from(userId) };
-      const range = {
-        first: Buffer.from("m/c:"),
-        end: Buffer.from("m/d"),
-        limit: 1,
-        reverse: true,
-      };
-      const { rows } = await kv.scanRows({ key, ...range, level: Level.STRONG });
+      const scan = { limit: 1_000, reverse: false, level: Level.STRONG };
+      const range = { first: Buffer.from("m/c:"), end: Buffer.from("m/d") };
+      const { rows } = await kv.scanRows({ key, ...range, ...scan });
       if (rows.length === 0) continue;
-      const operation = { operation: { case: "delete" as const, value: rows[0]!.row } };
-      await kv.change({ key, change: { guards: [], operations: [operation] } });
-      return userId;
+      const conversation = conversationOf(rows[0]!.row);
+      const its = rows.filter(({ row }) => conversationOf(row) === conversation);
+      const operations = its.map(({ row }) => ({
+        operation: { case: "delete" as const, value: row },
+      }));
+      await kv.change({ key, change: { guards: [], operations } });
+      return { userId, removed: its.length };
     }
     throw new Error("nobody has a message");
   } finally {
     inspector.stop();
   }
+}
+
+/** Of the row `m/<conversation>/<8 bytes sequence>`. */
+function conversationOf(row: Uint8Array): string {
+  return Buffer.from(row).subarray(0, -8).toString();
 }

@@ -58,8 +58,10 @@ async function lookAt(
 }
 
 /** Conversations that the inbox speaks of, and the number from above which they are the user's. */
-function conversationsIn({ delivered, committed, groups }: AuditedInbox): Map<string, number> {
+function conversationsIn(inbox: AuditedInbox): Map<string, number> {
+  const { deliveredThrough, delivered, committed, groups } = inbox;
   const above = new Map<string, number>();
+  for (const id of deliveredThrough.keys()) if (usersOf(id).length > 0) above.set(id, 0);
   for (const { conversationId } of [...delivered, ...committed]) above.set(conversationId, 0);
   for (const [groupId, since] of groups) above.set(groupId, since - 1);
   // Who left and came back has rows from before: the whole group is read then.

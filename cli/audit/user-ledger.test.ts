@@ -32,6 +32,7 @@ function good(): Omit<AuditedUser, "inbox"> & { inbox: Changeable<AuditedInbox> 
   return {
     inbox: {
       userId: "ann",
+      deliveredThrough: new Map([[DIRECT, 3]]),
       delivered: [direct[0]!, ...group, direct[2]!],
       committed: sent.map(({ conversationId, messageId, acceptedAtMs }) => {
         return { conversationId, messageId, acceptedAtMs };

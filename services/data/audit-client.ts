@@ -5,6 +5,7 @@
 import type { InboxMessage } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { type Key, Level, type VersionedRow } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../kvsvr/client.ts";
+import { NO_BYTES } from "../svrkit/codec.ts";
 import { groupKey, isMessageRow, messagesAfter, outcomeRowKey, readMessage } from "./group/rows.ts";
 import { inboxKey, ROW_KINDS, readRow } from "./inbox/rows.ts";
 import { usersOf } from "./message/client.ts";
@@ -40,6 +41,8 @@ interface AuditedSend {
 
 export interface AuditedInbox {
   readonly userId: string;
+  /** By conversation: the number through which it was delivered. What is delivered may be gone, the mark stays. */
+  readonly deliveredThrough: ReadonlyMap<string, number>;
   /** In the order in which they were delivered. */
   readonly delivered: readonly AuditedMessage[];
   readonly committed: readonly AuditedSend[];
@@ -81,6 +84,8 @@ export class AuditClient {
     const groups = new Map<string, number>();
     const hidden = new Set<string>();
     const reads = new Map<string, number>();
+    // Read before the rows: what is delivered meanwhile is beyond the marks.
+    const deliveredThrough = await this.#marks(userId);
     let isTrimmed = false;
     for (let afterVersion = 0; ; ) {
       const request = { key: inboxKey(userId), afterVersion, limit: PAGE, level: Level.STRONG };
@@ -103,7 +108,10 @@ export class AuditClient {
         if (setting?.case === "hiddenSequence")
           hidden.add(placeOf({ conversationId, sequence: setting.value }));
       }
-      if (!page.more) return { userId, delivered, committed, groups, hidden, reads, isTrimmed };
+      if (!page.more) {
+        const shared = { groups, hidden, reads, isTrimmed };
+        return { userId, deliveredThrough, delivered, committed, ...shared };
+      }
       afterVersion = page.throughVersion;
     }
   }
@@ -122,6 +130,18 @@ export class AuditClient {
         last = message.sequence;
       }
       if (!page.more) return { messages };
+    }
+  }
+
+  async #marks(userId: string): Promise<Map<string, number>> {
+    const marks = new Map<string, number>();
+    for (let after: Uint8Array = NO_BYTES; ; ) {
+      const request = { key: inboxKey(userId), after, limit: PAGE, level: Level.STRONG };
+      const page = await this.#kv.scanMarks(request, OPTIONS);
+      for (const { name, standsAt } of page.marks)
+        marks.set(Buffer.from(name).toString(), standsAt);
+      if (!page.more) return marks;
+      after = page.marks.at(-1)!.name;
     }
   }
 

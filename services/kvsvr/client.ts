@@ -15,6 +15,8 @@ import type {
   Key,
   ScanChangesReply,
   ScanChangesRequest,
+  ScanMarksReply,
+  ScanMarksRequest,
   ScanRowsReply,
   ScanRowsRequest,
   WriteReply,
@@ -100,6 +102,10 @@ export class KvClient {
 
   scanRows(request: ScanRowsRequest, options: CallOptions = {}): Promise<ScanRowsReply> {
     return this.#ask(request, timed(options), (group, call) => group.scanRows(request, call));
+  }
+
+  scanMarks(request: ScanMarksRequest, options: CallOptions = {}): Promise<ScanMarksReply> {
+    return this.#ask(request, timed(options), (group, call) => group.scanMarks(request, call));
   }
 
   scanChanges(request: ScanChangesRequest, options: CallOptions = {}): Promise<ScanChangesReply> {

@@ -16,6 +16,8 @@ import type {
   RowOperation,
   ScanChangesReply,
   ScanChangesRequest,
+  ScanMarksReply,
+  ScanMarksRequest,
   ScanRowsReply,
   ScanRowsRequest,
   WriteReply,
@@ -89,6 +91,10 @@ export class GroupClient {
 
   scanRows(request: ScanRowsRequest, call: GroupCall): Promise<ScanRowsReply> {
     return this.#call(Kv.scanRows, request, call);
+  }
+
+  scanMarks(request: ScanMarksRequest, call: GroupCall): Promise<ScanMarksReply> {
+    return this.#call(Kv.scanMarks, request, call);
   }
 
   scanChanges(request: ScanChangesRequest, call: GroupCall): Promise<ScanChangesReply> {

@@ -14,6 +14,8 @@ import {
   Level,
   type ScanChangesReply,
   type ScanChangesRequest,
+  type ScanMarksReply,
+  type ScanMarksRequest,
   type ScanRowsReply,
   type ScanRowsRequest,
   type TableChange,
@@ -55,6 +57,9 @@ interface Pending<I, O> extends Write {
 }
 
 /** A call, or one item of a batch. */
+/** Added to a name it makes the very next one. */
+const NEXT = Buffer.of(0);
+
 type Attempt = Call & { readonly isFirst?: boolean };
 
 /** Hears the outcome of one operation, once. */
@@ -340,6 +345,17 @@ export class Handlers {
       lastNumber: lastNumberOf(register),
       trims: [...trimsOf(register)],
     };
+  }
+
+  async scanMarks(request: ScanMarksRequest, call: Call): Promise<ScanMarksReply> {
+    const entry = await this.#readTable(request, call);
+    const { after, limit } = request;
+    const name = after.length > 0 ? Buffer.concat([after, NEXT]) : after;
+    const first = innerKey(ROW_CLASS.mark, name);
+    const range = { first, end: Buffer.from([ROW_CLASS.mark + 1]), reverse: false };
+    const { rows, more, register } = await pageOfRows(this.#replica.state, entry, { range, limit });
+    const marks = rows.map(({ row, value }) => ({ name: row, standsAt: bytesNumber(value) }));
+    return { version: versionOf(register), marks, more };
   }
 
   async scanChanges(request: ScanChangesRequest, call: Call): Promise<ScanChangesReply> {

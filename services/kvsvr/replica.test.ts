@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import {
+  type Guard,
   Keyspace,
   Kv,
   Level,
@@ -139,6 +140,24 @@ test("S8: tables: insert-if-absent, marks, appends and changes since a version",
     reverse: false,
   });
   expect(rows.rows.map((row) => text(row.row).slice(0, 2))).toEqual(["q/", "r1"]);
+});
+
+test("S8: a table's marks are listed by their names, page by page", async () => {
+  cluster = await startCluster();
+  const { kv } = cluster;
+  const raise = (name: string, to: number): Guard => ({
+    guard: { case: "mark", value: { name: bytes(name), from: 0, to, allowSkip: false } },
+  });
+  const guards = ["b", "a", "ab", "c"].map((name, i) => raise(name, i + 1));
+  await kv.change({ key: key("t"), change: { guards, operations: insert("r", "row").operations } });
+  const names: string[] = [];
+  for (let after = bytes(""); ; ) {
+    const page = await kv.scanMarks({ key: key("t"), after, limit: 3, level: Level.STRONG });
+    names.push(...page.marks.map(({ name, standsAt }) => `${text(name)} ${standsAt}`));
+    if (!page.more) break;
+    after = bytes(text(page.marks.at(-1)!.name));
+  }
+  expect(names).toEqual(["a 2", "ab 3", "b 1", "c 4"]);
 });
 
 test("S8: concurrent changes of one table are packed, each applied once", async () => {

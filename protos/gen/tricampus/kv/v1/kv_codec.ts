@@ -1909,6 +1909,197 @@ export function decodeScanRowsReply(r: Reader, end: number): ScanRowsReply {
 }
 
 /**
+ * Marks in the order of their names, from the one after `after` on (empty: from the first).
+ *
+ * @generated from message tricampus.kv.v1.ScanMarksRequest
+ */
+export interface ScanMarksRequest {
+  /**
+   * @generated from field: tricampus.kv.v1.Key key = 1;
+   */
+  key: Key | undefined;
+  /**
+   * @generated from field: bytes after = 2;
+   */
+  after: Uint8Array;
+  /**
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+  /**
+   * @generated from field: tricampus.kv.v1.Level level = 4;
+   */
+  level: Level;
+}
+
+export function encodeScanMarksRequest(w: Writer, m: ScanMarksRequest): void {
+  if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
+  if (m.after.length > 0) { w.tag(18); w.bytes(m.after); }
+  if (m.limit !== 0) { w.tag(24); w.uint32(m.limit); }
+  if (m.level !== 0) { w.tag(32); w.uint32(m.level); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeScanMarksRequest(fields: Partial<ScanMarksRequest>): ScanMarksRequest {
+  return {
+    key: undefined,
+    after: NO_BYTES,
+    limit: 0,
+    level: 0,
+    ...fields,
+  };
+}
+
+export function decodeScanMarksRequest(r: Reader, end: number): ScanMarksRequest {
+  const m: ScanMarksRequest = {
+    key: undefined,
+    after: NO_BYTES,
+    limit: 0,
+    level: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.key = decodeKey(r, r.message());
+        break;
+      }
+      case 18: {
+        m.after = r.bytes();
+        break;
+      }
+      case 24: {
+        m.limit = r.uint32();
+        break;
+      }
+      case 32: {
+        m.level = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.ScanMarksReply
+ */
+export interface ScanMarksReply {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: number;
+  /**
+   * @generated from field: repeated tricampus.kv.v1.Mark marks = 2;
+   */
+  marks: Mark[];
+  /**
+   * @generated from field: bool more = 3;
+   */
+  more: boolean;
+}
+
+export function encodeScanMarksReply(w: Writer, m: ScanMarksReply): void {
+  if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
+  for (const x of m.marks) { { w.tag(18); const at = w.fork(); encodeMark(w, x); w.join(at); } }
+  if (m.more) { w.tag(24); w.bool(m.more); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeScanMarksReply(fields: Partial<ScanMarksReply>): ScanMarksReply {
+  return {
+    version: 0,
+    marks: [],
+    more: false,
+    ...fields,
+  };
+}
+
+export function decodeScanMarksReply(r: Reader, end: number): ScanMarksReply {
+  const m: ScanMarksReply = {
+    version: 0,
+    marks: [],
+    more: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.version = r.uint64();
+        break;
+      }
+      case 18: {
+        m.marks.push(decodeMark(r, r.message()));
+        break;
+      }
+      case 24: {
+        m.more = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.Mark
+ */
+export interface Mark {
+  /**
+   * @generated from field: bytes name = 1;
+   */
+  name: Uint8Array;
+  /**
+   * @generated from field: uint64 stands_at = 2;
+   */
+  standsAt: number;
+}
+
+export function encodeMark(w: Writer, m: Mark): void {
+  if (m.name.length > 0) { w.tag(10); w.bytes(m.name); }
+  if (m.standsAt !== 0) { w.tag(16); w.uint64(m.standsAt); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMark(fields: Partial<Mark>): Mark {
+  return {
+    name: NO_BYTES,
+    standsAt: 0,
+    ...fields,
+  };
+}
+
+export function decodeMark(r: Reader, end: number): Mark {
+  const m: Mark = {
+    name: NO_BYTES,
+    standsAt: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.name = r.bytes();
+        break;
+      }
+      case 16: {
+        m.standsAt = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * Rows whose version is above after_version, deletions included, in the order of versions.
  *
  * @generated from message tricampus.kv.v1.ScanChangesRequest
@@ -2087,6 +2278,7 @@ export const Kv = {
   change: defineMethod<ChangeRequest, ChangeReply>("tricampus.kv.v1.Kv/Change", encodeChangeRequest, decodeChangeRequest, encodeChangeReply, decodeChangeReply),
   getRows: defineMethod<GetRowsRequest, GetRowsReply>("tricampus.kv.v1.Kv/GetRows", encodeGetRowsRequest, decodeGetRowsRequest, encodeGetRowsReply, decodeGetRowsReply),
   scanRows: defineMethod<ScanRowsRequest, ScanRowsReply>("tricampus.kv.v1.Kv/ScanRows", encodeScanRowsRequest, decodeScanRowsRequest, encodeScanRowsReply, decodeScanRowsReply),
+  scanMarks: defineMethod<ScanMarksRequest, ScanMarksReply>("tricampus.kv.v1.Kv/ScanMarks", encodeScanMarksRequest, decodeScanMarksRequest, encodeScanMarksReply, decodeScanMarksReply),
   scanChanges: defineMethod<ScanChangesRequest, ScanChangesReply>("tricampus.kv.v1.Kv/ScanChanges", encodeScanChangesRequest, decodeScanChangesRequest, encodeScanChangesReply, decodeScanChangesReply),
 } as const;
 
