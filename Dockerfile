@@ -26,5 +26,6 @@ USER 10001:10001
 # user and these flags only.
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/opt/compile-cache
 RUN node --v8-pool-size=1 --max-semi-space-size=32 services/platform/pod/warm-up.ts
+RUN node --v8-pool-size=1 --max-semi-space-size=8 --heap-growing-percent=50 operator/warm-up.ts
 ENTRYPOINT ["node", "--v8-pool-size=1", "--max-semi-space-size=32"]
 CMD ["services/platform/pod/main.ts"]

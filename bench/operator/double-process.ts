@@ -51,10 +51,12 @@ for (let i = 0; i < dataCenters; i++) {
 }
 
 process.on("message", () => {
+  const { user, system } = process.cpuUsage();
   const counts: DoubleCounts = {
     writes: double.writes,
     leaseWrites: double.writesTo(LEASES),
     objects: COUNTED.reduce((sum, resource) => sum + double.objects.count(resource), 0),
+    cpuSeconds: Math.round((user + system) / 1e5) / 10,
   };
   process.send!(counts);
 });

@@ -6,6 +6,7 @@ export interface DoubleCounts {
   /** Renewals of the Lease among them. */
   readonly leaseWrites: number;
   readonly objects: number;
+  readonly cpuSeconds: number;
 }
 
 export type ToOperator = { readonly ask: "state" } | { readonly ask: "rounds" };

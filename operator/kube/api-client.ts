@@ -66,6 +66,10 @@ const RETRY_AFTER_MS_MAX = 30_000;
 
 export class ApiClient {
   readonly #connection: Connection;
+  /** Where every request goes, taken apart once. */
+  readonly #server: { readonly hostname: string; readonly port: string };
+  /** Of every path, "" as a rule: some proxies before API servers have one. */
+  readonly #prefix: string;
   readonly #agent: Agent;
   readonly #watchAgent: Agent;
   #busyUntilMs = 0;
@@ -78,6 +82,9 @@ export class ApiClient {
 
   constructor(connection: Connection) {
     this.#connection = connection;
+    const { hostname, port, pathname } = new URL(connection.base);
+    this.#server = { hostname: hostname.replace(/^\[|\]$/g, ""), port };
+    this.#prefix = pathname.replace(/\/$/, "");
     this.#agent = connection.newAgent(connection.socketsMax ?? 16);
     this.#watchAgent = connection.newAgent(Number.POSITIVE_INFINITY);
   }
@@ -138,7 +145,7 @@ export class ApiClient {
   }
 
   async #send(asked: ApiRequest, agent: Agent, timeoutMs: number): Promise<IncomingMessage> {
-    const { base, token, isTls } = this.#connection;
+    const { token, isTls } = this.#connection;
     const { method, path, body, contentType = "application/json", signal } = asked;
     const accept = asked.metadataOnly === true ? ACCEPT_METADATA : ACCEPT;
     const headers: Record<string, string> = { accept, "user-agent": AGENT };
@@ -150,9 +157,10 @@ export class ApiClient {
       headers["content-length"] = String(Buffer.byteLength(payload));
     }
     const send = isTls ? requestTls : requestPlain;
-    const options = { method, headers, agent, ...(signal && { signal }) };
+    const place = { ...this.#server, path: `${this.#prefix}${path}` };
+    const options = { ...place, method, headers, agent, ...(signal && { signal }) };
     return new Promise((resolve, reject) => {
-      const sent = send(new URL(path, base), options, (response) => {
+      const sent = send(options, (response) => {
         clearTimeout(timer);
         if (agent === this.#agent) this.answeredAtMs = performance.now();
         resolve(response);
@@ -200,21 +208,30 @@ function statusIn(text: string): { reason: string; message: string } {
   }
 }
 
-async function readAll(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of response) chunks.push(chunk as Buffer);
-  } catch (error) {
-    throw new ApiError(`the answer broke off: ${(error as Error).message}`, { status: 0 });
-  }
-  return Buffer.concat(chunks).toString("utf8");
+/** By events: going through the chunks as an iterable takes a third of a short request's time. */
+function readAll(response: IncomingMessage): Promise<string> {
+  let text = "";
+  response.setEncoding("utf8");
+  response.on("data", (chunk: string) => {
+    text += chunk;
+  });
+  return ended(response).then(() => text);
 }
 
 function drain(response: IncomingMessage): Promise<void> {
+  response.resume();
+  return ended(response);
+}
+
+function ended(response: IncomingMessage): Promise<void> {
   return new Promise((resolve, reject) => {
-    response.resume();
+    const broken = (error: Error) =>
+      reject(new ApiError(`the answer broke off: ${error.message}`, { status: 0 }));
     response.once("end", resolve);
-    response.once("error", (error) => reject(new ApiError(error.message, { status: 0 })));
+    response.once("error", broken);
+    response.once("close", () => {
+      if (!response.complete) broken(new Error("the connection was closed"));
+    });
   });
 }
 

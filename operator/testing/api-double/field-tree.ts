@@ -52,13 +52,14 @@ export function treeOf(value: unknown, name = ""): Tree {
   if (Array.isArray(value)) {
     const keys = listKeys(name, value);
     if (keys === undefined) return {};
-    const items = value.map((item) => [keyText(item, keys), { ".": {}, ...treeOf(item) }]);
-    return Object.fromEntries(items);
+    const items: Tree = {};
+    for (const item of value) items[keyText(item, keys)] = { ".": {}, ...treeOf(item) };
+    return items;
   }
-  if (!isFields(value) || ATOMIC.has(name)) return {};
-  return Object.fromEntries(
-    Object.entries(value).map(([key, field]) => [`f:${key}`, treeOf(field, key)]),
-  );
+  const tree: Tree = {};
+  if (!isFields(value) || ATOMIC.has(name)) return tree;
+  for (const key of Object.keys(value)) tree[`f:${key}`] = treeOf(value[key], key);
+  return tree;
 }
 
 /** `base` with all of `applied`: lists told apart by keys are merged, everything else replaced. */

@@ -328,7 +328,9 @@ function notFound({ resource }: Place, name: string): Refused {
 }
 
 function entriesOf(object: KubeObject | undefined): Entry[] {
-  return structuredClone((object?.metadata.managedFields ?? []) as unknown as Entry[]);
+  const entries = (object?.metadata.managedFields ?? []) as unknown as Entry[];
+  // Trees are never changed, only replaced.
+  return entries.map((entry) => ({ ...entry }));
 }
 
 function isEntry(entry: Entry, manager: string, operation: string, subresource: string): boolean {

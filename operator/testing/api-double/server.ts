@@ -329,13 +329,17 @@ function sendJson(response: ServerResponse, code: number, value: unknown): void 
   response.end(text);
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request) {
-    size += (chunk as Buffer).length;
-    if (size > BODY_MAX) throw new Refused(413, "TooLarge", "the object is too large");
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks).toString("utf8");
+/** By events: going through the chunks as an iterable costs as much as the rest of a short request. */
+function readBody(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let [text, size] = ["", 0];
+    request.setEncoding("utf8");
+    request.on("data", (chunk: string) => {
+      size += chunk.length;
+      if (size > BODY_MAX) reject(new Refused(413, "TooLarge", "the object is too large"));
+      else text += chunk;
+    });
+    request.once("end", () => resolve(text));
+    request.once("error", reject);
+  });
 }
