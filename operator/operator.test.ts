@@ -35,6 +35,14 @@ describe("one data centre, from nothing and through its life", () => {
     });
   });
 
+  test("install: nobody is told that something is lost which was never there", () => {
+    const events = rig.double.objects.all("/apis/events.k8s.io/v1 events");
+    const reasons = events.map((event) => (event as unknown as { reason: string }).reason);
+    expect(reasons).toContain("PodsMissing");
+    expect(reasons).not.toContain("VolumeMissing");
+    expect(reasons).not.toContain("QuorumLost");
+  });
+
   test("install: disks were permitted once, and are not any more", () => {
     const { data } = rig.get("ConfigMap", "main-kvsvr-1") as unknown as {
       data: Record<string, string>;
@@ -59,6 +67,23 @@ describe("one data centre, from nothing and through its life", () => {
     await rig.until("3 access pods", () => rig.pods("access").length === 3);
     expect(rig.get("Deployment", "main-access-b")!.metadata.labels).toHaveProperty("someone/else");
     await rig.settled();
+  });
+
+  test("limits: the first ones, changed ones and none any more reach pods that stay", async () => {
+    const uids = () => rig.pods().map(({ metadata }) => metadata.uid);
+    const before = uids();
+    const told = () =>
+      rig.get("ConfigMap", "main-limits")?.data as Record<string, string> | undefined;
+    for (const limits of [{ userBurst: 5 }, { userBurst: 6 }, undefined]) {
+      rig.write("DataCenter", "main", sampleDataCenter(limits === undefined ? {} : { limits }));
+      const wanted = limits && JSON.stringify(limits);
+      await rig.until("the limits are there", () => told()?.["limits.json"] === wanted);
+      await rig.settled();
+    }
+    expect(uids()).toEqual(before);
+    const { volumes } = rig.pods("logic")[0]!.spec as { volumes: { name: string }[] };
+    const volume = volumes.find(({ name }) => name === "limits");
+    expect(volume).toMatchObject({ configMap: { name: "main-limits", optional: true } });
   });
 
   test("a new image: campus after campus, each whole before the next", async () => {

@@ -188,7 +188,7 @@ function mountsOf({ spec }: Site, { mounts }: Workload): Mounted[] {
     "process",
     "addresses",
     ...mounts,
-    ...(spec.limits === undefined ? [] : (["limits"] as const)),
+    "limits",
     ...(spec.tls.mode === "Own" ? (["tls"] as const) : []),
   ];
 }
@@ -203,8 +203,8 @@ function volumeName(file: Mounted): string {
 
 function volumesOf(site: Site, workload: Workload, campus: string) {
   const own = nameOf(site, workload.name);
-  const fromConfig = (name: string, key: string) => ({
-    configMap: { name, defaultMode: READ_ONLY, items: [{ key, path: key }] },
+  const fromConfig = (name: string, key: string, more: { optional?: true } = {}) => ({
+    configMap: { name, defaultMode: READ_ONLY, items: [{ key, path: key }], ...more },
   });
   const fromSecret = (key: string, path: string) => ({
     secret: { secretName: credentialsName(site), defaultMode: READ_ONLY, items: [{ key, path }] },
@@ -223,7 +223,8 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
     process: fromConfig(own, "process.json"),
     permits: fromConfig(own, "permits.json"),
     addresses: fromConfig(nameOf(site, "addresses"), "addresses.json"),
-    limits: fromConfig(nameOf(site, "limits"), LIMITS_KEY),
+    // Mounted before there are any: the first ones reach pods that run, and none is replaced for them.
+    limits: fromConfig(nameOf(site, "limits"), LIMITS_KEY, { optional: true }),
     ticketKeys: fromSecret(CREDENTIAL.ticketPublic, `${TICKET_KEY_ID}.pem`),
     ticketSigning: fromSecret(CREDENTIAL.ticketPrivate, `${TICKET_KEY_ID}.pem`),
     tls: { secret: { secretName: tlsName(site), defaultMode: READ_ONLY, items: tlsItems } },

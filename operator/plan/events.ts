@@ -25,7 +25,9 @@ const WARNINGS = new Set([
   "RolloutStalled",
 ]);
 /** In a beginning these are no news. */
-const EXPECTED = new Set(["NotReadyYet", "NotMeasured", "Done", "NotBlocked", "TableUnreachable"]);
+const EXPECTED = new Set([
+  ...["NotReadyYet", "NotMeasured", "Done", "NotBlocked", "TableUnreachable", "Bootstrapping"],
+]);
 
 export function eventsOf(
   before: readonly Condition[] | undefined,

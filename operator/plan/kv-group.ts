@@ -65,7 +65,7 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
     (campus) => isMaking || claims.get(campus) !== undefined || isRemaking(campus),
   );
   const lost =
-    bootstrap === undefined ? [] : campuses.filter((campus) => !volumes.includes(campus));
+    bootstrap === "Permitted" ? [] : campuses.filter((campus) => !volumes.includes(campus));
   const { actions, waitsFor } = replacement;
   const permits = permitsOf(group, replaced);
   const growing = campuses.filter((campus) => isGrowing(claims.get(campus)));
@@ -200,7 +200,7 @@ export interface GroupFacts {
 export function groupStatus({ plan, slots, progress, nowMs }: GroupFacts): KvGroupStatus {
   const { group, replicas, bootstrap, replaced } = plan;
   const { generation, status } = group;
-  const statements = [ready(plan), degraded(plan), quorum(replicas), progressing(plan, progress)];
+  const statements = [ready(plan), degraded(plan), quorum(plan), progressing(plan, progress)];
   return {
     observedGeneration: generation,
     zones: zoneLine(replicas),
@@ -218,8 +218,7 @@ function ready({ replicas, bootstrap, lost }: GroupPlan): Statement {
   const weak = replicas.filter(({ state }) => state !== "ok");
   if (weak.length === 0)
     return say("Ready", true, "AllServe", "3 of 3 replicas serve and are caught up");
-  const reason =
-    bootstrap === undefined || bootstrap === "Permitted" ? "NotReadyYet" : "PodsMissing";
+  const reason = bootstrap === "Permitted" ? "NotReadyYet" : "PodsMissing";
   return say("Ready", false, reason, weak.map(describeReplica).join("; "));
 }
 
@@ -239,8 +238,7 @@ function degraded({ replicas, bootstrap, lost }: GroupPlan): Statement {
   const [first] = weak;
   if (first === undefined) return say("Degraded", false, "Whole", "3 of 3 replicas");
   const text = weak.map(describeReplica).join("; ");
-  if (bootstrap === undefined || bootstrap === "Permitted")
-    return say("Degraded", false, "Bootstrapping", text);
+  if (bootstrap === "Permitted") return say("Degraded", false, "Bootstrapping", text);
   if (lost.length > 0) return say("Degraded", true, "VolumeMissing", lostText(lost[0]!));
   if (first.state === "down") return say("Degraded", true, "ReplicaDown", text);
   if (first.state === "pending") return say("Degraded", true, "ReplicaPending", text);
@@ -248,11 +246,13 @@ function degraded({ replicas, bootstrap, lost }: GroupPlan): Statement {
   return say("Degraded", true, "ReplicaUnready", text);
 }
 
-function quorum(replicas: readonly ReplicaStatus[]): Statement {
+function quorum({ replicas, bootstrap }: GroupPlan): Statement {
   const serving = replicas.filter(({ state }) => state === "ok");
   const unknown = replicas.filter(({ state }) => state === "unknown");
   const text = `${serving.length} of 3 replicas serve`;
   if (serving.length >= 2) return say("QuorumAvailable", true, "AllServe", text);
+  // Nothing is lost that was never there.
+  if (bootstrap === "Permitted") return say("QuorumAvailable", false, "Bootstrapping", text);
   if (serving.length + unknown.length >= 2)
     return say("QuorumAvailable", undefined, "NotReadyYet", text);
   return say("QuorumAvailable", false, "QuorumLost", text);
