@@ -1,5 +1,6 @@
 /** What people ask for through objects: blocks, more groups and fewer, and what comes of mistakes. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Asked } from "./testing/api-double/server.ts";
 import { Rig } from "./testing/rig.ts";
 import { sampleCampus, sampleDataCenter, sampleGroup } from "./testing/samples.ts";
 
@@ -191,4 +192,39 @@ test("a data centre that is gone takes its pods with it; a new one of that name 
     data: Record<string, string>;
   };
   expect(data["permits.json"]).toBe("{}");
+});
+
+const refusing = (resource: string, name: string) => (asked: Asked) =>
+  asked.method === "PATCH" && asked.resource.endsWith(` ${resource}`) && asked.name === name
+    ? ({ fault: "status", code: 422 } as const)
+    : undefined;
+
+test("an object that the server refuses keeps no other from being applied, and is named", async () => {
+  rig.double.faultOf = refusing("poddisruptionbudgets", "main-kvsvr-2");
+  rig.write("KVGroup", "main-2", sampleGroup(2));
+  await rig.until("the group's pods", () => rig.pods("kvsvr-2").length === 3);
+  await rig.until(
+    "it is said",
+    () => rig.condition("DataCenter", "main", "Progressing") === "True ObjectRefused",
+  );
+  expect(rig.message("DataCenter", "main", "Progressing")).toMatch(
+    /^apply PodDisruptionBudget main-kvsvr-2: it is missing: PATCH .*: 422 a fault: 422$/,
+  );
+  rig.double.faultOf = () => undefined;
+  await rig.until("it is there", () => rig.names("PodDisruptionBudget").includes("main-kvsvr-2"));
+  await rig.settled();
+});
+
+test("while a workload's configuration is refused its pods stay; those of others are replaced", async () => {
+  rig.double.faultOf = refusing("configmaps", "main-logic");
+  const idsOf = (workload: string) => rig.pods(workload).map(({ metadata }) => metadata.uid);
+  const [logic, queue] = [idsOf("logic"), idsOf("queue")];
+  rig.write("DataCenter", "main", sampleDataCenter({ logLevel: "debug" }));
+  await rig.until("queues are new", () => idsOf("queue").every((uid) => !queue.includes(uid)));
+  await rig.until("three queues", () => rig.pods("queue").length === 3);
+  expect(idsOf("logic")).toEqual(logic);
+  expect(rig.message("DataCenter", "main", "Progressing")).toContain("ConfigMap main-logic: ");
+  rig.double.faultOf = () => undefined;
+  await rig.until("logic is new", () => idsOf("logic").every((uid) => !logic.includes(uid)));
+  await rig.settled();
 });

@@ -30,6 +30,7 @@ const ALERTS: Partial<Record<Reason, Alert>> = {
   ReplicaPending: ticket("10m"),
   VolumeMissing: page("1m"),
   RolloutStalled: ticket("5m"),
+  ObjectRefused: ticket("5m"),
   PlanRefused: page("1m"),
   ReplaceWaits: ticket("10m"),
   ZoneMissing: page("10m"),

@@ -8,7 +8,7 @@ import { type KindName, pathOf } from "../kube/api-paths.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { FIELD_MANAGER } from "../observe/projection.ts";
 import type { StoreLink } from "../observe/store-link.ts";
-import type { Action } from "../plan/actions.ts";
+import { type Action, actionKey, isConfig, isOfPods, workloadOf } from "../plan/actions.ts";
 import { childKey, type Outcome } from "../plan/observed.ts";
 import { issueCertificates } from "./certificates.ts";
 import { makeCredentials } from "./credentials.ts";
@@ -41,29 +41,53 @@ interface Round {
   readonly writes: OwnWrites;
   /** What the control table answered to blocks, by name of the Campus object. */
   readonly outcomes: Map<string, Outcome>;
+  /** By action: why the server refused it; no entry: it did not. */
+  readonly refusals: Map<string, string>;
 }
 
+/** What the server refuses is noted, and keeps nothing else from being done but what needs it. */
 export async function execute(
   executor: Executor,
   round: Round,
   actions: readonly Action[],
 ): Promise<void> {
+  /** Workloads whose configuration was refused. */
+  const refused = new Set<string>();
+  const mayBegin = (action: Action) => !isOfPods(action) || !refused.has(workloadOf(action));
   for (let at = 0; at < actions.length; ) {
-    let end = at + 1;
-    if (actions[at]!.act === "apply")
-      while (end < actions.length && end - at < APPLIES_MAX && actions[end]!.act === "apply")
-        end += 1;
-    await Promise.all(
-      actions.slice(at, end).map((action) => carryOutIfLeading(executor, round, action)),
-    );
+    const end = at + countTogether(actions.slice(at, at + APPLIES_MAX));
+    const due = actions.slice(at, end).filter(mayBegin);
+    const taken = await Promise.all(due.map((action) => tryOut(executor, round, action)));
+    for (const [i, action] of due.entries())
+      if (taken[i] === false && isConfig(action)) refused.add(workloadOf(action));
     at = end;
   }
 }
 
-async function carryOutIfLeading(executor: Executor, round: Round, action: Action): Promise<void> {
+/** Applies that may be under way at once: pods of a workload come after what they read at their start. */
+function countTogether(actions: readonly Action[]): number {
+  const configs = new Set<string>();
+  for (const [i, action] of actions.entries()) {
+    if (action.act !== "apply") return Math.max(1, i);
+    if (isConfig(action)) configs.add(workloadOf(action));
+    else if (isOfPods(action) && configs.has(workloadOf(action))) return i;
+  }
+  return actions.length;
+}
+
+/** False: the server has refused it. */
+async function tryOut(executor: Executor, round: Round, action: Action): Promise<boolean> {
   if (executor.leftMs() <= 0) throw new NotLeading();
-  await carryOut(executor, round, action);
+  try {
+    await carryOut(executor, round, action);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.isRefusal)) throw error;
+    round.refusals.set(actionKey(action), error.message);
+    return false;
+  }
+  round.refusals.delete(actionKey(action));
   executor.done(round.dataCenter, action);
+  return true;
 }
 
 async function carryOut(executor: Executor, round: Round, action: Action): Promise<void> {

@@ -51,11 +51,21 @@ export class ApiError extends Error {
     return this.status === 409;
   }
 
+  /**
+   * The server has understood who asks for what, and takes it from nobody as it is: a field that it does not
+   * know, a quota, a webhook that says no or fails. Others' requests may succeed meanwhile.
+   */
+  get isRefusal(): boolean {
+    return REFUSALS.has(this.status);
+  }
+
   /** The resource version asked for is not kept any more. */
   get isExpired(): boolean {
     return this.status === 410;
   }
 }
+
+const REFUSALS: ReadonlySet<number> = new Set([400, 403, 404, 405, 413, 422, 500]);
 
 const ACCEPT = "application/json";
 const ACCEPT_METADATA = `application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,${ACCEPT}`;

@@ -1,5 +1,6 @@
 /** What a plan may ask for. Each action is complete: carrying it out leaves nothing to decide. */
 import type { KubeObject } from "../kube/object.ts";
+import { LABEL } from "../manifests/site.ts";
 
 export type Action =
   | {
@@ -58,6 +59,31 @@ export type Action =
       readonly shares: Readonly<Record<string, readonly number[]>>;
       readonly why: string;
     };
+
+/** The workload whose objects it makes; "" when it is of none. */
+export function workloadOf(action: Action): string {
+  return action.act === "apply" ? (action.object.metadata.labels?.[LABEL.workload] ?? "") : "";
+}
+
+/** What pods of a workload read at their start. */
+export function isConfig(action: Action): boolean {
+  return action.act === "apply" && action.kind === "ConfigMap" && workloadOf(action) !== "";
+}
+
+/** It makes pods, or makes them anew. */
+export function isOfPods(action: Action): boolean {
+  return action.act === "apply" && (action.kind === "StatefulSet" || action.kind === "Deployment");
+}
+
+/** What tells the same action, of the same content on the same object, when it is planned again. */
+export function actionKey(action: Action): string {
+  if (action.act === "apply") return applyKey(action);
+  return action.act === "delete" ? `delete ${action.uid}` : action.act;
+}
+
+export function applyKey(wanted: { kind: string; name: string; digest: string }): string {
+  return `apply ${wanted.kind}/${wanted.name} ${wanted.digest}`;
+}
 
 /** "apply Deployment main-logic-b (image): campus b's turn" */
 export function describeAction(action: Action): string {

@@ -15,20 +15,30 @@ export interface Changes {
 
 interface Facts {
   readonly desired: Wanted;
+  /** The API server has refused just that. */
+  readonly isRefused: (wanted: Desired) => boolean;
   readonly children: ReadonlyMap<string, Child>;
   readonly pods: readonly Pod[];
   readonly campuses: readonly CampusHealth[];
 }
 
-export function changesBetween({ desired, children, pods, campuses }: Facts): Changes {
+export function changesBetween(facts: Facts): Changes {
+  const { desired, children, pods, campuses, isRefused } = facts;
   const free: Action[] = [];
-  const disturbing = new Map<string, Action[]>();
+  let disturbing = new Map<string, Action[]>();
+  /** The same, of what the server has refused: tried again when nothing else waits for a turn. */
+  const objected = new Map<string, Action[]>();
   const all = desired === "as it is" ? [] : desired;
-  const missing = firstMissingStage(all, children);
+  // What is refused is waited for by nobody: later stages can do without a single thing of earlier ones.
+  const isHeld = heldBy(all, isRefused);
+  const missing = firstMissingStage(
+    all.filter((wanted) => !isRefused(wanted)),
+    children,
+  );
   for (const wanted of all) {
     if (wanted.stage > missing) continue;
     const child = children.get(wanted.key);
-    if (child?.digest === wanted.digest || child?.isLeaving) continue;
+    if (child?.digest === wanted.digest || child?.isLeaving || isHeld(wanted)) continue;
     const isReplacing =
       wanted.kind === "Deployment" && child !== undefined && child.template !== wanted.template;
     const isDisturbing = isReplacing && !areHopeless(podsOf(pods, wanted));
@@ -36,13 +46,14 @@ export function changesBetween({ desired, children, pods, campuses }: Facts): Ch
     const { kind, name, object, digest, campus } = wanted;
     const disturbs = isDisturbing ? campus : undefined;
     const action: Action = { act: "apply", kind, name, object, digest, disturbs, why };
-    if (isDisturbing) push(disturbing, campus, action);
+    if (isDisturbing) push(isRefused(wanted) ? objected : disturbing, campus, action);
     else free.push(action);
   }
   for (const pod of outdated(desired, children, pods)) {
     if (areHopeless([pod])) free.push(restart(pod, undefined));
     else push(disturbing, pod.campus, restart(pod, pod.campus));
   }
+  if (disturbing.size === 0) disturbing = objected;
   const wanting = new Set(disturbing.keys());
   const turn = whoseTurn(campuses, wanting);
   const mine = turn.turn === "given" ? disturbing.get(turn.campus)! : [];
@@ -71,6 +82,14 @@ function isStateBack(
     };
     return own.length > 0 && own.every(isBack);
   });
+}
+
+/** Pods are not made, or made anew, while what they read at their start is refused. */
+function heldBy(all: readonly Desired[], isRefused: Facts["isRefused"]) {
+  const configs = all.filter((one) => one.kind === "ConfigMap" && one.workload !== "");
+  const held = new Set(configs.filter(isRefused).map(({ workload }) => workload));
+  const isOfPods = ({ kind }: Desired) => kind === "StatefulSet" || kind === "Deployment";
+  return (wanted: Desired) => isOfPods(wanted) && held.has(wanted.workload);
 }
 
 /** The first stage of which something is not there at all. */

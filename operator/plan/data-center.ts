@@ -8,12 +8,19 @@ import type { DataCenterStatus } from "../api/data-center.ts";
 import type { KvGroupStatus } from "../api/kv-group.ts";
 import { OUTSIDE } from "../manifests/outside.ts";
 import { nameOf, type Site } from "../manifests/site.ts";
-import type { Action } from "./actions.ts";
+import { type Action, actionKey, applyKey, describeAction } from "./actions.ts";
 import { type CampusObject, loadOf, planCampus } from "./campus.ts";
 import { type Changes, changesBetween } from "./changes.ts";
 import { violations } from "./checks.ts";
 import { conditionsOf, type Statement, say } from "./conditions.ts";
-import { type DesiredInputs, desiredOf, isAsWanted, type Wanted, workloadsOf } from "./desired.ts";
+import {
+  type Desired,
+  type DesiredInputs,
+  desiredOf,
+  isAsWanted,
+  type Wanted,
+  workloadsOf,
+} from "./desired.ts";
 import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
 import { leftovers } from "./leftovers.ts";
 import { childKey, type Observed, type Resource } from "./observed.ts";
@@ -34,6 +41,8 @@ export interface Plan {
   readonly groups: readonly StatusOf<KvGroupStatus>[];
   /** Every object was there as it should be, and no other one. */
   readonly isAsWanted: boolean;
+  /** What the API server has refused and is still wanted, by actionKey. */
+  readonly refused: readonly string[];
   /** When to look again though nothing was heard; undefined: need not. */
   readonly againMs: number | undefined;
 }
@@ -49,7 +58,9 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const desired = desiredBy(inputs);
   const workloads = workloadsOf(inputs);
   const health = site.spec.campuses.map(({ name }) => campusHealth(observed, plans, name));
-  const changes = changesBetween({ ...observed, desired, campuses: health });
+  const { refusals } = observed;
+  const isRefused = (entry: Desired) => refusals.has(applyKey(entry));
+  const changes = changesBetween({ ...observed, desired, isRefused, campuses: health });
   const slots = planSlots(observed, groups);
   const removing = leftovers(observed, { desired, groups, slots });
   const replacing = plans.flatMap((plan) => plan.actions).filter(mayDisturb(health));
@@ -61,13 +72,17 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
     ...removing,
     ...slots.actions,
   ];
+  const objections = wanted.filter((action) => refusals.has(actionKey(action)));
   const problem = problemOf(observed, groups);
   const isPaused = observed.dataCenter.spec.paused;
   const allowed = isPaused || problem !== undefined ? [] : wanted;
   const refused = violations(allowed, { health, plans, observed });
   const campuses = campusPlans(observed, { workloads, plans });
   const hopeless = hopelessPod(observed);
-  const facts = { plans, changes, slots, refused, problem, workloads, health, hopeless };
+  const said = objections.map(
+    (action) => `${describeAction(action)}: ${refusals.get(actionKey(action))}`,
+  );
+  const facts = { plans, changes, slots, refused, said, problem, workloads, health, hopeless };
   return {
     actions: [
       ...campuses.flatMap(({ actions }) => actions),
@@ -77,7 +92,8 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
     campuses: campuses.map(({ object, status }) => ({ resource: object, status })),
     groups: plans.map((plan) => groupStatusOf(observed, plan, facts)),
     isAsWanted: isAsWanted(desired, observed.children),
-    againMs: changes.wanting.size > 0 ? observed.settleMs : undefined,
+    refused: objections.map(actionKey),
+    againMs: objections.length > 0 || changes.wanting.size > 0 ? observed.settleMs : undefined,
   };
 }
 
@@ -267,6 +283,8 @@ interface Facts {
   readonly changes: Changes;
   readonly slots: SlotsPlan;
   readonly refused: readonly string[];
+  /** What the API server refuses, and why. */
+  readonly said: readonly string[];
   readonly problem: Statement | undefined;
   readonly workloads: readonly PlannedWorkload[];
   readonly health: readonly CampusHealth[];
@@ -282,10 +300,12 @@ function groupStatusOf(observed: Observed, plan: GroupPlan, facts: Facts): Statu
   return { resource: group, status: groupStatus({ plan, slots, progress, nowMs }) };
 }
 
-function progressOf({ changes, slots, refused, hopeless }: Facts, isPaused: boolean): Statement {
+function progressOf(facts: Facts, isPaused: boolean): Statement {
+  const { changes, slots, refused, said, hopeless } = facts;
   const { turn, wanting } = changes;
   if (isPaused) return say("Progressing", false, "Paused", "spec.paused: nothing is changed");
   if (refused.length > 0) return say("Progressing", false, "PlanRefused", refused.join("; "));
+  if (said.length > 0) return say("Progressing", true, "ObjectRefused", shortened(said));
   if (wanting.size > 0) {
     const left = [...wanting].toSorted().join(", ");
     if (turn.turn === "given")
@@ -295,6 +315,12 @@ function progressOf({ changes, slots, refused, hopeless }: Facts, isPaused: bool
   }
   if (slots.progress !== undefined) return say("Progressing", true, "MovingSlots", slots.progress);
   return say("Progressing", false, "Done", "nothing is under way");
+}
+
+/** A quota refuses many objects in the same words: the first few say it. */
+function shortened(said: readonly string[]): string {
+  const shown = said.slice(0, 3).join("; ");
+  return said.length > 3 ? `${shown}; and ${said.length - 3} more` : shown;
 }
 
 function statusOf(

@@ -19,6 +19,7 @@ const WELL: Readonly<Record<string, Condition["status"]>> = {
 /** Reasons that are worth a warning whatever the status. */
 const WARNINGS = new Set([
   "PlanRefused",
+  "ObjectRefused",
   "BlockRefused",
   "OtherCampusBlocked",
   "ReplaceWaits",

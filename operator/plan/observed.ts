@@ -130,6 +130,8 @@ export interface Observed {
   readonly table: Table | undefined;
   /** By name of the Campus object. */
   readonly outcomes: ReadonlyMap<string, Outcome>;
+  /** By action (actionKey): why the API server refused it when it was tried last. */
+  readonly refusals: ReadonlyMap<string, string>;
   /** Percent of one core that the busiest process of each campus uses now. */
   readonly busyPercent: ReadonlyMap<string, number>;
   /** By name: what was issued; undefined: not read yet. */

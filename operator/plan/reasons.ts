@@ -31,6 +31,7 @@ export const REASONS = {
   MovingSlots: "slots are being moved between groups",
   Expanding: "volumes are growing",
   Done: "nothing is under way",
+  ObjectRefused: "the API server refuses an object; everything else goes on",
   PlanRefused: "the plan would have disturbed what must not be disturbed: nothing was done",
   // HighlyAvailable
   ThreeZones: "three zones, each with what it needs",

@@ -17,7 +17,7 @@ import { isSameJson } from "../kube/stable-json.ts";
 import type { Outcome as RoundOutcome } from "../kube/work-queue.ts";
 import { OUTSIDE } from "../manifests/outside.ts";
 import type { Cluster } from "../observe/cluster.ts";
-import { type Action, describeAction } from "../plan/actions.ts";
+import { actionKey, describeAction } from "../plan/actions.ts";
 import { conditionsOf, say } from "../plan/conditions.ts";
 import { type Plan, planDataCenter, type StatusOf } from "../plan/data-center.ts";
 import { type Desired, type DesiredInputs, desiredOf, type Wanted } from "../plan/desired.ts";
@@ -51,6 +51,8 @@ interface Memory {
   issued: Issued | undefined;
   issuedReadAtMs: number;
   readonly outcomes: Map<string, Outcome>;
+  /** By action: why the API server refused it when it was tried last. */
+  readonly refusals: Map<string, string>;
   readonly writes: OwnWrites;
   readonly restraint: Restraint;
   /** What should be, while it is worked on: too much to be kept for ten thousand groups. */
@@ -156,6 +158,7 @@ export class DataCenterReconciler {
       nodes: cluster.nodes,
       ...executor.store.facts(name),
       outcomes: memory.outcomes,
+      refusals: memory.refusals,
       hasCredentials: memory.hasCredentials,
       certificates: memory.issued?.certificates,
       settleMs,
@@ -172,6 +175,7 @@ export class DataCenterReconciler {
         issued: undefined,
         issuedReadAtMs: 0,
         outcomes: new Map(),
+        refusals: new Map(),
         writes: new OwnWrites(),
         restraint: new Restraint(),
         desired: undefined,
@@ -193,15 +197,17 @@ export class DataCenterReconciler {
   /** How many actions it were. */
   async #carryOut(name: string, { memory, plan }: { memory: Memory; plan: Plan }): Promise<number> {
     const { executor, log } = this.#parts;
-    const { writes, outcomes, restraint } = memory;
+    const { writes, outcomes, refusals, restraint } = memory;
     const nowMs = performance.now();
     restraint.forget(nowMs);
-    const due = plan.actions.filter((action) => restraint.allows(keyOf(action), nowMs));
+    const due = plan.actions.filter((action) => restraint.allows(actionKey(action), nowMs));
     for (const action of due) {
       log(name, describeAction(action));
-      restraint.did(keyOf(action), nowMs);
+      restraint.did(actionKey(action), nowMs);
     }
-    await execute(executor, { dataCenter: name, writes, outcomes }, due);
+    const standing = new Set(plan.refused);
+    for (const key of refusals.keys()) if (!standing.has(key)) refusals.delete(key);
+    await execute(executor, { dataCenter: name, writes, outcomes, refusals }, due);
     if (due.some(({ act }) => act === "issue-certificates")) memory.issued = undefined;
     return due.length;
   }
@@ -302,10 +308,4 @@ function digestOfSpec(spec: object): string {
 /** Services that lead people in, and not our own processes to each other. */
 function isForOutside(workload: string): boolean {
   return workload === OUTSIDE.clients || workload === OUTSIDE.admin;
-}
-
-/** By which repetitions are told: the same content again, the same object again. */
-function keyOf(action: Action): string {
-  if (action.act === "apply") return `apply ${action.kind}/${action.name} ${action.digest}`;
-  return action.act === "delete" ? `delete ${action.uid}` : action.act;
 }

@@ -164,7 +164,7 @@ export class Rig {
     return this.pods().filter(isReady).length;
   }
 
-  async until(what: string, holds: () => boolean, timeoutMs = 10_000): Promise<void> {
+  async until(what: string, holds: () => boolean, timeoutMs = 40_000): Promise<void> {
     const giveUpMs = performance.now() + timeoutMs;
     while (!holds()) {
       if (performance.now() > giveUpMs) {

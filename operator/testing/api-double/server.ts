@@ -221,7 +221,8 @@ export class ApiDouble {
     const endMs = Number(query.get("timeoutSeconds") ?? 1_800) * 1_000;
     const hasBookmarks = query.get("allowWatchBookmarks") === "true";
     const bookmark = () => {
-      if (!watching.isMute && hasBookmarks) response.write(this.#bookmark());
+      if (watching.isMute || response.writableEnded) return;
+      if (hasBookmarks) response.write(this.#bookmark());
     };
     // As a real one: now and then, and two seconds before the end.
     const every = setInterval(bookmark, this.#options.bookmarkEveryMs ?? 60_000);
