@@ -1,6 +1,7 @@
 /**
  * Opening the state of one replica after kill -9: `--mib` of values in the engine, and `--log-mib` of a log
- * behind the last checkpoint that changes some of them, in no order. No replica asks another one here.
+ * behind the last checkpoint that changes some of them, in no order. Then keys are looked up while the rest of
+ * the log is taken in. No replica asks another one here.
  *
  *   node bench/kv-start.ts [--mib 1024] [--log-mib 240] [--bytes 256] [--opens 3] [--dir DIR]
  */
@@ -19,6 +20,8 @@ import { openLmdb } from "../services/kvsvr/storage/lmdb.ts";
 import { State } from "../services/kvsvr/storage/state.ts";
 import { V8_FLAGS } from "../services/platform/supervisor.ts";
 import { createLogger } from "../services/svrkit/log.ts";
+import { rest } from "../services/svrkit/rest.ts";
+import { percentile } from "./percentile.ts";
 
 const { values } = parseArgs({
   options: {
@@ -37,6 +40,8 @@ const BYTES = Number(values.bytes);
 const KEYS = Math.floor((Number(values.mib) * MIB) / BYTES);
 /** Values that are learned before the next are, so that memory stays small. */
 const AT_ONCE = 1_000;
+/** Keys asked for when the state is open. */
+const LOOK_UPS = 1_000;
 
 process.on("disconnect", () => process.exit(0));
 if (values.part === "fill") await fill(values.dir!);
@@ -87,6 +92,11 @@ function open(dir: string, checkpointBytes = Number.POSITIVE_INFINITY): Promise<
   });
 }
 
+/** To hundredths. */
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
 async function fill(dir: string): Promise<void> {
   const state = await open(dir, configSchema.parse({}).checkpointBytes);
   await learnMany(state, KEYS, (i) => i);
@@ -116,9 +126,24 @@ async function learnMany(state: State, count: number, keyOf: (n: number) => numb
 async function measureOpening(dir: string): Promise<void> {
   const startedMs = performance.now();
   const before = process.cpuUsage();
-  await open(dir);
-  const { user, system } = process.cpuUsage(before);
-  const seconds = (ms: number) => Math.round(ms / 10) / 100;
-  const cpuS = seconds((user + system) / 1_000);
-  process.send!({ seconds: seconds(performance.now() - startedMs), cpuS });
+  const seconds = () => round((performance.now() - startedMs) / 1_000);
+  const cpuS = () => {
+    const { user, system } = process.cpuUsage(before);
+    return round((user + system) / 1_000_000);
+  };
+  const state = await open(dir);
+  const opened = { openS: seconds(), openCpuS: cpuS() };
+  const lookUpsMs: number[] = [];
+  // One a millisecond, from the first moment on, while the rest of the log is taken in.
+  for (let i = 0; i < LOOK_UPS; i++) {
+    const beganMs = performance.now();
+    state.entry({ keyspace: Keyspace.ACCOUNT, key: Buffer.from(`key-${(i * 7919) % KEYS}`) });
+    lookUpsMs.push(performance.now() - beganMs);
+    await rest(1);
+  }
+  lookUpsMs.sort((a, b) => a - b);
+  const [p50, p99, worst] = [0.5, 0.99, 1].map((share) => percentile(lookUpsMs, share));
+  while (state.unreplayed > 0) await rest(10);
+  const lookUps = { lookUpP50Ms: p50, lookUpP99Ms: p99, lookUpWorstMs: worst };
+  process.send!({ ...opened, ...lookUps, allS: seconds(), allCpuS: cpuS() });
 }

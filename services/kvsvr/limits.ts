@@ -90,6 +90,11 @@ export const CHECKPOINT_CHUNK = 500;
 /** Of large values fewer: the engine keeps a commit's pages in memory until it is durable. */
 export const CHECKPOINT_CHUNK_BYTES = 512 * 1024;
 
+/** Log records of earlier runs that nobody has asked for: when the first are taken in, and a turn's share. */
+export const REPLAY_DELAY_MS = 100;
+export const REPLAY_TURN_MS = 4;
+export const REPLAY_TURN_RECORDS = 1_000;
+
 /** Forgotten rows leave the state engine so long after a trim, so many looked at in one turn. */
 export const SWEEP_DELAY_MS = 1_000;
 export const SWEEP_CHUNK = 500;

@@ -78,7 +78,10 @@ export class Checkpoints {
     this.#dueBytes = parts.dirtyBytes * parts.firstShare;
   }
 
-  /** Called when the log is replayed: until then nothing is written. `intervalMs`: how late at most. */
+  /**
+   * Called when all of the log is taken in: until then nothing is written, for the log's segments go then.
+   * `intervalMs`: how late at most.
+   */
   start(intervalMs: number): void {
     this.#timer = setTimeout(() => {
       this.#timer = setInterval(() => this.#soon(), intervalMs);
@@ -128,9 +131,12 @@ export class Checkpoints {
     return this.#leaving === undefined ? [this.#dirty] : [this.#leaving, this.#dirty];
   }
 
+  get #isStarted(): boolean {
+    return this.#timer !== undefined;
+  }
+
   #soon(): void {
-    const isStarted = this.#timer !== undefined;
-    if (!isStarted || this.#running !== undefined || this.#dirty.size === 0) return;
+    if (!this.#isStarted || this.#running !== undefined || this.#dirty.size === 0) return;
     if (monotonicMs() - this.#failedMs < RETRY_MS) return;
     this.#running = this.#write()
       .catch((error: unknown) => {
@@ -365,12 +371,12 @@ export class Checkpoints {
     }
   }
 
-  /** Writes what is dirty; a log that refuses leaves it to the next start. */
+  /** Writes what is dirty, if it may; a log that refuses leaves it to the next start. */
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#timer);
     await this.#running;
-    if (this.#dirty.size > 0) await this.#write().catch(() => {});
+    if (this.#isStarted && this.#dirty.size > 0) await this.#write().catch(() => {});
   }
 }
 

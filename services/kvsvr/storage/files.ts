@@ -3,9 +3,11 @@
  * and the simulator put in one that delays, fails, tears or forgets.
  */
 import { writeSync } from "node:fs";
-import { open, readdir, rename, unlink } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, unlink } from "node:fs/promises";
 import { setAside, syncDir } from "../../svrkit/set-aside.ts";
 import { systemTextFiles, type TextFiles } from "../../svrkit/text-files.ts";
+
+const READ_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface LogFile {
   /** Reads the whole file. */
@@ -43,7 +45,7 @@ export const systemFiles: Files = {
       throw error;
     });
     return {
-      readAll: () => handle.readFile(),
+      readAll: () => readAll(handle),
       write(bytes, position) {
         for (let done = 0; done < bytes.length; ) {
           done += writeSync(handle.fd, bytes, done, bytes.length - done, position + done);
@@ -59,3 +61,17 @@ export const systemFiles: Files = {
   setAside,
   syncDir,
 };
+
+/** In a few large reads: the handle's own makes hundreds of a long log, each a detour over a thread. */
+async function readAll(handle: FileHandle): Promise<Buffer> {
+  const { size } = await handle.stat();
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let done = 0;
+  while (done < size) {
+    const length = Math.min(READ_BYTES_MAX, size - done);
+    const { bytesRead } = await handle.read(bytes, done, length, done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return bytes.subarray(0, done);
+}

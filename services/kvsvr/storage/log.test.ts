@@ -24,7 +24,7 @@ async function open(): Promise<{ log: Log; replayed: string[] }> {
   const log = await Log.open({
     dir,
     files: systemFiles,
-    replay: (payload) => replayed.push(payload.toString()),
+    replay: (bytes, start, end) => replayed.push(bytes.toString("utf8", start, end)),
     fatal: (error) => {
       throw error;
     },

@@ -63,11 +63,14 @@ interface Group {
   readonly last: number;
 }
 
+/** A record is the bytes of a segment from `start` to `end`; whoever keeps the segment keeps its memory. */
+type Replayed = (segment: Buffer, start: number, end: number) => void;
+
 export interface LogOptions {
   readonly dir: string;
   readonly files: Files;
   /** Gets every record of the existing segments, in order. */
-  readonly replay: (payload: Buffer) => void;
+  readonly replay: Replayed;
   /** Called when going on would risk promises; must end the process. */
   readonly fatal: (error: Error) => void;
 }
@@ -346,7 +349,7 @@ async function startSegment(options: LogOptions, file: LogFile, segment: number)
 }
 
 /** Replays one segment; returns the offset behind the last whole record. */
-function replaySegment(bytes: Buffer, segment: number, replay: (payload: Buffer) => void): number {
+function replaySegment(bytes: Buffer, segment: number, replay: Replayed): number {
   if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(0) !== MAGIC) {
     throw new LogDamaged(`log segment ${segment} does not begin as one`);
   }
@@ -358,7 +361,7 @@ function replaySegment(bytes: Buffer, segment: number, replay: (payload: Buffer)
   }
   let at = HEADER_BYTES;
   for (let end = groupEnd(bytes, at); end !== undefined; end = groupEnd(bytes, at)) {
-    replayGroup(bytes.subarray(at + GROUP_HEAD_BYTES, end), replay);
+    replayGroup(bytes, { start: at + GROUP_HEAD_BYTES, end }, replay);
     at = end;
   }
   if (at < bytes.length && syncedAfter(bytes, at) > at) {
@@ -367,11 +370,15 @@ function replaySegment(bytes: Buffer, segment: number, replay: (payload: Buffer)
   return at;
 }
 
-function replayGroup(records: Buffer, replay: (payload: Buffer) => void): void {
-  for (let at = 0; at < records.length; ) {
+function replayGroup(
+  bytes: Buffer,
+  records: { start: number; end: number },
+  replay: Replayed,
+): void {
+  for (let at = records.start; at < records.end; ) {
     const start = at + LENGTH_BYTES;
-    at = start + records.readUInt32LE(at);
-    replay(records.subarray(start, at));
+    at = start + bytes.readUInt32LE(at);
+    replay(bytes, start, at);
   }
 }
 

@@ -29,7 +29,7 @@ function add(shelf: Shelf, i: number): Entry {
 function addMany(shelf: Shelf, from: number, count: number): void {
   for (let i = from; i < from + count; i++) {
     add(shelf, i);
-    shelf.coolInTurn();
+    if (i % 256 === 0) shelf.cool();
   }
   settle(shelf);
 }

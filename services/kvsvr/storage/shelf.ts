@@ -213,11 +213,6 @@ export class Shelf {
     return true;
   }
 
-  /** The same for who makes many objects within one turn and keeps none of them. */
-  coolInTurn(): void {
-    if (this.#isWarm) this.cool();
-  }
-
   get #isWarm(): boolean {
     return this.#warm.length >= WARM_MAX || this.#warmBytes >= WARM_BYTES_MAX;
   }

@@ -6,7 +6,8 @@
  *                                       `-> checkpoint: engine, then the log's old segments go
  *
  * Everything that changes a register passes through `take`. What it returns may leave the process
- * only after `durable(entry)`.
+ * only after `durable(entry)`. Registers of earlier runs come by the same step from the log, when they
+ * are asked for (replay.ts).
  */
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { encodeLogRecord } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
@@ -38,6 +39,7 @@ import { Entry } from "./entry.ts";
 import type { Files } from "./files.ts";
 import { Log, type Waiter } from "./log.ts";
 import { KEY_AT, latin1, registerKey, slotGroup } from "./record.ts";
+import { Replay } from "./replay.ts";
 import { Shelf, type Stored } from "./shelf.ts";
 import { groupsOf, isWithin, removeSlice, type Slice } from "./slot-removal.ts";
 import { decodeInput, decodeRegister, logRecord, withoutUnswept } from "./stored-register.ts";
@@ -85,6 +87,9 @@ export class State {
   readonly #shelf: Shelf;
   readonly #checkpoints: Checkpoints;
   #log: Log | undefined;
+  readonly #replay: Replay;
+  /** Resolves when nothing is left of it, or it was stopped. */
+  #replayed: Promise<boolean> = Promise.resolve(true);
   readonly #sweeper: Sweeper;
   readonly #floorOf: (registerKey: Buffer) => Floor;
 
@@ -103,6 +108,7 @@ export class State {
     });
     this.#shelf = shelf;
     this.#checkpoints = checkpoints;
+    this.#replay = new Replay((payload) => this.#takeLogged(payload), options.fatal);
     this.#sweeper = new Sweeper({
       engine,
       log,
@@ -112,8 +118,8 @@ export class State {
   }
 
   /**
-   * Opens log and engine and replays; throws LogDamaged when durable records are broken. `forgotten`: what
-   * a removal that was cut short may have left.
+   * Opens log and engine, and may be used at once; throws LogDamaged when durable records are broken.
+   * `forgotten`: what a removal that was cut short may have left.
    */
   static async open(options: StateOptions, forgotten?: Forgotten): Promise<State> {
     const state = new State(options);
@@ -122,11 +128,23 @@ export class State {
       dir: options.dir,
       files: options.files,
       fatal: options.fatal,
-      replay: (payload) => state.#replay(payload),
+      replay: (segment, start, end) => state.#replay.add(segment, start, end),
     });
     state.#sweeper.start();
-    state.#checkpoints.start(options.checkpointMs);
+    state.#replayed = state.#replayAll();
     return state;
+  }
+
+  async #replayAll(): Promise<boolean> {
+    // What it throws was told as fatal.
+    const isDone = await this.#replay.toTheEnd().catch(() => false);
+    if (isDone) this.#checkpoints.start(this.#options.checkpointMs);
+    return isDone;
+  }
+
+  /** Log records of earlier runs that nobody has asked for yet. */
+  get unreplayed(): number {
+    return this.#replay.left;
   }
 
   get refusing(): string | undefined {
@@ -150,6 +168,7 @@ export class State {
 
   /** The key's entry; throws DATA damage as RecordDamaged: "I do not know", never "absent". */
   entry(key: Key): Entry {
+    this.#replay.ofKey(key);
     const there = this.#shelf.get(key);
     if (there !== undefined) return this.#raised(there);
     const entry = this.#shelf.add(key, this.#read(registerKey(key)));
@@ -169,6 +188,7 @@ export class State {
    * and not kept, so that who goes through everything drives out nothing that others use.
    */
   peek(key: Key): Entry {
+    this.#replay.ofKey(key);
     const there = this.#shelf.get(key);
     if (there !== undefined) return this.#raised(there);
     const own = registerKey(key);
@@ -260,11 +280,10 @@ export class State {
     this.#checkpoints.changed(entry, bytes + more * ROW_BYTES);
   }
 
-  #replay(payload: Buffer): void {
+  #takeLogged(payload: Buffer): void {
     const { key, input } = decodeInput(payload);
     const entry = this.entry(key);
     this.#apply(entry, step(entry.register, input), payload.length);
-    this.#shelf.coolInTurn();
   }
 
   row(entry: Entry, inner: Uint8Array): EngineRow | undefined {
@@ -301,10 +320,9 @@ export class State {
     const last = stored.length < limit ? undefined : stored.at(-1)!.registerKey;
     const floor = after === undefined ? "" : latin1(after);
     const firstGroup = after === undefined ? 0 : slotGroup(after);
-    // What is only in memory is cut off by slots: a page must not walk through all of it.
+    const lastStored = last === undefined ? NO_LIMIT : slotGroup(last);
+    const lastGroup = this.#lastGroup(firstGroup, lastStored, limit);
     const { newer } = this.#checkpoints;
-    const groups = newer.map((dirty) => dirty.through(firstGroup, limit));
-    const lastGroup = Math.min(last === undefined ? NO_LIMIT : slotGroup(last), ...groups);
     const ceiling = last !== undefined && slotGroup(last) === lastGroup ? latin1(last) : undefined;
     const found = new Map<string, Register>();
     for (const { registerKey, register } of stored) {
@@ -324,6 +342,16 @@ export class State {
     });
     const next = lastGroup === NO_LIMIT ? undefined : names.at(-1);
     return { listed, next: next === undefined ? undefined : Buffer.from(next, "latin1") };
+  }
+
+  /** The slot that ends a page: what is only in memory, or the log, is cut off so, not walked through. */
+  #lastGroup(first: number, lastStored: number, limit: number): number {
+    const { newer } = this.#checkpoints;
+    for (let unlooked = this.unreplayed === 0 ? undefined : first; ; ) {
+      const last = Math.min(lastStored, ...newer.map((dirty) => dirty.through(first, limit)));
+      if (unlooked === undefined || unlooked > last) return last;
+      unlooked = this.#replay.ofSlots(unlooked, last, limit);
+    }
   }
 
   /** Keys of these slots of which there is something. */
@@ -348,14 +376,18 @@ export class State {
    * Then a floor of theirs can come into force: a replay takes what is not in the engine for absent.
    */
   async commitSlots(slices: readonly Slice[]): Promise<void> {
-    await this.durable(this.logged);
-    for (const slice of slices) await this.#checkpoints.commitWithin(...groupsOf(slice));
+    for (const slice of slices) await this.#commitWithin(...groupsOf(slice));
   }
 
   /** The same of all slots. */
-  async commitAll(): Promise<void> {
+  commitAll(): Promise<void> {
+    return this.#commitWithin(0, NO_LIMIT);
+  }
+
+  async #commitWithin(first: number, last: number): Promise<void> {
+    if (!(await this.#replay.within(first, last))) throw stopping();
     await this.durable(this.logged);
-    await this.#checkpoints.commitWithin(0, NO_LIMIT);
+    await this.#checkpoints.commitWithin(first, last);
   }
 
   /** Takes tombstones for absent, in this turn; the next checkpoint removes them. The floor is in force. */
@@ -371,6 +403,7 @@ export class State {
 
   /** Resolves when a checkpoint that began from now on has ended. */
   async checkpoint(): Promise<void> {
+    if (!(await this.#replayed)) throw stopping();
     for (let round = 0; round < CHECKPOINTS_BEFORE_REMOVAL; round++) await this.#checkpoints.now();
   }
 
@@ -394,6 +427,8 @@ export class State {
   }
 
   async close(): Promise<void> {
+    this.#replay.stop();
+    await this.#replayed;
     await this.#sweeper.stop();
     await this.#checkpoints.close();
     await this.#openLog.close();
@@ -404,6 +439,10 @@ export class State {
 const NOTHING = { register: EMPTY_REGISTER, unswept: false, encoded: NO_BYTES };
 /** In place of an entry's number. */
 const NOT_KEPT = -1;
+
+function stopping(): RpcError {
+  return new RpcError("UNAVAILABLE", "the replica stops before it has taken in its whole log");
+}
 
 function provesBase(input: Input, { known }: Register): boolean {
   if (input.kind === "prepare") return input.version === known.version + 1;

@@ -1,6 +1,6 @@
 /** Registers and inputs to bytes and back (protos/tricampus/kv/v1/storage.proto). */
 
-import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { decodeKey, type Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
   decodeLogRecord,
   decodeStoredRegister,
@@ -8,13 +8,23 @@ import {
   type LogRecord,
   type StoredRegister,
 } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
-import { CodecError, fromBytes, NO_BYTES, toBytes, type Writer } from "../../svrkit/codec.ts";
+import {
+  CodecError,
+  fromBytes,
+  NO_BYTES,
+  Reader,
+  skipField,
+  toBytes,
+  type Writer,
+} from "../../svrkit/codec.ts";
 import { NO_BALLOT, NO_OWNER } from "../protocol/ballot.ts";
 import { openDecision } from "../protocol/decision.ts";
 import { NO_OPERATIONS } from "../protocol/operations.ts";
 import type { Held, Input, Register } from "../protocol/register.ts";
 import { withTrims } from "../protocol/trim.ts";
 
+/** LogRecord's field 1, the first one written. */
+const KEY_TAG = (1 << 3) | 2;
 /** Field 12, the last one: true. */
 const UNSWEPT = Buffer.from([(12 << 3) | 0, 1]);
 
@@ -133,6 +143,17 @@ export function logRecord(key: Key, input: Input): LogRecord {
     case "settle":
       return { key, input: { case: "settled", value: true } };
   }
+}
+
+/** The key alone, as a view into `segment`. */
+export function keyOfRecord(segment: Buffer, start: number, end: number): Key {
+  const r = new Reader(segment, start, end);
+  while (r.pos < end) {
+    const tag = r.uint32();
+    if (tag === KEY_TAG) return decodeKey(r, r.message());
+    skipField(r, tag);
+  }
+  throw new CodecError("a log record names no key");
 }
 
 /** The logged input; keys and rows are views into `bytes`. */

@@ -1,0 +1,181 @@
+/**
+ * The log records of earlier runs, taken in by the key that is asked for. Registers are independent of
+ * each other, so only the order of one key's records matters: a start finds out whose each record is, which
+ * takes a tenth of the time, and serves. Who asks for a key waits for the records that share its bucket, a
+ * few; all others follow in short turns, slot by slot, which is the state engine's order.
+ *
+ *   segment (read and checked whole) -> buckets of positions -> asked for, or its turn -> taken in, once
+ *
+ * Until all are taken in no checkpoint may be written: it would remove what the log alone has.
+ */
+import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
+import { SLOTS } from "../../svrkit/failover/shards.ts";
+import { murmur3 } from "../../svrkit/murmur3.ts";
+import { rest } from "../../svrkit/rest.ts";
+import { REPLAY_DELAY_MS, REPLAY_TURN_MS, REPLAY_TURN_RECORDS } from "../limits.ts";
+import { NO_LIMIT } from "./dirty.ts";
+import { groupsOf } from "./slot-removal.ts";
+import { keyOfRecord } from "./stored-register.ts";
+
+/** Buckets of a slot: with a million records in one keyspace, sixteen share one. */
+const PARTS = 16;
+const BUCKETS = SLOTS * PARTS;
+const FIRST_RECORDS = 1_024;
+const WORDS = 4;
+const START = 1;
+const END = 2;
+const NEXT = 3;
+
+/** By bucket: number + 1 of its first and of its last record; 0: there is none. */
+interface Chains {
+  readonly first: Int32Array;
+  readonly last: Int32Array;
+}
+
+export class Replay {
+  /** Takes in one record, the next of its key; what it throws ends the process. */
+  readonly #take: (payload: Buffer) => void;
+  readonly #fatal: (error: Error) => void;
+  readonly #byKeyspace = new Map<number, Chains>();
+  #segments: Buffer[] = [];
+  /** Four words a record: its segment, where it begins and ends there, number + 1 of the next in its bucket. */
+  #words = new Uint32Array(FIRST_RECORDS * WORDS);
+  #count = 0;
+  #left = 0;
+  #stopped = false;
+  /** Why a record could not be taken in: what is asked for from then on would lack it. */
+  #failure: Error | undefined;
+
+  constructor(take: (payload: Buffer) => void, fatal: (error: Error) => void) {
+    this.#take = take;
+    this.#fatal = fatal;
+  }
+
+  /** Records that are not taken in yet. */
+  get left(): number {
+    return this.#left;
+  }
+
+  /** The next record of the log; throws CodecError when it names no key. */
+  add(segment: Buffer, start: number, end: number): void {
+    const { keyspace, key } = keyOfRecord(segment, start, end);
+    if (this.#segments.at(-1) !== segment) this.#segments.push(segment);
+    const at = this.#count * WORDS;
+    if (at === this.#words.length) this.#grow();
+    this.#words[at] = this.#segments.length - 1;
+    this.#words[at + START] = start;
+    this.#words[at + END] = end;
+    this.#count += 1;
+    this.#left += 1;
+    const { first, last } = this.#chainsOf(keyspace);
+    const bucket = bucketOf(key);
+    const before = last[bucket]!;
+    if (before === 0) first[bucket] = this.#count;
+    else this.#words[(before - 1) * WORDS + NEXT] = this.#count;
+    last[bucket] = this.#count;
+  }
+
+  #grow(): void {
+    const words = new Uint32Array(this.#words.length * 2);
+    words.set(this.#words);
+    this.#words = words;
+  }
+
+  /** Takes in what there is of the key, with what shares its bucket. */
+  ofKey({ keyspace, key }: Key): void {
+    if (this.#left === 0) return;
+    if (this.#failure !== undefined) throw this.#failure;
+    const chains = this.#byKeyspace.get(keyspace);
+    if (chains !== undefined) this.#takeBucket(chains, bucketOf(key));
+  }
+
+  /**
+   * Takes in records of the slots from `first` to `last` (slotGroup), slot by slot, until there were
+   * `least`; returns the slot to go on with, or undefined when none of them has any left.
+   */
+  ofSlots(first: number, last: number, least: number): number | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    const enough = this.#left - least;
+    const keyspaces = [...this.#byKeyspace.keys()].sort((a, b) => a - b);
+    for (const keyspace of keyspaces) {
+      const chains = this.#byKeyspace.get(keyspace)!;
+      const [from, through] = groupsOf({ keyspace, first: 0, last: SLOTS - 1 });
+      for (let group = Math.max(first, from); group <= Math.min(last, through); group++) {
+        if (this.#left === 0) return undefined;
+        if (this.#left <= enough) return group;
+        const bucket = (group - from) * PARTS;
+        for (let part = 0; part < PARTS; part++) this.#takeBucket(chains, bucket + part);
+      }
+    }
+    return undefined;
+  }
+
+  /** Takes in all of these slots in turns, resting as long as each took. False: it was stopped before. */
+  async within(first: number, last: number): Promise<boolean> {
+    let next: number | undefined = first;
+    while (this.#left > 0 && !this.#stopped) {
+      const startedMs = monotonicMs();
+      const most = this.#left - REPLAY_TURN_RECORDS;
+      do {
+        next = this.ofSlots(next, last, 1);
+        if (next === undefined) return true;
+      } while (this.#left > most && monotonicMs() - startedMs < REPLAY_TURN_MS);
+      // A turn that had to wait for a CPU itself owes others no more than that.
+      await rest(Math.min(REPLAY_TURN_MS, monotonicMs() - startedMs));
+    }
+    return this.#left === 0;
+  }
+
+  /** The same of all slots, a moment later: who has waited for the start goes first. */
+  async toTheEnd(): Promise<boolean> {
+    if (this.#left > 0) await rest(REPLAY_DELAY_MS);
+    return await this.within(0, NO_LIMIT);
+  }
+
+  /** Nothing more is taken in unasked. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  #takeBucket(chains: Chains, bucket: number): void {
+    const words = this.#words;
+    let number = chains.first[bucket]!;
+    // Before they are taken in: that asks for their keys.
+    chains.first[bucket] = 0;
+    for (let at = 0; number > 0; number = words[at + NEXT]!) {
+      at = (number - 1) * WORDS;
+      const segment = this.#segments[words[at]!]!;
+      try {
+        this.#take(segment.subarray(words[at + START]!, words[at + END]!));
+      } catch (error) {
+        this.#failure = error instanceof Error ? error : new Error(String(error));
+        this.#fatal(this.#failure);
+        throw this.#failure;
+      }
+      this.#left -= 1;
+    }
+    if (this.#left === 0) this.#forgetAll();
+  }
+
+  /** Segments and positions are memory that nobody needs any more. */
+  #forgetAll(): void {
+    this.#segments = [];
+    this.#byKeyspace.clear();
+    this.#words = new Uint32Array(0);
+  }
+
+  #chainsOf(keyspace: number): Chains {
+    const there = this.#byKeyspace.get(keyspace);
+    if (there !== undefined) return there;
+    const made = { first: new Int32Array(BUCKETS), last: new Int32Array(BUCKETS) };
+    this.#byKeyspace.set(keyspace, made);
+    return made;
+  }
+}
+
+/** The buckets of a slot lie side by side. */
+function bucketOf(key: Uint8Array): number {
+  const hash = murmur3(key);
+  return (hash % SLOTS) * PARTS + (Math.floor(hash / SLOTS) % PARTS);
+}
