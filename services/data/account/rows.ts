@@ -28,6 +28,7 @@ import {
   type StoredRevocation,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import {
+  type Guard,
   type Key,
   Keyspace,
   type RowOperation,
@@ -51,19 +52,42 @@ export interface UserRows {
   readonly devices: readonly StoredDevice[];
   readonly revocations: readonly StoredRevocation[];
   readonly isGone: boolean;
+  /** By row key. */
+  readonly versions: ReadonlyMap<string, number>;
 }
 
 export function readUserRows(rows: readonly VersionedRow[]): UserRows {
   const devices: StoredDevice[] = [];
   const revocations: StoredRevocation[] = [];
+  const versions = new Map<string, number>();
   let isGone = false;
-  for (const { row, value } of rows) {
+  for (const { row, value, version } of rows) {
     const name = textOf(row);
+    versions.set(name, version);
     if (name.startsWith(DEVICE)) devices.push(fromBytes(decodeStoredDevice, value));
     else if (name.startsWith(REVOKED)) revocations.push(fromBytes(decodeStoredRevocation, value));
     else isGone ||= name === "gone";
   }
-  return { devices, revocations, isGone };
+  return { devices, revocations, isGone, versions };
+}
+
+/** The device is as it was when the rows were read. */
+export function sameDevice({ versions }: UserRows, device: string): Guard {
+  return rowAt(DEVICE + device, versions.get(DEVICE + device));
+}
+
+/** No log-out of the device, or with "" of all, has come since the rows were read. */
+export function sameRevocation({ versions }: UserRows, device: string): Guard {
+  return revocationAt(device, versions.get(REVOKED + device));
+}
+
+/** The device's log-out, or with "" that of all, is the one written at this version of the table. */
+export function revocationAt(device: string, version: number | undefined): Guard {
+  return rowAt(REVOKED + device, version);
+}
+
+function rowAt(name: string, version = 0): Guard {
+  return { guard: { case: "row", value: { row: Buffer.from(name), version } } };
 }
 
 export function deviceRow(stored: StoredDevice): RowOperation {

@@ -5,6 +5,7 @@
  */
 import {
   decodeAccountSettings,
+  type UserDevice,
   type UserProfile,
 } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
 import {
@@ -28,6 +29,7 @@ import {
   type SetAccountRequest,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import {
+  type Guard,
   Level,
   type RowOperation,
   type VersionedRow,
@@ -38,7 +40,7 @@ import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
-import { type Known, planLogIn, revocationOf, revocationOfAll } from "./plan/log-in.ts";
+import { planLogIn, reasonAgainstRenewal, revocationOf, revocationOfAll } from "./plan/log-in.ts";
 import { forgetRevocations, revoke } from "./revoked-client.ts";
 import {
   decodeUserProfile,
@@ -52,8 +54,11 @@ import {
   PROFILE_ROW,
   readChange,
   readUserRows,
+  revocationAt,
   revocationRow,
   SETTINGS_ROW,
+  sameDevice,
+  sameRevocation,
   type UserRows,
   userKey,
 } from "./rows.ts";
@@ -61,6 +66,17 @@ import {
 const PROFILES_MAX = 100;
 const CHANGES_MAX = 500;
 const ATTEMPTS_MAX = 5;
+
+/** A change of a user's devices: what was decided on `rows`, and holds while the guards do. */
+interface DevicesChange {
+  readonly userId: string;
+  readonly rows: UserRows;
+  readonly guards: readonly Guard[];
+  readonly operations: readonly RowOperation[];
+  /** Devices that are logged out. */
+  readonly gone: readonly string[];
+  readonly revocations: readonly Revocation[];
+}
 
 export class UserHandlers {
   readonly #kv: KvClient;
@@ -73,12 +89,25 @@ export class UserHandlers {
 
   async logIn(request: LogInRequest, call: Call): Promise<LogInReply> {
     requireCaller(call, ["account"], "logging somebody in");
-    const { userId, device, profile, identity, devicesMax, ticketLifetimeMs } = request;
+    const { device } = request;
     requireArgument(device !== undefined && device.device !== "", "the log-in names no device");
-    const options = forward(call);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const reply = await this.#tryLogIn({ ...request, device }, forward(call));
+      if (reply !== undefined) return reply;
+    }
+    throw changedMeanwhile();
+  }
+
+  /** Undefined: the devices changed since they were read. */
+  async #tryLogIn(
+    request: LogInRequest & { device: UserDevice },
+    options: CallOptions,
+  ): Promise<LogInReply | undefined> {
+    const { userId, device, profile, identity, devicesMax, ticketLifetimeMs } = request;
     const rows = await this.#rows(userId, options);
     if (rows.isGone) throw new RpcError("UNAUTHENTICATED", "the account was deleted");
-    if (request.mustExist) await this.#requireUser(userId, call);
+    if (request.mustExist) await this.#requireUser(userId, options);
+    requireRenewable(rows, request);
     const times = { nowMs: Date.now(), ticketLifetimeMs };
     const planned = planLogIn(rows, { ...device, devicesMax, userId }, times);
     const operations = [deviceRow(planned.device)];
@@ -89,18 +118,13 @@ export class UserHandlers {
       const known = { ...identity, password: NO_BYTES };
       operations.push(insert(IDENTITY_ROW, toBytes(encodeAccountRecord, known)));
     }
-    const displaced = planned.displaced;
-    for (const revocation of displaced) operations.push(noDeviceRow(revocation.device));
-    const version = await this.#revoke(
-      { userId, rows, revocations: displaced },
-      operations,
-      options,
-    );
-    return {
-      issuedAtMs: planned.device.issuedAtMs,
-      displaced: displaced.map((revocation) => revocation.device),
-      version,
-    };
+    const { displaced } = planned;
+    const guards = ["", device.device].map((ended) => sameRevocation(rows, ended));
+    const gone = displaced.map((revocation) => revocation.device);
+    const step = { userId, rows, guards, operations, gone, revocations: displaced };
+    const version = await this.#revoke(step, options);
+    if (version === undefined) return undefined;
+    return { issuedAtMs: planned.device.issuedAtMs, displaced: gone, version };
   }
 
   async identity(call: Call): Promise<AccountRecord> {
@@ -116,51 +140,59 @@ export class UserHandlers {
   async logOut(request: LogOutDevicesRequest, call: Call): Promise<LogOutDevicesReply> {
     const { userId } = this.#tickets.userOf(call);
     const options = forward(call);
-    const rows = await this.#rows(userId, options);
     const { devices: names, ticketLifetimeMs, reason } = request;
-    const facts = { userId, reason, nowMs: Date.now(), ticketLifetimeMs };
-    const going = rows.devices.filter(
-      (stored) => names.length === 0 || names.includes(stored.device!.device),
-    );
-    const revocations =
-      names.length === 0
-        ? [revocationOfAll(rows, facts)]
-        : going.map((stored) => revocationOf(stored, facts));
-    const operations = going.map((stored) => noDeviceRow(stored.device!.device));
-    const version = await this.#revoke({ userId, rows, revocations }, operations, options);
-    return { version };
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const rows = await this.#rows(userId, options);
+      const facts = { userId, reason, nowMs: Date.now(), ticketLifetimeMs };
+      const going = rows.devices.filter(
+        (stored) => names.length === 0 || names.includes(stored.device!.device),
+      );
+      const revocations =
+        names.length === 0
+          ? [revocationOfAll(rows, facts)]
+          : going.map((stored) => revocationOf(stored, facts));
+      const gone = names.length === 0 ? going.map((stored) => stored.device!.device) : names;
+      const step = { userId, rows, guards: [], operations: [], gone, revocations };
+      const version = await this.#revoke(step, options);
+      if (version !== undefined) return { version };
+    }
+    throw changedMeanwhile();
   }
 
-  /** First the user's own table, then the one that everybody follows, then that it was done. */
-  async #revoke(
-    {
-      userId,
-      rows,
-      revocations,
-    }: { userId: string; rows: Known; revocations: readonly Revocation[] },
-    operations: readonly RowOperation[],
-    options: CallOptions,
-  ): Promise<number> {
+  /**
+   * First the user's own table, then the one that everybody follows, then that it was done. Undefined, and
+   * nothing is done: a guard fails, or one of those that go has got a newer ticket since the rows were read.
+   */
+  async #revoke(step: DevicesChange, options: CallOptions): Promise<number | undefined> {
+    const { userId, rows, gone, revocations } = step;
     const key = userKey(userId);
     const nowMs = Date.now();
     const over = rows.revocations.filter(({ revocation }) => revocation!.untilMs < nowMs);
     const change = {
-      guards: [],
+      guards: [...step.guards, ...gone.map((device) => sameDevice(rows, device))],
       operations: [
-        ...operations,
+        ...step.operations,
+        ...gone.map(noDeviceRow),
         ...over.map(({ revocation }) => noRevocationRow(revocation!.device)),
         ...revocations.map((revocation) => revocationRow({ revocation, carried: false })),
       ],
     };
-    const { version } = await this.#kv.change({ key, change }, options);
+    const { applied, version } = await this.#kv.change({ key, change }, options);
+    if (!applied) return undefined;
+    const ended = new Set(revocations.map(({ device }) => device));
     const left = rows.revocations
       .filter((stored) => !stored.carried && stored.revocation!.untilMs >= nowMs)
-      .map((stored) => stored.revocation!);
+      .map((stored) => stored.revocation!)
+      .filter(({ device }) => !ended.has(device));
     const toCarry = [...left, ...revocations];
     if (toCarry.length === 0) return version;
     await revoke(this.#kv, toCarry, options);
     const carried = toCarry.map((revocation) => revocationRow({ revocation, carried: true }));
-    await this.#kv.change({ key, change: { guards: [], operations: carried } }, options);
+    // A newer log-out is not written over: who wrote it carries it.
+    const guards = toCarry.map(({ device }) =>
+      ended.has(device) ? revocationAt(device, version) : sameRevocation(rows, device),
+    );
+    await this.#kv.change({ key, change: { guards, operations: carried } }, options);
     return version;
   }
 
@@ -241,10 +273,10 @@ export class UserHandlers {
     return {};
   }
 
-  async #requireUser(userId: string, call: Call): Promise<void> {
+  async #requireUser(userId: string, options: CallOptions): Promise<void> {
     const rows = [PROFILE_ROW, IDENTITY_ROW];
     const request = { key: userKey(userId), rows, marks: [], level: Level.STRONG };
-    const found = await this.#kv.getRows(request, forward(call));
+    const found = await this.#kv.getRows(request, options);
     if (found.rows.length === 0) throw new RpcError("NOT_FOUND", `there is no user ${userId}`);
   }
 
@@ -262,6 +294,19 @@ export class UserHandlers {
     const scan = { first: NO_BYTES, end: NO_BYTES, limit: 0, level: Level.STRONG, reverse: false };
     return readUserRows((await this.#kv.scanRows({ key: userKey(userId), ...scan }, options)).rows);
   }
+}
+
+/** The process that took the renewed ticket for good may not have heard of a log-out yet. */
+function requireRenewable(rows: UserRows, request: LogInRequest): void {
+  const issuedAtMs = request.renewedIssuedAtMs;
+  if (issuedAtMs === 0) return;
+  const reason = reasonAgainstRenewal(rows, { device: request.device!.device, issuedAtMs });
+  if (reason === undefined) return;
+  throw new RpcError("UNAUTHENTICATED", `this device was logged out (${reason}): log in again`);
+}
+
+function changedMeanwhile(): RpcError {
+  return new RpcError("ABORTED", "the user's devices are being changed elsewhere: try again");
 }
 
 function upsert(row: Buffer, value: Uint8Array): RowOperation {

@@ -58,6 +58,8 @@ export interface LogInFacts {
   readonly identity?: AccountRecord;
   /** The user must have logged in, or been imported, before. */
   readonly mustExist?: boolean;
+  /** When the ticket was issued that is renewed. */
+  readonly renewedIssuedAtMs?: number;
 }
 
 export interface AdminParts {

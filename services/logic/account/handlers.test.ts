@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Account } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../../sdk/testing/small-platform.ts";
 import type { RpcError } from "../../svrkit/errors.ts";
+import type { Method } from "../../svrkit/method.ts";
 
 let platform: SmallPlatform;
 
@@ -13,6 +14,8 @@ beforeEach(async () => {
 afterEach(() => platform.stop());
 
 const person = { name: "Ann", password: "correct horse", device: "phone", platform: 0 };
+const as = <I, O>(method: Method<I, O>, request: I, ticket: Uint8Array) =>
+  platform.calleeAs("access").call(method, request, { ticket });
 const register = (facts: Partial<typeof person> = {}) =>
   platform.calleeAs("access").call(Account.register, { ...person, ...facts });
 const login = (facts: Partial<typeof person> = {}) =>
@@ -58,6 +61,50 @@ test("account: who guesses passwords of a name is slowed down, also its owner; o
   expect(guesses[20]).toBe("RESOURCE_EXHAUSTED");
   await expect(login({ name: "ANN" })).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
   expect(await register({ name: "Bob" })).toHaveProperty("userId");
+});
+
+/** The processes of this platform never hear of log-outs, as real ones do not for two seconds. */
+const renew = (ticket: Uint8Array) => as(Account.renew, {}, ticket);
+
+test.each([
+  ["log out everywhere", (ticket: Uint8Array) => as(Account.logOutEverywhere, {}, ticket)],
+  [
+    "a log-out by another device",
+    (ticket: Uint8Array) => as(Account.logOut, { device: "phone" }, ticket),
+  ],
+  [
+    "a new password",
+    (ticket: Uint8Array) =>
+      as(
+        Account.changePassword,
+        { oldPassword: person.password, newPassword: "a new horse" },
+        ticket,
+      ),
+  ],
+])(
+  "account: %s ends a ticket where nobody has heard of it yet: it is not renewed",
+  async (_, end) => {
+    const stolen = (await register()).ticket;
+    const desk = (await login({ device: "desk" })).ticket;
+    const renewed = (await renew(stolen)).ticket;
+    await end(desk);
+    const refused = { code: "UNAUTHENTICATED" };
+    await expect(renew(stolen)).rejects.toMatchObject(refused);
+    await expect(renew(renewed)).rejects.toMatchObject(refused);
+  },
+);
+
+test("account: devices that are renewed while all are logged out have no good ticket afterwards", async () => {
+  const { ticket } = await register();
+  for (let round = 0; round < 10; round++) {
+    const held = (await login()).ticket;
+    const [after] = await Promise.allSettled([
+      renew(held),
+      as(Account.logOutEverywhere, {}, ticket),
+    ]);
+    for (const each of [held, after.status === "fulfilled" ? after.value.ticket : held])
+      await expect(renew(each)).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+  }
 });
 
 const bad: [string, Partial<typeof person>][] = [

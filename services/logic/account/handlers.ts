@@ -117,9 +117,9 @@ export class AccountHandlers {
   }
 
   async renew(call: Call): Promise<LoginReply> {
-    const { userId, device } = this.#parts.tickets.userOf(call);
+    const { userId, device, issuedAtMs } = this.#parts.tickets.userOf(call);
     const platform = Platform.UNSPECIFIED;
-    return this.ticketFor({ userId, device, platform }, {}, call);
+    return this.ticketFor({ userId, device, platform }, { renewedIssuedAtMs: issuedAtMs }, call);
   }
 
   /** For users alone, so that a stranger cannot try names out. */
@@ -254,6 +254,7 @@ export class AccountHandlers {
         ...{ profile: facts.profile, identity: facts.identity },
         devicesMax: this.#devicesMax(platform),
         mustExist: facts.mustExist ?? false,
+        renewedIssuedAtMs: facts.renewedIssuedAtMs ?? 0,
       },
       forward(call),
     );

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { makeUserDevice } from "../../../../protos/gen/tricampus/client/v1/account_codec.ts";
-import { planLogIn, revocationOfAll } from "./log-in.ts";
+import { planLogIn, reasonAgainstRenewal, revocationOfAll } from "./log-in.ts";
 
 const PHONE = 1;
 const DESKTOP = 3;
@@ -52,4 +52,21 @@ test("log in: a new ticket is issued after every log-out of the device, and of a
   expect(planLogIn({ devices, revocations }, asked, times).device.issuedAtMs).toBe(301);
   const own = [{ revocation: { ...all, device: "p1" }, carried: true }];
   expect(planLogIn({ devices, revocations: own }, asked, times).device.issuedAtMs).toBe(100);
+});
+
+test("log in: a ticket is renewed unless its device, or all, were logged out since it was issued", () => {
+  const ended = (device: string, issuedBeforeMs: number) => [
+    {
+      revocation: { userId: "u", device, issuedBeforeMs, untilMs: 9_000, reason: "lost" },
+      carried: false,
+    },
+  ];
+  const ask = (revocations: ReturnType<typeof ended>, device = "p1", issuedAtMs = 50) =>
+    reasonAgainstRenewal({ devices, revocations }, { device, issuedAtMs });
+  expect(ask([])).toBeUndefined();
+  expect(ask(ended("", 51))).toBe("lost");
+  expect(ask(ended("p1", 51))).toBe("lost");
+  expect(ask(ended("", 50))).toBeUndefined();
+  expect(ask(ended("p2", 51))).toBeUndefined();
+  expect(ask([], "p9")).toBe("it is none of the user's devices");
 });

@@ -54,6 +54,23 @@ export function planLogIn(
   return { device: { device, issuedAtMs }, displaced };
 }
 
+/**
+ * Why a device may not renew its ticket; undefined: it may. The process that took the ticket for good may not
+ * have heard yet that it is not; a device that has no row was logged out.
+ */
+export function reasonAgainstRenewal(
+  { devices, revocations }: Known,
+  { device, issuedAtMs }: { device: string; issuedAtMs: number },
+): string | undefined {
+  const against = revocations.find(({ revocation }) => {
+    const { device: whose, issuedBeforeMs } = revocation!;
+    return ["", device].includes(whose) && issuedAtMs < issuedBeforeMs;
+  });
+  if (against !== undefined) return against.revocation!.reason;
+  const isThere = devices.some((one) => one.device!.device === device);
+  return isThere ? undefined : "it is none of the user's devices";
+}
+
 /** Ends every ticket that the device has now. */
 export function revocationOf(
   { device, issuedAtMs }: StoredDevice,

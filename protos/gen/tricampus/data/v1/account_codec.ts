@@ -519,6 +519,13 @@ export interface LogInRequest {
    * @generated from field: bool must_exist = 7;
    */
   mustExist: boolean;
+  /**
+   * When the ticket was issued that is renewed; 0: who asks has proved otherwise who it is.
+   * UNAUTHENTICATED when the device has been logged out since.
+   *
+   * @generated from field: uint64 renewed_issued_at_ms = 8;
+   */
+  renewedIssuedAtMs: number;
 }
 
 export function encodeLogInRequest(w: Writer, m: LogInRequest): void {
@@ -529,6 +536,7 @@ export function encodeLogInRequest(w: Writer, m: LogInRequest): void {
   if (m.ticketLifetimeMs !== 0) { w.tag(40); w.uint64(m.ticketLifetimeMs); }
   if (m.identity !== undefined) { { w.tag(50); const at = w.fork(); encodeAccountRecord(w, m.identity); w.join(at); } }
   if (m.mustExist) { w.tag(56); w.bool(m.mustExist); }
+  if (m.renewedIssuedAtMs !== 0) { w.tag(64); w.uint64(m.renewedIssuedAtMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -541,6 +549,7 @@ export function makeLogInRequest(fields: Partial<LogInRequest>): LogInRequest {
     ticketLifetimeMs: 0,
     identity: undefined,
     mustExist: false,
+    renewedIssuedAtMs: 0,
     ...fields,
   };
 }
@@ -554,6 +563,7 @@ export function decodeLogInRequest(r: Reader, end: number): LogInRequest {
     ticketLifetimeMs: 0,
     identity: undefined,
     mustExist: false,
+    renewedIssuedAtMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -584,6 +594,10 @@ export function decodeLogInRequest(r: Reader, end: number): LogInRequest {
       }
       case 56: {
         m.mustExist = r.bool();
+        break;
+      }
+      case 64: {
+        m.renewedIssuedAtMs = r.uint64();
         break;
       }
       default:
