@@ -63,6 +63,17 @@ test("account: who guesses passwords of a name is slowed down, also its owner; o
   expect(await register({ name: "Bob" })).toHaveProperty("userId");
 });
 
+test("account: many guesses at once are as many as one after the other; right ones cost nothing", async () => {
+  await register();
+  const guesses = Array.from({ length: 40 }, (_, i) =>
+    login({ password: `wrong guess ${i}` }).catch((error: RpcError) => error.code),
+  );
+  const wrong = (await Promise.all(guesses)).filter((code) => code === "UNAUTHENTICATED");
+  expect(wrong).toHaveLength(20);
+  await register({ name: "Bob" });
+  for (let i = 0; i < 25; i++) await login({ name: "Bob" });
+});
+
 /** The processes of this platform never hear of log-outs, as real ones do not for two seconds. */
 const renew = (ticket: Uint8Array) => as(Account.renew, {}, ticket);
 

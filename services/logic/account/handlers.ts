@@ -193,13 +193,18 @@ export class AccountHandlers {
     call: Call,
   ): Promise<boolean> {
     const guessed = name.toLowerCase();
-    if (this.#guesses.isEmpty(guessed, monotonicMs())) {
+    // Taken first: many guesses at once are as many as one after the other.
+    if (!this.#guesses.take(guessed, monotonicMs())) {
       throw new RpcError("RESOURCE_EXHAUSTED", "too many wrong passwords: wait a minute");
     }
     const stored = record === undefined || record.deleted ? undefined : record.password;
-    const matches = await this.#parts.passwords.matches(password, stored, call.deadlineMs);
-    if (!matches) this.#guesses.take(guessed, monotonicMs());
-    return matches;
+    let isWrong = false;
+    try {
+      isWrong = !(await this.#parts.passwords.matches(password, stored, call.deadlineMs));
+    } finally {
+      if (!isWrong) this.#guesses.giveBack(guessed, monotonicMs());
+    }
+    return !isWrong;
   }
 
   async #find(

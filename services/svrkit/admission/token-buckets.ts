@@ -36,8 +36,10 @@ export class TokenBuckets {
     return true;
   }
 
-  isEmpty(name: string, nowMs: number): boolean {
-    return this.#bucketOf(name, nowMs).left < 1;
+  /** Puts a token back that was taken for something that turned out to need none. */
+  giveBack(name: string, nowMs: number): void {
+    const bucket = this.#bucketOf(name, nowMs);
+    bucket.left = Math.min(this.#burst, bucket.left + 1);
   }
 
   #bucketOf(name: string, nowMs: number): Bucket {
