@@ -24,14 +24,20 @@ export function trimOperations(trims: readonly Trim[], trim: Trim): RowOperation
   return [{ operation: { case: "trim", value: trim } }];
 }
 
-/** Forgets every row of a table, as it is now; marks and the last number stay. */
-export async function forgetAll(kv: KvClient, key: Key, options: CallOptions): Promise<number> {
+/** Forgets every row of a table, as it is now; marks and the last number stay. `left` is put there in one go. */
+export async function forgetAll(
+  kv: KvClient,
+  key: Key,
+  options: CallOptions,
+  left: readonly RowOperation[] = [],
+): Promise<number> {
   const table = await kv.getRows({ key, rows: [], marks: [], level: Level.STRONG }, options);
-  const operations = [false, true].flatMap((appendIds) =>
+  const trims = [false, true].flatMap((appendIds) =>
     trimOperations(table.trims, {
       ...{ rowPrefix: new Uint8Array(0), appendIds, throughVersion: table.version },
     }),
   );
+  const operations = [...trims, ...left];
   if (operations.length > 0) await kv.change({ key, change: { guards: [], operations } }, options);
   return table.version;
 }

@@ -85,6 +85,7 @@ export const USUAL_CALLERS: Readonly<Record<string, readonly string[]>> = {
   "data.AccountData/RetainRevocations": ["retention"],
   "data.AccountData/BeginErasing": ["account"],
   "data.AccountData/Erasing": ["account"],
+  "data.AccountData/MarkGone": ["account"],
   "data.AccountData/Erase": ["account"],
   "data.ContactData/Change": ["contact"],
   "data.ContactData/Own": ["contact"],

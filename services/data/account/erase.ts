@@ -4,8 +4,10 @@
  * id, marked as gone, so that nothing is sent to it any more.
  */
 import {
+  type AccountRecord,
   type BeginErasingReply,
   type BeginErasingRequest,
+  decodeAccountRecord,
   decodeErasingUser,
   type EraseAccountReply,
   type EraseAccountRequest,
@@ -13,6 +15,8 @@ import {
   encodeErasingUser,
   type GoneReply,
   type GoneRequest,
+  type MarkGoneReply,
+  type MarkGoneRequest,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import {
   type Key,
@@ -21,9 +25,9 @@ import {
   type RowOperation,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
-import { type Call, forward } from "../../svrkit/call.ts";
+import { type Call, type CallOptions, forward } from "../../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
-import { requireArgument } from "../../svrkit/errors.ts";
+import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
 import { forgetAll } from "../trim.ts";
@@ -32,7 +36,9 @@ import { revoke } from "./revoked-client.ts";
 import { GONE_ROW, userKey } from "./rows.ts";
 
 const TABLE: Key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from("erasing") };
-const PRESENT = Buffer.from([1]);
+const GONE: RowOperation = {
+  operation: { case: "upsert", value: { row: GONE_ROW, value: Buffer.from([1]) } },
+};
 const PAGE = 100;
 const GONE_MAX = 1_000;
 const READS_AT_ONCE = 16;
@@ -56,6 +62,15 @@ export class EraseHandlers {
     const known = { ...user, record: { ...user.record, password: NO_BYTES } };
     const value = toBytes(encodeErasingUser, known);
     await this.#change(TABLE, { case: "insertIfAbsent", value: { row, value } }, call);
+    await this.#markGone(user.record.userId, call);
+    return {};
+  }
+
+  /** account: of who is to be erased, before anything else; also where the beginning was cut short. */
+  async markGone({ userId }: MarkGoneRequest, call: Call): Promise<MarkGoneReply> {
+    requireCaller(call, ["account"], "marking a user as gone");
+    requireArgument(userId !== "", "there is nobody to mark as gone");
+    await this.#markGone(userId, call);
     return {};
   }
 
@@ -99,19 +114,37 @@ export class EraseHandlers {
     requireArgument(record !== undefined && record.userId !== "", "there is nobody to erase");
     const options = forward(call);
     const { userId } = record;
-    const key = userKey(userId);
     // Whatever ticket is about, of whatever clock: there will be no other.
     const nowMs = Date.now();
     const times = { issuedBeforeMs: nowMs + DAY_MS, untilMs: nowMs + TICKETS_DAYS * DAY_MS };
     const ended = { userId, device: "", ...times, reason: "the account was deleted" };
     await revoke(this.#kv, [ended], options);
-    await forgetAll(this.#kv, key, options);
-    await this.#change(key, { case: "upsert", value: { row: GONE_ROW, value: PRESENT } }, call);
+    await forgetAll(this.#kv, userKey(userId), options, [GONE]);
     await forgetAll(this.#kv, confirmedKey(userId), options);
-    const write = { case: "delete", value: true } as const;
-    await this.#kv.write({ key: keyOf(record), write, expectedVersion: undefined }, options);
+    await this.#freeName(record, options);
     await this.#change(TABLE, { case: "delete", value: Buffer.from(userId) }, call);
     return {};
+  }
+
+  /** From now on nothing is sent to the user, and it is invited nowhere. */
+  async #markGone(userId: string, call: Call): Promise<void> {
+    await this.#change(userKey(userId), GONE.operation, call);
+  }
+
+  /** Somebody else may have the name already: a round before this one, or another campus's, freed it. */
+  async #freeName(record: AccountRecord, options: CallOptions): Promise<void> {
+    const key = keyOf(record);
+    const found = await this.#kv.get({ key, level: Level.STRONG }, options);
+    if (!found.found || fromBytes(decodeAccountRecord, found.value).userId !== record.userId)
+      return;
+    const write = { case: "delete", value: true } as const;
+    const reply = await this.#kv.write({ key, write, expectedVersion: found.version }, options);
+    if (!reply.applied) {
+      throw new RpcError(
+        "ABORTED",
+        "the name is being freed elsewhere: the next round looks again",
+      );
+    }
   }
 
   async #change(key: Key, operation: RowOperation["operation"], call: Call): Promise<void> {

@@ -27,6 +27,7 @@ export const start: StartService = async (context) => {
   );
   server.add(AccountData.beginErasing, (request, call) => erase.begin(request, call));
   server.add(AccountData.erasing, (_, call) => erase.erasing(call));
+  server.add(AccountData.markGone, (request, call) => erase.markGone(request, call));
   server.add(AccountData.gone, (request, call) => erase.gone(request, call));
   server.add(AccountData.erase, (request, call) => erase.erase(request, call));
   server.add(AccountData.appendAudit, (request, call) => audit.append(request, call));

@@ -6,7 +6,7 @@
  *   s             settings
  *   d/<device>    a device that is logged in
  *   x/<device>    tickets that are not good any more; x/ alone: of all devices
- *   gone          the account was deleted; nothing else is left
+ *   gone          the account was deleted: the rest goes
  *
  * Its version is the account part of a snapshot. A log-out concerns two tables: the user's own, which
  * is the commit point, and the one that everybody follows (revoked-client.ts). The row x/ says whether

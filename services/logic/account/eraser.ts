@@ -3,8 +3,9 @@
  * emptying their conversations and their own tables, and what the queue's consumers gave up of theirs. Every
  * step is safe to repeat; one campus does it, and another one when that takes too long.
  *
- * The user leaves its groups first, through their streams, and its own tables are emptied a while later:
- * what fan-out still had for it is gone with them.
+ * First it is marked as gone and no campus remembers otherwise, so that nobody brings it in again. It leaves
+ * its groups through their streams, and its own tables are emptied a while later: what fan-out still had for
+ * it is gone with them.
  */
 import {
   AccountData,
@@ -110,12 +111,14 @@ export class Eraser {
 
   async #erase({ record, sinceMs }: ErasingUser): Promise<void> {
     const { userId } = record!;
-    const { contacts, reaching, now, pauseMs } = this.#parts;
+    const { accounts, contacts, reaching, now, pauseMs } = this.#parts;
+    await accounts.call(AccountData.markGone, { userId }, OPTIONS);
     const told = reaching.peers.map((_, index) =>
       reaching.callOne(index, Reaching.forget, { userId, otherId: "" }, OPTIONS),
     );
     await Promise.allSettled(told);
-    await this.#eachTrace(userId, ({ groupIds }) => this.#leave(userId, groupIds));
+    const roundMs = now();
+    await this.#eachTrace(userId, ({ groupIds }) => this.#leave(userId, groupIds, roundMs));
     await contacts.call(ContactData.erase, { userId }, OPTIONS);
     if (now() - sinceMs < pauseMs) return;
     await this.#empty(record!);
@@ -151,10 +154,11 @@ export class Eraser {
     await letters.forget(found, OPTIONS);
   }
 
-  async #leave(userId: string, groupIds: readonly string[]): Promise<void> {
+  /** Each round under an id of its own: who was brought in again after one round leaves in the next. */
+  async #leave(userId: string, groupIds: readonly string[], roundMs: number): Promise<void> {
     for (const groupId of groupIds) {
-      const id = `${userId}:erased`;
-      const facts = { kind: GroupEntryKind.LEAVE, id, userId, acceptedAtMs: this.#parts.now() };
+      const id = `${userId}:erased:${roundMs}`;
+      const facts = { kind: GroupEntryKind.LEAVE, id, userId, acceptedAtMs: roundMs };
       await this.#parts.streams.append(groupId, makeGroupEntry(facts), OPTIONS);
     }
   }

@@ -1638,6 +1638,70 @@ export function decodeErasingRequest(r: Reader, end: number): ErasingRequest {
 }
 
 /**
+ * @generated from message tricampus.data.v1.MarkGoneRequest
+ */
+export interface MarkGoneRequest {
+  /**
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+}
+
+export function encodeMarkGoneRequest(w: Writer, m: MarkGoneRequest): void {
+  if (m.userId.length > 0) { w.tag(10); w.string(m.userId); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeMarkGoneRequest(fields: Partial<MarkGoneRequest>): MarkGoneRequest {
+  return {
+    userId: "",
+    ...fields,
+  };
+}
+
+export function decodeMarkGoneRequest(r: Reader, end: number): MarkGoneRequest {
+  const m: MarkGoneRequest = {
+    userId: "",
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.userId = r.string();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.MarkGoneReply
+ */
+export interface MarkGoneReply {
+}
+
+export function encodeMarkGoneReply(_w: Writer, _m: MarkGoneReply): void {
+}
+
+export function decodeMarkGoneReply(r: Reader, end: number): MarkGoneReply {
+  const m: MarkGoneReply = {
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.GoneRequest
  */
 export interface GoneRequest {
@@ -1989,6 +2053,7 @@ export const AccountData = {
   confirmations: defineMethod<ConfirmationsRequest, ConfirmationsReply>("tricampus.data.v1.AccountData/Confirmations", encodeConfirmationsRequest, decodeConfirmationsRequest, encodeConfirmationsReply, decodeConfirmationsReply),
   beginErasing: defineMethod<BeginErasingRequest, BeginErasingReply>("tricampus.data.v1.AccountData/BeginErasing", encodeBeginErasingRequest, decodeBeginErasingRequest, encodeBeginErasingReply, decodeBeginErasingReply),
   erasing: defineMethod<ErasingRequest, ErasingReply>("tricampus.data.v1.AccountData/Erasing", encodeErasingRequest, decodeErasingRequest, encodeErasingReply, decodeErasingReply),
+  markGone: defineMethod<MarkGoneRequest, MarkGoneReply>("tricampus.data.v1.AccountData/MarkGone", encodeMarkGoneRequest, decodeMarkGoneRequest, encodeMarkGoneReply, decodeMarkGoneReply),
   erase: defineMethod<EraseAccountRequest, EraseAccountReply>("tricampus.data.v1.AccountData/Erase", encodeEraseAccountRequest, decodeEraseAccountRequest, encodeEraseAccountReply, decodeEraseAccountReply),
   gone: defineMethod<GoneRequest, GoneReply>("tricampus.data.v1.AccountData/Gone", encodeGoneRequest, decodeGoneRequest, encodeGoneReply, decodeGoneReply),
   retainRevocations: defineMethod<RetainRevocationsRequest, RetainRevocationsReply>("tricampus.data.v1.AccountData/RetainRevocations", encodeRetainRevocationsRequest, decodeRetainRevocationsRequest, encodeRetainRevocationsReply, decodeRetainRevocationsReply),
