@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { start as startAccess } from "../../services/access/main.ts";
 import { start as startAccountData } from "../../services/data/account/main.ts";
+import type { KvClient } from "../../services/kvsvr/client.ts";
 import { startCluster } from "../../services/kvsvr/testing/cluster.ts";
 import { start as startAccount } from "../../services/logic/account/main.ts";
 import { findFreePort } from "../../services/platform/free-ports.ts";
@@ -31,6 +32,9 @@ export interface SmallPlatform {
   readonly endpoints: readonly Endpoint[];
   readonly backend: SmallBackend;
   readonly signer: TicketSigner;
+  /** Hears of no log-outs. */
+  readonly tickets: TicketVerifier;
+  readonly kv: KvClient;
   readonly snapshots: SnapshotSealer;
   /** How services reach the access processes. */
   readonly access: Callee;
@@ -101,6 +105,8 @@ export async function startSmallPlatform(
     endpoints: campuses.map((campus, i) => ({ campus, url: `http://${HOST}:${ports[i]!.http}` })),
     backend,
     signer: new TicketSigner(KEY_ID, keys.privateKey),
+    tickets,
+    kv: store.kv,
     snapshots,
     blocks,
     access: outside.callee("access", addressesOf("access"), { caller: "fanout" }),

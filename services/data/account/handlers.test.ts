@@ -1,12 +1,16 @@
 /** Account data over svrkit's own server and client, with the small backend's key-value store. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { makeUserDevice } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
 import {
   AccountData,
   makeAccountRecord,
+  makeLogInRequest,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../../sdk/testing/small-platform.ts";
 import type { Callee } from "../../svrkit/client.ts";
+import { Revocations } from "../../svrkit/ticket/revocations.ts";
 import { CONFIRMATIONS_MAX } from "./handlers.ts";
+import { RevocationFollower } from "./revoked-client.ts";
 
 let platform: SmallPlatform;
 
@@ -56,6 +60,34 @@ test.each(["", "sync", "text", "access"])('account data: "%s" may not claim', as
 test.each(["", "sync", "access"])('account data: "%s" may not look names up', async (caller) => {
   const lookup = as(caller).call(AccountData.getByName, { name: "ann" });
   await expect(lookup).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
+});
+
+test("account data: a log-out that is only noted ends renewals, and is carried out by the next log-in", async () => {
+  const logIn = (renewedIssuedAtMs = 0) =>
+    as("account").call(
+      AccountData.logIn,
+      makeLogInRequest({
+        ...{ userId: "u1", device: makeUserDevice({ device: "phone" }), devicesMax: 3 },
+        ...{ ticketLifetimeMs: 60_000, renewedIssuedAtMs },
+      }),
+    );
+  const { issuedAtMs } = await logIn();
+  await logIn(issuedAtMs);
+  const facts = { userId: "u1", device: "phone", issuedAtMs, expiresAtMs: Date.now() + 60_000 };
+  const ticket = platform.signer.sign(facts);
+  const asked = { devices: [], ticketLifetimeMs: 60_000, reason: "a test", onlyNoted: true };
+  await as("account").call(AccountData.logOut, asked, { ticket });
+  await expect(logIn(issuedAtMs)).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+  const revocations = new Revocations();
+  const follower = new RevocationFollower(platform.kv, revocations);
+  follower.start();
+  await expect.poll(() => revocations.isKnown).toBe(true);
+  expect(revocations.reasonAgainst(facts)).toBeUndefined();
+  const again = await logIn();
+  await expect.poll(() => revocations.reasonAgainst(facts), { timeout: 6_000 }).toBe("a test");
+  follower.stop();
+  const standing = { ...facts, issuedAtMs: again.issuedAtMs };
+  expect(revocations.reasonAgainst(standing)).toBeUndefined();
 });
 
 test("account data: only sync confirms devices, and not too many at once", async () => {

@@ -151,9 +151,12 @@ export class UserHandlers {
         names.length === 0
           ? [revocationOfAll(rows, facts)]
           : going.map((stored) => revocationOf(stored, facts));
-      const gone = names.length === 0 ? going.map((stored) => stored.device!.device) : names;
+      const all = names.length === 0 ? going.map((stored) => stored.device!.device) : names;
+      const gone = request.onlyNoted ? [] : all;
       const step = { userId, rows, guards: [], operations: [], gone, revocations };
-      const version = await this.#revoke(step, options);
+      const version = await (request.onlyNoted
+        ? this.#note(step, options)
+        : this.#revoke(step, options));
       if (version !== undefined) return { version };
     }
     throw changedMeanwhile();
@@ -164,8 +167,13 @@ export class UserHandlers {
    * nothing is done: a guard fails, or one of those that go has got a newer ticket since the rows were read.
    */
   async #revoke(step: DevicesChange, options: CallOptions): Promise<number | undefined> {
+    const version = await this.#note(step, options);
+    if (version !== undefined) await this.#carry(step, version, options);
+    return version;
+  }
+
+  async #note(step: DevicesChange, options: CallOptions): Promise<number | undefined> {
     const { userId, rows, gone, revocations } = step;
-    const key = userKey(userId);
     const nowMs = Date.now();
     const over = rows.revocations.filter(({ revocation }) => revocation!.untilMs < nowMs);
     const change = {
@@ -177,23 +185,29 @@ export class UserHandlers {
         ...revocations.map((revocation) => revocationRow({ revocation, carried: false })),
       ],
     };
-    const { applied, version } = await this.#kv.change({ key, change }, options);
-    if (!applied) return undefined;
+    const { applied, version } = await this.#kv.change({ key: userKey(userId), change }, options);
+    return applied ? version : undefined;
+  }
+
+  /** What the step noted at `version`, and what was left over from earlier ones. */
+  async #carry(step: DevicesChange, version: number, options: CallOptions): Promise<void> {
+    const { userId, rows, revocations } = step;
+    const nowMs = Date.now();
     const ended = new Set(revocations.map(({ device }) => device));
     const left = rows.revocations
       .filter((stored) => !stored.carried && stored.revocation!.untilMs >= nowMs)
       .map((stored) => stored.revocation!)
       .filter(({ device }) => !ended.has(device));
     const toCarry = [...left, ...revocations];
-    if (toCarry.length === 0) return version;
+    if (toCarry.length === 0) return;
     await revoke(this.#kv, toCarry, options);
     const carried = toCarry.map((revocation) => revocationRow({ revocation, carried: true }));
     // A newer log-out is not written over: who wrote it carries it.
     const guards = toCarry.map(({ device }) =>
       ended.has(device) ? revocationAt(device, version) : sameRevocation(rows, device),
     );
-    await this.#kv.change({ key, change: { guards, operations: carried } }, options);
-    return version;
+    const change = { guards, operations: carried };
+    await this.#kv.change({ key: userKey(userId), change }, options);
   }
 
   async set({ profile, settings }: SetAccountRequest, call: Call): Promise<SetAccountReply> {

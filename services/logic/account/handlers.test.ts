@@ -1,9 +1,17 @@
 /** Registration's races and a log-in's silence about what was wrong. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Account } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
+import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../../sdk/testing/small-platform.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
+import type { Callee } from "../../svrkit/client.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import type { RpcError } from "../../svrkit/errors.ts";
+import { IdMaker } from "../../svrkit/ids.ts";
 import type { Method } from "../../svrkit/method.ts";
+import { AccountHandlers } from "./handlers.ts";
+import { IdTokens } from "./id-tokens.ts";
+import { PasswordHasher } from "./password.ts";
 
 let platform: SmallPlatform;
 
@@ -104,6 +112,34 @@ test.each([
     await expect(renew(renewed)).rejects.toMatchObject(refused);
   },
 );
+
+test("account: who dies right after replacing a password leaves no renewable ticket", async () => {
+  const stolen = (await register()).ticket;
+  const { ticket } = await login({ device: "desk" });
+  const accounts = platform.calleeAs("account");
+  let isDead = false;
+  const call: Callee["call"] = async (method, request, options) => {
+    if (isDead) throw new Error("killed");
+    const reply = await accounts.call(method, request, options);
+    isDead = method.name === AccountData.replace.name;
+    return reply;
+  };
+  const handlers = new AccountHandlers({
+    accounts: { call } as Callee,
+    passwords: new PasswordHasher({ memoryKib: 64, passes: 1 }),
+    idTokens: new IdTokens([]),
+    ...{ signer: platform.signer, tickets: platform.tickets, ticketLifetimeMs: 60_000 },
+    userIds: new IdMaker({ dc: 1, campus: "a", letter: "u", incarnation: 9 }),
+    devicesMax: { phone: 3, tablet: 3, desktop: 3, web: 3, other: 3 },
+    now: Date.now,
+  });
+  const asked = { oldPassword: person.password, newPassword: "a new horse" };
+  const times = { arrivedMs: monotonicMs(), deadlineMs: monotonicMs() + 5_000 };
+  const about = { operationId: NO_BYTES, ticket, caller: "access", trace: NO_BYTES, priority: 0 };
+  await expect(handlers.changePassword(asked, { ...times, ...about })).rejects.toThrow("killed");
+  expect(await login({ password: "a new horse" })).toHaveProperty("userId");
+  await expect(renew(stolen)).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+});
 
 test("account: devices that are renewed while all are logged out have no good ticket afterwards", async () => {
   const { ticket } = await register();

@@ -148,10 +148,12 @@ export class AccountHandlers {
     }
     await this.#requirePassword(request.oldPassword, record, call);
     const password = await passwords.hash(request.newPassword, call.deadlineMs);
+    const facts = { devices: [], ticketLifetimeMs, reason: "the password was changed" };
+    // Noted first: where the rest is not reached, nobody stays for whom the password was changed.
+    await accounts.call(AccountData.logOut, { ...facts, onlyNoted: true }, forward(call));
     const replacement = { record: { ...record, password }, oldPassword: record.password };
     await accounts.call(AccountData.replace, replacement, forward(call));
-    const facts = { devices: [], ticketLifetimeMs, reason: "the password was changed" };
-    await accounts.call(AccountData.logOut, facts, forward(call));
+    await accounts.call(AccountData.logOut, { ...facts, onlyNoted: false }, forward(call));
     return this.ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, call);
   }
 
@@ -165,7 +167,12 @@ export class AccountHandlers {
     await accounts.call(AccountData.beginErasing, { user }, forward(call));
     const replacement = { record: gone, oldPassword: record.password };
     await accounts.call(AccountData.replace, replacement, forward(call));
-    const facts = { devices: [], ticketLifetimeMs, reason: "the account was deleted" };
+    const facts = {
+      devices: [],
+      ticketLifetimeMs,
+      reason: "the account was deleted",
+      onlyNoted: false,
+    };
     await accounts.call(AccountData.logOut, facts, forward(call));
     return {};
   }

@@ -88,7 +88,7 @@ export class ProfileHandlers {
   async #logOut(devices: string[], reason: string, call: Call): Promise<LogOutReply> {
     const { accounts, tickets, notifier, ticketLifetimeMs } = this.#parts;
     const { userId } = tickets.userOf(call);
-    const request = { devices, ticketLifetimeMs, reason };
+    const request = { devices, ticketLifetimeMs, reason, onlyNoted: false };
     await accounts.call(AccountData.logOut, request, forward(call));
     notifier.hint([userId]);
     return {};

@@ -693,12 +693,19 @@ export interface LogOutDevicesRequest {
    * @generated from field: string reason = 3;
    */
   reason: string;
+  /**
+   * Only noted: no ticket is renewed from now on, and the next log-in or log-out of the user carries it out.
+   *
+   * @generated from field: bool only_noted = 4;
+   */
+  onlyNoted: boolean;
 }
 
 export function encodeLogOutDevicesRequest(w: Writer, m: LogOutDevicesRequest): void {
   for (const x of m.devices) { w.tag(10); w.string(x); }
   if (m.ticketLifetimeMs !== 0) { w.tag(16); w.uint64(m.ticketLifetimeMs); }
   if (m.reason.length > 0) { w.tag(26); w.string(m.reason); }
+  if (m.onlyNoted) { w.tag(32); w.bool(m.onlyNoted); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -707,6 +714,7 @@ export function makeLogOutDevicesRequest(fields: Partial<LogOutDevicesRequest>):
     devices: [],
     ticketLifetimeMs: 0,
     reason: "",
+    onlyNoted: false,
     ...fields,
   };
 }
@@ -716,6 +724,7 @@ export function decodeLogOutDevicesRequest(r: Reader, end: number): LogOutDevice
     devices: [],
     ticketLifetimeMs: 0,
     reason: "",
+    onlyNoted: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -730,6 +739,10 @@ export function decodeLogOutDevicesRequest(r: Reader, end: number): LogOutDevice
       }
       case 26: {
         m.reason = r.string();
+        break;
+      }
+      case 32: {
+        m.onlyNoted = r.bool();
         break;
       }
       default:
