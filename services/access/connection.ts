@@ -155,9 +155,19 @@ export class ClientConnection {
     try {
       this.#parts.tickets.verify(this.#attachment.ticket);
     } catch {
-      this.leave("logged out");
-      this.close(1008, "logged out");
+      this.#end("logged out");
     }
+  }
+
+  /** Ends the connection when its ticket has expired. `nowMs`: since 1970. */
+  requireTicketAt(nowMs: number): void {
+    const who = this.#attachment?.who;
+    if (who !== undefined && who.expiresAtMs <= nowMs) this.#end("the ticket has expired");
+  }
+
+  #end(reason: string): void {
+    this.leave(reason);
+    this.close(1008, reason);
   }
 
   /** Account or contacts have something newer. */

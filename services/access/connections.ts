@@ -208,7 +208,11 @@ export class Connections {
     // Nobody can be heard while the campus is cut off, and nobody is to be told.
     if (border.isCut) return;
     const nowMs = this.#parts.now();
-    for (const connection of this.#all.values()) this.#lookAt(connection, nowMs);
+    const clockMs = Date.now();
+    for (const connection of this.#all.values()) {
+      connection.requireTicketAt(clockMs);
+      this.#lookAt(connection, nowMs);
+    }
   }
 
   #lookAt(connection: ClientConnection, nowMs: number): void {

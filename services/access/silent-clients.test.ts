@@ -82,3 +82,16 @@ test("access: who answers no ping is let go after the third silence, and its use
   socket.webSocket.resume();
   expect(await socket.closed).toBe(1006);
 });
+
+test("access: a connection whose ticket expires ends; with a newer one on it it stays", async () => {
+  const [ends, stays] = await Promise.all([open(), open()]);
+  const soon = platform.signer.sign({
+    ...{ ...ANN, issuedAtMs: Date.now(), expiresAtMs: Date.now() + 1_000 },
+  });
+  await Promise.all([ends.attach(soon), stays.attach(soon)]);
+  await stays.attach(ticket());
+  expect(await ends.closed).toBe(1008);
+  expect(ends.frames.map((frame) => frame.kind?.case)).toContain("leave");
+  expect(await stays.ping()).toBe("pong");
+  stays.close();
+});
