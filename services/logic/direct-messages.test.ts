@@ -11,6 +11,7 @@ import {
   MessageData,
   makeReadMessagesRequest,
 } from "../../protos/gen/tricampus/data/v1/message_codec.ts";
+import { Reaching } from "../../protos/gen/tricampus/logic/v1/reach_codec.ts";
 import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import { conversationOf } from "../data/message/client.ts";
 import { type Campuses, startCampuses } from "./testing/campuses.ts";
@@ -139,6 +140,30 @@ test("send: to a login name", async () => {
   expect(sent.conversationId).toBe(conversationOf(ann, bob));
   const unknown = text.call(Text.send, { ...request, to: to("nobody") }, campuses.ticket(ann));
   await expect(unknown).rejects.toMatchObject({ code: "NOT_FOUND" });
+});
+
+test("send: to a login name that was freed and is somebody else's by now", async () => {
+  const [ann, bob, other] = [newUser(), newUser(), newUser()];
+  const name = `bob-${bob}`;
+  const accounts = campuses.callee("account-data", "account");
+  const claim = (userId: string) => {
+    const facts = { name, userId, password: Buffer.from("x"), createdAtMs: 1 };
+    return accounts.call(AccountData.claimName, { record: makeAccountRecord(facts) });
+  };
+  const sendTo = (clientMessageId: string) => {
+    const to = { case: "userName" as const, value: name };
+    const request = makeSendRequest({ clientMessageId, text: "hello", to });
+    return campuses.callee("text", "access").call(Text.send, request, campuses.ticket(ann));
+  };
+  const record = await claim(bob);
+  await sendTo("k1");
+  await accounts.call(AccountData.erase, { record });
+  await campuses.callee("contact", "account").call(Reaching.forget, { userId: bob, otherId: "" });
+  await expect(sendTo("k2")).rejects.toMatchObject({ code: "NOT_FOUND" });
+  await claim(other);
+  expect((await sendTo("k3")).conversationId).toBe(conversationOf(ann, other));
+  // What was taken before is answered as it was.
+  await sendTo("k3");
 });
 
 /** What a text service leaves behind that dies after `steps` writes of a send. */

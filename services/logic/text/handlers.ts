@@ -85,7 +85,7 @@ export class TextHandlers {
   readonly #parts: TextParts;
   readonly #unfinished: Unfinished<FailedSend>;
   readonly #pace = new Pace();
-  /** Names never change hands, so what was found once stays true. */
+  /** The name of a deleted account may be claimed again: what was found stays true until its user is gone. */
   readonly #userIds = new RecentlyUsed<string, string>(NAMES_REMEMBERED_MAX);
   /** By sender and client message id: the sequence number of what reached its recipients. */
   readonly #carried = new RecentlyUsed<string, number>(CARRIED_REMEMBERED_MAX);
@@ -222,10 +222,7 @@ export class TextHandlers {
   ): Promise<Taken> {
     const { clientMessageId, text, content } = request;
     const isGroup = to.case === "groupId";
-    const recipientId = isGroup ? "" : await this.#recipientOf(to, call);
-    if (!isGroup && recipientId !== senderId) {
-      await this.#requireReach(recipientId, clientMessageId, call);
-    }
+    const recipientId = isGroup ? "" : await this.#reached(to, { senderId, clientMessageId, call });
     const conversationId = isGroup ? to.value : conversationOf(senderId, recipientId);
     return {
       ...{ conversationId, clientMessageId, senderId, recipientId, text, content },
@@ -242,6 +239,27 @@ export class TextHandlers {
     const request = { clientMessageId: taken.clientMessageId };
     const before = await this.#parts.inboxes.call(InboxData.committed, request, forward(call));
     if (before.message === undefined) throw refusal;
+  }
+
+  /** Who it is to, and may be. */
+  async #reached(
+    to: Recipient,
+    facts: { senderId: string; clientMessageId: string; call: Call },
+  ): Promise<string> {
+    const { senderId, clientMessageId, call } = facts;
+    const recipientId = await this.#recipientOf(to, call);
+    if (recipientId === senderId) return recipientId;
+    try {
+      await this.#requireReach(recipientId, clientMessageId, call);
+      return recipientId;
+    } catch (error) {
+      const isGone = RpcError.from(error).code === "NOT_FOUND";
+      if (!isGone || to.case !== "userName") throw error;
+      this.#userIds.delete(to.value);
+      // Somebody else's by now, or nobody's.
+      if ((await this.#recipientOf(to, call)) === recipientId) throw error;
+      return this.#reached(to, facts);
+    }
   }
 
   /** Who resends what was taken before the other side refused gets its first outcome. */
