@@ -24,6 +24,8 @@ export const ROWS_BUFFERED_BYTES_MAX = 1024 * 1024;
 export const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
 /** Downloads of media under way in one process: each holds at most two parts of 512 KiB. */
 export const DOWNLOADS_MAX = 200;
+/** A download of which the client takes nothing for so long ends. */
+export const DOWNLOAD_STALLED_MS = 30_000;
 /** Frames that cannot be read, per connection, before it ends. */
 export const BAD_FRAMES_MAX = 100;
 /** Time from opening to Attach, or to the last request without one. */

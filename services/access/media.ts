@@ -2,6 +2,7 @@
  * Downloads: GET and HEAD of the addresses that Media/Url makes, with ranges. The seal is checked where the
  * bytes are; this only asks for one part after the other, as fast as the client takes them.
  */
+import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { MediaKind } from "../../protos/gen/tricampus/client/v1/media_codec.ts";
@@ -16,32 +17,34 @@ import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
-import { DOWNLOADS_MAX, REQUEST_TIMEOUT_MS } from "./limits.ts";
+import { DOWNLOAD_STALLED_MS, DOWNLOADS_MAX, REQUEST_TIMEOUT_MS } from "./limits.ts";
 import { type ByteRange, rangeOf } from "./range.ts";
 
 const downloads = monitorId("access.downloads");
 
-export function serveMedia(http: FastifyInstance, media: Callee): void {
-  const door = new MediaDoor(media);
+const LIMITS = { downloadsMax: DOWNLOADS_MAX, stalledMs: DOWNLOAD_STALLED_MS };
+
+export function serveMedia(http: FastifyInstance, media: Callee, limits = LIMITS): void {
+  const door = new MediaDoor(media, limits);
   const url = "/v1/media/:mediaId/:what";
   http.get(url, (request, reply) => door.answer(request, reply));
 }
 
 class MediaDoor {
   readonly #media: Callee;
+  readonly #limits: typeof LIMITS;
   #open = 0;
 
-  constructor(media: Callee) {
+  constructor(media: Callee, limits: typeof LIMITS) {
     this.#media = media;
+    this.#limits = limits;
   }
 
   async answer(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     const params = request.params as { mediaId: string; what: string };
     const address = parseAddress(params, request.query as Record<string, unknown>);
     if (address === undefined) throw new RpcError("NOT_FOUND", "this is no address of a medium");
-    if (this.#open >= DOWNLOADS_MAX) {
-      throw new RpcError("OVERLOADED", "too many downloads here: try again a little later");
-    }
+    this.#takePlace(reply.raw);
     monitor.add(downloads, 1);
     const options = this.#options();
     const facts = await this.#fetch({ ...address, offset: 0, bytesMax: 0 }, options);
@@ -68,17 +71,25 @@ class MediaDoor {
     return reply.send(Readable.from(this.#pieces(address, sent, first), { objectMode: false }));
   }
 
-  async *#pieces(address: SealedAddress, range: ByteRange, first: Uint8Array) {
+  /** Held until the answer has been taken, or the client is gone or has taken nothing for too long. */
+  #takePlace(response: ServerResponse): void {
+    if (response.destroyed) throw new RpcError("UNAVAILABLE", "the client is gone");
+    if (this.#open >= this.#limits.downloadsMax) {
+      throw new RpcError("OVERLOADED", "too many downloads here: try again a little later");
+    }
     this.#open += 1;
-    try {
-      yield first;
-      for (let at = range.start + first.length; at <= range.last; ) {
-        const piece = await this.#piece(address, range, at);
-        yield piece;
-        at += piece.length;
-      }
-    } finally {
+    response.once("close", () => {
       this.#open -= 1;
+    });
+    response.setTimeout(this.#limits.stalledMs, () => response.destroy());
+  }
+
+  async *#pieces(address: SealedAddress, range: ByteRange, first: Uint8Array) {
+    yield first;
+    for (let at = range.start + first.length; at <= range.last; ) {
+      const piece = await this.#piece(address, range, at);
+      yield piece;
+      at += piece.length;
     }
   }
 
