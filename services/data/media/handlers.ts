@@ -35,9 +35,9 @@ import {
   FACTS_ROW,
   factsOperation,
   grantOperation,
+  leftOver,
   mediumKey,
   newFactsOperation,
-  partsOf,
 } from "./rows.ts";
 import type { UrlSealer } from "./seal.ts";
 import type { Sight } from "./sight.ts";
@@ -136,10 +136,9 @@ export class MediaDataHandlers {
     return after;
   }
 
-  /** What an image was made of knows more than the image does. In the background. */
+  /** In the background; what is left of it a sweep removes. */
   #dropUpload(facts: MediaFacts): void {
-    const served = new Set(partsOf(facts).map(hexOf));
-    const left = facts.parts.filter((hash) => !served.has(hexOf(hash)));
+    const left = leftOver(facts);
     if (left.length > 0) void this.#parts.copies.drop(facts.mediaId, left);
   }
 
@@ -251,8 +250,6 @@ export class MediaDataHandlers {
     return { missing: await this.#parts.copies.missingHere(mediaId, hashes) };
   }
 }
-
-const hexOf = (hash: Uint8Array) => Buffer.from(hash).toString("hex");
 
 function reply(data: Buffer | undefined): GetPartReply {
   return { found: data !== undefined, data: data ?? NO_BYTES };

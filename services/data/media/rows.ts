@@ -92,6 +92,14 @@ export function readTotals(row: VersionedRow | undefined): MediaTotals {
   return row === undefined ? { bytes: 0, count: 0 } : fromBytes(decodeMediaTotals, row.value);
 }
 
+/** What an image was made of knows more than the image does: it is not kept. */
+export function leftOver(facts: MediaFacts): Uint8Array[] {
+  const kept = new Set(partsOf(facts).map(hexOf));
+  return facts.parts.filter((hash) => !kept.has(hexOf(hash)));
+}
+
+const hexOf = (hash: Uint8Array) => Buffer.from(hash).toString("hex");
+
 /** All parts that must be there: of what is served, or before that of what is uploaded. */
 export function partsOf({ finished, body, thumbnail, parts }: MediaFacts): Uint8Array[] {
   return finished ? [...(body?.parts ?? []), ...(thumbnail?.parts ?? [])] : parts;

@@ -1,7 +1,8 @@
 /**
  * What puts the parts of media right, once an hour and slowly: media that are here and were deleted while
- * this campus was away go; those that another campus has and this one lacks, because it was away or lost its
- * disk, are copied. What an upload has just begun is left alone.
+ * this campus was away go, and what is left of uploads that were made into something else; those that another
+ * campus has and this one lacks, because it was away or lost its disk, are copied. What an upload has just
+ * begun is left alone.
  */
 
 import type { MediaFacts } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
@@ -13,7 +14,7 @@ import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
 import type { Copies } from "./copies.ts";
 import type { PartEngine } from "./parts/engine.ts";
-import { partsOf } from "./rows.ts";
+import { leftOver, partsOf } from "./rows.ts";
 
 const PAGE = 200;
 const OPTIONS: CallOptions = { timeoutMs: 5_000 };
@@ -101,6 +102,11 @@ export class Sweep {
     if (facts === undefined) {
       await engine.drop(mediaId);
       monitor.add(removed, 1);
-    } else if (facts.finished && !engine.isShared) await copies.repair(mediaId, partsOf(facts));
+      return;
+    }
+    if (!facts.finished) return;
+    // Dropped when the upload was finished, unless this campus was away; a part that is repeated may come late.
+    for (const hash of leftOver(facts)) await engine.remove(mediaId, hash);
+    if (!engine.isShared) await copies.repair(mediaId, partsOf(facts));
   };
 }
