@@ -2,120 +2,158 @@
  * Tickets that were verified, so that a signature is checked once and not at every call. What is compared
  * is always the whole ticket, byte by byte: one changed byte is never taken for a known ticket.
  *
- * Two levels. A few thousand are kept as what they say, ready to use. Many more are kept as the bare bytes
- * of the ticket in one buffer, no object each, which costs the collector nothing: there it has to be
- * decoded again, which takes a fraction of a microsecond where checking the signature takes sixty. Both are
- * found by four bytes of the signature, which are as good as random, and a stranger cannot crowd anybody
- * out: only what was verified gets in.
+ * All are kept as bare bytes, one behind the other in one buffer as they came: no object each, which costs
+ * the collector nothing, and no more pages of memory than there are tickets for. There a ticket has to be
+ * decoded again, which takes a fraction of a microsecond where checking the signature takes sixty; a few
+ * thousand are kept as what they say, too. They are found by four bytes of the signature, which are as
+ * good as random, and a stranger cannot crowd anybody out: only what was verified gets in.
+ *
+ * With tickets by the ten thousand hardly anything of this is in the processor's cache, so what a find
+ * costs is mostly the lines that it fetches: one of the index, and those of the ticket. A map of facts in
+ * front would only add its own.
  */
 import assert from "node:assert/strict";
 
 const SIGNATURE_AT = 1;
-/** Bytes of a ticket in the large level; longer ones are not kept there. */
-const SLOT_BYTES = 254;
-const LENGTH_BYTES = 2;
-const SLOT_SIZE = SLOT_BYTES + LENGTH_BYTES;
-/** Tells a slot with a ticket from an empty one, beside the 30 bits of a name. */
+/** A place: two bytes of length, two that say where its facts are, and the ticket. */
+const PLACE_BYTES = 256;
+const HEAD_BYTES = 4;
+/** Longer tickets are not kept. */
+const TICKET_BYTES_MAX = PLACE_BYTES - HEAD_BYTES;
+/** Facts are numbered in two bytes, from 1. */
+const READY_MAX = 0xffff;
+/** Tells an entry with a ticket from an empty one, beside the 30 bits of a name. */
 const TAKEN = 1 << 30;
-/** A ticket may lie in any of so many slots that follow each other. */
+/** A ticket is told by any of so many entries that follow each other, 64 bytes together. */
 const WAYS = 8;
+/** A name, and the place. */
+const ENTRY_WORDS = 2;
 /** Of the tickets found as bytes every so many-th gets ready: often used ones soon, others hardly ever. */
 const READY_EVERY = 16;
 
-interface Ready<T> {
-  readonly ticket: Buffer;
-  readonly facts: T;
-}
-
 export class RememberedTickets<T> {
-  readonly #ready = new Map<number, Ready<T>>();
   readonly #readyMax: number;
   readonly #slots: number;
+  /** By place, and by entry: taken from memory when first used. */
   #bytes: Buffer | undefined;
-  /**
-   * By slot: TAKEN and the name of the ticket there; 0: nothing. Those of the slots in which a ticket may lie
-   * are next to each other, so that looking for it does not fetch eight tickets from memory.
-   */
-  #names: Uint32Array | undefined;
-  /** Counts finds: whose turn it is to get ready, and to go where all slots are taken. */
-  #turn = 0;
+  #index: Uint32Array = new Uint32Array(0);
+  /** The place that is taken next; the oldest ticket lies there once all are taken. */
+  #nextPlace = 0;
+  /** By number: facts, and the place of their ticket; the oldest make room. */
+  readonly #facts: T[] = [];
+  readonly #factsOf: number[] = [];
+  #nextFacts = 0;
+  #finds = 0;
 
-  /** `ready`: tickets kept as facts; `slots`: as bytes, 256 each, taken from memory when first used. */
+  /** `ready`: tickets kept as facts, too; `slots`: all, 256 bytes each. */
   constructor({ ready, slots }: { ready: number; slots: number }) {
-    assert(slots % WAYS === 0);
+    assert(slots % WAYS === 0 && ready > 0 && ready <= READY_MAX);
     this.#readyMax = ready;
     this.#slots = slots;
   }
 
   /** What the ticket says; undefined: it is not known to be verified. `decode` reads a verified one. */
   find(ticket: Uint8Array, decode: (ticket: Uint8Array) => T): T | undefined {
-    const name = nameOf(ticket);
-    const found = this.#ready.get(name);
-    if (found !== undefined && isSame(ticket, found.ticket, 0, found.ticket.length))
-      return found.facts;
-    if (this.#bytes === undefined || this.#slotOf(ticket, name) < 0) return undefined;
+    const bytes = this.#bytes;
+    if (bytes === undefined) return undefined;
+    const place = this.#placeOf(bytes, ticket);
+    if (place < 0) return undefined;
+    const at = place * PLACE_BYTES + 2;
+    const number = (bytes[at]! | (bytes[at + 1]! << 8)) - 1;
+    // The place may have a new ticket, and the number may be another place's by now.
+    if (number >= 0 && this.#factsOf[number] === place) return this.#facts[number];
     const facts = decode(ticket);
-    if (this.#turn % READY_EVERY === 0) this.#makeReady(name, ticket, facts);
+    this.#finds = (this.#finds + 1) | 0;
+    if (this.#finds % READY_EVERY === 0) this.#makeReady(bytes, place, facts);
     return facts;
   }
 
   add(ticket: Uint8Array, facts: T): void {
-    const name = nameOf(ticket);
-    this.#makeReady(name, ticket, facts);
-    if (this.#slots === 0 || ticket.length > SLOT_BYTES) return;
-    this.#bytes ??= Buffer.alloc(this.#slots * SLOT_SIZE);
-    this.#names ??= new Uint32Array(this.#slots);
-    const found = this.#slotOf(ticket, name);
-    if (found >= 0) return;
-    const slot = ~found;
-    this.#names[slot] = TAKEN | name;
-    this.#bytes.writeUInt16LE(ticket.length, slot * SLOT_SIZE);
-    this.#bytes.set(ticket, slot * SLOT_SIZE + LENGTH_BYTES);
+    if (ticket.length > TICKET_BYTES_MAX) return;
+    if (this.#bytes === undefined) {
+      this.#bytes = Buffer.alloc(this.#slots * PLACE_BYTES);
+      this.#index = new Uint32Array(this.#slots * ENTRY_WORDS);
+    }
+    const bytes = this.#bytes;
+    let place = this.#placeOf(bytes, ticket);
+    if (place < 0) {
+      place = this.#nextPlace;
+      this.#nextPlace = (place + 1) % this.#slots;
+      this.#put(bytes, ticket, place);
+    }
+    this.#makeReady(bytes, place, facts);
   }
 
   clear(): void {
-    this.#ready.clear();
     this.#bytes = undefined;
-    this.#names = undefined;
+    this.#nextPlace = 0;
+    this.#facts.length = 0;
+    this.#factsOf.length = 0;
+    this.#nextFacts = 0;
   }
 
-  #makeReady(name: number, ticket: Uint8Array, facts: T): void {
-    if (this.#ready.size >= this.#readyMax && !this.#ready.has(name)) {
-      const oldest = this.#ready.keys().next();
-      if (!oldest.done) this.#ready.delete(oldest.value);
-    }
-    this.#ready.set(name, { ticket: Buffer.from(ticket), facts });
+  /** Writes a ticket over what was there, and what tells of it over what told of that. */
+  #put(bytes: Buffer, ticket: Uint8Array, place: number): void {
+    const at = place * PLACE_BYTES;
+    if (bytes.readUInt16LE(at) > 0) this.#forget(nameOf(bytes, at + HEAD_BYTES), place);
+    bytes.writeUInt16LE(ticket.length, at);
+    bytes.writeUInt16LE(0, at + 2);
+    bytes.set(ticket, at + HEAD_BYTES);
+    const index = this.#index;
+    const name = nameOf(ticket, 0);
+    const first = this.#entryOf(name);
+    // Where all are taken one of them goes: the place's number is as good as chance.
+    let entry = first + ENTRY_WORDS * (place % WAYS);
+    for (let i = 0; i < WAYS; i++)
+      if (index[first + ENTRY_WORDS * i] === 0) entry = first + ENTRY_WORDS * i;
+    index[entry] = TAKEN | name;
+    index[entry + 1] = place;
   }
 
-  /** In which slot the ticket lies; negative: in none, and it may be put into the complement of that. */
-  #slotOf(ticket: Uint8Array, name: number): number {
-    const bytes = this.#bytes!;
-    const names = this.#names!;
-    const first = (name % this.#slots) & -WAYS;
-    const wanted = (TAKEN | name) >>> 0;
-    this.#turn = (this.#turn + 1) | 0;
-    let free = first + (this.#turn & (WAYS - 1));
-    for (let slot = first + WAYS - 1; slot >= first; slot--) {
-      const there = names[slot]!;
-      if (there === 0) free = slot;
-      else if (there === wanted) {
-        const at = slot * SLOT_SIZE;
-        const length = bytes[at]! | (bytes[at + 1]! << 8);
-        if (isSame(ticket, bytes, at + LENGTH_BYTES, length)) return slot;
-      }
+  #forget(name: number, place: number): void {
+    const index = this.#index;
+    const first = this.#entryOf(name);
+    for (let entry = first; entry < first + ENTRY_WORDS * WAYS; entry += ENTRY_WORDS)
+      if (index[entry] === (TAKEN | name) && index[entry + 1] === place) index[entry] = 0;
+  }
+
+  #makeReady(bytes: Buffer, place: number, facts: T): void {
+    const number = this.#nextFacts;
+    this.#nextFacts = (number + 1) % this.#readyMax;
+    this.#facts[number] = facts;
+    this.#factsOf[number] = place;
+    bytes.writeUInt16LE(number + 1, place * PLACE_BYTES + 2);
+  }
+
+  #entryOf(name: number): number {
+    return ENTRY_WORDS * ((name % this.#slots) & -WAYS);
+  }
+
+  /** Where the ticket lies; negative: nowhere. */
+  #placeOf(bytes: Buffer, ticket: Uint8Array): number {
+    const name = nameOf(ticket, 0);
+    const index = this.#index;
+    const wanted = TAKEN | name;
+    const first = this.#entryOf(name);
+    for (let entry = first; entry < first + ENTRY_WORDS * WAYS; entry += ENTRY_WORDS) {
+      if (index[entry] !== wanted) continue;
+      const place = index[entry + 1]!;
+      const at = place * PLACE_BYTES;
+      const length = bytes[at]! | (bytes[at + 1]! << 8);
+      if (isSame(ticket, bytes, at + HEAD_BYTES, length)) return place;
     }
-    return ~free;
+    return -1;
   }
 }
 
 /** 30 bits of the signature: numbers that need no object. */
-function nameOf(ticket: Uint8Array): number {
-  const at = SIGNATURE_AT;
-  const high = (ticket[at]! << 22) | (ticket[at + 1]! << 14);
-  return high | (ticket[at + 2]! << 6) | (ticket[at + 3]! >> 2);
+function nameOf(bytes: Uint8Array, ticketAt: number): number {
+  const at = ticketAt + SIGNATURE_AT;
+  const high = (bytes[at]! << 22) | (bytes[at + 1]! << 14);
+  return high | (bytes[at + 2]! << 6) | (bytes[at + 3]! >> 2);
 }
 
-/** Compared from the front, where the signature is: tickets of one slot differ at once. */
+/** Compared from the front, where the signature is: tickets of one name differ at once. */
 function isSame(ticket: Uint8Array, bytes: Buffer, at: number, length: number): boolean {
   if (ticket.length !== length) return false;
   for (let i = 0; i < length; i++) if (ticket[i] !== bytes[at + i]) return false;

@@ -114,11 +114,11 @@ test("ticket: remembered ones are few as facts and many as bytes, and never anot
   );
   for (const [i, ticket] of tickets.entries()) remembered.add(ticket, i);
   const decoded: number[] = [];
-  const find = (ticket: Uint8Array) =>
-    remembered.find(ticket, () => {
-      decoded.push(tickets.findIndex((other) => other.equals(ticket)));
-      return decoded.at(-1)!;
-    });
+  const decode = (ticket: Uint8Array) => {
+    decoded.push(tickets.findIndex((other) => other.equals(ticket)));
+    return decoded.at(-1)!;
+  };
+  const find = (ticket: Uint8Array) => remembered.find(ticket, decode);
   const found = tickets.map(find);
   // Where too many want the same slots, some go.
   expect(found.filter((facts, i) => facts === i).length).toBeGreaterThan(990);
@@ -133,6 +133,34 @@ test("ticket: remembered ones are few as facts and many as bytes, and never anot
   expect(find(tickets[999]!.subarray(0, 80))).toBeUndefined();
   remembered.clear();
   expect(tickets.map(find).every((facts) => facts === undefined)).toBe(true);
+});
+
+test("ticket: with more tickets than places the oldest go, and none is taken for another", () => {
+  const remembered = new RememberedTickets<number>({ ready: 8, slots: 64 });
+  const tickets = Array.from({ length: 300 }, (_, i) =>
+    signer.sign({ ...facts, device: "d".repeat(i % 40) + i }),
+  );
+  const read = (ticket: Uint8Array) => tickets.findIndex((other) => other.equals(ticket));
+  const known = (upTo: number) =>
+    tickets.flatMap((ticket, i) => {
+      const found = remembered.find(ticket, read);
+      expect([undefined, i]).toContain(found);
+      expect(found === undefined || i < upTo).toBe(true);
+      return found === undefined ? [] : [found];
+    });
+  for (const [i, ticket] of tickets.entries()) {
+    remembered.add(ticket, i);
+    if (i % 37 !== 0) continue;
+    const found = known(i + 1);
+    expect(found).toContain(i);
+    // Places are taken in turn; where names crowd, some go before their turn.
+    expect(found[0]).toBeGreaterThan(i - 64);
+    expect(found.length).toBeGreaterThan(Math.min(i, 40));
+  }
+  remembered.clear();
+  expect(known(0)).toEqual([]);
+  remembered.add(tickets[7]!, 7);
+  expect(known(8)).toEqual([7]);
 });
 
 test("M5: a snapshot opens for its user and device only", () => {
