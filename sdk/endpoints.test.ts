@@ -30,6 +30,9 @@ test("endpoints: 800 idle clients of a lost campus come back over 2 s, evenly ov
     expect(pauseMs).toBeLessThan(2_000);
     quarters[chooser.current.campus as "b" | "c"][Math.floor(pauseMs / 500)]! += 1;
   }
+  const ofB = quarters.b.reduce((sum, count) => sum + count, 0);
+  expect(ofB / 800).toBeGreaterThan(0.45);
+  expect(ofB / 800).toBeLessThan(0.55);
   for (const count of [...quarters.b, ...quarters.c]) {
     expect(count).toBeGreaterThan(70);
     expect(count).toBeLessThan(130);

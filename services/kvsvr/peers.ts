@@ -18,8 +18,8 @@ import { REPLICAS } from "./protocol/ballot.ts";
 import { type Asker, askTogether, TurnBatch } from "./turn-batch.ts";
 
 /**
- * Votes, and version queries, that are traced: each is a call of its own and a span, and a process keeps
- * few spans. As many a second as the requests that may ask to be traced (sampler.ts).
+ * Votes, version queries and decisions passed on that are traced: each is a span, and the former a call of
+ * their own, and a process keeps few spans. As many a second as the requests that may ask to be traced (sampler.ts).
  */
 export const TRACED_PER_SECOND = 10;
 export const TRACED_BURST = 50;
@@ -81,7 +81,7 @@ export class Peers {
   /** Asks for a vote, together with everything else of this turn; what is traced is asked for alone. */
   vote(replica: number, proposal: TracedProposal, bytes: number, asker: Asker<VoteReply>): void {
     const { trace } = proposal;
-    if (!this.#traces("votes", trace)) this.#votes[replica]!.add(proposal, bytes, asker);
+    if (!this.traces("votes", trace)) this.#votes[replica]!.add(proposal, bytes, asker);
     else
       askTogether(replica, { items: [proposal], askers: [asker] }, (proposals, tell) =>
         this.#sendVotes(replica, proposals, tell, trace),
@@ -94,14 +94,15 @@ export class Peers {
     { key, trace }: { key: Key; trace: Uint8Array },
     asker: Asker<QueryVersionReply>,
   ): void {
-    if (!this.#traces("queries", trace)) this.#queries[replica]!.add(key, key.key.length, asker);
+    if (!this.traces("queries", trace)) this.#queries[replica]!.add(key, key.key.length, asker);
     else
       askTogether(replica, { items: [key], askers: [asker] }, (keys, tell) =>
         this.#sendQueries(replica, keys, tell, trace),
       );
   }
 
-  #traces(what: "votes" | "queries", trace: Uint8Array): boolean {
+  /** Whether one more of these is shown in the trace; it then counts as shown. */
+  traces(what: "votes" | "queries" | "decisions", trace: Uint8Array): boolean {
     return isSampled(trace) && this.#traced.take(what, monotonicMs());
   }
 

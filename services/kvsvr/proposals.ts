@@ -298,7 +298,7 @@ export class Proposals {
       if (verdict.verdict === "majority") {
         monitor.add(decided, 1);
         if (ballot.round === 0) monitor.add(fastDecided, 1);
-        this.#publish(entry, decision, answers);
+        this.#publish(entry, { decision, trace }, answers);
       }
       done(verdict);
     });
@@ -306,17 +306,27 @@ export class Proposals {
   }
 
   /** Decided: said here, and to the others through the pipeline; the value to whom did not vote. */
-  #publish(entry: Entry, decision: Decision, answers: Answers): void {
+  #publish(
+    entry: Entry,
+    { decision, trace }: { decision: Decision; trace: Uint8Array },
+    answers: Answers,
+  ): void {
     const { version, digest, bytes } = decision;
     const { key } = entry;
+    const { peers } = this.#replica;
     // A disk that refuses keeps this replica where it is; the others have it, and it fetches it later.
     if (this.#replica.state.refusing === undefined)
       this.#replica.take(entry, { kind: "notice", version, digest });
-    for (const peer of this.#replica.peers.others) {
+    for (const peer of peers.others) {
       const outbox = this.#replica.outbox(peer);
-      if (answers[peer]?.answer === "granted")
-        outbox.push({ key, item: { case: "notice", value: { version, digest } } }, 0);
-      else outbox.push({ key, item: { case: "decision", value: bytes } }, bytes.length);
+      if (answers[peer]?.answer === "granted") {
+        const item = { case: "notice", value: { version, digest } } as const;
+        outbox.push({ key, item, trace: NO_BYTES }, 0);
+      } else {
+        const item = { case: "decision", value: bytes } as const;
+        const shown = peers.traces("decisions", trace) ? trace : NO_BYTES;
+        outbox.push({ key, item, trace: shown }, bytes.length);
+      }
     }
   }
 

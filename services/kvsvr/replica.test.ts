@@ -220,6 +220,25 @@ test("kv: a traced write shows who voted on it, a traced read who confirmed it, 
   expectBelow(read, "Replica/QueryVersions", "Kv/Get");
 });
 
+test("kv: a traced write shows the replica that learns of it later, too", async () => {
+  cluster = await startCluster();
+  const { kv } = cluster;
+  // A slow write asks the third for its vote, which then has nothing to learn: not every one will be.
+  for (let i = 0, learnt = 0; learnt === 0; i++) {
+    expect(i).toBeLessThan(30);
+    const trace = newTrace(true);
+    await kv.write(put("x", `${i}`), { trace });
+    await rest(100);
+    const spans = findSpans({ traceIds: [traceIdOf(trace)], messageIds: [] });
+    const voted = spans.filter(({ name }) => name === "Replica/Vote");
+    const told = spans.filter(({ name }) => name === "Replica/Learn");
+    const writes = spans.filter(({ name }) => name === "Kv/Write").map(({ spanId }) => spanId);
+    learnt = told.length;
+    for (const { parentId } of told) expect(writes).toContain(parentId);
+    if (learnt > 0) expect(voted.length).toBeGreaterThan(0);
+  }
+});
+
 test("kv: however many writes are traced, few of their votes are", async () => {
   cluster = await startCluster();
   const { kv } = cluster;
@@ -233,7 +252,10 @@ test("kv: however many writes are traced, few of their votes are", async () => {
   const spans = findSpans({ traceIds: traces.map(traceIdOf), messageIds: [] });
   const votes = spans.filter(({ name }) => name === "Replica/Vote");
   expect(votes.length).toBeGreaterThan(0);
-  expect(votes.length).toBeLessThanOrEqual(3 * (TRACED_BURST + TRACED_PER_SECOND * seconds));
+  const shownMax = 3 * (TRACED_BURST + TRACED_PER_SECOND * seconds);
+  expect(votes.length).toBeLessThanOrEqual(shownMax);
+  const learnt = spans.filter(({ name }) => name === "Replica/Learn");
+  expect(learnt.length).toBeLessThanOrEqual(shownMax);
 });
 
 test("kv: the votes for many writes together are in the trace of the first, or in none", () => {

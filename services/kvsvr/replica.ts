@@ -21,6 +21,7 @@ import type {
   VoteRequest,
   VotesReply,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
@@ -32,6 +33,7 @@ import {
   unknownVersion,
   versionReply,
 } from "./answers.ts";
+import { beginSpan, type Span } from "../svrkit/tracing/span.ts";
 import { CATCH_UP_MS_MAX, KEY_BYTES_MAX } from "./limits.ts";
 import type { Peers } from "./peers.ts";
 import { Outbox } from "./pipeline/outbox.ts";
@@ -240,8 +242,12 @@ export class Replica {
     let logged = 0;
     // After an absence batches come back to back, and votes wait behind each.
     const slices = new Slices();
-    for (const { key, item } of request.items) {
+    const startedMs = monotonicMs();
+    const spans: Span[] = [];
+    for (const { key, item, trace } of request.items) {
       if (slices.isOver) await slices.next();
+      const span = beginSpan(trace, { name: "Replica/Learn", kind: "queue", startedMs });
+      if (span !== undefined) spans.push(span);
       const entry = this.entry(key);
       if (item?.case === "notice") this.take(entry, { kind: "notice", ...item.value });
       if (item?.case === "decision")
@@ -249,6 +255,7 @@ export class Replica {
       logged = Math.max(logged, entry.logged);
     }
     await this.state.durable(logged);
+    for (const span of spans) span.end();
     if (request.gap) this.onGap(request.from);
     return { barred: "" };
   }

@@ -50,6 +50,7 @@ function processConfigOf(
     ticketKeyFiles: { [TICKET_KEY_ID]: secrets.ticketPublicKey },
     snapshotSecretFile: secrets.snapshotSecret,
     limitsFile: paths.limits(config.dataDir),
+    limitsCopyFile: paths.limitsCopy(config.dataDir, planned.name),
     healthPort: planned.healthPort,
     blocksFile: paths.blocks(config.dataDir, planned.name),
     pointsDir: paths.points(config.dataDir, planned.campus),

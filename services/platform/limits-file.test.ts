@@ -1,4 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -65,7 +72,7 @@ test.each([
 test("limits: beside a broken file a process starts with the usual ones, until it is mended", async () => {
   write('{ "queueDelayMs": "many" }');
   const { log, lines } = warnings();
-  const limits = followLimits(path, log);
+  const limits = followLimits(path, { log });
   cleanUps.push(() => limits.stop());
   expect(inForce).toEqual(USUAL_LIMITS);
   const trouble = /^limits: the usual limits and callers are in force: .*queueDelayMs/;
@@ -78,10 +85,54 @@ test("limits: beside a broken file a process starts with the usual ones, until i
   await expect.poll(readTrouble).toBe("");
 });
 
+test("limits: beside a broken file a process starts with the last good ones, and gives nothing back", async () => {
+  const copy = join(dir, "run", "text.limits.json");
+  const start = () => {
+    const { log, lines } = warnings();
+    const limits = followLimits(path, { log, copy });
+    limits.stop();
+    return lines;
+  };
+  const kept = () => (existsSync(copy) ? readFileSync(copy, "utf8") : "");
+  const good = '{ "queueDelayMs": 40, "callers": { "router.Router/Lookup": ["text"] } }';
+  write(good);
+  start();
+  await expect.poll(kept).toBe(good);
+  write("{");
+  putInForce(USUAL_LIMITS);
+  const told = start();
+  expect(inForce).toMatchObject({ queueDelayMs: 40, callers: { "router.Router/Lookup": ["text"] } });
+  const trouble = /^limits: the limits and callers of the last good file are in force: /;
+  expect(readTrouble()).toMatch(trouble);
+  expect(told[0]).toContain("the last good file are in force: ");
+  expect(told[1]).toContain("callers are taken away");
+  expect(kept()).toBe(good);
+  // What is taken back by removing the file does not come back.
+  rmSync(path);
+  start();
+  await expect.poll(kept).toBe("{}\n");
+  expect(inForce).toEqual(USUAL_LIMITS);
+  // A copy of no use is as good as none.
+  write("{");
+  writeFileSync(copy, '{ "of": "another version" }');
+  start();
+  expect(inForce).toEqual(USUAL_LIMITS);
+  expect(readTrouble()).toMatch(/^limits: the usual limits and callers are in force: /);
+});
+
+test("limits: a copy that cannot be kept is said, and the limits count all the same", async () => {
+  const { log, lines } = warnings();
+  write('{ "queueDelayMs": 40 }');
+  writeFileSync(join(dir, "run"), "not a folder");
+  followLimits(path, { log, copy: join(dir, "run", "text.limits.json") }).stop();
+  expect(inForce.queueDelayMs).toBe(40);
+  await expect.poll(() => lines.join("")).toContain("no copy of the limits is kept");
+});
+
 test("limits: a change counts at once, a broken file changes nothing and is said to be broken", async () => {
   const seen: number[] = [];
   cleanUps.push(onLimits(() => seen.push(inForce.queueDelayMs)));
-  const limits = followLimits(path, silentLogger());
+  const limits = followLimits(path, { log: silentLogger() });
   cleanUps.push(() => limits.stop());
   limits.stop();
   limits.watch(5);
@@ -154,7 +205,7 @@ test("callers: those taken away count from the next call on, a broken one change
     });
   write(without("queue"));
   const { log, lines } = warnings();
-  const limits = followLimits(path, log);
+  const limits = followLimits(path, { log });
   cleanUps.push(() => limits.stop());
   expect(await outcomes()).toEqual(["PERMISSION_DENIED", "OK"]);
   expect(lines).toEqual([expect.stringContaining('"taken":{"kv.Kv":["queue"]}')]);

@@ -4,17 +4,22 @@
  *   { "queueDelayMs": 40, "userRequestsPerSecond": 5, "traceShare": 0.01, "classes": { "Moments": "other" } }
  *
  * All fields are optional, and so is the file: what it does not say is as usual. A file that cannot be
- * used as a whole changes nothing, and the process says so until it can. A process that starts beside one has
- * the usual limits and callers, since it must start: what the file took away from callers is theirs again.
+ * used as a whole changes nothing, and the process says so until it can. A process that starts beside one
+ * must start all the same, and must not give back to callers what was taken from them: it has its own copy of
+ * the last file that it could use. Where there is none (a new place), it has the usual limits and callers.
  */
 import { readFileSync } from "node:fs";
 import { isClientMethod } from "../access/methods.ts";
 import { type Limits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-in-force.ts";
 import { signatureOfFiles, Watched } from "../svrkit/config/watched.ts";
 import type { Logger } from "../svrkit/log.ts";
+import { systemTextFiles } from "../svrkit/text-files.ts";
 import { limitsSchema } from "./limits-schema.ts";
 import { checkedAgainst } from "./process-config.ts";
 import { callersTakenAway, checkCallers } from "./usual-callers.ts";
+
+/** What a file says that is not there. */
+const NO_LIMITS = "{}\n";
 
 /** Throws an error of one line that names the file and the field. */
 export function readLimits(path: string): Limits {
@@ -37,15 +42,24 @@ export function readLimits(path: string): Limits {
   return limits;
 }
 
-/** Puts the limits of the file in force, and looks at it from now on. */
-export function followLimits(path: string, log: Logger): Watched<Limits> {
+/**
+ * Puts the limits of the file in force, and looks at it from now on. `copy`: where this process keeps what it
+ * could use last; without, it keeps nothing.
+ */
+export function followLimits(
+  path: string,
+  { log, copy }: { log: Logger; copy?: string | undefined },
+): Watched<Limits> {
   const watched = new Watched<Limits>(
     {
       name: "limits",
-      load: () => readLimits(path),
+      load: () => {
+        const limits = readLimits(path);
+        if (copy !== undefined) keepCopy(textOf(path) ?? NO_LIMITS, copy, log);
+        return limits;
+      },
       signature: () => signatureOf(path),
-      // A pod that started with an older file would go on with it: a new one shall not stay away.
-      usual: { value: USUAL_LIMITS, called: "the usual limits and callers" },
+      usual: lastLimits(copy),
     },
     log,
   );
@@ -59,6 +73,27 @@ export function followLimits(path: string, log: Logger): Watched<Limits> {
   watched.onChange(count);
   watched.watch();
   return watched;
+}
+
+/** What a process has that starts beside a file that cannot be used. */
+function lastLimits(copy: string | undefined): { value: Limits; called: string } {
+  try {
+    if (copy !== undefined && textOf(copy) !== undefined)
+      return { value: readLimits(copy), called: "the limits and callers of the last good file" };
+  } catch {
+    // A copy that cannot be used, as one of another version, is as good as none: status says which it is.
+  }
+  return { value: USUAL_LIMITS, called: "the usual limits and callers" };
+}
+
+function keepCopy(text: string, copy: string, log: Logger): void {
+  const failed = (error: unknown) =>
+    log.warn({ err: error }, "no copy of the limits is kept: a start beside a bad file has older ones");
+  try {
+    if (textOf(copy) !== text) systemTextFiles.replaceSoon(copy, text).catch(failed);
+  } catch (error) {
+    failed(error);
+  }
 }
 
 function textOf(path: string): string | undefined {

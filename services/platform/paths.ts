@@ -24,6 +24,11 @@ export const paths = {
     const [campus, name] = process.split("/");
     return join(dataDir, campus!, "run", `${name}.json`);
   },
+  /** A process's own copy of the last limits that it could use. */
+  limitsCopy: (dataDir: string, process: string) => {
+    const [campus, name] = process.split("/");
+    return join(dataDir, campus!, "run", `${name}.limits.json`);
+  },
   /** A process's own copy of what is blocked. */
   blocks: (dataDir: string, process: string) => {
     const [campus, name] = process.split("/");

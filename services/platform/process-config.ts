@@ -51,6 +51,8 @@ const schema = z.strictObject({
   ticketKeysDir: z.string().min(1).optional(),
   /** Limits that may change while it runs (limits-file.ts); the file need not be there. */
   limitsFile: z.string().min(1).optional(),
+  /** The process's own copy of the last ones that could be used: it starts with them beside others. */
+  limitsCopyFile: z.string().min(1).optional(),
   snapshotSecretFile: z.string().min(1),
   /** The process's own copy of what is blocked; it is there after the first block. */
   blocksFile: z.string().min(1),

@@ -170,7 +170,7 @@ function followFiles({ config, keys, tickets, admission, log, lifecycle }: Parts
   keys.watch();
   lifecycle.onStop("ticket keys", () => keys.stop());
   if (config.limitsFile === undefined) return;
-  const limits = followLimits(config.limitsFile, log);
+  const limits = followLimits(config.limitsFile, { log, copy: config.limitsCopyFile });
   onLimits(() => admission.setThreshold(inForce.queueDelayMs));
   lifecycle.onStop("limits", () => limits.stop());
 }

@@ -36,6 +36,7 @@ test("pod: what is mounted becomes a process's configuration", () => {
     doors: LOGIC.doors,
     ticketKeysDir: "/etc/tricampus/ticket-keys",
     limitsFile: "/etc/tricampus/limits/limits.json",
+    limitsCopyFile: "/var/lib/tricampus/limits.json",
     blocksFile: "/var/lib/tricampus/blocks.json",
     healthPort: 7199,
     ephemeral: true,

@@ -48,6 +48,7 @@ export function composeProcess(input: unknown, facts: PodFacts): ProcessConfig {
     ticketKeysDir: join(filesDir, POD_FILES.ticketKeys),
     snapshotSecretFile: join(filesDir, POD_FILES.snapshotSecret),
     limitsFile: join(filesDir, POD_FILES.limits),
+    limitsCopyFile: join(dataDir, "limits.json"),
     blocksFile: join(dataDir, "blocks.json"),
     healthPort,
     ephemeral,

@@ -1713,6 +1713,12 @@ export interface PipelineItem {
    * @generated from oneof tricampus.kv.v1.PipelineItem.item
    */
   item: { case: "notice"; value: Notice } | { case: "decision"; value: Uint8Array } | undefined;
+  /**
+   * W3C trace context that the decision belongs to; of few traced writes, and empty otherwise.
+   *
+   * @generated from field: bytes trace = 4;
+   */
+  trace: Uint8Array;
 }
 
 export function encodePipelineItem(w: Writer, m: PipelineItem): void {
@@ -1725,6 +1731,7 @@ export function encodePipelineItem(w: Writer, m: PipelineItem): void {
       w.tag(26); w.bytes(m.item.value);
       break;
   }
+  if (m.trace.length > 0) { w.tag(34); w.bytes(m.trace); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -1732,6 +1739,7 @@ export function makePipelineItem(fields: Partial<PipelineItem>): PipelineItem {
   return {
     key: undefined,
     item: undefined,
+    trace: NO_BYTES,
     ...fields,
   };
 }
@@ -1740,6 +1748,7 @@ export function decodePipelineItem(r: Reader, end: number): PipelineItem {
   const m: PipelineItem = {
     key: undefined,
     item: undefined,
+    trace: NO_BYTES,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1754,6 +1763,10 @@ export function decodePipelineItem(r: Reader, end: number): PipelineItem {
       }
       case 26: {
         m.item = { case: "decision", value: r.bytes() };
+        break;
+      }
+      case 34: {
+        m.trace = r.bytes();
         break;
       }
       default:
