@@ -26,6 +26,7 @@ import {
   type Task,
   usefulWork,
   workOf,
+  workOfSucceeded,
 } from "./overload/load.ts";
 import { drawReport, printReport, type Run, type Step } from "./overload/report.ts";
 import type { Counts } from "./overload/service.ts";
@@ -44,7 +45,7 @@ const STEP_AT_MS = 1_000;
 const STEP_MS = 2_500;
 /** Without a deadline: longer than the longest queue. */
 const ENDLESS_MS = 6_000;
-const NOTHING: Counts = { started: 0, hadMs: 0, workMs: 0, works: 0 };
+const NOTHING: Counts = { started: 0, counted: 0, hadMs: 0, workMs: 0, works: 0 };
 /** Mixed tasks are told apart by four kinds: they get more time. */
 const MIXED_FACTOR = 3;
 const TIMES = [0.5, 1, 2, 4];
@@ -119,11 +120,10 @@ class Service {
   async run(strategy: Strategy, kinds: readonly Kind[], times: number): Promise<Run> {
     const rate = (times * this.perSecond) / meanWork(kinds);
     const endMs = WARM_UP_MS + FOR_MS * (kinds.length > 1 ? MIXED_FACTOR : 1);
-    const { all, from, to } = await this.#offer(strategy, {
+    const { all, from, to, counted } = await this.#offer(strategy, {
       ...{ kinds, rate: () => rate, warmUpMs: WARM_UP_MS, forMs: endMs },
     });
     const tasks = all.filter((task) => task.atMs >= WARM_UP_MS);
-    const worked = to.started - from.started;
     const possible = this.#possibleCalls(from, to);
     const offered = tasks.reduce((sum, { kind }) => sum + workOf(kind), 0);
     const useful = usefulWork(all, WARM_UP_MS, endMs);
@@ -135,7 +135,8 @@ class Service {
       ...{ strategy, kind: kinds.length === 1 ? kinds[0]!.name : "mixed", times, success },
       ofIdeal: success / Math.min(1, possible / offered),
       goodput: useful / possible,
-      wasted: Math.max(0, 1 - useful / worked),
+      // By task and not by time: what is under way when a short load ends may be a quarter of all.
+      wasted: 1 - workOfSucceeded(tasks) / counted,
       ...latencies(tasks),
       ...(kinds.length > 1 && { byKind }),
     };
@@ -152,6 +153,7 @@ class Service {
 
   async #offer(strategy: Strategy, offer: Omit<Offer, "patienceMs" | "mark">) {
     await this.#process.ask(strategy);
+    const before = await this.#process.ask("count");
     const counts = { warm: NOTHING, end: NOTHING };
     const all = await offerTasks(this.#callee, {
       ...offer,
@@ -161,7 +163,9 @@ class Service {
       },
     });
     await rest(300);
-    return { all, from: counts.warm, to: counts.end };
+    const after = await this.#process.ask("count");
+    const counted = after.counted - before.counted;
+    return { all, from: counts.warm, to: counts.end, counted };
   }
 
   /** Calls that M could have done between two counts with what it had of its core. */

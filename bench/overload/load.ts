@@ -1,5 +1,5 @@
 /** Tasks offered to M at a rate, whatever becomes of them: open loop, Poisson arrivals. */
-import { Echo } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
+import { Echo, type EchoMessage } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import { BUCKETS, priorityOf } from "../../services/svrkit/admission/priority.ts";
 import { monotonicMs } from "../../services/svrkit/call.ts";
 import type { Callee } from "../../services/svrkit/client.ts";
@@ -56,7 +56,9 @@ export async function offerTasks(callee: Callee, offer: Offer): Promise<Task[]> 
       const kind = offer.kinds[Math.floor(Math.random() * offer.kinds.length)]!;
       const task: Task = { kind, atMs: dueMs, endMs: 0, succeeded: false };
       tasks.push(task);
-      const done = carryOut(callee, task, { startedMs, patienceMs: offer.patienceMs });
+      const { patienceMs, warmUpMs } = offer;
+      const isCounted = task.atMs >= warmUpMs;
+      const done = carryOut(callee, task, { startedMs, patienceMs, isCounted });
       running.add(done);
       void done.then(() => running.delete(done));
       dueMs += (-Math.log(1 - Math.random()) * 1_000) / offer.rate(dueMs);
@@ -71,13 +73,14 @@ export async function offerTasks(callee: Callee, offer: Offer): Promise<Task[]> 
 async function carryOut(
   callee: Callee,
   task: Task,
-  { startedMs, patienceMs }: { startedMs: number; patienceMs: number },
+  how: { startedMs: number; patienceMs: number; isCounted: boolean },
 ): Promise<void> {
   const { calls, depth } = task.kind;
+  const { startedMs, patienceMs, isCounted } = how;
   const beganMs = startedMs + task.atMs;
   const priority = priorityOf("message", Math.floor(Math.random() * BUCKETS));
   const options = { deadlineMs: beganMs + patienceMs, priority };
-  const request = { payload: Buffer.from([depth]) };
+  const request = requestOf(depth, isCounted);
   try {
     for (let i = 0; i < calls; i++) await callee.call(Echo.echo, request, options);
     task.succeeded = monotonicMs() - beganMs <= TASK_MS;
@@ -87,9 +90,14 @@ async function carryOut(
   task.endMs = monotonicMs() - startedMs;
 }
 
+/** `isCounted`: M counts the work, through the whole chain, as that of tasks that began after the warm-up. */
+export function requestOf(depth: number, isCounted: boolean): EchoMessage {
+  return { payload: Buffer.from([depth, isCounted ? 1 : 0]) };
+}
+
 /** Keeps M busy for a while: enough calls are always open. */
 export async function saturate(callee: Callee, forMs: number): Promise<void> {
-  const request = { payload: Buffer.from([1]) };
+  const request = requestOf(1, false);
   const endMs = monotonicMs() + forMs;
   const loop = async () => {
     while (monotonicMs() < endMs) await callee.call(Echo.echo, request, { priority: 1 });
@@ -103,10 +111,13 @@ export function successOf(tasks: readonly Task[]): number {
 
 /** Work in M that stands for tasks which succeeded in that time. */
 export function usefulWork(tasks: readonly Task[], fromMs: number, toMs: number): number {
-  const counted = tasks.filter(
-    ({ endMs, succeeded }) => succeeded && endMs >= fromMs && endMs < toMs,
-  );
-  return counted.reduce((sum, { kind }) => sum + workOf(kind), 0);
+  const counted = tasks.filter(({ endMs }) => endMs >= fromMs && endMs < toMs);
+  return workOfSucceeded(counted);
+}
+
+/** Work in M that the tasks which succeeded needed. */
+export function workOfSucceeded(tasks: readonly Task[]): number {
+  return tasks.reduce((sum, { kind, succeeded }) => sum + (succeeded ? workOf(kind) : 0), 0);
 }
 
 export function workOf({ calls, depth }: Kind): number {
