@@ -1,6 +1,7 @@
 /**
  * Clean drain: every process of a platform is stopped and started again, one after the other, under load:
- * stores, queue logs, access, logic, and the modules that stand apart, in all campuses.
+ * stores, queue logs, access, logic, and the modules that stand apart, in all campuses; then each campus as a
+ * whole, with its supervisor.
  */
 import { setTimeout as rest } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -36,6 +37,17 @@ async function restart(name: string): Promise<void> {
   };
   await expect.poll(isAnew, { timeout: 60_000 }).toBe(true);
   expect((await processOf(name)).lastEnd).toBe("exit code 0");
+}
+
+/** The whole campus, its supervisor with it: asked to end, and started anew. */
+async function restartCampus(name: string): Promise<void> {
+  const campus = platform.campus(name)!;
+  const before = (await campus.report()).processes.map(({ pid }) => pid);
+  await campus.stop();
+  await campus.start();
+  await platform.waitReady(60_000);
+  const after = (await campus.report()).processes.map(({ pid }) => pid);
+  expect(after.filter((pid) => before.includes(pid))).toEqual([]);
 }
 
 test("drain: a rolling restart of every process under load fails no send, no post and no reading", async () => {
@@ -75,6 +87,7 @@ test("drain: a rolling restart of every process under load fails no send, no pos
   };
   const talking = Promise.all(clients.map(talk));
   for (const { name } of planLayout(platform.config).processes) await restart(name);
+  for (const { name } of platform.campuses) await restartCampus(name);
   isOver = true;
   await talking;
   expect(failures).toEqual([]);

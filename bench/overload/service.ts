@@ -1,7 +1,8 @@
 /**
  * The service M in a process of its own: a fixed amount of work a call, on one core. The first byte of a
  * request says how deep the chain of calls is: above one, M calls itself, over its own door, before it
- * answers. The second says whether the work is counted. Takes orders from its parent: which strategy to follow from now on.
+ * answers. The second says whether the work is counted. Takes orders from its parent: which strategy to
+ * follow from now on.
  */
 import { Echo } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import type { Admission } from "../../services/svrkit/admission/admission.ts";

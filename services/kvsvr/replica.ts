@@ -25,6 +25,7 @@ import { monotonicMs } from "../svrkit/call.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
+import { beginSpan, type Span } from "../svrkit/tracing/span.ts";
 import {
   ACCEPTED,
   barredVote,
@@ -33,7 +34,6 @@ import {
   unknownVersion,
   versionReply,
 } from "./answers.ts";
-import { beginSpan, type Span } from "../svrkit/tracing/span.ts";
 import { CATCH_UP_MS_MAX, KEY_BYTES_MAX } from "./limits.ts";
 import type { Peers } from "./peers.ts";
 import { Outbox } from "./pipeline/outbox.ts";

@@ -1,11 +1,4 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -101,7 +94,10 @@ test("limits: beside a broken file a process starts with the last good ones, and
   write("{");
   putInForce(USUAL_LIMITS);
   const told = start();
-  expect(inForce).toMatchObject({ queueDelayMs: 40, callers: { "router.Router/Lookup": ["text"] } });
+  expect(inForce).toMatchObject({
+    queueDelayMs: 40,
+    callers: { "router.Router/Lookup": ["text"] },
+  });
   const trouble = /^limits: the limits and callers of the last good file are in force: /;
   expect(readTrouble()).toMatch(trouble);
   expect(told[0]).toContain("the last good file are in force: ");

@@ -88,7 +88,10 @@ function lastLimits(copy: string | undefined): { value: Limits; called: string }
 
 function keepCopy(text: string, copy: string, log: Logger): void {
   const failed = (error: unknown) =>
-    log.warn({ err: error }, "no copy of the limits is kept: a start beside a bad file has older ones");
+    log.warn(
+      { err: error },
+      "no copy of the limits is kept: a start beside a bad file has older ones",
+    );
   try {
     if (textOf(copy) !== text) systemTextFiles.replaceSoon(copy, text).catch(failed);
   } catch (error) {
