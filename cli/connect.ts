@@ -17,7 +17,7 @@ import { Credentials } from "../services/svrkit/tls/credentials.ts";
 import { ClusterReach, clientsOf } from "./cluster/reach.ts";
 import { type CommandCall, textOption } from "./command.ts";
 import { EXIT, Failure } from "./failure.ts";
-import { askEach, type Reach, type ReachedProcess } from "./reach.ts";
+import { askEach, type Reach, type ReachedPod, type ReachedProcess } from "./reach.ts";
 
 /** The platform that was started in the data folder, whether or not it runs now. */
 export function requirePlatform(dataDir: string): Platform {
@@ -91,6 +91,16 @@ export class Inspector implements Reach {
     this.#client = new Client({ process: "cli", campus: "" }, undefined, {
       credentials,
       plaintext,
+    });
+  }
+
+  /** On one machine each process is one. */
+  async pods(): Promise<readonly ReachedPod[]> {
+    return this.processes.map((process) => {
+      const callee = this.callee(process.services[0] as ServiceName, process.campus);
+      const ask = (timeoutMs: number) =>
+        callee.call(Process.status, {}, { timeoutMs }).catch(() => undefined);
+      return { ...process, ask, stop: () => {} };
     });
   }
 

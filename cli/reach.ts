@@ -15,11 +15,20 @@ export interface ReachedProcess {
   readonly services: readonly string[];
 }
 
+/** One of perhaps several that are the same process in a campus, over a connection of its own. */
+export interface ReachedPod extends ReachedProcess {
+  /** undefined: it does not answer, or not in that time. */
+  ask(timeoutMs: number): Promise<StatusReply | undefined>;
+  stop(): void;
+}
+
 export interface Reach {
   readonly campuses: readonly string[];
   readonly kvGroups: number;
   /** Those that should be there. */
   readonly processes: readonly ReachedProcess[];
+  /** Every one of them, each to be stopped by who asks. */
+  pods(): Promise<readonly ReachedPod[]>;
   /** The replicas of a service; only that of one campus. */
   callee(service: ServiceName, campus?: string): Callee;
   /** Status by process name; what does not answer is not in it. */

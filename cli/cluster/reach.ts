@@ -7,9 +7,10 @@ import type { Method } from "../../services/svrkit/method.ts";
 import { dialSocket } from "../../services/svrkit/transport/tcp.ts";
 import { type CommandCall, textOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
-import { askEach, type Reach, type ReachedProcess } from "../reach.ts";
+import { askEach, type Reach, type ReachedPod, type ReachedProcess } from "../reach.ts";
 import { AdminDoors } from "./admin-doors.ts";
 import { choiceOf, readCluster } from "./from-api-server.ts";
+import { podsBehind } from "./pods.ts";
 import { readSaved, type SavedCluster, writeSaved } from "./saved.ts";
 
 const CONNECT_MS = 1_500;
@@ -63,12 +64,14 @@ async function readAndSave(call: CommandCall): Promise<SavedCluster> {
   return read;
 }
 
+const WHO = { process: "cli", campus: "" };
+
 export class ClusterReach implements Reach {
   readonly campuses: readonly string[];
   readonly kvGroups: number;
   readonly processes: readonly ReachedProcess[];
   readonly #doors: AdminDoors;
-  readonly #client = new Client({ process: "cli", campus: "" });
+  readonly #client = new Client(WHO);
 
   private constructor(doors: AdminDoors, { campuses, doors: groups }: Described) {
     this.#doors = doors;
@@ -95,14 +98,30 @@ export class ClusterReach implements Reach {
     }
   }
 
+  async pods(): Promise<readonly ReachedPod[]> {
+    const connectTo = ({ services, campus }: ReachedProcess) => {
+      const client = new Client(WHO);
+      const callee = this.#calleeBy(client, services[0] as ServiceName, [campus]);
+      const ask = (timeoutMs: number) =>
+        callee.call(Process.status, {}, { timeoutMs }).catch(() => undefined);
+      return { ask, stop: () => client.stop() };
+    };
+    const found = this.processes.map((process) => podsBehind(process, () => connectTo(process)));
+    return (await Promise.all(found)).flat();
+  }
+
   callee(service: ServiceName, campus?: string): Callee {
     const campuses = campus === undefined ? this.campuses : [campus];
+    return this.#calleeBy(this.#client, service, campuses);
+  }
+
+  #calleeBy(client: Client, service: ServiceName, campuses: readonly string[]): Callee {
     const addresses = campuses.map((name) => ({
       campus: name,
       label: `${service} in campus ${name}`,
       dial: () => this.#doors.dial(service, name),
     }));
-    return this.#client.calleeFrom(service, addresses, { caller: "cli" });
+    return client.calleeFrom(service, addresses, { caller: "cli" });
   }
 
   statuses(processes: ReadonlySet<string>): Promise<Map<string, StatusReply>> {

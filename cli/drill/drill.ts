@@ -37,17 +37,18 @@ const UNBLOCK_ATTEMPTS = 5;
 
 export async function runDrill(reach: Reach, settings: DrillSettings): Promise<Evidence> {
   const { target, forMs, beforeMs, afterMs, busyPercentMax, who, why, signal, progress } = settings;
+  const pods = await reach.pods();
   const startMs = performance.now();
   const now = () => Math.round(performance.now() - startMs);
   const table = new ControlTable(reach.callee("kvsvr"));
-  const sampler = new Sampler(reach, target.service, startMs);
+  const sampler = new Sampler(pods, target.service, startMs);
   const facts = {
     format: 1 as const,
     ...target,
     ...{ who, why, forMs, busyPercentMax },
     startedAt: new Date().toISOString(),
     campuses: reach.campuses,
-    processes: reach.processes.map(({ name, campus, services }) => ({ name, campus, services })),
+    processes: pods.map(({ name, campus, services }) => ({ name, campus, services })),
     samples: sampler.samples,
   };
   try {
@@ -82,12 +83,13 @@ export async function checkBefore(
   reach: Reach,
   { target, forMs, busyPercentMax }: { target: Target; forMs: number; busyPercentMax: number },
 ): Promise<readonly Check[]> {
+  const pods = await reach.pods();
   const startMs = performance.now();
-  const sampler = new Sampler(reach, target.service, startMs);
+  const sampler = new Sampler(pods, target.service, startMs);
   try {
     await rest(forMs);
     return await checksNow(reach, target, {
-      ...{ campus: target.campus, campuses: reach.campuses, processes: reach.processes },
+      ...{ campus: target.campus, campuses: reach.campuses, processes: pods },
       ...{ samples: sampler.samples, busyPercentMax },
       nowMs: performance.now() - startMs,
       table: new ControlTable(reach.callee("kvsvr")),

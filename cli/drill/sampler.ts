@@ -1,8 +1,6 @@
-/** Asks every process how it is, twice a second, each for itself: one that is silent delays no other. */
-import { Process, type StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
-import type { ServiceName } from "../../services/platform/services.ts";
-import type { Callee } from "../../services/svrkit/client.ts";
-import type { Reach, ReachedProcess } from "../reach.ts";
+/** Asks every pod how it is, twice a second, each for itself: one that is silent delays no other. */
+import type { StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import type { ReachedPod } from "../reach.ts";
 import { routedCalls } from "../routed-calls.ts";
 import type { Sample } from "./plan/evidence.ts";
 
@@ -13,18 +11,16 @@ const SAMPLES_MAX = 1_500_000;
 
 export class Sampler {
   readonly samples: Sample[] = [];
-  readonly #reach: Reach;
   readonly #service: string;
   readonly #startMs: number;
   readonly #loops: Promise<void>[];
   #isOver = false;
 
   /** `service`: the one whose calls are counted; empty: all. `startMs`: monotonic. */
-  constructor(reach: Reach, service: string, startMs: number) {
-    this.#reach = reach;
+  constructor(pods: readonly ReachedPod[], service: string, startMs: number) {
     this.#service = service;
     this.#startMs = startMs;
-    this.#loops = reach.processes.map((process) => this.#loop(process));
+    this.#loops = pods.map((pod) => this.#loop(pod));
   }
 
   async stop(): Promise<void> {
@@ -32,15 +28,15 @@ export class Sampler {
     await Promise.all(this.#loops);
   }
 
-  async #loop({ name, campus, services }: ReachedProcess): Promise<void> {
-    const callee = this.#reach.callee(services[0] as ServiceName, campus);
+  async #loop(pod: ReachedPod): Promise<void> {
     while (!this.#isOver && this.samples.length < SAMPLES_MAX) {
       const askedMs = performance.now();
-      const reply = await ask(callee);
-      if (reply !== undefined) this.samples.push(this.#sampleOf(name, reply));
+      const reply = await pod.ask(TIMEOUT_MS);
+      if (reply !== undefined) this.samples.push(this.#sampleOf(pod.name, reply));
       const leftMs = askedMs + EVERY_MS - performance.now();
       if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs));
     }
+    pod.stop();
   }
 
   #sampleOf(process: string, reply: StatusReply): Sample {
@@ -58,14 +54,6 @@ export class Sampler {
       busyMs: count("process.busy_ms"),
       unready: reply.unready,
     };
-  }
-}
-
-async function ask(callee: Callee): Promise<StatusReply | undefined> {
-  try {
-    return await callee.call(Process.status, {}, { timeoutMs: TIMEOUT_MS });
-  } catch {
-    return undefined; // silence is what is then seen
   }
 }
 
