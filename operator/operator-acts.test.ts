@@ -228,3 +228,28 @@ test("while a workload's configuration is refused its pods stay; those of others
   await rig.until("logic is new", () => idsOf("logic").every((uid) => !logic.includes(uid)));
   await rig.settled();
 });
+
+test("a certificate that somebody damaged is noticed and issued anew; pods stay", async () => {
+  await rig.close();
+  rig = await Rig.open();
+  let laterMs = 0;
+  const operator = await rig.startOperator({ now: () => Date.now() + laterMs });
+  rig.install();
+  await rig.settled();
+  const pods = () => rig.pods().map(({ metadata }) => metadata.uid);
+  const before = pods();
+  const place = { resource: "/api/v1 secrets", namespace: "test" };
+  const certificates = () => rig.get("Secret", "main-tls")!.data as Record<string, string>;
+  const { "access.crt": damaged, "queue.crt": other, "queue.key": _, ...whole } = certificates();
+  rig.double.objects.update(place, "main-tls", (secret) => {
+    secret.data = { ...whole, "access.crt": Buffer.from("no certificate").toString("base64") };
+  });
+  laterMs = 6 * 60_000;
+  operator.lookAtAll();
+  await rig.until("both are issued", () => certificates()["queue.crt"] !== undefined);
+  const isPem = (text = "") => Buffer.from(text, "base64").toString().startsWith("-----BEGIN");
+  expect(isPem(certificates()["access.crt"])).toBe(true);
+  expect([damaged, other]).not.toContain(certificates()["access.crt"]);
+  await rig.settled();
+  expect(pods()).toEqual(before);
+});

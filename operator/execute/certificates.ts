@@ -12,7 +12,6 @@ import { labelsOf, nameOf, TLS_FILE, tlsName } from "../manifests/site.ts";
 import type { Certificate } from "../plan/observed.ts";
 
 const DAYS = 90;
-const DAY_MS = 24 * 3_600_000;
 
 interface CertificateParts {
   readonly client: ApiClient;
@@ -36,7 +35,8 @@ export async function readIssued(parts: CertificateParts, dataCenter: string): P
   );
   const certificates = names.flatMap((name): [string, Certificate][] => {
     const cert = data[TLS_FILE.cert(name)];
-    return cert === undefined ? [] : [[name, certificateIn(cert)]];
+    const certificate = cert === undefined ? undefined : certificateIn(cert);
+    return certificate === undefined ? [] : [[name, certificate]];
   });
   const [ca, cert, key] = [
     data[TLS_FILE.ca],
@@ -47,8 +47,14 @@ export async function readIssued(parts: CertificateParts, dataCenter: string): P
   return { certificates: new Map(certificates), own: isWhole ? { ca, cert, key } : undefined };
 }
 
-function certificateIn(cert: string): Certificate {
-  const certificate = new X509Certificate(cert);
+/** undefined: it is none, and issued anew like one that is missing. */
+function certificateIn(cert: string): Certificate | undefined {
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(cert);
+  } catch {
+    return undefined;
+  }
   const [fromMs, toMs] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
   return {
     services: [...servicesOf(certificate)].toSorted(),
@@ -126,5 +132,5 @@ async function addToSecret(
   }
 }
 
-/** Often enough for lives of 90 days. */
-export const READ_ISSUED_EVERY_MS = DAY_MS / 4;
+/** What somebody changed or took away is noticed after so long; listing or watching Secrets would show all of them. */
+export const READ_ISSUED_EVERY_MS = 5 * 60_000;

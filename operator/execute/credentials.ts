@@ -7,7 +7,7 @@ import { randomBytes } from "../../services/svrkit/random.ts";
 import { newTicketKeys } from "../../services/svrkit/ticket/sign.ts";
 import { type ApiClient, ApiError } from "../kube/api-client.ts";
 import { apiVersionOf, pathOf } from "../kube/api-paths.ts";
-import { CREDENTIAL, credentialsName, labelsOf } from "../manifests/site.ts";
+import { CREDENTIAL, credentialsName, labelsOf, TICKET_KEYS } from "../manifests/site.ts";
 
 const SNAPSHOT_SECRET_BYTES = 32;
 
@@ -22,8 +22,8 @@ export async function makeCredentials(
 ): Promise<void> {
   const { publicKey, privateKey } = newTicketKeys();
   const contents = {
-    [CREDENTIAL.ticketPublic]: publicKey,
-    [CREDENTIAL.ticketPrivate]: privateKey,
+    [CREDENTIAL.ticketPublic(TICKET_KEYS[0])]: publicKey,
+    [CREDENTIAL.ticketPrivate(TICKET_KEYS[0])]: privateKey,
     [CREDENTIAL.snapshotSecret]: randomBytes(SNAPSHOT_SECRET_BYTES).toString("hex"),
   };
   const data = Object.entries(contents).map(([name, text]) => [

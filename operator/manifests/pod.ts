@@ -11,6 +11,7 @@ import {
   nameOf,
   type Site,
   selectorOf,
+  TICKET_KEYS,
   TLS_FILE,
   tlsName,
   ZONE_LABEL,
@@ -209,6 +210,12 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
   const fromSecret = (key: string, path: string) => ({
     secret: { secretName: credentialsName(site), defaultMode: READ_ONLY, items: [{ key, path }] },
   });
+  // Optional, so that the next key reaches pods that run, and the last one leaves them.
+  const ticketKeys = (keyOf: (id: string) => string) => {
+    const items = TICKET_KEYS.map((id) => ({ key: keyOf(id), path: `${id}.pem` }));
+    const secretName = credentialsName(site);
+    return { secret: { secretName, defaultMode: READ_ONLY, items, optional: true } };
+  };
   const known = { ...engineSecrets(site.spec), ...hookSecrets(site.spec) };
   const foreign = (file: keyof typeof known) => ({
     secret: { secretName: known[file], defaultMode: READ_ONLY },
@@ -225,8 +232,11 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
     addresses: fromConfig(nameOf(site, "addresses"), "addresses.json"),
     // Mounted before there are any: the first ones reach pods that run, and none is replaced for them.
     limits: fromConfig(nameOf(site, "limits"), LIMITS_KEY, { optional: true }),
-    ticketKeys: fromSecret(CREDENTIAL.ticketPublic, `${TICKET_KEY_ID}.pem`),
-    ticketSigning: fromSecret(CREDENTIAL.ticketPrivate, `${TICKET_KEY_ID}.pem`),
+    ticketKeys: ticketKeys(CREDENTIAL.ticketPublic),
+    ticketSigning: ticketKeys(CREDENTIAL.ticketPrivate),
+    apiKeys: {
+      secret: { secretName: nameOf(site, "api-keys"), defaultMode: READ_ONLY, optional: true },
+    },
     tls: { secret: { secretName: tlsName(site), defaultMode: READ_ONLY, items: tlsItems } },
     clientTls: foreign("clientTls"),
     natsSecret: foreign("natsSecret"),
@@ -249,8 +259,6 @@ function volumesOf(site: Site, workload: Workload, campus: string) {
   ];
 }
 
-/** Name of the first key pair, which is in every ticket. */
-const TICKET_KEY_ID = "k1";
 /** For the owner and the group that the process runs as. */
 const READ_ONLY = 0o440;
 const EPHEMERAL_SIZE = "1Gi";

@@ -83,10 +83,13 @@ export function ownedMetadata(
 
 /** Entries of the Secret with a data centre's credentials. Each pod gets those that it needs. */
 export const CREDENTIAL = {
-  ticketPublic: "ticket-public-k1.pem",
-  ticketPrivate: "ticket-private-k1.pem",
+  ticketPublic: (id: string) => `ticket-public-${id}.pem`,
+  ticketPrivate: (id: string) => `ticket-private-${id}.pem`,
   snapshotSecret: "snapshot-secret",
 } as const;
+
+/** Names of the key pairs that sign tickets: the first is made, and the others have room in every pod. */
+export const TICKET_KEYS = ["k1", "k2", "k3", "k4"] as const;
 
 /** Entries of the Secret with a data centre's certificates: each pod gets the authority and its own. */
 export const TLS_FILE = {

@@ -63,7 +63,7 @@ export function statelessWorkloads(spec: DataCenterSpec): PlannedWorkload[] {
       perCampus: (size?.replicas ?? 3) / 3,
       mounts: [
         ...CREDENTIALS,
-        ...(services.includes("account") ? (["ticketSigning"] as const) : []),
+        ...(services.includes("account") ? (["ticketSigning", "apiKeys"] as const) : []),
         ...(name === QUEUE_LOG ? (["permits"] as const) : []),
         ...engineMounts(spec, services),
         ...hookMounts(spec, services),
@@ -104,7 +104,7 @@ export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedW
     mounts: [
       ...CREDENTIALS,
       "permits",
-      ...(isWhole ? (["ticketSigning"] as const) : []),
+      ...(isWhole ? (["ticketSigning", "apiKeys"] as const) : []),
       ...engineMounts(spec, services),
       ...hookMounts(spec, services),
     ],

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
-import { readHookSecret } from "./hook-endpoint.ts";
+import { expect, test, vi } from "vitest";
+import { Lifecycle } from "../svrkit/lifecycle.ts";
+import { silentLogger } from "../svrkit/log.ts";
+import { followedHookSecret } from "./hook-endpoint.ts";
 import { hookUrl } from "./hook-schema.ts";
 
 test.each([
@@ -16,12 +18,23 @@ test.each([
   expect(hookUrl.safeParse(url).success).toBe(taken);
 });
 
-test("hook endpoint: an empty secret signs nothing", () => {
+test("hook endpoint: a changed secret signs from then on; an empty one never", async () => {
   const dir = mkdtempSync(join(tmpdir(), "tricampus-hook-"));
   const path = join(dir, "secret");
-  writeFileSync(path, "shared\n");
-  expect(readHookSecret(path)).toBe("shared");
-  writeFileSync(path, "\n");
-  expect(() => readHookSecret(path)).toThrow(`${path} is empty`);
-  rmSync(dir, { recursive: true });
+  const log = silentLogger();
+  const lifecycle = new Lifecycle(log);
+  const context = { log, lifecycle };
+  try {
+    writeFileSync(path, "shared\n");
+    const secret = followedHookSecret("events", path, context);
+    expect(secret()).toBe("shared");
+    writeFileSync(path, "\n");
+    writeFileSync(path, "another\n");
+    await vi.waitFor(() => expect(secret()).toBe("another"), 15_000);
+    writeFileSync(path, "\n");
+    expect(() => followedHookSecret("pushes", path, context)).toThrow(`${path} is empty`);
+  } finally {
+    await lifecycle.stop();
+    rmSync(dir, { recursive: true });
+  }
 });

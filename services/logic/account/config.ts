@@ -10,6 +10,8 @@ const schema = z.strictObject({
   keyId: z.string().min(1).max(64),
   /** PEM file; only this service is told where it is. */
   privateKeyFile: z.string().min(1),
+  /** Folder of such files, `<key id>.pem`, which may change: the last one by name counts, and keyId does not. */
+  privateKeysDir: z.string().min(1).optional(),
   ticketLifetimeMs: z
     .int()
     .min(1)

@@ -55,7 +55,7 @@ export interface AccountParts {
   readonly accounts: Callee;
   readonly passwords: PasswordHasher;
   readonly idTokens: Pick<IdTokens, "verify">;
-  readonly signer: TicketSigner;
+  readonly signer: Pick<TicketSigner, "sign">;
   readonly tickets: TicketVerifier;
   readonly userIds: IdMaker;
   readonly ticketLifetimeMs: number;

@@ -1,23 +1,23 @@
 /** The account service: wiring and start. */
-import { readFileSync } from "node:fs";
 import { Account } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
 import { Admin } from "../../../protos/gen/tricampus/client/v1/admin_codec.ts";
 import { QueueClient, QueueLetters } from "../../queue/client.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
-import type { StartService } from "../../svrkit/context.ts";
+import type { ServiceContext, StartService } from "../../svrkit/context.ts";
 import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
-import { TicketSigner } from "../../svrkit/ticket/sign.ts";
+import type { TicketSigner } from "../../svrkit/ticket/sign.ts";
 import { GroupStreams } from "../group-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { AdminHandlers } from "./admin.ts";
 import { AdminLettersHandlers } from "./admin-letters.ts";
 import { ApiKeys } from "./api-keys.ts";
-import { checkAccountConfig } from "./config.ts";
+import { type AccountConfig, checkAccountConfig } from "./config.ts";
 import { Eraser } from "./eraser.ts";
 import { AccountHandlers } from "./handlers.ts";
 import { IdTokens } from "./id-tokens.ts";
 import { PasswordHasher } from "./password.ts";
 import { ProfileHandlers } from "./profile.ts";
+import { signingKey } from "./signing-key.ts";
 
 export const start: StartService = async (context) => {
   const config = checkAccountConfig(context.options);
@@ -33,7 +33,7 @@ export const start: StartService = async (context) => {
       passes: config.passwordPasses,
     }),
     idTokens: new IdTokens(oidc),
-    signer: new TicketSigner(config.keyId, readFileSync(config.privateKeyFile, "utf8")),
+    signer: followedSigner(config, context),
     userIds,
   });
   const admin = new AdminHandlers({
@@ -87,3 +87,14 @@ export const start: StartService = async (context) => {
   server.add(Account.logOut, (request, call) => profiles.logOut(request, call));
   server.add(Account.logOutEverywhere, (request, call) => profiles.logOutEverywhere(request, call));
 };
+
+/** The newest key signs, also when it comes later. */
+function followedSigner(
+  config: AccountConfig,
+  { log, lifecycle }: ServiceContext,
+): Pick<TicketSigner, "sign"> {
+  const key = signingKey(config, log);
+  key.watch();
+  lifecycle.onStop("account: signing key", () => key.stop());
+  return { sign: (facts) => key.value.sign(facts) };
+}

@@ -50,7 +50,7 @@ function courier({ at = url, stopped = new AbortController().signal, timeoutMs =
   const troubles: (string | undefined)[] = [];
   const facts = { nowMs: NOW, hasRoom: true };
   const made = new Courier({
-    endpoint: new Endpoint({ url: at, secret: SECRET, timeoutMs, now: () => NOW }),
+    endpoint: new Endpoint({ url: at, secret: () => SECRET, timeoutMs, now: () => NOW }),
     ...{ field: "events", limits: LIMITS, stopped, random: () => 0 },
     onTrouble: (why) => troubles.push(why),
     now: () => facts.nowMs,

@@ -9,7 +9,8 @@ export type PostOutcome =
 
 export interface EndpointParts {
   readonly url: string;
-  readonly secret: string;
+  /** As it is now. */
+  readonly secret: () => string;
   readonly timeoutMs: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -34,7 +35,7 @@ export class Endpoint {
         signal: AbortSignal.any([stopped, AbortSignal.timeout(timeoutMs)]),
         headers: {
           "content-type": "application/json",
-          [SIGNATURE_HEADER]: signatureOf(secret, now(), body),
+          [SIGNATURE_HEADER]: signatureOf(secret(), now(), body),
         },
       });
       // The status is all of the answer.

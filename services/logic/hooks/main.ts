@@ -9,7 +9,7 @@ import { monotonicMs } from "../../svrkit/call.ts";
 import { fromBytes } from "../../svrkit/codec.ts";
 import type { ServiceContext, StartService } from "../../svrkit/context.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
-import { readHookSecret } from "../hook-endpoint.ts";
+import { followedHookSecret } from "../hook-endpoint.ts";
 import { type Hook, rings } from "../hook-streams.ts";
 import { Streams } from "../streams.ts";
 import { Absent } from "./absent.ts";
@@ -31,7 +31,7 @@ export const start: StartService = async (context) => {
   const letters = new QueueLetters(context.callee("queue"));
   const run = (hook: Hook, endpoint: EndpointOptions, itemsOf: WorkerParts["itemsOf"]) => {
     const queue = new QueueReader(context.callee("queue"), context.campus);
-    const courier = courierOf(hook, endpoint, { stopped, queue });
+    const courier = courierOf(hook, endpoint, { stopped, queue, context });
     const streams = new Streams({
       ...{ topic: hook, queue, log: context.log, stopped },
       worker: new HookWorker({
@@ -76,10 +76,14 @@ async function goneOf(context: ServiceContext, userIds: string[]): Promise<strin
 function courierOf(
   hook: Hook,
   options: EndpointOptions,
-  { stopped, queue }: { stopped: AbortSignal; queue: QueueReader },
+  {
+    stopped,
+    queue,
+    context,
+  }: { stopped: AbortSignal; queue: QueueReader; context: ServiceContext },
 ): Courier {
   const { url, secretFile, timeoutMs } = options;
-  const secret = readHookSecret(secretFile);
+  const secret = followedHookSecret(hook, secretFile, context);
   return new Courier({
     endpoint: new Endpoint({ url, secret, timeoutMs, now: Date.now }),
     ...{ field: hook, limits: options, stopped, random: Math.random, now: Date.now },

@@ -48,7 +48,7 @@ const message = {
 };
 
 const hook = (onFailure: "allow" | "refuse", at = url) =>
-  new BeforeSend({ url: at, secret: SECRET, timeoutMs: 300, onFailure, now: () => NOW });
+  new BeforeSend({ url: at, secret: () => SECRET, timeoutMs: 2_000, onFailure, now: () => NOW });
 
 test("before send: the server is asked, signed, and lets it pass", async () => {
   answer = { status: 200, body: '{"allow":true}' };

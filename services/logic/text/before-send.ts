@@ -19,7 +19,8 @@ const failed = monitorId("text.hook_failures");
 
 export interface BeforeSendOptions {
   readonly url: string;
-  readonly secret: string;
+  /** As it is now. */
+  readonly secret: () => string;
   readonly timeoutMs: number;
   /** What becomes of messages about which the server says nothing. */
   readonly onFailure: "allow" | "refuse";
@@ -62,7 +63,7 @@ export class BeforeSend {
       ...{ method: "POST", body, redirect: "error", signal: AbortSignal.timeout(timeoutMs) },
       headers: {
         "content-type": "application/json",
-        [SIGNATURE_HEADER]: signatureOf(secret, now(), body),
+        [SIGNATURE_HEADER]: signatureOf(secret(), now(), body),
       },
     });
     const answered = await readAnswer(response);

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { Text } from "../../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { Finishing } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
-import type { StartService } from "../../svrkit/context.ts";
+import type { ServiceContext, StartService } from "../../svrkit/context.ts";
 import { IdMaker, raiseIncarnation } from "../../svrkit/ids.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { requireService } from "../arguments.ts";
 import { GroupStreams } from "../group-streams.ts";
-import { readHookSecret } from "../hook-endpoint.ts";
+import { followedHookSecret } from "../hook-endpoint.ts";
 import { HookStreams } from "../hook-streams.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { BeforeSend } from "./before-send.ts";
@@ -49,7 +49,7 @@ export const start: StartService = async (context) => {
     }),
     unfinishedMax: options.unfinishedMax,
     groupBacklogMax: options.groupBacklogMax,
-    beforeSend: options.beforeSend && hookOf(options.beforeSend),
+    beforeSend: options.beforeSend && hookOf(options.beforeSend, context),
   });
   const witness = new Witness({
     path: join(context.dataDir, "open-sends"),
@@ -79,7 +79,10 @@ export const start: StartService = async (context) => {
   lifecycle.onStop("text: unfinished sends", () => handlers.stop());
 };
 
-function hookOf({ secretFile, ...rest }: NonNullable<TextOptions["beforeSend"]>): BeforeSend {
-  const secret = readHookSecret(secretFile);
+function hookOf(
+  { secretFile, ...rest }: NonNullable<TextOptions["beforeSend"]>,
+  context: ServiceContext,
+): BeforeSend {
+  const secret = followedHookSecret("beforeSend", secretFile, context);
   return new BeforeSend({ ...rest, secret, now: Date.now });
 }

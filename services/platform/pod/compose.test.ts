@@ -55,6 +55,8 @@ test("pod: what is mounted becomes a process's configuration", () => {
     account: {
       keyId: "k2",
       privateKeyFile: "/etc/tricampus/ticket-signing/k2.pem",
+      privateKeysDir: "/etc/tricampus/ticket-signing",
+      apiKeysFile: "/etc/tricampus/api-keys/api-keys.json",
       passwordMemoryKiB: 8,
     },
     "queuelog-1": {},

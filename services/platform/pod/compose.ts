@@ -75,7 +75,10 @@ function ownOptions(
   if (service !== "account") return {};
   const keyId = signingKeys.toSorted().at(-1);
   if (keyId === undefined) throw new Error(`${POD_FILES.ticketSigning}: no private key is there`);
-  return { keyId, privateKeyFile: join(filesDir, POD_FILES.ticketSigning, `${keyId}.pem`) };
+  const privateKeysDir = join(filesDir, POD_FILES.ticketSigning);
+  const privateKeyFile = join(privateKeysDir, `${keyId}.pem`);
+  const apiKeysFile = join(filesDir, POD_FILES.apiKeys);
+  return { keyId, privateKeyFile, privateKeysDir, apiKeysFile };
 }
 
 /** "logic-a-7d9fbc-x2x7k" is told apart by its last parts. */

@@ -20,6 +20,8 @@ export const POD_FILES = {
   snapshotSecret: "snapshot-secret/secret",
   /** The private key that signs tickets, `<key id>.pem`; only where accounts are. */
   ticketSigning: "ticket-signing",
+  /** Hashes of API keys; only where accounts are. The file need not be there. */
+  apiKeys: "api-keys/api-keys.json",
   /** ca.crt, tls.crt and tls.key, as secrets of TLS name them; without the folder connections are plain. */
   tls: "tls",
   /** The certificate that clients see: tls.crt and tls.key; only where access is. */

@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { newTicketKeys } from "../../svrkit/ticket/sign.ts";
+import { TicketVerifier } from "../../svrkit/ticket/verify.ts";
+import { signingKey } from "./signing-key.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "tricampus-signing-"));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const FACTS = { userId: "u-1", device: "phone", issuedAtMs: 1, expiresAtMs: 2_000_000_000_000 };
+
+function attempt(check: () => boolean): boolean {
+  try {
+    return check();
+  } catch {
+    return false;
+  }
+}
+
+test("signing key: a later one that is put beside it signs, without a restart; a damaged one does not", async () => {
+  const [first, second] = [newTicketKeys(), newTicketKeys()];
+  writeFileSync(join(dir, "k1.pem"), first.privateKey);
+  const places = { keyId: "k1", privateKeyFile: join(dir, "k1.pem"), privateKeysDir: dir };
+  const signer = signingKey(places);
+  signer.watch(5);
+  try {
+    const pairs = { k1: first, k2: second };
+    /** Whose public half takes its tickets. */
+    const keyOf = () => {
+      const ticket = signer.value.sign(FACTS);
+      const takes = ([id, { publicKey }]: [string, typeof first]) => {
+        const verifier = new TicketVerifier({ [id]: publicKey });
+        return attempt(() => verifier.verify(ticket).userId === FACTS.userId);
+      };
+      return Object.entries(pairs).find(takes)?.[0];
+    };
+    expect(keyOf()).toBe("k1");
+    writeFileSync(join(dir, "k2.pem"), "no key");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(keyOf()).toBe("k1");
+    writeFileSync(join(dir, "k2.pem"), second.privateKey);
+    await vi.waitFor(() => expect(keyOf()).toBe("k2"));
+  } finally {
+    signer.stop();
+  }
+});

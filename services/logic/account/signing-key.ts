@@ -1,0 +1,34 @@
+/**
+ * The private key that tickets are signed with. In a folder the last one by name counts, also one that comes
+ * while the process runs: its public half must be where tickets are checked before (platform/ticket-keys.ts).
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { signatureOfFiles, Watched } from "../../svrkit/config/watched.ts";
+import type { Logger } from "../../svrkit/log.ts";
+import { TicketSigner } from "../../svrkit/ticket/sign.ts";
+import type { AccountConfig } from "./config.ts";
+
+const SUFFIX = ".pem";
+
+type Places = Pick<AccountConfig, "keyId" | "privateKeyFile" | "privateKeysDir">;
+
+/** Throws when what is there at first is no key. */
+export function signingKey(places: Places, log?: Logger): Watched<TicketSigner> {
+  const path = () => newestIn(places);
+  const load = () => {
+    const { privateKeysDir: dir, keyId } = places;
+    const id = dir === undefined ? keyId : basename(path(), SUFFIX);
+    return new TicketSigner(id, readFileSync(path(), "utf8"));
+  };
+  const source = { name: "ticket signing key", load, signature: () => signatureOfFiles([path()]) };
+  return new Watched<TicketSigner>(source, log);
+}
+
+function newestIn({ privateKeysDir: dir, privateKeyFile }: Places): string {
+  if (dir === undefined) return privateKeyFile;
+  const names = readdirSync(dir).filter((name) => name.endsWith(SUFFIX));
+  const newest = names.toSorted().at(-1);
+  if (newest === undefined) throw new Error(`there is no key in ${dir}`);
+  return join(dir, newest);
+}
