@@ -21,6 +21,9 @@ import type { Container } from "./testing/container.ts";
 import { NATS_SUBSCRIPTIONS_MAX, secretsFolder, startNats } from "./testing/servers.ts";
 import { SilentWire } from "./testing/silent-wire.ts";
 
+/** As it is there, or not at all. */
+const OPEN = { create: false, waitMs: 60_000 };
+
 const MIB = 1024 * 1024;
 
 let servers: Container[];
@@ -58,7 +61,7 @@ interface Sizes {
 
 async function open(name: string, create: boolean, sizes: Sizes = {}): Promise<OpenLog> {
   const place = { url: urlOf(servers[0]!), secretsDir, stream: name };
-  const stream = (await OwnedStream.open(place, create))!;
+  const stream = (await OwnedStream.open(place, { create, waitMs: 60_000 }))!;
   const engine = await EmbeddedLog.open({
     ...{ segmentBytes: MIB, cacheBytesMax: MIB, nowMs: monotonicMs, ...sizes },
     folder: await JetStreamFolder.open(stream),
@@ -215,7 +218,7 @@ test("JetStream log: a server that falls silent in the middle of an answer is no
   await log.close();
   const wire = await SilentWire.to(servers[0]!.port);
   const url = `nats://127.0.0.1:${wire.port}`;
-  const stream = (await OwnedStream.open({ url, secretsDir, stream: "half" }, false))!;
+  const stream = (await OwnedStream.open({ url, secretsDir, stream: "half" }, OPEN))!;
   wire.silenceAfter(1_000_000);
   await expect(JetStreamFolder.open(stream)).rejects.toMatchObject({ code: NO_ANSWER });
   wire.close();
@@ -244,7 +247,7 @@ test("JetStream log: what earlier disks of a log left in NATS is found", async (
 
 test("JetStream log: a stream that is gone is not begun anew", async () => {
   const place = { url: urlOf(servers[0]!), secretsDir, stream: "never-made" };
-  expect(await OwnedStream.open(place, false)).toBeUndefined();
+  expect(await OwnedStream.open(place, OPEN)).toBeUndefined();
 });
 
 test("queue on JetStream: kills and pauses of servers, one at a time, cost no entry", async () => {

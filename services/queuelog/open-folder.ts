@@ -16,7 +16,14 @@ import { JetStreamFolder } from "./storage/jetstream-folder.ts";
 import { OwnedStream } from "./storage/owned-stream.ts";
 
 const STREAM_FILE = "jetstream-stream";
-const WARN_EVERY_MS = 30_000;
+const WARN_EVERY_MS = 10_000;
+/**
+ * A server that does not come is waited for so long, and the process ends with the reason: whoever runs it starts
+ * it again, and sees that it did not start. A pod whose probes get no answer would be ended without a word.
+ */
+const WAIT_MS = 45_000;
+/** Of streams that are left over so many are named. */
+const NAMED_MAX = 20;
 
 export interface OpenedFolder {
   readonly folder: SegmentFolder;
@@ -32,6 +39,7 @@ type Place = Pick<ServiceContext, "dc" | "campus" | "dataDir" | "log">;
 export async function openFolder(
   { dc, campus, dataDir, log }: Place,
   { engine, group }: Pick<QueueLogConfig, "engine" | "group">,
+  waitMs = WAIT_MS,
 ): Promise<OpenedFolder> {
   const note = join(dataDir, STREAM_FILE);
   const known = systemTextFiles.read(note)?.trim();
@@ -43,7 +51,7 @@ export async function openFolder(
   if (url === undefined) throw new Error(`engine.servers: there is none of campus ${campus}`);
   if (known === undefined && hasFiles(dataDir))
     return without(new NodeFolder(dataDir), "its memory is in the files here, not in JetStream");
-  const prefix = `tricampus-${dc}-${campus}-queuelog-${group}-`;
+  const prefix = `${STREAMS}${dc}-${campus}-queuelog-${group}-`;
   const stream = known ?? `${prefix}${randomBytes(4).toString("hex")}`;
   log.info({ url, stream }, "waiting for NATS to open the log's stream");
   const waits = setInterval(
@@ -51,26 +59,53 @@ export async function openFolder(
     WARN_EVERY_MS,
   );
   const { secretsDir } = engine;
-  const owned = await OwnedStream.open({ url, secretsDir, stream }, known === undefined).finally(
-    () => clearInterval(waits),
+  const how = { create: known === undefined, waitMs };
+  const owned = await OwnedStream.open({ url, secretsDir, stream }, how).finally(() =>
+    clearInterval(waits),
   );
   if (owned === undefined)
     return without(new NodeFolder(dataDir), `the JetStream stream ${stream} is gone`);
-  await nameLeftovers(owned, prefix, log);
+  await nameLeftovers(owned, { dc, prefix }, log);
   const folder = await JetStreamFolder.open(owned);
   systemTextFiles.replace(note, stream);
   const silent = () => (owned.isConnected ? undefined : `NATS at ${url} does not answer`);
   return { folder, lost: undefined, silent, close: () => owned.close() };
 }
 
-/** Streams that were this log's disk before rebuilds: nothing reads them, and only a person removes them. */
-async function nameLeftovers(owned: OwnedStream, prefix: string, log: Place["log"]): Promise<void> {
-  const streams = await owned.others(prefix).catch(() => []);
-  if (streams.length === 0) return;
-  log.warn(
-    { streams },
-    "earlier streams of this log are still in NATS; when it has been rebuilt, remove them (nats stream rm)",
-  );
+/**
+ * Streams that were this log's disk before rebuilds, or of data centres that are not here any more, or have
+ * another number now: nothing reads them, and only a person removes them.
+ */
+async function nameLeftovers(
+  owned: OwnedStream,
+  { dc, prefix }: { dc: number; prefix: string },
+  log: Place["log"],
+): Promise<void> {
+  const all = await owned.others(STREAMS).catch(() => []);
+  const { earlier, others } = leftovers(all, { dc, prefix });
+  if (earlier.length > 0)
+    log.warn(
+      { streams: earlier.slice(0, NAMED_MAX), count: earlier.length },
+      "earlier streams of this log are still in NATS; when it has been rebuilt, remove them (nats stream rm)",
+    );
+  if (others.length > 0)
+    log.warn(
+      { streams: others.slice(0, NAMED_MAX), count: others.length },
+      "streams of other data centres are in this NATS: remove those of one that is uninstalled (nats stream rm)",
+    );
+}
+
+const STREAMS = "tricampus-";
+
+/** Of names of streams that are not this log's: which were, and which are of another data centre. */
+export function leftovers(
+  names: readonly string[],
+  { dc, prefix }: { dc: number; prefix: string },
+): { earlier: string[]; others: string[] } {
+  return {
+    earlier: names.filter((name) => name.startsWith(prefix)),
+    others: names.filter((name) => !name.startsWith(`${STREAMS}${dc}-`)),
+  };
 }
 
 function without(folder: SegmentFolder, lost: string | undefined): OpenedFolder {

@@ -23,11 +23,13 @@ import {
   type StoredMsg,
 } from "@nats-io/jetstream";
 import { connect, headers, type NatsConnection } from "@nats-io/transport-node";
+import { rest } from "../../svrkit/rest.ts";
 import { readServerSecrets } from "../../svrkit/server-secrets.ts";
 import { NO_ANSWER } from "./files.ts";
 
 const ANSWER_TIMEOUT_MS = 1_000;
 const OPENING_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 2_000;
 const RECONNECT_EVERY_MS = 200;
 const PING_EVERY_MS = 2_000;
 const PINGS_UNANSWERED_MAX = 2;
@@ -85,11 +87,14 @@ export class OwnedStream {
   }
 
   /**
-   * Waits for the server as long as it takes. `create`: the stream is made; else it must be there, and
-   * undefined says that it is not.
+   * Waits for the server so long, then rejects with its last reason. `create`: the stream is made; else it
+   * must be there, and undefined says that it is not.
    */
-  static async open(place: StreamPlace, create: boolean): Promise<OwnedStream | undefined> {
-    const connection = await connectTo(place);
+  static async open(
+    place: StreamPlace,
+    { create, waitMs }: { create: boolean; waitMs: number },
+  ): Promise<OwnedStream | undefined> {
+    const connection = await connectWithin(place, waitMs);
     try {
       const opening = await jetstreamManager(connection, { timeout: OPENING_TIMEOUT_MS });
       if (create) await opening.streams.add(streamConfig(place));
@@ -279,6 +284,22 @@ export class OwnedStream {
   }
 }
 
+async function connectWithin(place: StreamPlace, waitMs: number): Promise<NatsConnection> {
+  const giveUpMs = performance.now() + waitMs;
+  for (;;) {
+    try {
+      return await connectTo(place);
+    } catch (error) {
+      if (performance.now() >= giveUpMs) {
+        const { message } = error as Error;
+        const text = `NATS at ${place.url} could not be reached for ${waitMs / 1_000} s: ${message}`;
+        throw new Error(text, { cause: error });
+      }
+    }
+    await rest(RECONNECT_EVERY_MS);
+  }
+}
+
 function connectTo({ url, secretsDir, stream }: StreamPlace): Promise<NatsConnection> {
   const { username, password, token, ca, cert, key } = readServerSecrets(secretsDir);
   return connect({
@@ -288,7 +309,7 @@ function connectTo({ url, secretsDir, stream }: StreamPlace): Promise<NatsConnec
     ...(password !== undefined && { pass: password }),
     ...(token !== undefined && { token }),
     ...(ca !== undefined && { tls: { ca, ...(cert && { cert }), ...(key && { key }) } }),
-    waitOnFirstConnect: true,
+    timeout: CONNECT_TIMEOUT_MS,
     maxReconnectAttempts: -1,
     reconnectTimeWait: RECONNECT_EVERY_MS,
     reconnectJitter: RECONNECT_EVERY_MS,
