@@ -57,6 +57,8 @@ interface ClusterOptions {
 export class Cluster {
   readonly #options: ClusterOptions;
   readonly #inside = new Map<string, Inside>();
+  /** By kind. */
+  readonly #children = new Map<string, ReadonlyMap<string, Child>>();
   readonly #watches: { kind: string; watch: ListWatch<Cached> }[] = [];
   readonly dataCenters: ReadonlyMap<string, CachedResource<DataCenterSpec, DataCenterStatus>>;
   readonly nodes: ReadonlyMap<string, Node>;
@@ -79,7 +81,7 @@ export class Cluster {
       (inside) => inside.groups,
     );
     for (const kind of CHILD_KINDS) {
-      this.#watch<Child>(
+      const watch = this.#watch<Child>(
         kind,
         projectChild(kind),
         (_, now, before) => {
@@ -88,6 +90,7 @@ export class Cluster {
         },
         SELECTOR,
       );
+      this.#children.set(kind, watch.items);
     }
     this.#watch<Pod>(
       "Pod",
@@ -142,6 +145,11 @@ export class Cluster {
   childrenOf(dataCenter: string): ReadonlyMap<string, Child> {
     const { children } = this.inside(dataCenter);
     return new Map(children.map((child) => [childKey(child.kind, child.name), child]));
+  }
+
+  /** Whichever data centre it is of. */
+  childOf(kind: string, name: string): Child | undefined {
+    return this.#children.get(kind)?.get(name);
   }
 
   #addChild(now: Child): void {

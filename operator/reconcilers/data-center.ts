@@ -226,13 +226,12 @@ export class DataCenterReconciler {
     const { cluster } = this.#parts;
     if (writes.isEmpty) return false;
     const { pods, campuses, groups } = cluster.inside(name);
-    const children = cluster.childrenOf(name);
     const look = (key: string): Seen | undefined => {
-      const [kind, object = ""] = key.split("/");
+      const [kind = "", object = ""] = key.split("/");
       if (kind === "DataCenter") return cluster.dataCenters.get(object);
       if (kind === "Campus") return campuses.get(object);
       if (kind === "KVGroup") return groups.get(object);
-      return kind === "Pod" ? pods.get(object) : children.get(key);
+      return kind === "Pod" ? pods.get(object) : cluster.childOf(kind, object);
     };
     return writes.areUnseen(look, performance.now());
   }
