@@ -24,18 +24,31 @@ export function trimOperations(trims: readonly Trim[], trim: Trim): RowOperation
   return [{ operation: { case: "trim", value: trim } }];
 }
 
+const EVERYTHING: readonly Kind[] = [
+  { rowPrefix: new Uint8Array(0), appendIds: false },
+  { rowPrefix: new Uint8Array(0), appendIds: true },
+];
+
 /** Forgets every row of a table, as it is now; marks and the last number stay. `left` is put there in one go. */
-export async function forgetAll(
+export function forgetAll(
   kv: KvClient,
   key: Key,
   options: CallOptions,
   left: readonly RowOperation[] = [],
 ): Promise<number> {
+  return forgetKinds(kv, key, { kinds: EVERYTHING, left }, options);
+}
+
+/** The same with the rows of some kinds alone. */
+export async function forgetKinds(
+  kv: KvClient,
+  key: Key,
+  { kinds, left = [] }: { kinds: readonly Kind[]; left?: readonly RowOperation[] },
+  options: CallOptions,
+): Promise<number> {
   const table = await kv.getRows({ key, rows: [], marks: [], level: Level.STRONG }, options);
-  const trims = [false, true].flatMap((appendIds) =>
-    trimOperations(table.trims, {
-      ...{ rowPrefix: new Uint8Array(0), appendIds, throughVersion: table.version },
-    }),
+  const trims = kinds.flatMap((kind) =>
+    trimOperations(table.trims, { ...kind, throughVersion: table.version }),
   );
   const operations = [...trims, ...left];
   if (operations.length > 0) await kv.change({ key, change: { guards: [], operations } }, options);

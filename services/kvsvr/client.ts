@@ -13,6 +13,8 @@ import type {
   GetRowsReply,
   GetRowsRequest,
   Key,
+  NumbersReply,
+  NumbersRequest,
   ScanChangesReply,
   ScanChangesRequest,
   ScanMarksReply,
@@ -102,6 +104,10 @@ export class KvClient {
 
   scanRows(request: ScanRowsRequest, options: CallOptions = {}): Promise<ScanRowsReply> {
     return this.#ask(request, timed(options), (group, call) => group.scanRows(request, call));
+  }
+
+  numbers(request: NumbersRequest, options: CallOptions = {}): Promise<NumbersReply> {
+    return this.#ask(request, timed(options), (group, call) => group.numbers(request, call));
   }
 
   scanMarks(request: ScanMarksRequest, options: CallOptions = {}): Promise<ScanMarksReply> {

@@ -13,6 +13,8 @@ import type {
   GetRowsReply,
   GetRowsRequest,
   Key,
+  NumbersReply,
+  NumbersRequest,
   RowOperation,
   ScanChangesReply,
   ScanChangesRequest,
@@ -91,6 +93,10 @@ export class GroupClient {
 
   scanRows(request: ScanRowsRequest, call: GroupCall): Promise<ScanRowsReply> {
     return this.#call(Kv.scanRows, request, call);
+  }
+
+  numbers(request: NumbersRequest, call: GroupCall): Promise<NumbersReply> {
+    return this.#call(Kv.numbers, request, call);
   }
 
   scanMarks(request: ScanMarksRequest, call: GroupCall): Promise<ScanMarksReply> {

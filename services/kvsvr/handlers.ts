@@ -12,6 +12,8 @@ import {
   type GetRowsRequest,
   Kv,
   Level,
+  type NumbersReply,
+  type NumbersRequest,
   type ScanChangesReply,
   type ScanChangesRequest,
   type ScanMarksReply,
@@ -320,12 +322,18 @@ export class Handlers {
       if (stored !== undefined)
         rows.push({ row, value: stored.value, version: stored.version, deleted: false });
     }
-    const marks = request.marks.map((name) => {
-      const stored = view.row(innerKey(ROW_CLASS.mark, name));
-      return stored === undefined ? 0 : bytesNumber(stored.value);
-    });
+    const marks = request.marks.map((name) => numberIn(view, ROW_CLASS.mark, name));
     const { lastNumber, trims } = view;
     return { version: versionOf(entry.register), rows, marks, lastNumber, trims: [...trims] };
+  }
+
+  async numbers(request: NumbersRequest, call: Call): Promise<NumbersReply> {
+    const { ids } = request;
+    requireArgument(ids.length <= PAGE_ROWS_MAX, `at most ${PAGE_ROWS_MAX} ids in one call`);
+    const entry = await this.#readTable(request, call);
+    const view = this.#view(entry);
+    const numbers = ids.map((id) => numberIn(view, ROW_CLASS.appended, id));
+    return { version: versionOf(entry.register), numbers };
   }
 
   async scanRows(request: ScanRowsRequest, call: Call): Promise<ScanRowsReply> {
@@ -380,6 +388,12 @@ export class Handlers {
 /** Of a table, to its users: one that is absent is at version 0, whatever floor it begins above. */
 function versionOf({ held, heldVersion }: Register): number {
   return held.model === "none" ? 0 : heldVersion;
+}
+
+/** What a mark or an appended id stands at; 0 when it is not there. */
+function numberIn(view: TableView, rowClass: number, name: Uint8Array): number {
+  const stored = view.row(innerKey(rowClass, name));
+  return stored === undefined ? 0 : bytesNumber(stored.value);
 }
 
 function lastNumberOf({ held }: Register): number {

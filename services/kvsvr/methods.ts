@@ -21,6 +21,7 @@ export function addMethods(
   server.add(Kv.change, (request, call) => handlers.change(request, call));
   server.add(Kv.getRows, (request, call) => handlers.getRows(request, call));
   server.add(Kv.scanRows, (request, call) => handlers.scanRows(request, call));
+  server.add(Kv.numbers, (request, call) => handlers.numbers(request, call));
   server.add(Kv.scanMarks, (request, call) => handlers.scanMarks(request, call));
   server.add(Kv.scanChanges, (request, call) => handlers.scanChanges(request, call));
   server.add(ReplicaService.vote, (request) => replica.vote(request));

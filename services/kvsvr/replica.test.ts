@@ -124,6 +124,9 @@ test("S8: tables: insert-if-absent, marks, appends and changes since a version",
   expect(append.results[0]).toMatchObject({ existed: false, number: 1 });
   const late = await kv.change({ key: key("t"), change: mark(0, 3) });
   expect(late).toMatchObject({ applied: false, failedGuard: { index: 0, actual: 3 } });
+  const ids = [bytes("id3"), bytes("id4")];
+  const { numbers } = await kv.numbers({ key: key("t"), ids, level: Level.STRONG });
+  expect(numbers).toEqual([1, 0]);
   const changes = await kv.scanChanges({
     key: key("t"),
     afterVersion: 1,

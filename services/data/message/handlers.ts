@@ -11,7 +11,7 @@ import type {
   SequencesReply,
   SequencesRequest,
 } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
-import { Level, type VersionedRow } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
@@ -20,17 +20,19 @@ import { versionBefore } from "../age.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
 import { levelOf } from "../consistency.ts";
 import { firstRows } from "../page.ts";
-import { forgetAll, trimmedThrough, trimOperations } from "../trim.ts";
+import { forgetKinds, trimmedThrough, trimOperations } from "../trim.ts";
 import { conversationOf, usersOf } from "./client.ts";
 import type { MessageDataOptions } from "./config.ts";
 import {
   appendChange,
   conversationKey,
-  FORGOTTEN_KINDS,
-  isMessageRow,
+  ID_KIND,
+  INDEX_KIND,
+  MESSAGE_KIND,
   messagesAfter,
   messagesBefore,
   readMessage,
+  timeOf,
 } from "./rows.ts";
 import { findSequences } from "./sequences.ts";
 
@@ -60,7 +62,10 @@ export class MessageHandlers {
       takesBack === undefined || (takesBack.senderId === senderId && takesBack.sequence > 0),
       "a message is taken back by its sender",
     );
-    const request = { key: conversationKey(conversationId), change: appendChange(message) };
+    const request = {
+      key: conversationKey(conversationId),
+      change: appendChange(message, Date.now()),
+    };
     const { results } = await this.#kv.change(request, forward(call));
     const sequence = results[0]?.number ?? 0;
     if (sequence === 0) throw new RpcError("INTERNAL", "the store appended and gave no number");
@@ -92,26 +97,36 @@ export class MessageHandlers {
       { key, rows: [], marks: [], level: Level.ANY },
       options,
     );
-    const [messages] = FORGOTTEN_KINDS;
-    const fromVersion = trimmedThrough(trims, messages!);
-    const timeOf = (row: VersionedRow) =>
-      isMessageRow(row) ? readMessage(row).acceptedAtMs : undefined;
-    const question = { key, fromVersion, beforeMs: request.beforeMs, timeOf };
-    const throughVersion = await versionBefore(this.#kv, question, options);
-    const operations = FORGOTTEN_KINDS.flatMap((kind) =>
-      trimOperations(trims, { ...kind, throughVersion }),
-    );
+    const old = (fromVersion: number) =>
+      versionBefore(this.#kv, { key, fromVersion, beforeMs: request.beforeMs, timeOf }, options);
+    const [messagesFrom, idsFrom] = [MESSAGE_KIND, INDEX_KIND].map((kind) =>
+      trimmedThrough(trims, kind),
+    ) as [number, number];
+    const messagesThrough = await old(messagesFrom);
+    // They differ when one of the two is gone.
+    const idsThrough = idsFrom === messagesFrom ? messagesThrough : await old(idsFrom);
+    const operations = [
+      ...trimOperations(trims, { ...MESSAGE_KIND, throughVersion: messagesThrough }),
+      ...trimOperations(trims, { ...INDEX_KIND, throughVersion: idsThrough }),
+      ...trimOperations(trims, { ...ID_KIND, throughVersion: idsThrough }),
+    ];
     if (operations.length > 0) {
       await this.#kv.change({ key, change: { guards: [], operations } }, options);
     }
-    return { forgottenVersion: throughVersion };
+    return { forgottenVersion: messagesThrough };
   }
 
-  /** account: one of the two is there no more; the other one has its own copies. */
+  /**
+   * account: one of the two is there no more; the other one has its own copies. These still have their
+   * numbers, and are not to be numbered and delivered once more.
+   */
   async erase({ conversationId }: EraseConversationRequest, call: Call): Promise<RetainReply> {
     requireCaller(call, ["account"], "erasing a conversation");
     const key = conversationKey(conversationId);
-    return { forgottenVersion: await forgetAll(this.#kv, key, forward(call)) };
+    const options = forward(call);
+    return {
+      forgottenVersion: await forgetKinds(this.#kv, key, { kinds: [MESSAGE_KIND] }, options),
+    };
   }
 
   async sequences(request: SequencesRequest, call: Call): Promise<SequencesReply> {

@@ -2,11 +2,11 @@
  * What lies in the table of a 1:1 conversation, by row key:
  *
  *   q/<8 bytes sequence>  the message, without its number: the key has it
- *   i/<message id>        an index row, written in the same change
+ *   i/<message id>        when it was numbered, as 8 bytes; 1 byte in rows of before, which did not say
  *
- * The store numbers the message while it applies the change, so the index row cannot hold the
- * number. It need not: both rows carry the version of the change that wrote them, and a scan from
- * there finds the number.
+ * The store remembers which message ids it has numbered. Ids and index rows outlive the messages of a
+ * user who is gone: the other one's own messages still have their numbers. Versions of before find
+ * these by the index row, which is of the version that wrote the message.
  */
 import {
   decodeInboxMessage,
@@ -21,7 +21,7 @@ import {
   type TableChange,
   type VersionedRow,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { fromBytes, toBytes } from "../../svrkit/codec.ts";
+import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
 import { newOperationId } from "../../svrkit/operation-id.ts";
 import { hasBug } from "../../svrkit/planted.ts";
 import { sequenceKey, sequenceOf } from "../sequence-key.ts";
@@ -30,14 +30,11 @@ import { numbered, takenBack } from "./client.ts";
 const MESSAGES = Buffer.from("q/");
 const MESSAGES_END = Buffer.from("q0");
 const INDEX = "i/";
-/** Everything that a conversation forgets by age, together. */
-export const FORGOTTEN_KINDS = [
-  { rowPrefix: MESSAGES, appendIds: false },
-  { rowPrefix: Buffer.from(INDEX), appendIds: false },
-  { rowPrefix: Buffer.alloc(0), appendIds: true },
-];
-/** A row's value is never empty. */
-const PRESENT = Buffer.from([1]);
+const INDEX_ROWS = Buffer.from(INDEX);
+/** What a conversation forgets: its messages, and what keeps one from being numbered again. */
+export const MESSAGE_KIND = { rowPrefix: MESSAGES, appendIds: false };
+export const INDEX_KIND = { rowPrefix: INDEX_ROWS, appendIds: false };
+export const ID_KIND = { rowPrefix: Buffer.alloc(0), appendIds: true };
 
 export function conversationKey(conversationId: string): Key {
   return { keyspace: Keyspace.MESSAGE, key: Buffer.from(conversationId) };
@@ -48,10 +45,10 @@ export function indexRowKey(messageId: string): Buffer {
 }
 
 /** A recall leaves of what it takes back its place. */
-export function appendChange(message: CommittedMessage): TableChange {
+export function appendChange(message: CommittedMessage, nowMs: number): TableChange {
   const value = toBytes(encodeInboxMessage, numbered(message, 0));
   const id = hasBug("numbered-twice") ? newOperationId() : Buffer.from(message.messageId);
-  const index = { row: indexRowKey(message.messageId), value: PRESENT };
+  const index = { row: indexRowKey(message.messageId), value: sequenceKey(NO_BYTES, nowMs) };
   const operations: RowOperation[] = [
     { operation: { case: "append", value: { id, prefix: MESSAGES, value } } },
     { operation: { case: "insertIfAbsent", value: index } },
@@ -78,6 +75,13 @@ export function messagesBefore(sequence: number): { first: Buffer; end: Buffer }
 
 export function readMessage(row: VersionedRow): InboxMessage {
   return { ...fromBytes(decodeInboxMessage, row.value), sequence: sequenceOf(row.row) };
+}
+
+/** When a row was written, milliseconds since 1970; undefined when it does not say. */
+export function timeOf(row: VersionedRow): number | undefined {
+  if (isMessageRow(row)) return readMessage(row).acceptedAtMs;
+  const isTimed = row.value.length === 8 && INDEX_ROWS.equals(row.row.subarray(0, INDEX.length));
+  return isTimed ? sequenceOf(row.value) : undefined;
 }
 
 export function isMessageRow(row: VersionedRow): boolean {

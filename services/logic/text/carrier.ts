@@ -98,6 +98,22 @@ export class Carrier {
     return sequence;
   }
 
+  /**
+   * The number of a message whose recipient's account was deleted: its sender still has it, and nothing of it
+   * is written anywhere again. One that had none yet leaves its place.
+   */
+  async number(message: CommittedMessage, options: CarryOptions): Promise<number> {
+    const place = {
+      ...message,
+      text: "",
+      content: undefined,
+      recalled: true,
+      takesBack: undefined,
+    };
+    const request = { message: place };
+    return (await this.#parts.messages.call(MessageData.append, request, options)).sequence;
+  }
+
   /** As far as a group's stream was written from here; 0: not lately. */
   lastSlot(groupId: string): number {
     return this.#slots.get(groupId) ?? 0;

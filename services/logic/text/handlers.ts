@@ -22,7 +22,11 @@ import type {
   FinishRequest,
   OpenSend,
 } from "../../../protos/gen/tricampus/logic/v1/finish_codec.ts";
-import { MayRequestWhat, Reaching } from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts";
+import {
+  MayReplyRefusal,
+  MayRequestWhat,
+  Reaching,
+} from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts";
 import { conversationOf } from "../../data/message/client.ts";
 import { accepted, type Call, forward, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
@@ -72,7 +76,7 @@ export interface TextParts {
   /** The service contact, which knows who may reach whom. */
   readonly contacts: Callee;
   readonly inboxes: Callee;
-  readonly carrier: Pick<Carrier, "carry" | "lastSlot">;
+  readonly carrier: Pick<Carrier, "carry" | "number" | "lastSlot">;
   readonly recalls: Pick<Recalls, "messageFor">;
   readonly openSends: Pick<OpenSends, "open" | "close" | "stop">;
   readonly unfinishedMax: number;
@@ -212,7 +216,18 @@ export class TextHandlers {
     if (found.message === undefined) {
       throw new RpcError("NOT_FOUND", `no message was committed as "${clientMessageId}"`);
     }
-    return this.#carry(found.message, undefined, options);
+    return this.#carryAgain(found.message, options);
+  }
+
+  /** By now the recipient's account may have been deleted. */
+  async #carryAgain(message: CommittedMessage, options: CarryOptions): Promise<number> {
+    const { recipientId: userId, senderId } = message;
+    if (userId === "" || userId === senderId) return this.#carry(message, undefined, options);
+    const request = { userId, what: MayRequestWhat.MESSAGE };
+    const { refusal } = await this.#parts.contacts.call(Reaching.may, request, options);
+    if (refusal !== MayReplyRefusal.GONE) return this.#carry(message, undefined, options);
+    const sequence = await this.#parts.carrier.number(message, options);
+    return this.#arrived(message, sequence);
   }
 
   async #messageOf(
@@ -334,9 +349,7 @@ export class TextHandlers {
   ): Promise<number> {
     try {
       const sequence = await this.#parts.carrier.carry(message, sender, options);
-      this.#carried.set(nameOf(message.senderId, message.clientMessageId), sequence);
-      this.#unfinished.remove(message.messageId);
-      return sequence;
+      return this.#arrived(message, sequence);
     } catch (error) {
       if (RpcError.from(error).retryable) {
         // A view into a frame otherwise, which must not be kept.
@@ -347,9 +360,15 @@ export class TextHandlers {
     }
   }
 
+  #arrived(message: CommittedMessage, sequence: number): number {
+    this.#carried.set(nameOf(message.senderId, message.clientMessageId), sequence);
+    this.#unfinished.remove(message.messageId);
+    return sequence;
+  }
+
   async #finishInBackground({ message, ticket }: FailedSend): Promise<void> {
     const deadlineMs = monotonicMs() + BACKGROUND_TIMEOUT_MS;
-    await this.#carry(message, undefined, { ticket, deadlineMs });
+    await this.#carryAgain(message, { ticket, deadlineMs });
   }
 }
 

@@ -1911,6 +1911,125 @@ export function decodeScanRowsReply(r: Reader, end: number): ScanRowsReply {
 /**
  * Marks in the order of their names, from the one after `after` on (empty: from the first).
  *
+ * @generated from message tricampus.kv.v1.NumbersRequest
+ */
+export interface NumbersRequest {
+  /**
+   * @generated from field: tricampus.kv.v1.Key key = 1;
+   */
+  key: Key | undefined;
+  /**
+   * At most 1,000.
+   *
+   * @generated from field: repeated bytes ids = 2;
+   */
+  ids: Uint8Array[];
+  /**
+   * @generated from field: tricampus.kv.v1.Level level = 3;
+   */
+  level: Level;
+}
+
+export function encodeNumbersRequest(w: Writer, m: NumbersRequest): void {
+  if (m.key !== undefined) { { w.tag(10); const at = w.fork(); encodeKey(w, m.key); w.join(at); } }
+  for (const x of m.ids) { w.tag(18); w.bytes(x); }
+  if (m.level !== 0) { w.tag(24); w.uint32(m.level); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeNumbersRequest(fields: Partial<NumbersRequest>): NumbersRequest {
+  return {
+    key: undefined,
+    ids: [],
+    level: 0,
+    ...fields,
+  };
+}
+
+export function decodeNumbersRequest(r: Reader, end: number): NumbersRequest {
+  const m: NumbersRequest = {
+    key: undefined,
+    ids: [],
+    level: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.key = decodeKey(r, r.message());
+        break;
+      }
+      case 18: {
+        m.ids.push(r.bytes());
+        break;
+      }
+      case 24: {
+        m.level = r.uint32();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.kv.v1.NumbersReply
+ */
+export interface NumbersReply {
+  /**
+   * @generated from field: uint64 version = 1;
+   */
+  version: number;
+  /**
+   * One an id asked for, 0 when it was not appended or is forgotten.
+   *
+   * @generated from field: repeated uint64 numbers = 2;
+   */
+  numbers: number[];
+}
+
+export function encodeNumbersReply(w: Writer, m: NumbersReply): void {
+  if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
+  if (m.numbers.length > 0) { w.tag(18); const at = w.fork(); for (const x of m.numbers) w.uint64(x); w.join(at); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeNumbersReply(fields: Partial<NumbersReply>): NumbersReply {
+  return {
+    version: 0,
+    numbers: [],
+    ...fields,
+  };
+}
+
+export function decodeNumbersReply(r: Reader, end: number): NumbersReply {
+  const m: NumbersReply = {
+    version: 0,
+    numbers: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 8: {
+        m.version = r.uint64();
+        break;
+      }
+      case 18: {
+        const stop = r.message(); while (r.pos < stop) m.numbers.push(r.uint64()); r.finish(stop);
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.kv.v1.ScanMarksRequest
  */
 export interface ScanMarksRequest {
@@ -2278,6 +2397,7 @@ export const Kv = {
   change: defineMethod<ChangeRequest, ChangeReply>("tricampus.kv.v1.Kv/Change", encodeChangeRequest, decodeChangeRequest, encodeChangeReply, decodeChangeReply),
   getRows: defineMethod<GetRowsRequest, GetRowsReply>("tricampus.kv.v1.Kv/GetRows", encodeGetRowsRequest, decodeGetRowsRequest, encodeGetRowsReply, decodeGetRowsReply),
   scanRows: defineMethod<ScanRowsRequest, ScanRowsReply>("tricampus.kv.v1.Kv/ScanRows", encodeScanRowsRequest, decodeScanRowsRequest, encodeScanRowsReply, decodeScanRowsReply),
+  numbers: defineMethod<NumbersRequest, NumbersReply>("tricampus.kv.v1.Kv/Numbers", encodeNumbersRequest, decodeNumbersRequest, encodeNumbersReply, decodeNumbersReply),
   scanMarks: defineMethod<ScanMarksRequest, ScanMarksReply>("tricampus.kv.v1.Kv/ScanMarks", encodeScanMarksRequest, decodeScanMarksRequest, encodeScanMarksReply, decodeScanMarksReply),
   scanChanges: defineMethod<ScanChangesRequest, ScanChangesReply>("tricampus.kv.v1.Kv/ScanChanges", encodeScanChangesRequest, decodeScanChangesRequest, encodeScanChangesReply, decodeScanChangesReply),
 } as const;
