@@ -209,6 +209,7 @@ function parseMessage(fields: readonly unknown[]): StoredMessage {
     ...{ messageId, conversationId, sequence, senderId, clientMessageId, text },
     ...{ acceptedAtMs, receivedAtMs, notice, content: contentOf(more.content) },
     ...{ recalled: more.recalled === true, apartBytes: more.apart ?? 0 },
+    committedAtMs: 0, // devices show when a message was said, and forget nothing by age
   };
 }
 

@@ -39,6 +39,7 @@ function message(sequence: number, facts: Partial<StoredMessage> = {}): StoredMe
     content: undefined,
     recalled: false,
     apartBytes: 0,
+    committedAtMs: 0,
     receivedAtMs: 1_000.125,
     ...facts,
   };

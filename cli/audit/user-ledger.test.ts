@@ -13,7 +13,7 @@ const message = (
   more: Partial<AuditedMessage> = {},
 ): AuditedMessage => ({
   ...{ conversationId, sequence, senderId, messageId: `${conversationId}-${sequence}` },
-  ...{ acceptedAtMs: sequence, isNotice: false, isRecalled: false, isRecall: false },
+  ...{ committedAtMs: sequence, isNotice: false, isRecalled: false, isRecall: false },
   ...more,
 });
 
@@ -34,8 +34,8 @@ function good(): Omit<AuditedUser, "inbox"> & { inbox: Changeable<AuditedInbox> 
       userId: "ann",
       deliveredThrough: new Map([[DIRECT, 3]]),
       delivered: [direct[0]!, ...group, direct[2]!],
-      committed: sent.map(({ conversationId, messageId, acceptedAtMs }) => {
-        return { conversationId, messageId, acceptedAtMs };
+      committed: sent.map(({ conversationId, messageId, committedAtMs }) => {
+        return { conversationId, messageId, committedAtMs };
       }),
       groups: new Map([[GROUP, 1]]),
       ...{ hidden: new Set<string>(), reads: new Map<string, number>(), isTrimmed: false },

@@ -70,7 +70,7 @@ function expectationOf(
   const oldest = Math.min(...own.map(({ sequence }) => sequence));
   const first = inbox.isTrimmed ? oldest : (since ?? 0);
   return (message) => {
-    if (message.isRecalled || message.acceptedAtMs >= settledBeforeMs) return false;
+    if (message.isRecalled || message.committedAtMs >= settledBeforeMs) return false;
     if (inbox.hidden.has(placeOf(message))) return false;
     // What the user says in a 1:1 lies in the inbox as committed, without its number.
     if (isDirect) return message.senderId !== inbox.userId && message.sequence >= first;
@@ -85,14 +85,14 @@ function sentAndNotNumbered(
   messages: readonly AuditedMessage[],
 ): LedgerMessage[] {
   const numbered = new Set(messages.map(({ messageId }) => messageId));
-  const oldestAtMs = Math.min(...messages.map(({ acceptedAtMs }) => acceptedAtMs));
+  const oldestAtMs = Math.min(...messages.map(({ committedAtMs }) => committedAtMs));
   return (
     inbox.committed
       .filter((sent) => sent.conversationId === conversationId)
       .filter(({ messageId }) => !numbered.has(messageId) && !refused.has(messageId))
-      .filter(({ acceptedAtMs }) => acceptedAtMs < settledBeforeMs)
+      .filter(({ committedAtMs }) => committedAtMs < settledBeforeMs)
       // A conversation that has forgotten its oldest messages may have numbered it.
-      .filter(({ acceptedAtMs }) => messages.length === 0 || acceptedAtMs >= oldestAtMs)
+      .filter(({ committedAtMs }) => messages.length === 0 || committedAtMs >= oldestAtMs)
       .map(({ messageId }) => {
         return { clientMessageId: `${messageId}, never numbered`, sender: USER, text: "" };
       })

@@ -14,6 +14,7 @@ const message = {
   content: undefined,
   recalled: false,
   apartBytes: 0,
+  committedAtMs: 0,
 };
 const nameOf = (id: string) => (id === "u1" ? "ann" : id);
 

@@ -8,7 +8,7 @@ import type { KvClient } from "../kvsvr/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { groupKey, isMessageRow, messagesAfter, outcomeRowKey, readMessage } from "./group/rows.ts";
 import { inboxKey, ROW_KINDS, readRow } from "./inbox/rows.ts";
-import { usersOf } from "./message/client.ts";
+import { committedAt, usersOf } from "./message/client.ts";
 import {
   conversationKey,
   messagesAfter as directMessagesAfter,
@@ -25,7 +25,7 @@ export interface AuditedMessage {
   readonly sequence: number;
   readonly messageId: string;
   readonly senderId: string;
-  readonly acceptedAtMs: number;
+  readonly committedAtMs: number;
   readonly isNotice: boolean;
   readonly isRecalled: boolean;
   /** It takes another one back. */
@@ -36,7 +36,7 @@ export interface AuditedMessage {
 interface AuditedSend {
   readonly conversationId: string;
   readonly messageId: string;
-  readonly acceptedAtMs: number;
+  readonly committedAtMs: number;
 }
 
 export interface AuditedInbox {
@@ -97,8 +97,8 @@ export class AuditClient {
         const read = readRow(row)?.row;
         if (read?.case === "delivered") delivered.push(audited(read.value));
         if (read?.case === "committed" && !read.value.recalled) {
-          const { conversationId, messageId, acceptedAtMs } = read.value;
-          committed.push({ conversationId, messageId, acceptedAtMs });
+          const { conversationId, messageId } = read.value;
+          committed.push({ conversationId, messageId, committedAtMs: committedAt(read.value) });
         }
         if (read?.case === "membership" && read.value.sinceSequence > 0)
           groups.set(read.value.groupId, read.value.sinceSequence);
@@ -163,9 +163,10 @@ export class AuditClient {
 }
 
 function audited(message: InboxMessage): AuditedMessage {
-  const { conversationId, sequence, messageId, senderId, acceptedAtMs, notice, recalled } = message;
+  const { conversationId, sequence, messageId, senderId, notice, recalled } = message;
   return {
-    ...{ conversationId, sequence, messageId, senderId, acceptedAtMs, isRecalled: recalled },
+    ...{ conversationId, sequence, messageId, senderId, isRecalled: recalled },
+    committedAtMs: committedAt(message),
     isNotice: notice !== undefined,
     isRecall: message.content?.body?.case === "recall",
   };

@@ -299,6 +299,36 @@ test("promise 7: without the user's own valid ticket nothing is read or written"
   await expect(deliver).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
 });
 
+test("M5: imported history is forgotten by when it was imported, not by when it was said", async () => {
+  const [ann, bob] = [newUser(), newUser()];
+  const dayMs = 24 * 3_600_000;
+  const acceptedAtMs = Date.now() - 365 * dayMs;
+  const imported = (clientMessageId: string) => {
+    const to = { case: "userId", value: bob } as const;
+    const request = makeSendRequest({ clientMessageId, text: "long ago", to, acceptedAtMs });
+    return campuses.callee("text", "access").call(Text.send, request, campuses.ticket(ann, "api"));
+  };
+  await imported("k1");
+  await send({ from: ann, to: bob, id: "k2" });
+  await imported("k3");
+  const beforeMs = Date.now() - 90 * dayMs;
+  const times = { deliveredBeforeMs: beforeMs, confirmedVersion: 0, committedBeforeMs: beforeMs };
+  const inboxes = campuses.callee("inbox-data", "retention");
+  for (const userId of [ann, bob])
+    expect(await inboxes.call(InboxData.retain, { userId, ...times })).toEqual({
+      forgottenVersion: 0,
+    });
+  const conversations = campuses.callee("message-data", "retention");
+  const conversationId = conversationOf(ann, bob);
+  const kept = await conversations.call(MessageData.retain, { conversationId, beforeMs });
+  expect(kept).toEqual({ forgottenVersion: 0 });
+  expect((await syncAll(bob)).messages).toMatchObject([
+    { clientMessageId: "k1", acceptedAtMs },
+    { clientMessageId: "k2" },
+    { clientMessageId: "k3", acceptedAtMs },
+  ]);
+});
+
 test("notify: the recipient's devices and the sender's, the row where it follows", async () => {
   const [ann, bob] = [newUser(), newUser()];
   const online = [

@@ -264,3 +264,20 @@ test("M4: numbering a group's messages is for fan-out alone, reading them for me
     denied,
   );
 });
+
+test("groups: what a full queue does not take is carried on once it is committed, else refused before", async () => {
+  const [ann, bob] = newUsers(2) as [string, string];
+  const groupId = await create(ann, [bob]);
+  await allConsumed(groupId);
+  campuses.queue.isFull = true;
+  const taken = { code: "UNAVAILABLE", message: expect.stringContaining("the message is taken") };
+  await expect(send(ann, groupId, "k1")).rejects.toMatchObject(taken);
+  await expect(send(ann, groupId, "k2")).rejects.toMatchObject({ code: "OVERLOADED" });
+  const inboxes = campuses.callee("inbox-data", "text");
+  const committed = (clientMessageId: string) =>
+    inboxes.call(InboxData.committed, { clientMessageId }, campuses.ticket(ann));
+  expect(await committed("k1")).toMatchObject({ existed: true });
+  expect(await committed("k2")).toMatchObject({ existed: false });
+  campuses.queue.isFull = false;
+  await expectInbox(bob, ["1 CREATED", "2 k1"]);
+});

@@ -74,6 +74,7 @@ test("codec: strings, repeated and nested messages of any length survive the rou
     ),
     recalled: fc.boolean(),
     apartBytes: fc.nat(),
+    committedAtMs: fc.nat(),
   });
   fc.assert(
     fc.property(messages, (message) => {

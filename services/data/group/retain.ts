@@ -4,6 +4,7 @@ import { Level, type VersionedRow } from "../../../protos/gen/tricampus/kv/v1/kv
 import type { KvClient } from "../../kvsvr/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import { versionBefore } from "../age.ts";
+import { committedAt } from "../message/client.ts";
 import { trimmedThrough, trimOperations } from "../trim.ts";
 import { groupKey, isMessageRow, MARKS, messagesAfter, ROW_KINDS, readMessage } from "./rows.ts";
 
@@ -59,5 +60,5 @@ async function lastDeliveredVersion(
 }
 
 function timeOf(row: VersionedRow): number | undefined {
-  return isMessageRow(row) ? readMessage(row.value).acceptedAtMs : undefined;
+  return isMessageRow(row) ? committedAt(readMessage(row.value)) : undefined;
 }

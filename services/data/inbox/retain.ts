@@ -4,6 +4,7 @@ import { Level, type VersionedRow } from "../../../protos/gen/tricampus/kv/v1/kv
 import type { KvClient } from "../../kvsvr/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import { versionBefore } from "../age.ts";
+import { committedAt } from "../message/client.ts";
 import { trimmedThrough, trimOperations } from "../trim.ts";
 import { inboxKey, ROW_KINDS, readRow } from "./rows.ts";
 
@@ -40,6 +41,6 @@ export async function forget(
 
 function timeOf(row: VersionedRow): number | undefined {
   const read = readRow(row)?.row;
-  if (read?.case === "delivered" || read?.case === "committed") return read.value.acceptedAtMs;
+  if (read?.case === "delivered" || read?.case === "committed") return committedAt(read.value);
   return undefined;
 }

@@ -75,10 +75,10 @@ export function commitChange(message: CommittedMessage): TableChange {
 function ownTakenBack(recall: CommittedMessage): CommittedMessage | undefined {
   const { takesBack, senderId, conversationId, recipientId } = recall;
   if (takesBack === undefined || takesBack.senderId !== senderId) return undefined;
-  const { messageId, clientMessageId, acceptedAtMs } = takesBack;
+  const { messageId, clientMessageId, acceptedAtMs, committedAtMs } = takesBack;
   return makeCommittedMessage({
     ...{ messageId, conversationId, clientMessageId, senderId, recipientId, acceptedAtMs },
-    recalled: true,
+    ...{ committedAtMs, recalled: true },
   });
 }
 

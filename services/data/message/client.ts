@@ -26,11 +26,18 @@ export function usersOf(conversationId: string): readonly string[] {
 /** A committed message as its conversation numbers it. */
 export function numbered(message: CommittedMessage, sequence: number): InboxMessage {
   const { messageId, conversationId, senderId, clientMessageId, text, acceptedAtMs } = message;
-  const { content, recalled } = message;
+  const { content, recalled, committedAtMs } = message;
   return {
     ...{ messageId, conversationId, sequence, senderId, clientMessageId, text, acceptedAtMs },
-    ...{ notice: undefined, content, recalled, apartBytes: 0 },
+    ...{ notice: undefined, content, recalled, apartBytes: 0, committedAtMs },
   };
+}
+
+/** When the platform took a message, milliseconds since 1970; by when it was said if it does not say. */
+export function committedAt(
+  message: Pick<CommittedMessage, "acceptedAtMs" | "committedAtMs">,
+): number {
+  return message.committedAtMs || message.acceptedAtMs;
 }
 
 /** What is left of a message that was taken back: its place. */

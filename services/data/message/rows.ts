@@ -25,7 +25,7 @@ import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
 import { newOperationId } from "../../svrkit/operation-id.ts";
 import { hasBug } from "../../svrkit/planted.ts";
 import { sequenceKey, sequenceOf } from "../sequence-key.ts";
-import { numbered, takenBack } from "./client.ts";
+import { committedAt, numbered, takenBack } from "./client.ts";
 
 const MESSAGES = Buffer.from("q/");
 const MESSAGES_END = Buffer.from("q0");
@@ -79,7 +79,7 @@ export function readMessage(row: VersionedRow): InboxMessage {
 
 /** When a row was written, milliseconds since 1970; undefined when it does not say. */
 export function timeOf(row: VersionedRow): number | undefined {
-  if (isMessageRow(row)) return readMessage(row).acceptedAtMs;
+  if (isMessageRow(row)) return committedAt(readMessage(row));
   const isTimed = row.value.length === 8 && INDEX_ROWS.equals(row.row.subarray(0, INDEX.length));
   return isTimed ? sequenceOf(row.value) : undefined;
 }

@@ -10,6 +10,7 @@ import {
   Queue,
 } from "../../../protos/gen/tricampus/queue/v1/queue_codec.ts";
 import { topicOf } from "../../queue/protocol/segments.ts";
+import { RpcError } from "../../svrkit/errors.ts";
 import type { Server } from "../../svrkit/server.ts";
 
 const POLL_PAUSE_MS = 2;
@@ -18,10 +19,13 @@ export class QueueInMemory {
   readonly #streams = new Map<string, { entries: Entry[]; consumed: number }>();
   /** Nothing is given while true: workers see an empty queue. */
   isHeld = false;
+  /** Nothing is taken while true, as when consumers are far behind. */
+  isFull = false;
   readonly buried: DeadLetter[] = [];
 
   addTo(server: Server): void {
     server.add(Queue.append, ({ stream, id, payload }) => {
+      if (this.isFull) throw new RpcError("RESOURCE_EXHAUSTED", "consumers are behind");
       const { entries } = this.#stream(stream);
       const there = entries.find((entry) => Buffer.compare(entry.id, id) === 0);
       return { slot: there?.slot ?? this.put(stream, { id, payload }) };

@@ -37,6 +37,7 @@ import { deliverableAfter } from "./deliverable.ts";
 const PAGE_MESSAGES_MAX = 100;
 const PAUSE_FIRST_MS = 5;
 const PAUSE_LAST_MS = 100;
+const NO_ROOM_MS = 1_000;
 /** What the sender may hear of an inbox: the message is committed, so nothing that says it was refused. */
 const IS_TOLD: ReadonlySet<Code> = new Set(["STORAGE_REFUSED", "NO_QUORUM"]);
 
@@ -67,11 +68,14 @@ export class Carrier {
   readonly #marks: RecentlyUsed<string, number>;
   /** By group: the newest slot of its stream that was written from here. */
   readonly #slots: RecentlyUsed<string, number>;
+  /** By group whose stream had no room: until when it is not asked again for what can wait. */
+  readonly #fullUntilMs: RecentlyUsed<string, number>;
 
   constructor(parts: CarrierParts) {
     this.#parts = parts;
     this.#marks = new RecentlyUsed(parts.marksRememberedMax);
     this.#slots = new RecentlyUsed(parts.marksRememberedMax);
+    this.#fullUntilMs = new RecentlyUsed(parts.marksRememberedMax);
   }
 
   /**
@@ -114,6 +118,11 @@ export class Carrier {
     return (await this.#parts.messages.call(MessageData.append, request, options)).sequence;
   }
 
+  /** Whether a group's stream took nothing a moment ago: what is not committed yet can wait for it. */
+  hasNoRoom(groupId: string): boolean {
+    return (this.#fullUntilMs.get(groupId) ?? 0) > monotonicMs();
+  }
+
   /** As far as a group's stream was written from here; 0: not lately. */
   lastSlot(groupId: string): number {
     return this.#slots.get(groupId) ?? 0;
@@ -121,9 +130,9 @@ export class Carrier {
 
   async #queue(message: CommittedMessage, options: CallOptions): Promise<void> {
     const { messageId: id, senderId: userId, takesBack: recalled } = message;
-    const { clientMessageId, text, acceptedAtMs, content } = message;
+    const { clientMessageId, text, acceptedAtMs, committedAtMs, content } = message;
     const kind = recalled === undefined ? GroupEntryKind.MESSAGE : GroupEntryKind.RECALL;
-    const facts = { clientMessageId, text, acceptedAtMs, content, recalled };
+    const facts = { clientMessageId, text, acceptedAtMs, committedAtMs, content, recalled };
     const entry = makeGroupEntry({
       kind,
       id,
@@ -132,7 +141,13 @@ export class Carrier {
       trace: sampledOrNone(options.trace),
     });
     const groupId = message.conversationId;
-    const slot = await this.#parts.streams.append(groupId, entry, options);
+    const slot = await this.#parts.streams
+      .append(groupId, entry, options)
+      .catch((error: unknown) => {
+        const isFull = RpcError.from(error).code === "RESOURCE_EXHAUSTED";
+        if (isFull) this.#fullUntilMs.set(groupId, monotonicMs() + NO_ROOM_MS);
+        throw error;
+      });
     this.#slots.set(groupId, Math.max(slot, this.#slots.get(groupId) ?? 0));
   }
 

@@ -52,7 +52,7 @@ import type { Carrier, CarryOptions } from "./carrier.ts";
 import type { OpenSends } from "./open-sends.ts";
 import { Pace } from "./plan/pace.ts";
 import { checkRecall, type Recalls, type Taken } from "./recalls.ts";
-import { Unfinished } from "./unfinished.ts";
+import { isFinal, Unfinished } from "./unfinished.ts";
 
 const refusedSends = monitorId("text.sends_refused");
 
@@ -76,7 +76,7 @@ export interface TextParts {
   /** The service contact, which knows who may reach whom. */
   readonly contacts: Callee;
   readonly inboxes: Callee;
-  readonly carrier: Pick<Carrier, "carry" | "number" | "lastSlot">;
+  readonly carrier: Pick<Carrier, "carry" | "number" | "lastSlot" | "hasNoRoom">;
   readonly recalls: Pick<Recalls, "messageFor">;
   readonly openSends: Pick<OpenSends, "open" | "close" | "stop">;
   readonly unfinishedMax: number;
@@ -112,13 +112,15 @@ export class TextHandlers {
   async send(request: SendRequest, call: Call): Promise<SendReply> {
     const { userId: senderId, device } = this.#parts.tickets.userOf(call);
     const to = checkSend(request, call.caller);
-    const acceptedAtMs = acceptedAt(request, device, Date.now());
+    const nowMs = Date.now();
+    const acceptedAtMs = acceptedAt(request, device, nowMs);
+    const times = { acceptedAtMs, committedAtMs: acceptedAtMs === nowMs ? 0 : nowMs };
     const beganMs = monotonicMs();
     if (!this.#pace.take(beganMs)) throw tooManySends();
     try {
       const taken = await this.#messageOf(request, to, { senderId, call });
       await this.#requireAllowed(taken, call);
-      const taking = this.#take(taken, call, acceptedAtMs);
+      const taking = this.#take(taken, call, times);
       return hasBug("acknowledged-unwritten") ? unwritten(taking, taken) : await taking;
     } finally {
       this.#pace.ended(monotonicMs() - beganMs);
@@ -157,32 +159,41 @@ export class TextHandlers {
     return { messages: await readBodies(this.#parts.groups, request, forward(call)) };
   }
 
-  #take(taken: Taken, call: Call, acceptedAtMs = Date.now()): Promise<SendReply> {
+  #take(
+    taken: Taken,
+    call: Call,
+    times = { acceptedAtMs: Date.now(), committedAtMs: 0 },
+  ): Promise<SendReply> {
     const messageId = this.#parts.ids.next();
     call.span?.set("message", messageId);
-    const sent = { ...taken, messageId, acceptedAtMs };
-    return this.#witnessed(sent, call, () => this.#commitAndCarry(sent, call));
+    const sent = { ...taken, messageId, ...times };
+    return this.#witnessed(sent, call);
   }
 
   /** Another campus knows of the send before it is committed, and until it can end in nothing more. */
-  async #witnessed<T>(sent: CommittedMessage, call: Call, run: () => Promise<T>): Promise<T> {
+  async #witnessed(sent: CommittedMessage, call: Call): Promise<SendReply> {
     const { messageId: id, clientMessageId } = sent;
     const openedAtMs = Date.now();
     const { openSends } = this.#parts;
     openSends.open({ id, clientMessageId, ticket: call.ticket, openedAtMs });
+    let committed: CommitReply | undefined;
     try {
-      const result = await run();
+      committed = await this.#commit(sent, call);
+      const reply = await this.#carryCommitted(committed, sent, call);
       openSends.close(id);
-      return result;
+      return reply;
     } catch (error) {
-      const { retryable, code } = RpcError.from(error);
-      if (!retryable || code === "OVERLOADED") openSends.close(id);
+      const isNothingDone = committed === undefined && RpcError.from(error).code === "OVERLOADED";
+      if (isFinal(error) || isNothingDone) openSends.close(id);
       throw error;
     }
   }
 
-  async #commitAndCarry(sent: CommittedMessage, call: Call): Promise<SendReply> {
-    const committed = await this.#commit(sent, call);
+  async #carryCommitted(
+    committed: CommitReply,
+    sent: CommittedMessage,
+    call: Call,
+  ): Promise<SendReply> {
     const message = committed.message!;
     requireSameMessage(message, sent);
     // A retry finds the message under the id that it got first.
@@ -336,9 +347,12 @@ export class TextHandlers {
   #behind(groupId: string, { member, numberedSlot }: MembershipReply): RpcError | undefined {
     const { carrier, groupBacklogMax } = this.#parts;
     const waiting = carrier.lastSlot(groupId) - numberedSlot;
-    if (!member || waiting < groupBacklogMax) return undefined;
+    const isFull = carrier.hasNoRoom(groupId);
+    if (!member || (waiting < groupBacklogMax && !isFull)) return undefined;
     monitor.add(refusedSends, 1);
-    const why = `${waiting} messages of this group are still on their way to its members`;
+    const why = isFull
+      ? "the queue takes nothing of this group at the moment"
+      : `${waiting} messages of this group are still on their way to its members`;
     return new RpcError("OVERLOADED", `${why}: retry later`);
   }
 
@@ -351,12 +365,11 @@ export class TextHandlers {
       const sequence = await this.#parts.carrier.carry(message, sender, options);
       return this.#arrived(message, sequence);
     } catch (error) {
-      if (RpcError.from(error).retryable) {
-        // A view into a frame otherwise, which must not be kept.
-        const ticket = Buffer.from(options.ticket);
-        this.#unfinished.add({ id: message.messageId, message, ticket });
-      }
-      throw error;
+      if (isFinal(error)) throw error;
+      // A view into a frame otherwise, which must not be kept.
+      const ticket = Buffer.from(options.ticket);
+      this.#unfinished.add({ id: message.messageId, message, ticket });
+      throw unfinishedYet(error);
     }
   }
 
@@ -370,6 +383,14 @@ export class TextHandlers {
     const deadlineMs = monotonicMs() + BACKGROUND_TIMEOUT_MS;
     await this.#carryAgain(message, { ticket, deadlineMs });
   }
+}
+
+/** The sender is to ask again: the message is taken, whatever stopped it on its way. */
+function unfinishedYet(error: unknown): RpcError {
+  const failure = RpcError.from(error);
+  if (failure.retryable) return failure;
+  const message = `the message is taken and still on its way: ask again (${failure.message})`;
+  return new RpcError("UNAVAILABLE", message, { cause: error });
 }
 
 function tooManySends(): RpcError {

@@ -48,7 +48,7 @@ export function checkRecall({ clientMessageId, conversationId, sequence }: Recal
 }
 
 /** A message that may be sent, before it is given an id and a time. */
-export type Taken = Omit<CommittedMessage, "messageId" | "acceptedAtMs">;
+export type Taken = Omit<CommittedMessage, "messageId" | "acceptedAtMs" | "committedAtMs">;
 
 export class Recalls {
   readonly #parts: RecallParts;

@@ -49,6 +49,20 @@ test("unfinished: what cannot be helped is given up", async () => {
   expect(unfinished.size).toBe(0);
 });
 
+test.each(["DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL"] as const)(
+  "unfinished: %s is not the last word",
+  async (code) => {
+    const unfinished = unfinishedWith(async (_, attempts) => {
+      if (attempts === 0) throw new RpcError(code, "this time");
+    });
+    unfinished.add({ id: "m1" });
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(unfinished.size).toBe(1);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(unfinished.size).toBe(0);
+  },
+);
+
 test("unfinished: bounded, and each message once", () => {
   const unfinished = unfinishedWith(async () => {});
   for (const id of ["m1", "m1", "m2", "m3"]) unfinished.add({ id });

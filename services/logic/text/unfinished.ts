@@ -5,13 +5,27 @@
  * In memory and bounded. What is forgotten here is finished by the sender's retry or by a sync of one
  * of the sender's devices: the commit row is the truth.
  */
-import { RpcError } from "../../svrkit/errors.ts";
+import { type Code, RpcError } from "../../svrkit/errors.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 
 const ROUND_PAUSE_MS = 500;
 const PAUSE_LAST_MS = 60_000;
 const ATTEMPTS_MAX = 100;
 const PER_ROUND_MAX = 32;
+
+/** What no further attempt changes. A deadline that is over or a queue without room says nothing of the kind. */
+const FINAL: ReadonlySet<Code> = new Set([
+  "INVALID_ARGUMENT",
+  "PERMISSION_DENIED",
+  "UNAUTHENTICATED",
+  "NOT_FOUND",
+  "FAILED_PRECONDITION",
+  "TOO_LARGE",
+]);
+
+export function isFinal(error: unknown): boolean {
+  return FINAL.has(RpcError.from(error).code);
+}
 
 const finished = monitorId("text.unfinished_finished");
 const givenUp = monitorId("text.unfinished_given_up");
@@ -23,7 +37,7 @@ export interface UnfinishedOptions<S> {
   readonly pauseFirstMs: number;
   /** Milliseconds that only rise. */
   readonly now: () => number;
-  /** `attempts`: how many failed before. A failure that is not retryable is the last. */
+  /** `attempts`: how many failed before. A failure that is final is the last. */
   readonly finish: (send: S, attempts: number) => Promise<void>;
   /** It was finished or given up; not called for what was removed. */
   readonly onLeft?: (send: S) => void;
@@ -104,7 +118,7 @@ export class Unfinished<S extends { readonly id: string }> {
       this.#leave(waiting);
     } catch (error) {
       waiting.attempts += 1;
-      if (!RpcError.from(error).retryable || waiting.attempts >= ATTEMPTS_MAX) {
+      if (isFinal(error) || waiting.attempts >= ATTEMPTS_MAX) {
         monitor.add(givenUp, 1);
         this.#leave(waiting);
       }

@@ -152,7 +152,7 @@ class Batch implements GroupView {
   }
 
   #number(entry: GroupEntry, messageId: string, decided: DecidedNotice | undefined): void {
-    const { userId: senderId, clientMessageId, acceptedAtMs, content } = entry;
+    const { userId: senderId, clientMessageId, acceptedAtMs, committedAtMs, content } = entry;
     const notice = decided && {
       ...{ kind: decided.kind, userId: decided.userId, untilMs: decided.untilMs ?? 0 },
     };
@@ -160,7 +160,7 @@ class Batch implements GroupView {
     this.#messages.push({
       ...{ messageId, conversationId: this.#state.groupId, sequence: this.nextSequence },
       ...{ senderId, clientMessageId, text, acceptedAtMs, notice, content },
-      ...{ recalled: false, apartBytes: 0 },
+      ...{ recalled: false, apartBytes: 0, committedAtMs },
     });
   }
 

@@ -5,13 +5,19 @@ import { findOrphans } from "./orphans.ts";
 const NOW = 1_000_000_000;
 const HOUR = 3_600_000;
 
-/** "<message id> <conversation> <age in ms>"; conversations g... are groups. */
+/** "<message id> <conversation> <age in ms> [ago, when it was imported]"; conversations g... are groups. */
 function own(script: string) {
-  const [messageId, conversationId, age] = script.split(" ") as [string, string, string];
+  const [messageId, conversationId, age, imported] = script.split(" ") as [
+    string,
+    string,
+    string,
+    string?,
+  ];
   const recipientId = conversationId.startsWith("g") ? "" : "b";
   return makeCommittedMessage({
     ...{ messageId, conversationId, recipientId, clientMessageId: messageId, senderId: "a" },
     ...{ text: "x", acceptedAtMs: NOW - Number(age) },
+    committedAtMs: imported === undefined ? 0 : NOW - Number(imported),
   });
 }
 
@@ -20,6 +26,11 @@ test.each([
   { what: "without a number", own: ["m1 c 2000"], found: ["m1", "", ""] },
   { what: "without a number, for days", own: [`m1 c ${144 * HOUR}`], found: ["m1", "", ""] },
   { what: "without a number: lost", own: [`m1 c ${144 * HOUR + 1}`], found: ["", "", ""] },
+  {
+    what: "imported history is as old as its import",
+    own: [`m1 c ${999 * HOUR} 2000`, `m2 c ${999 * HOUR} 1999`, `m3 g ${999 * HOUR} 5000`],
+    found: ["m1", "", "g:m3"],
+  },
   {
     what: "the newest of a conversation",
     own: ["n4 c 9000", "n9 c 8000", "n5 c 7000"],

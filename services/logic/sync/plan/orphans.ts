@@ -8,6 +8,8 @@
  */
 import type { CommittedMessage } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 
+import { committedAt } from "../../../data/message/client.ts";
+
 const DIRECT_AGE_MIN_MS = 2_000;
 const GROUP_AGE_MIN_MS = 5_000;
 const AGE_MAX_MS = 24 * 3_600_000;
@@ -34,8 +36,8 @@ export function findOrphans(
   const newest = new Map<string, CommittedMessage>();
   const byGroup = new Map<string, CommittedMessage[]>();
   for (const message of own) {
-    const { conversationId, recipientId, acceptedAtMs, messageId } = message;
-    const ageMs = facts.nowMs - acceptedAtMs;
+    const { conversationId, recipientId, messageId } = message;
+    const ageMs = facts.nowMs - committedAt(message);
     const isDirect = recipientId !== "";
     if (ageMs < (isDirect ? DIRECT_AGE_MIN_MS : GROUP_AGE_MIN_MS)) continue;
     const sequence = facts.sequences.get(messageId) ?? 0;

@@ -17,7 +17,8 @@ function rowOf(script: string): InboxRow {
   const [, version, kind, name] = /^(\d+)([dog])(\w+)$/.exec(script)!;
   const message = {
     ...{ messageId: name!, conversationId: "c", clientMessageId: name!, senderId: "a" },
-    ...{ text: TEXT, acceptedAtMs: name === "lost" ? 1 : NOW - 60_000 },
+    ...{ text: TEXT, acceptedAtMs: name === "lost" || name === "imported" ? 1 : NOW - 60_000 },
+    committedAtMs: name === "imported" ? NOW - 60_000 : 0,
   };
   const row: InboxRow["row"] =
     kind === "d"
@@ -78,6 +79,14 @@ test.each([
     through: 7,
     shown: "x y",
     version: 7,
+    more: false,
+  },
+  {
+    what: "an own message that was imported a moment ago is on its way",
+    rows: "5dx 6oimported 7dy",
+    through: 7,
+    shown: "x",
+    version: 5,
     more: false,
   },
   {

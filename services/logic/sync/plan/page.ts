@@ -19,7 +19,7 @@ import type {
   InboxChangesReply,
   InboxRow,
 } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-import { numbered } from "../../../data/message/client.ts";
+import { committedAt, numbered } from "../../../data/message/client.ts";
 import { toBytes } from "../../../svrkit/codec.ts";
 import { LOST_AFTER_MS } from "./orphans.ts";
 
@@ -76,7 +76,7 @@ function isDirect(message: CommittedMessage): boolean {
 function isOnItsWay({ row }: InboxRow, facts: Pick<PageFacts, "nowMs" | "sequences">): boolean {
   if (row?.case !== "committed" || !isDirect(row.value)) return false;
   if (facts.sequences.get(row.value.messageId)) return false;
-  return facts.nowMs - row.value.acceptedAtMs <= LOST_AFTER_MS;
+  return facts.nowMs - committedAt(row.value) <= LOST_AFTER_MS;
 }
 
 function addRow(

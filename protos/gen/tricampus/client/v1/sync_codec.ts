@@ -307,6 +307,12 @@ export interface InboxMessage {
    * @generated from field: uint32 apart_bytes = 11;
    */
   apartBytes: number;
+  /**
+   * When it was taken, where that is not accepted_at_ms: history that was imported with a time of its own.
+   *
+   * @generated from field: uint64 committed_at_ms = 12;
+   */
+  committedAtMs: number;
 }
 
 export function encodeInboxMessage(w: Writer, m: InboxMessage): void {
@@ -321,6 +327,7 @@ export function encodeInboxMessage(w: Writer, m: InboxMessage): void {
   if (m.content !== undefined) { { w.tag(74); const at = w.fork(); encodeContent(w, m.content); w.join(at); } }
   if (m.recalled) { w.tag(80); w.bool(m.recalled); }
   if (m.apartBytes !== 0) { w.tag(88); w.uint32(m.apartBytes); }
+  if (m.committedAtMs !== 0) { w.tag(96); w.uint64(m.committedAtMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -337,6 +344,7 @@ export function makeInboxMessage(fields: Partial<InboxMessage>): InboxMessage {
     content: undefined,
     recalled: false,
     apartBytes: 0,
+    committedAtMs: 0,
     ...fields,
   };
 }
@@ -354,6 +362,7 @@ export function decodeInboxMessage(r: Reader, end: number): InboxMessage {
     content: undefined,
     recalled: false,
     apartBytes: 0,
+    committedAtMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -400,6 +409,10 @@ export function decodeInboxMessage(r: Reader, end: number): InboxMessage {
       }
       case 88: {
         m.apartBytes = r.uint32();
+        break;
+      }
+      case 96: {
+        m.committedAtMs = r.uint64();
         break;
       }
       default:

@@ -897,6 +897,12 @@ export interface GroupEntry {
    * @generated from field: bytes trace = 13;
    */
   trace: Uint8Array;
+  /**
+   * As in CommittedMessage.
+   *
+   * @generated from field: uint64 committed_at_ms = 14;
+   */
+  committedAtMs: number;
 }
 
 export function encodeGroupEntry(w: Writer, m: GroupEntry): void {
@@ -913,6 +919,7 @@ export function encodeGroupEntry(w: Writer, m: GroupEntry): void {
   if (m.inviteId.length > 0) { w.tag(90); w.string(m.inviteId); }
   if (m.recalled !== undefined) { { w.tag(98); const at = w.fork(); encodeInboxMessage(w, m.recalled); w.join(at); } }
   if (m.trace.length > 0) { w.tag(106); w.bytes(m.trace); }
+  if (m.committedAtMs !== 0) { w.tag(112); w.uint64(m.committedAtMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -931,6 +938,7 @@ export function makeGroupEntry(fields: Partial<GroupEntry>): GroupEntry {
     inviteId: "",
     recalled: undefined,
     trace: NO_BYTES,
+    committedAtMs: 0,
     ...fields,
   };
 }
@@ -950,6 +958,7 @@ export function decodeGroupEntry(r: Reader, end: number): GroupEntry {
     inviteId: "",
     recalled: undefined,
     trace: NO_BYTES,
+    committedAtMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1004,6 +1013,10 @@ export function decodeGroupEntry(r: Reader, end: number): GroupEntry {
       }
       case 106: {
         m.trace = r.bytes();
+        break;
+      }
+      case 112: {
+        m.committedAtMs = r.uint64();
         break;
       }
       default:

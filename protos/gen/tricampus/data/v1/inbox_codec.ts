@@ -83,6 +83,13 @@ export interface CommittedMessage {
    * @generated from field: tricampus.client.v1.InboxMessage takes_back = 10;
    */
   takesBack: InboxMessage | undefined;
+  /**
+   * When it was committed, where that is not accepted_at_ms: history that was imported with a time of its own. Age and
+   * what is on its way go by this.
+   *
+   * @generated from field: uint64 committed_at_ms = 11;
+   */
+  committedAtMs: number;
 }
 
 export function encodeCommittedMessage(w: Writer, m: CommittedMessage): void {
@@ -96,6 +103,7 @@ export function encodeCommittedMessage(w: Writer, m: CommittedMessage): void {
   if (m.content !== undefined) { { w.tag(66); const at = w.fork(); encodeContent(w, m.content); w.join(at); } }
   if (m.recalled) { w.tag(72); w.bool(m.recalled); }
   if (m.takesBack !== undefined) { { w.tag(82); const at = w.fork(); encodeInboxMessage(w, m.takesBack); w.join(at); } }
+  if (m.committedAtMs !== 0) { w.tag(88); w.uint64(m.committedAtMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -111,6 +119,7 @@ export function makeCommittedMessage(fields: Partial<CommittedMessage>): Committ
     content: undefined,
     recalled: false,
     takesBack: undefined,
+    committedAtMs: 0,
     ...fields,
   };
 }
@@ -127,6 +136,7 @@ export function decodeCommittedMessage(r: Reader, end: number): CommittedMessage
     content: undefined,
     recalled: false,
     takesBack: undefined,
+    committedAtMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -169,6 +179,10 @@ export function decodeCommittedMessage(r: Reader, end: number): CommittedMessage
       }
       case 82: {
         m.takesBack = decodeInboxMessage(r, r.message());
+        break;
+      }
+      case 88: {
+        m.committedAtMs = r.uint64();
         break;
       }
       default:
