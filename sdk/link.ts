@@ -31,7 +31,7 @@ const REQUEST_BYTES_MAX = 1_000_000;
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 500;
 /** Who is overloaded is not asked again as soon: that would be more load. */
-const RETRY_OVERLOADED_FIRST_MS = 400;
+const RETRY_OVERLOADED_FIRST_MS = 1_000;
 const RETRY_OVERLOADED_LAST_MS = 2_000;
 
 export type LinkState =

@@ -22,8 +22,8 @@ function own(script: string) {
 }
 
 test.each([
-  { what: "young ones are left alone", own: ["m1 c 1999", "m2 g 4999"], found: ["", "", ""] },
-  { what: "without a number", own: ["m1 c 2000"], found: ["m1", "", ""] },
+  { what: "young ones are left alone", own: ["m1 c 5999", "m2 g 4999"], found: ["", "", ""] },
+  { what: "without a number", own: ["m1 c 6000"], found: ["m1", "", ""] },
   { what: "without a number, for days", own: [`m1 c ${144 * HOUR}`], found: ["m1", "", ""] },
   { what: "without a number: lost", own: [`m1 c ${144 * HOUR + 1}`], found: ["", "", ""] },
   {

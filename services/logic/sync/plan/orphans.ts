@@ -7,10 +7,10 @@
  * by then that it numbered it, and would number it again.
  */
 import type { CommittedMessage } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-
 import { committedAt } from "../../../data/message/client.ts";
 
-const DIRECT_AGE_MIN_MS = 2_000;
+/** A send is given up after 5 s: until then it may be running, and its process has more to do than it can. */
+const DIRECT_AGE_MIN_MS = 6_000;
 const GROUP_AGE_MIN_MS = 5_000;
 const AGE_MAX_MS = 24 * 3_600_000;
 /** Less than anything is kept: services/logic/retention/config.ts. */

@@ -9,9 +9,9 @@
  */
 const WINDOW_MS = 200;
 /** Sends that take longer on average are slow ... */
-const SLOW_MS = 500;
+const SLOW_MS = 250;
 /** ... and then only so many are open as end within this time: less than half of what a client waits. */
-const WAIT_MS_MAX = 1_500;
+const WAIT_MS_MAX = 600;
 /** So many are always open, or nothing would ever be known of the pace. */
 const OPEN_MIN = 32;
 /** And so many at most, before it is known how slow they are. */
