@@ -28,7 +28,7 @@ test.each([
   { what: "without a number: lost", own: [`m1 c ${144 * HOUR + 1}`], found: ["", "", ""] },
   {
     what: "imported history is as old as its import",
-    own: [`m1 c ${999 * HOUR} 2000`, `m2 c ${999 * HOUR} 1999`, `m3 g ${999 * HOUR} 5000`],
+    own: [`m1 c ${999 * HOUR} 6000`, `m2 c ${999 * HOUR} 5999`, `m3 g ${999 * HOUR} 5000`],
     found: ["m1", "", "g:m3"],
   },
   {
