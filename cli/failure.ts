@@ -1,4 +1,6 @@
 /** How a command ends badly: one line that says what to do, and the exit code. */
+import { asCalled } from "./called.ts";
+
 export const EXIT = {
   ok: 0,
   /** The command failed, the ledger is not clean, or a key is absent or at another version, replicas differ. */
@@ -19,4 +21,9 @@ export class Failure extends Error {
     this.name = "Failure";
     this.exitCode = exitCode;
   }
+}
+
+/** The one line of a command that has printed what it found, and that ends badly all the same. */
+export function complain(message: string): void {
+  console.error(`tricampus: ${asCalled(message.replaceAll("\n", " "))}`);
 }

@@ -85,6 +85,8 @@ test("users talk: register, send, group, chat, sync", async () => {
   const texts = messages.map((message: { text: string }) => message.text).filter(Boolean);
   expect(texts).toEqual(["hello you", "hi", "one"]);
   expect((await run("sync", "ann")).stdout).toBe("Nothing new.\n");
+  const audited = await json("audit", "ann", userId);
+  expect(audited).toMatchObject({ users: 2, missing: 0 });
 }, 60_000);
 
 test("what a person got wrong is one line with a code", async () => {
@@ -105,6 +107,8 @@ test("what a person got wrong is one line with a code", async () => {
     [["campus", "block", "b", "--for", "1d", "--why", "x"], /--for "1d" is no such time/],
     [["campus", "block", "b", "--for", "1m"], /--why: say it in 1-200 characters/],
     [["campus", "unblock", "b"], /b is not blocked: nothing is/],
+    [["audit", "nosuch"], /there is no user "nosuch"/],
+    [["audit", "--users", "0"], /--users: at least 1/],
     [["clean"], /is running: run `tricampus down` first/],
   ];
   for (const [words, says] of cases) {
@@ -116,8 +120,14 @@ test("what a person got wrong is one line with a code", async () => {
 }, 60_000);
 
 test("campus: every way to go, shown in status, and back", async () => {
-  const stateOf = async () =>
-    (await json("status")).campuses.find((c: { campus: string }) => c.campus === "b").state;
+  // Also when one does not serve: then with exit code 3 and one line of what to do.
+  const stateOf = async () => {
+    const { code, stdout, stderr } = await run("status", "--json");
+    const { state } = JSON.parse(stdout).campuses.find((c: { campus: string }) => c.campus === "b");
+    expect(code).toBe(state === "running" ? 0 : 3);
+    expect(stderr).toMatch(state === "running" ? /^$/ : /^tricampus: campus b is .* run `tric/);
+    return state;
+  };
   for (const [go, state, back] of [
     ["kill", "down", "start"],
     ["cut", "cut", "join"],

@@ -17,14 +17,18 @@ describe("tricampus without a platform", () => {
 
   const cases: [args: string, code: number, says: RegExp][] = [
     ["dance", 2, /unknown command 'dance'/],
-    ["campus kill", 2, /missing required argument 'campus'/],
+    ["campus kill", 2, /missing required argument 'campus'; see `tricampus campus kill --help`/],
+    ["campus", 2, /name a command; see `tricampus campus --help`/],
+    ["help nosuch", 2, /name a command; see `tricampus --help`/],
     ["up --layuot split", 2, /unknown option '--layuot'/],
-    ["up --layout wide", 2, /layout: /],
-    ["up --base-port 80", 2, /basePort: /],
+    ["up --layout wide", 2, /--layout wide: must be one of compact, modules, split/],
+    ["up --base-port 80", 2, /--base-port 80: must be a whole number, 1024 to 65235/],
+    ["up --base-port 99999", 2, /--base-port 99999: .* 1024 to 65235/],
     ["up --config DIR/twice.json", 2, /campuses\.2: "b" is there twice/],
     ["up --config DIR/broken.json", 2, /--config .*broken\.json: /],
     ["up --config DIR/nothing.json", 2, /--config .*nothing\.json: /],
     ["status", 3, /no platform was started in .*run `tricampus up`/],
+    ["--data-dir DIR/empty status", 3, /run `tricampus up --data-dir .*\/empty`/],
     ["campus kill b", 3, /no platform was started/],
     ["campus block b --for 1m --why drill", 3, /no platform was started/],
     ["campus unblock b", 3, /no platform was started/],
@@ -54,6 +58,12 @@ describe("tricampus without a platform", () => {
     expect(result.stderr).toContain("is not the data folder of a platform");
     expect(readFileSync(join(dir, "broken.json"), "utf8")).toBe("{");
   });
+
+  test("--version is the package's, and not what a command's own --version means", async () => {
+    expect((await tricampus(dir, ["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const cas = await tricampus(join(dir, "empty"), "kv cas control k v --version 1".split(" "));
+    expect(cas).toMatchObject({ code: 3, stdout: "" });
+  }, 60_000);
 
   test("--help names the exit codes", async () => {
     const { code, stdout } = await tricampus(dir, ["--help"]);

@@ -3,10 +3,12 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../services/platform/config.ts";
+import { readJson } from "../services/platform/paths.ts";
+import { asCalled } from "./called.ts";
 import { contextDir } from "./cluster/saved.ts";
 import type { CommandDefinition } from "./command.ts";
 import { commandsFor } from "./commands.ts";
-import { EXIT, Failure } from "./failure.ts";
+import { complain, EXIT, Failure } from "./failure.ts";
 import { printJson } from "./output/json.ts";
 
 const FAMILIES: Readonly<Record<string, string>> = {
@@ -35,6 +37,7 @@ replicas differ; 2 the command line or the configuration is wrong; 3 the platfor
 be reached, or not all of it.`;
 
 const REPOSITORY_DATA = fileURLToPath(new URL("../data", import.meta.url));
+const PACKAGE = fileURLToPath(new URL("../package.json", import.meta.url));
 const DEFAULT_DATA_DIR = process.env.TRICAMPUS_DATA ?? REPOSITORY_DATA;
 
 function buildProgram(commands: readonly CommandDefinition[]): Command {
@@ -43,16 +46,23 @@ function buildProgram(commands: readonly CommandDefinition[]): Command {
     .option("--context <name>", "the platform in this kubectl context (else $TRICAMPUS_CONTEXT)")
     .option("--namespace <name>", "its namespace; default: the context's")
     .option("--data-center <name>", "its DataCenter, when there are several")
+    .option(
+      "--data-dir <dir>",
+      "the platform's data folder (else $TRICAMPUS_DATA, else ./data here)",
+    )
+    .option("--json", "print JSON for programs")
+    .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", EXIT_CODES)
-    .exitOverride()
-    .configureOutput({ outputError: () => {} });
+    .exitOverride(refuse(""))
+    // What goes wrong is one line, by `report`: neither commander's own, nor the help that was not asked for.
+    .configureOutput({ outputError: () => {}, writeErr: () => {} });
   const families = new Map<string, Command>();
   for (const definition of commands) {
     const words = definition.name.split(" ");
     let parent = program;
     for (let depth = 1; depth < words.length; depth++) {
       const name = words.slice(0, depth).join(" ");
-      const found = families.get(name) ?? family(parent, words[depth - 1]!, FAMILIES[name]!);
+      const found = families.get(name) ?? family(parent, name, FAMILIES[name]!);
       families.set(name, found);
       parent = found;
     }
@@ -62,7 +72,21 @@ function buildProgram(commands: readonly CommandDefinition[]): Command {
 }
 
 function family(parent: Command, name: string, summary: string): Command {
-  return parent.command(name).description(summary).addHelpText("after", EXIT_CODES);
+  return parent
+    .command(name.split(" ").at(-1)!)
+    .description(summary)
+    .addHelpText("after", EXIT_CODES)
+    .exitOverride(refuse(`${name} `));
+}
+
+/** What to do when commander ends at a command: its own words, and where to read how it is meant. */
+function refuse(name: string): (error: CommanderError) => never {
+  return (error) => {
+    if (error.exitCode === 0) throw error;
+    const said = error.code === "commander.help" ? "name a command" : error.message;
+    const what = said.replace(/^error: /, "").replaceAll("\n", " ");
+    throw new Failure(EXIT.usage, `${what}; see \`tricampus ${name}--help\``);
+  };
 }
 
 function textOf(value: unknown): string | undefined {
@@ -74,38 +98,32 @@ function addCommand(
   { parent, name }: { parent: Command; name: string },
   definition: CommandDefinition,
 ): void {
-  const command = parent.command(name).description(definition.summary);
+  const command = parent
+    .command(name)
+    .description(definition.summary)
+    .exitOverride(refuse(`${definition.name} `));
   for (const [syntax, text] of definition.arguments ?? []) command.argument(syntax, text);
   for (const [flags, text] of definition.options ?? []) command.option(flags, text);
-  command
-    .option("--json", "print JSON for programs")
-    .option(
-      "--data-dir <dir>",
-      "the platform's data folder (else $TRICAMPUS_DATA, else ./data here)",
-    )
-    .addHelpText("after", EXIT_CODES)
-    .action(async (...given: unknown[]) => {
-      const options = { ...program.opts(), ...command.opts() };
-      const context = textOf(options.context) ?? process.env.TRICAMPUS_CONTEXT;
-      process.exitCode = await definition.run({
-        arguments: given.slice(0, -2).flat() as string[],
-        options,
-        json: options.json === true,
-        dataDir:
-          context === undefined || options.dataDir !== undefined
-            ? resolve(String(options.dataDir ?? DEFAULT_DATA_DIR))
-            : contextDir(process.env, context),
-        context,
-      });
+  command.addHelpText("after", EXIT_CODES).action(async (...given: unknown[]) => {
+    const options = { ...program.opts(), ...command.opts() };
+    const context = textOf(options.context) ?? process.env.TRICAMPUS_CONTEXT;
+    process.exitCode = await definition.run({
+      arguments: given.slice(0, -2).flat() as string[],
+      options,
+      json: options.json === true,
+      dataDir:
+        context === undefined || options.dataDir !== undefined
+          ? resolve(String(options.dataDir ?? DEFAULT_DATA_DIR))
+          : contextDir(process.env, context),
+      context,
     });
+  });
 }
 
 /** One line that says what to do, and the exit code. */
 function report(error: unknown): void {
   if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return;
-    const message = error.message.replace(/^error: /, "").replaceAll("\n", " ");
-    fail(EXIT.usage, error.code === "commander.help" ? "name a command; see --help" : message);
+    if (error.exitCode !== 0) fail(EXIT.usage, error.message);
   } else if (error instanceof Failure) {
     fail(error.exitCode, error.message);
   } else if (error instanceof ConfigError) {
@@ -125,8 +143,8 @@ function isRefusedByStorage(error: unknown): boolean {
 
 function fail(exitCode: number, message: string): void {
   process.exitCode = exitCode;
-  if (process.argv.includes("--json")) printJson({ error: message });
-  console.error(`tricampus: ${message.replaceAll("\n", " ")}`);
+  if (process.argv.includes("--json")) printJson({ error: asCalled(message) });
+  complain(message);
 }
 
 /** Output that somebody reads slowly is written by then. */
@@ -139,7 +157,10 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  await buildProgram(await commandsFor(process.argv.slice(2))).parseAsync();
+  const words = process.argv.slice(2);
+  // Not an option of commander's, which would take `kv cas --version 1` for it.
+  if (words[0] === "--version") console.log(readJson<{ version: string }>(PACKAGE)!.version);
+  else await buildProgram(await commandsFor(words)).parseAsync();
 } catch (error) {
   report(error);
 }

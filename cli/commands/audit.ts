@@ -2,9 +2,9 @@
 import { AuditClient } from "../../services/data/audit-client.ts";
 import { type AuditedUserReport, audit } from "../audit/audit.ts";
 import { sampleUsers } from "../audit/sample.ts";
-import type { CommandDefinition } from "../command.ts";
-import { EXIT } from "../failure.ts";
-import { numberOption, withReplicas } from "../kv/store.ts";
+import type { CommandCall, CommandDefinition } from "../command.ts";
+import { EXIT, Failure } from "../failure.ts";
+import { numberOption, type OperatorParts, withReplicas } from "../kv/store.ts";
 import { inParallel } from "../ledger/in-parallel.ts";
 import { countWrong, type LedgerCounts } from "../ledger/ledger.ts";
 import { printJson } from "../output/json.ts";
@@ -22,14 +22,12 @@ export const auditCommand: CommandDefinition = {
   name: "audit",
   summary:
     "is everything in the inboxes of a sample of users, exactly once and in order? while it serves",
-  arguments: [["[user ids...]", "instead of a sample"]],
+  arguments: [["[users...]", "names or ids, instead of a sample"]],
   options: [["--users <number>", `how many are drawn by chance; default ${USERS}`]],
   run: async (call) => {
     const reports: AuditedUserReport[] = [];
     await withReplicas(call, async (parts) => {
-      const count = numberOption(call, "users") ?? USERS;
-      const asked = call.arguments;
-      const users = asked.length > 0 ? asked : await sampleUsers(parts, count, Math.random);
+      const users = await usersOf(call, parts);
       const client = new AuditClient(parts.store);
       await inParallel(users, AT_ONCE, async (userId) => {
         reports.push(await audit(client, userId));
@@ -43,6 +41,27 @@ export const auditCommand: CommandDefinition = {
     return isClean(report) ? EXIT.ok : EXIT.failed;
   },
 };
+
+/** Those who were named, each once, or a sample: never nobody, of whom every ledger is clean. */
+async function usersOf(call: CommandCall, parts: OperatorParts): Promise<readonly string[]> {
+  const count = numberOption(call, "users") ?? USERS;
+  if (count === 0) throw new Failure(EXIT.usage, "--users: at least 1");
+  if (call.arguments.length > 0) {
+    const client = new AuditClient(parts.store);
+    const ids = await Promise.all(call.arguments.map((name) => requireUser(client, name)));
+    return [...new Set(ids)];
+  }
+  const sample = await sampleUsers(parts, count, Math.random);
+  if (sample.length > 0) return sample;
+  throw new Failure(EXIT.failed, "no user has an inbox yet: there is nothing to audit");
+}
+
+async function requireUser(client: AuditClient, nameOrId: string): Promise<string> {
+  const userId = await client.findUser(nameOrId);
+  if (userId !== undefined) return userId;
+  const advice = "give a name, or an id like 01au1-1";
+  throw new Failure(EXIT.usage, `there is no user "${nameOrId}": ${advice}`);
+}
 
 function sumOf(reports: readonly AuditedUserReport[]): AuditReport {
   const sum = (of: (report: AuditedUserReport) => number) =>
@@ -76,6 +95,12 @@ function describe(report: AuditReport): string {
     `out of order   ${number(report.outOfOrder)}`,
     `other number   ${number(report.altered)}`,
     `foreign        ${number(report.foreign)}`,
-    isClean(report) ? "The ledger is clean." : "THE LEDGER IS NOT CLEAN.",
+    conclusionOf(report),
   ].join("\n");
+}
+
+function conclusionOf(report: AuditReport): string {
+  if (!isClean(report)) return "THE LEDGER IS NOT CLEAN.";
+  const isEmpty = report.messages === 0 && report.deliveries === 0;
+  return isEmpty ? "They have no messages: there was nothing to check." : "The ledger is clean.";
 }

@@ -6,6 +6,7 @@ import { ControlTable, type ShownBlock, type ShownChange } from "../../services/
 import { RpcError } from "../../services/svrkit/errors.ts";
 import { AS, whoOf } from "../act.ts";
 import { parseDuration, parseTarget, parseWords } from "../block-arguments.ts";
+import { asCalled } from "../called.ts";
 import { requireCaughtUp } from "../caught-up.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
 import { reach } from "../connect.ts";
@@ -46,7 +47,8 @@ const blockCommand: CommandDefinition = {
     if (call.json) printJson(block);
     else {
       const until = new Date(block.untilMs).toISOString();
-      console.log(`Blocked ${block.what} until ${until}; \`tricampus campus unblock\` ends it.`);
+      const end = `\`tricampus campus unblock ${block.what}\``;
+      console.log(asCalled(`Blocked ${block.what} until ${until}; ${end} ends it.`));
     }
     return EXIT.ok;
   },

@@ -1,6 +1,7 @@
 /** `tricampus campus ...`: takes a campus down in the ways a campus can go, and brings it back. */
 import type { Campus } from "../../services/platform/campus.ts";
 import type { Platform } from "../../services/platform/platform.ts";
+import { asCalled } from "../called.ts";
 import type { CommandDefinition } from "../command.ts";
 import { requirePlatform } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
@@ -11,6 +12,8 @@ const READY_TIMEOUT_MS = 30_000;
 interface Verb {
   readonly summary: string;
   readonly done: string;
+  /** The verb that undoes it, and what that does. */
+  readonly undo?: readonly [verb: string, does: string];
   /** States in which there is something to do. */
   readonly from: readonly string[];
   readonly carryOut: (campus: Campus, platform: Platform) => Promise<void> | void;
@@ -19,7 +22,8 @@ interface Verb {
 const VERBS: Readonly<Record<string, Verb>> = {
   kill: {
     summary: "kill -9 the campus's whole process tree",
-    done: "killed; `tricampus campus start` brings it back",
+    done: "killed",
+    undo: ["start", "brings it back"],
     from: ["running", "cut", "frozen", "silent"],
     carryOut: (campus) => campus.kill(),
   },
@@ -34,7 +38,8 @@ const VERBS: Readonly<Record<string, Verb>> = {
   },
   cut: {
     summary: "cut the campus off from everyone else, connections left open",
-    done: "cut off; `tricampus campus join` joins it again",
+    done: "cut off",
+    undo: ["join", "joins it again"],
     from: ["running"],
     carryOut: (campus) => campus.cut(),
   },
@@ -46,7 +51,8 @@ const VERBS: Readonly<Record<string, Verb>> = {
   },
   freeze: {
     summary: "stop the campus's whole process tree with SIGSTOP",
-    done: "frozen; `tricampus campus thaw` lets it go on",
+    done: "frozen",
+    undo: ["thaw", "lets it go on"],
     from: ["running", "cut", "silent"],
     carryOut: (campus) => campus.freeze(),
   },
@@ -72,11 +78,15 @@ export const campusCommands: readonly CommandDefinition[] = Object.entries(VERBS
       }
       await verb.carryOut(campus, platform);
       if (call.json) printJson({ campus: campus.name, done: name });
-      else console.log(`Campus ${campus.name} ${verb.done}.`);
+      else console.log(asCalled(`Campus ${campus.name} ${verb.done}${wayBack(verb, campus)}.`));
       return EXIT.ok;
     },
   }),
 );
+
+function wayBack({ undo }: Verb, { name }: Campus): string {
+  return undo === undefined ? "" : `; \`tricampus campus ${undo[0]} ${name}\` ${undo[1]}`;
+}
 
 function requireCampus(platform: Platform, name: string): Campus {
   const campus = platform.campus(name);

@@ -41,7 +41,7 @@ export const demoCommand: CommandDefinition = {
     try {
       say("Starting three campuses: a, b and c.");
       await platform.start();
-      await bringUp(platform);
+      await bringUp(platform, "the demo wants two cores that are idle: run it again then");
       say("Replaying two conversations; campus b dies at 30 % and comes back at 70 %.");
       const outcome = await replay({
         logPaths: demoFiles(),

@@ -7,6 +7,7 @@ import {
   RestoreRefused,
   readIncarnations,
 } from "../../services/platform/restore.ts";
+import { CALLED } from "../called.ts";
 import type { CommandCall, CommandDefinition } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { Backup } from "../kv/backup.ts";
@@ -52,7 +53,7 @@ export const kvBackupCommands: readonly CommandDefinition[] = [
       if (call.json) printJson({ dataDir, keys, tables, begunAt });
       else {
         console.log(`Restored ${keys} keys and ${tables} tables as of ${begunAt}.`);
-        console.log(`Start it: tricampus up --data-dir ${dataDir}`);
+        console.log(`Start it: ${CALLED} up --data-dir ${dataDir}`);
       }
       return EXIT.ok;
     },

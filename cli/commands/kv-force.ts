@@ -13,6 +13,7 @@ import type { Platform } from "../../services/platform/platform.ts";
 import { signal } from "../../services/platform/process-facts.ts";
 import { AS, whoOf } from "../act.ts";
 import { parseWords } from "../block-arguments.ts";
+import { asCalled } from "../called.ts";
 import { type CommandDefinition, textOption } from "../command.ts";
 import { requirePlatform } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
@@ -50,7 +51,7 @@ export const kvForceCommand: CommandDefinition = {
       throw new Failure(EXIT.failed, message);
     }
     const losses = describeLosses(survivor, campus, rowOf(status, place)?.behind ?? null);
-    if (!call.json) for (const line of losses) console.log(line);
+    if (!call.json) for (const line of losses) console.log(asCalled(line));
     if (call.options.yes !== true)
       throw new Failure(EXIT.usage, "nothing was done: say --yes and --why to do it");
     const said = { who: whoOf(call), why: parseWords("--why", textOption(call, "why")) };

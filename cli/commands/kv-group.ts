@@ -3,6 +3,7 @@ import { rangesOf } from "../../services/control/slots-client.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { KV_GROUPS } from "../../services/platform/services.ts";
 import { AS, actOf, WHY } from "../act.ts";
+import { asCalled } from "../called.ts";
 import { whyNotServing } from "../caught-up.ts";
 import type { CommandCall, CommandDefinition } from "../command.ts";
 import { Inspector } from "../connect.ts";
@@ -40,7 +41,10 @@ async function add(call: CommandCall, parts: OperatorParts): Promise<ExitCode> {
   await waitServing(changed, group);
   await slots.note("group-add", `KV group ${group}`, actOf(call));
   if (call.json) printJson({ group, groups: group });
-  else console.log(`KV group ${group} serves; \`tricampus slots rebalance\` gives it slots.`);
+  else {
+    const next = "`tricampus slots rebalance --yes`";
+    console.log(asCalled(`KV group ${group} serves; ${next} gives it slots.`));
+  }
   return EXIT.ok;
 }
 

@@ -12,7 +12,7 @@ import type { Callee } from "../../services/svrkit/client.ts";
 import { Shards } from "../../services/svrkit/failover/shards.ts";
 import type { CommandCall, CommandDefinition } from "../command.ts";
 import { Inspector, reach, requirePlatform } from "../connect.ts";
-import { EXIT, Failure } from "../failure.ts";
+import { complain, EXIT, Failure } from "../failure.ts";
 import { groupOf } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
@@ -58,9 +58,35 @@ export const statusCommand: CommandDefinition = {
     }
     if (call.json) printJson(status);
     else printStatus(status);
-    return EXIT.ok;
+    const lacks = whatLacks(status.campuses);
+    if (lacks === undefined) return EXIT.ok;
+    complain(lacks);
+    return EXIT.unreachable;
   },
 };
+
+/** How a campus that a person put into a state comes back; of the others status says what is wrong. */
+const WAY_BACK: Readonly<Record<string, string>> = {
+  down: "start",
+  cut: "join",
+  frozen: "thaw",
+};
+
+/** One line about campuses that do not serve; undefined: all of them do. */
+export function whatLacks(campuses: PlatformStatus["campuses"]): string | undefined {
+  const away = campuses.filter(({ state }) => state !== "running");
+  if (away.length === 0) return undefined;
+  const names = away.map(({ campus, state }) => `campus ${campus} is ${state}`).join(", ");
+  const isQuorumThere = campuses.length - away.length > campuses.length / 2;
+  const means = isQuorumThere
+    ? "the others serve"
+    : `${away.length} of ${campuses.length} campuses do not serve, so the store neither reads nor writes`;
+  const ways = away.flatMap(({ campus, state }) => {
+    const verb = WAY_BACK[state];
+    return verb === undefined ? [] : [`\`tricampus campus ${verb} ${campus}\``];
+  });
+  return `${names}: ${means}${ways.length === 0 ? "" : `; run ${ways.join(" and ")}`}`;
+}
 
 export async function readStatus(platform: Platform): Promise<PlatformStatus> {
   const reports = await platform.reports();
@@ -220,8 +246,16 @@ function isName(key: Uint8Array): boolean {
   return Buffer.from(key).toString("latin1").startsWith("name/");
 }
 
+/** What is wrong in each process alike, like a file of limits that cannot be used. */
+function troubleOfAll(processes: readonly ProcessRow[]): string | undefined {
+  const [first, ...others] = processes;
+  if (first === undefined || others.length === 0 || first.trouble === "") return undefined;
+  return others.every((row) => row.trouble === first.trouble) ? first.trouble : undefined;
+}
+
 function printStatus({ campuses, processes, blocks, users }: PlatformStatus): void {
   const cell = (value: number | null) => (value === null ? "-" : String(value));
+  const shared = troubleOfAll(processes);
   const rows = processes.map((row) => [
     row.campus,
     row.process,
@@ -231,13 +265,14 @@ function printStatus({ campuses, processes, blocks, users }: PlatformStatus): vo
     cell(row.fsyncs),
     String(row.restarts),
     row.uptimeMs === null ? "-" : `${Math.round(row.uptimeMs / 1000)} s`,
-    row.trouble,
+    row.trouble === shared ? "see below" : row.trouble,
   ]);
   for (const { campus, state } of campuses) {
     if (!processes.some((row) => row.campus === campus)) rows.push([campus, "-", "-", state]);
   }
   const head = "campus process pid health behind fsyncs restarts uptime trouble".split(" ");
   console.log(formatTable(head, rows));
+  if (shared !== undefined) console.log(`every process: ${shared}`);
   for (const line of describeBlocks(blocks ?? [])) console.log(line);
   if (blocks === null) console.log("what is blocked: no replica of the store could say");
   console.log(`users: ${cell(users.registered)} registered, ${cell(users.online)} online`);

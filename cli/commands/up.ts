@@ -10,14 +10,18 @@ import {
 import { clientEndpoints, planLayout } from "../../services/platform/layout.ts";
 import { paths, readJson } from "../../services/platform/paths.ts";
 import { Platform } from "../../services/platform/platform.ts";
+import { commandFor } from "../called.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { testPlatform } from "../first-test.ts";
 import { printJson } from "../output/json.ts";
 
 /** At least so long, and so long for each process: a start takes most of a second of a core. */
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 60_000;
 const PROCESS_READY_MS = 2_000;
+const TELL_EVERY_MS = 5_000;
+const WAIT_ON =
+  "on a busy machine a start takes longer and goes on: see `tricampus status`, or wait on with `tricampus up`";
 
 /** What a platform is made with, or started with again. */
 export const CONFIG_OPTIONS = [
@@ -56,40 +60,68 @@ async function refuseDisturbed(platform: Platform): Promise<void> {
   }
 }
 
-/** Resolves when every process is ready and a test write has gone through in every campus. */
-export async function bringUp(platform: Platform): Promise<void> {
-  const { processes } = planLayout(platform.config);
-  const timeoutMs = Math.max(READY_TIMEOUT_MS, processes.length * PROCESS_READY_MS);
-  const giveUp = performance.now() + timeoutMs;
+/**
+ * Resolves when every process is ready and a test write has gone through in every campus. `late`: what to do
+ * when that takes too long.
+ */
+export async function bringUp(platform: Platform, late: string = WAIT_ON): Promise<void> {
+  const { length } = planLayout(platform.config).processes;
+  const timeoutMs = Math.max(READY_TIMEOUT_MS, length * PROCESS_READY_MS);
+  const startMs = performance.now();
+  let toldMs = startMs;
+  // For a person who waits; a script finds an empty stderr when all goes well.
+  const tell = (open: number) => {
+    if (!process.stderr.isTTY || performance.now() - toldMs < TELL_EVERY_MS) return;
+    toldMs = performance.now();
+    console.error(`waiting: ${open} of ${length} processes are not ready yet`);
+  };
   try {
-    await platform.waitReady(timeoutMs);
+    await platform.waitReady(timeoutMs, tell);
   } catch (error) {
-    throw new Failure(EXIT.failed, (error as Error).message);
+    throw new Failure(EXIT.failed, `${(error as Error).message}; ${late}`);
   }
-  await testPlatform(platform, Math.max(1_000, giveUp - performance.now()));
+  await testPlatform(platform, Math.max(1_000, startMs + timeoutMs - performance.now()));
 }
 
-/** Options, then the file, then what the platform was started with before, then the defaults. */
+/**
+ * Options, then the file, then what the platform was started with before, then the defaults. KV groups are
+ * added while it runs: a file that does not speak of them leaves their number as it is.
+ */
 export function readConfig(call: CommandCall, defaults: PlatformConfigInput = {}): PlatformConfig {
   const file = textOption(call, "config");
   const basePort = textOption(call, "basePort");
   const layout = textOption(call, "layout");
-  const base =
-    file === undefined
-      ? (readJson<object>(paths.platform(call.dataDir)) ?? {})
-      : readConfigFile(file);
-  const isFromFile = file !== undefined && "dataDir" in base && call.options.dataDir === undefined;
-  return checkConfig({
-    ...defaults,
-    ...base,
-    ...(isFromFile ? {} : { dataDir: call.dataDir }),
-    ...(layout === undefined ? {} : { layout }),
-    ...(basePort === undefined ? {} : { basePort: Number(basePort) }),
-    ...(call.options.tls === true ? { tls: true } : {}),
-  });
+  const given: PlatformConfigInput = file === undefined ? {} : readConfigFile(file);
+  const isFromFile = given.dataDir !== undefined && call.options.dataDir === undefined;
+  const dataDir = isFromFile ? given.dataDir : call.dataDir;
+  const before = readJson<PlatformConfigInput>(paths.platform(String(dataDir))) ?? {};
+  const { kvGroups } = before;
+  try {
+    return checkConfig({
+      ...defaults,
+      ...(file === undefined ? before : kvGroups === undefined ? {} : { kvGroups }),
+      ...given,
+      dataDir,
+      ...(layout === undefined ? {} : { layout }),
+      ...(basePort === undefined ? {} : { basePort: Number(basePort) }),
+      ...(call.options.tls === true ? { tls: true } : {}),
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(inOptions(error.message, { basePort, layout }));
+  }
 }
 
-function readConfigFile(file: string): object {
+/** "basePort: ..." as who wrote `--base-port 80` reads it. */
+function inOptions(
+  message: string,
+  { basePort, layout }: { basePort: string | undefined; layout: string | undefined },
+): string {
+  if (basePort !== undefined) message = message.replace(/^basePort:/, `--base-port ${basePort}:`);
+  return layout === undefined ? message : message.replace(/^layout:/, `--layout ${layout}:`);
+}
+
+function readConfigFile(file: string): PlatformConfigInput {
   try {
     const value: unknown = JSON.parse(readFileSync(resolve(file), "utf8"));
     if (typeof value === "object" && value !== null) return value;
@@ -116,8 +148,10 @@ function printWelcome(config: PlatformConfig, started: readonly string[]): void 
     console.log(`  campus ${campus}   ${webSocket}   ${http}/v1/<Service>/<Method>`);
   }
   console.log("Try next:");
-  console.log("  ./tricampus status");
-  console.log("  ./tricampus user register ann --password correct-horse");
-  console.log("  ./tricampus user register bob --password battery-staple");
-  console.log("  ./tricampus chat ann --to bob     # and chat bob --to ann in a second terminal");
+  console.log(`  ${commandFor("status")}`);
+  console.log(`  ${commandFor("user register ann --password correct-horse")}`);
+  console.log(`  ${commandFor("user register bob --password battery-staple")}`);
+  console.log(
+    `  ${commandFor("chat ann --to bob")}     # and chat bob --to ann in a second terminal`,
+  );
 }

@@ -3,9 +3,12 @@
  * them, as `kv scan` does, and ids, numbers and times are all that is taken out; texts are not.
  */
 import type { InboxMessage } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { decodeAccountRecord } from "../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type Key, Level, type VersionedRow } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../kvsvr/client.ts";
-import { NO_BYTES } from "../svrkit/codec.ts";
+import { fromBytes, NO_BYTES } from "../svrkit/codec.ts";
+import { nameKey } from "./account/keys.ts";
+import { userKey } from "./account/rows.ts";
 import { groupKey, isMessageRow, messagesAfter, outcomeRowKey, readMessage } from "./group/rows.ts";
 import { inboxKey, ROW_KINDS, readRow } from "./inbox/rows.ts";
 import { committedAt, usersOf } from "./message/client.ts";
@@ -17,6 +20,7 @@ import {
 import { trimmedThrough } from "./trim.ts";
 
 const PAGE = 1_000;
+const NAME_CHARACTERS_MAX = 64;
 const OPTIONS = { timeoutMs: 10_000 };
 
 /** A message as it lies in an inbox or in its conversation's table. */
@@ -76,6 +80,21 @@ export class AuditClient {
 
   constructor(kv: KvClient) {
     this.#kv = kv;
+  }
+
+  /**
+   * The id of a user, by name or by id; undefined: there is none. A name goes before an id that looks the same,
+   * as for clients; an id is known by what lies there for it.
+   */
+  async findUser(nameOrId: string): Promise<string | undefined> {
+    if (nameOrId.length < 1 || nameOrId.length > NAME_CHARACTERS_MAX) return undefined;
+    const named = await this.#kv.get({ key: nameKey(nameOrId), level: Level.STRONG }, OPTIONS);
+    if (named.found) return fromBytes(decodeAccountRecord, named.value).userId;
+    for (const key of [userKey(nameOrId), inboxKey(nameOrId)]) {
+      const request = { key, rows: [], marks: [], level: Level.STRONG };
+      if ((await this.#kv.getRows(request, OPTIONS)).version > 0) return nameOrId;
+    }
+    return undefined;
   }
 
   async inbox(userId: string): Promise<AuditedInbox> {

@@ -5,6 +5,7 @@
  */
 import { resolve } from "node:path";
 import { z } from "zod";
+import { firstWrong, wholeNumber } from "./checked.ts";
 import { planLayout } from "./layout.ts";
 import { isService, KV_GROUPS, SERVICES } from "./services.ts";
 
@@ -12,23 +13,26 @@ const campusName = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,15}$/, "a campus is named by 1-16 of a-z, 0-9 and -, a letter first");
 
-const port = z.int("must be a whole number").min(1024).max(65_535);
+const PORT_MIN = 1_024;
+const PORT_MAX = 65_535;
+/** Each campus takes a hundred. */
+const SCHEME_PORTS = 300;
+const port = wholeNumber(PORT_MIN, PORT_MAX);
+
+const LAYOUTS = ["compact", "modules", "split"] as const;
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
 
 const fields = {
-  dc: z.int("must be a whole number").min(0).max(255).default(1),
+  dc: wholeNumber(0, 255).default(1),
   campuses: z
     .array(campusName)
     .length(3, "a data centre has exactly three")
     .default(["a", "b", "c"]),
-  layout: z.enum(["compact", "modules", "split"]).default("compact"),
+  layout: z.enum(LAYOUTS, `must be one of ${LAYOUTS.join(", ")}`).default("compact"),
   /** KV groups that are started; slots are moved to the second and further ones (`tricampus slots`). */
-  kvGroups: z
-    .int("must be a whole number")
-    .min(1)
-    .max(KV_GROUPS.length, `at most ${KV_GROUPS.length} groups`)
-    .default(1),
+  kvGroups: wholeNumber(1, KV_GROUPS.length).default(1),
   host: z.string().min(1).default("127.0.0.1"),
-  basePort: port.max(65_535 - 300).default(7_100),
+  basePort: wholeNumber(PORT_MIN, PORT_MAX - SCHEME_PORTS).default(7_100),
   /** Ports that differ from the scheme: "a/kvsvr" or, for the access layer's HTTP door, "a/http". */
   ports: z.record(z.string(), port).default({}),
   /** Doors that are served over gRPC too: "a/text" and the port. None by default. */
@@ -43,7 +47,7 @@ const fields = {
     .array(z.string().regex(/^[^:\s]+:\d{1,5}$/, "write host:port"))
     .max(3, "at most one a campus")
     .default([]),
-  logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+  logLevel: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
   /** A service's own options, by its name; each service checks its own. */
   options: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 };
@@ -88,10 +92,8 @@ export class ConfigError extends Error {
 export function checkConfig(input: unknown): PlatformConfig {
   const parsed = schema.safeParse(input);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    const field = [...issue.path, ...(issue.code === "unrecognized_keys" ? issue.keys : [])];
-    const what = issue.code === "unrecognized_keys" ? "there is no such field" : issue.message;
-    throw new ConfigError(`${field.join(".") || "the configuration"}: ${what}`);
+    const { field, what } = firstWrong(parsed.error, schema);
+    throw new ConfigError(`${field || "the configuration"}: ${what}`);
   }
   const config = { ...parsed.data, dataDir: resolve(parsed.data.dataDir) };
   checkPorts(config);

@@ -43,7 +43,11 @@ test("limits: without a file they are as usual, and a file says only what differ
 test.each([
   ["{", "limits.json: "],
   ['{ "queueDelayMs": -1 }', "limits.json: queueDelayMs: "],
-  ['{ "queueDelay": 1 }', "limits.json: "],
+  [
+    '{ "queueDelay": 1 }',
+    "limits.json: queueDelay: there is no such field; there are callsInFlightMax, calleeCallsMax, ",
+  ],
+  ["[]", "limits.json: Invalid input"],
   ['{ "classes": { "Moment": "other" } }', 'classes: clients have no method or service "Moment"'],
   ['{ "classes": { "Moments": "urgent" } }', "limits.json: classes.Moments: "],
   ['{ "traceShare": 2 }', "limits.json: traceShare: "],

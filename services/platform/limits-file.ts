@@ -14,8 +14,8 @@ import { type Limits, putInForce, USUAL_LIMITS } from "../svrkit/config/limits-i
 import { signatureOfFiles, Watched } from "../svrkit/config/watched.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { systemTextFiles } from "../svrkit/text-files.ts";
+import { checkedAgainst } from "./checked.ts";
 import { limitsSchema } from "./limits-schema.ts";
-import { checkedAgainst } from "./process-config.ts";
 import { callersTakenAway, checkCallers } from "./usual-callers.ts";
 
 /** What a file says that is not there. */

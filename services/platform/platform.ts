@@ -80,12 +80,16 @@ export class Platform {
     return changed;
   }
 
-  /** Resolves when every process is ready; rejects with what is not, and where its log lies. */
-  async waitReady(timeoutMs: number): Promise<void> {
+  /**
+   * Resolves when every process is ready; rejects with what is not, and where its log lies. `tell` hears
+   * how much is not ready, as often as it looks.
+   */
+  async waitReady(timeoutMs: number, tell: (late: number) => void = () => {}): Promise<void> {
     const giveUp = performance.now() + timeoutMs;
     for (;;) {
       const late = (await this.reports()).flatMap((report) => this.#notReady(report));
       if (late.length === 0) return;
+      tell(late.length);
       if (performance.now() >= giveUp) {
         throw new Error(`not ready after ${Math.round(timeoutMs / 1000)} s: ${late.join("; ")}`);
       }
@@ -122,7 +126,7 @@ export class Platform {
     }
     if (before.kvGroups > this.config.kvGroups) {
       throw new ConfigError(
-        `kvGroups: ${before.kvGroups} groups were started; \`tricampus kv group remove\` takes one out`,
+        `kvGroups: say ${before.kvGroups}, as were started; \`tricampus kv group remove\` takes one out`,
       );
     }
     const fields = Object.keys(this.config) as (keyof PlatformConfig)[];

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { checkedAgainst } from "./checked.ts";
 import { ALL_SERVICES } from "./services.ts";
 
 const service = z.enum(ALL_SERVICES);
@@ -68,16 +69,4 @@ export type ProcessConfig = z.output<typeof schema>;
 
 export function readProcessConfig(path: string): ProcessConfig {
   return checkedAgainst(schema, JSON.parse(readFileSync(path, "utf8")), path);
-}
-
-/** `input` as the schema has it; throws an Error of one line that names `source` and the field. */
-export function checkedAgainst<T extends z.ZodType>(
-  checked: T,
-  input: unknown,
-  source: string,
-): z.output<T> {
-  const parsed = checked.safeParse(input);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  throw new Error(`${source}: ${issue.path.join(".")}: ${issue.message}`);
 }

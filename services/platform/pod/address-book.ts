@@ -6,7 +6,7 @@
 import { readFileSync, unwatchFile, watchFile } from "node:fs";
 import type { ServiceAddress } from "../../svrkit/client.ts";
 import { setTrouble } from "../../svrkit/monitors/trouble.ts";
-import { checkedAgainst } from "../process-config.ts";
+import { checkedAgainst } from "../checked.ts";
 import type { ServiceName } from "../services.ts";
 import { type AddressBookFile, addressBookSchema } from "./files.ts";
 

@@ -1,6 +1,7 @@
 /** From what is mounted and told to a pod to the configuration of its process. Pure. */
 import { join } from "node:path";
-import { checkedAgainst, type ProcessConfig } from "../process-config.ts";
+import { checkedAgainst } from "../checked.ts";
+import type { ProcessConfig } from "../process-config.ts";
 import { POD_FILES, podProcessSchema } from "./files.ts";
 
 export interface PodFacts {

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { BOOTSTRAP_FILE, REBUILD_FILE } from "../../kvsvr/identity.ts";
 import { LOG_BOOTSTRAP_FILE } from "../../queuelog/identity.ts";
 import { systemTextFiles } from "../../svrkit/text-files.ts";
-import { checkedAgainst, type ProcessConfig } from "../process-config.ts";
+import { checkedAgainst } from "../checked.ts";
+import type { ProcessConfig } from "../process-config.ts";
 import { permitsSchema } from "./files.ts";
 
 /** Beside a service's folder, since what lies in the folder is set aside by a rebuild. */
