@@ -30,6 +30,7 @@ test.each([
   ["10m", 600_000],
   ["24h", 86_400_000],
   ["86400s", 86_400_000],
+  ["1d", 86_400_000],
 ])("block: --for %s is %d ms", (text, ms) => {
   expect(parseDuration(text)).toBe(ms);
 });
@@ -50,12 +51,19 @@ test.each([
   "1e3s",
   "forever",
 ])("block: --for %o is refused", (text) => {
-  expect(() => parseDuration(text)).toThrow(/^--for .*say 30s, 10m or 2h, at most 24h/);
+  expect(() => parseDuration(text)).toThrow(/^--for .*: say 30s, 10m or 2h, at most 24h$/);
+});
+
+test("block: a bound is the caller's own, and what is beyond it is called so", () => {
+  expect(() => parseDuration("24h", 23)).toThrow(
+    '--for "24h" is too long: say 30s, 10m or 2h, at most 23h',
+  );
 });
 
 test("block: --why is one line of words", () => {
   expect(parseWords("--why", " a new switch ")).toBe("a new switch");
   expect(parseWords("--why", "é".repeat(200))).toHaveLength(200);
-  for (const text of [undefined, "", "  ", "two\nlines", "\u001b[2J", "x".repeat(201)])
+  expect(() => parseWords("--why", undefined)).toThrow("--why is missing: say it in 1-200 char");
+  for (const text of ["", "  ", "two\nlines", "\u001b[2J", "x".repeat(201)])
     expect(() => parseWords("--why", text)).toThrow("--why: say it in 1-200 characters");
 });

@@ -1,6 +1,6 @@
 /** What a person writes behind `tricampus campus block`, checked. */
 import { isService, SERVICES } from "../services/platform/services.ts";
-import { durationMs } from "./duration.ts";
+import { parseTime } from "./duration.ts";
 import { EXIT, Failure } from "./failure.ts";
 
 export interface Target {
@@ -38,21 +38,18 @@ export function parseTarget(text: string, campuses: readonly string[]): Target {
   return { campus, service };
 }
 
-/** "30s", "10m" or "2h" in milliseconds. */
-export function parseDuration(text: string | undefined): number {
-  const ms = text?.endsWith("d") ? undefined : durationMs(text ?? "");
-  if (ms !== undefined && ms <= BLOCK_HOURS_MAX * HOUR_MS) return ms;
-  const given = text === undefined ? "is missing" : `${JSON.stringify(text)} is no such time`;
-  throw wrong(
-    `--for ${given}: say 30s, 10m or 2h, at most ${BLOCK_HOURS_MAX}h; a block always ends`,
-  );
+/** How long a block lasts, in milliseconds: it always ends. */
+export function parseDuration(text: string | undefined, hoursMax = BLOCK_HOURS_MAX): number {
+  return parseTime("--for", text, hoursMax * HOUR_MS);
 }
 
 /** One line of words that others will read. */
 export function parseWords(option: string, text: string | undefined): string {
   const words = text?.trim() ?? "";
   if (words.length > 0 && words.length <= WORDS_MAX && !/\p{C}/u.test(words)) return words;
-  throw wrong(`${option}: say it in 1-${WORDS_MAX} characters on one line`);
+  throw wrong(
+    `${option}${text === undefined ? " is missing" : ""}: say it in 1-${WORDS_MAX} characters on one line`,
+  );
 }
 
 function wrong(message: string): Failure {

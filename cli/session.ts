@@ -79,6 +79,21 @@ export async function withStranger<T>(
   }
 }
 
+/** A name that can be borne, or the store would not be asked for it. */
+const SOMEBODY = "is-anybody-there";
+const NOT_SERVING = ["UNAVAILABLE", "DEADLINE_EXCEEDED", "NO_QUORUM"];
+
+/** Fails with the exit code for it unless the platform can answer what its store has to be asked for. */
+export async function requireServing(call: CommandCall): Promise<void> {
+  await withStranger(call, async (client) => {
+    try {
+      await client.login(SOMEBODY, SOMEBODY);
+    } catch (error) {
+      if (NOT_SERVING.includes(RpcError.from(error).code)) throw error;
+    }
+  });
+}
+
 function asFailure(error: unknown, user: string | undefined): unknown {
   if (!(error instanceof RpcError)) return error;
   if (error.code === "UNAUTHENTICATED" && user !== undefined) {

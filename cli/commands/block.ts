@@ -35,12 +35,12 @@ const blockCommand: CommandDefinition = {
   ],
   run: async (call) => {
     if (call.options.dryRun === true) return dryRun(call);
-    const forMs = parseDuration(textOption(call, "for"));
-    const why = parseWords("--why", textOption(call, "why"));
-    const who = whoOf(call);
     const forced = call.options.force === true;
     const block = await withTable(call, async (table, reached) => {
       const target = parseTarget(call.arguments[0]!, reached.campuses);
+      const forMs = parseDuration(textOption(call, "for"));
+      const why = parseWords("--why", textOption(call, "why"));
+      const who = whoOf(call);
       if (!forced) await requireCaughtUp(reached, target);
       return table.block(target, { forMs, why, who, forced });
     });

@@ -23,14 +23,17 @@ export const cleanCommand: CommandDefinition = {
     if (running === true) {
       throw new Failure(EXIT.failed, "the platform is running: run `tricampus down` first");
     }
-    if (platform !== undefined) removeData(platform);
+    const left = platform === undefined ? [] : removeData(platform);
+    const stays = left.length === 0 ? "" : ` What is not the platform's stays: ${left.join(", ")}.`;
     if (call.json) printJson({ removed: platform !== undefined });
-    else console.log(platform === undefined ? "There was no data." : `Removed ${call.dataDir}.`);
+    else if (platform === undefined) console.log("There was no data.");
+    else console.log(`Removed ${call.dataDir}.${stays}`);
     return EXIT.ok;
   },
 };
 
-function removeData({ config }: Platform): void {
+/** Returns what is in the folder and not the platform's: it stays. */
+function removeData({ config }: Platform): string[] {
   const { dataDir, campuses } = config;
   const remove = (path: string) => rmSync(path, { recursive: true, force: true });
   for (const campus of campuses) {
@@ -39,7 +42,11 @@ function removeData({ config }: Platform): void {
   }
   remove(paths.secrets(dataDir));
   remove(paths.cli(dataDir));
+  remove(paths.drills(dataDir));
+  remove(paths.limits(dataDir));
   // Last: until then the folder is recognised as ours, and cleaning can be repeated.
   remove(paths.platform(dataDir));
-  if (readdirSync(dataDir).length === 0) rmdirSync(dataDir);
+  const others = readdirSync(dataDir);
+  if (others.length === 0) rmdirSync(dataDir);
+  return others;
 }

@@ -1,6 +1,7 @@
 /** `tricampus drill run | verdict`: a planned block with a verdict, a report and its raw data. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { paths } from "../../services/platform/paths.ts";
 import { AS, whoOf } from "../act.ts";
 import { parseDuration, parseTarget, parseWords } from "../block-arguments.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
@@ -11,14 +12,15 @@ import type { Evidence } from "../drill/plan/evidence.ts";
 import { BUSY_PERCENT_MAX } from "../drill/plan/pre-checks.ts";
 import { reportOf } from "../drill/plan/report.ts";
 import { type Judgement, judge } from "../drill/plan/verdict.ts";
-import { durationMs } from "../duration.ts";
+import { parseTime } from "../duration.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
 
 const BEFORE_MS = 20_000;
 const AFTER_MS = 10_000;
 /** Its block has an end of its own, a little later, and that is within a day. */
-const FOR_MS_MAX = 23 * 3_600_000;
+const FOR_HOURS_MAX = 23;
+const LOOK_MS_MAX = 24 * 3_600_000;
 
 const runCommand: CommandDefinition = {
   name: "drill run",
@@ -76,8 +78,7 @@ function settingsOf(
   const busyPercentMax = Number(textOption(call, "busyMax") ?? BUSY_PERCENT_MAX);
   if (!(busyPercentMax > 0 && busyPercentMax <= 1_000))
     throw new Failure(EXIT.usage, "--busy-max: give a percentage of one core, 1 to 1000");
-  const forMs = parseDuration(textOption(call, "for"));
-  if (forMs > FOR_MS_MAX) throw new Failure(EXIT.usage, "--for: a drill takes at most 23h");
+  const forMs = parseDuration(textOption(call, "for"), FOR_HOURS_MAX);
   return {
     target,
     forMs,
@@ -93,16 +94,13 @@ function settingsOf(
 
 function timeOption(call: CommandCall, name: "before" | "after", otherwise: number): number {
   const text = textOption(call, name);
-  if (text === undefined) return otherwise;
-  const ms = durationMs(text);
-  if (ms !== undefined) return ms;
-  throw new Failure(EXIT.usage, `--${name} "${text}" is no such time: say 20s or 1m`);
+  return text === undefined ? otherwise : parseTime(`--${name}`, text, LOOK_MS_MAX);
 }
 
 function write(call: CommandCall, evidence: Evidence, judgement: Judgement): string {
   const { startedAt, campus, service } = evidence;
   const name = `${startedAt.replaceAll(/[:.]/g, "-")}-${campus}${service && `-${service}`}`;
-  const dir = textOption(call, "report") ?? join(call.dataDir, "drills", name);
+  const dir = textOption(call, "report") ?? join(paths.drills(call.dataDir), name);
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, "evidence.json"), JSON.stringify(evidence));
   writeFileSync(join(dir, "report.md"), reportOf(evidence, judgement));

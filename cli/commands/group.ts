@@ -2,7 +2,7 @@
 import { GroupRole, InviteOutcomeKind } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
 import type { TricampusClient } from "../../sdk/client.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
-import { durationMs } from "../duration.ts";
+import { parseTime } from "../duration.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { KnownUsers } from "../logins.ts";
 import { type OnBehalf, onBehalf } from "../on-behalf.ts";
@@ -166,6 +166,9 @@ function profileOf(call: CommandCall) {
   throw new Failure(EXIT.usage, "say what to change; see --help");
 }
 
+const MUTE_DAYS_MAX = 30;
+const DAY_MS = 24 * 3_600_000;
+
 const mute: OnBehalf = {
   name: "group mute",
   summary: "let a member not speak for a time; 0 ends it",
@@ -174,8 +177,7 @@ const mute: OnBehalf = {
   act: async (client, [groupId, name], call) => {
     const userId = await userIdOf(client, name!);
     const given = textOption(call, "for") ?? "1h";
-    const forMs = given === "0" ? 0 : durationMs(given);
-    if (forMs === undefined) throw new Failure(EXIT.usage, `--for ${given}: give a time like 10m`);
+    const forMs = given === "0" ? 0 : parseTime("--for", given, MUTE_DAYS_MAX * DAY_MS);
     return changed(groupId!, await client.groups.mute(groupId!, { userId, forMs }));
   },
 };

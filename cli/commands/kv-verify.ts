@@ -1,7 +1,7 @@
 /** `tricampus kv verify`: are the three replicas the same? */
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { CommandDefinition } from "../command.ts";
-import { EXIT, type ExitCode } from "../failure.ts";
+import { complain, EXIT, type ExitCode } from "../failure.ts";
 import type { Notation } from "../kv/bytes.ts";
 import { bytesJson } from "../kv/bytes.ts";
 import type { Answer } from "../kv/plan/standing.ts";
@@ -34,6 +34,11 @@ export const kvVerifyCommand: CommandDefinition = {
     const verdict = await withReplicas(call, verifyGroups);
     if (call.json) printVerdictJson(verdict, notationOf(call));
     else printVerdict(verdict, notationOf(call));
+    if (verdict.differences > 0) complain("the replicas differ: see the keys above");
+    else if (verdict.notCompared.length > 0)
+      complain(
+        `not compared: ${verdict.notCompared.map(({ campus }) => `campus ${campus}`).join(", ")}`,
+      );
     return exitCodeOf(verdict);
   },
 };

@@ -9,6 +9,7 @@ import {
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../services/kvsvr/client.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
+import { parseTime } from "../duration.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { bytesJson, type Notation, parseBytes, showBytes } from "../kv/bytes.ts";
 import { rowsJson } from "../kv/rows.ts";
@@ -20,7 +21,7 @@ import {
   numberOption,
   withStore,
 } from "../kv/store.ts";
-import { watchKey } from "../kv/watch.ts";
+import { WATCH_MS_MAX, watchKey } from "../kv/watch.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 
@@ -88,11 +89,12 @@ export const kvCommands: readonly CommandDefinition[] = [
     name: "kv watch",
     summary: "print a key's or table's new versions until Ctrl-C; of quick ones, the last",
     arguments: KEY,
-    options: [["--for <seconds>", "stop after so long"], HEX],
+    options: [["--for <time>", "stop after so long: 30s, 10m or 2h; a number alone: seconds"], HEX],
     run: async (call) => {
-      const seconds = numberOption(call, "for");
+      const given = textOption(call, "for");
+      const forMs = given === undefined ? WATCH_MS_MAX : watchMs(given);
       const key = keyOf(call);
-      await withStore(call, (store) => watchKey({ call, store, key, seconds }));
+      await withStore(call, (store) => watchKey({ call, store, key, forMs }));
       return EXIT.ok;
     },
   },
@@ -157,6 +159,11 @@ interface Scanned {
   readonly rows: readonly VersionedRow[];
   /** The option that goes on behind the last row, and its value. */
   readonly next: readonly [option: string, value: string] | undefined;
+}
+
+/** Scripts say seconds, from when that was all that could be said. */
+function watchMs(given: string): number {
+  return parseTime("--for", /^\d+$/.test(given) ? `${given}s` : given, WATCH_MS_MAX);
 }
 
 async function scan(call: CommandCall, store: KvClient): Promise<ExitCode> {

@@ -11,7 +11,7 @@ import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 import type { Fault } from "../replay/fault.ts";
 import type { Step } from "../replay/steps.ts";
-import { CLIENT_OPTIONS } from "../session.ts";
+import { CLIENT_OPTIONS, requireServing } from "../session.ts";
 import { checkedSteps, FAULT_OPTIONS, numberOption, readFault } from "./replay.ts";
 
 const GENERATORS = 2;
@@ -39,6 +39,7 @@ export const loadCommand: CommandDefinition = {
     const { profile, factor } = readProfile(call, name);
     const local = call.context === undefined && textOption(call, "endpoints") === undefined;
     const platform = local ? await requireRunning(call.dataDir) : undefined;
+    await requireServing(call);
     const outcome = await runLoad({
       ...{ profile, platform, steps: planSteps(call, profile) },
       endpoints: await endpointsOf(call),

@@ -10,7 +10,7 @@ import { type Fault, planFault } from "../replay/fault.ts";
 import { type ReplayOutcome, replay } from "../replay/replay.ts";
 import { describeResult, isClean } from "../replay/result.ts";
 import { stepsOf } from "../replay/steps.ts";
-import { CLIENT_OPTIONS } from "../session.ts";
+import { CLIENT_OPTIONS, requireServing } from "../session.ts";
 
 export const FAULT_OPTIONS = [
   ["--kill-campus <campus>", "kill -9 its processes on the way, and start it again"],
@@ -35,6 +35,7 @@ export const replayCommand: CommandDefinition = {
     const logPaths = checkFiles(call.arguments);
     const fault = readFault(call);
     const platform = fault === undefined ? undefined : await requireRunning(call.dataDir);
+    await requireServing(call);
     const outcome = await replay({
       logPaths,
       endpoints: await endpointsOf(call),

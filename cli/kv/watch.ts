@@ -15,14 +15,14 @@ import { notationOf } from "./store.ts";
 
 const PAUSE_MS = 250;
 /** Nobody looks at a terminal for longer than this; about as long as a timer can be. */
-const WATCH_MS_MAX = 20 * 24 * 3_600_000;
+export const WATCH_MS_MAX = 20 * 24 * 3_600_000;
 
 interface Watch {
   readonly call: CommandCall;
   readonly store: KvClient;
   readonly key: Key;
-  /** undefined: until Ctrl-C. */
-  readonly seconds: number | undefined;
+  /** Until Ctrl-C, and for no longer. */
+  readonly forMs: number;
 }
 
 /** Prints the version there is, then every new one it sees. */
@@ -30,8 +30,7 @@ export async function watchKey(watch: Watch): Promise<void> {
   const stop = new AbortController();
   const onInterrupt = () => stop.abort();
   process.once("SIGINT", onInterrupt);
-  const forMs = watch.seconds === undefined ? WATCH_MS_MAX : watch.seconds * 1_000;
-  const limit = setTimeout(() => stop.abort(), Math.min(forMs, WATCH_MS_MAX));
+  const limit = setTimeout(() => stop.abort(), watch.forMs);
   try {
     await lookUntil(watch, stop.signal);
   } finally {

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Endpoint } from "../../sdk/endpoints.ts";
+import { EXIT, Failure } from "../failure.ts";
 import { makeLedgerApart } from "../ledger/apart.ts";
 import { Conversations } from "./conversations.ts";
 import { Crowd } from "./crowd.ts";
@@ -73,7 +74,10 @@ export async function replay(settings: ReplaySettings): Promise<ReplayOutcome> {
 }
 
 function checkPlan(plan: ReplayPlan): void {
-  if (plan.groups.length === 0) throw new Error("the logs hold no messages");
+  if (plan.groups.length === 0) {
+    const form = "lines must look like `[10:00] <ann> hello`, brackets included";
+    throw new Failure(EXIT.usage, `the logs hold no messages: ${form}`);
+  }
   const tooLarge = plan.groups.find((group) => group.members.length > GROUP_MEMBERS_MAX);
   if (tooLarge === undefined) return;
   const { title, members } = tooLarge;

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { checkConfig } from "./config.ts";
+import { limitsSchema } from "./limits-schema.ts";
 
 test("config: nothing said gives three campuses in the compact layout", () => {
   const config = checkConfig({});
@@ -39,5 +41,21 @@ describe("config: what contradicts itself is one line that names the field", () 
     const check = () => checkConfig(input);
     expect(check).toThrow(message);
     expect(check).toThrow(/^[^\n]+$/);
+  });
+});
+
+describe("docs/configuration.md", () => {
+  const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+  const fieldsIn = (text: string) => [...text.matchAll(/^\| `(\w+)` \|/gm)].map((row) => row[1]!);
+  const [configuration = "", limits = ""] = page.split("## limits.json");
+
+  test("names every field, and no other", () => {
+    expect(fieldsIn(configuration)).toEqual(Object.keys(checkConfig({})));
+    expect(fieldsIn(limits)).toEqual(Object.keys(limitsSchema.shape));
+  });
+
+  test("shows an example of every field that can be used", () => {
+    const example = JSON.parse(/```json\n([\s\S]*?)```/.exec(configuration)![1]!);
+    expect(Object.keys(checkConfig(example))).toEqual(Object.keys(example));
   });
 });

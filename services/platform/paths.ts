@@ -36,6 +36,8 @@ export const paths = {
   },
   /** Limits that people change while processes run; the file need not be there. */
   limits: (dataDir: string) => join(dataDir, "limits.json"),
+  /** Reports of drills, a folder each. */
+  drills: (dataDir: string) => join(dataDir, "drills"),
   /** What the monitors of a campus's processes stood at, second by second. */
   points: (dataDir: string, campus: string) => join(dataDir, campus, "monitors"),
   /** The supervisor's door; in the temporary folder when the data folder's path is too long. */
