@@ -427,8 +427,8 @@ function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
 }
 
 function wrongModel(model: string): RpcError {
-  const use = model === "table" ? "change, getRows and scan" : "get and write";
-  return new RpcError("FAILED_PRECONDITION", `this key holds a ${model}: use ${use}`);
+  const held = model === "table" ? "a table, not a value" : "a value, not a table";
+  return new RpcError("FAILED_PRECONDITION", `this key holds ${held}`);
 }
 
 /** An operation told by callback as a promise; what it throws at once rejects too. */
