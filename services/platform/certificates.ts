@@ -3,38 +3,32 @@
  * PEM texts: whoever calls this decides where they are kept. Whoever holds an authority's key can be
  * any service; it is needed only to issue.
  */
-import {
-  createPrivateKey,
-  generateKeyPair,
-  type KeyObject,
-  randomBytes,
-  sign,
-  X509Certificate,
-} from "node:crypto";
-import { isIP, isIPv4 } from "node:net";
-import { promisify } from "node:util";
-import { identityUri } from "../svrkit/tls/identity.ts";
-import {
-  bits,
-  integer,
-  itemsIn,
-  objectId,
-  octets,
-  sequence,
-  set,
-  tagged,
-  time,
-  utf8,
-  yes,
-} from "./der.ts";
+import "reflect-metadata"; // what @peculiar/x509 stands on; before it
 
-const CURVE = "prime256v1";
+import { randomBytes, webcrypto } from "node:crypto";
+import { isIP } from "node:net";
+import {
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  PemConverter,
+  SubjectAlternativeNameExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+import { identityUri } from "../svrkit/tls/identity.ts";
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const DAY_MS = 24 * 3_600_000;
 const CA_DAYS = 3_650;
 /** Clocks of other machines may be a little behind. */
 const BACKDATED_MS = 3_600_000;
 /** A certificate that is so near its end is issued anew. */
 const RENEWAL_SHARE = 1 / 3;
+
+type KeyPair = Awaited<ReturnType<typeof newKeys>>;
 
 /** A certificate and its private key, PEM. */
 export interface CertificateTexts {
@@ -51,16 +45,19 @@ export interface CertificateFacts {
 }
 
 export async function newAuthority(): Promise<CertificateTexts> {
-  const { publicKey, privateKey } = await newKeys();
-  const name = nameIn("tricampus authority");
-  const extensions = [
-    extension(OID.basicConstraints, sequence(yes(), integer(Buffer.from([0]))), {
-      isCritical: true,
-    }),
-    extension(OID.keyUsage, bits(Buffer.from([USAGE.signsCertificates]), 1), { isCritical: true }),
-  ];
-  const facts = { issuer: name, subject: name, days: CA_DAYS, publicKey, extensions };
-  return { cert: signed(facts, privateKey), key: keyPem(privateKey) };
+  const keys = await newKeys();
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    ...validFor(CA_DAYS),
+    serialNumber: serialNumber(),
+    name: "CN=tricampus authority",
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+    ],
+  });
+  return { cert: pem(certificate), key: await keyPem(keys) };
 }
 
 /** A certificate of that name by which its holder may speak for these services, at these addresses. */
@@ -68,126 +65,85 @@ export async function issueCertificate(
   authority: CertificateTexts,
   { name, services, hosts = [], days }: CertificateFacts,
 ): Promise<CertificateTexts> {
-  const { publicKey, privateKey } = await newKeys();
-  const names = [...services.map((service) => uri(identityUri(service))), ...hosts.map(hostName)];
-  const extensions = [
-    extension(OID.basicConstraints, sequence(), { isCritical: true }),
-    extension(OID.keyUsage, bits(Buffer.from([USAGE.signsData]), 7), { isCritical: true }),
-    extension(OID.extendedKeyUsage, sequence(objectId(OID.server), objectId(OID.client))),
-    extension(OID.subjectNames, sequence(...names)),
-  ];
-  const issuer = subjectOf(authority.cert);
-  const facts = { issuer, subject: nameIn(name), days, publicKey, extensions };
-  return { cert: signed(facts, signingKey(authority.key)), key: keyPem(privateKey) };
+  const keys = await newKeys();
+  const uris = services.map((service) => ({ type: "url" as const, value: identityUri(service) }));
+  const signer = await signerOf(authority);
+  const places = hosts.map((value) => ({ type: isIP(value) ? "ip" : "dns", value }) as const);
+  const certificate = await X509CertificateGenerator.create({
+    ...validFor(days),
+    serialNumber: serialNumber(),
+    subject: `CN=${name}`,
+    issuer: signer.name,
+    signingAlgorithm: ALGORITHM,
+    publicKey: keys.publicKey,
+    signingKey: signer.key,
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
+      new SubjectAlternativeNameExtension([...uris, ...places]),
+    ],
+  });
+  return { cert: pem(certificate), key: await keyPem(keys) };
+}
+
+interface Signer {
+  readonly name: string;
+  readonly key: KeyPair["privateKey"];
+}
+
+/** Reading an authority costs as much as issuing; one who issues many certificates does it once. */
+const signers = new WeakMap<CertificateTexts, Promise<Signer>>();
+
+function signerOf(authority: CertificateTexts): Promise<Signer> {
+  let signer = signers.get(authority);
+  if (signer === undefined) {
+    const name = new X509Certificate(authority.cert).subject;
+    signer = importKey(authority.key).then((key) => ({ name, key }));
+    signers.set(authority, signer);
+  }
+  return signer;
 }
 
 /** It names exactly these services and is not near its end. */
 export function isFresh(cert: string, services: readonly string[], nowMs = Date.now()): boolean {
-  const { subjectAltName, validFrom, validTo } = new X509Certificate(cert);
-  const named = new Set(subjectAltName?.split(", "));
-  const uris = services.map((service) => `URI:${identityUri(service)}`);
-  if (named.size !== uris.length || !uris.every((one) => named.has(one))) return false;
-  const [fromMs, toMs] = [Date.parse(validFrom), Date.parse(validTo)];
-  return toMs - nowMs > RENEWAL_SHARE * (toMs - fromMs);
+  const uris = services.map(identityUri);
+  const certificate = new X509Certificate(cert);
+  const names = certificate.getExtension(SubjectAlternativeNameExtension)?.names.items ?? [];
+  const named = names.map(({ value }) => value);
+  if (named.length !== uris.length || !uris.every((uri) => named.includes(uri))) return false;
+  const { notBefore, notAfter } = certificate;
+  const lifeMs = notAfter.getTime() - notBefore.getTime();
+  return notAfter.getTime() - nowMs > RENEWAL_SHARE * lifeMs;
 }
 
-const OID = {
-  ecdsaWithSha256: "1.2.840.10045.4.3.2",
-  commonName: "2.5.4.3",
-  subjectNames: "2.5.29.17",
-  ...{ basicConstraints: "2.5.29.19", keyUsage: "2.5.29.15", extendedKeyUsage: "2.5.29.37" },
-  ...{ server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" },
-} as const;
-
-/** Bits of keyUsage, the first one highest: keyCertSign and cRLSign; digitalSignature. */
-const USAGE = { signsCertificates: 0b0000_0110, signsData: 0b1000_0000 } as const;
-
-interface SignedFacts {
-  /** Names as they stand in certificates. */
-  readonly issuer: Buffer;
-  readonly subject: Buffer;
-  readonly days: number;
-  readonly publicKey: KeyObject;
-  readonly extensions: readonly Buffer[];
+function newKeys() {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
 }
 
-/** RFC 5280, section 4.1. */
-function signed(
-  { issuer, subject, days, publicKey, extensions }: SignedFacts,
-  key: KeyObject,
-): string {
+function pem(certificate: X509Certificate): string {
+  return `${certificate.toString("pem")}\n`;
+}
+
+async function keyPem({ privateKey }: KeyPair): Promise<string> {
+  const der = await webcrypto.subtle.exportKey("pkcs8", privateKey);
+  return `${PemConverter.encode(der, PemConverter.PrivateKeyTag)}\n`;
+}
+
+function importKey(text: string): Promise<KeyPair["privateKey"]> {
+  const [der] = PemConverter.decode(text);
+  if (der === undefined) throw new Error("the authority's key is no private key");
+  return webcrypto.subtle.importKey("pkcs8", der, ALGORITHM, false, ["sign"]);
+}
+
+function validFor(days: number): { notBefore: Date; notAfter: Date } {
   const nowMs = Date.now();
-  const algorithm = sequence(objectId(OID.ecdsaWithSha256));
-  const contents = sequence(
-    tagged(0xa0, integer(Buffer.from([2]))),
-    integer(serialNumber()),
-    algorithm,
-    issuer,
-    sequence(time(new Date(nowMs - BACKDATED_MS)), time(new Date(nowMs + days * DAY_MS))),
-    subject,
-    publicKey.export({ type: "spki", format: "der" }),
-    tagged(0xa3, sequence(...extensions)),
-  );
-  const whole = sequence(contents, algorithm, bits(sign("sha256", contents, key)));
-  return pem(whole);
-}
-
-function extension(id: string, value: Buffer, { isCritical = false } = {}): Buffer {
-  return sequence(objectId(id), ...(isCritical ? [yes()] : []), octets(value));
-}
-
-function nameIn(commonName: string): Buffer {
-  return sequence(set(sequence(objectId(OID.commonName), utf8(commonName))));
-}
-
-const uri = (text: string) => tagged(0x86, Buffer.from(text));
-
-function hostName(host: string): Buffer {
-  return isIP(host) === 0 ? tagged(0x82, Buffer.from(host)) : tagged(0x87, addressBytes(host));
-}
-
-function addressBytes(address: string): Buffer {
-  if (isIPv4(address)) return Buffer.from(address.split(".").map(Number));
-  // URLs write an address with all of its groups in hexadecimal, but for the longest row of zeros.
-  const [head = "", tail = ""] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split("::");
-  const groups = (text: string) => (text === "" ? [] : text.split(":"));
-  const [first, last] = [groups(head), groups(tail)];
-  const zeros = Array.from({ length: 8 - first.length - last.length }, () => "0");
-  const hex = [...first, ...zeros, ...last].map((group) => group.padStart(4, "0"));
-  return Buffer.from(hex.join(""), "hex");
-}
-
-/** As it is written in the certificate: its subject's name is the sixth of what is signed. */
-function subjectOf(cert: string): Buffer {
-  const [contents] = itemsIn(new X509Certificate(cert).raw);
-  return itemsIn(contents!)[5]!;
-}
-
-function signingKey(text: string): KeyObject {
-  const key = createPrivateKey(text);
-  if (key.asymmetricKeyDetails?.namedCurve !== CURVE)
-    throw new Error(`the authority's key is no ECDSA key on ${CURVE}: it cannot issue`);
-  return key;
-}
-
-const newPair = promisify(generateKeyPair);
-
-function newKeys(): Promise<{ publicKey: KeyObject; privateKey: KeyObject }> {
-  return newPair("ec", { namedCurve: CURVE });
-}
-
-function keyPem(key: KeyObject): string {
-  return key.export({ type: "pkcs8", format: "pem" }) as string;
-}
-
-function pem(certificate: Buffer): string {
-  const lines = certificate.toString("base64").match(/.{1,64}/g)!;
-  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
+  return { notBefore: new Date(nowMs - BACKDATED_MS), notAfter: new Date(nowMs + days * DAY_MS) };
 }
 
 /** 16 random bytes, positive, without a leading zero. */
-function serialNumber(): Buffer {
+function serialNumber(): string {
   const bytes = randomBytes(16);
   bytes[0] = (bytes[0]! & 0x3f) | 0x40;
-  return bytes;
+  return bytes.toString("hex");
 }
