@@ -52,7 +52,6 @@ import {
   messagesBefore,
   outcomeRowKey,
   PROFILE_ROW,
-  QUEUE_MARK,
   readInvite,
   readMember,
   readMessage,
@@ -67,6 +66,13 @@ const WORKER = "fanout";
 /** Rings members that are not connected. */
 const ALERTER = "hooks";
 const OUTCOMES_MAX = 1_000;
+
+interface Standing extends MembershipReply {
+  /** The group's newest message. */
+  readonly lastSequence: number;
+}
+
+type Member = GroupMemberRecord & Pick<Standing, "lastSequence">;
 
 export class GroupDataHandlers {
   readonly #kv: KvClient;
@@ -100,12 +106,13 @@ export class GroupDataHandlers {
     groupId: string,
     userId: string,
     { level, ...options }: CallOptions & { level: Level },
-  ): Promise<MembershipReply> {
+  ): Promise<Standing> {
     const memberRow = memberRowKey(userId);
     const { rows, marks } = await this.#kv.getRows(
-      { key: groupKey(groupId), rows: [PROFILE_ROW, memberRow], marks: [QUEUE_MARK], level },
+      { key: groupKey(groupId), rows: [PROFILE_ROW, memberRow], marks: MARKS, level },
       options,
     );
+    const [numberedSlot = 0, lastSequence = 0] = marks;
     const profileRow = rows.find((row) => PROFILE_ROW.equals(row.row));
     const memberFound = rows.find((row) => memberRow.equals(row.row));
     const profile = profileRow && readProfile(profileRow.value);
@@ -114,15 +121,15 @@ export class GroupDataHandlers {
     if (profile.dismissed || record === undefined || record.leftSequence !== 0) {
       return { ...NOT_A_MEMBER, groupExists: !profile.dismissed };
     }
-    return { groupExists: true, member: true, profile, record, numberedSlot: marks[0] ?? 0 };
+    return { groupExists: true, member: true, profile, record, numberedSlot, lastSequence };
   }
 
-  async #requireMember(groupId: string, call: Call): Promise<GroupMemberRecord> {
+  async #requireMember(groupId: string, call: Call): Promise<Member> {
     const { userId } = this.#tickets.userOf(call);
     const options = { ...forward(call), level: Level.STRONG };
-    const { groupExists, record } = await this.#membership(groupId, userId, options);
+    const { groupExists, record, lastSequence } = await this.#membership(groupId, userId, options);
     if (!groupExists) throw new RpcError("NOT_FOUND", `there is no group ${groupId}`);
-    if (record !== undefined) return record;
+    if (record !== undefined) return { ...record, lastSequence };
     throw new RpcError("PERMISSION_DENIED", `you are not a member of group ${groupId}`);
   }
 
@@ -236,8 +243,10 @@ export class GroupDataHandlers {
 
   async markRead(request: MarkGroupReadRequest, call: Call): Promise<MarkGroupReadReply> {
     requireCaller(call, ["conversation"], "saying how far a member has read");
-    const { groupId, sequence } = request;
-    const { userId } = await this.#requireMember(groupId, call);
+    const { groupId } = request;
+    const { userId, lastSequence } = await this.#requireMember(groupId, call);
+    const sequence = Math.min(request.sequence, lastSequence);
+    if (sequence === 0) return {};
     const change = readPositionChange({ userId, sequence });
     const options = { ...forward(call), operationId: NO_BYTES };
     await this.#kv.change({ key: readsKey(groupId), change }, options);
@@ -255,7 +264,7 @@ export class GroupDataHandlers {
   }
 }
 
-const NOT_A_MEMBER: MembershipReply = makeMembershipReply({});
+const NOT_A_MEMBER: Standing = { ...makeMembershipReply({}), lastSequence: 0 };
 
 function notDone(entryId: string): EntryOutcome {
   return { entryId, done: false, sequence: 0, refusal: EntryOutcomeRefusal.UNSPECIFIED };

@@ -1,23 +1,24 @@
 /** The inbox's doors, and who may pass each. */
 import type { ConversationSetting } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import type {
-  CommitReply,
-  CommitRequest,
-  CommittedRequest,
-  DeliverReadRequest,
-  DeliverReply,
-  DeliverRequest,
-  EraseInboxRequest,
-  InboxChangesReply,
-  InboxChangesRequest,
-  MutedReply,
-  MutedRequest,
-  RetainInboxRequest,
-  RetainReply,
-  SetSettingsReply,
-  SetSettingsRequest,
-  TracesReply,
-  TracesRequest,
+import {
+  type CommitReply,
+  type CommitRequest,
+  type CommittedRequest,
+  type DeliverReadRequest,
+  type DeliverReply,
+  type DeliverRequest,
+  type EraseInboxRequest,
+  type InboxChangesReply,
+  type InboxChangesRequest,
+  type MutedReply,
+  type MutedRequest,
+  makeSetSettingsReply,
+  type RetainInboxRequest,
+  type RetainReply,
+  type SetSettingsReply,
+  type SetSettingsRequest,
+  type TracesReply,
+  type TracesRequest,
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
@@ -100,15 +101,30 @@ export class InboxHandlers {
     return this.#set(owner, settings, call);
   }
 
-  /** conversation: tells the other side of a 1:1 conversation how far the ticket's owner has read. */
+  /**
+   * conversation: tells the other side of a 1:1 conversation how far the ticket's owner has read. At most
+   * as far as it was delivered to: else anybody could write into any inbox, without end. More is no
+   * mistake: a reader's own messages count, and are not delivered to it.
+   */
   async deliverRead(request: DeliverReadRequest, call: Call): Promise<SetSettingsReply> {
     requireCaller(call, ["conversation"], "telling how far somebody has read");
     const { conversationId, sequence } = request;
     const users = usersOf(conversationId);
     const reader = requireTicketOf(this.#tickets, call, users);
     const owner = users.find((user) => user !== reader) ?? reader;
-    const setting = { case: "peerReadSequence", value: sequence } as const;
-    return this.#set(owner, [{ conversationId, setting }], call);
+    const told = Math.min(sequence, await this.#deliveredTo(reader, conversationId, call));
+    if (told === 0) return makeSetSettingsReply({});
+    const setting = { case: "peerReadSequence", value: told } as const;
+    const reply = await this.#set(owner, [{ conversationId, setting }], call);
+    return { ...reply, toldSequence: told };
+  }
+
+  /** 0: nothing of the conversation. */
+  async #deliveredTo(userId: string, conversationId: string, call: Call): Promise<number> {
+    const marks = [Buffer.from(conversationId)];
+    const asked = { key: inboxKey(userId), rows: [], marks, level: Level.STRONG };
+    const reply = await this.#kv.getRows(asked, forward(call));
+    return reply.marks[0] ?? 0;
   }
 
   async #set(
@@ -128,6 +144,7 @@ export class InboxHandlers {
       version: Math.max(0, ...applied.map((reply) => reply.version)),
       alone: applied.length === 1 && applied[0]!.alone,
       changed: applied.length > 0,
+      toldSequence: 0,
     };
   }
 

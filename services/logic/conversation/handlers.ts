@@ -97,8 +97,8 @@ export class ConversationHandlers {
     const request = { conversationId, sequence };
     const reply = await inboxes.call(InboxData.deliverRead, request, forward(call));
     if (!reply.changed) return;
-    const setting = { case: "peerReadSequence", value: sequence } as const;
-    const { version, alone } = reply;
+    const { version, alone, toldSequence } = reply;
+    const setting = { case: "peerReadSequence", value: toldSequence || sequence } as const;
     notifier.notify({ settings: [{ conversationId, setting }] }, [
       { userId: peer, version, alone },
     ]);

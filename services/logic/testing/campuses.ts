@@ -28,6 +28,7 @@ import { SnapshotSealer } from "../../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { memoryWirePair } from "../../svrkit/transport/memory.ts";
 import { start as startContact } from "../contact/main.ts";
+import { start as startConversation } from "../conversation/main.ts";
 import { start as startFanout } from "../fanout/main.ts";
 import { start as startGroup } from "../group/main.ts";
 import { start as startSync } from "../sync/main.ts";
@@ -47,6 +48,7 @@ const services: Record<string, StartService> = {
   "group-data": startGroupData,
   "contact-data": startContactData,
   contact: startContact,
+  conversation: startConversation,
   text: startText,
   group: startGroup,
   sync: startSync,

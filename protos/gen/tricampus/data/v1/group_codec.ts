@@ -1573,6 +1573,8 @@ export interface MarkGroupReadRequest {
    */
   groupId: string;
   /**
+   * Counts up to the group's last message.
+   *
    * @generated from field: uint64 sequence = 2;
    */
   sequence: number;

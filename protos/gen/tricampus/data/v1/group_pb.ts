@@ -928,6 +928,8 @@ export type MarkGroupReadRequest = Message<"tricampus.data.v1.MarkGroupReadReque
   groupId: string;
 
   /**
+   * Counts up to the group's last message.
+   *
    * @generated from field: uint64 sequence = 2;
    */
   sequence: bigint;

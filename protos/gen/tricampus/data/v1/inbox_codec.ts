@@ -991,12 +991,20 @@ export interface SetSettingsReply {
    * @generated from field: bool changed = 3;
    */
   changed: boolean;
+  /**
+   * DeliverRead: the position that the other side was told; 0, from a version that does not say: the one
+   * that was asked for.
+   *
+   * @generated from field: uint64 told_sequence = 4;
+   */
+  toldSequence: number;
 }
 
 export function encodeSetSettingsReply(w: Writer, m: SetSettingsReply): void {
   if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
   if (m.alone) { w.tag(16); w.bool(m.alone); }
   if (m.changed) { w.tag(24); w.bool(m.changed); }
+  if (m.toldSequence !== 0) { w.tag(32); w.uint64(m.toldSequence); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -1005,6 +1013,7 @@ export function makeSetSettingsReply(fields: Partial<SetSettingsReply>): SetSett
     version: 0,
     alone: false,
     changed: false,
+    toldSequence: 0,
     ...fields,
   };
 }
@@ -1014,6 +1023,7 @@ export function decodeSetSettingsReply(r: Reader, end: number): SetSettingsReply
     version: 0,
     alone: false,
     changed: false,
+    toldSequence: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1028,6 +1038,10 @@ export function decodeSetSettingsReply(r: Reader, end: number): SetSettingsReply
       }
       case 24: {
         m.changed = r.bool();
+        break;
+      }
+      case 32: {
+        m.toldSequence = r.uint64();
         break;
       }
       default:
@@ -1047,6 +1061,8 @@ export interface DeliverReadRequest {
    */
   conversationId: string;
   /**
+   * Counts up to the last message that was delivered to the reader.
+   *
    * @generated from field: uint64 sequence = 2;
    */
   sequence: number;
