@@ -112,6 +112,11 @@ export class Book {
     return true;
   }
 
+  /** Everything comes anew, and not all of it has come. */
+  get isRebuilding(): boolean {
+    return this.#rebuilt !== undefined;
+  }
+
   beginRebuild(): void {
     this.#rebuilt = { settings: new Set(), groups: new Set() };
   }

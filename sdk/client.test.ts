@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { makeInboxMessage } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
 import { type ClientOptions, TricampusClient } from "./client.ts";
 import { FileStore } from "./file-store.ts";
 import { EMPTY_SNAPSHOT, MemoryStore } from "./store.ts";
+import { PAGE } from "./sync-loop.ts";
 import { layCable } from "./testing/cable.ts";
 import { type SmallPlatform, startSmallPlatform } from "./testing/small-platform.ts";
 import { until } from "./testing/until.ts";
@@ -185,6 +187,31 @@ describe("sdk: one campus", () => {
     await bob.sync();
     expect(store.counts).toMatchObject({ messages: 2, doubles: 0 });
     expect(store.snapshot.version).toBe(2);
+  });
+
+  test("a rebuild that is interrupted goes on, and what did not come again is gone at its end", async () => {
+    const store = new MemoryStore();
+    const bob = await register("bob", { store, autoSync: false });
+    const inbox = platform.backend.inbox(bob.userId!);
+    for (let n = 1; n <= PAGE + 1; n++)
+      inbox.push(makeInboxMessage({ messageId: `m${n}`, conversationId: "g1", sequence: n }));
+    await bob.sync();
+    const setting = { case: "pinnedAtMs", value: 77 } as const;
+    const settings = [{ conversationId: "g1", setting }];
+    store.add({ ...NO_ROWS, settings, groups: [{ groupId: "g1", sinceSequence: 1 }] }, undefined);
+    inbox.push(makeInboxMessage({ messageId: "m", conversationId: "g2", sequence: 1 }));
+    platform.backend.forgottenVersion = PAGE + 2;
+    platform.backend.beforeSync = () => {
+      if (store.snapshot.version !== PAGE) return;
+      platform.backend.beforeSync = () => {};
+      throw new RpcError("INTERNAL", "not now");
+    };
+    await expect(bob.sync()).rejects.toThrow("not now");
+    expect(store.book.summary("g1")?.pinnedAtMs).toBe(77);
+    await bob.sync();
+    expect(store.snapshot.version).toBe(PAGE + 2);
+    expect(store.book.summary("g1")?.pinnedAtMs).toBe(0);
+    expect([...store.book.groups]).toEqual([]);
   });
 
   test("a failure that may pass is tried again under the same id, another one is told", async () => {

@@ -171,6 +171,9 @@ export class TricampusClient {
       get snapshot() {
         return store.snapshot;
       },
+      get isRebuilding() {
+        return store.book.isRebuilding;
+      },
       keep: () => store.flush(),
       take: (page, snapshot) => this.#takePage(page, snapshot),
       forget: () => {

@@ -56,16 +56,19 @@ export abstract class LineStore implements DeviceStore {
   }
 
   add(rows: Rows, snapshot: Snapshot | undefined): NewRows {
-    if (rows.rebuild?.startsWith("begins")) this.#keep(["b"]);
+    const begins = rows.rebuild?.startsWith("begins") === true;
+    if (begins) this.#keep(["b"]);
+    // What came anew stays when a rebuild ends, in the run that reads these lines, too.
+    const comesAnew = begins || this.book.isRebuilding;
     const fresh = takeRows(this.book, rows, (message, taken) => {
       const { conversationId, sequence, messageId } = message;
       if (taken === "new") this.#keep(messageLine(message));
       else if (taken === "double") this.#keep(["d", conversationId, sequence, messageId]);
       else this.#keep(["r", conversationId, sequence]);
     });
-    for (const setting of fresh.settings) this.#keep(settingLine(setting));
-    for (const { groupId, sinceSequence } of fresh.groups)
-      this.#keep(["g", groupId, sinceSequence]);
+    const { settings, groups } = comesAnew ? rows : fresh;
+    for (const setting of settings) this.#keep(settingLine(setting));
+    for (const { groupId, sinceSequence } of groups) this.#keep(["g", groupId, sinceSequence]);
     for (const change of fresh.contacts) this.#keep(partLine("k", change));
     for (const change of fresh.account) this.#keep(partLine("y", change));
     if (rows.rebuild?.endsWith("ends")) this.#keep(["e"]);

@@ -83,6 +83,29 @@ export function storeSuite(name: string, engine: StoreEngine): void {
     await store.close();
   });
 
+  test(`${name}: what came again in a rebuild stays, over runs, and nothing else`, async () => {
+    let store = await engine.open("rebuild");
+    const settings = ["c", "d", "e"].map((conversationId) => {
+      return { conversationId, setting: { case: "muted", value: true } as const };
+    });
+    const groups = ["g", "h"].map((groupId) => ({ groupId, sinceSequence: 1 }));
+    store.add({ ...rows(message(1)), settings, groups }, snapshot(1));
+    const first = { settings: settings.slice(0, 1), groups: groups.slice(0, 1) };
+    store.add({ ...rows(), ...first, rebuild: "begins" }, snapshot(2));
+    store = await again(engine, store, "rebuild");
+    expect(store.book.isRebuilding).toBe(true);
+    store.add({ ...rows(), settings: settings.slice(1, 2), rebuild: "ends" }, snapshot(3));
+    for (let run = 0; run < 2; run++) {
+      expect(store.book.isRebuilding).toBe(false);
+      expect([...store.book.groups.keys()]).toEqual(["g"]);
+      expect(["c", "d", "e"].map((id) => store.book.summary(id)?.muted)).toEqual([
+        ...[true, true, false],
+      ]);
+      store = await again(engine, store, "rebuild");
+    }
+    await store.close();
+  });
+
   test(`${name}: another user's messages are not mixed in`, async () => {
     const store = await engine.open("owner");
     store.belongTo("u-ann");

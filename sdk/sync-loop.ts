@@ -15,6 +15,8 @@ const TIMEOUT_MS = 10_000;
 
 export interface SyncTarget {
   readonly snapshot: Snapshot;
+  /** A rebuild began, in this run or an earlier one, and its last page is not kept yet. */
+  readonly isRebuilding: boolean;
   /** Resolves when what the snapshot stands for would outlive this process. */
   keep(): Promise<void>;
   /** Keeps the rows of an answer, with the snapshot after them. */
@@ -50,10 +52,7 @@ export class SyncLoop {
   /** The first page came with the log-in. */
   async begin(reply: SyncReply): Promise<void> {
     if (reply.rebuild) return; // its pages follow one another: sync asks for them
-    await this.#target.take(
-      { ...reply, rebuild: undefined },
-      { bytes: reply.snapshot, version: reply.version },
-    );
+    await this.#take(reply);
   }
 
   /** Something may be newer. A failure is left to the next hint or fallback sync. */
@@ -96,15 +95,9 @@ export class SyncLoop {
   }
 
   async #pages(allParts: boolean): Promise<void> {
-    let rebuilding = false;
     for (let before: number | undefined; ; ) {
       const reply = await this.#page(allParts);
-      rebuilding ||= reply.rebuild;
-      const rebuild = rebuildOf(reply, rebuilding);
-      await this.#target.take(
-        { ...reply, rebuild },
-        { bytes: reply.snapshot, version: reply.version },
-      );
+      await this.#take(reply);
       if (!reply.more) return;
       const isStill = before !== undefined && !reply.rebuild && reply.version <= before;
       if (isStill && reply.contacts.length === 0) {
@@ -115,6 +108,14 @@ export class SyncLoop {
       }
       before = reply.version;
     }
+  }
+
+  #take(reply: SyncReply): Promise<void> {
+    const rebuild = rebuildOf(reply, this.#target.isRebuilding);
+    return this.#target.take(
+      { ...reply, rebuild },
+      { bytes: reply.snapshot, version: reply.version },
+    );
   }
 
   async #page(allParts: boolean) {
@@ -136,8 +137,8 @@ export class SyncLoop {
   }
 }
 
-/** Pages of a rebuild follow one another in one run, or else the platform begins again. */
-function rebuildOf({ rebuild, more }: SyncReply, rebuilding: boolean): Rows["rebuild"] {
+/** Only the first page says that it is of a rebuild: one that was interrupted goes on where it was. */
+function rebuildOf({ rebuild, more }: SyncReply, isRebuilding: boolean): Rows["rebuild"] {
   if (rebuild) return more ? "begins" : "begins and ends";
-  return rebuilding && !more ? "ends" : undefined;
+  return isRebuilding && !more ? "ends" : undefined;
 }

@@ -23,6 +23,7 @@ import {
   Text,
 } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
+import { standingAt, startOf } from "../../services/logic/sync/plan/start.ts";
 import type { Call } from "../../services/svrkit/call.ts";
 import type { Callee } from "../../services/svrkit/client.ts";
 import { RpcError, requireArgument } from "../../services/svrkit/errors.ts";
@@ -50,6 +51,10 @@ export class SmallBackend {
   #ids = 0;
   /** Set by tests: what each call does before it is served. */
   beforeSend: (request: SendRequest) => Promise<void> = async () => {};
+  /** Set by tests: what each call of Sync does before it is served. */
+  beforeSync: () => void = () => {};
+  /** Set by tests: devices that were not beyond it read everything anew. */
+  forgottenVersion = 0;
   /** Set by tests: false: nobody is told of new messages. */
   pushes = true;
   /** Calls of Text/Send that came, and those with a good ticket. */
@@ -178,14 +183,18 @@ export class SmallBackend {
 
   #sync(request: SyncRequest, call: Call): SyncReply {
     this.syncs += 1;
+    this.beforeSync();
     const who = this.#parts.tickets.userOf(call);
     const versions = this.#parts.snapshots.open(who, request.snapshot);
     const { rows } = this.#inbox(who.userId);
     requireArgument(versions.messagesVersion <= rows.length, "the snapshot is from the future");
-    const version = Math.min(rows.length, versions.messagesVersion + (request.limit || 200));
-    const snapshot = this.#parts.snapshots.seal(who, { ...versions, messagesVersion: version });
-    const messages = rows.slice(versions.messagesVersion, version);
-    return makeSyncReply({ messages, snapshot, version, more: version < rows.length });
+    const start = startOf(versions, this.forgottenVersion);
+    const version = Math.min(rows.length, start.messagesVersion + (request.limit || 200));
+    const after = { ...versions, ...standingAt(version, start) };
+    const snapshot = this.#parts.snapshots.seal(who, after);
+    const messages = rows.slice(start.messagesVersion, version);
+    const { rebuild } = start;
+    return makeSyncReply({ messages, snapshot, version, more: version < rows.length, rebuild });
   }
 }
 
