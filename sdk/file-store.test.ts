@@ -156,6 +156,20 @@ describe("file store", () => {
     expect(() => new FileStore(path)).toThrow(/byte 0: format 2 is not known here/);
   });
 
+  test("what is flushed is on the disk; to be read it need not be", async () => {
+    // Takes every write, and cannot be synced.
+    const store = new FileStore("/dev/null");
+    store.add(rows(message(1)), snapshot(1));
+    expect(await store.messages("g1")).toEqual([]);
+    await expect(store.flush()).rejects.toThrow("/dev/null cannot be written");
+    expect(() => store.add(rows(message(2)), undefined)).toThrow("/dev/null cannot be written");
+    await expect(store.close()).rejects.toThrow("/dev/null cannot be written");
+    const manyOnADisk = new FileStore("/dev/null", { outlivesPowerCuts: false });
+    manyOnADisk.add(rows(message(1)), snapshot(1));
+    await manyOnADisk.flush();
+    await manyOnADisk.close();
+  });
+
   test("a disk that refuses is said, and later writes are refused", async () => {
     const full = new FileStore("/dev/full");
     await expect(full.flush()).rejects.toThrow("/dev/full cannot be written");

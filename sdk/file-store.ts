@@ -2,12 +2,13 @@
  * A device's store as one append-only file, for Node. Messages stay in the file; in memory is only what a
  * book keeps of them, so that thousands of devices fit into one process.
  *
- * Writes are gathered for FLUSH_EVERY_MS. A line torn by a crash is cut off when the file is opened;
- * a damaged line anywhere else is an error, never skipped.
+ * Writes are gathered for FLUSH_EVERY_MS. Before a snapshot goes back to the platform, which may forget then
+ * what it stands for, the client flushes, and that waits for the disk. A line torn by a crash is cut off
+ * when the file is opened; a damaged line anywhere else is an error, never skipped.
  */
 import {
   closeSync,
-  fsyncSync,
+  fdatasync,
   ftruncateSync,
   openSync,
   readFileSync,
@@ -25,6 +26,15 @@ const FLUSH_CHARACTERS = 64 * 1024;
 const PENDING_CHARACTERS_MAX = 64 * 1024 * 1024;
 
 const writeAsync = promisify(write);
+const fdatasyncAsync = promisify(fdatasync);
+
+export interface FileStoreOptions {
+  /**
+   * true: what was flushed outlives a power cut of the device. false: the end of the process, no more; for
+   * thousands of devices on one disk.
+   */
+  readonly outlivesPowerCuts?: boolean;
+}
 
 export class FileStore extends LineStore implements Ticking {
   readonly path: string;
@@ -34,13 +44,19 @@ export class FileStore extends LineStore implements Ticking {
   #flushAtMs = 0;
   /** The write under way. */
   #writing: Promise<void> | undefined;
+  readonly #outlivesPowerCuts: boolean;
+  /** What was written may not be on the disk; nor may what an earlier run left. */
+  #isUnsynced = true;
+  /** The sync of the disk under way. */
+  #syncing: Promise<void> | undefined;
   #failure: Error | undefined;
   #closed = false;
 
   /** Opens or makes the file; throws when it cannot be used or is damaged. */
-  constructor(path: string) {
+  constructor(path: string, { outlivesPowerCuts = true }: FileStoreOptions = {}) {
     super();
     this.path = path;
+    this.#outlivesPowerCuts = outlivesPowerCuts;
     this.#file = openSync(path, "a+", 0o600);
     const { lines, goodBytes, bytes } = readLines(path);
     if (goodBytes < bytes) ftruncateSync(this.#file, goodBytes);
@@ -50,11 +66,19 @@ export class FileStore extends LineStore implements Ticking {
   }
 
   protected override async read(): Promise<DeviceLine[]> {
-    await this.flush();
+    await this.#drain();
     return readLines(this.path).lines;
   }
 
   override async flush(): Promise<void> {
+    await this.#drain();
+    if (!this.#outlivesPowerCuts) return;
+    while (this.#syncing !== undefined || this.#isUnsynced) await this.#sync();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Everything is written, and need not be on the disk. */
+  async #drain(): Promise<void> {
     while (this.#writing !== undefined || this.#pending !== "") await this.#write();
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -65,7 +89,6 @@ export class FileStore extends LineStore implements Ticking {
     this.#stopTicking();
     try {
       await this.flush();
-      fsyncSync(this.#file);
     } finally {
       closeSync(this.#file);
     }
@@ -102,9 +125,31 @@ export class FileStore extends LineStore implements Ticking {
     try {
       for (let at = 0; at < bytes.length; )
         at += (await writeAsync(this.#file, bytes, at)).bytesWritten;
+      this.#isUnsynced = true;
     } catch (error) {
-      this.#failure = new Error(`${this.path} cannot be written`, { cause: error });
+      this.#failed(error);
     }
+  }
+
+  #sync(): Promise<void> {
+    this.#syncing ??= this.#syncWritten().finally(() => {
+      this.#syncing = undefined;
+    });
+    return this.#syncing;
+  }
+
+  /** A disk that failed once may say yes the next time to what it has lost: it is not asked again. */
+  async #syncWritten(): Promise<void> {
+    this.#isUnsynced = false;
+    try {
+      await fdatasyncAsync(this.#file);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(cause: unknown): void {
+    this.#failure ??= new Error(`${this.path} cannot be written`, { cause });
   }
 }
 

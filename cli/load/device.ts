@@ -39,7 +39,9 @@ export class LoadDevice {
 
   constructor(facts: DeviceFacts) {
     this.facts = facts;
-    this.store = facts.path === undefined ? new MemoryStore() : new FileStore(facts.path);
+    const { path } = facts;
+    const isKept = path !== undefined;
+    this.store = isKept ? new FileStore(path, { outlivesPowerCuts: false }) : new MemoryStore();
     this.#client = this.#makeClient();
   }
 

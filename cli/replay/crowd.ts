@@ -100,7 +100,9 @@ export class Crowd implements Sender {
 
   #makeDevice(planned: PlannedUser, user: number, name: string): Device {
     const { endpoints, storesDir, arrived } = this.#options;
-    const store = new FileStore(deviceFile(storesDir, planned.name, name));
+    const store = new FileStore(deviceFile(storesDir, planned.name, name), {
+      outlivesPowerCuts: false,
+    });
     // Everybody's first choice is another campus, so that all campuses carry their share.
     const first = (user + (name === planned.devices[0] ? 0 : 1)) % endpoints.length;
     const client = new TricampusClient({
