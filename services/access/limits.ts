@@ -26,6 +26,8 @@ export const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
 export const DOWNLOADS_MAX = 200;
 /** A download of which the client takes nothing for so long ends. */
 export const DOWNLOAD_STALLED_MS = 30_000;
+/** So does one that takes longer for a part: below 3 KiB/s, less than any phone network gives. */
+export const DOWNLOAD_PART_MS = 180_000;
 /** Frames that cannot be read, per connection, before it ends. */
 export const BAD_FRAMES_MAX = 100;
 /** Time from opening to Attach, or to the last request without one. */

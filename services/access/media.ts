@@ -17,12 +17,21 @@ import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
-import { DOWNLOAD_STALLED_MS, DOWNLOADS_MAX, REQUEST_TIMEOUT_MS } from "./limits.ts";
+import {
+  DOWNLOAD_PART_MS,
+  DOWNLOAD_STALLED_MS,
+  DOWNLOADS_MAX,
+  REQUEST_TIMEOUT_MS,
+} from "./limits.ts";
 import { type ByteRange, rangeOf } from "./range.ts";
 
 const downloads = monitorId("access.downloads");
 
-const LIMITS = { downloadsMax: DOWNLOADS_MAX, stalledMs: DOWNLOAD_STALLED_MS };
+const LIMITS = {
+  downloadsMax: DOWNLOADS_MAX,
+  stalledMs: DOWNLOAD_STALLED_MS,
+  partMs: DOWNLOAD_PART_MS,
+};
 
 export function serveMedia(http: FastifyInstance, media: Callee, limits = LIMITS): void {
   const door = new MediaDoor(media, limits);
@@ -44,13 +53,15 @@ class MediaDoor {
     const params = request.params as { mediaId: string; what: string };
     const address = parseAddress(params, request.query as Record<string, unknown>);
     if (address === undefined) throw new RpcError("NOT_FOUND", "this is no address of a medium");
-    this.#takePlace(reply.raw);
+    requireTurn(reply.raw);
     monitor.add(downloads, 1);
     const options = this.#options();
     const facts = await this.#fetch({ ...address, offset: 0, bytesMax: 0 }, options);
     const etag = `"${address.mediaId.slice(0, 32)}-${address.thumbnail ? "t" : "w"}"`;
-    describe(reply, facts, { address, etag });
-    if (request.headers["if-none-match"] === etag) return reply.code(304).send();
+    if (request.headers["if-none-match"] === etag) {
+      describe(reply, facts, { address, etag });
+      return reply.code(304).send();
+    }
     const ifRange = request.headers["if-range"];
     const wanted = ifRange === undefined || ifRange === etag ? request.headers.range : undefined;
     const range = rangeOf(wanted, facts.bytes);
@@ -61,32 +72,52 @@ class MediaDoor {
       return reply.type("application/json; charset=utf-8").code(416).send(body);
     }
     const sent = range === "whole" ? { start: 0, last: facts.bytes - 1 } : range;
+    // Before the head, which may be cached for long: an error of the first part has a head of its own.
+    const body =
+      request.method === "HEAD"
+        ? Readable.from([])
+        : await this.#body(address, sent, this.#takePlace(reply.raw));
+    describe(reply, facts, { address, etag });
     if (range !== "whole") {
       reply.code(206).header("content-range", `bytes ${sent.start}-${sent.last}/${facts.bytes}`);
     }
     reply.header("content-length", sent.last - sent.start + 1);
-    if (request.method === "HEAD") return reply.send(Readable.from([]));
-    // The first part before the head is sent: an error of it still has a status.
-    const first = await this.#piece(address, sent, sent.start);
-    return reply.send(Readable.from(this.#pieces(address, sent, first), { objectMode: false }));
+    return reply.send(body);
   }
 
-  /** Held until the answer has been taken, or the client is gone or has taken nothing for too long. */
-  #takePlace(response: ServerResponse): void {
+  /**
+   * Only for who has an address with a good seal, and held until the answer has been taken, or the client is
+   * gone or too slow. The timer runs until the next part is asked for: refresh it then.
+   */
+  #takePlace(response: ServerResponse): NodeJS.Timeout {
     if (response.destroyed) throw new RpcError("UNAVAILABLE", "the client is gone");
     if (this.#open >= this.#limits.downloadsMax) {
       throw new RpcError("OVERLOADED", "too many downloads here: try again a little later");
     }
     this.#open += 1;
+    const slow = setTimeout(() => response.destroy(), this.#limits.partMs);
+    slow.unref();
     response.once("close", () => {
+      clearTimeout(slow);
       this.#open -= 1;
     });
     response.setTimeout(this.#limits.stalledMs, () => response.destroy());
+    return slow;
   }
 
-  async *#pieces(address: SealedAddress, range: ByteRange, first: Uint8Array) {
+  async #body(address: SealedAddress, range: ByteRange, slow: NodeJS.Timeout): Promise<Readable> {
+    const first = await this.#piece(address, range, range.start);
+    return Readable.from(this.#pieces(address, range, { first, slow }), { objectMode: false });
+  }
+
+  async *#pieces(
+    address: SealedAddress,
+    range: ByteRange,
+    { first, slow }: { first: Uint8Array; slow: NodeJS.Timeout },
+  ) {
     yield first;
     for (let at = range.start + first.length; at <= range.last; ) {
+      slow.refresh();
       const piece = await this.#piece(address, range, at);
       yield piece;
       at += piece.length;
@@ -108,6 +139,16 @@ class MediaDoor {
     const priority = priorityOf("media", Math.floor(Math.random() * BUCKETS));
     return { timeoutMs: REQUEST_TIMEOUT_MS, priority };
   }
+}
+
+/**
+ * One connection is one download. An answer behind another one on its connection has no socket yet, so nothing
+ * would tell when its client is gone, and one client could hold all places with one connection.
+ */
+function requireTurn(response: ServerResponse): void {
+  if (response.socket !== null) return;
+  const message = "an earlier answer is still on this connection: ask again when it has come";
+  throw new RpcError("OVERLOADED", message);
 }
 
 function describe(
