@@ -18,6 +18,11 @@ import { leftOver, partsOf } from "./rows.ts";
 
 const PAGE = 200;
 const OPTIONS: CallOptions = { timeoutMs: 5_000 };
+/**
+ * What an upload left in an engine that all campuses share is looked for so long after its beginning. Such a
+ * removal is a request for each part, and no campus that was away has a copy of its own there.
+ */
+const SHARED_LEFT_OVER_MS = 3 * 86_400_000;
 
 const removed = monitorId("media.swept_away");
 const failures = monitorId("media.sweep_failures");
@@ -38,6 +43,8 @@ export class Sweep {
   readonly #parts: SweepParts;
   readonly #timer: NodeJS.Timeout;
   #stopped = false;
+  /** Media of this round that could not be put right. */
+  #failed = 0;
   #round: Promise<void> | undefined;
 
   constructor(parts: SweepParts) {
@@ -65,6 +72,7 @@ export class Sweep {
 
   async run(): Promise<void> {
     const { engine, peers, own } = this.#parts;
+    this.#failed = 0;
     await this.#each((after) => engine.list(after, PAGE), this.#putRight);
     if (engine.isShared) return;
     for (const index of peers.peers.keys()) {
@@ -95,18 +103,33 @@ export class Sweep {
     }
   }
 
+  /** One medium that cannot be put right, as of a damaged disk, does not keep the sweep from all others. */
+  #fail(mediaId: string, error: unknown): void {
+    monitor.add(failures, 1);
+    this.#failed += 1;
+    if (this.#failed > 1) return;
+    const message = "a medium could not be put right, and maybe further ones: next sweep again";
+    this.#parts.log.warn({ err: error, mediaId }, message);
+  }
+
   readonly #putRight = async (mediaId: string): Promise<void> => {
-    const { factsOf, copies, engine } = this.#parts;
     // Asked after the bytes were seen, which come after the facts: absent means gone.
-    const facts = await factsOf(mediaId);
-    if (facts === undefined) {
-      await engine.drop(mediaId);
-      monitor.add(removed, 1);
-      return;
-    }
+    const facts = await this.#parts.factsOf(mediaId);
+    const work = facts === undefined ? this.#drop(mediaId) : this.#complete(mediaId, facts);
+    await work.catch((error: unknown) => this.#fail(mediaId, error));
+  };
+
+  async #drop(mediaId: string): Promise<void> {
+    await this.#parts.engine.drop(mediaId);
+    monitor.add(removed, 1);
+  }
+
+  async #complete(mediaId: string, facts: MediaFacts): Promise<void> {
+    const { copies, engine } = this.#parts;
     if (!facts.finished) return;
     // Dropped when the upload was finished, unless this campus was away; a part that is repeated may come late.
-    for (const hash of leftOver(facts)) await engine.remove(mediaId, hash);
+    if (!engine.isShared || facts.createdAtMs + SHARED_LEFT_OVER_MS > Date.now())
+      for (const hash of leftOver(facts)) await engine.remove(mediaId, hash);
     if (!engine.isShared) await copies.repair(mediaId, partsOf(facts));
-  };
+  }
 }

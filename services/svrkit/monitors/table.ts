@@ -217,7 +217,7 @@ const ROWS = [
     "copies that were not what they should be",
   ],
   [732, "media.swept_away", "sum", "media", "media-data", "deleted media that a sweep removed"],
-  [733, "media.sweep_failures", "sum", "sweeps", "media-data", "sweeps that ended early"],
+  [733, "media.sweep_failures", "sum", "failures", "media-data", "what a sweep could not see to"],
   [750, "moments.delivered", "sum", "moments", "moments", "moments brought into timelines"],
   [751, "moments.left_to_sweep", "sum", "moments", "moments", "deliveries left to the sweep"],
   [770, "hooks.delivered", "sum", "items", "hooks", "events and pushes that a server took"],

@@ -11,7 +11,7 @@ const SHELF_DIGITS = 2;
 const TEMPORARY = /\.new$/;
 
 export class FileParts implements PartEngine {
-  readonly isShared = false;
+  readonly isShared: boolean = false;
   readonly #dir: string;
   /** Makes names of temporary files differ. */
   #writes = 0;
