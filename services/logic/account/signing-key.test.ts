@@ -49,3 +49,23 @@ test("signing key: a later one that is put beside it signs, without a restart; a
     signer.stop();
   }
 });
+
+test.each([1, 2, 3, 4, 5])(
+  "signing key: one that comes while it is read is not signed with under another's name (look %d)",
+  (look) => {
+    const pairs = { k1: newTicketKeys(), k2: newTicketKeys() };
+    writeFileSync(join(dir, "k1.pem"), pairs.k1.privateKey);
+    let looks = 0;
+    const signer = signingKey({
+      ...{ keyId: "k1", privateKeyFile: join(dir, "k1.pem") },
+      get privateKeysDir() {
+        looks += 1;
+        if (looks === look) writeFileSync(join(dir, "k2.pem"), pairs.k2.privateKey);
+        return dir;
+      },
+    });
+    const { k1, k2 } = pairs;
+    const verifier = new TicketVerifier({ k1: k1.publicKey, k2: k2.publicKey });
+    expect(verifier.verify(signer.value.sign(FACTS)).userId).toBe(FACTS.userId);
+  },
+);

@@ -15,13 +15,15 @@ type Places = Pick<AccountConfig, "keyId" | "privateKeyFile" | "privateKeysDir">
 
 /** Throws when what is there at first is no key. */
 export function signingKey(places: Places, log?: Logger): Watched<TicketSigner> {
-  const path = () => newestIn(places);
   const load = () => {
     const { privateKeysDir: dir, keyId } = places;
-    const id = dir === undefined ? keyId : basename(path(), SUFFIX);
-    return new TicketSigner(id, readFileSync(path(), "utf8"));
+    // Once: between two looks another key may come, and an id with another's key signs nothing good.
+    const path = newestIn(places);
+    const id = dir === undefined ? keyId : basename(path, SUFFIX);
+    return new TicketSigner(id, readFileSync(path, "utf8"));
   };
-  const source = { name: "ticket signing key", load, signature: () => signatureOfFiles([path()]) };
+  const signature = () => signatureOfFiles([newestIn(places)]);
+  const source = { name: "ticket signing key", load, signature };
   return new Watched<TicketSigner>(source, log);
 }
 
