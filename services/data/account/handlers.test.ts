@@ -6,11 +6,17 @@ import {
   makeAccountRecord,
   makeLogInRequest,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
+import { Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../../sdk/testing/small-platform.ts";
+import type { KvClient } from "../../kvsvr/client.ts";
+import { type Call, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
+import { NO_BYTES } from "../../svrkit/codec.ts";
 import { Revocations } from "../../svrkit/ticket/revocations.ts";
 import { CONFIRMATIONS_MAX } from "./handlers.ts";
 import { RevocationFollower } from "./revoked-client.ts";
+import { readUserRows, revocationRow, userKey } from "./rows.ts";
+import { UserHandlers } from "./users.ts";
 
 let platform: SmallPlatform;
 
@@ -88,6 +94,38 @@ test("account data: a log-out that is only noted ends renewals, and is carried o
   follower.stop();
   const standing = { ...facts, issuedAtMs: again.issuedAtMs };
   expect(revocations.reasonAgainst(standing)).toBeUndefined();
+});
+
+test("account data: a log-in that forgets an old log-out leaves a newer one of the same device", async () => {
+  const key = userKey("u1");
+  const logOut = (untilMs: number, reason: string) => {
+    const revocation = { userId: "u1", device: "desk", issuedBeforeMs: 5, untilMs, reason };
+    const operations = [revocationRow({ revocation, carried: true })];
+    return platform.kv.change({ key, change: { guards: [], operations } });
+  };
+  await logOut(Date.now() - 1, "old");
+  let reads = 0;
+  const kv = {
+    change: platform.kv.change.bind(platform.kv),
+    scanRows: async (...asked: Parameters<KvClient["scanRows"]>) => {
+      const page = await platform.kv.scanRows(...asked);
+      reads += 1;
+      if (reads === 1) await logOut(Date.now() + 60_000, "new");
+      return page;
+    },
+  } as KvClient;
+  const device = makeUserDevice({ device: "phone" });
+  const asked = { userId: "u1", device, devicesMax: 3, ticketLifetimeMs: 60_000 };
+  const nowMs = monotonicMs();
+  const call: Call = {
+    ...{ arrivedMs: nowMs, deadlineMs: nowMs + 5_000, caller: "account", priority: 0 },
+    ...{ operationId: NO_BYTES, ticket: NO_BYTES, trace: NO_BYTES },
+  };
+  await new UserHandlers(kv, platform.tickets).logIn(makeLogInRequest(asked), call);
+  const all = { first: NO_BYTES, end: NO_BYTES, limit: 0, level: Level.STRONG, reverse: false };
+  const { rows } = await platform.kv.scanRows({ key, ...all });
+  const reasons = readUserRows(rows).revocations.map(({ revocation }) => revocation!.reason);
+  expect(reasons).toEqual(["new"]);
 });
 
 test("account data: only sync confirms devices, and not too many at once", async () => {

@@ -177,7 +177,12 @@ export class UserHandlers {
     const nowMs = Date.now();
     const over = rows.revocations.filter(({ revocation }) => revocation!.untilMs < nowMs);
     const change = {
-      guards: [...step.guards, ...gone.map((device) => sameDevice(rows, device))],
+      guards: [
+        ...step.guards,
+        ...gone.map((device) => sameDevice(rows, device)),
+        // What is deleted is what was over, and no log-out that came since.
+        ...over.map(({ revocation }) => sameRevocation(rows, revocation!.device)),
+      ],
       operations: [
         ...step.operations,
         ...gone.map(noDeviceRow),
