@@ -33,10 +33,16 @@ interface Chains {
   readonly last: Int32Array;
 }
 
-export class Replay {
+interface ReplayParts {
   /** Takes in one record, the next of its key; what it throws ends the process. */
-  readonly #take: (payload: Buffer) => void;
-  readonly #fatal: (error: Error) => void;
+  readonly take: (payload: Buffer) => void;
+  /** So much is taken in, or new, that it is time for a checkpoint. */
+  readonly isPressed: () => boolean;
+  readonly fatal: (error: Error) => void;
+}
+
+export class Replay {
+  readonly #parts: ReplayParts;
   readonly #byKeyspace = new Map<number, Chains>();
   #segments: Buffer[] = [];
   /** Four words a record: its segment, where it begins and ends there, number + 1 of the next in its bucket. */
@@ -47,9 +53,8 @@ export class Replay {
   /** Why a record could not be taken in: what is asked for from then on would lack it. */
   #failure: Error | undefined;
 
-  constructor(take: (payload: Buffer) => void, fatal: (error: Error) => void) {
-    this.#take = take;
-    this.#fatal = fatal;
+  constructor(parts: ReplayParts) {
+    this.#parts = parts;
   }
 
   /** Records that are not taken in yet. */
@@ -111,7 +116,10 @@ export class Replay {
     return undefined;
   }
 
-  /** Takes in all of these slots in turns, resting as long as each took. False: it was stopped before. */
+  /**
+   * Takes in all of these slots in turns, resting as long as each took, or for one turn of others when it is
+   * pressed. False: it was stopped before.
+   */
   async within(first: number, last: number): Promise<boolean> {
     let next: number | undefined = first;
     while (this.#left > 0 && !this.#stopped) {
@@ -122,7 +130,8 @@ export class Replay {
         if (next === undefined) return true;
       } while (this.#left > most && monotonicMs() - startedMs < REPLAY_TURN_MS);
       // A turn that had to wait for a CPU itself owes others no more than that.
-      await rest(Math.min(REPLAY_TURN_MS, monotonicMs() - startedMs));
+      const restMs = Math.min(REPLAY_TURN_MS, monotonicMs() - startedMs);
+      await rest(this.#parts.isPressed() ? 0 : restMs);
     }
     return this.#left === 0;
   }
@@ -147,10 +156,10 @@ export class Replay {
       at = (number - 1) * WORDS;
       const segment = this.#segments[words[at]!]!;
       try {
-        this.#take(segment.subarray(words[at + START]!, words[at + END]!));
+        this.#parts.take(segment.subarray(words[at + START]!, words[at + END]!));
       } catch (error) {
         this.#failure = error instanceof Error ? error : new Error(String(error));
-        this.#fatal(this.#failure);
+        this.#parts.fatal(this.#failure);
         throw this.#failure;
       }
       this.#left -= 1;

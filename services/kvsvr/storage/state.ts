@@ -108,7 +108,12 @@ export class State {
     });
     this.#shelf = shelf;
     this.#checkpoints = checkpoints;
-    this.#replay = new Replay((payload) => this.#takeLogged(payload), options.fatal);
+    this.#replay = new Replay({
+      take: (payload) => this.#takeLogged(payload),
+      // No checkpoint makes room before all is taken in.
+      isPressed: () => checkpoints.dirtyBytes > options.checkpointBytes,
+      fatal: options.fatal,
+    });
     this.#sweeper = new Sweeper({
       engine,
       log,
@@ -330,7 +335,11 @@ export class State {
         found.set(latin1(registerKey), decodeRegister(register).register);
     }
     for (const id of newer.flatMap((dirty) => dirty.within(firstGroup, lastGroup))) {
+      // The engine has it by now, and its number may be another key's.
+      if (!this.#shelf.isNewer(id)) continue;
       const { registerKey, register } = this.#shelf.look(id);
+      const group = slotGroup(registerKey);
+      if (group < firstGroup || group > lastGroup) continue;
       const at = latin1(registerKey);
       if (at > floor && (ceiling === undefined || at <= ceiling)) found.set(at, register);
     }
@@ -340,8 +349,10 @@ export class State {
       const register = behindFloor(found.get(at)!, this.#floorOf(entryKey).version);
       return isNowhere(register) ? [] : [{ entryKey, register }];
     });
-    const next = lastGroup === NO_LIMIT ? undefined : names.at(-1);
-    return { listed, next: next === undefined ? undefined : Buffer.from(next, "latin1") };
+    if (lastGroup === NO_LIMIT) return { listed, next: undefined };
+    const name = names.at(-1);
+    const next = name === undefined ? beginning(lastGroup + 1) : Buffer.from(name, "latin1");
+    return { listed, next };
   }
 
   /** The slot that ends a page: what is only in memory, or the log, is cut off so, not walked through. */
@@ -358,7 +369,7 @@ export class State {
   namesWithin(slice: Slice): { key: Key; name: string; version: number }[] {
     const all: { key: Key; name: string; version: number }[] = [];
     const [first, last] = groupsOf(slice);
-    let after: Buffer | undefined = Buffer.from([first >> 16, (first >> 8) & 0xff, first & 0xff]);
+    let after: Buffer | undefined = beginning(first);
     while (after !== undefined) {
       const page: { listed: Listed[]; next: Buffer | undefined } = this.list(after, NAMES_AT_ONCE);
       for (const { entryKey, register } of page.listed) {
@@ -439,6 +450,11 @@ export class State {
 const NOTHING = { register: EMPTY_REGISTER, unswept: false, encoded: NO_BYTES };
 /** In place of an entry's number. */
 const NOT_KEPT = -1;
+
+/** The cursor in front of a slot's keys. */
+function beginning(group: number): Buffer {
+  return Buffer.from([group >> 16, (group >> 8) & 0xff, group & 0xff]);
+}
 
 function stopping(): RpcError {
   return new RpcError("UNAVAILABLE", "the replica stops before it has taken in its whole log");
