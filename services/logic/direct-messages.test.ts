@@ -184,7 +184,7 @@ async function dieAfter(steps: 1 | 2, { from, to, id }: Sending, ageMs: number) 
 
 test("M1: a send left after its commit is finished by the sender's sync", async () => {
   const [ann, bob] = [newUser(), newUser()];
-  await dieAfter(1, { from: ann, to: bob, id: "k1" }, 2_500);
+  await dieAfter(1, { from: ann, to: bob, id: "k1" }, 7_000);
   expect((await syncAll(bob)).messages).toEqual([]);
   expect(sequences((await syncAll(ann)).messages)).toEqual([1]);
   expect(sequences((await syncAll(bob)).messages)).toEqual([1]);
@@ -192,7 +192,7 @@ test("M1: a send left after its commit is finished by the sender's sync", async 
 
 test("M1: a send left before its delivery is finished by the sender's sync", async () => {
   const [ann, bob] = [newUser(), newUser()];
-  await dieAfter(2, { from: ann, to: bob, id: "k1" }, 2_500);
+  await dieAfter(2, { from: ann, to: bob, id: "k1" }, 7_000);
   expect(sequences((await syncAll(ann)).messages)).toEqual([1]);
   await expect.poll(async () => sequences((await syncAll(bob)).messages)).toEqual([1]);
 });

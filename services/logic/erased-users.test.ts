@@ -111,7 +111,7 @@ test("erased: a message that stopped on its way is numbered without its text, an
   const conversationId = conversationOf(ann, bob);
   const message = makeCommittedMessage({
     ...{ messageId: `m-${ann}`, conversationId, clientMessageId: "k1", senderId: ann },
-    ...{ recipientId: bob, text: "secret", acceptedAtMs: Date.now() - 3_000 },
+    ...{ recipientId: bob, text: "secret", acceptedAtMs: Date.now() - 10_000 },
   });
   const ticket = campuses.ticket(ann);
   await campuses.callee("inbox-data", "text").call(InboxData.commit, { message }, ticket);
