@@ -121,3 +121,22 @@ test("erased: a message that stopped on its way is numbered without its text, an
   expect((await read(ann, conversationId)).messages).toMatchObject([{ text: "", recalled: true }]);
   expect(await inboxOf(bob)).toMatchObject({ version: erased.version, rows: [] });
 });
+
+test("erased: what its sender sends again is numbered without its text, and not delivered", async () => {
+  const [ann, bob] = [newUser(), newUser()];
+  const conversationId = conversationOf(ann, bob);
+  const message = makeCommittedMessage({
+    ...{ messageId: `m-${ann}`, conversationId, clientMessageId: "k1", senderId: ann },
+    ...{ recipientId: bob, text: "k1", acceptedAtMs: Date.now() },
+  });
+  const ticket = campuses.ticket(ann);
+  await campuses.callee("inbox-data", "text").call(InboxData.commit, { message }, ticket);
+  await erase(bob, conversationId);
+  const erased = await inboxOf(bob);
+  expect(await send(ann, bob, "k1")).toMatchObject({ messageId: `m-${ann}`, sequence: 1 });
+  expect((await read(ann, conversationId)).messages).toMatchObject([{ text: "", recalled: true }]);
+  expect(await inboxOf(bob)).toMatchObject({ version: erased.version, rows: [] });
+  // Numbered by now: its place alone is not delivered either.
+  await send(ann, bob, "k1");
+  expect(await inboxOf(bob)).toMatchObject({ version: erased.version, rows: [] });
+});

@@ -77,3 +77,25 @@ test("unfinished: nothing runs after the stop", async () => {
   await vi.advanceTimersByTimeAsync(10_000);
   expect(finish).not.toHaveBeenCalled();
 });
+
+test("unfinished: those that cannot be finished keep nobody waiting who can", async () => {
+  const finished: string[] = [];
+  const unfinished = new Unfinished<Send>({
+    sizeMax: 200,
+    pauseFirstMs: 10,
+    now: () => Date.now(),
+    finish: async ({ id }) => {
+      // Longer than its pause: it is due again when the round is over.
+      await new Promise((resolve) => setTimeout(resolve, id.startsWith("stuck") ? 70_000 : 1));
+      if (id.startsWith("stuck")) throw new RpcError("DEADLINE_EXCEEDED", "never");
+      finished.push(id);
+    },
+  });
+  for (let i = 0; i < 100; i++) unfinished.add({ id: `stuck ${i}` });
+  unfinished.add({ id: "good" });
+  await vi.advanceTimersByTimeAsync(5 * 71_000);
+  expect(finished).toEqual(["good"]);
+  const stopped = unfinished.stop();
+  await vi.advanceTimersByTimeAsync(71_000);
+  await stopped;
+});

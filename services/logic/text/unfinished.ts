@@ -122,6 +122,8 @@ export class Unfinished<S extends { readonly id: string }> {
         monitor.add(givenUp, 1);
         this.#leave(waiting);
       }
+      // Behind the others, or those that cannot be finished would have every place of a round.
+      if (this.#waiting.delete(waiting.send.id)) this.#waiting.set(waiting.send.id, waiting);
       const { pauseFirstMs, now } = this.#options;
       const pauseMs = Math.min(PAUSE_LAST_MS, pauseFirstMs * 2 ** Math.min(waiting.attempts, 10));
       waiting.notBeforeMs = now() + pauseMs;
