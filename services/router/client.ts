@@ -5,7 +5,8 @@ import type { Callee } from "../svrkit/client.ts";
 
 /**
  * The connections of these users, each once: one router's word, or that of all that answer while it has not
- * heard of everybody yet. Rejects when no router answers.
+ * heard of everybody yet: then it takes as long as the slowest of them, at most the time of `options`. Rejects
+ * when no router answers.
  */
 export async function locate(
   router: Callee,

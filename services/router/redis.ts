@@ -11,8 +11,8 @@
  *
  * Each step changes all of them together, in a script. All of it is soft state: a Redis that comes back
  * empty is full again after the access processes' next complete reports (10 s), so it needs no disk and
- * no replica; until then it answers no lookup, for it would say that nobody is online. One Redis, not a
- * Redis Cluster: a script's keys belong to many users.
+ * no replica; until then its answers are said to be incomplete. One Redis, not a Redis Cluster: a script's
+ * keys belong to many users.
  */
 import assert from "node:assert/strict";
 import { createClient, type RedisClientType } from "@redis/client";
