@@ -96,6 +96,21 @@ test("account data: a log-out that is only noted ends renewals, and is carried o
   expect(revocations.reasonAgainst(standing)).toBeUndefined();
 });
 
+test("account data: a record that is replaced again, since no answer was heard, stands as it does", async () => {
+  const before = record("Ann", "u1");
+  await as("account").call(AccountData.claimName, { record: before });
+  const facts = { userId: "u1", device: "phone", issuedAtMs: 1, expiresAtMs: Date.now() + 60_000 };
+  const ticket = platform.signer.sign(facts);
+  const replace = (password: string) => {
+    const after = { ...before, password: Buffer.from(password) };
+    const asked = { record: after, oldPassword: before.password };
+    return as("account").call(AccountData.replace, asked, { ticket });
+  };
+  expect(await replace("new")).toEqual({});
+  expect(await replace("new")).toEqual({});
+  await expect(replace("another")).rejects.toMatchObject({ code: "ABORTED" });
+});
+
 test("account data: a log-in that forgets an old log-out leaves a newer one of the same device", async () => {
   const key = userKey("u1");
   const logOut = (untilMs: number, reason: string) => {

@@ -86,7 +86,7 @@ export class AccountDataHandlers {
     throw new RpcError("NOT_FOUND", `nobody is registered as ${request.subject}`);
   }
 
-  /** account: changes a password, or marks who deletes itself. */
+  /** account: changes a password, or marks who deletes itself. Done again it changes nothing. */
   async replace(
     { record, oldPassword }: ReplaceAccountRequest,
     call: Call,
@@ -97,10 +97,11 @@ export class AccountDataHandlers {
     const key = keyOf(record);
     const found = await this.#kv.get({ key, level: Level.STRONG }, forward(call));
     const standing = found.found ? fromBytes(decodeAccountRecord, found.value) : undefined;
+    const value = toBytes(encodeAccountRecord, record);
+    if (found.found && Buffer.compare(found.value, value) === 0) return {};
     const isSame =
       standing?.userId === record.userId && Buffer.compare(standing.password, oldPassword) === 0;
     if (isSame) {
-      const value = toBytes(encodeAccountRecord, record);
       const write = { case: "put", value } as const;
       const request = { key, write, expectedVersion: found.version };
       if ((await this.#kv.write(request, forward(call))).applied) return {};

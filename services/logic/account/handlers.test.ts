@@ -113,7 +113,7 @@ test.each([
   },
 );
 
-test("account: who dies right after replacing a password leaves no renewable ticket", async () => {
+test("account: who dies right after replacing a password leaves no renewable ticket, and may try again", async () => {
   const stolen = (await register()).ticket;
   const { ticket } = await login({ device: "desk" });
   const accounts = platform.calleeAs("account");
@@ -137,6 +137,11 @@ test("account: who dies right after replacing a password leaves no renewable tic
   const times = { arrivedMs: monotonicMs(), deadlineMs: monotonicMs() + 5_000 };
   const about = { operationId: NO_BYTES, ticket, caller: "access", trace: NO_BYTES, priority: 0 };
   await expect(handlers.changePassword(asked, { ...times, ...about })).rejects.toThrow("killed");
+  const again = await as(Account.changePassword, asked, ticket);
+  expect(await renew(again.ticket)).toHaveProperty("ticket");
+  const wrong = { oldPassword: "some old horse", newPassword: "some new horse" };
+  const refused = { code: "PERMISSION_DENIED", message: "the password is wrong" };
+  await expect(as(Account.changePassword, wrong, again.ticket)).rejects.toMatchObject(refused);
   expect(await login({ password: "a new horse" })).toHaveProperty("userId");
   await expect(renew(stolen)).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
 });

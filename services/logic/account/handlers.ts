@@ -146,13 +146,18 @@ export class AccountHandlers {
     if (record.name === "") {
       throw new RpcError("FAILED_PRECONDITION", "you log in elsewhere: change your password there");
     }
-    await this.#requirePassword(request.oldPassword, record, call);
-    const password = await passwords.hash(request.newPassword, call.deadlineMs);
     const facts = { devices: [], ticketLifetimeMs, reason: "the password was changed" };
-    // Noted first: where the rest is not reached, nobody stays for whom the password was changed.
-    await accounts.call(AccountData.logOut, { ...facts, onlyNoted: true }, forward(call));
-    const replacement = { record: { ...record, password }, oldPassword: record.password };
-    await accounts.call(AccountData.replace, replacement, forward(call));
+    if (await this.#matches(record.name, request.oldPassword, record, call)) {
+      const password = await passwords.hash(request.newPassword, call.deadlineMs);
+      // Noted first: where the rest is not reached, nobody stays for whom the password was changed. It stays
+      // noted when replacing fails: that may have been done all the same, and trying again goes on from there.
+      await accounts.call(AccountData.logOut, { ...facts, onlyNoted: true }, forward(call));
+      const replacement = { record: { ...record, password }, oldPassword: record.password };
+      await accounts.call(AccountData.replace, replacement, forward(call));
+    } else {
+      // Who did not hear that it was replaced tries again: the new password stands, the rest may lack.
+      await this.#requirePassword(request.newPassword, record, call);
+    }
     await accounts.call(AccountData.logOut, { ...facts, onlyNoted: false }, forward(call));
     return this.ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, call);
   }
