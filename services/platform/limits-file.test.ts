@@ -107,10 +107,11 @@ test("limits: beside a broken file a process starts with the last good ones, and
   expect(told[0]).toContain("the last good file are in force: ");
   expect(told[1]).toContain("callers are taken away");
   expect(kept()).toBe(good);
-  // What is taken back by removing the file does not come back.
+  // What is taken back by removing the file does not come back, and is said once.
   rmSync(path);
-  start();
+  expect(start().join("")).toContain("limits.json is gone: the usual limits and callers are");
   await expect.poll(kept).toBe("{}\n");
+  expect(start()).toEqual([]);
   expect(inForce).toEqual(USUAL_LIMITS);
   // A copy of no use is as good as none.
   write("{");

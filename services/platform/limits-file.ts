@@ -3,9 +3,11 @@
  *
  *   { "queueDelayMs": 40, "userRequestsPerSecond": 5, "traceShare": 0.01, "classes": { "Moments": "other" } }
  *
- * All fields are optional, and so is the file: what it does not say is as usual. A file that cannot be
- * used as a whole changes nothing, and the process says so until it can. A process that starts beside one
- * must start all the same, and must not give back to callers what was taken from them: it has its own copy of
+ * All fields are optional, and so is the file: what it does not say is as usual. Removing it takes everything
+ * back that it said, at once and at a start alike, or who runs and who starts would differ: that is warned of,
+ * since it gives back to callers what was taken from them, and may be a mistake. A file that cannot be used as
+ * a whole changes nothing, and the process says so until it can. A process that starts beside one must start
+ * all the same, and must not give back to callers what was taken from them: it has its own copy of
  * the last file that it could use. Where there is none (a new place), it has the usual limits and callers.
  */
 import { readFileSync } from "node:fs";
@@ -55,7 +57,7 @@ export function followLimits(
       name: "limits",
       load: () => {
         const limits = readLimits(path);
-        if (copy !== undefined) keepCopy(textOf(path) ?? NO_LIMITS, copy, log);
+        if (copy !== undefined) keepCopy(textOf(path), { path, copy, log });
         return limits;
       },
       signature: () => signatureOf(path),
@@ -86,13 +88,24 @@ function lastLimits(copy: string | undefined): { value: Limits; called: string }
   return { value: USUAL_LIMITS, called: "the usual limits and callers" };
 }
 
-function keepCopy(text: string, copy: string, log: Logger): void {
+/** `said`: what the file says; undefined when there is none. */
+function keepCopy(
+  said: string | undefined,
+  { path, copy, log }: { path: string; copy: string; log: Logger },
+): void {
+  const text = said ?? NO_LIMITS;
   const failed = (error: unknown) =>
     log.warn(
       { err: error },
       "no copy of the limits is kept: a start beside a bad file has older ones",
     );
   try {
+    const before = textOf(copy) ?? NO_LIMITS;
+    if (said === undefined && before !== NO_LIMITS)
+      log.warn(
+        { source: "limits", before },
+        `${path} is gone: the usual limits and callers are in force; to have others, write it again`,
+      );
     if (textOf(copy) !== text) systemTextFiles.replaceSoon(copy, text).catch(failed);
   } catch (error) {
     failed(error);
