@@ -11,7 +11,6 @@ import { rest } from "../svrkit/rest.ts";
 import { Comparison, type Page } from "./comparison.ts";
 import { leftVotes } from "./left-votes.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
-import { planted } from "./protocol/planted.ts";
 import { isCurrent, step } from "./protocol/register.ts";
 import { withoutBallots } from "./protocol/votes-left.ts";
 import type { Replica } from "./replica.ts";
@@ -94,7 +93,6 @@ export class Repair {
    * it lacks the one before. Together they lead on.
    */
   async #fetchLooseFrom(peer: number, entry: Entry): Promise<void> {
-    if (planted("loose-kept-to-oneself")) return;
     const { peers, epoch } = this.#replica;
     const ask = (aboveVersion: number) =>
       peers.call(peer, ReplicaService.fetchVotes, { key: entry.key, aboveVersion, epoch, move: 0 });

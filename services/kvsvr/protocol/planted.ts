@@ -30,7 +30,6 @@ export const BUGS = [
   "vote-after-disk-loss",
   "incarnation-not-checked",
   "votes-not-copied",
-  "loose-kept-to-oneself",
   "slot-served-by-two-groups",
   "ids-dropped-by-move",
   "votes-dropped-by-move",
