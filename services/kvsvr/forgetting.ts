@@ -152,12 +152,15 @@ export class Forgetting {
     const cutoffMs = Date.now() - this.#options.windowMs;
     let all = 0;
     let old = 0;
+    // A deletion that is accepted and not known to be decided becomes a tombstone without one more record.
+    let coming = 0;
     for await (const { register } of this.#listAll()) {
       if (tombstoneOf(register) !== undefined) all += 1;
+      else if (register.accepted !== undefined) coming += 1;
       if (forgettable(register, cutoffMs) !== undefined) old += 1;
     }
     monitor.set(tombstones, all);
-    this.#scanned = { logged, left: all };
+    this.#scanned = { logged, left: all + coming };
     if (old >= this.#options.least) await this.#forgetAll(cutoffMs);
   }
 

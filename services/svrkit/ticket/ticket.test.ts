@@ -153,9 +153,9 @@ test("ticket: with more tickets than places the oldest go, and none is taken for
     if (i % 37 !== 0) continue;
     const found = known(i + 1);
     expect(found).toContain(i);
-    // Places are taken in turn; where names crowd, some go before their turn.
+    // Places are taken in turn; where names crowd, some go before their turn: a sixth of 64 when all are taken.
     expect(found[0]).toBeGreaterThan(i - 64);
-    expect(found.length).toBeGreaterThan(Math.min(i, 40));
+    expect(found.length).toBeGreaterThan(0.6 * Math.min(i, 64));
   }
   remembered.clear();
   expect(known(0)).toEqual([]);
