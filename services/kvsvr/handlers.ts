@@ -58,10 +58,10 @@ interface Pending<I, O> extends Write {
   readonly resolve: (reply: O) => void;
 }
 
-/** A call, or one item of a batch. */
 /** Added to a name it makes the very next one. */
 const NEXT = Buffer.of(0);
 
+/** A call, or one item of a batch. */
 type Attempt = Call & { readonly isFirst?: boolean };
 
 /** Hears the outcome of one operation, once. */

@@ -1909,7 +1909,7 @@ export function decodeScanRowsReply(r: Reader, end: number): ScanRowsReply {
 }
 
 /**
- * Marks in the order of their names, from the one after `after` on (empty: from the first).
+ * The numbers that appended ids got.
  *
  * @generated from message tricampus.kv.v1.NumbersRequest
  */
@@ -2030,6 +2030,8 @@ export function decodeNumbersReply(r: Reader, end: number): NumbersReply {
 }
 
 /**
+ * Marks in the order of their names, from the one after `after` on (empty: from the first).
+ *
  * @generated from message tricampus.kv.v1.ScanMarksRequest
  */
 export interface ScanMarksRequest {

@@ -927,7 +927,7 @@ export const ScanRowsReplySchema: GenMessage<ScanRowsReply> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_kv, 27);
 
 /**
- * Marks in the order of their names, from the one after `after` on (empty: from the first).
+ * The numbers that appended ids got.
  *
  * @generated from message tricampus.kv.v1.NumbersRequest
  */
@@ -982,6 +982,8 @@ export const NumbersReplySchema: GenMessage<NumbersReply> = /*@__PURE__*/
   messageDesc(file_tricampus_kv_v1_kv, 29);
 
 /**
+ * Marks in the order of their names, from the one after `after` on (empty: from the first).
+ *
  * @generated from message tricampus.kv.v1.ScanMarksRequest
  */
 export type ScanMarksRequest = Message<"tricampus.kv.v1.ScanMarksRequest"> & {
