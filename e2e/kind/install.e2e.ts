@@ -69,7 +69,9 @@ test("people see it in kubectl and in the command line", async () => {
   await until("every campus is shown as ready", async () => isShown(await tricampus("status")));
   const { status: said } = await get("datacenter", "main");
   expect((said as { clients: object[] }).clients).toHaveLength(3);
-  await helm("test", RELEASE);
+  await helm("test", RELEASE).catch(async (error: Error) => {
+    throw new Error(`${error.message}\n${await kubectl("logs", `${RELEASE}-first-message`)}`);
+  });
 });
 
 test("a real chat log is replayed from outside the cluster, and the ledger is clean", async () => {
