@@ -70,7 +70,8 @@ test("people see it in kubectl and in the command line", async () => {
   const { status: said } = await get("datacenter", "main");
   expect((said as { clients: object[] }).clients).toHaveLength(3);
   await helm("test", RELEASE).catch(async (error: Error) => {
-    throw new Error(`${error.message}\n${await kubectl("logs", `${RELEASE}-first-message`)}`);
+    const said = await kubectl("logs", `${RELEASE}-first-message`).catch(String);
+    throw new Error(`${error.message}\n${said}`);
   });
 });
 

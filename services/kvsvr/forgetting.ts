@@ -152,7 +152,8 @@ export class Forgetting {
     const cutoffMs = Date.now() - this.#options.windowMs;
     let all = 0;
     let old = 0;
-    // A deletion that is accepted and not known to be decided becomes a tombstone without one more record.
+    // What is accepted and not known to be decided may be a deletion, which a notice alone, and no further
+    // record, makes a tombstone.
     let coming = 0;
     for await (const { register } of this.#listAll()) {
       if (tombstoneOf(register) !== undefined) all += 1;
