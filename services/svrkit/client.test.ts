@@ -1,8 +1,10 @@
 /** Client and server over real sockets: failover, silence, bad frames, deadlines, drain. */
 import { connect, createServer, type Server as NetServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import type { EchoMessage } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import { Echo } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
+import { monotonicMs } from "./call.ts";
 import { type Callee, Client, type ServiceAddress } from "./client.ts";
 import { RpcError } from "./errors.ts";
 import { Blocks } from "./failover/blocks.ts";
@@ -204,6 +206,21 @@ test("client: why it failed is not forgotten over a last attempt that had no tim
     callee(addresses).call(Echo.echo, { payload }, { timeoutMs: 400 });
   await expect(call([full, silent])).rejects.toMatchObject(refused);
   await expect(call([full, nowhere("b")])).rejects.toMatchObject(refused);
+});
+
+test("client: why it failed is not forgotten over a last attempt that ran out of its time", async () => {
+  let calls = 0;
+  const busy = await serve("a", async (_request, call) => {
+    if (calls++ === 0) throw new RpcError("UNAVAILABLE", "it is on its way");
+    await sleep(call.deadlineMs - monotonicMs());
+    throw new RpcError("UNAVAILABLE", "its deadline had passed");
+  });
+  const call = callee([busy]).call(Echo.echo, { payload }, { timeoutMs: 300 });
+  await expect(call).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+    message: expect.stringContaining("it is on its way"),
+  });
+  expect(calls).toBe(2);
 });
 
 const blockedUntilMs = Date.now() + 60_000;

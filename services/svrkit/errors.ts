@@ -84,11 +84,16 @@ const SAYS_LITTLE: ReadonlySet<Code> = new Set(["UNAVAILABLE", "DEADLINE_EXCEEDE
 
 /**
  * Which of two failures of one call to tell: "a disk is full" or "no quorum" is not to be forgotten over
- * a last attempt that had no time left.
+ * a last attempt that had no time left, nor is any reason over one that `ranOut` of it.
  */
-export function moreTelling(before: RpcError | undefined, now: RpcError): RpcError {
-  if (before === undefined || SAYS_LITTLE.has(before.code)) return now;
-  return SAYS_LITTLE.has(now.code) ? before : now;
+export function moreTelling(
+  before: RpcError | undefined,
+  now: RpcError,
+  { ranOut } = { ranOut: false },
+): RpcError {
+  if (before === undefined) return now;
+  const isBeforeTelling = ranOut || !SAYS_LITTLE.has(before.code);
+  return isBeforeTelling && SAYS_LITTLE.has(now.code) ? before : now;
 }
 
 /** Fails with INVALID_ARGUMENT unless the caller's input keeps the rule. */

@@ -28,6 +28,8 @@ import type { Session, Waiter } from "./transport/session.ts";
 
 const RETRY_PAUSE_FIRST_MS = 20;
 const RETRY_PAUSE_LAST_MS = 200;
+/** Each server on the way keeps a sixteenth of its caller's time. */
+const RAN_OUT_SHARE = 0.85;
 const NEVER_MS = Number.POSITIVE_INFINITY;
 
 const failovers = monitorId("svrkit.failovers");
@@ -112,6 +114,8 @@ export class PendingCall<O> {
   #pauses = 0;
   /** Bit by replica: asked in this round. */
   #asked = 0;
+  /** When the last attempt began. */
+  #askedMs = 0;
   #order: readonly number[] | undefined;
   #lastError: RpcError | undefined;
   /** The last failure was an answer: asking again makes somebody work twice. */
@@ -172,6 +176,7 @@ export class PendingCall<O> {
   #ask(index: number, nowMs: number): void {
     const { callee, request, call } = this.#parts;
     this.#asked |= 1 << index;
+    this.#askedMs = nowMs;
     this.#open += 1;
     const peer = callee.peers[index]!;
     if (!(peer instanceof Peer)) {
@@ -241,7 +246,7 @@ export class PendingCall<O> {
       return;
     }
     if (error.code === "OVERLOADED" && isAnswer) this.#overloads += 1;
-    this.#lastError = moreTelling(this.#lastError, error);
+    this.#lastError = moreTelling(this.#lastError, error, { ranOut: this.#ranOut() });
     if (isAnswer) this.#parts.callee.budget.failed();
     if (this.#open > 0) return;
     this.#costs = isAnswer;
@@ -287,6 +292,12 @@ export class PendingCall<O> {
     this.#isSettled = true;
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#parts.callee.ended();
+  }
+
+  /** Whether the last attempt took all the time that was left, but for what servers keep for the way back. */
+  #ranOut(): boolean {
+    const { deadlineMs } = this.#parts.call;
+    return monotonicMs() - this.#askedMs >= RAN_OUT_SHARE * (deadlineMs - this.#askedMs);
   }
 
   #outOfTime(): RpcError {

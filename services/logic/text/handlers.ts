@@ -399,10 +399,9 @@ export class TextHandlers {
 
 /** The sender is to ask again: the message is taken, whatever stopped it on its way. */
 function unfinishedYet(error: unknown): RpcError {
-  const failure = RpcError.from(error);
-  if (failure.retryable) return failure;
-  const message = `the message is taken and still on its way: ask again (${failure.message})`;
-  return new RpcError("UNAVAILABLE", message, { cause: error });
+  const { code, retryable, message: why } = RpcError.from(error);
+  const message = `the message is taken and still on its way: ask again (${why})`;
+  return new RpcError(retryable ? code : "UNAVAILABLE", message, { cause: error });
 }
 
 function tooManySends(): RpcError {
