@@ -34,7 +34,7 @@ import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import type { Server } from "../svrkit/server.ts";
 import { KeptBatches, RunningBatch } from "./batch.ts";
-import { FROZEN_WAIT_MS, PAGE_ROWS_MAX, TURN_ITEMS_MAX } from "./limits.ts";
+import { FROZEN_WAIT_MS, TURN_ITEMS_MAX } from "./limits.ts";
 import { pageOfChanges, pageOfRows } from "./pages.ts";
 import type { Packing, Proposals, Write } from "./proposals.ts";
 import { composeKey, composeTable, type Outcome } from "./protocol/compose.ts";
@@ -44,7 +44,13 @@ import { bytesNumber, innerKey, type TableView } from "./protocol/table.ts";
 import { forgottenThrough, ROW_CLASS, TRIMS_MAX } from "./protocol/trim.ts";
 import type { Reads } from "./reads.ts";
 import { IS_FROZEN, type Replica } from "./replica.ts";
-import { checkChange, checkOperationId, requireSize } from "./request-checks.ts";
+import {
+  checkBound,
+  checkChange,
+  checkLookUps,
+  checkOperationId,
+  requireSize,
+} from "./request-checks.ts";
 import type { Entry } from "./storage/entry.ts";
 
 const ALL_ROWS: Trim = { throughVersion: 0, rowPrefix: NO_BYTES, appendIds: false };
@@ -310,10 +316,8 @@ export class Handlers {
   }
 
   async getRows(request: GetRowsRequest, call: Call): Promise<GetRowsReply> {
-    requireArgument(
-      request.rows.length <= PAGE_ROWS_MAX,
-      `at most ${PAGE_ROWS_MAX} rows in one call`,
-    );
+    checkLookUps(request.rows, "rows");
+    checkLookUps(request.marks, "marks");
     const entry = await this.#readTable(request, call);
     const view = this.#view(entry);
     const rows: VersionedRow[] = [];
@@ -329,7 +333,7 @@ export class Handlers {
 
   async numbers(request: NumbersRequest, call: Call): Promise<NumbersReply> {
     const { ids } = request;
-    requireArgument(ids.length <= PAGE_ROWS_MAX, `at most ${PAGE_ROWS_MAX} ids in one call`);
+    checkLookUps(ids, "ids");
     const entry = await this.#readTable(request, call);
     const view = this.#view(entry);
     const numbers = ids.map((id) => numberIn(view, ROW_CLASS.appended, id));
@@ -337,6 +341,8 @@ export class Handlers {
   }
 
   async scanRows(request: ScanRowsRequest, call: Call): Promise<ScanRowsReply> {
+    checkBound(request.first);
+    checkBound(request.end);
     const entry = await this.#readTable(request, call);
     const first = innerKey(ROW_CLASS.row, request.first);
     const end =
@@ -356,8 +362,9 @@ export class Handlers {
   }
 
   async scanMarks(request: ScanMarksRequest, call: Call): Promise<ScanMarksReply> {
-    const entry = await this.#readTable(request, call);
     const { after, limit } = request;
+    checkBound(after);
+    const entry = await this.#readTable(request, call);
     const name = after.length > 0 ? Buffer.concat([after, NEXT]) : after;
     const first = innerKey(ROW_CLASS.mark, name);
     const range = { first, end: Buffer.from([ROW_CLASS.mark + 1]), reverse: false };

@@ -13,7 +13,7 @@ import { newOperationId } from "../svrkit/operation-id.ts";
 import { rest } from "../svrkit/rest.ts";
 import { newTrace, traceIdOf } from "../svrkit/tracing/context.ts";
 import { type EndedSpan, findSpans } from "../svrkit/tracing/span.ts";
-import { RECENT_MS } from "./limits.ts";
+import { PAGE_ROWS_MAX, RECENT_MS, ROW_KEY_BYTES_MAX } from "./limits.ts";
 import { TRACED_BURST, TRACED_PER_SECOND } from "./peers.ts";
 import { traceOf } from "./proposals.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
@@ -265,4 +265,32 @@ test("kv: the votes for many writes together are in the trace of the first, or i
   const [untraced, traced] = [{ trace: newTrace(false) }, { trace: newTrace(true) }];
   expect(traceOf([traced, untraced])).toBe(traced.trace);
   expect(traceOf([untraced, traced])).toHaveLength(0);
+});
+
+test("kv: names longer than one can be, and more than a page has, are refused with the limit", async () => {
+  cluster = await startCluster();
+  const { kv } = cluster;
+  const level = Level.STRONG;
+  const table = { key: key("t"), level };
+  const long = Buffer.alloc(ROW_KEY_BYTES_MAX + 2, 1);
+  const many = Array.from({ length: PAGE_ROWS_MAX + 1 }, (_, i) => bytes(`${i}`));
+  const scan = { ...table, limit: 1, reverse: false };
+  const none = bytes("");
+  const refused: [() => Promise<unknown>, string][] = [
+    [() => kv.getRows({ ...table, rows: [long], marks: [] }), "514 bytes of one of the rows"],
+    [() => kv.getRows({ ...table, rows: [], marks: [long] }), "514 bytes of one of the marks"],
+    [() => kv.getRows({ ...table, rows: [], marks: many }), "1001 marks in one call"],
+    [() => kv.numbers({ ...table, ids: [bytes("id"), long] }), "514 bytes of one of the ids"],
+    [() => kv.scanMarks({ ...table, after: long, limit: 1 }), "bound of 514 bytes"],
+    [() => kv.scanRows({ ...scan, first: long, end: none }), "bound of 514 bytes"],
+    [() => kv.scanRows({ ...scan, first: none, end: long }), "bound of 514 bytes"],
+  ];
+  for (const [ask, why] of refused)
+    await expect(ask()).rejects.toMatchObject({
+      code: "INVALID_ARGUMENT",
+      message: expect.stringContaining(why),
+    });
+  const longest = long.subarray(0, ROW_KEY_BYTES_MAX);
+  expect(await kv.numbers({ ...table, ids: [longest] })).toMatchObject({ numbers: [0] });
+  expect(await kv.scanMarks({ ...table, after: longest, limit: 1 })).toMatchObject({ marks: [] });
 });

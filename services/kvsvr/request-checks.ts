@@ -4,6 +4,7 @@ import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import {
   OPERATION_AHEAD_MS_MAX,
   OPERATIONS_PER_CHANGE_MAX,
+  PAGE_ROWS_MAX,
   ROW_KEY_BYTES_MAX,
   TRIM_PREFIX_BYTES_MAX,
   VALUE_BYTES_MAX,
@@ -77,6 +78,27 @@ function checkTrim({ rowPrefix, appendIds }: Trim): number {
     "a trim forgets ids of appends or rows under a prefix: ask for both one by one",
   );
   return rowPrefix.length;
+}
+
+/** Rows, marks or ids to be looked up: as many as a page has, each as long as one can be. */
+export function checkLookUps(names: readonly Uint8Array[], what: string): void {
+  requireArgument(
+    names.length <= PAGE_ROWS_MAX,
+    `${names.length} ${what} in one call: at most ${PAGE_ROWS_MAX} are allowed`,
+  );
+  const longest = Math.max(0, ...names.map((name) => name.length));
+  requireArgument(
+    longest <= ROW_KEY_BYTES_MAX,
+    `${longest} bytes of one of the ${what}: at most ${ROW_KEY_BYTES_MAX} are allowed`,
+  );
+}
+
+/** Where a scan begins or ends: a name, or the very next one after it. */
+export function checkBound(bound: Uint8Array): void {
+  requireArgument(
+    bound.length <= ROW_KEY_BYTES_MAX + 1,
+    `a scan's bound of ${bound.length} bytes: at most ${ROW_KEY_BYTES_MAX + 1} are allowed`,
+  );
 }
 
 function checkRowKey(row: Uint8Array): number {
