@@ -24,6 +24,7 @@ import { isCurrent } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 import { Slices } from "./slices.ts";
+import { unlessDamaged } from "./storage/engine.ts";
 
 export type Page = readonly ListedVersion[];
 
@@ -130,7 +131,10 @@ export class Comparison {
     const wanted: Wanted[] = [];
     for (const listed of page) {
       if (this.#slices.isOver) await this.#slices.next();
-      const { register } = state.peek(this.#replica.checked(listed.key));
+      const key = this.#replica.checked(listed.key);
+      const register = unlessDamaged(() => state.peek(key))?.register;
+      // A damaged one is renewed by itself.
+      if (register === undefined) continue;
       const isHeld = isCurrent(register) && register.heldVersion >= listed.version;
       if (!isHeld) wanted.push({ listed, aboveVersion: register.heldVersion });
     }

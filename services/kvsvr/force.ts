@@ -76,9 +76,11 @@ export async function settle(replica: Replica, group: GroupEpoch): Promise<void>
     ({ listed, next: after } = state.list(after, LISTED_KEYS));
     more = after !== undefined;
     for (const { entryKey, register } of listed) {
-      if (isCurrent(register)) continue;
+      if (register !== undefined && isCurrent(register)) continue;
       const key = { keyspace: entryKey[0]!, key: entryKey.subarray(4) };
-      replica.take(replica.entry(key), { kind: "settle" });
+      if (register !== undefined) replica.take(replica.entry(key), { kind: "settle" });
+      // Nobody is left to copy it from.
+      else await state.renew(key, []);
       given += 1;
     }
     await state.durable(state.logged);

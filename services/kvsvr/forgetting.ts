@@ -39,6 +39,7 @@ import type { Replica } from "./replica.ts";
 import { Slices } from "./slices.ts";
 import type { SlotSpan } from "./slots/plan/held-slots.ts";
 import type { BeingForgotten } from "./slots/slot-table.ts";
+import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry } from "./storage/entry.ts";
 import { KEY_AT, registerKey, slotGroup } from "./storage/record.ts";
 import { groupsOf } from "./storage/slot-removal.ts";
@@ -156,6 +157,7 @@ export class Forgetting {
     // record, makes a tombstone.
     let coming = 0;
     for await (const { register } of this.#listAll()) {
+      if (register === undefined) continue;
       if (tombstoneOf(register) !== undefined) all += 1;
       else if (register.accepted !== undefined) coming += 1;
       if (forgettable(register, cutoffMs) !== undefined) old += 1;
@@ -182,7 +184,7 @@ export class Forgetting {
     const isOwned = (span: SlotSpan) => slots.all([span], ({ state }) => state === "owned");
     const gathering = new Gathering(cutoffMs, isOwned);
     for await (const { entryKey, register } of this.#listAll()) {
-      const batch = gathering.add(entryKey, register);
+      const batch = register && gathering.add(entryKey, register);
       if (batch !== undefined) await this.#attempt(batch);
     }
     const last = gathering.end();
@@ -313,7 +315,8 @@ export class Forgetting {
     return forgetting?.number === number && forgetting.stage === "frozen";
   }
 
-  #note(names: NamesDigest, registerKey: Buffer, register: Register): void {
+  #note(names: NamesDigest, registerKey: Buffer, register: Register | undefined): void {
+    if (register === undefined) throw new RecordDamaged("register", registerKey);
     if (!isAbsent(register)) names.add(registerKey);
     if (register.accepted !== undefined && this.#open.length < OPEN_MAX)
       this.#open.push(registerKey);

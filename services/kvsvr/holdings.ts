@@ -11,6 +11,7 @@ import type {
   FetchVotesReply,
   FetchVotesRequest,
   FloorsReply,
+  ListedVersion,
   ListVersionsReply,
   ListVersionsRequest,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
@@ -20,11 +21,11 @@ import { requireArgument } from "../svrkit/errors.ts";
 import { SLOTS } from "../svrkit/failover/shards.ts";
 import { FETCH_BYTES_MAX, FETCH_MANY_BYTES_MAX, FETCH_MANY_MS_MAX } from "./limits.ts";
 import { planted } from "./protocol/planted.ts";
-import { EMPTY_REGISTER } from "./protocol/register.ts";
+import { EMPTY_REGISTER, type Register } from "./protocol/register.ts";
 import { hasVotes, votesLeft } from "./protocol/votes-left.ts";
 import type { Replica } from "./replica.ts";
 import type { SlotSpan } from "./slots/plan/held-slots.ts";
-import { RecordDamaged } from "./storage/engine.ts";
+import { unlessDamaged } from "./storage/engine.ts";
 import type { Entry } from "./storage/entry.ts";
 
 /** Keyspace and slot: what a listing goes on behind. */
@@ -82,12 +83,9 @@ export class Holdings {
   }
 
   #peekAbove(key: Key, aboveVersion: number, bytesMax: number): FetchReply {
-    try {
-      return this.#stateAbove(this.#replica.state.peek(key), aboveVersion, bytesMax);
-    } catch (error) {
-      if (error instanceof RecordDamaged) return NO_STATE;
-      throw error;
-    }
+    const { state } = this.#replica;
+    const held = unlessDamaged(() => this.#stateAbove(state.peek(key), aboveVersion, bytesMax));
+    return held ?? NO_STATE;
   }
 
   #stateAbove(entry: Entry, aboveVersion: number, bytesMax: number): FetchReply {
@@ -140,10 +138,7 @@ export class Holdings {
     return {
       versions: listed.map(({ entryKey, register }) => ({
         key: { keyspace: entryKey[0]!, key: entryKey.subarray(4) },
-        version: register.known.version,
-        digest: register.known.digest,
-        table: register.held.model === "table",
-        votes: hasVotes(register),
+        ...(register === undefined ? DAMAGED : listedAs(register)),
       })),
       cursor: next ?? NO_BYTES,
       barred: "",
@@ -179,6 +174,15 @@ export class Holdings {
     return `the slot is ${holding.state} here, not sealed for move ${move}`;
   }
 }
+
+function listedAs(register: Register): Omit<ListedVersion, "key"> {
+  const { known, held } = register;
+  const { version, digest } = known;
+  return { version, digest, table: held.model === "table", votes: hasVotes(register) };
+}
+
+/** There may be votes on it: who takes them over has to ask, and hears that they are not known. */
+const DAMAGED = { version: 0, digest: 0, table: false, votes: true };
 
 /** "I do not know", or may not say. */
 const NO_STATE: FetchReply = {

@@ -95,6 +95,9 @@ export const REPLAY_DELAY_MS = 100;
 export const REPLAY_TURN_MS = 4;
 export const REPLAY_TURN_RECORDS = 1_000;
 
+/** Keys with a damaged record that are known at a time, and copied anew in one run. */
+export const DAMAGED_KEYS_MAX = 10_000;
+
 /** Forgotten rows leave the state engine so long after a trim, so many looked at in one turn. */
 export const SWEEP_DELAY_MS = 1_000;
 export const SWEEP_CHUNK = 500;

@@ -21,6 +21,7 @@ import { REPLICAS } from "./protocol/ballot.ts";
 import { Reads } from "./reads.ts";
 import { endRebuild, Joining, stageOfRebuild } from "./rebuild.ts";
 import { refuseEverything } from "./refusal.ts";
+import { Renewal } from "./renewal.ts";
 import { Repair } from "./repair.ts";
 import { Replica } from "./replica.ts";
 import { type MoveEdges, Mover } from "./slots/mover.ts";
@@ -117,16 +118,21 @@ function assemble(
   const forgetting = forgettingOf(edges, replica, proposals);
   edges.server.add(ReplicaService.forget, (request) => forgetting.handle(request));
   const mover = moverOf(edges, replica);
+  const renewal = new Renewal(replica);
   membership.start();
+  renewal.start();
   mover?.start();
   forgetting.start();
   monitor.set(monitorId("kvsvr.incarnation"), identity.incarnation);
   return {
     replica,
     async stop() {
+      // Both may wait for all of the log.
+      state.stopIntake();
       membership.stop();
       const forgettingStopped = forgetting.stop();
       const moverStopped = mover?.stop();
+      const renewalStopped = renewal.stop();
       copy?.stop();
       repair.stop();
       proposals.stop();
@@ -134,6 +140,7 @@ function assemble(
       replica.stop();
       await moverStopped;
       await forgettingStopped;
+      await renewalStopped;
       await identity.stop();
       await state.close();
     },

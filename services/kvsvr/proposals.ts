@@ -87,6 +87,10 @@ export class Proposals {
 
   submit<W extends Write>(entry: Entry, packing: Packing<W>, write: W): void {
     const { queue } = entry;
+    if (this.#replica.state.damaged.isRenewed(entry.registerKey)) {
+      write.reject(mayNotPropose());
+      return;
+    }
     const item = { write, packing: packing as unknown as Packing<Write> };
     if (queue !== undefined) {
       if (queue.waiting.length >= WAITING_PER_KEY_MAX) {
@@ -359,6 +363,7 @@ export class Proposals {
 
   /** Finishes a value that may be half decided, proposing nothing of our own. */
   async finish(entry: Entry): Promise<void> {
+    if (this.#replica.state.damaged.isRenewed(entry.registerKey)) throw mayNotPropose();
     const way = chooseWay(entry.register, this.#replica.self, NO_BALLOT);
     if (way.way === "fetch") return this.#repair.fetch(entry);
     const ballot = way.way === "prepare" ? way.ballot : { round: 1, proposer: way.ballot.proposer };
@@ -376,6 +381,14 @@ export class Proposals {
   stop(): void {
     this.#hedges.stop();
   }
+}
+
+/** What it proposed before a record of the key was damaged is forgotten: a ballot could be used twice. */
+function mayNotPropose(): RpcError {
+  return new RpcError(
+    "UNAVAILABLE",
+    "this replica proposes nothing for a key that was damaged until its next start: ask another one",
+  );
 }
 
 function answerAll(pack: Pack, outcomes: Outcomes): void {

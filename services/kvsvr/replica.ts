@@ -45,7 +45,6 @@ import { type Input, isCurrent, type Register, type Step } from "./protocol/regi
 import { Slices } from "./slices.ts";
 import { overlaps, type SlotHolding } from "./slots/plan/held-slots.ts";
 import type { SlotTable } from "./slots/slot-table.ts";
-import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry } from "./storage/entry.ts";
 import type { State } from "./storage/state.ts";
 
@@ -102,14 +101,7 @@ export class Replica {
   }
 
   entry(key: Key | undefined): Entry {
-    const checked = this.checked(key);
-    try {
-      return this.state.entry(checked);
-    } catch (error) {
-      if (error instanceof RecordDamaged)
-        throw new RpcError("UNAVAILABLE", error.message, { cause: error });
-      throw error;
-    }
+    return this.state.entry(this.checked(key));
   }
 
   /** A key as others may name it. */
@@ -248,7 +240,9 @@ export class Replica {
       if (slices.isOver) await slices.next();
       const span = beginSpan(trace, { name: "Replica/Learn", kind: "queue", startedMs });
       if (span !== undefined) spans.push(span);
-      const entry = this.entry(key);
+      // What it misses of a damaged key comes when that is renewed, or is found by comparing.
+      const entry = this.state.readable(this.checked(key));
+      if (entry === undefined) continue;
       if (item?.case === "notice") this.take(entry, { kind: "notice", ...item.value });
       if (item?.case === "decision")
         this.take(entry, { kind: "learn", decision: openDecision(item.value) });

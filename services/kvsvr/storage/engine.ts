@@ -2,6 +2,7 @@
  * The state engine: where registers and rows rest once they leave the log. Narrow on purpose: two
  * engines (LMDB, memory) pass one suite (engine.suite.ts). Reads are synchronous, commits durable.
  */
+import { RpcError } from "../../svrkit/errors.ts";
 import type { StoredRow } from "./record.ts";
 
 export interface EngineRow extends StoredRow {
@@ -24,8 +25,33 @@ export interface EngineEntry {
   readonly removed?: boolean;
 }
 
-/** A record whose checksum does not match: it is counted, and never served. */
-export class RecordDamaged extends Error {}
+/** A record whose checksum does not match: "I do not know", never "absent" (damaged-keys.ts). */
+export class RecordDamaged extends RpcError {
+  /** Of the key that the record belongs to. */
+  readonly registerKey: Buffer;
+
+  constructor(kind: "register" | "row", registerKey: Buffer) {
+    const name = registerKey.toString("hex");
+    super("UNAVAILABLE", `a ${kind} is damaged here (key ${name}): ask another replica`);
+    this.registerKey = registerKey;
+  }
+}
+
+/** What is read; undefined when a record of it is damaged. */
+export function unlessDamaged<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RecordDamaged) return undefined;
+    throw error;
+  }
+}
+
+export interface EngineKey {
+  readonly registerKey: Buffer;
+  /** Encoded StoredRegister; undefined: it is damaged. */
+  readonly register: Buffer | undefined;
+}
 
 export interface RowRange {
   /** Inner row keys: first <= key < end; end undefined: to the table's end. */
@@ -44,7 +70,7 @@ export interface StateEngine {
   /** Rows with version > after, in the order of versions, deleted ones included. */
   changes(registerKey: Buffer, after: number): Iterable<EngineRow>;
   /** Register keys above the cursor, in order. */
-  keys(after: Buffer | undefined, limit: number): { registerKey: Buffer; register: Buffer }[];
+  keys(after: Buffer | undefined, limit: number): EngineKey[];
   /**
    * Durable when it resolves; each entry whole or not at all. The entries' bytes are copied before it
    * returns: they may be others in the next turn.

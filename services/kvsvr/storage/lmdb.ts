@@ -5,8 +5,10 @@
  */
 import { mkdirSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import {
   type EngineEntry,
+  type EngineKey,
   type EngineRow,
   RecordDamaged,
   type RowRange,
@@ -23,6 +25,9 @@ import {
 
 const PRESENT = Buffer.from([1]);
 const VERSION_BYTES = 6;
+
+/** Each time that one is read. */
+const damagedRecords = monitorId("kvsvr.damaged_records");
 
 type Tree = Database<Buffer, Buffer>;
 
@@ -61,7 +66,7 @@ class LmdbEngine implements StateEngine {
   row(registerKey: Buffer, row: Uint8Array): StoredRow | undefined {
     const key = Buffer.concat([registerKey, row]);
     const bytes = this.#rows.getBinary(key);
-    return bytes === undefined ? undefined : opened(openRow(bytes), "row", key);
+    return bytes === undefined ? undefined : opened(openRow(bytes), "row", registerKey);
   }
 
   *rows(registerKey: Buffer, range: RowRange): Iterable<EngineRow> {
@@ -74,7 +79,7 @@ class LmdbEngine implements StateEngine {
       if (range.reverse && Buffer.compare(key, high) >= 0) continue;
       if (range.reverse && Buffer.compare(key, low) < 0) return;
       const row = Buffer.from(key.subarray(registerKey.length));
-      yield { row, ...opened(openRow(value), "row", key) };
+      yield { row, ...opened(openRow(value), "row", registerKey) };
     }
   }
 
@@ -89,14 +94,14 @@ class LmdbEngine implements StateEngine {
     }
   }
 
-  keys(afterKey: Buffer | undefined, limit: number): { registerKey: Buffer; register: Buffer }[] {
+  keys(afterKey: Buffer | undefined, limit: number): EngineKey[] {
     const start =
       afterKey === undefined ? Buffer.from([0]) : Buffer.concat([afterKey, Buffer.from([0])]);
-    const found: { registerKey: Buffer; register: Buffer }[] = [];
+    const found: EngineKey[] = [];
     for (const { key, value } of this.#registers.getRange({ start, limit })) {
       const register = openRecord(value);
-      if (register !== undefined)
-        found.push({ registerKey: Buffer.from(key), register: Buffer.from(register) });
+      if (register === undefined) monitor.add(damagedRecords, 1);
+      found.push({ registerKey: Buffer.from(key), register: register && Buffer.from(register) });
     }
     return found;
   }
@@ -147,8 +152,8 @@ function after(registerKey: Buffer): Buffer {
   return Buffer.concat([registerKey, Buffer.from([0xff])]);
 }
 
-function opened<T>(record: T | undefined, kind: string, key: Buffer): T {
-  if (record === undefined)
-    throw new RecordDamaged(`a ${kind} is damaged (key ${key.toString("hex")})`);
-  return record;
+function opened<T>(record: T | undefined, kind: "register" | "row", registerKey: Buffer): T {
+  if (record !== undefined) return record;
+  monitor.add(damagedRecords, 1);
+  throw new RecordDamaged(kind, registerKey);
 }

@@ -1,5 +1,5 @@
 /** A state engine in memory: sorted keys, no disk. For tests, the simulator, and as the model of the suite. */
-import type { EngineEntry, EngineRow, RowRange, StateEngine } from "./engine.ts";
+import type { EngineEntry, EngineKey, EngineRow, RowRange, StateEngine } from "./engine.ts";
 import { latin1, type StoredRow } from "./record.ts";
 
 export class MemoryEngine implements StateEngine {
@@ -34,7 +34,7 @@ export class MemoryEngine implements StateEngine {
     return [...(this.#tables.get(latin1(registerKey))?.values() ?? [])].sort(order);
   }
 
-  keys(after: Buffer | undefined, limit: number): { registerKey: Buffer; register: Buffer }[] {
+  keys(after: Buffer | undefined, limit: number): EngineKey[] {
     const floor = after === undefined ? "" : latin1(after);
     const names = [...this.#registers.keys()].filter((name) => name > floor).sort();
     return names.slice(0, limit).map((name) => ({

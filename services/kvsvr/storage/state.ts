@@ -11,11 +11,12 @@
  */
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { encodeLogRecord } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Position } from "../../svrkit/known-disk.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { REPLAY_TURN_MS } from "../limits.ts";
 import { absentAt, behindFloor, type Floor, isNowhere, NO_FLOOR } from "../protocol/absent.ts";
 import { planted } from "../protocol/planted.ts";
 import {
@@ -27,13 +28,14 @@ import {
   trimsOf,
 } from "../protocol/register.ts";
 import { Checkpoints } from "./checkpoints.ts";
+import { DamagedKeys } from "./damaged-keys.ts";
 import { NO_LIMIT } from "./dirty.ts";
 import {
   type EngineEntry,
   type EngineRow,
-  RecordDamaged,
   type RowRange,
   type StateEngine,
+  unlessDamaged,
 } from "./engine.ts";
 import { Entry } from "./entry.ts";
 import type { Files } from "./files.ts";
@@ -53,11 +55,11 @@ const ROW_BYTES = 400;
 /** The second one begins for sure after the slots were closed. */
 const CHECKPOINTS_BEFORE_REMOVAL = 2;
 const NAMES_AT_ONCE = 500;
-const damagedRecords = monitorId("kvsvr.damaged_records");
 
 export interface Listed {
   readonly entryKey: Buffer;
-  readonly register: Register;
+  /** undefined: a record of the key is damaged, and what there was of it is not known here. */
+  readonly register: Register | undefined;
 }
 
 export interface StateOptions {
@@ -91,6 +93,7 @@ export class State {
   /** Resolves when nothing is left of it, or it was stopped. */
   #replayed: Promise<boolean> = Promise.resolve(true);
   readonly #sweeper: Sweeper;
+  readonly damaged = new DamagedKeys();
   readonly #floorOf: (registerKey: Buffer) => Floor;
 
   private constructor(options: StateOptions) {
@@ -171,7 +174,7 @@ export class State {
     return this.#log;
   }
 
-  /** The key's entry; throws DATA damage as RecordDamaged: "I do not know", never "absent". */
+  /** The key's entry; throws RecordDamaged for a damaged one: "I do not know", never "absent". */
   entry(key: Key): Entry {
     this.#replay.ofKey(key);
     const there = this.#shelf.get(key);
@@ -179,6 +182,11 @@ export class State {
     const entry = this.#shelf.add(key, this.#read(registerKey(key)));
     if (entry.unswept) this.#sweeper.add(entry);
     return this.#raised(entry);
+  }
+
+  /** The key's entry; undefined: it is damaged. */
+  readable(key: Key): Entry | undefined {
+    return unlessDamaged(() => this.entry(key));
   }
 
   /** Behind its slot's floor, if there is nothing of it (S5). */
@@ -201,29 +209,15 @@ export class State {
   }
 
   #read(own: Buffer): Stored {
-    const encoded = this.#guarded(() => this.#options.engine.register(own));
+    const encoded = this.damaged.guard(() => this.#options.engine.register(own));
     if (encoded === undefined) return NOTHING;
     const { register, unswept } = decodeRegister(encoded);
     return { register, unswept, encoded: unswept ? withoutUnswept(encoded) : encoded };
   }
 
-  #guarded<T>(read: () => T): T {
-    try {
-      return read();
-    } catch (error) {
-      if (error instanceof RecordDamaged) monitor.add(damagedRecords, 1);
-      throw error;
-    }
-  }
-
   /** Steps the register; the outcome may be spoken of once `durable(entry)` has resolved. */
   take(entry: Entry, input: Input): Step {
-    if (this.refusing !== undefined) {
-      throw new RpcError(
-        "STORAGE_REFUSED",
-        `the disk takes no writes (${this.refusing}): free space or make it writable`,
-      );
-    }
+    this.#requireDisk();
     const taken = step(this.#raised(entry).register, input);
     const log = this.#openLog;
     let bytes = taken.log ? 0 : NOTICE_BYTES;
@@ -241,6 +235,15 @@ export class State {
     }
     this.#apply(entry, taken, bytes);
     return taken;
+  }
+
+  #requireDisk(): void {
+    const { refusing } = this;
+    if (refusing === undefined) return;
+    throw new RpcError(
+      "STORAGE_REFUSED",
+      `the disk takes no writes (${refusing}): free space or make it writable`,
+    );
   }
 
   #logNotice({ key, unloggedVersion: version, unloggedDigest: digest }: Entry): number {
@@ -287,7 +290,9 @@ export class State {
 
   #takeLogged(payload: Buffer): void {
     const { key, input } = decodeInput(payload);
-    const entry = this.entry(key);
+    const entry = this.readable(key);
+    // What it was about is not known: the key is copied from both others, who have what was voted with them.
+    if (entry === undefined) return;
     this.#apply(entry, step(entry.register, input), payload.length);
   }
 
@@ -298,7 +303,7 @@ export class State {
 
   #storedRow(entry: Entry, inner: Uint8Array): EngineRow | undefined {
     if (entry.register.heldVersion === 0) return undefined;
-    const stored = this.#guarded(() => this.#options.engine.row(entry.registerKey, inner));
+    const stored = this.#options.engine.row(entry.registerKey, inner);
     return stored && { row: inner, ...stored };
   }
 
@@ -329,10 +334,10 @@ export class State {
     const lastGroup = this.#lastGroup(firstGroup, lastStored, limit);
     const { newer } = this.#checkpoints;
     const ceiling = last !== undefined && slotGroup(last) === lastGroup ? latin1(last) : undefined;
-    const found = new Map<string, Register>();
+    const found = new Map<string, Register | undefined>();
     for (const { registerKey, register } of stored) {
       if (slotGroup(registerKey) <= lastGroup)
-        found.set(latin1(registerKey), decodeRegister(register).register);
+        found.set(latin1(registerKey), register && decodeRegister(register).register);
     }
     for (const id of newer.flatMap((dirty) => dirty.within(firstGroup, lastGroup))) {
       // The engine has it by now, and its number may be another key's.
@@ -346,7 +351,9 @@ export class State {
     const names = [...found.keys()].sort();
     const listed = names.flatMap((at): Listed[] => {
       const entryKey = Buffer.from(at, "latin1");
-      const register = behindFloor(found.get(at)!, this.#floorOf(entryKey).version);
+      const sound = this.#soundOf(entryKey, found.get(at));
+      if (sound === undefined) return [{ entryKey, register: undefined }];
+      const register = behindFloor(sound, this.#floorOf(entryKey).version);
       return isNowhere(register) ? [] : [{ entryKey, register }];
     });
     if (lastGroup === NO_LIMIT) return { listed, next: undefined };
@@ -355,17 +362,31 @@ export class State {
     return { listed, next };
   }
 
-  /** The slot that ends a page: what is only in memory, or the log, is cut off so, not walked through. */
+  /** `listed`: what a listing has found of the key; undefined: its record is damaged. */
+  #soundOf(own: Buffer, listed: Register | undefined): Register | undefined {
+    if (listed !== undefined) return listed;
+    // What memory has is as good, and mends the record; else it is noted now.
+    const entry = this.readable(keyOf(own));
+    if (entry !== undefined) this.#checkpoints.changed(entry, 0);
+    return entry?.register;
+  }
+
+  /**
+   * The slot that ends a page: what is only in memory, or the log, is cut off so, not walked through. Of the
+   * log no more is taken in for a page than a turn has time for.
+   */
   #lastGroup(first: number, lastStored: number, limit: number): number {
     const { newer } = this.#checkpoints;
+    const startedMs = monotonicMs();
     for (let unlooked = this.unreplayed === 0 ? undefined : first; ; ) {
       const last = Math.min(lastStored, ...newer.map((dirty) => dirty.through(first, limit)));
       if (unlooked === undefined || unlooked > last) return last;
+      if (monotonicMs() - startedMs >= REPLAY_TURN_MS) return unlooked - 1;
       unlooked = this.#replay.ofSlots(unlooked, last, limit);
     }
   }
 
-  /** Keys of these slots of which there is something. */
+  /** Keys of these slots of which there is something; version 0: it is damaged. */
   namesWithin(slice: Slice): { key: Key; name: string; version: number }[] {
     const all: { key: Key; name: string; version: number }[] = [];
     const [first, last] = groupsOf(slice);
@@ -374,8 +395,8 @@ export class State {
       const page: { listed: Listed[]; next: Buffer | undefined } = this.list(after, NAMES_AT_ONCE);
       for (const { entryKey, register } of page.listed) {
         if (slotGroup(entryKey) > last) return all;
-        const key = { keyspace: entryKey[0]!, key: entryKey.subarray(KEY_AT) };
-        all.push({ key, name: latin1(entryKey), version: register.known.version });
+        const version = register?.known.version ?? 0;
+        all.push({ key: keyOf(entryKey), name: latin1(entryKey), version });
       }
       after = page.next;
     }
@@ -404,8 +425,8 @@ export class State {
   /** Takes tombstones for absent, in this turn; the next checkpoint removes them. The floor is in force. */
   forget({ keys, floor }: Forgotten): void {
     for (const { key, version } of keys) {
-      const entry = this.entry(key);
-      if (entry.register.known.version > version) continue;
+      const entry = this.readable(key);
+      if (entry === undefined || entry.register.known.version > version) continue;
       entry.register = absentAt(floor.version);
       entry.unloggedVersion = 0;
       this.#checkpoints.forgotten(entry);
@@ -435,10 +456,37 @@ export class State {
       throw new RpcError("UNAVAILABLE", "a key of slots to be removed is still in use");
     const commit = (entries: readonly EngineEntry[]) => this.#checkpoints.commit(entries);
     await removeSlice(this.#options.engine, slice, commit);
+    this.damaged.drop(isInside);
+  }
+
+  /**
+   * Puts what was copied of a damaged key in its place: these inputs, from nothing on. Durable when it
+   * resolves.
+   */
+  renew(key: Key, inputs: readonly Input[]): Promise<void> {
+    this.#requireDisk();
+    this.#replay.ofKey(key);
+    if (!this.damaged.has(registerKey(key))) return Promise.resolve();
+    const entry = this.#shelf.add(key, NOTHING);
+    this.damaged.renew(entry.registerKey);
+    // Its rows in the engine are older than those copied, or as old; the register is overwritten in any case.
+    this.#checkpoints.changed(entry, 0);
+    const log = this.#openLog;
+    for (const input of inputs) {
+      const bytes = log.append(encodeLogRecord, logRecord(key, input));
+      this.#apply(entry, step(entry.register, input), bytes);
+    }
+    entry.logged = log.appended;
+    return this.durable(entry.logged);
+  }
+
+  /** What waits for all of the log to be taken in waits no longer, and fails. */
+  stopIntake(): void {
+    this.#replay.stop();
   }
 
   async close(): Promise<void> {
-    this.#replay.stop();
+    this.stopIntake();
     await this.#replayed;
     await this.#sweeper.stop();
     await this.#checkpoints.close();
@@ -450,6 +498,10 @@ export class State {
 const NOTHING = { register: EMPTY_REGISTER, unswept: false, encoded: NO_BYTES };
 /** In place of an entry's number. */
 const NOT_KEPT = -1;
+
+function keyOf(own: Buffer): Key {
+  return { keyspace: own[0]!, key: own.subarray(KEY_AT) };
+}
 
 /** The cursor in front of a slot's keys. */
 function beginning(group: number): Buffer {

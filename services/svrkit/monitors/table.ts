@@ -103,6 +103,9 @@ const ROWS = [
   [419, "kvsvr.tombstones", "level", "keys", "kvsvr", "deleted keys at the last count"],
   [420, "kvsvr.tombstones_forgotten", "sum", "keys", "kvsvr", "deleted keys forgotten"],
   [421, "kvsvr.forgetting_aborted", "sum", "attempts", "kvsvr", "attempts that forgot nothing"],
+  [422, "kvsvr.damaged_keys", "level", "keys", "kvsvr", "keys that wait to be copied: damaged"],
+  [423, "kvsvr.keys_renewed", "sum", "keys", "kvsvr", "damaged keys copied from both others"],
+  [424, "kvsvr.unreplayed", "level", "records", "kvsvr", "log records of earlier runs to take in"],
   [450, "kv.redirects", "sum", "calls", "kvsvr", "calls that found their slot moved"],
 
   [500, "control.reads", "sum", "reads", "control", "readings of what is blocked"],

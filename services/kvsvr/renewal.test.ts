@@ -1,0 +1,90 @@
+/** S3 for one key: a damaged record on real replicas. */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import type { Replica } from "./replica.ts";
+import { startCluster, type TestCluster } from "./testing/cluster.ts";
+import { DamagingEngine } from "./testing/damaging-engine.ts";
+
+let cluster: TestCluster | undefined;
+afterEach(async () => {
+  await cluster?.close();
+  cluster = undefined;
+});
+
+const key = (name: string) => ({ keyspace: Keyspace.ACCOUNT, key: Buffer.from(name) });
+const put = (name: string, value: string) => ({
+  key: key(name),
+  write: { case: "put" as const, value: Buffer.from(value) },
+  expectedVersion: undefined,
+});
+const patience = { timeout: 30_000 };
+const limits = { timeoutMs: 20_000 };
+const write = (name: string, value: string) => cluster!.kv.write(put(name, value), limits);
+const read = async (name: string) => {
+  const reply = await cluster!.kv.get({ key: key(name), level: Level.STRONG }, limits);
+  return Buffer.from(reply.value).toString();
+};
+const replica = (number: number): Replica => cluster!.replica(number).replica!;
+const heldAt = (number: number, name: string) =>
+  replica(number).state.readable(key(name))?.register.heldVersion;
+
+/** A cluster whose replica 0 is down, and finds `x` damaged; `inLog`: with records about it in its log. */
+async function damaged(inLog: boolean): Promise<void> {
+  const engines = [0, 1, 2].map(() => new DamagingEngine());
+  cluster = await startCluster({ engine: (number) => engines[number]! });
+  await write("x", "one");
+  await expect.poll(() => heldAt(0, "x"), patience).toBe(1);
+  await replica(0).state.checkpoint();
+  await write("x", "two");
+  await write("y", "two");
+  await expect.poll(() => [heldAt(0, "x"), heldAt(0, "y")], patience).toEqual([2, 1]);
+  const { state } = replica(0);
+  await state.durable(state.logged);
+  const dir = cluster.dirs[0]!;
+  const logs = () => readdirSync(dir).filter((name) => name.startsWith("log-"));
+  const before = logs().map((name) => [name, readFileSync(join(dir, name))] as const);
+  await cluster.stop(0);
+  if (inLog) {
+    // A stop writes a checkpoint and removes the log: a crash leaves this one.
+    for (const name of logs()) rmSync(join(dir, name));
+    for (const [name, bytes] of before) writeFileSync(join(dir, name), bytes);
+  }
+  engines[0]!.damage(key("x"));
+}
+
+test.each([true, false])(
+  "S3: a damaged key is copied from both others, and voted on again (records in the log: %s)",
+  async (inLog) => {
+    await damaged(inLog);
+    await write("x", "three");
+    await cluster!.start(0);
+    await expect.poll(() => heldAt(0, "x"), patience).toBe(3);
+    await cluster!.allServe();
+    await cluster!.stop(1);
+    // Both votes that there are.
+    expect(await write("x", "four")).toMatchObject({ applied: true });
+    expect(await read("x")).toBe("four");
+    await expect.poll(() => heldAt(0, "x"), patience).toBe(4);
+  },
+  120_000,
+);
+
+test("S3: without both others a damaged key stays as it is, and every other one is served", async () => {
+  await damaged(true);
+  await cluster!.stop(1);
+  await cluster!.start(0);
+  await expect
+    .poll(() => write("y", "three").catch(String), patience)
+    .toMatchObject({
+      applied: true,
+    });
+  await expect.poll(() => heldAt(0, "y"), patience).toBeGreaterThan(1);
+  expect(heldAt(0, "x")).toBeUndefined();
+  await expect(cluster!.kv.write(put("x", "three"), { timeoutMs: 1_500 })).rejects.toThrow();
+  await cluster!.start(1);
+  await expect.poll(() => heldAt(0, "x"), patience).toBeGreaterThanOrEqual(2);
+  expect(await write("x", "four")).toMatchObject({ applied: true });
+  expect(await read("x")).toBe("four");
+}, 120_000);
