@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { whatLacks } from "./status.ts";
+import { describeIntake, whatLacks } from "./status.ts";
 
 const campuses = (...states: string[]) =>
   states.map((state, i) => ({ campus: ["a", "b", "c"][i]!, state }));
@@ -21,4 +21,13 @@ test.each([
   ],
 ])("status: of %j it says who is away, what that means and what to do", (states, says) => {
   expect(whatLacks(campuses(...states))).toBe(says);
+});
+
+test("status: who has not taken in all of its log says so", () => {
+  const processes = [
+    { process: "a/kvsvr", unreplayed: 12_000 },
+    { process: "b/kvsvr", unreplayed: 0 },
+    { process: "b/access", unreplayed: null },
+  ];
+  expect(describeIntake(processes)).toEqual(["a/kvsvr: 12000 records of its log to take in"]);
 });

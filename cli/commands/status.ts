@@ -31,6 +31,8 @@ interface ProcessRow {
   /** Versions this replica knows to be behind; null where there is none. */
   readonly behind: number | null;
   readonly fsyncs: number | null;
+  /** Log records of its earlier runs that it has not taken in yet. */
+  readonly unreplayed: number | null;
   readonly restarts: number;
   readonly uptimeMs: number | null;
   readonly trouble: string;
@@ -162,10 +164,13 @@ async function ask(reached: Reach, names: ReadonlySet<string>) {
   return { statuses, blocks, users: { registered, online } };
 }
 
-function countersIn(status: StatusReply | undefined): Pick<ProcessRow, "behind" | "fsyncs"> {
+function countersIn(
+  status: StatusReply | undefined,
+): Pick<ProcessRow, "behind" | "fsyncs" | "unreplayed"> {
   return {
     behind: monitorOf(status, "kvsvr.behind"),
     fsyncs: sumOf(monitorOf(status, "kvsvr.fsyncs"), monitorOf(status, "queuelog.fsyncs")),
+    unreplayed: monitorOf(status, "kvsvr.unreplayed"),
   };
 }
 
@@ -253,6 +258,15 @@ function troubleOfAll(processes: readonly ProcessRow[]): string | undefined {
   return others.every((row) => row.trouble === first.trouble) ? first.trouble : undefined;
 }
 
+/** Who serves, and has not taken in all of its log yet: its checkpoints wait for that. */
+export function describeIntake(
+  processes: readonly Pick<ProcessRow, "process" | "unreplayed">[],
+): string[] {
+  return processes
+    .filter(({ unreplayed }) => (unreplayed ?? 0) > 0)
+    .map(({ process, unreplayed }) => `${process}: ${unreplayed} records of its log to take in`);
+}
+
 function printStatus({ campuses, processes, blocks, users }: PlatformStatus): void {
   const cell = (value: number | null) => (value === null ? "-" : String(value));
   const shared = troubleOfAll(processes);
@@ -273,6 +287,7 @@ function printStatus({ campuses, processes, blocks, users }: PlatformStatus): vo
   const head = "campus process pid health behind fsyncs restarts uptime trouble".split(" ");
   console.log(formatTable(head, rows));
   if (shared !== undefined) console.log(`every process: ${shared}`);
+  for (const line of describeIntake(processes)) console.log(line);
   for (const line of describeBlocks(blocks ?? [])) console.log(line);
   if (blocks === null) console.log("what is blocked: no replica of the store could say");
   console.log(`users: ${cell(users.registered)} registered, ${cell(users.online)} online`);

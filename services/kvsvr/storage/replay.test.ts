@@ -1,16 +1,21 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { encodeLogRecord } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
+import { toBytes } from "../../svrkit/codec.ts";
 import { SLOTS } from "../../svrkit/failover/shards.ts";
 import { silentLogger } from "../../svrkit/log.ts";
+import { readMonitors } from "../../svrkit/monitors/monitor.ts";
+import { REPLAY_TURN_MS } from "../limits.ts";
 import { sealDecision } from "../protocol/decision.ts";
-import { RecordDamaged } from "./engine.ts";
 import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
 import { registerKey } from "./record.ts";
+import { Replay } from "./replay.ts";
 import { State } from "./state.ts";
+import { logRecord } from "./stored-register.ts";
 
 const KEYS = 3_000;
 /** Keys that share a bucket with one that is asked for, with their records: never so many. */
@@ -112,7 +117,7 @@ test("replay: a listing at once after the start holds every key at its newest ve
     const page = state.list(after, 100);
     mostTaken = Math.max(mostTaken, before - state.unreplayed);
     for (const { entryKey, register } of page.listed)
-      versions.set(entryKey.toString("latin1"), register.heldVersion);
+      versions.set(entryKey.toString("latin1"), register!.heldVersion);
     after = page.next;
   } while (after !== undefined);
   expectAll((i) => versions.get(registerKey(key(i)).toString("latin1")));
@@ -140,23 +145,112 @@ test("replay: a checkpoint waits until all is taken in, and then the log goes", 
   expectAll(heldIn(await open()));
 });
 
-/** What is read of it first is damaged. */
-class DamagedEngine extends MemoryEngine {
-  isDamaged = true;
+/** Its first read fails. */
+class FailingEngine extends MemoryEngine {
+  isFailing = true;
 
   override register(registerKey: Buffer): Buffer | undefined {
-    if (!this.isDamaged) return super.register(registerKey);
-    this.isDamaged = false;
-    throw new RecordDamaged("a register is damaged");
+    if (!this.isFailing) return super.register(registerKey);
+    this.isFailing = false;
+    throw new Error("the engine cannot be read");
   }
 }
 
 test("S1: what cannot be taken in ends the process, and no key is served without it", async () => {
   await crash(1);
-  const state = await open(new DamagedEngine());
-  expect(() => state.entry(key(0))).toThrow("damaged");
-  expect(failures).toEqual(["a register is damaged"]);
-  expect(() => state.entry(key(0))).toThrow("damaged");
-  expect(() => state.list(undefined, 10)).toThrow("damaged");
-  await expect(state.commitAll()).rejects.toThrow("damaged");
+  const state = await open(new FailingEngine());
+  expect(() => state.entry(key(0))).toThrow("cannot be read");
+  expect(failures).toEqual(["the engine cannot be read"]);
+  expect(() => state.entry(key(0))).toThrow("cannot be read");
+  expect(() => state.list(undefined, 10)).toThrow("cannot be read");
+  await expect(state.commitAll()).rejects.toThrow("cannot be read");
+});
+
+function spin(ms: number): void {
+  const endMs = performance.now() + ms;
+  while (performance.now() < endMs);
+}
+
+/** Every register that is read takes a while. */
+class SlowEngine extends MemoryEngine {
+  override register(registerKey: Buffer): Buffer | undefined {
+    spin(1);
+    return super.register(registerKey);
+  }
+}
+
+test("replay: a page of a listing takes in no more than a turn has time for, and the pages miss nothing", async () => {
+  const keys = 600;
+  await crash(keys);
+  const state = await open(new SlowEngine());
+  const names = new Set<string>();
+  let mostTaken = 0;
+  let after: Buffer | undefined;
+  do {
+    const before = state.unreplayed;
+    const page = state.list(after, keys);
+    mostTaken = Math.max(mostTaken, before - state.unreplayed);
+    for (const { entryKey } of page.listed) names.add(entryKey.toString("latin1"));
+    after = page.next;
+  } while (after !== undefined);
+  expect(names.size).toBe(keys);
+  expect(mostTaken).toBeLessThan(keys / 10);
+}, 60_000);
+
+test("replay: what waits for all of the log fails at once when the replica stops", async () => {
+  await crash();
+  const state = await open(new SlowEngine());
+  const startedMs = performance.now();
+  const waiting = [state.checkpoint(), state.commitAll()].map((wait) => wait.catch(String));
+  state.stopIntake();
+  for (const outcome of await Promise.all(waiting)) expect(outcome).toContain("the replica stops");
+  expect(performance.now() - startedMs).toBeLessThan(KEYS / 2);
+  expect(state.unreplayed).toBeGreaterThan(0);
+});
+
+test("replay: a monitor tells how many records are left", async () => {
+  await crash();
+  const told = () => readMonitors().find(({ name }) => name === "kvsvr.unreplayed")?.value;
+  const state = await open();
+  expect(told()).toBe((KEYS * 4) / 3);
+  await expect.poll(() => state.unreplayed, { timeout: 20_000 }).toBe(0);
+  expect(told()).toBe(0);
+});
+
+/** Records of so many keys, of slots of their own, whose intake takes longer than a turn each. */
+function slowReplay(keys: number, isPressed: boolean): Replay {
+  const replay = new Replay({
+    take: () => spin(REPLAY_TURN_MS + 1),
+    isPressed: () => isPressed,
+    fatal: (error) => failures.push(error.message),
+  });
+  for (let i = 0; i < keys; i++) {
+    const record = toBytes(encodeLogRecord, logRecord(key(2 * i), { kind: "settle" }));
+    replay.add(Buffer.from(record), 0, record.length);
+  }
+  return replay;
+}
+
+test("replay: it rests as long as it worked, and for one turn of others alone when a checkpoint is due", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+  try {
+    const calm = slowReplay(3, false);
+    const resting = calm.within(0, Number.POSITIVE_INFINITY);
+    expect(calm.left).toBe(2);
+    await vi.advanceTimersByTimeAsync(REPLAY_TURN_MS - 1);
+    expect(calm.left).toBe(2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(calm.left).toBe(1);
+    await vi.runAllTimersAsync();
+    expect(await resting).toBe(true);
+    const pressed = slowReplay(3, true);
+    const hurrying = pressed.within(0, Number.POSITIVE_INFINITY);
+    expect(pressed.left).toBe(2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(pressed.left).toBeLessThan(2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await hurrying).toBe(true);
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -11,6 +11,7 @@
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { SLOTS } from "../../svrkit/failover/shards.ts";
+import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { REPLAY_DELAY_MS, REPLAY_TURN_MS, REPLAY_TURN_RECORDS } from "../limits.ts";
@@ -26,6 +27,8 @@ const WORDS = 4;
 const START = 1;
 const END = 2;
 const NEXT = 3;
+
+const unreplayed = monitorId("kvsvr.unreplayed");
 
 /** By bucket: number + 1 of its first and of its last record; 0: there is none. */
 interface Chains {
@@ -96,19 +99,22 @@ export class Replay {
   }
 
   /**
-   * Takes in records of the slots from `first` to `last` (slotGroup), slot by slot, until there were
-   * `least`; returns the slot to go on with, or undefined when none of them has any left.
+   * Takes in records of the slots from `first` to `last` (slotGroup), slot by slot, until there were `most`
+   * or, after the first ones, a turn's time is over; returns the slot to go on with, or undefined when none
+   * of them has any left.
    */
-  ofSlots(first: number, last: number, least: number): number | undefined {
+  ofSlots(first: number, last: number, most = REPLAY_TURN_RECORDS): number | undefined {
     if (this.#failure !== undefined) throw this.#failure;
-    const enough = this.#left - least;
+    const startedMs = monotonicMs();
+    const before = this.#left;
+    const isOver = () => this.#left < before && monotonicMs() - startedMs >= REPLAY_TURN_MS;
     const keyspaces = [...this.#byKeyspace.keys()].sort((a, b) => a - b);
     for (const keyspace of keyspaces) {
       const chains = this.#byKeyspace.get(keyspace)!;
       const [from, through] = groupsOf({ keyspace, first: 0, last: SLOTS - 1 });
       for (let group = Math.max(first, from); group <= Math.min(last, through); group++) {
         if (this.#left === 0) return undefined;
-        if (this.#left <= enough) return group;
+        if (before - this.#left >= most || isOver()) return group;
         const bucket = (group - from) * PARTS;
         for (let part = 0; part < PARTS; part++) this.#takeBucket(chains, bucket + part);
       }
@@ -124,13 +130,11 @@ export class Replay {
     let next: number | undefined = first;
     while (this.#left > 0 && !this.#stopped) {
       const startedMs = monotonicMs();
-      const most = this.#left - REPLAY_TURN_RECORDS;
-      do {
-        next = this.ofSlots(next, last, 1);
-        if (next === undefined) return true;
-      } while (this.#left > most && monotonicMs() - startedMs < REPLAY_TURN_MS);
+      next = this.ofSlots(next, last);
+      if (next === undefined) return true;
       // A turn that had to wait for a CPU itself owes others no more than that.
       const restMs = Math.min(REPLAY_TURN_MS, monotonicMs() - startedMs);
+      monitor.set(unreplayed, this.#left);
       await rest(this.#parts.isPressed() ? 0 : restMs);
     }
     return this.#left === 0;
@@ -138,6 +142,7 @@ export class Replay {
 
   /** The same of all slots, a moment later: who has waited for the start goes first. */
   async toTheEnd(): Promise<boolean> {
+    monitor.set(unreplayed, this.#left);
     if (this.#left > 0) await rest(REPLAY_DELAY_MS);
     return await this.within(0, NO_LIMIT);
   }
@@ -172,6 +177,7 @@ export class Replay {
     this.#segments = [];
     this.#byKeyspace.clear();
     this.#words = new Uint32Array(0);
+    monitor.set(unreplayed, 0);
   }
 
   #chainsOf(keyspace: number): Chains {

@@ -4,12 +4,16 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { silentLogger } from "../../svrkit/log.ts";
+import { CHECKPOINT_CHUNK } from "../limits.ts";
 import { type Decision, sealDecision } from "../protocol/decision.ts";
 import { learnChange } from "../testing/learned-table.ts";
 import type { EngineEntry, StateEngine } from "./engine.ts";
 import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
 import { State, type StateOptions } from "./state.ts";
+
+/** As many chunks a checkpoint writes at once (checkpoints.ts). */
+const CHUNKS_AT_ONCE = 8;
 
 let dir = "";
 beforeEach(() => {
@@ -60,7 +64,7 @@ function listAll(state: State, limit: number): { versions: Map<string, number>; 
     for (const { entryKey, register } of page.listed) {
       const name = entryKey.subarray(4).toString();
       expect(versions.has(name)).toBe(false);
-      versions.set(name, register.known.version);
+      versions.set(name, register!.known.version);
     }
     pages.push(page.listed.length);
     cursor = page.next;
@@ -155,6 +159,37 @@ test("state: rows whose checkpoint failed count until one is written; too many a
   learnChange(state, ["one-more"]);
   await state.close();
 });
+
+/** Its later commits wait until they are let go. */
+class HeldEngine extends MemoryEngine {
+  readonly held = Promise.withResolvers<void>();
+  commits = 0;
+
+  override async commit(entries: readonly EngineEntry[]): Promise<void> {
+    this.commits += 1;
+    if (this.commits > CHUNKS_AT_ONCE) await this.held.promise;
+    await super.commit(entries);
+  }
+}
+
+test("state: a listing while a checkpoint runs passes over what it has written and memory has given up", async () => {
+  const keys = 2 * CHUNKS_AT_ONCE * CHECKPOINT_CHUNK;
+  const engine = new HeldEngine();
+  const state = await open(engine, 0);
+  for (let i = 0; i < keys; i++) {
+    learn(state, i, 1);
+    if (i % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const written = state.checkpoint();
+  await expect.poll(() => engine.commits).toBeGreaterThan(CHUNKS_AT_ONCE);
+  // They get numbers of keys that have left.
+  for (let i = 0; i < 100; i++) learn(state, keys + i, 1);
+  const { versions } = listAll(state, 500);
+  expect(versions.size).toBe(keys + 100);
+  engine.held.resolve();
+  await written;
+  await state.close();
+}, 30_000);
 
 /** Remembers how large its commits were. */
 class MeasuringEngine extends MemoryEngine {
