@@ -1,5 +1,6 @@
 /** What people ask for through objects: blocks, more groups and fewer, and what comes of mistakes. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { KubeObject } from "./kube/object.ts";
 import type { Asked } from "./testing/api-double/server.ts";
 import { Rig } from "./testing/rig.ts";
 import { sampleCampus, sampleDataCenter, sampleGroup } from "./testing/samples.ts";
@@ -93,6 +94,22 @@ test("while a campus is blocked no other is disturbed; the blocked one may be", 
   const disturbing = rig.acts.slice(acts).filter((act) => act.includes("disturbs"));
   expect(disturbing.length).toBeGreaterThan(0);
   expect(disturbing.every((act) => act.endsWith("disturbs campus b"))).toBe(true);
+});
+
+test("an evicted pod whose object stays keeps no campus from its turn; its successor counts", async () => {
+  const [evicted] = rig.pods("logic").filter(({ metadata }) => metadata.name.includes("-b-"));
+  rig.cluster.evict(evicted!);
+  const [log] = rig.pods("queuelog");
+  rig.cluster.evict(log!);
+  await rig.until("their successors", () => rig.readyPods === 21 && rig.pods().length === 22);
+  await rig.settled();
+  expect(rig.status("DataCenter", "main")).toMatchObject({ pods: "21/21" });
+  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
+  const isNew = ({ spec }: KubeObject) => JSON.stringify(spec).includes("tricampus:2");
+  await rig.until("new pods everywhere", () => rig.pods().filter(isNew).length === 21);
+  await rig.settled();
+  const names = rig.pods().map(({ metadata }) => metadata.name);
+  expect(names).toContain(evicted!.metadata.name);
 });
 
 test("a second group gets its share of slots; without its KVGroup they go back before it goes", async () => {

@@ -93,6 +93,10 @@ function claimFacts({ metadata, spec, status }: KubeObject): ClaimFacts {
 /** Most claims are alike. */
 const claims = new Map<string, ClaimFacts>();
 
+/**
+ * Undefined, too, for one that is over: an evicted pod of a Deployment stays as an object, while another one has taken
+ * its place.
+ */
 export function projectPod(object: KubeObject): Pod | undefined {
   const { metadata, spec, status } = object;
   const labels = metadata.labels ?? {};
@@ -100,6 +104,7 @@ export function projectPod(object: KubeObject): Pod | undefined {
   if (dataCenter === undefined) return undefined;
   const { nodeName, containers } = fieldsOf(spec);
   const said = fieldsOf(status);
+  if (OVER.has(textOf(said.phase))) return undefined;
   const ready = listOf(said.conditions).find((condition) => condition.type === "Ready");
   const isReady = ready?.status === "True";
   return {
@@ -118,6 +123,9 @@ export function projectPod(object: KubeObject): Pod | undefined {
     trouble: isReady ? "" : troubleOf(said),
   };
 }
+
+/** Phases that no pod comes back from. */
+const OVER = new Set(["Failed", "Succeeded"]);
 
 /** Waiting for these is part of a start. */
 const NO_TROUBLE = new Set(["ContainerCreating", "PodInitializing"]);

@@ -114,6 +114,15 @@ export class SimulatedCluster {
     return this.#double.objects.all(PODS);
   }
 
+  /** As a kubelet that is short of something: the pod ends, and its object stays until somebody removes it. */
+  evict({ metadata }: KubeObject): void {
+    const place = { resource: PODS, namespace: metadata.namespace ?? "" };
+    this.#double.objects.update(place, metadata.name, (object) => {
+      const conditions = [{ type: "Ready", status: "False", reason: "PodFailed" }];
+      object.status = { phase: "Failed", reason: "Evicted", conditions };
+    });
+  }
+
   isUp(node: string): boolean {
     return !this.#down.has(node);
   }
@@ -184,9 +193,12 @@ export class SimulatedCluster {
     if (owner === undefined) return;
     const { replicas, template, strategy } = owner.spec as WorkloadSpec;
     const today = template.metadata.annotations[TEMPLATE];
-    const all = this.pods().filter((pod) => isOwnedBy(pod, owner));
-    const living = all.filter((pod) => pod.metadata.deletionTimestamp === undefined);
     const isSet = place.resource === SETS;
+    const mine = this.pods().filter((pod) => isOwnedBy(pod, owner));
+    // Only a StatefulSet, which needs the name, removes a pod that has failed.
+    if (isSet) for (const pod of mine.filter(hasFailed)) this.#remove(PODS, pod);
+    const all = mine.filter((pod) => !hasFailed(pod));
+    const living = all.filter((pod) => pod.metadata.deletionTimestamp === undefined);
     const newest = living.filter((pod) => pod.metadata.annotations?.[TEMPLATE] === today);
     const old = isSet ? [] : living.filter((pod) => !newest.includes(pod));
     const ready = living.filter(isReady);
@@ -352,6 +364,10 @@ export function isReady(pod: KubeObject): boolean {
     conditions?: { type: string; status: string }[];
   };
   return conditions.some(({ type, status }) => type === "Ready" && status === "True");
+}
+
+function hasFailed({ status }: KubeObject): boolean {
+  return (status as { phase?: string } | undefined)?.phase === "Failed";
 }
 
 function isOwnedBy(pod: KubeObject, owner: KubeObject): boolean {
