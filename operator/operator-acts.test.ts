@@ -96,6 +96,38 @@ test("while a campus is blocked no other is disturbed; the blocked one may be", 
   expect(disturbing.every((act) => act.endsWith("disturbs campus b"))).toBe(true);
 });
 
+test("while a service of a campus is blocked, no other campus is disturbed either", async () => {
+  const facts = { who: "ann", why: "a canary", setAtMs: 0, forced: false };
+  const untilMs = Date.now() + 600_000;
+  rig.store.blocks = [{ campus: "b", service: "text", untilMs, ...facts }];
+  await rig.until("seen", () => rig.message("Campus", "b", "Blocked") === "only b/text is");
+  const acts = rig.acts.length;
+  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
+  await rig.until("b has it, and the others wait", () =>
+    rig.message("DataCenter", "main", "Progressing").startsWith("campus b is blocked"),
+  );
+  await rig.quiet();
+  const disturbing = rig.acts.slice(acts).filter((act) => act.includes("disturbs"));
+  expect(disturbing.length).toBeGreaterThan(0);
+  expect(disturbing.every((act) => act.endsWith("disturbs campus b"))).toBe(true);
+});
+
+test("while the table cannot be read no campus is disturbed, for anything may be blocked", async () => {
+  rig.store.isReadable = false;
+  await rig.until("unknown", () => conditionOf("b") === "Unknown TableUnreachable");
+  const acts = rig.acts.length;
+  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
+  const replace = { campus: "b", act: "once", reason: "its node is gone" };
+  rig.write("KVGroup", "main-1", sampleGroup(1, { replace }));
+  await rig.until("waits", () =>
+    rig.message("DataCenter", "main", "Progressing").startsWith("the control table cannot"),
+  );
+  await rig.quiet();
+  expect(rig.acts.slice(acts).filter((act) => act.includes("disturbs"))).toEqual([]);
+  rig.store.isReadable = true;
+  await rig.settled();
+});
+
 test("an evicted pod whose object stays keeps no campus from its turn; its successor counts", async () => {
   const [evicted] = rig.pods("logic").filter(({ metadata }) => metadata.name.includes("-b-"));
   rig.cluster.evict(evicted!);

@@ -52,6 +52,12 @@ test.each([
     { health: [WHOLE[0]!, WHOLE[1]!, { ...WHOLE[2]!, isBlocked: true }] },
     "campus a would be disturbed while c is blocked",
   ],
+  [
+    "othersAreWhole",
+    [restart("a")],
+    { health: [WHOLE[0]!, WHOLE[1]!, { ...WHOLE[2]!, isBlocked: undefined }] },
+    "campus a would be disturbed while c may be blocked",
+  ],
   ["quorumIsKept", [restart("a")], { states: ".!." }, "while main-1's in b is down"],
   ["dataIsKept", [CLAIM], {}, "main-kvsvr-1-a would be deleted, and nobody has said so by name"],
   [

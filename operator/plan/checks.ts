@@ -49,7 +49,9 @@ function othersAreWhole(actions: readonly Action[], { health }: CheckFacts): str
       .flatMap(({ campus: other, trouble, isBlocked }) => {
         if (trouble !== undefined)
           return [`campus ${campus} would be disturbed while ${other} is not whole: ${trouble}`];
-        return isBlocked ? [`campus ${campus} would be disturbed while ${other} is blocked`] : [];
+        if (isBlocked === false) return [];
+        const how = isBlocked ? "is blocked" : "may be blocked: the control table is not read";
+        return [`campus ${campus} would be disturbed while ${other} ${how}`];
       }),
   );
 }

@@ -118,13 +118,14 @@ function isDisturbing(action: Action): boolean {
   return (action.act === "apply" || action.act === "delete") && action.disturbs !== undefined;
 }
 
-/** What disturbs one campus waits until both others are whole and take calls. */
+/** What disturbs one campus waits until both others are whole and are known to take calls. */
 function mayDisturb(health: readonly CampusHealth[]): (action: Action) => boolean {
   return (action) => {
     const campus = action.act === "delete" ? action.disturbs : undefined;
     const others = health.filter((one) => one.campus !== campus);
     return (
-      campus === undefined || others.every((one) => one.trouble === undefined && !one.isBlocked)
+      campus === undefined ||
+      others.every((one) => one.trouble === undefined && one.isBlocked === false)
     );
   };
 }
@@ -180,7 +181,7 @@ function campusHealth(
   plans: readonly GroupPlan[],
   campus: string,
 ): CampusHealth {
-  const isBlocked = table?.blocks.some(({ what }) => what === campus) ?? false;
+  const isBlocked = table?.blocks.some(({ what }) => what.split("/")[0] === campus);
   const told = (trouble: string | undefined): CampusHealth => ({ campus, trouble, isBlocked });
   for (const { group, replicas } of plans) {
     const replica = replicas.find((one) => one.campus === campus);

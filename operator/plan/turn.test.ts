@@ -1,14 +1,16 @@
 import { expect, test } from "vitest";
 import { type CampusHealth, whoseTurn } from "./turn.ts";
 
-/** "a b! c#": b is not whole, c is blocked. */
+/** "a b! c#": b is not whole, c is blocked; "a? b? c?": nobody knows what is blocked. */
 function campuses(text: string): CampusHealth[] {
   return text.split(" ").map((word) => ({
     campus: word[0]!,
     trouble: word.includes("!") ? "a pod is not ready" : undefined,
-    isBlocked: word.includes("#"),
+    isBlocked: word.includes("?") ? undefined : word.includes("#"),
   }));
 }
+
+const UNREAD = "waits: the control table cannot be read, so nobody knows what is blocked";
 
 test.each([
   // campuses, what wants to be replaced where, whose turn
@@ -27,6 +29,8 @@ test.each([
   ["a b# c", "abc", "b"],
   ["a b# c", "ac", "waits: campus b is blocked: the others carry its load"],
   ["a b#! c", "abc", "b"],
+  ["a? b? c?", "abc", UNREAD],
+  ["a? b!? c?", "b", UNREAD],
   ["a! b# c", "abc", "waits: campus b is blocked and a is not whole"],
 ])("turn: %s, wanted in %s: %s", (text, wanting, expected) => {
   const turn = whoseTurn(campuses(text), new Set(wanting));

@@ -3,7 +3,8 @@
  *
  * A campus is disturbed only when both others are whole: then the platform stands on two. One that is
  * not whole is the only one that may be disturbed further, for that costs nothing more. A blocked
- * campus is out of use, so it comes first, and no other is touched meanwhile.
+ * campus is out of use, or a service of it is, so it comes first, and no other is touched meanwhile. While
+ * nobody knows what is blocked it is nobody's turn.
  */
 import type { Reason } from "./reasons.ts";
 
@@ -11,7 +12,8 @@ export interface CampusHealth {
   readonly campus: string;
   /** Why it is not whole; undefined: every pod is ready and every replica caught up, for a while. */
   readonly trouble: string | undefined;
-  readonly isBlocked: boolean;
+  /** Or a service in it; undefined: the control table is not read, so nobody knows. */
+  readonly isBlocked: boolean | undefined;
 }
 
 export type Turn =
@@ -26,6 +28,8 @@ export function whoseTurn(campuses: readonly CampusHealth[], wanting: ReadonlySe
     const names = broken.map(({ campus, trouble }) => `${campus} (${trouble})`).join(" and ");
     return waits(`campuses ${names} are not whole`);
   }
+  if (campuses.some(({ isBlocked }) => isBlocked === undefined))
+    return waits("the control table cannot be read, so nobody knows what is blocked");
   const [only] = broken;
   if (only !== undefined) {
     const other = blocked !== undefined && blocked.campus !== only.campus ? blocked : undefined;
