@@ -171,6 +171,39 @@ test("a second group gets its share of slots; without its KVGroup they go back b
   expect(order).toContain("nothing asks for it any more");
 });
 
+test("a paused group: its pods, volumes and slots stay, others' change; then it is caught up with", async () => {
+  rig.write("KVGroup", "main-2", sampleGroup(2, { keyspaces: ["inbox"] }));
+  await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);
+  await rig.settled();
+  const uids = () => rig.pods("kvsvr-2").map(({ metadata }) => metadata.uid);
+  const [before, acts] = [uids(), rig.acts.length];
+  const replace = { campus: "b", act: "once", reason: "its node is gone" };
+  const changed = { keyspaces: ["inbox", "media"], storage: { size: "30Gi" }, replace };
+  rig.write("KVGroup", "main-2", sampleGroup(2, { ...changed, paused: true }));
+  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
+  const isNew = ({ spec }: KubeObject) => JSON.stringify(spec).includes("tricampus:2");
+  const isRolled = () => rig.pods().filter(isNew).length === 21;
+  await rig.until("the others are new", isRolled);
+  rig.write("KVGroup", "main-3", sampleGroup(3, { keyspaces: ["group"], paused: true }));
+  for (const name of ["main-2", "main-3"])
+    await rig.until(
+      `${name} says so`,
+      () => rig.condition("KVGroup", name, "Progressing") === "False Paused",
+    );
+  await rig.quiet();
+  expect(uids()).toEqual(before);
+  expect(rig.acts.slice(acts).filter((act) => /kvsvr-[23]/.test(act))).toEqual([]);
+  expect(rig.store.slots).toMatchObject({ inbox: [2_048, 2_048], media: [4_096], group: [4_096] });
+  expect(rig.status("KVGroup", "main-2")).not.toHaveProperty("replaced");
+  rig.write("KVGroup", "main-2", sampleGroup(2, changed));
+  rig.write("KVGroup", "main-3", sampleGroup(3, { keyspaces: ["group"] }));
+  await rig.until("all is done", () => rig.pods().filter(isNew).length === 27);
+  await rig.until("slots move", () => rig.store.slots.group!.length === 3);
+  await rig.settled();
+  expect(rig.store.slots.media).toEqual([2_048, 2_048]);
+  expect(rig.status("KVGroup", "main-2")).toMatchObject({ replaced: { phase: "Done" } });
+});
+
 test("a group whose owner wants its data gone loses its volumes, after its slots", async () => {
   const storage = { policy: "Delete", confirmDelete: "main-2" };
   rig.write("KVGroup", "main-2", sampleGroup(2, { storage }));

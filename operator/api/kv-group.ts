@@ -104,7 +104,9 @@ const spec = z.strictObject({
   paused: z
     .boolean()
     .default(false)
-    .describe("True: nothing of this group is changed in the cluster."),
+    .describe(
+      "True: nothing of this group is changed in the cluster, and none of its slots are moved.",
+    ),
 });
 
 const replica = z.strictObject({

@@ -17,18 +17,21 @@ interface Facts {
   readonly desired: Wanted;
   /** The API server has refused just that. */
   readonly isRefused: (wanted: Desired) => boolean;
+  /** Nothing of that workload is to be changed; nothing else waits for what it lacks. */
+  readonly isPaused: (workload: string) => boolean;
   readonly children: ReadonlyMap<string, Child>;
   readonly pods: readonly Pod[];
   readonly campuses: readonly CampusHealth[];
 }
 
 export function changesBetween(facts: Facts): Changes {
-  const { desired, children, pods, campuses, isRefused } = facts;
+  const { desired, children, pods, campuses, isRefused, isPaused } = facts;
   const free: Action[] = [];
   let disturbing = new Map<string, Action[]>();
   /** The same, of what the server has refused: tried again when nothing else waits for a turn. */
   const objected = new Map<string, Action[]>();
-  const all = desired === "as it is" ? [] : desired;
+  const isFree = ({ workload }: { workload: string }) => !isPaused(workload);
+  const all = desired === "as it is" ? [] : desired.filter(isFree);
   // What is refused is waited for by nobody: later stages can do without a single thing of earlier ones.
   const isHeld = heldBy(all, isRefused);
   const missing = firstMissingStage(
@@ -49,7 +52,7 @@ export function changesBetween(facts: Facts): Changes {
     if (isDisturbing) push(isRefused(wanted) ? objected : disturbing, campus, action);
     else free.push(action);
   }
-  for (const pod of outdated(desired, children, pods)) {
+  for (const pod of outdated(desired, children, pods).filter(isFree)) {
     if (areHopeless([pod])) free.push(restart(pod, undefined));
     else push(disturbing, pod.campus, restart(pod, pod.campus));
   }

@@ -23,7 +23,7 @@ import {
 } from "./desired.ts";
 import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
 import { leftovers } from "./leftovers.ts";
-import { childKey, type Observed, type Resource } from "./observed.ts";
+import { childKey, kvWorkload, type Observed, type Resource } from "./observed.ts";
 import { misplacements } from "./placement.ts";
 import { planSlots, type SlotsPlan } from "./slots.ts";
 import type { CampusHealth } from "./turn.ts";
@@ -60,7 +60,8 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const health = site.spec.campuses.map(({ name }) => campusHealth(observed, plans, name));
   const { refusals } = observed;
   const isRefused = (entry: Desired) => refusals.has(applyKey(entry));
-  const changes = changesBetween({ ...observed, desired, isRefused, campuses: health });
+  const isPaused = pausedWorkloads(groups);
+  const changes = changesBetween({ ...observed, desired, isRefused, isPaused, campuses: health });
   const slots = planSlots(observed, groups);
   const removing = leftovers(observed, { desired, groups, slots });
   const replacing = plans.flatMap((plan) => plan.actions).filter(mayDisturb(health));
@@ -74,8 +75,8 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   ];
   const objections = wanted.filter((action) => refusals.has(actionKey(action)));
   const problem = problemOf(observed, groups);
-  const isPaused = observed.dataCenter.spec.paused;
-  const allowed = isPaused || problem !== undefined ? [] : wanted;
+  const mayChange = !observed.dataCenter.spec.paused && problem === undefined;
+  const allowed = mayChange ? wanted : [];
   const refused = violations(allowed, { health, plans, observed });
   const campuses = campusPlans(observed, { workloads, plans });
   const hopeless = hopelessPod(observed);
@@ -141,6 +142,13 @@ function groupsInOrder({ groups }: Observed): KvGroup[] {
     a.spec.number === b.spec.number ? (a.name < b.name ? -1 : 1) : a.spec.number - b.spec.number,
   );
   return sorted.filter((group, i) => sorted[i - 1]?.spec.number !== group.spec.number);
+}
+
+/** Is a workload of a group that is paused? */
+function pausedWorkloads(groups: readonly KvGroup[]): (workload: string) => boolean {
+  const paused = groups.filter(({ spec }) => spec.paused);
+  const names = new Set(paused.map(({ spec }) => kvWorkload(spec.number)));
+  return (workload) => names.has(workload);
 }
 
 function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): DesiredInputs {

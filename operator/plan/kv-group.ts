@@ -130,7 +130,7 @@ function planReplacement({ observed, group, claims, replicas }: Replacing): Repl
   const wanted = group.spec.replace;
   const before = group.status.replaced;
   const standing: Replacement = { replaced: before, actions: [], waitsFor: undefined };
-  if (wanted === undefined) return standing;
+  if (wanted === undefined || group.spec.paused) return standing;
   const { act, campus } = wanted;
   if (!claims.has(campus)) {
     return { ...standing, waitsFor: `there is no campus ${campus} in this data centre` };
@@ -259,6 +259,7 @@ function quorum({ replicas, bootstrap }: GroupPlan): Statement {
 }
 
 function progressing(plan: GroupPlan, other: Statement): Statement {
+  if (other.reason === "Paused") return other;
   const { group, replaced, waitsFor, bootstrap, growing } = plan;
   if (waitsFor !== undefined) return say("Progressing", true, "ReplaceWaits", waitsFor);
   if (replaced !== undefined && replaced.phase !== "Done") {

@@ -28,15 +28,23 @@ export function planSlots(
     isUneven(table.slots[keyspace] ?? [], wanted),
   );
   if (uneven.length === 0) return { actions: [], owned, progress: undefined };
+  const paused = groups.filter(({ spec }) => spec.paused).map(({ spec }) => spec.number);
+  const free = uneven.filter(([keyspace, wanted]) =>
+    paused.every((group) => !wanted.includes(group) && !table.slots[keyspace]?.[group - 1]),
+  );
+  if (free.length === 0) {
+    const progress = `moving slots waits for paused groups: ${paused.join(", ")}`;
+    return { actions: [], owned, progress };
+  }
   const campuses = dataCenter.spec.campuses.map(({ name }) => name);
   const weak = involved(table.slots, groups).find((group) =>
     campuses.some((campus) => words.get(`kvsvr-${group}/${campus}`)?.unready !== ""),
   );
   if (weak !== undefined)
     return { actions: [], owned, progress: `moving slots waits for all replicas of group ${weak}` };
-  const names = uneven.map(([keyspace]) => keyspace).join(", ");
+  const names = free.map(([keyspace]) => keyspace).join(", ");
   const why = `the shares of ${names} are not what the KVGroups ask for`;
-  const action: Action = { act: "even-slots", shares: Object.fromEntries(uneven), why };
+  const action: Action = { act: "even-slots", shares: Object.fromEntries(free), why };
   return { actions: [action], owned, progress: why };
 }
 
