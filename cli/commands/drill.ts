@@ -39,7 +39,8 @@ const runCommand: CommandDefinition = {
   run: async (call) => {
     const interrupt = new AbortController();
     const stop = () => interrupt.abort();
-    process.on("SIGINT", stop).on("SIGTERM", stop);
+    // The second one of a kind is not heeded here: it ends this process at once.
+    process.once("SIGINT", stop).once("SIGTERM", stop);
     const reached = await reach(call);
     try {
       const settings = settingsOf(call, reached.campuses, interrupt.signal);

@@ -7,6 +7,7 @@ import { rest } from "../../services/svrkit/rest.ts";
 import type { Target } from "../block-arguments.ts";
 import { requireCaughtUp } from "../caught-up.ts";
 import type { Reach } from "../reach.ts";
+import { endBlock, setBlock } from "./own-block.ts";
 import type { Check, Evidence, Stop } from "./plan/evidence.ts";
 import { preChecks } from "./plan/pre-checks.ts";
 import { breachIn } from "./plan/watch.ts";
@@ -33,10 +34,9 @@ const LOOK_EVERY_MS = 200;
 const TABLE_EVERY_MS = 1_000;
 /** The block's own end comes so long after the drill's. */
 const MARGIN_MS = 30_000;
-const UNBLOCK_ATTEMPTS = 5;
 
 export async function runDrill(reach: Reach, settings: DrillSettings): Promise<Evidence> {
-  const { target, forMs, beforeMs, afterMs, busyPercentMax, who, why, signal, progress } = settings;
+  const { target, forMs, beforeMs, busyPercentMax, who, why, signal, progress } = settings;
   const pods = await reach.pods();
   const startMs = performance.now();
   const now = () => Math.round(performance.now() - startMs);
@@ -57,25 +57,56 @@ export async function runDrill(reach: Reach, settings: DrillSettings): Promise<E
     const checks = await checksNow(reach, target, { ...facts, table, nowMs: now() });
     if (checks.some(({ ok }) => !ok)) return { ...facts, checks, endedAtMs: now() };
     if (signal.aborted) return { ...facts, checks, stop: byPerson(now()), endedAtMs: now() };
-    const blockedAtMs = now();
-    await table.block(target, {
-      forMs: forMs + MARGIN_MS,
-      why: `drill: ${why}`,
-      who,
-      forced: false,
-    });
-    progress(`blocked for ${forMs / 1_000} s`);
-    const stop = await watch({ ...facts, blockedAtMs }, { table, settings, now });
-    if (stop !== undefined) progress(`stops: ${stop.text}`);
-    await unblock(table, target, who);
-    const unblockedAtMs = now();
-    progress(`unblocked; looks for ${afterMs / 1_000} s at what comes back`);
-    await rest(afterMs);
-    const ends = { blockedAtMs, unblockedAtMs, endedAtMs: now() };
-    return { ...facts, checks, ...ends, ...(stop !== undefined && { stop }) };
+    const blocked = await whileBlocked(facts, { table, settings, now });
+    return { ...facts, checks, ...blocked, endedAtMs: now() };
   } finally {
     await sampler.stop();
   }
+}
+
+type Blocked = Pick<Evidence, "blockedAtMs" | "unblockedAtMs" | "stop" | "unblockFailure">;
+
+/** Sets the block, watches, ends it in any case, and looks at what comes back. */
+async function whileBlocked(
+  facts: Parameters<typeof breachIn>[0],
+  watching: Watching,
+): Promise<Blocked> {
+  const { table, settings, now } = watching;
+  const { target, forMs, afterMs, who, why, signal, progress } = settings;
+  const block = { target, who, why: `drill: ${why}`, forMs: forMs + MARGIN_MS };
+  const blockedAtMs = now();
+  const set = await setBlock(table, block);
+  let stop: Stop | undefined;
+  let unblockFailure: string | undefined;
+  try {
+    progress(`blocked for ${forMs / 1_000} s`);
+    stop =
+      set.doubt === undefined
+        ? await watch({ ...facts, blockedAtMs }, watching)
+        : { kind: "signal", text: `it may be blocked or not: ${set.doubt}`, seenAtMs: now() };
+    if (stop !== undefined) progress(`stops: ${stop.text}`);
+  } finally {
+    const waits = (reason: string) => progress(waitText(reason, set.endsAtMs));
+    unblockFailure = await endBlock(table, block, { ...set, waits });
+  }
+  const unblockedAtMs = now();
+  const ended = unblockFailure === undefined ? "unblocked" : "the block has ended by itself";
+  progress(`${ended}; looks for ${afterMs / 1_000} s at what comes back`);
+  await restUnless(signal, afterMs);
+  if (signal.aborted) stop ??= byPerson(now());
+  return {
+    ...{ blockedAtMs, unblockedAtMs },
+    ...(stop !== undefined && { stop }),
+    ...(unblockFailure !== undefined && { unblockFailure }),
+  };
+}
+
+function waitText(reason: string, endsAtMs: number): string {
+  const leftSeconds = Math.round((endsAtMs - performance.now()) / 1_000);
+  return (
+    `the block cannot be ended now (${reason}): it is tried again and again, for ${leftSeconds} s at most, ` +
+    "when it ends by itself; a second interrupt leaves it to that"
+  );
 }
 
 /** What a drill would be refused for now, after a look of so long; nothing is changed. */
@@ -159,18 +190,6 @@ async function watch(
 
 function byPerson(seenAtMs: number): Stop {
   return { kind: "person", text: "it was interrupted", seenAtMs };
-}
-
-/** One that has ended meanwhile is no failure; one that cannot be ended ends by itself. */
-async function unblock(table: ControlTable, target: Target, who: string): Promise<void> {
-  for (let attempt = 1; attempt <= UNBLOCK_ATTEMPTS; attempt++) {
-    try {
-      await table.unblock(target, who);
-      return;
-    } catch (error) {
-      if ((error as { code?: string }).code === "FAILED_PRECONDITION") return;
-    }
-  }
 }
 
 async function restUnless(signal: AbortSignal, ms: number): Promise<void> {

@@ -36,6 +36,7 @@ export const evidenceSchema: z.ZodType<Evidence> = z.strictObject({
   blockedAtMs: z.number().optional(),
   unblockedAtMs: z.number().optional(),
   stop: stop.optional(),
+  unblockFailure: z.string().optional(),
   endedAtMs: z.number(),
   samples: z.array(sample),
 });

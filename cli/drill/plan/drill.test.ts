@@ -120,6 +120,7 @@ describe("verdict", () => {
       () => ({}),
       { checks: [{ name: "nothing is blocked", ok: false, found: "c" }] },
     ],
+    ["the block could not be ended", "Failed", () => ({}), { unblockFailure: "nobody answers" }],
     ...(
       [
         ["quorum", "Failed"],
@@ -143,11 +144,12 @@ describe("verdict", () => {
   });
 
   test("it is made again from the file, word for word, and the report says it", () => {
-    const seen = evidence();
+    const seen = evidence(() => ({}), { unblockFailure: "nobody answers" });
     const again = evidenceSchema.parse(JSON.parse(JSON.stringify(seen)));
     expect(judge(again)).toEqual(judge(seen));
     const report = reportOf(again, judge(again));
-    expect(report).toContain("# Drill of campus b: Passed");
+    expect(report).toContain("# Drill of campus b: Failed");
+    expect(report).toContain("ended by itself; it could not be ended: nobody answers |");
     expect(report).toContain("| before | 10.0 s |");
     expect(report).toContain("- [x] nothing is blocked: nothing");
   });

@@ -59,6 +59,8 @@ export interface Evidence {
   readonly blockedAtMs?: number | undefined;
   readonly unblockedAtMs?: number | undefined;
   readonly stop?: Stop | undefined;
+  /** Why the block could not be ended, so that it stood until its own end; absent: it was. */
+  readonly unblockFailure?: string | undefined;
   readonly endedAtMs: number;
   readonly samples: readonly Sample[];
 }

@@ -3,7 +3,7 @@ import type { Evidence } from "./evidence.ts";
 import type { Judgement, Span } from "./verdict.ts";
 
 export function reportOf(evidence: Evidence, { verdict, why, figures }: Judgement): string {
-  const { campus, service, who, checks, stop, startedAt, blockedAtMs, unblockedAtMs } = evidence;
+  const { campus, service, who, checks, startedAt } = evidence;
   const what = service === "" ? `campus ${campus}` : `${service} in campus ${campus}`;
   const { before, during, after, allowedFailures, lastCallMs } = figures;
   const spans = [
@@ -28,9 +28,7 @@ export function reportOf(evidence: Evidence, { verdict, why, figures }: Judgemen
     "",
     "| time | what |",
     "|---|---|",
-    ...timeline({ stop, blockedAtMs, unblockedAtMs, endedAtMs: evidence.endedAtMs }).map(
-      ([atMs, text]) => `| ${seconds(atMs)} | ${text} |`,
-    ),
+    ...timeline(evidence).map(([atMs, text]) => `| ${seconds(atMs)} | ${text} |`),
     "",
     "## Figures",
     "",
@@ -48,16 +46,13 @@ export function reportOf(evidence: Evidence, { verdict, why, figures }: Judgemen
   ].join("\n");
 }
 
-function timeline({
-  stop,
-  blockedAtMs,
-  unblockedAtMs,
-  endedAtMs,
-}: Pick<Evidence, "stop" | "blockedAtMs" | "unblockedAtMs" | "endedAtMs">) {
+function timeline({ stop, blockedAtMs, unblockedAtMs, unblockFailure, endedAtMs }: Evidence) {
   const events: [number, string][] = [];
   if (blockedAtMs !== undefined) events.push([blockedAtMs, "blocked"]);
   if (stop !== undefined) events.push([stop.seenAtMs, `it had to stop: ${stop.text}`]);
-  if (unblockedAtMs !== undefined) events.push([unblockedAtMs, "the block had ended"]);
+  const byItself = `the block had ended by itself; it could not be ended: ${unblockFailure}`;
+  const ended = unblockFailure === undefined ? "the block had ended" : byItself;
+  if (unblockedAtMs !== undefined) events.push([unblockedAtMs, ended]);
   events.push([endedAtMs, "end"]);
   return events.toSorted(([a], [b]) => a - b);
 }

@@ -49,11 +49,16 @@ export function judge(evidence: Evidence): Judgement {
   const wrong = evidence.checks.filter(({ ok }) => !ok);
   if (wrong.length > 0)
     return told("Refused", wrong.map(({ name, found }) => `not so: ${name} (${found})`).join("; "));
-  const { stop, blockedAtMs } = evidence;
+  const { stop, blockedAtMs, unblockFailure } = evidence;
   const { during, after, allowedFailures: allowed } = figures;
   const failures = during.failures + after.failures;
   if (failures > allowed)
     return told("Failed", `${failures} requests of clients failed; ${allowed} would be chance`);
+  if (unblockFailure !== undefined)
+    return told(
+      "Failed",
+      `the block could not be ended and stood to its own end: ${unblockFailure}`,
+    );
   if (stop !== undefined) return told(WORDS[stop.kind], stop.text);
   if (blockedAtMs === undefined) return told("Aborted", "the block was never set");
   if (during.requests < REQUESTS_MIN)

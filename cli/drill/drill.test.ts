@@ -1,0 +1,100 @@
+/** A drill on a real control table that falls silent while the block stands; the processes watched are made up. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  makeMonitor,
+  makeStatusReply,
+} from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
+import { ControlTable } from "../../services/control/client.ts";
+import { startCluster, type TestCluster } from "../../services/kvsvr/testing/cluster.ts";
+import { Client } from "../../services/svrkit/client.ts";
+import type { Reach, ReachedPod } from "../reach.ts";
+import { type DrillSettings, runDrill } from "./drill.ts";
+import { judge } from "./plan/verdict.ts";
+
+const CAMPUSES = ["a", "b", "c"];
+
+let cluster: TestCluster;
+let client: Client;
+let startMs: number;
+/** What the made-up replicas say of themselves. */
+let unready: string;
+beforeEach(async () => {
+  cluster = await startCluster();
+  await cluster.allServe();
+  client = new Client({ process: "test", campus: "" });
+  startMs = performance.now();
+  unready = "";
+});
+afterEach(async () => {
+  client.stop();
+  await cluster.close();
+});
+
+function statusOf(name: string) {
+  const monitors = [makeMonitor({ name: "kvsvr.behind", value: 0 })];
+  const uptimeMs = Math.round(performance.now() - startMs) + 1_000;
+  return makeStatusReply({ process: name, uptimeMs, monitors, unready });
+}
+
+function reach(): Reach {
+  const processes = CAMPUSES.map((campus) => {
+    return { name: `${campus}/kvsvr`, campus, services: ["kvsvr"] };
+  });
+  const pods = processes.map((process): ReachedPod => {
+    return { ...process, ask: async () => statusOf(process.name), stop: () => {} };
+  });
+  const addressesIn = (campus?: string) =>
+    cluster.addresses.filter((one) => campus === undefined || one.campus === campus);
+  return {
+    ...{ campuses: CAMPUSES, kvGroups: 1, processes },
+    pods: async () => pods,
+    callee: (service, campus) => client.callee(service, addressesIn(campus), { caller: "test" }),
+    statuses: async (names) => new Map([...names].map((name) => [name, statusOf(name)])),
+    ask: async () => new Map(),
+    stop: () => {},
+  };
+}
+
+/** Begins one; `said` resolves when it has told a line that begins so. */
+function begin(signal: AbortSignal, changes: Partial<DrillSettings>) {
+  const lines: string[] = [];
+  const said = (start: string) =>
+    expect.poll(() => lines.some((line) => line.startsWith(start)), LONG).toBe(true);
+  const done = runDrill(reach(), {
+    ...{ target: { campus: "b", service: "" }, forMs: 60_000, beforeMs: 700, afterMs: 100 },
+    ...{ busyPercentMax: 1_000, who: "ann", why: "a test", signal },
+    progress: (line) => lines.push(line),
+    ...changes,
+  });
+  return { done, said };
+}
+
+const LONG = { timeout: 25_000 };
+
+const blocks = async () => {
+  const table = new ControlTable(client.callee("kvsvr", cluster.addresses, { caller: "test" }));
+  return (await table.blocks()).map(({ what }) => what);
+};
+
+test("drill: its block is ended though the control table is away when it has to stop", async () => {
+  const { done, said } = begin(new AbortController().signal, {});
+  await said("blocked");
+  for (const number of [0, 1, 2]) await cluster.stop(number);
+  unready = "it is cut off";
+  await said("the block cannot be ended now");
+  for (const number of [0, 1, 2]) await cluster.start(number);
+  const evidence = await done;
+  await expect.poll(blocks, LONG).toEqual([]);
+  expect(evidence.unblockFailure).toBeUndefined();
+  expect(judge(evidence)).toMatchObject({ verdict: "Failed" });
+  expect(evidence.stop?.kind).toBe("quorum");
+}, 60_000);
+
+test("drill: an interrupt ends the look at what comes back, too", async () => {
+  const interrupt = new AbortController();
+  const { done, said } = begin(interrupt.signal, { forMs: 300, afterMs: 3_600_000 });
+  await said("unblocked");
+  interrupt.abort();
+  expect((await done).endedAtMs).toBeLessThan(60_000);
+  expect(await blocks()).toEqual([]);
+});

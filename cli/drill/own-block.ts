@@ -1,0 +1,72 @@
+/**
+ * The block that a drill sets and, whatever happens, ends. From the moment it is asked for it counts as set: an
+ * answer that is lost, or comes too late, says nothing about the write.
+ */
+import type { ControlTable } from "../../services/control/client.ts";
+import { RpcError } from "../../services/svrkit/errors.ts";
+import { rest } from "../../services/svrkit/rest.ts";
+import type { Target } from "../block-arguments.ts";
+
+type Table = Pick<ControlTable, "block" | "unblock">;
+
+export interface OwnBlock {
+  readonly target: Target;
+  readonly who: string;
+  readonly why: string;
+  /** So long after it was set it ends by itself. */
+  readonly forMs: number;
+}
+
+/** A write that was given up may still take effect for so long: as long as writes are tried at most. */
+const UNSURE_MS = 10_000;
+const PAUSE_FIRST_MS = 200;
+const PAUSE_LAST_MS = 5_000;
+
+/** When it is over by itself, and since when "nothing is blocked" is believed; monotonic. */
+export interface SetBlock {
+  readonly endsAtMs: number;
+  readonly sureAtMs: number;
+  /** Why nobody knows whether it is set; undefined: it is. */
+  readonly doubt: string | undefined;
+}
+
+/** Throws when it is refused: then it is not set. */
+export async function setBlock(table: Table, block: OwnBlock): Promise<SetBlock> {
+  const { target, who, why, forMs } = block;
+  let doubt: string | undefined;
+  try {
+    await table.block(target, { forMs, why, who, forced: false });
+  } catch (error) {
+    if (isRefusal(error)) throw error;
+    doubt = (error as Error).message;
+  }
+  const nowMs = performance.now();
+  return { endsAtMs: nowMs + forMs, sureAtMs: doubt === undefined ? 0 : nowMs + UNSURE_MS, doubt };
+}
+
+/**
+ * Tries until it is ended, or over by itself: then resolves to why it could not be ended. One that has ended
+ * meanwhile is no failure. `waits` is told once why it is not ended yet.
+ */
+export async function endBlock(
+  table: Table,
+  { target, who }: OwnBlock,
+  { endsAtMs, sureAtMs, waits }: SetBlock & { readonly waits: (why: string) => void },
+): Promise<string | undefined> {
+  for (let attempt = 0; ; attempt++) {
+    const failure = await table.unblock(target, who).then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    const leftMs = endsAtMs - performance.now();
+    if (failure === undefined) return undefined;
+    if (isRefusal(failure) && performance.now() >= sureAtMs) return undefined;
+    if (leftMs <= 0) return isRefusal(failure) ? undefined : failure.message;
+    if (attempt === 0 && !isRefusal(failure)) waits(failure.message);
+    await rest(Math.min(leftMs, PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** Math.min(attempt, 10)));
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof RpcError && error.code === "FAILED_PRECONDITION";
+}
