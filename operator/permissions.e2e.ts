@@ -52,6 +52,9 @@ async function wholeLife(rig: Rig): Promise<void> {
   rig.remove("KVGroup", "main-2");
   const isLeft = () => rig.names("StatefulSet").some((name) => name.includes("kvsvr-2"));
   await rig.until("its sets are gone", () => !isLeft());
+  const withoutPolicies = { image: "tricampus:2", networkPolicies: "None" };
+  rig.write("DataCenter", "main", sampleDataCenter(withoutPolicies));
+  await rig.until("no policy is left", () => rig.names("NetworkPolicy").length === 0);
   // The same event twice is one that is counted.
   for (let n = 0; n < 2; n++) {
     rig.cluster.loseNode("node-b");
