@@ -61,6 +61,31 @@ test("a second blocked campus is refused by the table", async () => {
   expect(rig.message("Campus", "c", "Blocked")).toContain("b is blocked, by tricampus-operator/b");
 });
 
+test("a wish that is made again is carried again, whatever came of it the first time", async () => {
+  const carried = (campus: string) => rig.status("Campus", campus).carried as object | undefined;
+  const [wish, other] = [sampleCampus("c", block()), sampleCampus("b", block())];
+  rig.write("Campus", "b", other);
+  await rig.until("b is blocked", () => conditionOf("b") === "True BlockedByTable");
+  rig.write("Campus", "c", wish);
+  await rig.until("c is refused", () => conditionOf("c") === "False OtherCampusBlocked");
+
+  rig.write("Campus", "c", sampleCampus("c"));
+  await rig.until("nothing is asked for", () => conditionOf("c") === "False NotBlocked");
+  await rig.until("noted", () => JSON.stringify(carried("c")).includes('"Nothing"'));
+  rig.store.blocks = [];
+  await rig.until("b is free", () => conditionOf("b") === "False BlockEnded");
+  rig.write("Campus", "c", wish);
+  await rig.until("c is blocked", () => conditionOf("c") === "True BlockedByTable");
+
+  rig.store.blocks = [];
+  rig.write("Campus", "c", sampleCampus("c"));
+  await rig.until("c is free", () => conditionOf("c") === "False NotBlocked");
+  rig.write("Campus", "b", sampleCampus("b"));
+  await rig.until("noted", () => JSON.stringify(carried("b")).includes('"Nothing"'));
+  rig.write("Campus", "b", other);
+  await rig.until("b is blocked again", () => conditionOf("b") === "True BlockedByTable");
+});
+
 test("a block waits while another campus's replica could not stand in, and is carried then", async () => {
   rig.store.said.set("kvsvr-1/a", "it catches up with the others");
   await rig.until("seen", () => rig.condition("KVGroup", "main-1", "Degraded").startsWith("True"));

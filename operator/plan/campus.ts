@@ -83,14 +83,14 @@ interface Carrying {
 }
 
 function planCarrying({ observed, object, weakOthers }: CampusFacts): Carrying {
-  const before = object.status.carried;
+  const told = observed.outcomes.get(object.name);
+  // What the table answered last is newer than the status, which is still to take it over.
+  const { carried } = object.status;
+  const before = told === undefined ? carried : { ...told, generation: object.generation };
   const wish = wishOf(object);
   const standing: Carrying = { actions: [], carried: before, waits: undefined };
   if (before === undefined && wish === "") return standing;
   if (before?.wish === wish) return standing;
-  const told = observed.outcomes.get(object.name);
-  if (told?.wish === wish)
-    return { ...standing, carried: { ...told, generation: object.generation } };
   const { table, nowMs } = observed;
   if (table === undefined) return { ...standing, waits: "the control table cannot be read now" };
   const { name: campus, block } = object.spec;

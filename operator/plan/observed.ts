@@ -128,7 +128,7 @@ export interface Observed {
   readonly words: ReadonlyMap<string, ReplicaWord>;
   /** undefined: it could not be read lately. */
   readonly table: Table | undefined;
-  /** By name of the Campus object. */
+  /** By name of the Campus object; until its status says the same. */
   readonly outcomes: ReadonlyMap<string, Outcome>;
   /** By action (actionKey): why the API server refused it when it was tried last. */
   readonly refusals: ReadonlyMap<string, string>;

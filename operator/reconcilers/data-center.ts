@@ -18,6 +18,7 @@ import type { Outcome as RoundOutcome } from "../kube/work-queue.ts";
 import { OUTSIDE } from "../manifests/outside.ts";
 import type { Cluster } from "../observe/cluster.ts";
 import { actionKey, describeAction } from "../plan/actions.ts";
+import type { CampusObject } from "../plan/campus.ts";
 import { conditionsOf, say } from "../plan/conditions.ts";
 import { type Plan, planDataCenter, type StatusOf } from "../plan/data-center.ts";
 import { type Desired, type DesiredInputs, desiredOf, type Wanted } from "../plan/desired.ts";
@@ -145,6 +146,7 @@ export class DataCenterReconciler {
         doors.set(`${workload}/${campus}`, { host: service.ip, service: serviceIn(workload) });
     }
     const memory = this.#memoryOf(name, dataCenter.uid);
+    forgetCarried(memory.outcomes, campuses);
     const isPlain = dataCenter.spec.tls.mode === "Plain";
     executor.store.follow(name, { doors, security: isPlain ? "plain" : memory.issued?.own });
     return {
@@ -270,6 +272,20 @@ export class DataCenterReconciler {
       const conditions = conditionsOf([missing], before, { generation, nowMs: now() });
       await this.#say(writes, kind, { resource, status: { ...resource.status, conditions } });
     }
+  }
+}
+
+/** What a Campus's status holds is not kept beside it: the same wish, made once more, is carried once more. */
+function forgetCarried(
+  outcomes: Map<string, Outcome>,
+  campuses: ReadonlyMap<string, CampusObject>,
+): void {
+  for (const [name, { wish, outcome, message }] of outcomes) {
+    const object = campuses.get(name);
+    const carried = object?.status.carried;
+    const isHeld =
+      carried?.wish === wish && carried.outcome === outcome && carried.message === message;
+    if (object === undefined || isHeld) outcomes.delete(name);
   }
 }
 
