@@ -1,6 +1,7 @@
 /** What people ask for through objects: blocks, more groups and fewer, and what comes of mistakes. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { KubeObject } from "./kube/object.ts";
+import { isReady } from "./testing/api-double/controllers.ts";
 import type { Asked } from "./testing/api-double/server.ts";
 import { Rig } from "./testing/rig.ts";
 import { sampleCampus, sampleDataCenter, sampleGroup } from "./testing/samples.ts";
@@ -227,6 +228,26 @@ test("a paused group: its pods, volumes and slots stay, others' change; then it 
   await rig.settled();
   expect(rig.store.slots.media).toEqual([2_048, 2_048]);
   expect(rig.status("KVGroup", "main-2")).toMatchObject({ replaced: { phase: "Done" } });
+});
+
+test("a replica with a new disk counts when its new pod says so, not by the old one's last word", async () => {
+  await rig.close();
+  rig = await Rig.open({ startMs: 200 });
+  rig.store.lingersMs = 600;
+  await rig.startOperator();
+  rig.install();
+  await rig.settled();
+  const phaseIn = (status: unknown) =>
+    (status as { replaced?: { phase: string } } | undefined)?.replaced?.phase;
+  let readyWhenDone: number | undefined;
+  rig.double.objects.listen((_, __, { kind, status }) => {
+    if (kind === "KVGroup" && phaseIn(status) === "Done")
+      readyWhenDone ??= rig.pods("kvsvr-1").filter(isReady).length;
+  });
+  const replace = { campus: "b", act: "once", reason: "its node is gone" };
+  rig.write("KVGroup", "main-1", sampleGroup(1, { replace }));
+  await rig.until("replaced", () => phaseIn(rig.status("KVGroup", "main-1")) === "Done");
+  expect(readyWhenDone).toBe(3);
 });
 
 test("a group whose owner wants its data gone loses its volumes, after its slots", async () => {

@@ -43,7 +43,10 @@ export async function readPlan(
   cluster.start();
   try {
     await Promise.race([cluster.synced(), giveUp.promise]);
-    const facts = await storeFacts(reached);
+    const pods = [...cluster.inside(dataCenter).pods.values()];
+    const facts = await storeFacts(reached, (place) => {
+      return pods.find((pod) => `${pod.workload}/${pod.campus}` === place)?.uid ?? "";
+    });
     const reconciler = new DataCenterReconciler({
       cluster,
       executor: { client, namespace, store: linkOf(facts), leftMs: () => 0, done: () => {} },
@@ -67,15 +70,19 @@ function imageOf(cluster: Cluster, dataCenter: string): string {
   return cluster.dataCenters.get(dataCenter)?.status.image ?? "unknown";
 }
 
-async function storeFacts(reached: Reach | undefined): Promise<StoreFacts> {
+/** `podOf`: the uid of the pod at "kvsvr-1/a". */
+async function storeFacts(
+  reached: Reach | undefined,
+  podOf: (place: string) => string,
+): Promise<StoreFacts> {
   const words = new Map<string, ReplicaWord>();
   if (reached === undefined) return { words, table: undefined, busyPercent: new Map() };
-  const sinceMs = Date.now();
   const statuses = await reached.statuses(new Set(reached.processes.map(({ name }) => name)));
   for (const { name, campus, services } of reached.processes) {
     const group = KV_GROUPS.findIndex((service) => services.includes(service)) + 1;
     if (group === 0) continue;
-    words.set(wordKey(group, campus), { unready: statuses.get(name)?.unready, sinceMs });
+    const key = wordKey(group, campus);
+    words.set(key, { unready: statuses.get(name)?.unready, pod: podOf(key) });
   }
   const kvsvr = reached.callee("kvsvr");
   const tables = { control: new ControlTable(kvsvr), slots: new SlotsClient(kvsvr) };

@@ -99,7 +99,8 @@ const spec = z.strictObject({
     .optional()
     .describe(
       "Gives one replica a new disk: its volume is deleted and it is rebuilt from both others. " +
-        "For a node that is gone for good; `tricampus kv group replace` writes it.",
+        "For a node that is gone for good; `tricampus kv group replace` writes it. Taken back before that volume " +
+        "was deleted, it is given up; after that it is brought to its end.",
     ),
   paused: z
     .boolean()

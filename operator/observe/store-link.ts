@@ -34,8 +34,15 @@ export interface StoreFacts {
   readonly busyPercent: ReadonlyMap<string, number>;
 }
 
-/** By "kvsvr-1/a" or "logic/a": its address in the cluster, and a service that must answer there. */
-type Doors = ReadonlyMap<string, { readonly host: string; readonly service: string }>;
+/** Its address in the cluster, a service that must answer there, and the uid of the pod behind it; "": none. */
+interface Door {
+  readonly host: string;
+  readonly service: string;
+  readonly pod: string;
+}
+
+/** By "kvsvr-1/a" or "logic/a". */
+type Doors = ReadonlyMap<string, Door>;
 
 /** How to speak with a data centre's pods: with these PEM texts, or without. */
 type StoreSecurity = { readonly ca: string; readonly cert: string; readonly key: string } | "plain";
@@ -113,9 +120,14 @@ function isSame(a: StoreSecurity, b: StoreSecurity): boolean {
 
 interface Asked {
   readonly address: string;
+  readonly pod: string;
   readonly callee: Callee;
   failures: number;
   word: ReplicaWord | undefined;
+  /** When the process that answered last was started; monotonic. */
+  startedAtMs: number | undefined;
+  /** The same of the former pod's: no answer of it, over a connection that still stands, is this one's. */
+  readonly formerAtMs: number | undefined;
   /** Of the process that answered last: to measure how busy it is. */
   busy: { process: string; busyMs: number; uptimeMs: number } | undefined;
   percent: number | undefined;
@@ -145,16 +157,19 @@ class Followed {
   }
 
   set(doors: Doors): void {
-    for (const [key, { host, service }] of doors) {
-      if (this.#asked.get(key)?.address === host) continue;
-      const callee = this.#calleeOf(service, [{ campus: key.split("/")[1]!, host }]);
+    for (const [key, { host, service, pod }] of doors) {
       const before = this.#asked.get(key);
-      const word = before?.word;
+      const isSamePod = before?.pod === pod || !isStore(key);
+      if (before?.address === host && isSamePod) continue;
+      const callee = this.#calleeOf(service, [{ campus: key.split("/")[1]!, host }]);
       this.#asked.set(key, {
         address: host,
+        pod,
         callee,
         failures: 0,
-        word,
+        word: isSamePod ? before?.word : undefined,
+        startedAtMs: isSamePod ? before?.startedAtMs : undefined,
+        formerAtMs: isSamePod ? before?.formerAtMs : (before?.startedAtMs ?? before?.formerAtMs),
         busy: undefined,
         percent: undefined,
       });
@@ -222,7 +237,9 @@ class Followed {
   /** What makes a difference to a plan, as text. */
   #shown(): string {
     const { words, table } = this.facts;
-    const said = [...words].map(([key, { unready }]) => `${key} ${unready ?? "silent"}`);
+    const said = [...words].map(
+      ([key, { pod, unready }]) => `${key} ${pod} ${unready ?? "silent"}`,
+    );
     return `${said.sort().join("\n")}\n${table === undefined ? "" : this.#tableText}`;
   }
 
@@ -283,20 +300,25 @@ function isStore(key: string): boolean {
   return key.startsWith("kvsvr-");
 }
 
+/** Two estimates of one start differ by less: an answer takes so long at most. */
+const SAME_START_MS = 1_000;
+
 async function askOne(asked: Asked): Promise<void> {
-  const nowMs = Date.now();
-  try {
-    const reply = await asked.callee.call(Process.status, {}, { timeoutMs: ASK_TIMEOUT_MS });
-    asked.failures = 0;
-    if (asked.word?.unready !== reply.unready)
-      asked.word = { unready: reply.unready, sinceMs: nowMs };
-    measure(asked, reply);
-  } catch {
+  const reply = await asked.callee
+    .call(Process.status, {}, { timeoutMs: ASK_TIMEOUT_MS })
+    .catch(() => undefined);
+  const startedAtMs = performance.now() - (reply?.uptimeMs ?? 0);
+  const isFormer = startedAtMs < (asked.formerAtMs ?? Number.NEGATIVE_INFINITY) + SAME_START_MS;
+  if (reply === undefined || isFormer) {
     asked.failures += 1;
     asked.percent = undefined;
-    if (asked.failures < SILENT_AFTER || (asked.word && asked.word.unready === undefined)) return;
-    asked.word = { unready: undefined, sinceMs: nowMs };
+    if (asked.failures >= SILENT_AFTER) asked.word = { unready: undefined, pod: asked.pod };
+    return;
   }
+  asked.failures = 0;
+  asked.startedAtMs = startedAtMs;
+  asked.word = { unready: reply.unready, pod: asked.pod };
+  measure(asked, reply);
 }
 
 function measure(asked: Asked, { process, uptimeMs, monitors }: StatusReply): void {

@@ -126,54 +126,63 @@ interface Replacing {
 type Replacement = Pick<GroupPlan, "replaced" | "actions" | "waitsFor">;
 
 /** Removing (volume and pod go) -> Rebuilding (a new volume, from both others) -> Done. */
-function planReplacement({ observed, group, claims, replicas }: Replacing): Replacement {
-  const wanted = group.spec.replace;
+function planReplacement(facts: Replacing): Replacement {
+  const { group, claims, replicas } = facts;
+  const { replace: wanted, paused } = group.spec;
   const before = group.status.replaced;
   const standing: Replacement = { replaced: before, actions: [], waitsFor: undefined };
-  if (wanted === undefined || group.spec.paused) return standing;
+  if (paused) return standing;
+  if (before !== undefined && before.phase !== "Done") return carryOn(facts, before);
+  if (wanted === undefined || before?.act === wanted.act) return standing;
   const { act, campus } = wanted;
   if (!claims.has(campus)) {
     return { ...standing, waitsFor: `there is no campus ${campus} in this data centre` };
   }
-  if (before?.act !== act) {
-    const others = replicas.filter((replica) => replica.campus !== campus);
-    const weak = others.find(({ state }) => state !== "ok");
-    if (weak !== undefined) {
-      const why = `the replica in campus ${weak.campus} is ${weak.state}`;
-      return { ...standing, waitsFor: `a new disk is filled from both others, and ${why}` };
-    }
-    return { ...standing, replaced: { act, campus, phase: "Removing" } };
+  const others = replicas.filter((replica) => replica.campus !== campus);
+  const weak = others.find(({ state }) => state !== "ok");
+  if (weak !== undefined) {
+    const why = `the replica in campus ${weak.campus} is ${weak.state}`;
+    return { ...standing, waitsFor: `a new disk is filled from both others, and ${why}` };
   }
-  if (before.phase === "Done") return standing;
-  const pod = observed.pods.find(
-    (one) => one.workload === kvWorkload(group.spec.number) && one.campus === campus,
-  );
-  if (before.phase === "Removing") {
-    const claim = claims.get(campus);
+  return { ...standing, replaced: { act, campus, phase: "Removing" } };
+}
+
+/**
+ * An act that has begun is brought to its end, whatever the spec says by then: a volume that is to go cannot stay,
+ * and a permit must not outlive the act. Taken back before that, it is given up.
+ */
+function carryOn({ observed, group, claims, replicas }: Replacing, begun: Replaced): Replacement {
+  const { act, campus, phase } = begun;
+  const standing: Replacement = { replaced: begun, actions: [], waitsFor: undefined };
+  const claim = claims.get(campus);
+  if (phase === "Removing") {
+    const { replace } = group.spec;
+    const isWanted = replace?.act === act && replace.campus === campus;
+    if (!isWanted && claim?.isLeaving === false) return { ...standing, replaced: undefined };
+    const pod = observed.pods.find(
+      (one) => one.workload === kvWorkload(group.spec.number) && one.campus === campus,
+    );
     // The next pod has no place until it has a volume, and reads its permit when it starts.
     const isGone = claim === undefined && (pod === undefined || pod.node === "");
-    if (isGone) return { ...standing, replaced: { ...before, phase: "Rebuilding" } };
-    return { ...standing, actions: removal({ observed, group, claim, pod }) };
+    if (isGone) return { ...standing, replaced: { ...begun, phase: "Rebuilding" } };
+    const why = `replaced by hand (${isWanted ? replace.reason : act})`;
+    return { ...standing, actions: removal(observed, { begun, claim, pod, why }) };
   }
   const isDone =
     replicas.find((replica) => replica.campus === campus)?.state === "ok" &&
-    claims.get(campus) !== undefined;
-  return isDone ? { ...standing, replaced: { ...before, phase: "Done" } } : standing;
+    claim?.isLeaving === false;
+  return isDone ? { ...standing, replaced: { ...begun, phase: "Done" } } : standing;
 }
 
-function removal({
-  observed,
-  group,
-  claim,
-  pod,
-}: {
-  observed: Observed;
-  group: KvGroup;
-  claim: Child | undefined;
-  pod: Pod | undefined;
-}): Action[] {
-  const { act, campus, reason } = group.spec.replace!;
-  const why = `replaced by hand (${reason})`;
+function removal(
+  { nodes }: Pick<Observed, "nodes">,
+  {
+    begun: { act, campus },
+    claim,
+    pod,
+    why,
+  }: { begun: Replaced; claim: Child | undefined; pod: Pod | undefined; why: string },
+): Action[] {
   const base = { act: "delete", disturbs: campus, namedAct: act, why } as const;
   const actions: Action[] = [];
   if (claim !== undefined && !claim.isLeaving) {
@@ -181,7 +190,7 @@ function removal({
     actions.push({ ...base, kind, name, uid, isForced: false });
   }
   // The volume goes when the pod is gone, which a node that is away will never confirm.
-  const isAway = pod !== undefined && observed.nodes.get(pod.node)?.isReady !== true;
+  const isAway = pod !== undefined && nodes.get(pod.node)?.isReady !== true;
   if (pod !== undefined && pod.node !== "" && (!pod.isLeaving || isAway)) {
     actions.push({ ...base, kind: "Pod", name: pod.name, uid: pod.uid, isForced: isAway });
   }

@@ -77,10 +77,10 @@ export interface Node {
 
 /** What a replica of the store says of itself. */
 export interface ReplicaWord {
-  /** undefined: it does not answer, since `sinceMs`. */
+  /** undefined: it does not answer. */
   readonly unready: string | undefined;
-  /** Milliseconds since 1970 at which it began to say so. */
-  readonly sinceMs: number;
+  /** The uid of the pod that says it: a pod's word is none of its successor's. */
+  readonly pod: string;
 }
 
 export interface TableBlock {

@@ -54,7 +54,7 @@ test("placement: a rack that two campuses share is said by both, and not by the 
   const planted = Object.entries(ZONES).map(([campus, zone]) => {
     return { name: `node-${campus}`, zone, labels: campus === "c" ? {} : rack };
   });
-  const rig = await Rig.open(planted);
+  const rig = await Rig.open({ nodes: planted });
   try {
     await rig.startOperator();
     rig.install();

@@ -12,13 +12,14 @@ export function replicaStates(
   return campuses.map((campus) => {
     const pod = pods.find((one) => one.workload === kvWorkload(group) && one.campus === campus);
     const node = pod?.node ?? "";
-    const word = words.get(wordKey(group, campus));
     const told = (state: ReplicaStatus["state"], message: string): ReplicaStatus => {
       return { campus, state, message, node };
     };
-    // What a process said that is being replaced is no word of the next one.
     if (pod === undefined) return told("pending", "it has no pod");
     if (pod.isLeaving) return told("down", "its pod is leaving");
+    const said = words.get(wordKey(group, campus));
+    // What a process said that is being replaced, or was, is no word of the next one.
+    const word = said?.pod === pod.uid ? said : undefined;
     if (word?.unready === "") return told("ok", "");
     if (word?.unready !== undefined) return told("unready", word.unready);
     if (pod.trouble !== "") return told("pending", pod.trouble);

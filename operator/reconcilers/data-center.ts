@@ -139,11 +139,15 @@ export class DataCenterReconciler {
     if (dataCenter === undefined) return undefined;
     const { pods, campuses, groups } = cluster.inside(name);
     const children = cluster.childrenOf(name);
-    const doors = new Map<string, { host: string; service: string }>();
+    const behind = new Map([...pods.values()].map((pod) => [`${pod.workload}/${pod.campus}`, pod]));
+    const doors = new Map<string, { host: string; service: string; pod: string }>();
     for (const child of children.values()) {
       const { service, workload, campus } = child;
-      if (service !== undefined && service.ip !== "" && campus !== "" && !isForOutside(workload))
-        doors.set(`${workload}/${campus}`, { host: service.ip, service: serviceIn(workload) });
+      if (service === undefined || service.ip === "" || campus === "" || isForOutside(workload))
+        continue;
+      const key = `${workload}/${campus}`;
+      const pod = behind.get(key)?.uid ?? "";
+      doors.set(key, { host: service.ip, service: serviceIn(workload), pod });
     }
     const memory = this.#memoryOf(name, dataCenter.uid);
     forgetCarried(memory.outcomes, campuses);

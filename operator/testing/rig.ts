@@ -25,18 +25,17 @@ export class Rig {
   #base = "";
   #started = 0;
 
-  private constructor(nodes: readonly { name: string; zone: string }[]) {
+  private constructor(nodes: readonly { name: string; zone: string }[], startMs: number) {
     this.cluster = new SimulatedCluster(this.double, {
-      nodes,
-      startMs: 5,
+      ...{ nodes, startMs },
       brokenImage: BROKEN_IMAGE,
     });
     this.store = new SimulatedStore(this.cluster);
   }
 
-  /** `nodes`: one a zone unless said otherwise. */
-  static async open(nodes = nodesOf(ZONES)): Promise<Rig> {
-    const rig = new Rig(nodes);
+  /** `nodes`: one a zone unless said otherwise. `startMs`: from a pod's creation until it is ready. */
+  static async open({ nodes = nodesOf(ZONES), startMs = 5 } = {}): Promise<Rig> {
+    const rig = new Rig(nodes, startMs);
     rig.#base = await rig.double.listen();
     return rig;
   }

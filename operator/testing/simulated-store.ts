@@ -23,6 +23,9 @@ export class SimulatedStore {
     KEYSPACES.map((keyspace) => [keyspace, [SLOTS]]),
   );
   isReadable = true;
+  /** So long a replica that has gone is still said to be as it was: nobody has noticed. */
+  lingersMs = 0;
+  readonly #heard = new Map<string, { word: ReplicaWord; atMs: number }>();
   readonly audit: string[] = [];
   #changed = new Set<() => void>();
 
@@ -59,7 +62,7 @@ export class SimulatedStore {
   #facts(place: StorePlace | undefined): StoreFacts {
     const words = new Map<string, ReplicaWord>();
     for (const key of place?.doors.keys() ?? []) {
-      if (key.startsWith("kvsvr-")) words.set(key, { unready: this.#word(key), sinceMs: 0 });
+      if (key.startsWith("kvsvr-")) words.set(key, this.#word(key));
     }
     const nowMs = Date.now();
     const blocks = this.blocks
@@ -71,8 +74,7 @@ export class SimulatedStore {
     return { words, table: this.isReadable ? table : undefined, busyPercent: new Map() };
   }
 
-  #word(key: string): string | undefined {
-    if (this.said.has(key)) return this.said.get(key);
+  #word(key: string): ReplicaWord {
     const [workload, campus] = key.split("/");
     const pod = this.#cluster.pods().find(({ metadata }) => {
       const labels = metadata.labels ?? {};
@@ -80,7 +82,17 @@ export class SimulatedStore {
         labels["tricampus.dev/workload"] === workload && labels["tricampus.dev/campus"] === campus
       );
     });
-    return pod !== undefined && isReady(pod) && this.#cluster.isUp(nodeOf(pod)) ? "" : undefined;
+    const of = { pod: pod?.metadata.uid ?? "" };
+    if (this.said.has(key)) return { unready: this.said.get(key), ...of };
+    const nowMs = performance.now();
+    if (pod !== undefined && isReady(pod) && this.#cluster.isUp(nodeOf(pod))) {
+      const word = { unready: "", ...of };
+      this.#heard.set(key, { word, atMs: nowMs });
+      return word;
+    }
+    const heard = this.#heard.get(key);
+    const isLingering = heard !== undefined && nowMs - heard.atMs < this.lingersMs;
+    return isLingering ? heard.word : { unready: undefined, ...of };
   }
 
   #tables(): StoreTables {

@@ -1,0 +1,99 @@
+import { expect, test } from "vitest";
+import type { KvGroupStatus } from "../api/kv-group.ts";
+import { sampleGroup, sampleInputs } from "../testing/samples.ts";
+import { planGroup } from "./kv-group.ts";
+import type { Observed } from "./observed.ts";
+
+const { site } = sampleInputs("n");
+const reason = "its node is gone";
+const X = { act: "x", campus: "b", reason };
+const Y = { act: "y", campus: "c", reason };
+
+interface There {
+  readonly claim?: "there" | "leaving" | "gone";
+  /** Of campus b; "unplaced": the new one, that has no node. */
+  readonly pod?: "old" | "unplaced" | "new";
+  /** Which pod of campus b has said that it is well. */
+  readonly word?: "old" | "new" | "none";
+}
+
+function observedOf({ claim = "there", pod = "old", word = "old" }: There): Observed {
+  const uid = pod === "unplaced" ? "new" : pod;
+  const name = "main-kvsvr-1-b";
+  const volume = { kind: "PersistentVolumeClaim", name, uid: "v", isLeaving: claim === "leaving" };
+  const pods = ["a", "b", "c"].map((campus) => ({
+    ...{ name: `main-kvsvr-1-${campus}-0`, workload: "kvsvr-1", campus, trouble: "" },
+    ...{ uid: campus === "b" ? uid : "old", isLeaving: false },
+    node: campus === "b" && pod === "unplaced" ? "" : "node",
+  }));
+  const words = new Map(
+    ["a", "b", "c"].map((campus) => [
+      `kvsvr-1/${campus}`,
+      { unready: "", pod: campus === "b" ? word : "old" },
+    ]),
+  );
+  return {
+    ...{ nowMs: 0, pods, words, nodes: new Map([["node", { isReady: true }]]) },
+    children: new Map(claim === "gone" ? [] : [[`PersistentVolumeClaim/${name}`, volume]]),
+  } as unknown as Observed;
+}
+
+function replacement(
+  replace: object | undefined,
+  replaced: KvGroupStatus["replaced"],
+  there: There,
+): string {
+  const spec = sampleGroup(1, replace === undefined ? {} : { replace });
+  const status: KvGroupStatus = {
+    bootstrap: "Done",
+    ...(replaced !== undefined && { replaced }),
+  };
+  const group = { name: "main-1", uid: "g", generation: 1, spec, status };
+  const plan = planGroup(observedOf(there), site, group);
+  const next = plan.replaced;
+  const acts = plan.actions.map((action) => `${action.act} ${"kind" in action && action.kind}`);
+  return [next === undefined ? "none" : `${next.act} ${next.phase}`, ...acts].join(", ");
+}
+
+const is = (phase: "Removing" | "Rebuilding" | "Done") => ({ act: "x", campus: "b", phase });
+const GONE: There = { claim: "gone", pod: "unplaced" };
+const REMOVAL = "x Removing, delete PersistentVolumeClaim, delete Pod";
+
+test.each([
+  ["nothing is asked for", undefined, undefined, {}, "none"],
+  ["asked for", X, undefined, {}, "x Removing"],
+  ["noted", X, is("Removing"), {}, REMOVAL],
+  ["the volume goes", X, is("Removing"), { claim: "leaving" }, "x Removing, delete Pod"],
+  ["both are gone", X, is("Removing"), GONE, "x Rebuilding"],
+  [
+    "only the old pod has said that it is well",
+    X,
+    is("Rebuilding"),
+    { pod: "new" },
+    "x Rebuilding",
+  ],
+  ["the new one says it", X, is("Rebuilding"), { pod: "new", word: "new" }, "x Done"],
+  ["it is done", X, is("Done"), { pod: "new", word: "new" }, "x Done"],
+  ["taken back before the volume goes", undefined, is("Removing"), {}, "none"],
+  ["another campus before it goes", { ...X, campus: "c" }, is("Removing"), {}, "none"],
+  [
+    "taken back when the volume goes",
+    undefined,
+    is("Removing"),
+    { claim: "leaving" },
+    "x Removing, delete Pod",
+  ],
+  ["taken back when both are gone", undefined, is("Removing"), GONE, "x Rebuilding"],
+  [
+    "taken back while it is filled",
+    undefined,
+    is("Rebuilding"),
+    { pod: "new", word: "new" },
+    "x Done",
+  ],
+  ["another one while the volume goes", Y, is("Removing"), GONE, "x Rebuilding"],
+  ["another one when it is done", Y, is("Done"), { pod: "new", word: "new" }, "y Removing"],
+  ["taken back when it is done", undefined, is("Done"), {}, "x Done"],
+] as const)("replacing: %s", (_, replace, replaced, there, expected) => {
+  expect(replacement(replace, replaced, there)).toBe(expected);
+});
