@@ -150,6 +150,7 @@ test.each([
   ["datacenter", "main", { id: 2 }, "id cannot be changed"],
   ["datacenter", "main", { layout: "Split" }, "layout cannot be changed"],
   ["datacenter", "main", { profile: "Dev" }, "profile cannot be changed"],
+  ["datacenter", "main", { tls: { mode: "Plain" } }, "tls.mode cannot be changed"],
   ["datacenter", "main", { engines: { queue: { kind: "Nats" } } }, "kind cannot be changed"],
   ["campus", "b", { zone: "elsewhere" }, "zone cannot be changed"],
   ["kvgroup", "main-1", { number: 2 }, "number cannot be changed"],

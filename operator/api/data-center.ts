@@ -371,13 +371,17 @@ const spec = withRules(
       .describe("Where `tricampus` connects, with a client certificate: one address a campus."),
     tls: z
       .strictObject({
-        mode: z
-          .enum(["Own", "Plain"])
-          .default("Own")
-          .describe(
-            "Own: pods prove to each other with certificates of an own authority what they are. Plain: " +
-              "connections are plain, for networks that nobody else is in.",
-          ),
+        // Campus after campus, pods of the one mode could not speak with those of the other.
+        mode: withRules(
+          z
+            .enum(["Own", "Plain"])
+            .default("Own")
+            .describe(
+              "Own: pods prove to each other with certificates of an own authority what they are. Plain: " +
+                "connections are plain, for networks that nobody else is in.",
+            ),
+          immutable("tls.mode"),
+        ),
       })
       .prefault({})
       .describe("Connections between pods."),

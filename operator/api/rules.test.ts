@@ -40,6 +40,18 @@ test("rules: they call only what the oldest Kubernetes of the chart knows", () =
   }
 });
 
+test.each(["dataCenter", "number", "name", "zone", "id", "layout", "kind", "tls.mode"])(
+  "rules: %s is for life",
+  (what) => {
+    const all = KINDS.map((kind) => JSON.stringify(customResourceDefinition(kind))).join("\n");
+    const rule = {
+      rule: "self == oldSelf",
+      message: `${what} cannot be changed: make a new object`,
+    };
+    expect(all).toContain(JSON.stringify(rule));
+  },
+);
+
 const network = new RegExp(NETWORK_FORM);
 
 test("rules: a network is judged by its form", () => {
