@@ -57,7 +57,7 @@ export async function runDrill(reach: Reach, settings: DrillSettings): Promise<E
     const checks = await checksNow(reach, target, { ...facts, table, nowMs: now() });
     if (checks.some(({ ok }) => !ok)) return { ...facts, checks, endedAtMs: now() };
     if (signal.aborted) return { ...facts, checks, stop: byPerson(now()), endedAtMs: now() };
-    const blocked = await whileBlocked(facts, { table, settings, now });
+    const blocked = await whileBlocked(facts, { table, sampler, settings, now });
     return { ...facts, checks, ...blocked, endedAtMs: now() };
   } finally {
     await sampler.stop();
@@ -68,13 +68,14 @@ type Blocked = Pick<Evidence, "blockedAtMs" | "unblockedAtMs" | "stop" | "unbloc
 
 /** Sets the block, watches, ends it in any case, and looks at what comes back. */
 async function whileBlocked(
-  facts: Parameters<typeof breachIn>[0],
+  facts: Pick<Evidence, "campus" | "service" | "processes" | "busyPercentMax">,
   watching: Watching,
 ): Promise<Blocked> {
-  const { table, settings, now } = watching;
+  const { table, sampler, settings, now } = watching;
   const { target, forMs, afterMs, who, why, signal, progress } = settings;
   const block = { target, who, why: `drill: ${why}`, forMs: forMs + MARGIN_MS };
   const blockedAtMs = now();
+  sampler.blocked(blockedAtMs);
   const set = await setBlock(table, block);
   let stop: Stop | undefined;
   let unblockFailure: string | undefined;
@@ -82,7 +83,7 @@ async function whileBlocked(
     progress(`blocked for ${forMs / 1_000} s`);
     stop =
       set.doubt === undefined
-        ? await watch({ ...facts, blockedAtMs }, watching)
+        ? await watch({ ...facts, seen: sampler.seen, blockedAtMs }, watching)
         : { kind: "signal", text: `it may be blocked or not: ${set.doubt}`, seenAtMs: now() };
     if (stop !== undefined) progress(`stops: ${stop.text}`);
   } finally {
@@ -90,6 +91,7 @@ async function whileBlocked(
     unblockFailure = await endBlock(table, block, { ...set, waits });
   }
   const unblockedAtMs = now();
+  sampler.unblocked(unblockedAtMs);
   const ended = unblockFailure === undefined ? "unblocked" : "the block has ended by itself";
   progress(`${ended}; looks for ${afterMs / 1_000} s at what comes back`);
   await restUnless(signal, afterMs);
@@ -153,6 +155,7 @@ async function whyBehind(reach: Reach, target: Target): Promise<string | undefin
 
 interface Watching {
   readonly table: ControlTable;
+  readonly sampler: Sampler;
   readonly settings: DrillSettings;
   readonly now: () => number;
 }

@@ -3,14 +3,15 @@ import type { StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_c
 import type { ReachedPod } from "../reach.ts";
 import { routedCalls } from "../routed-calls.ts";
 import type { Sample } from "./plan/evidence.ts";
+import { KeptSamples } from "./plan/kept-samples.ts";
+import { Seen } from "./plan/seen.ts";
 
 const EVERY_MS = 500;
 const TIMEOUT_MS = 1_000;
-/** Ten hours of twenty processes. */
-const SAMPLES_MAX = 1_500_000;
 
 export class Sampler {
-  readonly samples: Sample[] = [];
+  readonly seen = new Seen();
+  readonly #kept = new KeptSamples();
   readonly #service: string;
   readonly #startMs: number;
   readonly #loops: Promise<void>[];
@@ -23,20 +24,40 @@ export class Sampler {
     this.#loops = pods.map((pod) => this.#loop(pod));
   }
 
+  /** For the evidence; grows as long as this is not stopped. */
+  get samples(): readonly Sample[] {
+    return this.#kept.samples;
+  }
+
+  /** Told at that time, milliseconds since the start. */
+  blocked(atMs: number): void {
+    this.seen.blocked(atMs);
+    this.#kept.mark(atMs);
+  }
+
+  unblocked(atMs: number): void {
+    this.#kept.mark(atMs);
+  }
+
   async stop(): Promise<void> {
     this.#isOver = true;
     await Promise.all(this.#loops);
   }
 
   async #loop(pod: ReachedPod): Promise<void> {
-    while (!this.#isOver && this.samples.length < SAMPLES_MAX) {
+    while (!this.#isOver) {
       const askedMs = performance.now();
       const reply = await pod.ask(TIMEOUT_MS);
-      if (reply !== undefined) this.samples.push(this.#sampleOf(pod.name, reply));
+      if (reply !== undefined) this.#take(this.#sampleOf(pod.name, reply));
       const leftMs = askedMs + EVERY_MS - performance.now();
       if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs));
     }
     pod.stop();
+  }
+
+  #take(sample: Sample): void {
+    this.seen.add(sample);
+    this.#kept.add(sample);
   }
 
   #sampleOf(process: string, reply: StatusReply): Sample {

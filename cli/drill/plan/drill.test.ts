@@ -4,6 +4,7 @@ import { evidenceSchema } from "../evidence-file.ts";
 import type { Evidence, Sample } from "./evidence.ts";
 import { preChecks } from "./pre-checks.ts";
 import { reportOf } from "./report.ts";
+import { Seen } from "./seen.ts";
 import { judge } from "./verdict.ts";
 import { allowedFailures, breachIn } from "./watch.ts";
 
@@ -157,8 +158,10 @@ describe("verdict", () => {
 
 describe("stop", () => {
   const stopAt = (says: Says, nowMs: number) => {
-    const seen = samples(says, nowMs);
-    return breachIn({ ...evidence(), samples: seen }, nowMs)?.kind;
+    const seen = new Seen();
+    seen.blocked(BLOCKED);
+    for (const sample of samples(says, nowMs)) seen.add(sample);
+    return breachIn({ ...evidence(), seen }, nowMs)?.kind;
   };
   test("none while all goes well", () => {
     for (let nowMs = BLOCKED; nowMs <= UNBLOCKED; nowMs += 5_000)
@@ -169,6 +172,19 @@ describe("stop", () => {
       "a request fails",
       "failures",
       (process, atMs) => ({ failures: process === "a/access" && atMs > 20_000 ? 1 : 0 }),
+    ],
+    [
+      "more fail than before",
+      "failures",
+      (process, atMs) => ({
+        failures: process === "a/access" ? rising(0, 1)(atMs) + rising(BLOCKED, 2)(atMs) : 0,
+      }),
+    ],
+    [
+      "a request fails, of a process that has started anew",
+      "failures",
+      (process, atMs) =>
+        process === "a/access" && atMs > 20_000 ? { uptimeMs: atMs - 20_000, failures: 1 } : {},
     ],
     [
       "a replica that is needed catches up",

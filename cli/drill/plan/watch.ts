@@ -1,16 +1,16 @@
 /** Must a drill stop now? Decided from what was seen so far. Pure. */
 import type { DrilledProcess, Evidence, Sample, Stop } from "./evidence.ts";
-import { byProcess, risen } from "./evidence.ts";
+import { BUSY_WINDOW_MS, type Seen } from "./seen.ts";
 
 /** A process is asked twice a second; so long without an answer is silence. */
 const SILENT_MS = 1_800;
-/** How long a process has to be too busy. */
-const BUSY_WINDOW_MS = 3_000;
 
 type Facts = Pick<
   Evidence,
-  "campus" | "service" | "processes" | "busyPercentMax" | "blockedAtMs" | "samples"
->;
+  "campus" | "service" | "processes" | "busyPercentMax" | "blockedAtMs"
+> & {
+  readonly seen: Seen;
+};
 
 /** Undefined: it may go on. */
 export function breachIn(facts: Facts, nowMs: number): Stop | undefined {
@@ -26,15 +26,12 @@ export function allowedFailures(before: number, beforeMs: number, duringMs: numb
   return Math.floor(expected + 3 * Math.sqrt(expected));
 }
 
-function failures({ samples, blockedAtMs = 0 }: Facts, nowMs: number): Stop | undefined {
-  const all = byProcess(samples);
-  const of = () => true;
-  const before = risen(all, "failures", { fromMs: 0, toMs: blockedAtMs, of });
-  const during = risen(all, "failures", { fromMs: blockedAtMs, toMs: nowMs, of });
+function failures({ seen, blockedAtMs = 0 }: Facts, nowMs: number): Stop | undefined {
+  const { before, since } = seen.failures;
   const allowed = allowedFailures(before, blockedAtMs, nowMs - blockedAtMs);
-  if (during <= allowed) return undefined;
-  const text = `${during} requests of clients failed since the block; ${allowed} would be chance`;
-  return { kind: "failures", text, seenAtMs: samples.at(-1)?.atMs ?? nowMs };
+  if (since <= allowed) return undefined;
+  const text = `${since} requests of clients failed since the block; ${allowed} would be chance`;
+  return { kind: "failures", text, seenAtMs: seen.lastAtMs ?? nowMs };
 }
 
 function isStore({ services }: DrilledProcess): boolean {
@@ -45,7 +42,7 @@ function isStore({ services }: DrilledProcess): boolean {
 function weakReplica(facts: Facts, nowMs: number): Stop | undefined {
   for (const one of facts.processes) {
     if (one.campus === facts.campus || !isStore(one)) continue;
-    const last = lastOf(facts.samples, one.name);
+    const last = facts.seen.recent(one.name).at(-1);
     const why = isSilent(last, nowMs) ? "it does not answer" : last!.unready;
     if (why === "") continue;
     const text = `the store's replica ${one.name} is needed, and ${why}`;
@@ -58,7 +55,7 @@ function weakReplica(facts: Facts, nowMs: number): Stop | undefined {
 function lost(facts: Facts, nowMs: number): Stop | undefined {
   for (const { name, campus } of facts.processes) {
     if (campus === facts.campus) continue;
-    const last = lastOf(facts.samples, name);
+    const last = facts.seen.recent(name).at(-1);
     if (!isSilent(last, nowMs)) continue;
     const text = `${name} does not say any more how it is`;
     return { kind: "signal", text, seenAtMs: seenAt(last, nowMs) };
@@ -67,12 +64,12 @@ function lost(facts: Facts, nowMs: number): Stop | undefined {
 }
 
 function busy(facts: Facts, nowMs: number): Stop | undefined {
-  const { samples, processes, busyPercentMax, campus, blockedAtMs = 0 } = facts;
+  const { seen, processes, busyPercentMax, campus, blockedAtMs = 0 } = facts;
   const fromMs = nowMs - BUSY_WINDOW_MS;
   if (fromMs < blockedAtMs) return undefined;
   for (const one of processes) {
     if (one.campus === campus) continue;
-    const percent = busyPercent(samples, one.name, { fromMs, toMs: nowMs });
+    const percent = busyPercent(seen.recent(one.name), one.name, { fromMs, toMs: nowMs });
     if (percent === undefined || percent <= busyPercentMax) continue;
     const text = `${one.name} is at ${Math.round(percent)} % of a core; ${busyPercentMax} % are its limit`;
     return { kind: "capacity", text, seenAtMs: nowMs };
@@ -93,10 +90,6 @@ export function busyPercent(
   if (first === undefined || last === undefined || last.uptimeMs <= first.uptimeMs)
     return undefined;
   return (100 * (last.busyMs - first.busyMs)) / (last.uptimeMs - first.uptimeMs);
-}
-
-function lastOf(samples: readonly Sample[], process: string): Sample | undefined {
-  return samples.findLast((sample) => sample.process === process);
 }
 
 function isSilent(last: Sample | undefined, nowMs: number): boolean {
