@@ -58,6 +58,22 @@ describe("compact layout", () => {
     expectClean(await replayDemo(platform, { limit: 60, overSeconds: 12, steps }));
   }, 60_000);
 
+  test("faults: a replay that is interrupted undoes what it has begun", async () => {
+    for (const kind of ["kill", "cut", "freeze"] as const) {
+      const interrupt = new AbortController();
+      const steps = stepsOf({ kind, campus: "c", at: 0.1, backAt: 0.95 }, platform).map((step) => ({
+        ...step,
+        act: async () => {
+          await step.act();
+          interrupt.abort(new Error("interrupted"));
+        },
+      }));
+      const settings = { limit: 40, overSeconds: 30, steps, signal: interrupt.signal };
+      await expect(replayDemo(platform, settings)).rejects.toThrow("interrupted");
+      await platform.waitReady(10_000);
+    }
+  }, 120_000);
+
   test("faults: kill -9 of everything, then up: what was acknowledged is there once", async () => {
     const everything: Step = {
       at: 0.5,

@@ -14,6 +14,7 @@ import { reportOf } from "../drill/plan/report.ts";
 import { type Judgement, judge } from "../drill/plan/verdict.ts";
 import { parseTime } from "../duration.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
+import { interruptible } from "../interrupt.ts";
 import { printJson } from "../output/json.ts";
 
 const BEFORE_MS = 20_000;
@@ -37,20 +38,16 @@ const runCommand: CommandDefinition = {
     AS,
   ],
   run: async (call) => {
-    const interrupt = new AbortController();
-    const stop = () => interrupt.abort();
-    // The second one of a kind is not heeded here: it ends this process at once.
-    process.once("SIGINT", stop).once("SIGTERM", stop);
     const reached = await reach(call);
     try {
-      const settings = settingsOf(call, reached.campuses, interrupt.signal);
-      const evidence = await runDrill(reached, settings);
+      const evidence = await interruptible((signal) =>
+        runDrill(reached, settingsOf(call, reached.campuses, signal)),
+      );
       const judgement = judge(evidence);
       const dir = write(call, evidence, judgement);
       return show(call, judgement, { campus: evidence.campus, report: join(dir, "report.md") });
     } finally {
       reached.stop();
-      process.off("SIGINT", stop).off("SIGTERM", stop);
     }
   },
 };

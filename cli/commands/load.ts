@@ -4,6 +4,7 @@ import { Random } from "../../services/svrkit/seeded-random.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
 import { endpointsOf, requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
+import { interruptible } from "../interrupt.ts";
 import { runLoad } from "../load/load.ts";
 import { PROFILES, type Profile, scaleProfile } from "../load/profile.ts";
 import { describeResult, isClean, resultOf } from "../load/result.ts";
@@ -40,13 +41,14 @@ export const loadCommand: CommandDefinition = {
     const local = call.context === undefined && textOption(call, "endpoints") === undefined;
     const platform = local ? await requireRunning(call.dataDir) : undefined;
     await requireServing(call);
-    const outcome = await runLoad({
+    const settings = {
       ...{ profile, platform, steps: planSteps(call, profile) },
       endpoints: await endpointsOf(call),
       generators: Math.min(numberOption(call, "generators") ?? GENERATORS, GENERATORS_MAX),
       p99MsMax: numberOption(call, "p99") ?? P99_MS,
-      progress: (line) => console.error(line),
-    });
+      progress: (line: string) => console.error(line),
+    };
+    const outcome = await interruptible((signal) => runLoad({ ...settings, signal }));
     const result = resultOf(outcome, { profile, factor });
     const { timeline, failures } = outcome.meter;
     if (profile.losesCampus && timeline !== undefined)

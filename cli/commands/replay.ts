@@ -4,6 +4,7 @@ import type { Platform } from "../../services/platform/platform.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
 import { endpointsOf, requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
+import { interruptible } from "../interrupt.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 import { type Fault, planFault } from "../replay/fault.ts";
@@ -36,14 +37,15 @@ export const replayCommand: CommandDefinition = {
     const fault = readFault(call);
     const platform = fault === undefined ? undefined : await requireRunning(call.dataDir);
     await requireServing(call);
-    const outcome = await replay({
+    const settings = {
       logPaths,
       endpoints: await endpointsOf(call),
       limit: numberOption(call, "limit") ?? Infinity,
       overSeconds: numberOption(call, "over") ?? 0,
       steps: fault === undefined ? [] : checkedSteps(fault, platform!),
-      progress: (line) => console.error(line),
-    });
+      progress: (line: string) => console.error(line),
+    };
+    const outcome = await interruptible((signal) => replay({ ...settings, signal }));
     if (call.options.timeline === true || fault !== undefined) printTimeline(outcome, call.json);
     printOutcome(outcome, call.json);
     return isClean(outcome.result) ? EXIT.ok : EXIT.failed;

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { Endpoint } from "../../sdk/endpoints.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { rest } from "../../services/svrkit/rest.ts";
+import { unlessAborted } from "../interrupt.ts";
 import { makeLedgerApart } from "../ledger/apart.ts";
 import { type Step, Steps } from "../replay/steps.ts";
 import { Timeline } from "../replay/timeline.ts";
@@ -40,6 +41,8 @@ export interface LoadSettings {
   readonly steps: readonly Step[];
   /** A search's goal. */
   readonly p99MsMax: number;
+  /** Aborted: it ends, and what its steps have begun is undone. */
+  readonly signal: AbortSignal;
   /** One line, about once a second. */
   readonly progress: (line: string) => void;
 }
@@ -58,9 +61,9 @@ export interface LoadOutcome {
 export async function runLoad(settings: LoadSettings): Promise<LoadOutcome> {
   const load = new Load(settings);
   try {
-    return await load.run();
+    return await unlessAborted(settings.signal, () => load.run());
   } finally {
-    load.stop();
+    await load.stop();
   }
 }
 
@@ -75,6 +78,7 @@ class Load {
   #groupIds: readonly string[] = [];
   #line: () => string = () => "";
   #keeps = false;
+  #steps: Steps | undefined;
 
   constructor(settings: LoadSettings) {
     this.#settings = settings;
@@ -105,8 +109,10 @@ class Load {
     return { meter: this.#meter, seconds, use, search, ledger, storesDir };
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     clearInterval(this.#ticker);
+    const left = await this.#steps?.undo();
+    if (left !== undefined) this.#settings.progress(`what it did could not be undone: ${left}`);
     this.#generators.stop();
     this.#usage?.stop();
     if (!this.#keeps) rmSync(this.#workDir, { recursive: true, force: true });
@@ -138,6 +144,7 @@ class Load {
     const { profile, steps: planned } = this.#settings;
     this.#meter.timeline = new Timeline(performance.now());
     const steps = new Steps(planned, this.#meter.timeline);
+    this.#steps = steps;
     const startMs = performance.now();
     const elapsed = () => (performance.now() - startMs) / 1_000;
     this.#line = () => `${Math.round(elapsed())} s: ${this.#meter.takeLine()}`;

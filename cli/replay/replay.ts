@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Endpoint } from "../../sdk/endpoints.ts";
 import { EXIT, Failure } from "../failure.ts";
+import { unlessAborted } from "../interrupt.ts";
 import { makeLedgerApart } from "../ledger/apart.ts";
 import { Conversations } from "./conversations.ts";
 import { Crowd } from "./crowd.ts";
@@ -35,6 +36,8 @@ export interface ReplaySettings {
   readonly steps: readonly Step[];
   /** One line, about once a second. */
   readonly progress: (line: string) => void;
+  /** Aborted: it ends, and what its steps have begun is undone. */
+  readonly signal?: AbortSignal;
   /** Waiting for arrivals ends when nothing moves for so long, and everybody asks; default 60 s. */
   readonly stillMs?: number;
 }
@@ -93,6 +96,7 @@ async function play(plan: ReplayPlan, workDir: string, settings: ReplaySettings)
   const ticker = setInterval(() => progress(line), 1_000);
   // The clock of timeline and watch starts with the first message.
   let watch: DeliveryWatch | undefined;
+  let steps: Steps | undefined;
   const crowd = new Crowd(plan, {
     endpoints,
     storesDir: workDir,
@@ -101,14 +105,15 @@ async function play(plan: ReplayPlan, workDir: string, settings: ReplaySettings)
       line = `${opened} of ${devices} devices are connected`;
     },
   });
-  try {
+  const run = async () => {
     await crowd.open();
     const groupIds = await crowd.makeGroups();
     const startMs = performance.now();
     const timeline = new Timeline(startMs);
     const watching = new DeliveryWatch(plan, timeline);
     watch = watching;
-    const steps = new Steps(settings.steps, timeline);
+    const planned = new Steps(settings.steps, timeline);
+    steps = planned;
     const conversations = new Conversations(plan, {
       sender: crowd,
       groupIds,
@@ -116,14 +121,14 @@ async function play(plan: ReplayPlan, workDir: string, settings: ReplaySettings)
       timeline,
       overSeconds: settings.overSeconds,
       reached: (share) => {
-        steps.reached(share);
+        planned.reached(share);
         const { done, total, acknowledgements } = conversations;
         const worst = Math.round(acknowledgements.max);
         line = `${done} of ${total} messages, ${watching.open} deliveries to come, worst ack ${worst} ms`;
       },
     });
     await conversations.run();
-    await steps.finish();
+    await planned.finish();
     await waitForArrivals(watching, settings.stillMs ?? STILL_MS, (open) => {
       line = `all messages are sent, ${open} deliveries to come`;
     });
@@ -132,8 +137,13 @@ async function play(plan: ReplayPlan, workDir: string, settings: ReplaySettings)
     await crowd.syncAll();
     await crowd.close();
     return { timeline, ...measure(conversations, watching, { seconds, workDir }) };
+  };
+  try {
+    return await unlessAborted(settings.signal, run);
   } finally {
     clearInterval(ticker);
+    const left = await (steps as Steps | undefined)?.undo();
+    if (left !== undefined) progress(`what it did could not be undone: ${left}`);
     await crowd.close();
   }
 }

@@ -9,6 +9,8 @@ export interface Step {
   /** "campus b killed with -9": for the timeline. */
   readonly text: string;
   readonly act: () => Promise<void> | void;
+  /** The text of the step whose effect it takes away. */
+  readonly undoes?: string;
 }
 
 export class Steps {
@@ -16,6 +18,7 @@ export class Steps {
   readonly #timeline: Timeline;
   #running: Promise<void> = Promise.resolve();
   #failure: Error | undefined;
+  readonly #begun = new Set<string>();
 
   constructor(steps: readonly Step[], timeline: Timeline) {
     this.#steps = steps.toSorted((a, b) => a.at - b.at);
@@ -24,9 +27,13 @@ export class Steps {
 
   reached(share: number): void {
     while (this.#steps.length > 0 && this.#steps[0]!.at <= share) {
-      const step = this.#steps.shift()!;
-      this.#running = this.#running.then(() => this.#run(step));
+      this.#begin(this.#steps.shift()!);
     }
+  }
+
+  #begin(step: Step): void {
+    this.#begun.add(step.text);
+    this.#running = this.#running.then(() => this.#run(step));
   }
 
   /** Waits for the steps begun; throws what failed of them. A step not reached is done now. */
@@ -34,6 +41,20 @@ export class Steps {
     this.reached(1);
     await this.#running;
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /**
+   * For who gives up on the way: nothing begins any more, and what was begun is undone. Resolves to why that
+   * failed, in words.
+   */
+  async undo(): Promise<string | undefined> {
+    const left = this.#steps.splice(0);
+    await this.#running;
+    this.#failure = undefined;
+    for (const step of left)
+      if (step.undoes !== undefined && this.#begun.has(step.undoes)) this.#begin(step);
+    await this.#running;
+    return (this.#failure as Error | undefined)?.message;
   }
 
   async #run(step: Step): Promise<void> {
@@ -60,6 +81,7 @@ export function stepsOf(fault: Fault, platform: Platform): Step[] {
         {
           at: backAt,
           text: `${name} started again`,
+          undoes: `${name} killed (-9)`,
           act: async () => {
             await campus.start();
             await platform.waitReady(READY_TIMEOUT_MS);
@@ -69,12 +91,22 @@ export function stepsOf(fault: Fault, platform: Platform): Step[] {
     case "cut":
       return [
         { at, text: `${name} cut off`, act: () => campus.cut() },
-        { at: backAt, text: `${name} joined again`, act: () => campus.join() },
+        {
+          at: backAt,
+          text: `${name} joined again`,
+          undoes: `${name} cut off`,
+          act: () => campus.join(),
+        },
       ];
     case "freeze":
       return [
         { at, text: `${name} frozen`, act: () => campus.freeze() },
-        { at: backAt, text: `${name} thawed`, act: () => campus.thaw() },
+        {
+          at: backAt,
+          text: `${name} thawed`,
+          undoes: `${name} frozen`,
+          act: () => campus.thaw(),
+        },
       ];
   }
 }
