@@ -4,7 +4,7 @@ import type { KubeObject } from "./kube/object.ts";
 import { isReady } from "./testing/api-double/controllers.ts";
 import type { Asked } from "./testing/api-double/server.ts";
 import { Rig } from "./testing/rig.ts";
-import { sampleCampus, sampleDataCenter, sampleGroup } from "./testing/samples.ts";
+import { sampleCampus, sampleDataCenter, sampleGroup, ZONES } from "./testing/samples.ts";
 
 let rig: Rig;
 beforeEach(async () => {
@@ -355,6 +355,29 @@ test("while a workload's configuration is refused its pods stay; those of others
   rig.double.faultOf = () => undefined;
   await rig.until("logic is new", () => idsOf("logic").every((uid) => !logic.includes(uid)));
   await rig.settled();
+});
+
+test("with NodePort a node that is ready leads people in, as long as its zone has one", async () => {
+  await rig.close();
+  const nodes = ["a", "b", "c"].flatMap((campus) =>
+    [1, 2].map((n) => ({ name: `node-${campus}${n}`, zone: ZONES[campus as "a"] })),
+  );
+  rig = await Rig.open({ nodes });
+  await rig.startOperator();
+  rig.install({ clients: { type: "NodePort" } });
+  await rig.settled();
+  type Doors = { clients?: { campus: string; address: string }[] };
+  const hostOf = (name: string) => {
+    const { addresses } = rig.get("Node", name)!.status as { addresses: { address: string }[] };
+    return addresses[0]!.address;
+  };
+  const shown = () =>
+    rig.status<Doors>("DataCenter", "main").clients?.find(({ campus }) => campus === "b")?.address;
+  expect(shown()).toMatch(`${hostOf("node-b1")}:`);
+  rig.cluster.loseNode("node-b1");
+  await rig.until("the other one", () => shown()?.startsWith(`${hostOf("node-b2")}:`) === true);
+  rig.cluster.loseNode("node-b2");
+  await rig.until("none is", () => shown()?.startsWith(`${hostOf("node-b1")}:`) === true);
 });
 
 test("a certificate that somebody damaged is noticed and issued anew; pods stay", async () => {

@@ -23,7 +23,7 @@ import {
 } from "./desired.ts";
 import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
 import { leftovers } from "./leftovers.ts";
-import { childKey, kvWorkload, type Observed, type Resource } from "./observed.ts";
+import { childKey, kvWorkload, type Node, type Observed, type Resource } from "./observed.ts";
 import { misplacements } from "./placement.ts";
 import { planSlots, type SlotsPlan } from "./slots.ts";
 import type { CampusHealth } from "./turn.ts";
@@ -421,12 +421,17 @@ function addressesOf(observed: Observed, door: "clients" | "admin") {
     if (type === "LoadBalancer")
       return service.outside === "" ? [] : [{ campus, address: `${service.outside}:${port}` }];
     if (type === "NodePort") {
-      const node = [...nodes.values()]
-        .filter((one) => one.zone === zone && one.address !== "")
-        .toSorted((a, b) => (a.name < b.name ? -1 : 1))[0];
+      const node = nodeFor(nodes, zone);
       if (node === undefined || service.nodePort === 0) return [];
       return [{ campus, address: `${node.address}:${service.nodePort}` }];
     }
     return [{ campus, address: `${name}.${namespace}.svc:${port}` }];
   });
+}
+
+/** A node of the zone that is ready, if there is one: a node that is away leads nobody in. */
+function nodeFor(nodes: Observed["nodes"], zone: string): Node | undefined {
+  const reachable = [...nodes.values()].filter((one) => one.zone === zone && one.address !== "");
+  const byName = reachable.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return byName.find(({ isReady }) => isReady) ?? byName[0];
 }
