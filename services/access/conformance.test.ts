@@ -270,7 +270,7 @@ describe("access: the same over every way in", () => {
     const registered = await connection.take((f) => f.kind?.case === "push");
     expect(registered.kind?.value).toMatchObject({ otherParts: true });
     const { locations } = await platform.calleeAs("fanout").call(Router.lookup, {
-      userIds: [who.userId],
+      ...{ userIds: [who.userId], takesIncomplete: true },
     });
     const target = { connection: locations[0]!.number, userId: who.userId, version: 0, follows: 0 };
     const push = makePushRequest({ targets: [target], otherParts: true });

@@ -37,7 +37,8 @@ async function attached(userId: string): Promise<{ socket: RawSocket; connection
   const sync = makeSyncRequest({ snapshot, limit: 10 });
   await socket.request("Sync/Sync", toBytes(encodeSyncRequest, sync));
   const router = platform.calleeAs("text");
-  const { locations } = await router.call(Router.lookup, { userIds: [userId] });
+  const question = { userIds: [userId], takesIncomplete: true };
+  const { locations } = await router.call(Router.lookup, question);
   return { socket, connection: locations[0]!.number };
 }
 

@@ -52,3 +52,15 @@ test("locate: a router that has been told of everybody is believed", async () =>
   const other = { users: ["ann", "bob"], incompleteMs: 0 };
   expect(await found(routersOf([complete, other, other]))).toEqual(["ann"]);
 });
+
+test("lookup: a caller of an earlier version gets what a router knows that knows all, or nothing", async () => {
+  const some = { users: ["ann"], incompleteMs: 60_000 };
+  const all = { users: ["ann", "bob"], incompleteMs: 0 };
+  const lookup = async (known: Parameters<typeof routersOf>[0]) => {
+    const question = { userIds: ["ann", "bob"], takesIncomplete: false };
+    const asked = routersOf(known).call(Router.lookup, question, { timeoutMs: 1_000 });
+    return (await asked).locations.length;
+  };
+  expect(await lookup([some, some, all])).toBe(2);
+  await expect(lookup([some, some, some])).rejects.toMatchObject({ code: "UNAVAILABLE" });
+});

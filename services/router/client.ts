@@ -13,7 +13,7 @@ export async function locate(
   userIds: readonly string[],
   options: CallOptions,
 ): Promise<Location[]> {
-  const question = { userIds: [...userIds] };
+  const question = { userIds: [...userIds], takesIncomplete: true };
   const { locations, incomplete } = await router.call(Router.lookup, question, options);
   if (!incomplete) return locations;
   const asked = router.peers.map((_, index) =>

@@ -36,14 +36,16 @@ export class RouterHandlers {
     return {};
   }
 
-  async lookup(request: LookupRequest): Promise<LookupReply> {
-    const { userIds } = request;
+  async lookup({ userIds, takesIncomplete }: LookupRequest): Promise<LookupReply> {
     requireArgument(
       userIds.length <= LOOKUP_USERS_MAX,
       `${userIds.length} users; at most ${LOOKUP_USERS_MAX} a call`,
     );
     const locations = await this.#engine.lookup(userIds, this.#now());
-    return { locations, incomplete: this.#engine.isIncomplete };
+    const incomplete = this.#engine.isIncomplete;
+    if (incomplete && !takesIncomplete)
+      throw new RpcError("UNAVAILABLE", "this router has not heard of everybody yet: ask another");
+    return { locations, incomplete };
   }
 
   async count(): Promise<CountReply> {

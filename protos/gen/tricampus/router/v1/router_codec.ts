@@ -195,16 +195,25 @@ export interface LookupRequest {
    * @generated from field: repeated string user_ids = 1;
    */
   userIds: string[];
+  /**
+   * The caller asks further routers when the reply is incomplete. Without, as from before there was that, it
+   * would take the reply for the whole: a router that is incomplete answers UNAVAILABLE.
+   *
+   * @generated from field: bool takes_incomplete = 2;
+   */
+  takesIncomplete: boolean;
 }
 
 export function encodeLookupRequest(w: Writer, m: LookupRequest): void {
   for (const x of m.userIds) { w.tag(10); w.string(x); }
+  if (m.takesIncomplete) { w.tag(16); w.bool(m.takesIncomplete); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
 export function makeLookupRequest(fields: Partial<LookupRequest>): LookupRequest {
   return {
     userIds: [],
+    takesIncomplete: false,
     ...fields,
   };
 }
@@ -212,12 +221,17 @@ export function makeLookupRequest(fields: Partial<LookupRequest>): LookupRequest
 export function decodeLookupRequest(r: Reader, end: number): LookupRequest {
   const m: LookupRequest = {
     userIds: [],
+    takesIncomplete: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.userIds.push(r.string());
+        break;
+      }
+      case 16: {
+        m.takesIncomplete = r.bool();
         break;
       }
       default:
