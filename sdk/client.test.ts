@@ -214,6 +214,41 @@ describe("sdk: one campus", () => {
     expect([...store.book.groups]).toEqual([]);
   });
 
+  test("a rebuild does not end before an own message on its way; what is behind it comes soon", async () => {
+    const store = new MemoryStore();
+    const bob = await register("bob", { store, wantPush: false, fallbackSyncMs: 20_000 });
+    await until(() => platform.backend.syncs === 2);
+    const inbox = platform.backend.inbox(bob.userId!);
+    const push = (n: number) =>
+      inbox.push(makeInboxMessage({ messageId: `m${n}`, conversationId: "g1", sequence: n }));
+    for (let n = 1; n <= 3; n++) push(n);
+    await bob.sync();
+    const groups = [{ groupId: "g1", sinceSequence: 1 }];
+    store.add({ ...NO_ROWS, groups }, undefined);
+    for (let n = 4; n <= 6; n++) push(n);
+    platform.backend.forgottenVersion = 4;
+    platform.backend.unnumberedVersion = 5;
+    await bob.sync();
+    expect(store.snapshot.version).toBe(4);
+    expect([...store.book.groups]).toEqual([["g1", 1]]);
+    platform.backend.unnumberedVersion = Number.POSITIVE_INFINITY;
+    await until(() => store.snapshot.version === 6);
+    expect([...store.book.groups]).toEqual([]);
+    expect(store.counts).toMatchObject({ messages: 6, doubles: 0 });
+  });
+
+  test("an own message that stays on its way is asked for less and less often", async () => {
+    const bob = await register("bob", { wantPush: false, fallbackSyncMs: 20_000 });
+    await until(() => platform.backend.syncs === 2);
+    platform.backend.inbox(bob.userId!).push(makeInboxMessage({ messageId: "m1" }));
+    platform.backend.unnumberedVersion = 1;
+    await bob.sync();
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    // After 0.5 s, and 1 s after that.
+    expect(platform.backend.syncs).toBeGreaterThanOrEqual(4);
+    expect(platform.backend.syncs).toBeLessThanOrEqual(5);
+  });
+
   test("a failure that may pass is tried again under the same id, another one is told", async () => {
     const ann = await register("ann");
     const ids: string[] = [];

@@ -54,6 +54,8 @@ import { WhereElse } from "./where-else.ts";
 const SEND_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const FALLBACK_SYNC_MS = 30_000;
+/** An own message on its way is waited for so long before the next sync, then twice as long. */
+const WAIT_FIRST_MS = 500;
 const RENEW_PAUSE_MS = 60_000;
 /**
  * Clients with open requests come back at once when a campus dies. Their sends go first; their syncs
@@ -142,6 +144,8 @@ export class TricampusClient {
   /** When half of the ticket's time is over it is renewed; milliseconds since 1970. */
   #renewAtMs = Number.POSITIVE_INFINITY;
   #nextSyncMs = Number.POSITIVE_INFINITY;
+  /** How long it waits for an own message that is on its way; 0: there is none. */
+  #waitMs = 0;
   #wasAttached = false;
   /** Not before this does a device that came back sync by itself. */
   #syncFromMs = 0;
@@ -285,7 +289,10 @@ export class TricampusClient {
     return (await this.#link.request(Account.find, { name }, REQUEST_OPTIONS)).userId;
   }
 
-  /** Resolves when everything that is in the inbox now is in the store. */
+  /**
+   * Resolves when everything that is in the inbox now is in the store, but for what lies behind an own
+   * message that is on its way: that comes by itself, a moment later.
+   */
   sync(): Promise<void> {
     return this.#syncs.sync();
   }
@@ -366,6 +373,10 @@ export class TricampusClient {
   async #takePage(page: Page, snapshot: Snapshot): Promise<void> {
     const messages = await fetchBodies(this.#link, page.messages);
     this.#take({ ...page, messages }, snapshot);
+    this.#waitMs = page.waits
+      ? Math.min(this.#fallbackSyncMs, 2 * this.#waitMs || WAIT_FIRST_MS)
+      : 0;
+    if (page.waits) this.#nextSyncMs = Math.min(this.#nextSyncMs, performance.now() + this.#waitMs);
   }
 
   /** Keeps rows with the snapshot after them, and tells the application of the new ones. */

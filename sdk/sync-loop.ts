@@ -26,7 +26,7 @@ export interface SyncTarget {
 }
 
 export type Page = Pick<SyncReply, "messages" | "settings" | "groups"> &
-  Partial<Pick<SyncReply, "account" | "contacts">> &
+  Partial<Pick<SyncReply, "account" | "contacts" | "waits">> &
   Pick<Rows, "rebuild">;
 
 interface Waiter {
@@ -138,7 +138,8 @@ export class SyncLoop {
 }
 
 /** Only the first page says that it is of a rebuild: one that was interrupted goes on where it was. */
-function rebuildOf({ rebuild, more }: SyncReply, isRebuilding: boolean): Rows["rebuild"] {
-  if (rebuild) return more ? "begins" : "begins and ends";
-  return isRebuilding && !more ? "ends" : undefined;
+function rebuildOf({ rebuild, more, waits }: SyncReply, isRebuilding: boolean): Rows["rebuild"] {
+  const isLast = !more && !waits;
+  if (rebuild) return isLast ? "begins and ends" : "begins";
+  return isRebuilding && isLast ? "ends" : undefined;
 }

@@ -55,6 +55,8 @@ export class SmallBackend {
   beforeSync: () => void = () => {};
   /** Set by tests: devices that were not beyond it read everything anew. */
   forgottenVersion = 0;
+  /** Set by tests: this version of an inbox is an own message on its way: no page goes so far. */
+  unnumberedVersion = Number.POSITIVE_INFINITY;
   /** Set by tests: false: nobody is told of new messages. */
   pushes = true;
   /** Calls of Text/Send that came, and those with a good ticket. */
@@ -140,7 +142,10 @@ export class SmallBackend {
     // Of this moment: while the router is asked, others deliver.
     const versions = new Map(members.map((id) => [id, this.#inbox(id).rows.push(message)]));
     if (!this.pushes) return;
-    const { locations } = await callees.router.call(Router.lookup, { userIds: [...members] });
+    const { locations } = await callees.router.call(Router.lookup, {
+      userIds: [...members],
+      takesIncomplete: true,
+    });
     for (const [index, { campus }] of callees.access.peers.entries()) {
       const targets = locations
         .filter((location) => location.campus === campus)
@@ -189,12 +194,15 @@ export class SmallBackend {
     const { rows } = this.#inbox(who.userId);
     requireArgument(versions.messagesVersion <= rows.length, "the snapshot is from the future");
     const start = startOf(versions, this.forgottenVersion);
-    const version = Math.min(rows.length, start.messagesVersion + (request.limit || 200));
+    const full = Math.min(rows.length, start.messagesVersion + (request.limit || 200));
+    const version = Math.min(full, this.unnumberedVersion - 1);
+    const waits = version < full;
     const after = { ...versions, ...standingAt(version, start) };
     const snapshot = this.#parts.snapshots.seal(who, after);
     const messages = rows.slice(start.messagesVersion, version);
     const { rebuild } = start;
-    return makeSyncReply({ messages, snapshot, version, more: version < rows.length, rebuild });
+    const more = !waits && version < rows.length;
+    return makeSyncReply({ messages, snapshot, version, more, rebuild, waits });
   }
 }
 

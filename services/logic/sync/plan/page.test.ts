@@ -56,6 +56,7 @@ test.each([
     shown: "x",
     version: 5,
     more: false,
+    waits: true,
   },
   {
     what: "... with its whole version",
@@ -64,6 +65,7 @@ test.each([
     shown: "x",
     version: 5,
     more: false,
+    waits: true,
   },
   {
     what: "... even as the first",
@@ -72,6 +74,7 @@ test.each([
     shown: "",
     version: 4,
     more: false,
+    waits: true,
   },
   {
     what: "an own message that is lost is passed over",
@@ -88,6 +91,7 @@ test.each([
     shown: "x",
     version: 5,
     more: false,
+    waits: true,
   },
   {
     what: "own group messages are passed over",
@@ -113,14 +117,14 @@ test.each([
     version: 5,
     more: true,
   },
-])("page: $what", ({ rows, through, shown, version, more }) => {
+])("page: $what", ({ rows, through, shown, version, more, waits = false }) => {
   const scripts = rows === "" ? [] : rows.split(" ");
   const page = buildPage(
     { rows: scripts.map(rowOf), throughVersion: through, more: false },
     { afterVersion: 4, bytesMax: 3_000, nowMs: NOW, sequences: new Map([["n", 3]]) },
   );
   expect(page.messages.map((m) => m.messageId).join(" ")).toBe(shown);
-  expect({ version: page.version, more: page.more }).toEqual({ version, more });
+  expect(page).toMatchObject({ version, more, waits });
 });
 
 test("page: an own message carries the conversation's number", () => {

@@ -30,6 +30,8 @@ export interface Page {
   /** The version that the page stands for. */
   readonly version: number;
   readonly more: boolean;
+  /** It ends before an own message that is on its way. */
+  readonly waits: boolean;
 }
 
 export interface PageFacts {
@@ -49,14 +51,16 @@ export function buildPage(
   let version = afterVersion;
   for (const own of byVersion(changes.rows)) {
     // What waits is not "more": syncing again at once would not bring it.
-    if (own.some((row) => isOnItsWay(row, facts))) return { ...rows, version, more: false };
+    if (own.some((row) => isOnItsWay(row, facts)))
+      return { ...rows, version, more: false, waits: true };
     const size = own.reduce((sum, row) => sum + sizeOf(row), 0);
-    if (bytes > 0 && bytes + size > bytesMax) return { ...rows, version, more: true };
+    if (bytes > 0 && bytes + size > bytesMax) return { ...rows, version, more: true, waits: false };
     for (const row of own) addRow(rows, row, facts.sequences);
     bytes += size;
     version = own[0]!.version;
   }
-  return { ...rows, version: Math.max(version, changes.throughVersion), more: changes.more };
+  const throughVersion = Math.max(version, changes.throughVersion);
+  return { ...rows, version: throughVersion, more: changes.more, waits: false };
 }
 
 function byVersion(rows: readonly InboxRow[]): InboxRow[][] {

@@ -814,7 +814,7 @@ export const GroupRoleSchema: GenEnum<GroupRole> = /*@__PURE__*/
  * Every change of a group passes through its stream, like its messages: it is decided where it stands
  * there, and all members hear of it by a notice in the conversation's order. Each carries a
  * client_request_id of 1-64 characters, unique among the caller's requests of the last 7 days: the same
- * id has the same outcome. Who may do what: services/logic/fanout/README.md.
+ * request under the same id has the same outcome. Who may do what: services/logic/fanout/README.md.
  *
  * @generated from service tricampus.client.v1.Group
  */

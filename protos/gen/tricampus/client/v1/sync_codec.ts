@@ -143,8 +143,8 @@ export interface SyncReply {
   groups: GroupMembership[];
   /**
    * The snapshot was older than what the platform remembers: this page is the first of everything it
-   * has. What of `settings` and `groups` the device does not get until `more` is false is gone;
-   * messages it keeps. Some messages may be missing for ever.
+   * has. What of `settings` and `groups` the device does not get until `more` and `waits` are false is
+   * gone; messages it keeps. Some messages may be missing for ever.
    *
    * @generated from field: bool rebuild = 7;
    */
@@ -157,6 +157,13 @@ export interface SyncReply {
    * @generated from field: repeated tricampus.client.v1.ContactChange contacts = 9;
    */
   contacts: ContactChange[];
+  /**
+   * The page ends before an own message that is on its way at this moment, and what lies behind it has
+   * not come: sync again in a second or so. At once, as with `more`, would bring nothing.
+   *
+   * @generated from field: bool waits = 10;
+   */
+  waits: boolean;
 }
 
 export function encodeSyncReply(w: Writer, m: SyncReply): void {
@@ -169,6 +176,7 @@ export function encodeSyncReply(w: Writer, m: SyncReply): void {
   if (m.rebuild) { w.tag(56); w.bool(m.rebuild); }
   for (const x of m.account) { { w.tag(66); const at = w.fork(); encodeAccountChange(w, x); w.join(at); } }
   for (const x of m.contacts) { { w.tag(74); const at = w.fork(); encodeContactChange(w, x); w.join(at); } }
+  if (m.waits) { w.tag(80); w.bool(m.waits); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -183,6 +191,7 @@ export function makeSyncReply(fields: Partial<SyncReply>): SyncReply {
     rebuild: false,
     account: [],
     contacts: [],
+    waits: false,
     ...fields,
   };
 }
@@ -198,6 +207,7 @@ export function decodeSyncReply(r: Reader, end: number): SyncReply {
     rebuild: false,
     account: [],
     contacts: [],
+    waits: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -236,6 +246,10 @@ export function decodeSyncReply(r: Reader, end: number): SyncReply {
       }
       case 74: {
         m.contacts.push(decodeContactChange(r, r.message()));
+        break;
+      }
+      case 80: {
+        m.waits = r.bool();
         break;
       }
       default:

@@ -278,7 +278,7 @@ export const Text: GenService<{
   },
   /**
    * Several sends in one, for who comes by HTTP; those to one recipient in their order. Each has an
-   * outcome of its own.
+   * outcome of its own, and counts as a request of the user's.
    *
    * @generated from rpc tricampus.client.v1.Text.SendMany
    */
