@@ -6,6 +6,7 @@ import {
   makeSetProfileRequest,
   type UserProfile,
 } from "../protos/gen/tricampus/client/v1/account_codec.ts";
+import { ACCOUNT_DELETED, RpcError } from "../services/svrkit/errors.ts";
 import type { AccountBook } from "./account-book.ts";
 import { PASSWORD_OPTIONS, REQUEST_OPTIONS, type Requester } from "./requester.ts";
 import type { DeviceStore } from "./store.ts";
@@ -55,8 +56,16 @@ export class OwnAccount {
     await this.#link.request(Account.logOutEverywhere, {}, REQUEST_OPTIONS);
   }
 
-  /** Deletes the account and everything that is the user's. Who logs in elsewhere has no password. */
+  /**
+   * Deletes the account and everything that is the user's. Who logs in elsewhere has no password. When the
+   * answer is lost, that the account is gone is the answer.
+   */
   async delete(password = ""): Promise<void> {
-    await this.#link.request(Account.delete, { password }, PASSWORD_OPTIONS);
+    try {
+      await this.#link.request(Account.delete, { password }, PASSWORD_OPTIONS);
+    } catch (error) {
+      const { code, message } = RpcError.from(error);
+      if (code !== "UNAUTHENTICATED" || !message.includes(ACCOUNT_DELETED)) throw error;
+    }
   }
 }

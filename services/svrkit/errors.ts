@@ -80,6 +80,9 @@ export class RpcError extends Error {
   }
 }
 
+/** In the message with which a deleted account's tickets are refused: who deletes it may hear no other answer. */
+export const ACCOUNT_DELETED = "the account was deleted";
+
 const SAYS_LITTLE: ReadonlySet<Code> = new Set(["UNAVAILABLE", "DEADLINE_EXCEEDED"]);
 
 /**

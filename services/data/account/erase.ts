@@ -27,7 +27,7 @@ import {
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, type CallOptions, forward } from "../../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
-import { RpcError, requireArgument } from "../../svrkit/errors.ts";
+import { ACCOUNT_DELETED, RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
 import { forgetAll } from "../trim.ts";
@@ -117,7 +117,7 @@ export class EraseHandlers {
     // Whatever ticket is about, of whatever clock: there will be no other.
     const nowMs = Date.now();
     const times = { issuedBeforeMs: nowMs + DAY_MS, untilMs: nowMs + TICKETS_DAYS * DAY_MS };
-    const ended = { userId, device: "", ...times, reason: "the account was deleted" };
+    const ended = { userId, device: "", ...times, reason: ACCOUNT_DELETED };
     await revoke(this.#kv, [ended], options);
     await forgetAll(this.#kv, userKey(userId), options, [GONE]);
     await forgetAll(this.#kv, confirmedKey(userId), options);

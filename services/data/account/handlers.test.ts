@@ -111,6 +111,29 @@ test("account data: a record that is replaced again, since no answer was heard, 
   await expect(replace("another")).rejects.toMatchObject({ code: "ABORTED" });
 });
 
+test("account data: nobody is logged in for what is not the account's record any more", async () => {
+  const before = record("Ann", "u1");
+  await as("account").call(AccountData.claimName, { record: before });
+  const logIn = (identity: typeof before) =>
+    as("account").call(
+      AccountData.logIn,
+      makeLogInRequest({
+        ...{ userId: "u1", device: makeUserDevice({ device: "phone" }), devicesMax: 3 },
+        ...{ ticketLifetimeMs: 60_000, identity },
+      }),
+    );
+  const { issuedAtMs } = await logIn(before);
+  const facts = { userId: "u1", device: "phone", issuedAtMs, expiresAtMs: Date.now() + 60_000 };
+  const ticket = platform.signer.sign(facts);
+  const after = { ...before, password: Buffer.from("new") };
+  const asked = { record: after, oldPassword: before.password };
+  await as("account").call(AccountData.replace, asked, { ticket });
+  const refused = { code: "UNAUTHENTICATED" };
+  await expect(logIn(before)).rejects.toMatchObject(refused);
+  await expect(logIn(record("Bob", "u1"))).rejects.toMatchObject(refused);
+  expect(await logIn(after)).toHaveProperty("issuedAtMs");
+});
+
 test("account data: a log-in that forgets an old log-out leaves a newer one of the same device", async () => {
   const key = userKey("u1");
   const logOut = (untilMs: number, reason: string) => {

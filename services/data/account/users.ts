@@ -37,9 +37,10 @@ import {
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, type CallOptions, forward } from "../../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
-import { RpcError, requireArgument } from "../../svrkit/errors.ts";
+import { ACCOUNT_DELETED, RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
+import { keyOf } from "./keys.ts";
 import { planLogIn, reasonAgainstRenewal, revocationOf, revocationOfAll } from "./plan/log-in.ts";
 import { forgetRevocations, revoke } from "./revoked-client.ts";
 import {
@@ -105,9 +106,10 @@ export class UserHandlers {
   ): Promise<LogInReply | undefined> {
     const { userId, device, profile, identity, devicesMax, ticketLifetimeMs } = request;
     const rows = await this.#rows(userId, options);
-    if (rows.isGone) throw new RpcError("UNAUTHENTICATED", "the account was deleted");
+    if (rows.isGone) throw new RpcError("UNAUTHENTICATED", ACCOUNT_DELETED);
     if (request.mustExist) await this.#requireUser(userId, options);
     requireRenewable(rows, request);
+    if (identity !== undefined) await this.#requireStanding(identity, options);
     const times = { nowMs: Date.now(), ticketLifetimeMs };
     const planned = planLogIn(rows, { ...device, devicesMax, userId }, times);
     const operations = [deviceRow(planned.device)];
@@ -290,6 +292,20 @@ export class UserHandlers {
     requireCaller(call, ["retention"], "forgetting log-outs");
     await forgetRevocations(this.#kv, nowMs, forward(call));
     return {};
+  }
+
+  /**
+   * That it is still what the user was known by: its password may have been replaced since it was looked at.
+   * Read after the log-outs: whoever replaces it ends all log-ins afterwards, so either this one is among
+   * them or the guards see that end.
+   */
+  async #requireStanding(identity: AccountRecord, options: CallOptions): Promise<void> {
+    const found = await this.#kv.get({ key: keyOf(identity), level: Level.STRONG }, options);
+    const standing = found.found ? fromBytes(decodeAccountRecord, found.value) : undefined;
+    const isSame =
+      standing?.userId === identity.userId &&
+      Buffer.compare(standing.password, identity.password) === 0;
+    if (!isSame) throw new RpcError("UNAUTHENTICATED", "name or password is wrong");
   }
 
   async #requireUser(userId: string, options: CallOptions): Promise<void> {

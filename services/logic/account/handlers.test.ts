@@ -113,18 +113,9 @@ test.each([
   },
 );
 
-test("account: who dies right after replacing a password leaves no renewable ticket, and may try again", async () => {
-  const stolen = (await register()).ticket;
-  const { ticket } = await login({ device: "desk" });
-  const accounts = platform.calleeAs("account");
-  let isDead = false;
-  const call: Callee["call"] = async (method, request, options) => {
-    if (isDead) throw new Error("killed");
-    const reply = await accounts.call(method, request, options);
-    isDead = method.name === AccountData.replace.name;
-    return reply;
-  };
-  const handlers = new AccountHandlers({
+/** Handlers on the platform's account data, as `call` lets them reach it. */
+function handlersOn(call: Callee["call"]): AccountHandlers {
+  return new AccountHandlers({
     accounts: { call } as Callee,
     passwords: new PasswordHasher({ memoryKib: 64, passes: 1 }),
     idTokens: new IdTokens([]),
@@ -133,10 +124,32 @@ test("account: who dies right after replacing a password leaves no renewable tic
     devicesMax: { phone: 3, tablet: 3, desktop: 3, web: 3, other: 3 },
     now: Date.now,
   });
-  const asked = { oldPassword: person.password, newPassword: "a new horse" };
+}
+
+/** Handlers of a process that dies right after it has replaced an account's record. */
+function dyingHandlers(): AccountHandlers {
+  const accounts = platform.calleeAs("account");
+  let isDead = false;
+  return handlersOn(async (method, request, options) => {
+    if (isDead) throw new Error("killed");
+    const reply = await accounts.call(method, request, options);
+    isDead = method.name === AccountData.replace.name;
+    return reply;
+  });
+}
+
+function callWith(ticket: Uint8Array) {
   const times = { arrivedMs: monotonicMs(), deadlineMs: monotonicMs() + 5_000 };
   const about = { operationId: NO_BYTES, ticket, caller: "access", trace: NO_BYTES, priority: 0 };
-  await expect(handlers.changePassword(asked, { ...times, ...about })).rejects.toThrow("killed");
+  return { ...times, ...about };
+}
+
+test("account: who dies right after replacing a password leaves no renewable ticket, and may try again", async () => {
+  const stolen = (await register()).ticket;
+  const { ticket } = await login({ device: "desk" });
+  const asked = { oldPassword: person.password, newPassword: "a new horse" };
+  const killed = dyingHandlers().changePassword(asked, callWith(ticket));
+  await expect(killed).rejects.toThrow("killed");
   const again = await as(Account.changePassword, asked, ticket);
   expect(await renew(again.ticket)).toHaveProperty("ticket");
   const wrong = { oldPassword: "some old horse", newPassword: "some new horse" };
@@ -144,6 +157,32 @@ test("account: who dies right after replacing a password leaves no renewable tic
   await expect(as(Account.changePassword, wrong, again.ticket)).rejects.toMatchObject(refused);
   expect(await login({ password: "a new horse" })).toHaveProperty("userId");
   await expect(renew(stolen)).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+});
+
+test("account: a log-in with a password that is replaced meanwhile comes to nothing", async () => {
+  const { ticket } = await register();
+  const change = { oldPassword: person.password, newPassword: "a new horse" };
+  const accounts = platform.calleeAs("account");
+  const handlers = handlersOn(async (method, request, options) => {
+    // The old password was right a moment ago.
+    if (method.name === AccountData.logIn.name) await as(Account.changePassword, change, ticket);
+    return accounts.call(method, request, options);
+  });
+  const late = handlers.login({ ...person, device: "thief" }, callWith(NO_BYTES));
+  await expect(late).rejects.toMatchObject({
+    ...{ code: "UNAUTHENTICATED", message: "name or password is wrong" },
+  });
+  expect(await login({ password: "a new horse", device: "desk" })).toHaveProperty("userId");
+});
+
+test("account: who did not hear that its account was deleted deletes it again, and it is", async () => {
+  const { ticket } = await register();
+  const killed = dyingHandlers().delete({ password: person.password }, callWith(ticket));
+  await expect(killed).rejects.toThrow("killed");
+  expect(await as(Account.delete, { password: person.password }, ticket)).toEqual({});
+  expect(await as(Account.delete, { password: person.password }, ticket)).toEqual({});
+  await expect(renew(ticket)).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+  await expect(login()).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
 });
 
 test("account: devices that are renewed while all are logged out have no good ticket afterwards", async () => {

@@ -32,7 +32,7 @@ import { TokenBuckets } from "../../svrkit/admission/token-buckets.ts";
 import { type Call, forward, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
-import { RpcError, requireArgument } from "../../svrkit/errors.ts";
+import { ACCOUNT_DELETED, RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import type { TicketSigner } from "../../svrkit/ticket/sign.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
@@ -162,22 +162,20 @@ export class AccountHandlers {
     return this.ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, call);
   }
 
-  /** The commit point is that the user is to be erased; whoever finds that does all that follows. */
+  /**
+   * The commit point is that the user is to be erased; whoever finds that does all that follows. Who did not
+   * hear that it was done tries again: of the deleted account no password is left to ask for.
+   */
   async delete({ password }: DeleteRequest, call: Call): Promise<DeleteReply> {
     const record = await this.#ownRecord(call);
-    if (record.name !== "") await this.#requirePassword(password, record, call);
+    if (record.name !== "" && !record.deleted) await this.#requirePassword(password, record, call);
     const { accounts, ticketLifetimeMs, now } = this.#parts;
     const gone = { ...record, deleted: true, password: NO_BYTES };
     const user = { record: gone, sinceMs: now() };
     await accounts.call(AccountData.beginErasing, { user }, forward(call));
     const replacement = { record: gone, oldPassword: record.password };
     await accounts.call(AccountData.replace, replacement, forward(call));
-    const facts = {
-      devices: [],
-      ticketLifetimeMs,
-      reason: "the account was deleted",
-      onlyNoted: false,
-    };
+    const facts = { devices: [], ticketLifetimeMs, reason: ACCOUNT_DELETED, onlyNoted: false };
     await accounts.call(AccountData.logOut, facts, forward(call));
     return {};
   }
@@ -250,7 +248,7 @@ export class AccountHandlers {
     call: Call,
     displayName = "",
   ): Promise<LoginReply> {
-    if (record.deleted) throw new RpcError("UNAUTHENTICATED", "the account was deleted");
+    if (record.deleted) throw new RpcError("UNAUTHENTICATED", ACCOUNT_DELETED);
     const { userId, name } = record;
     const profile = makeUserProfile({ userId, name, displayName: displayName || name });
     const facts = { profile, identity: record };
