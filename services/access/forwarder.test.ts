@@ -1,9 +1,14 @@
 import { expect, test } from "vitest";
+import {
+  encodeSendManyRequest,
+  makeSendRequest,
+  Text,
+} from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import { Client } from "../svrkit/client.ts";
-import { NO_BYTES } from "../svrkit/codec.ts";
+import { NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { keptLog } from "../svrkit/testing/kept-log.ts";
-import { newTicketKeys } from "../svrkit/ticket/sign.ts";
+import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { Sampler } from "../svrkit/tracing/sampler.ts";
 import { Forwarder } from "./forwarder.ts";
@@ -42,4 +47,37 @@ test("forwarder: a request fails unexpectedly: its client hears so, the log why,
     trace,
   });
   expect(JSON.stringify(lines[0])).toContain("a defect");
+});
+
+test.each([
+  ["50 sends in one request count as 50", { burst: 60, sends: [50, 9, 1, 1], taken: [50, 9, 1] }],
+  ["more than may ever be asked at once count as that", { burst: 20, sends: [50, 1], taken: [20] }],
+  ["a request without any counts as one", { burst: 2, sends: [0, 0, 0], taken: [1, 1] }],
+])("forwarder: %s", async (_, { burst, sends, taken }) => {
+  const keys = newTicketKeys();
+  const method = CLIENT_METHODS.get("Text/SendMany")!;
+  const client = new Client({ process: "test", campus: "a" });
+  const rates = new TokenBuckets({ perSecond: 1, burst });
+  const forwarder = new Forwarder({
+    callee: (service) => client.callee(service, [], { caller: "access" }),
+    tickets: new TicketVerifier({ k1: keys.publicKey }),
+    own: new Map([[Text.sendMany.hash, () => Promise.resolve(NO_BYTES)]]),
+    ...{ rates, sampler: new Sampler(0), log: keptLog().log, now: () => 0 },
+  });
+  const expiresAtMs = Date.now() + 60_000;
+  const who = { userId: "ann", device: "phone", issuedAtMs: 1, expiresAtMs };
+  const ticket = new TicketSigner("k1", keys.privateKey).sign(who);
+  const ask = async (count: number) => {
+    forwarder.admit(method.name, ticket);
+    const many = Array.from({ length: count }, () => makeSendRequest({ text: "hi" }));
+    const body = toBytes(encodeSendManyRequest, { sends: many });
+    await forwarder.forward(method, { ticket, body, isForced: false });
+  };
+  const outcomes = [];
+  for (const count of sends) outcomes.push(await ask(count).catch((error) => error));
+  client.stop();
+  const refused = outcomes.filter((outcome) => outcome !== undefined);
+  expect(outcomes.length - refused.length).toBe(taken.length);
+  for (const error of refused)
+    expect(error).toMatchObject({ code: "RESOURCE_EXHAUSTED", retryable: true });
 });

@@ -3,12 +3,12 @@
  * request has the same result and the same error on all. Bodies pass as bytes; only the
  * service that serves them reads them.
  */
-
+import { Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { BUCKETS, bucketOf, priorityOf } from "../svrkit/admission/priority.ts";
 import type { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
-import { NO_BYTES } from "../svrkit/codec.ts";
+import { CodecError, NO_BYTES } from "../svrkit/codec.ts";
 import { inForce } from "../svrkit/config/limits-in-force.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
@@ -19,6 +19,7 @@ import type { Sampler } from "../svrkit/tracing/sampler.ts";
 import { beginTrace } from "../svrkit/tracing/span.ts";
 import { REQUEST_TIMEOUT_MS } from "./limits.ts";
 import { CLIENT_METHODS, type ClientMethod, classOf, OWN_SERVICE } from "./methods.ts";
+import { countSends } from "./partial-codec.ts";
 import type { OwnMethods } from "./session.ts";
 
 /** Requests of clients that were forwarded, and those of them that the platform failed to do. */
@@ -70,13 +71,12 @@ export class Forwarder {
     }
     const { tickets, rates, now } = this.#parts;
     if (!method.needsTicket || rates.take(tickets.verify(ticket).userId, now())) return method;
-    throw new RpcError("RESOURCE_EXHAUSTED", "one user asks too often: wait a little", {
-      retryable: true,
-    });
+    throw tooOften();
   }
 
   /** Resolves to the encoded response. */
   async forward(method: ClientMethod, request: ForwardedRequest): Promise<Uint8Array> {
+    this.#requireRoom(method, request);
     monitor.add(requests, 1);
     const startedMs = this.#parts.now();
     const span = this.#parts.sampler.takes(request.isForced, startedMs)
@@ -101,6 +101,17 @@ export class Forwarder {
     }
   }
 
+  /** Many sends in one request count as many; that it was admitted for one is taken back. */
+  #requireRoom({ hash }: ClientMethod, { ticket, body }: ForwardedRequest): void {
+    if (hash !== Text.sendMany.hash) return;
+    const sends = sendsIn(body);
+    if (sends <= 1) return;
+    const { tickets, rates, now } = this.#parts;
+    const { userId } = tickets.verify(ticket);
+    rates.giveBack(userId, now());
+    if (!rates.take(userId, now(), sends)) throw tooOften();
+  }
+
   #forward(
     method: ClientMethod,
     { ticket, body }: ForwardedRequest,
@@ -123,6 +134,21 @@ export class Forwarder {
       ? bucketOf(this.#parts.tickets.verify(ticket).userId, Date.now())
       : Math.floor(Math.random() * BUCKETS);
     return priorityOf(classOf(method, inForce.classes), bucket);
+  }
+}
+
+function tooOften(): RpcError {
+  const message = "one user asks too often: wait a little";
+  return new RpcError("RESOURCE_EXHAUSTED", message, { retryable: true });
+}
+
+/** What cannot be read is one request: its service says so. */
+function sendsIn(body: Uint8Array): number {
+  try {
+    return countSends(body);
+  } catch (error) {
+    if (error instanceof CodecError) return 1;
+    throw error;
   }
 }
 

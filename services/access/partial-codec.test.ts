@@ -9,8 +9,18 @@ import {
   makeInboxMessage,
   makeSyncReply,
 } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { fromBytes, toBytes } from "../svrkit/codec.ts";
-import { encodePushFrame, encodeRows, peekSnapshot, requestIdOf } from "./partial-codec.ts";
+import {
+  encodeSendManyRequest,
+  makeSendRequest,
+} from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import { CodecError, fromBytes, toBytes } from "../svrkit/codec.ts";
+import {
+  countSends,
+  encodePushFrame,
+  encodeRows,
+  peekSnapshot,
+  requestIdOf,
+} from "./partial-codec.ts";
 
 const message = makeInboxMessage({
   messageId: "m1",
@@ -52,4 +62,12 @@ test("access: the id of a frame is found before the frame is known to be good", 
   expect(requestIdOf(toBytes(encodeClientFrame, { id: 70_000, kind: ping }))).toBe(70_000);
   expect(requestIdOf(Buffer.from([8, 5, 0xff, 0xff]))).toBe(5);
   expect(requestIdOf(Buffer.from([0xff]))).toBe(0);
+});
+
+test("access: sends in one request are counted, not read", () => {
+  const sends = Array.from({ length: 50 }, (_, i) => makeSendRequest({ text: "x".repeat(i * 9) }));
+  const bytes = toBytes(encodeSendManyRequest, { sends });
+  expect(countSends(bytes)).toBe(50);
+  expect(countSends(Buffer.alloc(0))).toBe(0);
+  expect(() => countSends(bytes.subarray(0, -1))).toThrow(CodecError);
 });

@@ -1,7 +1,8 @@
 /**
  * Encoding and decoding of parts, where the whole would cost too much on the hot path: the rows of a
- * push are encoded once for all its targets, and of a sync's answer only the head is read. Field
- * numbers: protos/tricampus/client/v1/frame.proto, sync.proto and access/v1/push.proto; the tests
+ * push are encoded once for all its targets, of a sync's answer only the head is read, and sends that
+ * come in one request are only counted. Field numbers: protos/tricampus/client/v1/frame.proto,
+ * sync.proto, text.proto and access/v1/push.proto; the tests
  * hold them against the generated codecs.
  */
 import { encodePush, makePush } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
@@ -19,6 +20,7 @@ const pushVersion = tag(1, 0);
 const pushSnapshot = tag(3, 2);
 const pushFollows = tag(4, 0);
 const replySnapshot = tag(2, 2);
+const manySends = tag(1, 2);
 
 /** The id of a client's frame, as far as it can be read: a broken frame is answered under its id. */
 export function requestIdOf(bytes: Uint8Array): number {
@@ -66,4 +68,17 @@ export function peekSnapshot(bytes: Uint8Array): Uint8Array {
   }
   reader.finish(reader.end);
   return snapshot;
+}
+
+/** How many sends there are in a SendManyRequest; throws a CodecError when it cannot be read. */
+export function countSends(bytes: Uint8Array): number {
+  const reader = new Reader(bytes);
+  let count = 0;
+  while (reader.pos < reader.end) {
+    const next = reader.uint32();
+    if (next === manySends) count += 1;
+    skipField(reader, next);
+  }
+  reader.finish(reader.end);
+  return count;
 }

@@ -22,3 +22,13 @@ test("token buckets: what is given back can be taken again, and no more than a b
   for (let i = 0; i < 5; i++) rates.giveBack("ann", 1_000);
   expect([take(), take(), take()]).toEqual([true, true, false]);
 });
+
+test("token buckets: many at once are taken together or not at all; a full bucket is always enough", () => {
+  const rates = new TokenBuckets({ perSecond: 10, burst: 5 });
+  expect(rates.take("ann", 1_000, 3)).toBe(true);
+  expect(rates.take("ann", 1_000, 3)).toBe(false);
+  expect(rates.take("ann", 1_000, 2)).toBe(true);
+  expect(rates.take("ann", 1_400, 50)).toBe(false);
+  expect(rates.take("ann", 1_500, 50)).toBe(true);
+  expect(rates.take("ann", 1_500)).toBe(false);
+});

@@ -27,11 +27,15 @@ export class TokenBuckets {
     this.#fillMs = burst / this.#perMs;
   }
 
-  /** Takes a token; false: there is none. `nowMs`: monotonic. */
-  take(name: string, nowMs: number): boolean {
+  /**
+   * Takes so many tokens, or all that a full bucket has if that is less; false, and none taken: there are not
+   * so many. `nowMs`: monotonic.
+   */
+  take(name: string, nowMs: number, count = 1): boolean {
     const bucket = this.#bucketOf(name, nowMs);
-    if (bucket.left < 1) return false;
-    bucket.left -= 1;
+    const taken = Math.min(count, this.#burst);
+    if (bucket.left < taken) return false;
+    bucket.left -= taken;
     this.#recent.set(name, bucket);
     return true;
   }
