@@ -121,8 +121,10 @@ export class TextHandlers {
     try {
       const taken = await this.#messageOf(request, to, { senderId, call });
       const askedMs = monotonicMs();
+      // An integrator's server that is slow says nothing of the pace at which the platform takes sends.
+      this.#pace.leave();
       await this.#requireAllowed(taken, call).finally(() => {
-        // An integrator's server that is slow says nothing of the pace at which the platform takes sends.
+        this.#pace.back();
         elsewhereMs = monotonicMs() - askedMs;
       });
       const taking = this.#take(taken, call, times);

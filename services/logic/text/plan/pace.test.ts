@@ -80,3 +80,16 @@ test("pace: a burst into a quick platform is taken", () => {
   }
   for (let i = 0; i < 1_999; i++) expect(pace.take(1_001)).toBe(true);
 });
+
+test("pace: sends that wait for somebody else do not make it slow", () => {
+  const pace = new Pace();
+  for (let nowMs = 0; nowMs < 5_000; nowMs += 5) {
+    expect(pace.take(nowMs)).toBe(true);
+    pace.leave();
+  }
+  for (let i = 0; i < 1_000; i++) {
+    pace.back();
+    pace.ended(10);
+  }
+  expect(pace.open).toBe(0);
+});

@@ -21,6 +21,8 @@ const LEARNING = 0.5;
 
 export class Pace {
   #open = 0;
+  /** Of those that are open: they wait for somebody else, which says nothing of how fast sends end. */
+  #elsewhere = 0;
   #windowStartMs = 0;
   #ended = 0;
   #tookMs = 0;
@@ -42,6 +44,16 @@ export class Pace {
     return true;
   }
 
+  /** A send that is open goes elsewhere, and comes back. */
+  leave(): void {
+    this.#elsewhere += 1;
+  }
+
+  back(): void {
+    this.#elsewhere -= 1;
+  }
+
+  /** `tookMs`: without the time it was elsewhere. */
   ended(tookMs: number): void {
     this.#open -= 1;
     this.#ended += 1;
@@ -50,8 +62,9 @@ export class Pace {
 
   #endWindow(nowMs: number): void {
     const elapsedMs = nowMs - this.#windowStartMs;
-    // Nothing ended, and something is open: it takes longer by all this time at least.
-    const waitedMs = this.#open === 0 ? 0 : this.#meanMs + Math.min(elapsedMs, WAIT_MS_MAX);
+    // Nothing ended, and something is open here: it takes longer by all this time at least.
+    const waitedMs =
+      this.#open === this.#elsewhere ? 0 : this.#meanMs + Math.min(elapsedMs, WAIT_MS_MAX);
     const meanMs = this.#ended === 0 ? waitedMs : this.#tookMs / this.#ended;
     this.#meanMs += LEARNING * (meanMs - this.#meanMs);
     this.#pace += LEARNING * (this.#ended / elapsedMs - this.#pace);
