@@ -1,5 +1,4 @@
 /** The inbox's doors, and who may pass each. */
-import type { ConversationSetting } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import {
   type CommitReply,
   type CommitRequest,
@@ -35,8 +34,8 @@ import { deliver } from "./deliver.ts";
 import { Gate } from "./gate.ts";
 import { mutedUsers } from "./mutes.ts";
 import { forget } from "./retain.ts";
-import { commitChange, committedRowKey, deliveredRowKey, inboxKey, readCommitted } from "./rows.ts";
-import { settingChanges } from "./settings.ts";
+import { commitChange, committedRowKey, inboxKey, readCommitted } from "./rows.ts";
+import { SETTING_ROWS_MAX, writeSettings } from "./setting-rows.ts";
 import { readTraces } from "./traces.ts";
 
 const SETTINGS_MAX = 100;
@@ -98,7 +97,9 @@ export class InboxHandlers {
     );
     const isForeign = settings.some(({ setting }) => setting?.case === "peerReadSequence");
     requireArgument(!isForeign, "how far others have read is theirs to say");
-    return this.#set(owner, settings, call);
+    // Safe to repeat, so it needs no operation id.
+    const options = { ...forward(call), operationId: NO_BYTES };
+    return writeSettings(this.#kv, { owner, settings, rowsMax: SETTING_ROWS_MAX }, options);
   }
 
   /**
@@ -115,7 +116,9 @@ export class InboxHandlers {
     const told = Math.min(sequence, await this.#deliveredTo(reader, conversationId, call));
     if (told === 0) return makeSetSettingsReply({});
     const setting = { case: "peerReadSequence", value: told } as const;
-    const reply = await this.#set(owner, [{ conversationId, setting }], call);
+    const settings = [{ conversationId, setting }];
+    const options = { ...forward(call), operationId: NO_BYTES };
+    const reply = await writeSettings(this.#kv, { owner, settings, rowsMax: {} }, options);
     return { ...reply, toldSequence: told };
   }
 
@@ -125,27 +128,6 @@ export class InboxHandlers {
     const asked = { key: inboxKey(userId), rows: [], marks, level: Level.STRONG };
     const reply = await this.#kv.getRows(asked, forward(call));
     return reply.marks[0] ?? 0;
-  }
-
-  async #set(
-    owner: string,
-    settings: readonly ConversationSetting[],
-    call: Call,
-  ): Promise<SetSettingsReply> {
-    const key = inboxKey(owner);
-    const changes = settingChanges(settings, deliveredRowKey);
-    // Safe to repeat, so they need no operation ids.
-    const options = { ...forward(call), operationId: NO_BYTES };
-    const replies = await Promise.all(
-      changes.map((change) => this.#kv.change({ key, change }, options)),
-    );
-    const applied = replies.filter((reply) => reply.applied);
-    return {
-      version: Math.max(0, ...applied.map((reply) => reply.version)),
-      alone: applied.length === 1 && applied[0]!.alone,
-      changed: applied.length > 0,
-      toldSequence: 0,
-    };
   }
 
   async muted({ conversationId, userIds }: MutedRequest, call: Call): Promise<MutedReply> {

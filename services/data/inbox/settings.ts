@@ -6,7 +6,7 @@
  *   c/h/<conversation>/<8 bytes sequence>         a message that the user has deleted for itself
  *
  * Positions only rise: each has a mark of the same name, which lets the older of two writes change
- * nothing, whichever comes first.
+ * nothing, whichever comes first. The mark c/<letter> counts the rows of a kind (setting-rows.ts).
  */
 import {
   type ConversationSetting,
@@ -25,8 +25,9 @@ import { sequenceKey } from "../sequence-key.ts";
 export const SETTINGS = "c/";
 
 type Setting = NonNullable<ConversationSetting["setting"]>;
+export type SettingKind = Setting["case"];
 
-const LETTERS: Readonly<Record<Setting["case"], string>> = {
+const LETTERS: Readonly<Record<SettingKind, string>> = {
   readSequence: "r",
   peerReadSequence: "q",
   pinnedAtMs: "p",
@@ -35,6 +36,19 @@ const LETTERS: Readonly<Record<Setting["case"], string>> = {
   clearedSequence: "c",
   hiddenSequence: "h",
 };
+const KINDS = new Map(
+  Object.entries(LETTERS).map(([kind, letter]) => [letter.charCodeAt(0), kind as SettingKind]),
+);
+
+/** How many rows of a kind there are. */
+export function countMark(kind: SettingKind): Buffer {
+  return Buffer.from(SETTINGS + LETTERS[kind]);
+}
+
+/** Of which kind a row is, by its key. */
+export function kindOfRow(row: Uint8Array): SettingKind {
+  return KINDS.get(row[SETTINGS.length]!)!;
+}
 
 /**
  * The changes that settings ask for: one for all that simply stand, one for each position, since a
