@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Group } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
+import {
+  Group,
+  makeSetGroupProfileRequest,
+} from "../../protos/gen/tricampus/client/v1/group_codec.ts";
 import {
   type InboxMessage,
   makeInboxMessage,
@@ -8,12 +11,18 @@ import {
 } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { makeSendRequest, Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import {
+  encodeGroupEntry,
   GroupData,
+  type GroupEntry,
+  GroupEntryKind,
   makeApplyEntriesRequest,
+  makeGroupEntry,
   makeGroupMemberRecord,
   makeGroupMessagesRequest,
 } from "../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { InboxData, makeCommittedMessage } from "../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { ID_BYTES_MAX as QUEUE_ID_BYTES_MAX } from "../queue/limits.ts";
+import { toBytes } from "../svrkit/codec.ts";
 import { type Campuses, startCampuses } from "./testing/campuses.ts";
 
 const MEMBERS_MAX = 6;
@@ -280,4 +289,46 @@ test("groups: what a full queue does not take is carried on once it is committed
   expect(await committed("k2")).toMatchObject({ existed: false });
   campuses.queue.isFull = false;
   await expectInbox(bob, ["1 CREATED", "2 k1"]);
+});
+
+test("groups: a request id has the outcome of what was asked under it, and of nothing else", async () => {
+  const [ann, bob] = newUsers(2) as [string, string];
+  const groupId = await create(ann, [bob]);
+  const group = campuses.callee("group", "access");
+  const ticket = campuses.ticket(ann);
+  const under = { groupId, clientRequestId: "🌊".repeat(64) };
+  const rename = (title: string) =>
+    group.call(Group.setProfile, makeSetGroupProfileRequest({ ...under, title }), ticket);
+  const mute = (forMs: number) => group.call(Group.mute, { ...under, userId: bob, forMs }, ticket);
+  const muteAll = (muted: boolean) => group.call(Group.muteAll, { ...under, muted }, ticket);
+  expect(await rename("Quay")).toEqual({ sequence: 2 });
+  expect(await muteAll(true)).toEqual({ sequence: 3 });
+  expect(await rename("Pier")).toEqual({ sequence: 4 });
+  expect(await mute(60_000)).toEqual({ sequence: 5 });
+  expect(await mute(0)).toEqual({ sequence: 6 });
+  expect(await rename("Quay")).toEqual({ sequence: 2 });
+  expect(await muteAll(true)).toEqual({ sequence: 3 });
+  expect(await mute(60_000)).toEqual({ sequence: 5 });
+  const info = await group.call(Group.get, { groupId }, ticket);
+  expect(info).toMatchObject({ title: "Pier", allMuted: true });
+  // The real queue takes no longer ones.
+  for (const { id } of campuses.queue.entries(groupId))
+    expect(id.length).toBeLessThanOrEqual(QUEUE_ID_BYTES_MAX);
+});
+
+test("groups: a change that an earlier version put into the stream has its outcome for who asks again", async () => {
+  const [ann, bob] = newUsers(2) as [string, string];
+  const groupId = await create(ann, [bob]);
+  const put = (entry: Partial<GroupEntry>) => {
+    const payload = toBytes(encodeGroupEntry, makeGroupEntry({ ...entry, userId: ann }));
+    campuses.queue.put(groupId, { id: Buffer.from(entry.id!), payload });
+  };
+  put({ kind: GroupEntryKind.KICK, subjectId: bob, id: `${ann}:r7:${bob}` });
+  put({ kind: GroupEntryKind.LEAVE, id: `${ann}:r8` });
+  await allConsumed(groupId);
+  const group = campuses.callee("group", "access");
+  const kick = { groupId, userId: bob, clientRequestId: "r7" };
+  expect(await group.call(Group.kick, kick, campuses.ticket(ann))).toEqual({ sequence: 2 });
+  const leave = { groupId, clientRequestId: "r8" };
+  expect(await group.call(Group.leave, leave, campuses.ticket(ann))).toEqual({ sequence: 3 });
 });

@@ -3,12 +3,15 @@
  *
  * The caller waits until fan-out has worked off its entry, and asks with growing pauses instead of
  * being called back: the answer lies in the group's table whoever wrote it, so neither side needs to
- * know or outlive the other. An entry has its id from the request, so asking again gives the first
- * outcome, also to who is no member any more by then.
+ * know or outlive the other. An entry has its id from the request and from what is asked, so asking the
+ * same again gives the first outcome, also to who is no member any more by then; and who asks for something
+ * else under a request id of before is not answered with what became of that.
  */
+import { createHash } from "node:crypto";
 import {
   type EntryOutcome,
   EntryOutcomeRefusal,
+  encodeGroupEntry,
   GroupData,
   type GroupEntry,
   GroupEntryKind,
@@ -17,6 +20,7 @@ import {
 import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { accepted, type Call, forward, remainingMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
+import { toBytes } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { IdMaker } from "../../svrkit/ids.ts";
 import { rest } from "../../svrkit/rest.ts";
@@ -26,6 +30,8 @@ import type { GroupStreams } from "../group-streams.ts";
 
 const PAUSE_FIRST_MS = 2;
 const PAUSE_LAST_MS = 50;
+/** Enough to tell apart what one user asks, and short, whatever its request ids are: the queue's are bounded. */
+const FINGERPRINT_CHARACTERS = 32;
 
 export interface ChangesParts {
   readonly tickets: TicketVerifier;
@@ -38,6 +44,14 @@ export interface AskedChange extends Partial<GroupEntry> {
   readonly kind: number;
   readonly groupId: string;
   readonly clientRequestId: string;
+  /** `untilMs` is so long after the request came. */
+  readonly forMs?: number;
+}
+
+interface Placed {
+  readonly entry: GroupEntry;
+  /** Under which an earlier version put the same request into the stream. */
+  readonly earlierId: string;
 }
 
 export class GroupChanges {
@@ -58,12 +72,12 @@ export class GroupChanges {
     const { userId } = this.#parts.tickets.userOf(call);
     const { groupId } = asked[0]!;
     requireId(groupId, "a group id");
-    const entries = asked.map((one) => this.#entryOf(one, userId, call));
+    const entries = asked.map((one) => this.#placed(one, userId, call));
     const before = await this.#ifRefused(asked[0]!, { userId, entries, call });
     if (before !== undefined) return before;
     const [first, ...others] = entries;
-    await this.append(groupId, first!, call);
-    for (const entry of others) await this.append(groupId, entry, accepted(call));
+    await this.append(groupId, first!.entry, call);
+    for (const { entry } of others) await this.append(groupId, entry, accepted(call));
     return this.#outcomes(groupId, entries, accepted(call));
   }
 
@@ -71,12 +85,14 @@ export class GroupChanges {
     await this.#parts.streams.append(groupId, entry, forward(call));
   }
 
-  #entryOf(asked: AskedChange, userId: string, call: Call): GroupEntry {
-    const { groupId: _, clientRequestId, ...facts } = asked;
+  #placed(asked: AskedChange, userId: string, call: Call): Placed {
+    const { groupId: _, clientRequestId, forMs = 0, ...facts } = asked;
     if (clientRequestId !== "") requireClientId(clientRequestId, "a client request id");
+    const requestId = this.#requestId(clientRequestId, call);
+    const id = `${userId}:${fingerprintOf({ ...facts, id: requestId, untilMs: forMs })}`;
+    const entry = makeGroupEntry({ ...facts, id, userId, acceptedAtMs: Date.now() });
     const subject = facts.subjectId === undefined ? "" : `:${facts.subjectId}`;
-    const id = `${userId}:${this.#requestId(clientRequestId, call)}${subject}`;
-    return makeGroupEntry({ ...facts, id, userId, acceptedAtMs: Date.now() });
+    return { entry, earlierId: `${userId}:${requestId}${subject}` };
   }
 
   #requestId(clientRequestId: string, { operationId }: Call): string {
@@ -91,7 +107,7 @@ export class GroupChanges {
    */
   async #ifRefused(
     { kind, groupId }: AskedChange,
-    { userId, entries, call }: { userId: string; entries: readonly GroupEntry[]; call: Call },
+    { userId, entries, call }: { userId: string; entries: readonly Placed[]; call: Call },
   ): Promise<EntryOutcome[] | undefined> {
     const question = { groupId, userId, consistency: Consistency.STRONG };
     const answer = await this.#parts.groups.call(GroupData.membership, question, forward(call));
@@ -104,19 +120,21 @@ export class GroupChanges {
     throw notAMember("PERMISSION_DENIED", groupId);
   }
 
-  async #look(
-    groupId: string,
-    entries: readonly GroupEntry[],
-    call: Call,
-  ): Promise<EntryOutcome[]> {
-    const request = { groupId, entryIds: entries.map((entry) => entry.id) };
+  /** What an earlier version put in during an upgrade came first: ours found it done, and was refused. */
+  async #look(groupId: string, entries: readonly Placed[], call: Call): Promise<EntryOutcome[]> {
+    const ids = entries.map(({ entry }) => entry.id);
+    const entryIds = [...ids, ...entries.map(({ earlierId }) => earlierId)];
+    const request = { groupId, entryIds };
     const reply = await this.#parts.groups.call(GroupData.entryOutcomes, request, forward(call));
-    return reply.outcomes;
+    return ids.map((_, i) => {
+      const earlier = reply.outcomes[ids.length + i]!;
+      return earlier.done ? earlier : reply.outcomes[i]!;
+    });
   }
 
   async #outcomes(
     groupId: string,
-    entries: readonly GroupEntry[],
+    entries: readonly Placed[],
     call: Call,
   ): Promise<EntryOutcome[]> {
     for (let pauseMs = PAUSE_FIRST_MS; ; pauseMs = Math.min(PAUSE_LAST_MS, pauseMs * 2)) {
@@ -130,6 +148,12 @@ export class GroupChanges {
       if (outcomes.every((outcome) => outcome.done)) return outcomes;
     }
   }
+}
+
+/** Of what was asked for, and under which request id: times that differ at every try are to be left out. */
+function fingerprintOf(asked: Partial<GroupEntry>): string {
+  const bytes = toBytes(encodeGroupEntry, makeGroupEntry(asked));
+  return createHash("sha256").update(bytes).digest("hex").slice(0, FINGERPRINT_CHARACTERS);
 }
 
 function notAMember(code: "FAILED_PRECONDITION" | "PERMISSION_DENIED", groupId: string): RpcError {

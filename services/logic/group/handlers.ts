@@ -143,7 +143,7 @@ export class GroupHandlers {
   mute({ forMs, ...request }: MuteRequest, call: Call): Promise<GroupChangeReply> {
     requireArgument(forMs <= MUTE_MS_MAX, "a member is muted for 30 days at most");
     const untilMs = forMs === 0 ? 0 : Date.now() + forMs;
-    return this.#changeMember(GroupEntryKind.MUTE, request, call, { untilMs });
+    return this.#changeMember(GroupEntryKind.MUTE, request, call, { untilMs, forMs });
   }
 
   muteAll({ muted, ...request }: MuteAllRequest, call: Call): Promise<GroupChangeReply> {
