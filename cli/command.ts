@@ -1,5 +1,5 @@
 /** What a command is: its place in the command line, its words, and what it does. */
-import type { ExitCode } from "./failure.ts";
+import { EXIT, type ExitCode, Failure } from "./failure.ts";
 
 export interface CommandCall {
   readonly arguments: readonly string[];
@@ -25,4 +25,14 @@ export interface CommandDefinition {
 export function textOption(call: CommandCall, name: string): string | undefined {
   const value = call.options[name];
   return typeof value === "string" ? value : undefined;
+}
+
+/** A whole number of 0 or more; undefined when the option was not given. */
+export function numberOption(call: CommandCall, name: string): number | undefined {
+  const text = textOption(call, name);
+  if (text === undefined) return undefined;
+  const flag = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const number = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
+  throw new Failure(EXIT.usage, `--${flag}: "${text}" is not a whole number of 0 or more`);
 }

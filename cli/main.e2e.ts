@@ -70,7 +70,10 @@ test("users talk: register, send, group, chat, sync", async () => {
   expect((await json("status")).users.registered).toBe(2);
   const { groupId } = await json("group", "create", "ann", "the two of us", "bob");
   const { members } = await json("group", "members", "bob", groupId);
-  expect(members.length).toBe(2);
+  expect(members.map(({ role }: { role: string }) => role)).toEqual(["owner", "member"]);
+  const info = await json("group", "info", "bob", groupId);
+  expect(info).toMatchObject({ joinPolicy: "open", own: { role: "member" } });
+  expect(await json("api-key", "list")).toEqual({ keys: [] });
   // Registered, and never logged in on this machine.
   const [name, userId] = await registerElsewhere(platform);
   const other = await json("group", "create", "ann", "with others", name, "BOB", userId);

@@ -37,6 +37,8 @@ describe("tricampus without a platform", () => {
     ["replay DIR/nothing.txt", 2, /nothing\.txt is no file/],
     ["replay DIR/twice.json --at 30%", 2, /--at and --back-at go with/],
     ["replay DIR/twice.json --kill-campus a --cut-campus b", 2, /one campus at a time/],
+    ["conversation history ann bob", 2, /"bob" is no conversation's id: .*conversation list ann`/],
+    ["message recall ann a-friend 3", 2, /"a-friend" is no conversation's id/],
     ["user register ann --password correct-horse --endpoints a=7100", 2, /--endpoints: "a=7100"/],
     ["user register ann --password correct-horse --endpoints a=ws://127.0.0.1:9", 3, /./],
   ];
@@ -69,5 +71,6 @@ describe("tricampus without a platform", () => {
     const { code, stdout } = await tricampus(dir, ["--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain("Exit codes: 0 done;");
+    expect(stdout).toContain("--version");
   });
 });

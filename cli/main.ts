@@ -51,6 +51,8 @@ function buildProgram(commands: readonly CommandDefinition[]): Command {
       "the platform's data folder (else $TRICAMPUS_DATA, else ./data here)",
     )
     .option("--json", "print JSON for programs")
+    // Handled below, before commander is asked.
+    .addHelpText("after", "\n`tricampus --version` prints the version.")
     .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", EXIT_CODES)
     .exitOverride(refuse(""))

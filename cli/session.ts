@@ -7,6 +7,7 @@ import type { CommandCall } from "./command.ts";
 import { endpointsOf } from "./connect.ts";
 import { EXIT, Failure } from "./failure.ts";
 import { CLI_DEVICE, requireLogin, storePath } from "./logins.ts";
+import { Waiting } from "./output/waiting.ts";
 
 const REACH_TIMEOUT_MS = 5_000;
 
@@ -85,13 +86,14 @@ const NOT_SERVING = ["UNAVAILABLE", "DEADLINE_EXCEEDED", "NO_QUORUM"];
 
 /** Fails with the exit code for it unless the platform can answer what its store has to be asked for. */
 export async function requireServing(call: CommandCall): Promise<void> {
-  await withStranger(call, async (client) => {
+  const asked = withStranger(call, async (client) => {
     try {
       await client.login(SOMEBODY, SOMEBODY);
     } catch (error) {
       if (NOT_SERVING.includes(RpcError.from(error).code)) throw error;
     }
   });
+  await new Waiting().during("the platform does not answer for its store yet", asked);
 }
 
 function asFailure(error: unknown, user: string | undefined): unknown {

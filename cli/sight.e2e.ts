@@ -37,7 +37,7 @@ test("sight: a message to a group is one trace, from its sender through the queu
     "--trace",
   );
   const names = async () => {
-    const spans = await jsonOf<PlacedSpan[]>("trace", sent.messageId);
+    const { spans } = await jsonOf<{ spans: PlacedSpan[] }>("trace", sent.messageId);
     expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
     return spans.map(({ name }) => name);
   };

@@ -47,7 +47,7 @@ export const apiKeyCommands: readonly CommandDefinition[] = [
       const rows = keys.map(({ name, scopes, createdAtMs }) => [
         ...[name, scopes.join(","), new Date(createdAtMs).toISOString()],
       ]);
-      if (call.json) printJson(keys);
+      if (call.json) printJson({ keys });
       else console.log(formatTable(["name", "scopes", "made"], rows));
       return EXIT.ok;
     },

@@ -2,9 +2,9 @@
 import { AuditClient } from "../../services/data/audit-client.ts";
 import { type AuditedUserReport, audit } from "../audit/audit.ts";
 import { sampleUsers } from "../audit/sample.ts";
-import type { CommandCall, CommandDefinition } from "../command.ts";
+import { type CommandCall, type CommandDefinition, numberOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
-import { numberOption, type OperatorParts, withReplicas } from "../kv/store.ts";
+import { type OperatorParts, withReplicas } from "../kv/store.ts";
 import { inParallel } from "../ledger/in-parallel.ts";
 import { countWrong, type LedgerCounts } from "../ledger/ledger.ts";
 import { printJson } from "../output/json.ts";

@@ -6,6 +6,7 @@ import type { CommandDefinition } from "../command.ts";
 import { requirePlatform } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
+import { LATE_ADVICE, Waiting } from "../output/waiting.ts";
 
 const READY_TIMEOUT_MS = 30_000;
 
@@ -99,14 +100,15 @@ function requireCampus(platform: Platform, name: string): Campus {
 
 async function waitReady(campus: Campus): Promise<void> {
   const giveUp = performance.now() + READY_TIMEOUT_MS;
+  const waiting = new Waiting();
   for (;;) {
     const { processes } = await campus.report();
     const late = processes.filter((process) => process.state !== "ready");
     if (processes.length > 0 && late.length === 0) return;
-    if (performance.now() >= giveUp) {
-      const names = late.map((process) => process.name).join(", ");
-      throw new Failure(EXIT.failed, `not ready after 30 s: ${names}; see \`tricampus status\``);
-    }
+    const names = late.map((process) => process.name).join(", ") || "its processes";
+    if (performance.now() >= giveUp)
+      throw new Failure(EXIT.failed, `not ready after 30 s: ${names}; ${LATE_ADVICE}`);
+    waiting.tell(`${names} not ready yet`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -1,5 +1,5 @@
 /** `tricampus conversation ...` and `tricampus message ...`: what a user does with what it was sent. */
-import { type CommandDefinition, textOption } from "../command.ts";
+import { type CommandCall, type CommandDefinition, numberOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { KnownUsers } from "../logins.ts";
 import { type OnBehalf, onBehalf } from "../on-behalf.ts";
@@ -9,6 +9,9 @@ import { formatTable } from "../output/table.ts";
 const CONVERSATION = ["<conversation>", "its id: `conversation list` shows it"] as const;
 const NUMBER = ["<number>", "the message's number in the conversation"] as const;
 const LIST_DEFAULT = 20;
+const HISTORY_DEFAULT = 50;
+/** Of two users, or a group's. */
+const CONVERSATION_ID = /^(c:.+\|.+|[0-9a-f]{2}[0-9a-z]+-[0-9a-z]+)$/;
 
 const list: OnBehalf = {
   name: "conversation list",
@@ -16,7 +19,7 @@ const list: OnBehalf = {
   options: [["--limit <count>", `default ${LIST_DEFAULT}`]],
   syncs: true,
   act: async (client, _, call) => {
-    const limit = Number(textOption(call, "limit") ?? LIST_DEFAULT);
+    const limit = numberOption(call, "limit") ?? LIST_DEFAULT;
     const conversations = client.conversations.list({ limit });
     const rows = conversations.map((one) => [
       one.conversationId,
@@ -54,11 +57,11 @@ const history: OnBehalf = {
   arguments: [CONVERSATION],
   options: [
     ["--before <number>", "only messages below this number"],
-    ["--limit <count>", "up to 200; default 50"],
+    ["--limit <count>", `up to 200; default ${HISTORY_DEFAULT}`],
   ],
   act: async (client, [conversationId], call) => {
-    const before = Number(textOption(call, "before") ?? 0);
-    const limit = Number(textOption(call, "limit") ?? 50);
+    const before = numberOption(call, "before") ?? 0;
+    const limit = numberOption(call, "limit") ?? HISTORY_DEFAULT;
     const page = await client.conversations.history(conversationId!, { before, limit });
     const messages = page.messages.map((message) => ({ ...message, receivedAtMs: 0 }));
     const known = new KnownUsers(call.dataDir);
@@ -141,4 +144,19 @@ const COMMANDS: readonly OnBehalf[] = [
   readBy,
 ];
 
-export const conversationCommands: readonly CommandDefinition[] = COMMANDS.map(onBehalf);
+export const conversationCommands: readonly CommandDefinition[] = COMMANDS.map((command) => {
+  const definition = onBehalf(command);
+  if (command.arguments?.[0] !== CONVERSATION) return definition;
+  const run = async (call: CommandCall) => {
+    requireConversation(call);
+    return definition.run(call);
+  };
+  return { ...definition, run };
+});
+
+/** Who names a person, or a group by its title, is told where the ids are. */
+function requireConversation({ arguments: [user, id] }: CommandCall): void {
+  if (CONVERSATION_ID.test(id!)) return;
+  const where = `\`tricampus conversation list ${user}\``;
+  throw new Failure(EXIT.usage, `"${id}" is no conversation's id: see ${where}`);
+}

@@ -8,9 +8,9 @@ import {
   letterNamed,
   nameOfLetter,
 } from "../../services/queue/dead-letters-client.ts";
-import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
+import { type CommandCall, type CommandDefinition, numberOption, textOption } from "../command.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
-import { numberOption, type OperatorParts, withReplicas } from "../kv/store.ts";
+import { type OperatorParts, withReplicas } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 
@@ -57,7 +57,8 @@ async function list(call: CommandCall, { store }: OperatorParts): Promise<ExitCo
     found.push(letter);
   }
   if (call.json) {
-    printJson(found.map((letter) => ({ letter: nameOfLetter(letter), ...factsOf(letter) })));
+    const letters = found.map((letter) => ({ letter: nameOfLetter(letter), ...factsOf(letter) }));
+    printJson({ letters });
     return EXIT.ok;
   }
   const rows = found.map((letter) => {

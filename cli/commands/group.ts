@@ -1,5 +1,9 @@
 /** `tricampus group ...`: groups, on behalf of a user who is logged in here. */
-import { GroupRole, InviteOutcomeKind } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
+import {
+  type GroupMember,
+  GroupRole,
+  InviteOutcomeKind,
+} from "../../protos/gen/tricampus/client/v1/group_codec.ts";
 import type { TricampusClient } from "../../sdk/client.ts";
 import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
 import { parseTime } from "../duration.ts";
@@ -86,11 +90,16 @@ const members: OnBehalf = {
     ]);
     const table = formatTable(["name", "user id", "role", "nickname", "since"], rows);
     return {
-      json: { title, members: all },
+      json: { title, members: all.map(memberJson) },
       text: `${title}: ${all.length} members\n${table}`,
     };
   },
 };
+
+/** Numbers of the protocol say nothing to a person, and little to a program. */
+function memberJson(member: GroupMember) {
+  return { ...member, role: roleName(member.role) };
+}
 
 function roleName(role: number): string {
   const found = Object.entries(GroupRole).find(([, value]) => value === role);
@@ -110,9 +119,20 @@ const info: OnBehalf = {
       ...(description === "" ? [] : [description]),
       `You are its ${roleName(own?.role ?? 0)}.`,
     ];
-    return { json: group, text: lines.join("\n") };
+    const json = {
+      ...group,
+      joinPolicy: policyName(group.joinPolicy),
+      own: own && memberJson(own),
+    };
+    return { json, text: lines.join("\n") };
   },
 };
+
+/** A group of which nobody has said it is open. */
+function policyName(policy: number): string {
+  const found = Object.entries(POLICIES).find(([, value]) => value === (policy || POLICIES.open));
+  return found?.[0] ?? String(policy);
+}
 
 const invite: OnBehalf = {
   name: "group invite",
@@ -122,7 +142,9 @@ const invite: OnBehalf = {
     const userIds = await Promise.all(names.map((name) => userIdOf(client, name)));
     const outcomes = await client.groups.invite(groupId!, userIds);
     const rows = outcomes.map(({ kind }, i) => [names[i]!, outcomeName(kind)]);
-    return { json: { groupId, outcomes }, text: formatTable(["user", "outcome"], rows) };
+    const named = outcomes.map((one) => ({ ...one, kind: outcomeName(one.kind) }));
+    const text = formatTable(["user", "outcome"], rows);
+    return { json: { groupId, outcomes: named }, text };
   },
 };
 

@@ -10,6 +10,7 @@ import { Inspector } from "../connect.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { KEYSPACE_NUMBERS, type OperatorParts, requireHere, withReplicas } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
+import { LATE_ADVICE, Waiting } from "../output/waiting.ts";
 
 const READY_TIMEOUT_MS = 30_000;
 const POLL_MS = 100;
@@ -89,7 +90,13 @@ async function requireAllRunning(platform: Platform): Promise<void> {
 
 async function waitServing(platform: Platform, group: number): Promise<void> {
   const giveUp = performance.now() + READY_TIMEOUT_MS;
-  await platform.waitReady(READY_TIMEOUT_MS);
+  const waiting = new Waiting();
+  try {
+    const tell = (open: number) => waiting.tell(`${open} processes are not ready yet`);
+    await platform.waitReady(READY_TIMEOUT_MS, tell);
+  } catch (error) {
+    throw new Failure(EXIT.failed, `${(error as Error).message}; ${LATE_ADVICE}`);
+  }
   const inspector = new Inspector(platform);
   try {
     for (const campus of platform.config.campuses) {
@@ -97,7 +104,11 @@ async function waitServing(platform: Platform, group: number): Promise<void> {
         const reason = await whyNotServing(inspector, { group: KV_GROUPS[group - 1]!, campus });
         if (reason === undefined) break;
         if (performance.now() >= giveUp)
-          throw new Failure(EXIT.failed, `KV group ${group} runs and does not serve: ${reason}`);
+          throw new Failure(
+            EXIT.failed,
+            `KV group ${group} runs and does not serve yet: ${reason}; ${LATE_ADVICE}`,
+          );
+        waiting.tell(`KV group ${group} does not serve in campus ${campus} yet`);
         await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
     }

@@ -8,19 +8,12 @@ import {
   type WriteRequest,
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../services/kvsvr/client.ts";
-import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
+import { type CommandCall, type CommandDefinition, numberOption, textOption } from "../command.ts";
 import { parseTime } from "../duration.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { bytesJson, type Notation, parseBytes, showBytes } from "../kv/bytes.ts";
 import { rowsJson } from "../kv/rows.ts";
-import {
-  describeKey,
-  KEYSPACE_NAMES,
-  keyOf,
-  notationOf,
-  numberOption,
-  withStore,
-} from "../kv/store.ts";
+import { describeKey, KEYSPACE_NAMES, keyOf, notationOf, withStore } from "../kv/store.ts";
 import { WATCH_MS_MAX, watchKey } from "../kv/watch.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";

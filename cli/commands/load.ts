@@ -67,7 +67,7 @@ const HEAD = ["time", "acked", "delivered", "worst ack", "", "what happened"];
 
 function listProfiles(call: CommandCall) {
   const rows = PROFILES.map(({ name, summary }) => ({ name, summary }));
-  if (call.json) printJson(rows);
+  if (call.json) printJson({ profiles: rows });
   else
     console.log(
       formatTable(

@@ -1,7 +1,7 @@
 /** `tricampus moments ...`: what users show their contacts, on behalf of a user who is logged in here. */
 import type { Moment } from "../../protos/gen/tricampus/client/v1/moments_codec.ts";
 import type { TricampusClient } from "../../sdk/client.ts";
-import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
+import { type CommandCall, type CommandDefinition, numberOption, textOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { KnownUsers } from "../logins.ts";
 import { withFile } from "../medium.ts";
@@ -72,7 +72,7 @@ export const momentsCommands: readonly CommandDefinition[] = [
     ],
     act: async (client, _, call) => {
       const place = {
-        limit: Number(textOption(call, "limit") ?? 0),
+        limit: numberOption(call, "limit") ?? 0,
         cursor: textOption(call, "before") ?? "",
       };
       const of = textOption(call, "of");

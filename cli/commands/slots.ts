@@ -15,7 +15,7 @@ import { KV_GROUPS } from "../../services/platform/services.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
 import { SLOTS } from "../../services/svrkit/failover/shards.ts";
 import { AS, actOf, WHY } from "../act.ts";
-import { type CommandCall, type CommandDefinition, textOption } from "../command.ts";
+import { type CommandCall, type CommandDefinition, numberOption, textOption } from "../command.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import {
   countKeys,
@@ -29,7 +29,6 @@ import {
   KEYSPACE_NUMBERS,
   keyspaceName,
   keyspaceOf,
-  numberOption,
   type OperatorParts,
   withReplicas,
 } from "../kv/store.ts";

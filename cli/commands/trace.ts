@@ -24,7 +24,7 @@ export const traceCommand: CommandDefinition = {
         const why = "it was not traced (send --trace), or that is too long ago";
         throw new Failure(EXIT.failed, `no process remembers ${id}: ${why}`);
       }
-      if (call.json) printJson(spans);
+      if (call.json) printJson({ spans });
       else console.log(formatTraces(spans));
       return EXIT.ok;
     } finally {

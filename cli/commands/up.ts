@@ -15,13 +15,12 @@ import { type CommandCall, type CommandDefinition, textOption } from "../command
 import { EXIT, Failure } from "../failure.ts";
 import { testPlatform } from "../first-test.ts";
 import { printJson } from "../output/json.ts";
+import { LATE_ADVICE, Waiting } from "../output/waiting.ts";
 
 /** At least so long, and so long for each process: a start takes most of a second of a core. */
 const READY_TIMEOUT_MS = 60_000;
 const PROCESS_READY_MS = 2_000;
-const TELL_EVERY_MS = 5_000;
-const WAIT_ON =
-  "on a busy machine a start takes longer and goes on: see `tricampus status`, or wait on with `tricampus up`";
+const WAIT_ON = `${LATE_ADVICE}, or wait on with \`tricampus up\``;
 
 /** What a platform is made with, or started with again. */
 export const CONFIG_OPTIONS = [
@@ -68,13 +67,8 @@ export async function bringUp(platform: Platform, late: string = WAIT_ON): Promi
   const { length } = planLayout(platform.config).processes;
   const timeoutMs = Math.max(READY_TIMEOUT_MS, length * PROCESS_READY_MS);
   const startMs = performance.now();
-  let toldMs = startMs;
-  // For a person who waits; a script finds an empty stderr when all goes well.
-  const tell = (open: number) => {
-    if (!process.stderr.isTTY || performance.now() - toldMs < TELL_EVERY_MS) return;
-    toldMs = performance.now();
-    console.error(`waiting: ${open} of ${length} processes are not ready yet`);
-  };
+  const waiting = new Waiting();
+  const tell = (open: number) => waiting.tell(`${open} of ${length} processes are not ready yet`);
   try {
     await platform.waitReady(timeoutMs, tell);
   } catch (error) {

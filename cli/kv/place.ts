@@ -2,10 +2,9 @@
 import type { Place } from "../../services/platform/force.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { KV_GROUPS } from "../../services/platform/services.ts";
-import type { CommandCall } from "../command.ts";
+import { type CommandCall, numberOption } from "../command.ts";
 import type { PlatformStatus } from "../commands/status.ts";
 import { EXIT, Failure } from "../failure.ts";
-import { numberOption } from "./store.ts";
 
 /** The group said with --group, or the first one. */
 export function groupOption(call: CommandCall, platform: Platform): number {

@@ -11,7 +11,7 @@ import type { Platform } from "../../services/platform/platform.ts";
 import { KV_GROUPS, type ServiceName } from "../../services/platform/services.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
 import { FIRST_GROUP, Shards } from "../../services/svrkit/failover/shards.ts";
-import { type CommandCall, textOption } from "../command.ts";
+import type { CommandCall } from "../command.ts";
 import { reach, requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import type { Reach } from "../reach.ts";
@@ -52,16 +52,6 @@ export function keyOf(call: CommandCall): Key {
 /** account/"name/ann" as people write it: account/name/ann. */
 export function describeKey(key: Key, notation: Notation): string {
   return `${keyspaceName(key.keyspace)}/${showBytes(key.key, notation)}`;
-}
-
-/** A whole number of 0 or more; undefined when the option was not given. */
-export function numberOption(call: CommandCall, name: string): number | undefined {
-  const text = textOption(call, name);
-  if (text === undefined) return undefined;
-  const flag = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  const number = Number(text);
-  if (/^\d+$/.test(text) && Number.isSafeInteger(number)) return number;
-  throw new Failure(EXIT.usage, `--${flag}: "${text}" is not a whole number of 0 or more`);
 }
 
 interface OperatorGroup {
