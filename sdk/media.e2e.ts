@@ -263,7 +263,8 @@ test("a copy that was lost or damaged is read elsewhere, and made again", async 
   const hash = createHash("sha256").update(data.subarray(0, 524_288)).digest();
   const has = async (campus: string, index: number) =>
     (await at(campus).callOne(index, MediaData.loadHere, { mediaId, hash })).found;
-  await expect.poll(() => has("a", 2)).toBe(true); // the third copy comes a little later
+  // Any of the three may come a little later than the answer.
+  for (const index of [0, 1, 2]) await expect.poll(() => has("a", index)).toBe(true);
   await at("a").callOne(0, MediaData.dropHere, { mediaId, hashes: [] });
   expect(await has("a", 0)).toBe(false);
   expect((await ann.client.media.download({ mediaId })).length).toBe(800_000);

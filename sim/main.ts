@@ -89,19 +89,22 @@ function print(summary: Summary, seconds: number): void {
 async function searchBugs(): Promise<void> {
   const bugs = BUGS.filter((bug) => values.bug === undefined || bug === values.bug);
   if (bugs.length === 0) throw new Error(`there is no bug "${values.bug}": there are ${BUGS}`);
-  const found: Record<string, number> =
-    values.bug === undefined ? {} : JSON.parse(readFileSync(BUG_SEEDS_FILE, "utf8"));
   for (const bug of bugs) {
-    const caught = await findSeed(bug, 1, SEARCH_SEEDS);
+    const before = recordedSeeds()[bug] ?? 1;
+    const caught = (await findSeed(bug, before, 1)) ?? (await findSeed(bug, 1, SEARCH_SEEDS));
     if (caught === undefined) {
       console.log(`${bug}: not caught within ${SEARCH_SEEDS} seeds`);
       process.exitCode = 1;
       continue;
     }
-    found[bug] = caught.seed;
-    console.log(
-      `${bug}: seed ${caught.seed}, by ${caught.checkers.join(", ")}: ${caught.message.slice(0, 200)}`,
-    );
+    const { seed, checkers, message } = caught;
+    const seeds = { ...recordedSeeds(), [bug]: seed };
+    writeFileSync(BUG_SEEDS_FILE, `${JSON.stringify(seeds, null, 2)}\n`);
+    console.log(`${bug}: seed ${seed}, by ${checkers.join(", ")}: ${message.slice(0, 200)}`);
   }
-  writeFileSync(BUG_SEEDS_FILE, `${JSON.stringify(found, null, 2)}\n`);
+}
+
+/** Read anew each time: several processes may look for a bug each. */
+function recordedSeeds(): Record<string, number> {
+  return JSON.parse(readFileSync(BUG_SEEDS_FILE, "utf8")) as Record<string, number>;
 }

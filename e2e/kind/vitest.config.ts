@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** They share one cluster: what uses it gently comes first, what removes the platform last. */
 const ORDER = [
   "install",
+  "goals",
   "schemas",
   "api-server",
   "permissions",

@@ -54,6 +54,18 @@ export function partEngineSuite(name: string, open: () => PartEngine): void {
     expect(await engine.has(idOf("4"), kept)).toBe(true);
   });
 
+  test(`parts (${name}): a medium can be dropped while parts of it are stored`, async () => {
+    const engine = open();
+    for (let round = 0; round < 20; round++) {
+      const parts = Array.from({ length: 10 }, (_, i) => Buffer.from(`${round} ${i}`));
+      const puts = parts.map((data) => engine.put(idOf("7"), hashOf(data), data));
+      const [drop] = await Promise.allSettled([engine.drop(idOf("7")), ...puts]);
+      expect(drop).toMatchObject({ status: "fulfilled" });
+    }
+    await engine.drop(idOf("7"));
+    expect(await engine.list(idOf("6"), 1)).not.toEqual([idOf("7")]);
+  });
+
   test(`parts (${name}): lists media in order, page by page`, async () => {
     for (const digit of ["c", "a", "e", "b"]) await store(idOf(digit), digit);
     await store(idOf("c"), "second part");

@@ -8,6 +8,9 @@ import { RpcError } from "../../../svrkit/errors.ts";
 import { type PartEngine, partName, requireMediaName } from "./engine.ts";
 
 const SHELF_DIGITS = 2;
+const DROP_RETRIES_MAX = 10;
+/** From one to the next it is longer by this. */
+const DROP_RETRY_MS = 10;
 const TEMPORARY = /\.new$/;
 
 export class FileParts implements PartEngine {
@@ -57,7 +60,9 @@ export class FileParts implements PartEngine {
   }
 
   async drop(mediaId: string): Promise<void> {
-    await rm(this.#folder(mediaId), { recursive: true, force: true });
+    // A part that is being stored may appear in the folder just as it is to go.
+    const again = { maxRetries: DROP_RETRIES_MAX, retryDelay: DROP_RETRY_MS };
+    await rm(this.#folder(mediaId), { recursive: true, force: true, ...again });
   }
 
   async list(after: string, limit: number): Promise<string[]> {
@@ -111,6 +116,12 @@ function undefinedIfAbsent(error: NodeJS.ErrnoException): undefined {
 
 function refusedByDisk(error: unknown): unknown {
   const { code = "", message } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") {
+    return new RpcError(
+      "UNAVAILABLE",
+      "the medium was deleted while a part of it was stored: retry",
+    );
+  }
   const isRefused = ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "ENOTDIR"].includes(
     code,
   );
