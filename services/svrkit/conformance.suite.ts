@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { Echo, type EchoMessage } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import { priorityOf } from "./admission/priority.ts";
 import { type Call, type CallOptions, remainingMs } from "./call.ts";
-import { type Code, codes, RpcError } from "./errors.ts";
+import { type Code, codes, MESSAGE_BYTES_MAX, RpcError } from "./errors.ts";
 import { silentLogger } from "./log.ts";
 import type { Method } from "./method.ts";
 import { newOperationId } from "./operation-id.ts";
@@ -20,6 +20,8 @@ export interface Caller {
 
 export interface Transport {
   readonly name: string;
+  /** Of a caller's name, as the transport carries it. */
+  readonly longestCaller: number;
   /** `caller`: the service that calls. */
   connect(server: Server, caller: string): Promise<Caller>;
 }
@@ -27,7 +29,7 @@ export interface Transport {
 type EchoHandler = Handler<EchoMessage, EchoMessage>;
 const TIMEOUT_MS = 20_000;
 
-export function describeTransport({ name, connect }: Transport): void {
+export function describeTransport({ name, longestCaller, connect }: Transport): void {
   const cleanUps: (() => unknown)[] = [];
   afterEach(async () => {
     for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
@@ -107,6 +109,35 @@ export function describeTransport({ name, connect }: Transport): void {
     expect(failure).toBeInstanceOf(RpcError);
     expect((failure as RpcError).code).toBe(code);
     expect((failure as RpcError).message).toBe(`because of ${code}: "ä"`);
+  });
+
+  test(`${name}: a refusal's text of any length arrives, cut, and nothing else is hurt`, async () => {
+    const texts = [1, 300, 1_000, 70_000, 1_000_000].flatMap((length) =>
+      ["x", "ä", "€", "😀", "x€"].map((letter) => letter.repeat(length)),
+    );
+    texts.push("\ud800", "x\udc00".repeat(600));
+    const { echo } = await serve((request) => {
+      const [index, isLater] = request.payload;
+      const refusal = new RpcError("INVALID_ARGUMENT", texts[index!]!);
+      if (isLater === 0) throw refusal;
+      return Promise.reject(refusal);
+    });
+    for (const [index, text] of texts.entries()) {
+      const ask = Buffer.from([index, index % 3]);
+      const failure = await echo(ask).catch((error: unknown) => error as RpcError);
+      const { code, message } = failure as RpcError;
+      expect(code).toBe("INVALID_ARGUMENT");
+      expect(Buffer.byteLength(message)).toBeLessThanOrEqual(MESSAGE_BYTES_MAX);
+      const [begin, end] = message.split(" ... (");
+      const whole = text.toWellFormed();
+      if (Buffer.byteLength(text) <= 1_000) expect(message).toBe(whole);
+      else expect(end === "cut)" && whole.startsWith(begin!), message).toBe(true);
+    }
+  });
+
+  test(`${name}: a caller whose name fills its head is refused like any other`, async () => {
+    const { echo } = await serve(same, "c".repeat(longestCaller));
+    await expect(echo(nothing)).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
   });
 
   test(`${name}: a defect is said to be one, without its words`, async () => {

@@ -15,6 +15,7 @@ function callerOf(client: Client, callee: Callee) {
 
 describeTransport({
   name: "svrkit",
+  longestCaller: 65_500,
   async connect(server, caller) {
     const port = await server.listen({ host: "127.0.0.1", port: 0 });
     const client = new Client({ process: "test", campus: "a" });
@@ -25,6 +26,7 @@ describeTransport({
 
 describeTransport({
   name: "memory",
+  longestCaller: 65_500,
   async connect(server, caller) {
     const client = new Client({ process: "test", campus: "a" });
     let isStopped = false;

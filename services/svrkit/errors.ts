@@ -52,13 +52,30 @@ const codeByNumber = new Map<number, Code>(
   Object.entries(codes).map(([name, facts]) => [facts.number, name as Code]),
 );
 
+/**
+ * Longest message, bytes of UTF-8. It may repeat what somebody sent, and goes into heads of frames (64 KiB) and
+ * of gRPC (8 KiB in some of its clients, three bytes for one): cut here, no answer of an error can fail.
+ */
+export const MESSAGE_BYTES_MAX = 1_024;
+const CUT_MARK = " ... (cut)";
+const utf8 = new TextEncoder();
+const room = new Uint8Array(MESSAGE_BYTES_MAX);
+const roomBeforeMark = room.subarray(CUT_MARK.length);
+
+function bounded(message: string): string {
+  // No character takes more than three bytes for each of its UTF-16 units.
+  if (message.length * 3 <= MESSAGE_BYTES_MAX) return message;
+  if (utf8.encodeInto(message, room).read === message.length) return message;
+  return message.slice(0, utf8.encodeInto(message, roomBeforeMark).read) + CUT_MARK;
+}
+
 export class RpcError extends Error {
   readonly code: Code;
   /** As the code says, unless whoever made it knew better. */
   readonly retryable: boolean;
 
   constructor(code: Code, message: string, options?: { cause?: unknown; retryable?: boolean }) {
-    super(message, options);
+    super(bounded(message), options);
     this.name = "RpcError";
     this.code = code;
     this.retryable = options?.retryable ?? codes[code].retryable;

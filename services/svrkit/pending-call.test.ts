@@ -9,6 +9,8 @@ import { CALLEE_CALLS_MAX } from "./limits.ts";
 import { silentLogger } from "./log.ts";
 import { rest } from "./rest.ts";
 import { type Handler, Server, type ServerOptions } from "./server.ts";
+import { Session } from "./transport/session.ts";
+import { listen } from "./transport/tcp.ts";
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -198,6 +200,31 @@ test("calls: when every replica refuses, hardly any call is repeated beyond the 
   expect(new Set(await Promise.all(calls))).toEqual(new Set(["UNAVAILABLE"]));
   // 300 first ones, 50 saved, a tenth, ten at once and ten a second.
   expect(attempts).toBeLessThanOrEqual(300 + 50 + 30 + 20);
+});
+
+test("calls: those under which one connection after the other ends are repeated within the budget", async () => {
+  let attempts = 0;
+  const fall = async (campus: string): Promise<ServiceAddress> => {
+    const end = (session: Session) => {
+      attempts += 1;
+      // What came along with this call counts as well.
+      setTimeout(() => session.close("a fall"), 1);
+    };
+    const listener = await listen({ host: "127.0.0.1", port: 0 }, (wire) => {
+      new Session(wire, { process: `${campus}/echo`, campus }, { request: end });
+    });
+    cleanUps.push(() => listener.close());
+    const { port } = listener.address() as { port: number };
+    return { campus, host: "127.0.0.1", port };
+  };
+  const c = callee([await fall("a"), await fall("b"), await fall("c")]);
+  const calls = Array.from({ length: 300 }, () =>
+    who(c, { timeoutMs: 1_500 }).catch((e) => e.code),
+  );
+  expect(new Set(await Promise.all(calls))).toEqual(new Set(["UNAVAILABLE"]));
+  // 300 first ones, 300 at the next replica, 50 saved, a tenth, ten at once and ten a second.
+  expect(attempts).toBeGreaterThan(600);
+  expect(attempts).toBeLessThanOrEqual(300 + 300 + 50 + 30 + 30);
 });
 
 test("calls: one service cannot have all the calls of a process", async () => {

@@ -118,8 +118,10 @@ export class PendingCall<O> {
   #askedMs = 0;
   #order: readonly number[] | undefined;
   #lastError: RpcError | undefined;
-  /** The last failure was an answer: asking again makes somebody work twice. */
+  /** Asking again makes somebody work twice, or may end one more replica: it is paid for. */
   #costs = false;
+  /** Attempts that were sent, and whose connection ended before an answer came. */
+  #cutOff = 0;
   #overloads = 0;
   /** An attempt was sent and has not been answered: what it asked for may be done. */
   #mayBeDone = false;
@@ -234,6 +236,7 @@ export class PendingCall<O> {
     this.#open -= 1;
     if (attempt !== undefined) {
       this.#mayBeDone ||= !isAnswer;
+      if (!isAnswer) this.#cutOff += 1;
       if (attempt.isLingering) this.#lingering -= 1;
       // A connection that ended is the peer's affair, and a call beside another one was given up.
       if (isAnswer || !this.#isSettled) this.#parts.callee.failed(attempt.index, thrown);
@@ -249,7 +252,8 @@ export class PendingCall<O> {
     this.#lastError = moreTelling(this.#lastError, error, { ranOut: this.#ranOut() });
     if (isAnswer) this.#parts.callee.budget.failed();
     if (this.#open > 0) return;
-    this.#costs = isAnswer;
+    // Once is any call's bad luck; what happens to a call again may be its own doing.
+    this.#costs = isAnswer || this.#cutOff > 1;
     if (this.#overloads > 1) this.#fail(error);
     else this.#goOn(monotonicMs());
   }

@@ -24,6 +24,12 @@ test.each([
   ["an image that is code", { ...image, mime: "image/svg+xml" }, "INVALID_ARGUMENT", /one of/],
   ["a video of another kind", { ...video, mime: "video/x-msvideo" }, "INVALID_ARGUMENT", /one of/],
   ["no mime type", { ...file, mime: "text" }, "INVALID_ARGUMENT", /mime/],
+  [
+    "too long a type",
+    { ...image, mime: `${"a".repeat(31)}/x` },
+    "INVALID_ARGUMENT",
+    /look like one/,
+  ],
   ["headers in the mime type", { ...file, mime: "a/b\r\nx: y" }, "INVALID_ARGUMENT", /mime/],
   ["a path", { ...file, name: "../../etc/passwd" }, "INVALID_ARGUMENT", /slashes/],
   ["a path of Windows", { ...file, name: "..\\x" }, "INVALID_ARGUMENT", /slashes/],

@@ -13,7 +13,7 @@ export interface UploadLimits {
 }
 
 const NAME_CHARACTERS_MAX = 255;
-const MIME = /^[a-z]+\/[a-z0-9.+-]{1,100}$/;
+const MIME = /^[a-z]{1,30}\/[a-z0-9.+-]{1,100}$/;
 /** Names are shown, and become names of files: no folders, nothing invisible. */
 const NOT_IN_NAMES = /[/\\\p{C}]/u;
 

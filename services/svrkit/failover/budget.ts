@@ -4,8 +4,9 @@
  * twenty-seven calls of one.
  *
  * Counted is what a server has to do twice: asking another replica after one has refused, or has not
- * answered in time. Not counted: a replica that could not be reached, or whose connection ended; each call
- * in flight pays that once, and the next ones know.
+ * answered in time. Not counted: a replica that could not be reached, or the first whose connection ended; each
+ * call in flight pays that once, and the next ones know. A second one under the same call is counted: were it the
+ * call that ends them, replicas would fall as fast as they come back.
  *
  * When nothing is left calls wait. Once one call after the other succeeds, each of them that had waited lets
  * two more go: all go soon when a service is back, and hardly any while it is not.

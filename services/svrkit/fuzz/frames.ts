@@ -6,7 +6,7 @@ import {
   encodeRequestHead,
   FrameKind,
 } from "../../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
-import { CodecError } from "../codec.ts";
+import { CodecError, NO_BYTES } from "../codec.ts";
 import { RpcError } from "../errors.ts";
 import { FRAME_BYTES_MAX } from "../limits.ts";
 import { silentLogger } from "../log.ts";
@@ -18,7 +18,11 @@ import { mutated, randomBytes } from "./mutate.ts";
 
 const FRAMES_MAX = 8;
 
+/** So long that a text which repeats it has no room in a head any more. */
+const LONG_CALLER = "c".repeat(65_500);
+
 function requestHead(random: Random) {
+  if (random.chance(0.03)) return { ...goodHead(), caller: LONG_CALLER };
   return {
     callId: random.index(1_000),
     method: random.chance(0.7) ? Echo.echo.hash : random.index(2 ** 32),
@@ -28,6 +32,13 @@ function requestHead(random: Random) {
     caller: random.pick(["", "text", "ü"]),
     trace: randomBytes(random, random.pick([0, 25, 24])),
     priority: random.index(2_000),
+  };
+}
+
+function goodHead() {
+  return {
+    ...{ callId: 1, method: Echo.echo.hash, timeoutMs: 10_000, operationId: NO_BYTES },
+    ...{ ticket: NO_BYTES, caller: "text", trace: NO_BYTES, priority: 0 },
   };
 }
 
@@ -107,7 +118,9 @@ class FuzzWire implements Wire {
   markInside(): void {}
 }
 
-const server = new Server({ process: "a/echo", campus: "a" }, silentLogger());
+const server = new Server({ process: "a/echo", campus: "a" }, silentLogger(), {
+  allowed: () => new Set(["text", "ü"]),
+});
 server.add(Echo.echo, (request) => request);
 
 const turns = () =>
@@ -135,13 +148,9 @@ function goodCall(): Buffer {
   const writer = new FrameWriter();
   const hello = { wireVersion: 1, process: "good", campus: "a" };
   writer.frame(FrameKind.HELLO, [encodeHello, hello], undefined);
-  const head = {
-    ...{ callId: 1, method: Echo.echo.hash, timeoutMs: 10_000, operationId: Buffer.alloc(0) },
-    ...{ ticket: Buffer.alloc(0), caller: "text", trace: Buffer.alloc(0), priority: 0 },
-  };
   writer.frame(
     FrameKind.REQUEST,
-    [encodeRequestHead, head],
+    [encodeRequestHead, goodHead()],
     [Echo.echo.encodeRequest, { payload: PAYLOAD }],
   );
   return writer.take();

@@ -23,6 +23,7 @@ afterEach(async () => {
 
 describeTransport({
   name: "grpc",
+  longestCaller: 8_000,
   async connect(server, caller) {
     const door = await openGrpcDoor(server, endpoint);
     const inner = grpcCaller(door.port, caller);

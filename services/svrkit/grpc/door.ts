@@ -137,6 +137,7 @@ class GrpcAnswer implements AnswerTo {
   replyError(_callId: number, { code, message }: RpcError): void {
     const metadata = new Metadata();
     metadata.set("tricampus-code", code);
-    this.#done({ code: grpcStatusOf(code), details: message, metadata });
+    // Half a character, which grpc-js could not encode, becomes a whole one.
+    this.#done({ code: grpcStatusOf(code), details: message.toWellFormed(), metadata });
   }
 }
