@@ -23,6 +23,7 @@ import {
   SingleAttempt,
   TypedRequest,
 } from "./pending-call.ts";
+import { isFull, noRoom } from "./room.ts";
 import type { Server } from "./server.ts";
 
 /** A replica in this very process, called without a connection. */
@@ -107,9 +108,12 @@ export class Callee {
   }
 
   #start<O>(request: Outgoing<O>, options: CallOptions): Promise<O> {
-    if (this.#open >= inForce.calleeCallsMax) return Promise.reject(this.#tooMany());
     const nowMs = monotonicMs();
     const call = this.#callOf(options, nowMs);
+    if (isFull(this.#open, inForce.calleeCallsMax, call.priority)) {
+      const why = `${this.#open} calls of ${this.service} are open in this process`;
+      return Promise.reject(noRoom(why, call.priority));
+    }
     this.#open += 1;
     this.budget.earn();
     return new Promise<O>((resolve, reject) => {
@@ -223,11 +227,6 @@ export class Callee {
       span: undefined,
       priority: options.priority ?? 0,
     };
-  }
-
-  #tooMany(): RpcError {
-    const message = `${inForce.calleeCallsMax} calls of ${this.service} are open in this process; slow down`;
-    return new RpcError("RESOURCE_EXHAUSTED", message);
   }
 }
 

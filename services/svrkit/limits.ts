@@ -12,6 +12,8 @@ export const FIRST_FRAME_BYTES_MAX = 4 * 1024;
 export const CALLS_IN_FLIGHT_MAX = 20_000;
 /** Calls of one service that a process has open at once: a slow service does not take all there is. */
 export const CALLEE_CALLS_MAX = 10_000;
+/** So many more of either when they are never shed: what waits for a slow store must not keep votes out. */
+export const NEVER_SHED_ROOM = 5_000;
 /** A level that was not told again for so long is not believed any more. */
 export const LEVEL_STALE_MS = 500;
 /** Bytes written and not yet taken by the kernel, per connection. */
@@ -43,7 +45,7 @@ assert(FRAME_BYTES_MAX < SESSION_BUFFERED_BYTES_MAX);
 assert(WATCH_INTERVAL_MS < PING_AFTER_MS && PING_AFTER_MS * 2 <= SUSPECT_MS);
 assert(SUSPECT_MS <= SUSPECT_MS_MAX && SUSPECT_MS + WATCH_INTERVAL_MS < SILENCE_MS);
 assert(SUSPECT_MS_MAX < SILENCE_MS_MAX);
-assert(CALLEE_CALLS_MAX < CALLS_IN_FLIGHT_MAX);
+assert(CALLEE_CALLS_MAX < CALLS_IN_FLIGHT_MAX && NEVER_SHED_ROOM < CALLEE_CALLS_MAX);
 assert(RECONNECT_FIRST_MS < RECONNECT_LAST_MS);
 
 /** Longer than any caller or client waits for a sign of life: it has asked elsewhere by now. */

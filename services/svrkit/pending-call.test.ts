@@ -4,8 +4,9 @@ import { Echo, type EchoMessage } from "../../protos/gen/tricampus/svrkit/v1/ech
 import type { Admission } from "./admission/admission.ts";
 import { EVERYTHING } from "./admission/priority.ts";
 import { type Callee, Client, type ServiceAddress } from "./client.ts";
+import { putInForce, USUAL_LIMITS } from "./config/limits-in-force.ts";
 import { RpcError } from "./errors.ts";
-import { CALLEE_CALLS_MAX } from "./limits.ts";
+import { CALLEE_CALLS_MAX, NEVER_SHED_ROOM } from "./limits.ts";
 import { silentLogger } from "./log.ts";
 import { rest } from "./rest.ts";
 import { type Handler, Server, type ServerOptions } from "./server.ts";
@@ -153,6 +154,22 @@ test("overload: a level that was not told again for half a second is not believe
   expect(await who(c, { priority: 200 })).toBe("a");
 });
 
+test("overload: a process full of calls still takes those that are never shed, and others go elsewhere", async () => {
+  putInForce({ ...USUAL_LIMITS, callsInFlightMax: 5 });
+  cleanUps.push(() => putInForce(USUAL_LIMITS));
+  const inA: Handler<EchoMessage, EchoMessage> = (_, { priority }) =>
+    priority === 0 ? named("a")() : never();
+  const c = callee([await serve("a", inA), await serve("b", named("b"))]);
+  const waiting = Array.from({ length: 5 }, () =>
+    c.callOne(0, Echo.echo, message, { priority: 7, timeoutMs: 1_000 }).catch(() => {}),
+  );
+  const one = (priority: number) => c.callOne(0, Echo.echo, message, { priority });
+  await expect(one(7)).rejects.toMatchObject({ code: "OVERLOADED", retryable: true });
+  expect(await who(c, { priority: 7 })).toBe("b");
+  expect(Buffer.from((await one(0)).payload).toString()).toBe("a");
+  await Promise.all(waiting);
+});
+
 test("overload: what waits in the server when its caller's time is over is not carried out", async () => {
   let carriedOut = 0;
   const a = await serve("a", () => {
@@ -230,10 +247,15 @@ test("calls: those under which one connection after the other ends are repeated 
 test("calls: one service cannot have all the calls of a process", async () => {
   const c = callee([await serve("a", never)]);
   const other = callee([await serve("b", named("b"))]);
-  const calls = Array.from({ length: CALLEE_CALLS_MAX }, () =>
-    c.call(Echo.echo, message, { timeoutMs: 300 }).catch(() => {}),
-  );
-  await expect(who(c)).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+  const open = (priority: number, length: number) =>
+    Array.from({ length }, () =>
+      c.call(Echo.echo, message, { timeoutMs: 400, priority }).catch(() => {}),
+    );
+  const calls = open(7, CALLEE_CALLS_MAX);
+  await expect(who(c, { priority: 7 })).rejects.toMatchObject({ code: "OVERLOADED" });
+  // Those that are never shed have room of their own, which has an end, too.
+  calls.push(...open(0, NEVER_SHED_ROOM));
+  await expect(who(c, { priority: 0 })).rejects.toMatchObject({ code: "UNAVAILABLE" });
   expect(await who(other)).toBe("b");
   await Promise.all(calls);
   await expect(who(c, { timeoutMs: 50 })).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });

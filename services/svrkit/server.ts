@@ -5,7 +5,8 @@
  * Life of a call: frame -> method known? -> caller allowed? -> room, and not past its deadline?
  *   -> priority admitted? -> (its turn) -> still in time, still admitted? -> decode -> handler -> reply.
  * Every exit is an RpcError to the caller; what a handler throws besides that is a defect, logged
- * with its stack and answered as INTERNAL. Calls of priority 0 are never shed and wait for no turn.
+ * with its stack and answered as INTERNAL. Calls of priority 0 are never shed, wait for no turn, and
+ * have room of their own.
  */
 import type { Server as NetServer } from "node:net";
 import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
@@ -21,6 +22,7 @@ import type { Logger } from "./log.ts";
 import type { Method } from "./method.ts";
 import { callsOf, type MethodCalls, queueDelays } from "./monitors/calls.ts";
 import { monitor, monitorId } from "./monitors/monitor.ts";
+import { isFull, noRoom } from "./room.ts";
 import { QUEUE_MAX, RunQueue } from "./run-queue.ts";
 import { wasStopped } from "./stall.ts";
 import { inTrace, isSampled } from "./tracing/context.ts";
@@ -153,7 +155,7 @@ export class Server {
     registered.calls.arrived += 1;
     try {
       requireAllowed(registered, call.caller, undefined);
-      this.#requireRoom(call.deadlineMs, startedMs);
+      this.#requireRoom(call, startedMs);
     } catch (error) {
       throw this.#asRpcError(error, registered, traced);
     }
@@ -234,15 +236,12 @@ export class Server {
     return level === EVERYTHING ? 0 : level;
   }
 
-  #requireRoom(deadlineMs: number, nowMs: number): void {
+  #requireRoom({ deadlineMs, priority }: Call, nowMs: number): void {
     if (this.#draining)
       throw new RpcError("UNAVAILABLE", "this process is stopping; call another replica");
-    if (this.#inFlight >= inForce.callsInFlightMax) {
+    if (isFull(this.#inFlight, inForce.callsInFlightMax, priority)) {
       monitor.add(refused, 1);
-      throw new RpcError(
-        "RESOURCE_EXHAUSTED",
-        `${inForce.callsInFlightMax} calls are running here; slow down`,
-      );
+      throw noRoom(`${this.#inFlight} calls are running here`, priority);
     }
     if (deadlineMs <= nowMs) throw tooLate();
   }
@@ -261,7 +260,7 @@ export class Server {
       if (isSampled(head.trace)) call = spanned(registered, call, arrivedMs);
       registered.calls.arrived += 1;
       requireAllowed(registered, call.caller, session.proved);
-      this.#requireRoom(call.deadlineMs, nowMs);
+      this.#requireRoom(call, nowMs);
       if (head.priority === NEVER_SHED) {
         const outcome = invoke(registered, call, ownBytes(body));
         this.#run({ session, callId: head.callId, registered, call }, outcome, monotonicMs());

@@ -1,0 +1,20 @@
+/**
+ * How many calls there may be at once, of those that are shed and of those that never are. The latter have
+ * room above the limit: without it calls that wait for a slow store would keep out the votes that it waits for.
+ * Who finds no room is told so by a code on which a caller asks elsewhere: OVERLOADED says that nothing was
+ * done, which is not for calls that are never shed. They may be the second half of something. Pure.
+ */
+
+import { NEVER_SHED } from "./admission/priority.ts";
+import { RpcError } from "./errors.ts";
+import { NEVER_SHED_ROOM } from "./limits.ts";
+
+/** Whether one more call of that priority, beside `open` ones, would be more than `max`. */
+export function isFull(open: number, max: number, priority: number): boolean {
+  return open >= max && (priority !== NEVER_SHED || open >= max + NEVER_SHED_ROOM);
+}
+
+export function noRoom(why: string, priority: number): RpcError {
+  const code = priority === NEVER_SHED ? "UNAVAILABLE" : "OVERLOADED";
+  return new RpcError(code, `${why}: retry a little later`);
+}
