@@ -5,7 +5,7 @@ import type { Admission } from "./admission/admission.ts";
 import { EVERYTHING } from "./admission/priority.ts";
 import { type Callee, Client, type ServiceAddress } from "./client.ts";
 import { putInForce, USUAL_LIMITS } from "./config/limits-in-force.ts";
-import { RpcError } from "./errors.ts";
+import { type Code, RpcError } from "./errors.ts";
 import { CALLEE_CALLS_MAX, NEVER_SHED_ROOM } from "./limits.ts";
 import { silentLogger } from "./log.ts";
 import { rest } from "./rest.ts";
@@ -140,6 +140,28 @@ test("overload: a refused call tries one other replica, then fails; what would b
   // Priority 0 is never shed.
   expect(await who(c, { priority: 0 })).toBe("a");
   expect(inA.arrived).toBe(1);
+});
+
+test("overload: nothing was done is not said of a call that another replica may have carried out", async () => {
+  const shed = await serve("b", named("b"), { admission: fixedLevel(() => 100) });
+  const options = { priority: 200, timeoutMs: 1_000 };
+  const failing = (code: Code) => () => {
+    throw new RpcError(code, "half of it is done");
+  };
+  for (const code of ["NO_QUORUM", "UNAVAILABLE", "STORAGE_REFUSED"] as const) {
+    const c = callee([await serve("a", failing(code)), shed]);
+    await expect(who(c, options), code).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  }
+  const local = new Server({ process: "a/all", campus: "a" }, silentLogger());
+  local.add(Echo.echo, failing("NO_QUORUM"));
+  const client = new Client({ process: "a/all", campus: "a" });
+  cleanUps.push(() => client.stop());
+  const addresses = [{ campus: "a", host: "127.0.0.1", port: 1 }, shed];
+  const beside = client.callee("echo", addresses, { caller: "test", local });
+  await expect(who(beside, options)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  // Who was not reached has done nothing.
+  const c = callee([{ campus: "a", host: "127.0.0.1", port: 1 }, shed]);
+  await expect(who(c, options)).rejects.toMatchObject({ code: "OVERLOADED" });
 });
 
 test("overload: a level that was not told again for half a second is not believed any more", async () => {

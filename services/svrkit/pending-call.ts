@@ -123,7 +123,7 @@ export class PendingCall<O> {
   /** Attempts that were sent, and whose connection ended before an answer came. */
   #cutOff = 0;
   #overloads = 0;
-  /** An attempt was sent and has not been answered: what it asked for may be done. */
+  /** An attempt that failed came to a handler, or may have: what it asked for may be done. */
   #mayBeDone = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -235,7 +235,6 @@ export class PendingCall<O> {
   failed(thrown: unknown, isAnswer: boolean, attempt?: Attempt<O>): void {
     this.#open -= 1;
     if (attempt !== undefined) {
-      this.#mayBeDone ||= !isAnswer;
       if (!isAnswer) this.#cutOff += 1;
       if (attempt.isLingering) this.#lingering -= 1;
       // A connection that ended is the peer's affair, and a call beside another one was given up.
@@ -243,12 +242,14 @@ export class PendingCall<O> {
     }
     if (this.#isSettled) return;
     const error = asUnreadable(thrown);
+    const isRefusal = isOverloaded(error);
+    this.#mayBeDone ||= isAnswer ? !isRefusal : attempt !== undefined;
     if (!(error instanceof RpcError) || !error.retryable) {
       const isLate = error instanceof RpcError && error.code === "DEADLINE_EXCEEDED";
       this.#fail(isLate && this.#lastError !== undefined ? this.#outOfTime() : error);
       return;
     }
-    if (error.code === "OVERLOADED" && isAnswer) this.#overloads += 1;
+    if (isRefusal && isAnswer) this.#overloads += 1;
     this.#lastError = moreTelling(this.#lastError, error, { ranOut: this.#ranOut() });
     if (isAnswer) this.#parts.callee.budget.failed();
     if (this.#open > 0) return;
@@ -287,8 +288,7 @@ export class PendingCall<O> {
   #fail(error: unknown): void {
     if (this.#isSettled) return;
     this.#settle();
-    const isRefusal = error instanceof RpcError && error.code === "OVERLOADED";
-    if (isRefusal && this.#mayBeDone) this.#parts.reject(uncertain(error));
+    if (isOverloaded(error) && this.#mayBeDone) this.#parts.reject(uncertain(error));
     else this.#parts.reject(error);
   }
 
@@ -432,6 +432,10 @@ export function headOf(method: number, call: Call, nowMs: number): RequestHead {
 /** OVERLOADED says that nothing was done; that is not known of a call that another replica may have carried out. */
 export function uncertain({ message }: RpcError): RpcError {
   return new RpcError("UNAVAILABLE", message);
+}
+
+function isOverloaded(error: unknown): error is RpcError {
+  return error instanceof RpcError && error.code === "OVERLOADED";
 }
 
 function asUnreadable(error: unknown): unknown {
