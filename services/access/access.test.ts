@@ -16,9 +16,11 @@ import { type SmallPlatform, startSmallPlatform } from "../../sdk/testing/small-
 import { until } from "../../sdk/testing/until.ts";
 import { toBytes } from "../svrkit/codec.ts";
 import { codes } from "../svrkit/errors.ts";
+import { rest } from "../svrkit/rest.ts";
 import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
 import { border } from "../svrkit/transport/border.ts";
 import { lengthPrefixed } from "../svrkit/transport/length-prefixed.ts";
+import { SOCKETS_BESIDE, SOCKETS_PER_CONNECTION, UNATTACHED_GRACE_MS } from "./limits.ts";
 import { exchange, post, type RawDoor, RawPoll, RawSocket, RawTcp } from "./testing/raw-client.ts";
 
 let platform: SmallPlatform;
@@ -113,6 +115,12 @@ const attachKind = (ticket: Uint8Array) =>
   ({ case: "attach", value: { ticket, snapshot: NONE, wantPush: false } }) as const;
 const attachOf = (who: typeof ANN) =>
   toBytes(encodeClientFrame, { id: 7, kind: attachKind(ticketOf(who)) });
+
+/** Its path. */
+async function openPoll(): Promise<string> {
+  const { body } = await exchange(door, { method: "POST", path: "/v1/poll" });
+  return `/v1/poll/${(JSON.parse(body.toString()) as { session: string }).session}`;
+}
 
 const bodies: [string, string | Uint8Array<ArrayBuffer>, number, string][] = [
   ["no JSON", "{", 400, "INVALID_ARGUMENT"],
@@ -302,6 +310,9 @@ describe("access: limits and life", () => {
 
   test("a connection too many is refused with 503, and one that ends makes room", async () => {
     const all = await Promise.all(Array.from({ length: 8 }, () => RawSocket.open(url)));
+    for (const [i, socket] of all.entries())
+      await socket.attach(ticketOf({ userId: `u-${i}`, device: "d" }));
+    await rest(UNATTACHED_GRACE_MS);
     await expect(RawSocket.open(url)).rejects.toThrow("503");
     all[0]!.close();
     await all[0]!.closed;
@@ -309,6 +320,43 @@ describe("access: limits and life", () => {
     expect(await again.ping()).toBe("pong");
     for (const socket of [...all, again]) socket.close();
     await Promise.all(all.map((socket) => socket.closed));
+  });
+
+  test("connections that nobody attaches make room for newer ones, the oldest first", async () => {
+    const polls = await Promise.all(Array.from({ length: 7 }, () => openPoll()));
+    const first = await RawSocket.open(url);
+    await expect(RawSocket.open(url)).rejects.toThrow("503");
+    await rest(UNATTACHED_GRACE_MS);
+    const socket = await RawSocket.open(url);
+    await socket.attach(ticketOf(ANN));
+    const statusOf = async (path: string) =>
+      (await exchange(door, { method: "POST", path: `${path}/1` })).status;
+    expect(await statusOf(polls[0]!)).toBe(404);
+    expect(await statusOf(polls[1]!)).toBe(204);
+    // Who has attached does not make room.
+    for (let i = 0; i < 9; i++) await openPoll();
+    expect(await first.closed).toBe(1006);
+    expect(await socket.ping()).toBe("pong");
+    socket.close();
+  });
+
+  test("sockets that say nothing make room for one that does", async () => {
+    const length = SOCKETS_BESIDE + 8 * SOCKETS_PER_CONNECTION + 50;
+    let ended = 0;
+    const silent = Array.from({ length }, () => {
+      const socket = connect({ host: "127.0.0.1", port: Number(new URL(url).port) });
+      socket.on("error", () => {});
+      socket.on("close", () => {
+        ended += 1;
+      });
+      return socket;
+    });
+    await until(() => ended >= 50);
+    await rest(UNATTACHED_GRACE_MS);
+    const answered = () => post(door, "Sync/Sync", "{}", ticketOf(BOB)).catch(() => undefined);
+    await expect.poll(answered).toMatchObject({ status: 200 });
+    expect(ended).toBeGreaterThan(1_000);
+    for (const socket of silent) socket.destroy();
   });
 
   test("a ticket that is not good goes no further than access", async () => {

@@ -234,9 +234,9 @@ export class ClientConnection {
         "this connection is another device's: open one of your own",
       );
     }
-    if (before === undefined) this.#parts.bind(this, who.userId);
     const versions = before?.versions ?? this.#open(who, attach.snapshot);
     const view = before?.view ?? new DeviceView<Uint8Array>(versions.messagesVersion);
+    if (before === undefined) this.#parts.bind(this, who.userId);
     const wantPush = attach.wantPush || (before?.wantPush ?? false);
     this.#attachment = { who, ticket, versions, view, wantPush };
     this.#write({

@@ -9,8 +9,18 @@ import { rest } from "../svrkit/rest.ts";
 import { border } from "../svrkit/transport/border.ts";
 import type { Carrier } from "./carrier.ts";
 import { ClientConnection, type ConnectionParts } from "./connection.ts";
-import { FINISH_MS, HINT_HOLD_MS, PINGS_UNANSWERED_MAX, WATCH_EVERY_MS } from "./limits.ts";
+import {
+  FINISH_MS,
+  HINT_HOLD_MS,
+  PINGS_UNANSWERED_MAX,
+  UNATTACHED_ADDRESS_SHARE,
+  UNATTACHED_GRACE_MS,
+  UNATTACHED_MIN,
+  UNATTACHED_SHARE,
+  WATCH_EVERY_MS,
+} from "./limits.ts";
 import type { Registrar } from "./registrar.ts";
+import { Strangers } from "./strangers.ts";
 
 const opened = monitorId("access.connections_opened");
 const ended = monitorId("access.connections_ended");
@@ -40,6 +50,8 @@ export class Connections {
   readonly #pingEveryMs: number;
   readonly #parts: ConnectionParts;
   readonly #all = new Map<number, ClientConnection>();
+  readonly #strangers: Strangers<ClientConnection>;
+  #attached = 0;
   readonly #byUser = new Map<string, ClientConnection[]>();
   readonly #waiting = new Set<ClientConnection>();
   readonly #watch: NodeJS.Timeout;
@@ -52,6 +64,11 @@ export class Connections {
   constructor(options: ConnectionsOptions) {
     this.#max = options.max;
     this.#userMax = options.userMax;
+    this.#strangers = new Strangers({
+      max: Math.max(UNATTACHED_MIN, options.max * UNATTACHED_SHARE),
+      addressMax: Math.max(UNATTACHED_MIN, options.max * UNATTACHED_ADDRESS_SHARE),
+      graceMs: UNATTACHED_GRACE_MS,
+    });
     const { attachTimeoutMs, pingEveryMs } = options;
     this.#attachTimeoutMs = attachTimeoutMs;
     this.#pingEveryMs = pingEveryMs;
@@ -66,7 +83,8 @@ export class Connections {
         monitor.add(ended, 1);
         this.#all.delete(connection.number);
         this.#waiting.delete(connection);
-        this.#unbind(connection);
+        if (connection.who === undefined) this.#strangers.delete(connection);
+        else this.#unbind(connection, connection.who.userId);
         if (connection.wantsPush) registrar.offline(connection.number);
       },
     };
@@ -84,17 +102,24 @@ export class Connections {
     return this.#all.size;
   }
 
-  /** False: the limit is reached, or this process is stopping. */
-  get hasRoom(): boolean {
-    return !this.#draining && this.#all.size < this.#max;
+  /** False: the limit is reached, also of those from that address, or this process is stopping. */
+  hasRoom(from: string): boolean {
+    return !this.#draining && this.#strangers.takes(from, this.#roomLeft, this.#parts.now());
   }
 
-  add(carrier: Carrier): ClientConnection {
+  /** Of places that nobody has who has attached. */
+  get #roomLeft(): number {
+    return this.#max - this.#attached;
+  }
+
+  /** `from`: the client's address, client-address.ts. */
+  add(carrier: Carrier, from: string): ClientConnection {
     const number = this.#nextNumber;
     this.#nextNumber += 1;
     monitor.add(opened, 1);
     const connection = new ClientConnection(number, carrier, this.#parts);
     this.#all.set(number, connection);
+    this.#strangers.add(connection, from, this.#roomLeft)?.terminate();
     // Let in before it was decided that nobody is.
     if (this.#leaving !== undefined) void this.#dismiss(connection, this.#leaving);
     return connection;
@@ -169,25 +194,22 @@ export class Connections {
   }
 
   #bind(connection: ClientConnection, userId: string): void {
-    const others = this.#byUser.get(userId);
-    if (others === undefined) {
-      this.#byUser.set(userId, [connection]);
-      return;
-    }
+    const others = this.#byUser.get(userId) ?? [];
     if (others.length >= this.#userMax) {
       throw new RpcError(
         "RESOURCE_EXHAUSTED",
         `one user has at most ${this.#userMax} connections here: close one`,
       );
     }
+    if (others.length === 0) this.#byUser.set(userId, others);
     others.push(connection);
+    this.#strangers.delete(connection);
+    this.#attached += 1;
   }
 
-  #unbind(connection: ClientConnection): void {
-    const userId = connection.who?.userId;
-    const all = userId === undefined ? undefined : this.#byUser.get(userId);
-    if (userId === undefined || all === undefined) return;
-    const left = all.filter((one) => one !== connection);
+  #unbind(connection: ClientConnection, userId: string): void {
+    this.#attached -= 1;
+    const left = this.#byUser.get(userId)!.filter((one) => one !== connection);
     if (left.length === 0) this.#byUser.delete(userId);
     else this.#byUser.set(userId, left);
   }

@@ -6,10 +6,13 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import { encodeServerFrame } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
+import { monotonicMs } from "../svrkit/call.ts";
 import { NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { border } from "../svrkit/transport/border.ts";
 import { LengthPrefixedReader, lengthPrefixed } from "../svrkit/transport/length-prefixed.ts";
 import type { Carrier } from "./carrier.ts";
+import { clientAddress } from "./client-address.ts";
+import type { ClientConnection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 import { corkForTick } from "./cork.ts";
 import type { Door } from "./door.ts";
@@ -21,19 +24,20 @@ const PREAMBLE = Buffer.from([0, 0x54, 0x43, 1]);
 
 /**
  * Takes from an HTTP server's new connections those that begin otherwise. `event`: the one that brings
- * them. Returns what ends those that have said nothing yet.
+ * them. Returns what ends those that have said nothing for so long.
  */
 export function acceptFramed(
   server: Server,
   event: "connection" | "secureConnection",
   connections: Connections,
   door: Door,
-): () => void {
-  const silent = new Set<Socket>();
+): (quietMs: number) => void {
+  /** With the monotonic time at which they came, the oldest first. */
+  const silent = new Map<Socket, number>();
   const others = server.listeners(event) as ((socket: Socket) => void)[];
   server.removeAllListeners(event);
   server.on(event, (socket: Socket) => {
-    silent.add(socket);
+    silent.set(socket, monotonicMs());
     socket.on("error", () => socket.destroy());
     socket.once("close", () => silent.delete(socket));
     socket.setTimeout(FIRST_BYTE_TIMEOUT_MS, () => socket.destroy());
@@ -52,8 +56,12 @@ export function acceptFramed(
       else void welcome(socket, connections, door);
     });
   });
-  return () => {
-    for (const socket of silent) socket.destroy();
+  return (quietMs) => {
+    const latestMs = monotonicMs() - quietMs;
+    for (const [socket, sinceMs] of silent) {
+      if (sinceMs > latestMs) break;
+      socket.destroy();
+    }
   };
 }
 
@@ -61,9 +69,10 @@ async function welcome(socket: Socket, connections: Connections, door: Door): Pr
   if (await whenJoined()) socket.destroy();
   if (socket.destroyed) return;
   const carrier = new TcpCarrier(socket);
+  const from = clientAddress(socket.remoteAddress);
   if (door.reason !== undefined) carrier.close(0, door.reason);
-  else if (!connections.hasRoom) carrier.close(0, "no more connections are taken here");
-  else attend(socket, carrier, connections);
+  else if (!connections.hasRoom(from)) carrier.close(0, "no more connections are taken here");
+  else attend(socket, carrier, connections.add(carrier, from));
 }
 
 class TcpCarrier implements Carrier {
@@ -105,8 +114,7 @@ class TcpCarrier implements Carrier {
   }
 }
 
-function attend(socket: Socket, carrier: TcpCarrier, connections: Connections): void {
-  const connection = connections.add(carrier);
+function attend(socket: Socket, carrier: TcpCarrier, connection: ClientConnection): void {
   const reader = new LengthPrefixedReader(FRAME_BYTES_MAX);
   let preambleLeft = PREAMBLE;
   socket.on("data", (chunk: Buffer) => {

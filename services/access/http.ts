@@ -5,6 +5,7 @@
  * {code, message, retryable}.
  */
 import { isUtf8 } from "node:buffer";
+import type { Server } from "node:http";
 import type { SecureContextOptions } from "node:tls";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
@@ -23,12 +24,19 @@ import {
   type UserReference,
 } from "../../protos/gen/tricampus/client/v1/admin_codec.ts";
 import { API_DEVICE } from "../logic/api-device-client.ts";
+import { monotonicMs } from "../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import type { Door } from "./door.ts";
 import type { Forwarder } from "./forwarder.ts";
-import { COMPRESS_FROM_BYTES, FRAME_BYTES_MAX } from "./limits.ts";
+import {
+  COMPRESS_FROM_BYTES,
+  FRAME_BYTES_MAX,
+  SOCKETS_BESIDE,
+  SOCKETS_PER_CONNECTION,
+  UNATTACHED_GRACE_MS,
+} from "./limits.ts";
 import { whenJoined } from "./silence.ts";
 
 const EXTERNAL = "external:";
@@ -68,6 +76,21 @@ export function createHttp(
   });
   http.setErrorHandler((error, _, reply) => fail(reply, asRpcError(error, log)));
   return http;
+}
+
+/**
+ * Connections have a limit, and sockets one of their own: at it those that wait for a next request make room, and
+ * what `makeRoom` ends, at most once a moment.
+ */
+export function boundSockets(server: Server, connectionsMax: number, makeRoom: () => void): void {
+  server.maxConnections = SOCKETS_PER_CONNECTION * connectionsMax + SOCKETS_BESIDE;
+  let nextMs = 0;
+  server.on("drop", () => {
+    if (monotonicMs() < nextMs) return;
+    nextMs = monotonicMs() + UNATTACHED_GRACE_MS / 4;
+    server.closeIdleConnections();
+    makeRoom();
+  });
 }
 
 const zip = promisify(gzip);

@@ -37,6 +37,17 @@ export const PING_EVERY_MS = 25_000;
 export const PINGS_UNANSWERED_MAX = 2;
 /** How often the two above are looked at, for all connections together. */
 export const WATCH_EVERY_MS = 1_000;
+/**
+ * Connections without Attach: of all places half, of which one address has half, but so many in any case; and the
+ * time after which one of them makes room for a newer one.
+ */
+export const UNATTACHED_SHARE = 0.5;
+export const UNATTACHED_ADDRESS_SHARE = 0.25;
+export const UNATTACHED_MIN = 64;
+export const UNATTACHED_GRACE_MS = 1_000;
+/** Sockets for one place: a long poll has two, and plain HTTP has some; and so many beside. */
+export const SOCKETS_PER_CONNECTION = 2;
+export const SOCKETS_BESIDE = 1_000;
 /** Time that services get for one request: clients give up after 5 s and are to hear why before. */
 export const REQUEST_TIMEOUT_MS = 4_500;
 /**
@@ -60,4 +71,5 @@ export const BLOCKED_LEAVE_OVER_MS = 6_000;
 assert(ROWS_BUFFERED_BYTES_MAX < BUFFERED_BYTES_MAX && FRAME_BYTES_MAX < BUFFERED_BYTES_MAX);
 assert(LEAVE_OVER_MS < BLOCKED_LEAVE_OVER_MS && BLOCKED_LEAVE_OVER_MS + 2 * FINISH_MS <= 9_000);
 assert(HINT_HOLD_MS < PUSH_HOLD_MS);
+assert(UNATTACHED_ADDRESS_SHARE < UNATTACHED_SHARE && UNATTACHED_GRACE_MS < ATTACH_TIMEOUT_MS);
 assert(WATCH_EVERY_MS * 2 <= ATTACH_TIMEOUT_MS && WATCH_EVERY_MS * 2 <= PING_EVERY_MS);

@@ -18,6 +18,7 @@ import { toBytes } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import { LengthPrefixedReader, lengthPrefixed } from "../svrkit/transport/length-prefixed.ts";
 import type { Carrier } from "./carrier.ts";
+import { clientAddress } from "./client-address.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 import { FRAME_BYTES_MAX, POLL_WAIT_MS } from "./limits.ts";
@@ -41,12 +42,13 @@ export function acceptLongPolls(http: FastifyInstance, connections: Connections)
     if (found !== undefined) return found;
     throw new RpcError("NOT_FOUND", "this session is over, or another process's: open one");
   };
-  http.post("/v1/poll", (_, reply) => {
-    if (!connections.hasRoom)
+  http.post("/v1/poll", (request, reply) => {
+    const from = clientAddress(request.socket.remoteAddress);
+    if (!connections.hasRoom(from))
       throw new RpcError("UNAVAILABLE", "no more connections are taken here");
     const id = randomBytes(SESSION_BYTES).toString("base64url");
     const session = new PollSession(() => sessions.delete(id));
-    session.connection = connections.add(session);
+    session.connection = connections.add(session, from);
     sessions.set(id, session);
     return reply.code(201).send({ session: id, waitMs: POLL_WAIT_MS });
   });
@@ -156,7 +158,9 @@ class PollSession implements Carrier {
     if (!this.#isOpen) return;
     this.send(toBytes(encodeServerFrame, { id: 0, kind: { case: "leave", value: { reason } } }));
     this.#isOpen = false;
-    setTimeout(() => this.terminate(), CLOSING_MS).unref();
+    // Nobody knows whose it is, and it holds no socket: it would hold its place for nothing.
+    if (this.connection!.who === undefined) this.terminate();
+    else setTimeout(() => this.terminate(), CLOSING_MS).unref();
   }
 
   terminate(): void {

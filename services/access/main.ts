@@ -15,8 +15,8 @@ import { type DoorFiles, readDoorFiles, watchDoorFiles } from "./door-certificat
 import { Forwarder } from "./forwarder.ts";
 import { acceptFramed } from "./framed-tcp.ts";
 import { PushHandlers } from "./handlers.ts";
-import { createHttp } from "./http.ts";
-import { FINISH_MS } from "./limits.ts";
+import { boundSockets, createHttp } from "./http.ts";
+import { FINISH_MS, UNATTACHED_GRACE_MS } from "./limits.ts";
 import { acceptLongPolls } from "./long-poll.ts";
 import { serveMedia } from "./media.ts";
 import { Registrar } from "./registrar.ts";
@@ -71,6 +71,7 @@ export const start: StartService = async (context) => {
     connections,
     door,
   );
+  boundSockets(http.server, max, () => endSilent(UNATTACHED_GRACE_MS));
   const address = await http.listen({ host: config.host, port: config.port, backlog: 1024 });
   const unwatch = config.tls && watchDoor(config.tls, http.server as unknown as TlsServer, log);
   log.info({ address }, "clients may connect");
@@ -79,7 +80,7 @@ export const start: StartService = async (context) => {
     await connections.drain(config.leaveOverMs);
     registrar.stop();
     unwatch?.();
-    endSilent();
+    endSilent(0);
     const force = setTimeout(() => http.server.closeAllConnections(), FINISH_MS);
     await http.close();
     clearTimeout(force);

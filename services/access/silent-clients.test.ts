@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../sdk/testing/small-platform.ts";
 import { until } from "../../sdk/testing/until.ts";
-import { RawSocket } from "./testing/raw-client.ts";
+import { rest } from "../svrkit/rest.ts";
+import { exchange, RawSocket } from "./testing/raw-client.ts";
 
 const ANN = { userId: "u-ann", device: "phone" };
 
@@ -28,6 +29,15 @@ test("access: who neither attaches nor asks is closed in time, who attaches stay
   expect(tookMs).toBeLessThan(2_500);
   expect(await attached.ping()).toBe("pong");
   attached.close();
+});
+
+test("access: a long poll that does not attach is gone in time, too, and holds its place no longer", async () => {
+  const door = { url: platform.endpoints[0]!.url };
+  const { body } = await exchange(door, { method: "POST", path: "/v1/poll" });
+  const { session } = JSON.parse(body.toString()) as { session: string };
+  await rest(1_500);
+  const ended = await exchange(door, { method: "GET", path: `/v1/poll/${session}/1` });
+  expect(ended.status).toBe(404);
 });
 
 test("access: who asks without Attach has as long again after each request", async () => {

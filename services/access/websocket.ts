@@ -9,6 +9,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { border } from "../svrkit/transport/border.ts";
 import type { Carrier } from "./carrier.ts";
+import { clientAddress } from "./client-address.ts";
 import type { Connections } from "./connections.ts";
 import { corkForTick } from "./cork.ts";
 import type { Door } from "./door.ts";
@@ -85,7 +86,8 @@ class WebSocketCarrier implements Carrier {
 }
 
 function attend(webSocket: WebSocket, socket: Socket, connections: Connections): void {
-  const connection = connections.add(new WebSocketCarrier(webSocket, socket));
+  const from = clientAddress(socket.remoteAddress);
+  const connection = connections.add(new WebSocketCarrier(webSocket, socket), from);
   webSocket.on("message", (data, isBinary) =>
     connection.received(isBinary ? (data as Buffer) : undefined),
   );
@@ -121,7 +123,8 @@ function refuse(
   const path = (request.url ?? "").split("?")[0];
   if (path !== PATH) return answer("404 Not Found", "");
   if (door.reason !== undefined) return answer("503 Service Unavailable", `${door.reason}\n`);
-  return connections.hasRoom ? undefined : answer("503 Service Unavailable", "");
+  const from = clientAddress(request.socket.remoteAddress);
+  return connections.hasRoom(from) ? undefined : answer("503 Service Unavailable", "");
 }
 
 function answer(status: string, text: string): string {
