@@ -121,17 +121,28 @@ export class Session {
 
   /** `level`: this side's admission level; 0: it admits everything. */
   reply<T>(callId: number, body: Body<T> | Uint8Array, level: number): void {
-    if (this.#state === "closed") return;
+    if (!this.#takesAnswers()) return;
     const head = { callId, code: 0, message: "", level };
     this.#writer.frame(FrameKind.REPLY, [encodeReplyHead, head], asBody(body));
     this.#scheduleFlush();
   }
 
   replyError(callId: number, error: RpcError, level: number): void {
-    if (this.#state === "closed") return;
+    if (!this.#takesAnswers()) return;
     const head = { callId, code: codes[error.code].number, message: error.message, level };
     this.#writer.frame(FrameKind.REPLY, [encodeReplyHead, head], undefined);
     this.#scheduleFlush();
+  }
+
+  /**
+   * False: it is over. Who asks on and reads no answers is not held for: nobody else is told to wait, so the
+   * connection ends.
+   */
+  #takesAnswers(): boolean {
+    if (this.#state === "closed") return false;
+    if (this.#wire.bufferedBytes() <= SESSION_BUFFERED_BYTES_MAX) return true;
+    this.close(`${this.remote} takes no more data: ${SESSION_BUFFERED_BYTES_MAX} bytes wait`);
+    return false;
   }
 
   goAway(): void {
@@ -206,6 +217,7 @@ export class Session {
         this.#takeReply(head, frame);
         return;
       case FrameKind.PING:
+        if (!this.#takesAnswers()) return;
         this.#writer.frame(FrameKind.PONG, undefined, undefined);
         this.#scheduleFlush();
         return;
