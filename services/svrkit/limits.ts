@@ -34,6 +34,8 @@ export const SILENCE_MS = 450;
 export const SILENCE_MS_MAX = 1_200;
 /** Connecting, the Hello included. */
 export const CONNECT_TIMEOUT_MS = 300;
+/** A connection on which nothing passed for so long is asked for a sign of life by the kernel. */
+export const KEEPALIVE_MS = 10_000;
 /** Pause before a failed peer is tried again: doubled from first to last, jittered. */
 export const RECONNECT_FIRST_MS = 50;
 export const RECONNECT_LAST_MS = 1_000;

@@ -17,7 +17,7 @@ import { type Call, monotonicMs } from "./call.ts";
 import { CodecError, type Encode, fromBytes, Reader, toBytes } from "./codec.ts";
 import { inForce } from "./config/limits-in-force.ts";
 import { RpcError } from "./errors.ts";
-import { DRAIN_MS } from "./limits.ts";
+import { DRAIN_MS, GIVEN_UP_AFTER_MS } from "./limits.ts";
 import type { Logger } from "./log.ts";
 import type { Method } from "./method.ts";
 import { callsOf, type MethodCalls, queueDelays } from "./monitors/calls.ts";
@@ -134,9 +134,13 @@ export class Server {
   }
 
   accept(wire: Wire): void {
+    const silent = setTimeout(() => session.close("no Hello in time"), GIVEN_UP_AFTER_MS);
+    silent.unref();
     const session: Session = new Session(wire, this.#identity, {
+      opened: () => clearTimeout(silent),
       request: (s, head, body) => this.serve(s, head, body),
       closed: (reason) => {
+        clearTimeout(silent);
         this.#sessions.delete(session);
         monitor.add(connections, -1);
         this.#log.debug({ remote: wire.remote, reason }, "connection ended");

@@ -1,5 +1,5 @@
 /** A server's end of a connection whose far end does not behave: a wire that the test holds. */
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { Echo } from "../../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import {
   encodeHello,
@@ -7,7 +7,7 @@ import {
   FrameKind,
 } from "../../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
 import { NO_BYTES } from "../codec.ts";
-import { SESSION_BUFFERED_BYTES_MAX } from "../limits.ts";
+import { GIVEN_UP_AFTER_MS, SESSION_BUFFERED_BYTES_MAX } from "../limits.ts";
 import { silentLogger } from "../log.ts";
 import { Server } from "../server.ts";
 import { FrameWriter } from "./framing.ts";
@@ -59,6 +59,20 @@ function accepted(): StuckWire {
   server.accept(wire);
   return wire;
 }
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test("session: a server waits for a Hello for a while, and then no longer", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const [silent, polite] = [accepted(), accepted()];
+  await polite.brings(sayHello);
+  vi.advanceTimersByTime(GIVEN_UP_AFTER_MS - 1);
+  expect(silent.isClosed).toBe(false);
+  vi.advanceTimersByTime(10 * GIVEN_UP_AFTER_MS);
+  expect([silent.isClosed, polite.isClosed]).toEqual([true, false]);
+});
 
 const MIB = 1024 * 1024;
 const ask = (method: number, payload: Uint8Array) => (frames: FrameWriter) => {

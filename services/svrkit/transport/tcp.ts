@@ -7,6 +7,7 @@
  */
 import { connect, createServer, isIP, type Server, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { GIVEN_UP_AFTER_MS, KEEPALIVE_MS } from "../limits.ts";
 import type { Credentials } from "../tls/credentials.ts";
 import { servicesOf } from "../tls/identity.ts";
 import { earliestArrivalMs } from "./arrival.ts";
@@ -41,6 +42,8 @@ class TcpWire implements Wire {
     this.proved = proved;
     this.#socket = socket;
     socket.setNoDelay(true);
+    // Who only answers learns in no other way that the far end has gone: libuv asks ten times, a second apart.
+    socket.setKeepAlive(true, KEEPALIVE_MS);
     this.#leaveBorder = border.admit({
       hold: () => {
         socket.pause();
@@ -182,7 +185,10 @@ export function listenSockets(
 }
 
 function listenTls(credentials: Credentials, take: (socket: TLSSocket) => void): Server {
-  const options = { requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3" } as const;
+  const options = {
+    ...{ requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3" as const },
+    handshakeTimeout: GIVEN_UP_AFTER_MS,
+  };
   const { ca, cert, key } = credentials.material;
   const server = createTlsServer({ ...options, ca, cert, key }, take);
   const forget = credentials.onChange(({ ca, cert, key }) =>
