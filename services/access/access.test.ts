@@ -359,6 +359,23 @@ describe("access: limits and life", () => {
     for (const socket of silent) socket.destroy();
   });
 
+  test("a WebSocket that is refused leaves no socket behind", async () => {
+    const sockets = () =>
+      process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+    const before = sockets();
+    const { port, hostname: host } = new URL(url);
+    const refused = Array.from({ length: 20 }, async () => {
+      const socket = connect({ host, port: Number(port) });
+      const head = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket";
+      socket.write(`GET /v1/elsewhere HTTP/1.1\r\n${head}\r\n\r\n`);
+      expect(String((await once(socket, "data"))[0])).toMatch(/^HTTP\/1.1 404/);
+      socket.write("what nobody reads");
+      await once(socket, "close");
+    });
+    await Promise.all(refused);
+    await expect.poll(sockets).toBeLessThan(before + 10);
+  });
+
   test("a ticket that is not good goes no further than access", async () => {
     const { calls } = platform.backend;
     for (const ticket of [NONE, forged(), ticketOf(ANN, { ageMs: 60_001 })]) {

@@ -16,6 +16,7 @@ import type { ClientConnection } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 import { corkForTick } from "./cork.ts";
 import type { Door } from "./door.ts";
+import { endSoon } from "./last-words.ts";
 import { FIRST_BYTE_TIMEOUT_MS, FRAME_BYTES_MAX } from "./limits.ts";
 import { whenJoined } from "./silence.ts";
 
@@ -103,10 +104,7 @@ class TcpCarrier implements Carrier {
   close(_: number, reason: string): void {
     if (!this.isOpen) return;
     this.send(toBytes(encodeServerFrame, { id: 0, kind: { case: "leave", value: { reason } } }));
-    this.#socket.end();
-    // Who does not end its side, too, holds nothing here for long.
-    this.#socket.setTimeout(FIRST_BYTE_TIMEOUT_MS, () => this.terminate());
-    this.#socket.resume();
+    endSoon(this.#socket);
   }
 
   terminate(): void {

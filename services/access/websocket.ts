@@ -13,6 +13,7 @@ import { clientAddress } from "./client-address.ts";
 import type { Connections } from "./connections.ts";
 import { corkForTick } from "./cork.ts";
 import type { Door } from "./door.ts";
+import { endSoon } from "./last-words.ts";
 import { COMPRESS_FROM_BYTES, FRAME_BYTES_MAX } from "./limits.ts";
 import { whenJoined } from "./silence.ts";
 
@@ -36,7 +37,7 @@ export function acceptWebSockets(server: Server, connections: Connections, door:
     if (socket.destroyed) return;
     const refusal = refuse(request, connections, door);
     if (refusal !== undefined) {
-      socket.end(refusal);
+      endSoon(socket, refusal);
       return;
     }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
