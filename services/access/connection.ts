@@ -23,9 +23,11 @@ import type { TicketVerifier, VerifiedTicket } from "../svrkit/ticket/verify.ts"
 import { border } from "../svrkit/transport/border.ts";
 import type { Carrier } from "./carrier.ts";
 import { DeviceView, type Offer, type PushAction } from "./device-view.ts";
+import type { Forgeries } from "./forgeries.ts";
 import type { Forwarder } from "./forwarder.ts";
 import {
   BAD_FRAMES_MAX,
+  BAD_TICKET_FRAMES,
   BUFFERED_BYTES_MAX,
   REQUESTS_IN_FLIGHT_MAX,
   ROWS_BUFFERED_BYTES_MAX,
@@ -37,6 +39,7 @@ import { encodePushFrame, peekSnapshot, requestIdOf } from "./partial-codec.ts";
 export interface ConnectionParts {
   readonly forwarder: Forwarder;
   readonly tickets: TicketVerifier;
+  readonly forgeries: Forgeries;
   readonly snapshots: SnapshotSealer;
   /** A device attaches for the first time; throws RESOURCE_EXHAUSTED when its user has too many. */
   bind(connection: ClientConnection, userId: string): void;
@@ -47,6 +50,12 @@ export interface ConnectionParts {
   closed(connection: ClientConnection): void;
   /** Monotonic milliseconds. */
   now(): number;
+}
+
+export interface Visitor {
+  readonly carrier: Carrier;
+  /** Its address, as client-address.ts has it. */
+  readonly from: string;
 }
 
 interface Attachment {
@@ -61,6 +70,7 @@ export class ClientConnection {
   readonly number: number;
   readonly openedAtMs: number;
   readonly #carrier: Carrier;
+  readonly #from: string;
   readonly #parts: ConnectionParts;
   #attachment: Attachment | undefined;
   #inFlight = 0;
@@ -70,9 +80,10 @@ export class ClientConnection {
   /** Pings sent since the client was last heard. */
   pingsUnanswered = 0;
 
-  constructor(number: number, carrier: Carrier, parts: ConnectionParts) {
+  constructor(number: number, { carrier, from }: Visitor, parts: ConnectionParts) {
     this.number = number;
     this.#carrier = carrier;
+    this.#from = from;
     this.#parts = parts;
     this.openedAtMs = parts.now();
     this.lastHeardMs = this.openedAtMs;
@@ -194,14 +205,13 @@ export class ClientConnection {
       if (error instanceof RpcError) this.#fail(id, error);
       else if (error instanceof CodecError) this.#badFrame(id, error);
       else throw error;
+      if (this.#badFrames >= BAD_FRAMES_MAX) this.close(1002, "too many frames were no good");
     }
   }
 
   #badFrame(id: number, error: CodecError): void {
     this.#fail(id, new RpcError("INVALID_ARGUMENT", `the frame cannot be read: ${error.message}`));
     this.#badFrames += 1;
-    if (this.#badFrames >= BAD_FRAMES_MAX)
-      this.close(1002, `${BAD_FRAMES_MAX} frames could not be read`);
   }
 
   #take(frame: ClientFrame): void {
@@ -223,7 +233,7 @@ export class ClientConnection {
 
   #attach(id: number, attach: Attach): void {
     const ticket = Buffer.from(attach.ticket);
-    const who = this.#parts.tickets.verify(ticket);
+    const who = this.#verified(ticket);
     const before = this.#attachment;
     if (
       before !== undefined &&
@@ -244,6 +254,17 @@ export class ClientConnection {
       kind: { case: "attached", value: { userId: who.userId, device: who.device } },
     });
     if (wantPush && !before?.wantPush) this.#parts.attached(this);
+  }
+
+  #verified(ticket: Uint8Array): VerifiedTicket {
+    const { tickets, forgeries } = this.#parts;
+    try {
+      return tickets.verify(ticket, forgeries.limitOf(this.#from));
+    } catch (error) {
+      // That this process cannot tell yet is not the client's fault.
+      if (RpcError.from(error).code !== "UNAVAILABLE") this.#badFrames += BAD_TICKET_FRAMES;
+      throw error;
+    }
   }
 
   /** A snapshot that is not the device's counts as none here; its first sync is refused with the reason. */

@@ -41,7 +41,7 @@ interface Leaving {
   readonly overMs: number;
 }
 
-type SharedParts = Pick<ConnectionParts, "forwarder" | "tickets" | "snapshots" | "now">;
+type SharedParts = Pick<ConnectionParts, "forwarder" | "tickets" | "forgeries" | "snapshots" | "now">;
 
 export class Connections {
   readonly #max: number;
@@ -117,7 +117,7 @@ export class Connections {
     const number = this.#nextNumber;
     this.#nextNumber += 1;
     monitor.add(opened, 1);
-    const connection = new ClientConnection(number, carrier, this.#parts);
+    const connection = new ClientConnection(number, { carrier, from }, this.#parts);
     this.#all.set(number, connection);
     this.#strangers.add(connection, from, this.#roomLeft)?.terminate();
     // Let in before it was decided that nobody is.

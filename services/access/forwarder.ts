@@ -13,7 +13,7 @@ import { inForce } from "../svrkit/config/limits-in-force.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
-import type { TicketVerifier } from "../svrkit/ticket/verify.ts";
+import type { CheckLimit, TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { inTrace, newTrace } from "../svrkit/tracing/context.ts";
 import type { Sampler } from "../svrkit/tracing/sampler.ts";
 import { beginTrace } from "../svrkit/tracing/span.ts";
@@ -59,9 +59,9 @@ export class Forwarder {
 
   /**
    * The method of that name, if this ticket may use it, and its user did not ask too often; throws
-   * UNIMPLEMENTED, UNAUTHENTICATED or RESOURCE_EXHAUSTED.
+   * UNIMPLEMENTED, UNAUTHENTICATED or RESOURCE_EXHAUSTED. `limit`: of a ticket that came just now.
    */
-  admit(name: string, ticket: Uint8Array): ClientMethod {
+  admit(name: string, ticket: Uint8Array, limit?: CheckLimit): ClientMethod {
     const method = CLIENT_METHODS.get(name);
     if (method === undefined) {
       throw new RpcError(
@@ -70,7 +70,8 @@ export class Forwarder {
       );
     }
     const { tickets, rates, now } = this.#parts;
-    if (!method.needsTicket || rates.take(tickets.verify(ticket).userId, now())) return method;
+    if (!method.needsTicket || rates.take(tickets.verify(ticket, limit).userId, now()))
+      return method;
     throw tooOften();
   }
 

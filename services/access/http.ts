@@ -28,7 +28,10 @@ import { monotonicMs } from "../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
+import type { CheckLimit } from "../svrkit/ticket/verify.ts";
+import { clientAddress } from "./client-address.ts";
 import type { Door } from "./door.ts";
+import type { Forgeries } from "./forgeries.ts";
 import type { Forwarder } from "./forwarder.ts";
 import {
   COMPRESS_FROM_BYTES,
@@ -43,9 +46,16 @@ const EXTERNAL = "external:";
 const ISSUE_TICKET = "Admin/IssueTicket";
 const BEARER = /^Bearer ([\w-]+)$/i;
 
+export interface HttpParts {
+  readonly forgeries: Forgeries;
+  readonly log: Logger;
+  readonly door: Door;
+  readonly tls: SecureContextOptions | undefined;
+}
+
 export function createHttp(
   forwarder: Forwarder,
-  { log, door, tls }: { log: Logger; door: Door; tls: SecureContextOptions | undefined },
+  { forgeries, log, door, tls }: HttpParts,
 ): FastifyInstance {
   const options = { logger: false, bodyLimit: FRAME_BYTES_MAX, requestTimeout: 30_000 };
   const http =
@@ -66,10 +76,16 @@ export function createHttp(
     if (door.isClosed) reply.header("connection", "close");
     return compressed(payload, request, reply);
   });
-  http.post("/v1/:service/:method", (request, reply) => answer(forwarder, request, reply));
-  http.post("/v1/as/:user/:service/:method", (request, reply) =>
-    answer(forwarder, request, reply, (key) => ticketToActAs(forwarder, request, key)),
-  );
+  http.post("/v1/:service/:method", async (request, reply) => {
+    const from = clientAddress(request.socket.remoteAddress);
+    const ticket = ticketOf(request.headers.authorization);
+    return answer(forwarder, request, { reply, ticket, limit: forgeries.limitOf(from) });
+  });
+  http.post("/v1/as/:user/:service/:method", async (request, reply) => {
+    const key = ticketOf(request.headers.authorization);
+    const ticket = await ticketToActAs(forwarder, request, key);
+    return answer(forwarder, request, { reply, ticket });
+  });
   http.setNotFoundHandler((request, reply) => {
     const message = `there is nothing at ${request.method} ${request.url.slice(0, 64)}: POST to /v1/<Service>/<Method>`;
     return fail(reply, new RpcError("NOT_FOUND", message));
@@ -113,12 +129,10 @@ async function compressed(
 async function answer(
   forwarder: Forwarder,
   request: FastifyRequest,
-  reply: FastifyReply,
-  ticketFor: (proof: Uint8Array) => Promise<Uint8Array> = (ticket) => Promise.resolve(ticket),
+  { reply, ticket, limit }: { reply: FastifyReply; ticket: Uint8Array; limit?: CheckLimit },
 ): Promise<unknown> {
   const { service, method: name } = request.params as { service: string; method: string };
-  const ticket = await ticketFor(ticketOf(request.headers.authorization));
-  const method = forwarder.admit(`${service}/${name}`, ticket);
+  const method = forwarder.admit(`${service}/${name}`, ticket, limit);
   const body = fromJsonBytes(method.request, request.body);
   const isForced = request.headers["x-trace"] === "1";
   const response = await forwarder.forward(method, { ticket, body, isForced });

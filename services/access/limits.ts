@@ -28,8 +28,12 @@ export const DOWNLOADS_MAX = 200;
 export const DOWNLOAD_STALLED_MS = 30_000;
 /** So does one that takes longer for a part: below 3 KiB/s, less than any phone network gives. */
 export const DOWNLOAD_PART_MS = 180_000;
-/** Frames that cannot be read, per connection, before it ends. */
+/** Frames that cannot be read, per connection, before it ends; a ticket that is not good counts as twenty. */
 export const BAD_FRAMES_MAX = 100;
+export const BAD_TICKET_FRAMES = 20;
+/** Forged tickets of one address that are looked at: of one core that takes some 1 %. */
+export const FORGERIES_PER_SECOND = 200;
+export const FORGERIES_BURST = 500;
 /** Time from opening to Attach, or to the last request without one. */
 export const ATTACH_TIMEOUT_MS = 10_000;
 /** A connection that was not heard for so long is pinged; it ends when two pings stay unanswered. */

@@ -12,6 +12,7 @@ import { type AccessConfig, checkAccessConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Door, refusalOf } from "./door.ts";
 import { type DoorFiles, readDoorFiles, watchDoorFiles } from "./door-certificate.ts";
+import { Forgeries } from "./forgeries.ts";
 import { Forwarder } from "./forwarder.ts";
 import { acceptFramed } from "./framed-tcp.ts";
 import { PushHandlers } from "./handlers.ts";
@@ -42,7 +43,8 @@ export const start: StartService = async (context) => {
     campus,
     complete: () => connections.registered(),
   });
-  const parts = { forwarder, tickets, snapshots, now: monotonicMs };
+  const forgeries = new Forgeries(monotonicMs);
+  const parts = { forwarder, tickets, forgeries, snapshots, now: monotonicMs };
   const { connectionsMax: max, attachTimeoutMs, pingEveryMs } = config;
   const connections = new Connections({
     ...{ max, userMax: config.userConnectionsMax },
@@ -61,7 +63,8 @@ export const start: StartService = async (context) => {
   };
   context.blocks.onChange(heed);
   heed();
-  const http = createHttp(forwarder, { log, door, tls: config.tls && readDoorFiles(config.tls) });
+  const doorTls = config.tls && readDoorFiles(config.tls);
+  const http = createHttp(forwarder, { forgeries, log, door, tls: doorTls });
   acceptLongPolls(http, connections);
   serveMedia(http, context.callee("media-data"));
   acceptWebSockets(http.server, connections, door);

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { Push } from "../../protos/gen/tricampus/access/v1/push_codec.ts";
 import type { Endpoint } from "../../sdk/endpoints.ts";
 import { Connections } from "../../services/access/connections.ts";
+import { Forgeries } from "../../services/access/forgeries.ts";
 import { Forwarder } from "../../services/access/forwarder.ts";
 import { PushHandlers } from "../../services/access/handlers.ts";
 import { Registrar } from "../../services/access/registrar.ts";
@@ -254,7 +255,10 @@ export class Campuses {
     const { tickets, snapshots } = context;
     const connections = new Connections({
       ...{ max: 1_000, userMax: 32, attachTimeoutMs: 10_000, pingEveryMs: 25_000, registrar },
-      parts: { forwarder, tickets, snapshots, now: monotonicMs },
+      parts: {
+        ...{ forwarder, tickets, snapshots, now: monotonicMs },
+        forgeries: new Forgeries(monotonicMs),
+      },
     });
     const handlers = new PushHandlers(connections);
     context.server.add(Push.push, (request, call) => handlers.push(request, call));

@@ -39,6 +39,22 @@ test("ticket: missing, expired, forged and foreign ones are refused, remembered 
   }
 });
 
+test("ticket: signatures of strangers are checked within a limit, and good ones cost them nothing", () => {
+  const v = verifier(2_000);
+  let left = 2;
+  const limit = { take: () => left-- > 0, giveBack: () => (left += 1) };
+  const forgery = new TicketSigner("k1", newTicketKeys().privateKey).sign(facts);
+  const good = ["d0", "d1", "d2"].map((device) => signer.sign({ ...facts, device }));
+  for (const ticket of good) v.verify(ticket, limit);
+  expect(left).toBe(2);
+  for (let i = 0; i < 2; i++) expect(() => v.verify(forgery, limit)).toThrow(/not one of ours/);
+  const refused = expect.objectContaining({ code: "RESOURCE_EXHAUSTED", retryable: true });
+  expect(() => v.verify(forgery, limit)).toThrow(refused);
+  expect(() => v.verify(signer.sign({ ...facts, device: "d3" }), limit)).toThrow(refused);
+  // What is known to be good needs no check.
+  expect(v.verify(good[2]!, limit)).toMatchObject({ ...facts, device: "d2" });
+});
+
 test("ticket: what was verified is remembered, the oldest are forgotten", () => {
   const v = verifier(2_000); // remembers two
   const tickets = ["d0", "d1", "d2"].map((device) => signer.sign({ ...facts, device }));

@@ -37,6 +37,12 @@ interface VerifierOptions {
   readonly revocations?: Revocations;
 }
 
+/** Asked before a stranger's signature is checked; a good one gives back what it took. */
+export interface CheckLimit {
+  take(): boolean;
+  giveBack(): void;
+}
+
 export class TicketVerifier {
   #keys: ReadonlyMap<string, KeyObject> = new Map();
   readonly #remembered: RememberedTickets<VerifiedTicket>;
@@ -73,11 +79,14 @@ export class TicketVerifier {
     return this.#revocations;
   }
 
-  /** Who the ticket is for; throws UNAUTHENTICATED when it is missing, forged or expired. */
-  verify(ticket: Uint8Array): VerifiedTicket {
+  /**
+   * Who the ticket is for; throws UNAUTHENTICATED when it is missing, forged or expired, and
+   * RESOURCE_EXHAUSTED when `limit` lets no more be checked.
+   */
+  verify(ticket: Uint8Array, limit?: CheckLimit): VerifiedTicket {
     if (ticket.length === 0)
       throw new RpcError("UNAUTHENTICATED", "no ticket was sent: log in first");
-    const known = this.#remembered.find(ticket, factsOf) ?? this.#check(ticket);
+    const known = this.#remembered.find(ticket, factsOf) ?? this.#check(ticket, limit);
     if (known.expiresAtMs <= this.#now())
       throw new RpcError("UNAUTHENTICATED", "the ticket has expired: log in again");
     this.#requireGood(known);
@@ -99,12 +108,15 @@ export class TicketVerifier {
     return this.verify(call.ticket);
   }
 
-  #check(ticket: Uint8Array): VerifiedTicket {
+  #check(ticket: Uint8Array, limit: CheckLimit | undefined): VerifiedTicket {
     const payload = this.#payload(ticket);
     const key = this.#keys.get(payload.keyId);
     const signed = ticket.subarray(1 + SIGNATURE_BYTES);
     const signature = ticket.subarray(1, 1 + SIGNATURE_BYTES);
-    if (key === undefined || !verify(null, signed, key, signature)) throw forged();
+    if (key === undefined) throw forged();
+    if (limit?.take() === false) throw tooMany();
+    if (!verify(null, signed, key, signature)) throw forged();
+    limit?.giveBack();
     this.#remembered.add(ticket, payload);
     return payload;
   }
@@ -133,4 +145,14 @@ function factsOf(ticket: Uint8Array): VerifiedTicket {
 
 function forged(): RpcError {
   return new RpcError("UNAUTHENTICATED", "the ticket is not one of ours: log in again");
+}
+
+function tooMany(): RpcError {
+  return new RpcError(
+    "RESOURCE_EXHAUSTED",
+    "too many forged tickets come from there: wait a little",
+    {
+      retryable: true,
+    },
+  );
 }
