@@ -37,8 +37,8 @@ class Switched implements Admission {
     this.#now = admissionOf(strategy);
   }
 
-  get level(): number {
-    return this.#now.level;
+  level(nowMs: number): number {
+    return this.#now.level(nowMs);
   }
 
   arrive(priority: number, nowMs: number): boolean {

@@ -21,7 +21,9 @@ export function admissionOf(strategy: Strategy): Admission {
 
 /** Everything is let in, and waits. */
 class NoAdmission implements Admission {
-  readonly level = EVERYTHING;
+  level(_nowMs: number): number {
+    return EVERYTHING;
+  }
 
   arrive(_priority: number, _nowMs: number): boolean {
     return true;

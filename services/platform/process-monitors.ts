@@ -41,7 +41,8 @@ export function watchProcess(admission: Admission, servers: readonly Server[]): 
     monitor.set(busy, Math.round(performance.eventLoopUtilization().active));
     monitor.set(memory, rss);
     monitor.set(heap, heapUsed);
-    monitor.set(level, admission.level === EVERYTHING ? 0 : admission.level);
+    const levelNow = admission.level(performance.now());
+    monitor.set(level, levelNow === EVERYTHING ? 0 : levelNow);
     monitor.set(
       inFlight,
       sumOf(servers, (server) => server.callsInFlight),

@@ -103,9 +103,7 @@ test("calls: a hedged read asks another replica after its time, and takes the fi
 function fixedLevel(level: () => number): Admission & { arrived: number } {
   return {
     arrived: 0,
-    get level() {
-      return level();
-    },
+    level,
     arrive(priority) {
       this.arrived += 1;
       return priority < level();
@@ -166,14 +164,19 @@ test("overload: nothing was done is not said of a call that another replica may 
 
 test("overload: a level that was not told again for half a second is not believed any more", async () => {
   let level = 100;
-  const a = await serve("a", named("a"), { admission: fixedLevel(() => level) });
+  const inA: Handler<EchoMessage, EchoMessage> = (_, { priority }) =>
+    priority === 1 ? never() : named("a")();
+  const a = await serve("a", inA, { admission: fixedLevel(() => level) });
   const c = callee([a]);
   await who(c, { priority: 5 });
   await expect(who(c, { priority: 200 })).rejects.toMatchObject({ code: "OVERLOADED" });
   level = EVERYTHING;
   await expect(who(c, { priority: 200 })).rejects.toMatchObject({ code: "OVERLOADED" });
+  // While this one is open signs of life come, which do not tell it again.
+  const open = who(c, { priority: 1, timeoutMs: 2_000 }).catch(() => {});
   await rest(550);
   expect(await who(c, { priority: 200 })).toBe("a");
+  await open;
 });
 
 test("overload: a process full of calls still takes those that are never shed, and others go elsewhere", async () => {

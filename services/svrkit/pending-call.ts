@@ -419,7 +419,7 @@ export class SingleAttempt<O> implements Waiter {
 /** The replica would refuse it, by what it last told of its level: it need not be asked. */
 export function isRefusedThere(session: Session, priority: number, nowMs: number): boolean {
   if (session.level === 0 || priority === NEVER_SHED || priority < session.level) return false;
-  return nowMs - session.lastHeardMs < LEVEL_STALE_MS;
+  return nowMs - session.levelHeardMs < LEVEL_STALE_MS;
 }
 
 export function headOf(method: number, call: Call, nowMs: number): RequestHead {

@@ -235,8 +235,8 @@ export class Server {
   }
 
   /** What callers are told: 0 when everything is admitted. */
-  get #level(): number {
-    const { level } = this.#admission;
+  #level(nowMs: number): number {
+    const level = this.#admission.level(nowMs);
     return level === EVERYTHING ? 0 : level;
   }
 
@@ -301,7 +301,7 @@ export class Server {
   }
 
   #refuse(session: AnswerTo, callId: number, error: RpcError): void {
-    session.replyError(callId, error, this.#level);
+    session.replyError(callId, error, this.#level(monotonicMs()));
   }
 
   #run(running: Running, outcome: unknown, nowMs: number): void {
@@ -323,7 +323,7 @@ export class Server {
   }
 
   #answer({ session, callId, registered, call }: Running, response: unknown, nowMs: number): void {
-    session.reply(callId, [registered.method.encodeResponse, response], this.#level);
+    session.reply(callId, [registered.method.encodeResponse, response], this.#level(nowMs));
     monitor.add(served, 1);
     registered.calls.latencies.add(nowMs - call.arrivedMs);
     call.span?.end();

@@ -79,8 +79,16 @@ export class AdaptiveLevel implements Admission {
     this.#options = { ...this.#options, thresholdMs };
   }
 
-  get level(): number {
-    return this.#level;
+  /**
+   * Found at arrivals alone; when nothing that may be shed has come for a while it does not hold any more. Callers that
+   * hold everything back would never learn of its end otherwise: calls that are never shed bring it to them.
+   */
+  level(nowMs: number): number {
+    return this.#isQuiet(nowMs) ? EVERYTHING : this.#level;
+  }
+
+  #isQuiet(nowMs: number): boolean {
+    return nowMs - this.#windowStartMs > QUIET_WINDOWS * this.#options.windowMs;
   }
 
   get thresholdMs(): number {
@@ -112,8 +120,7 @@ export class AdaptiveLevel implements Admission {
 
   #endWindow(nowMs: number): void {
     const elapsedMs = nowMs - this.#windowStartMs;
-    const { windowMs } = this.#options;
-    if (elapsedMs > QUIET_WINDOWS * windowMs) {
+    if (this.#isQuiet(nowMs)) {
       this.#level = EVERYTHING;
       this.#demand.fill(0);
     } else {

@@ -65,6 +65,8 @@ export class Session {
   arrivedMs = 0;
   /** The other side's admission level when it last answered; 0: it admits everything. */
   level = 0;
+  /** When it said so; it is not said by signs of life. */
+  levelHeardMs = 0;
   /** The other side's Hello, once open. */
   peer: Hello = { wireVersion: 0, process: "", campus: "" };
 
@@ -253,6 +255,7 @@ export class Session {
     if (waiter === undefined) return; // its deadline passed
     this.#waiters.delete(reply.callId);
     this.level = reply.level;
+    this.levelHeardMs = this.lastHeardMs;
     if (reply.code !== 0) {
       waiter.fail(RpcError.fromWire(reply.code, reply.message), true);
       return;

@@ -146,7 +146,7 @@ class OverloadedService {
   }
 
   #tellLevel(): void {
-    const { level } = this.#admission;
+    const level = this.#admission.level(this.#nowMs);
     this.#after(NETWORK_MS, () => {
       this.#known = level;
       this.#heardMs = this.#nowMs;
