@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type {
-  Connection,
-  RegisterConnectionsRequest,
+import {
+  type Connection,
+  encodeRegisterConnectionsRequest,
+  type RegisterConnectionsRequest,
 } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { Callee } from "../svrkit/client.ts";
+import { toBytes } from "../svrkit/codec.ts";
+import { FRAME_BYTES_MAX } from "../svrkit/limits.ts";
 import { Registrar } from "./registrar.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -42,6 +45,20 @@ test("registrar: a router has the longer for a report the more it says", async (
   await vi.advanceTimersByTimeAsync(9_000);
   expect(told.map(({ report }) => report.online.length)).toEqual([60_000]);
   expect(told[0]!.timeoutMs).toBeGreaterThan(4_000);
+  registrar.stop();
+});
+
+test("registrar: what is too much for one frame is said in parts, none of which is the whole truth", async () => {
+  const { told, registrar } = open(people(250_000), 1);
+  await vi.advanceTimersByTimeAsync(9_000);
+  const reports = told.map(({ report }) => report);
+  expect(reports.length).toBeGreaterThan(1);
+  expect(reports.map(({ complete }) => complete)).not.toContain(true);
+  const encoded = reports.map((report) => toBytes(encodeRegisterConnectionsRequest, report));
+  for (const { length } of encoded) expect(length).toBeLessThan(FRAME_BYTES_MAX);
+  const numbers = reports.flatMap(({ online }) => online.map(({ number }) => number));
+  expect(numbers).toHaveLength(250_000);
+  expect(new Set(numbers).size).toBe(250_000);
   registrar.stop();
 });
 

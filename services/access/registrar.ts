@@ -9,6 +9,7 @@ import {
   Router,
 } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { Callee } from "../svrkit/client.ts";
+import { FRAME_BYTES_MAX } from "../svrkit/limits.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 
 const BATCH_MS = 20;
@@ -24,6 +25,12 @@ const RETRY_MS = 500;
 const LATE_MAX = 500;
 /** Changes that wait for one router; beyond, it is told everything instead. */
 const CHANGES_MAX = 10_000;
+
+/** Of one report, so that a frame has room for it ... */
+const REPORT_BYTES_MAX = FRAME_BYTES_MAX * 0.75;
+/** ... by the most that a connection takes: its number, lengths, and so much for a character. */
+const CONNECTION_BYTES = 24;
+const CHARACTER_BYTES_MAX = 3;
 
 const failures = monitorId("access.router_failures");
 
@@ -99,11 +106,15 @@ class RouterLink {
     }, afterMs);
   }
 
+  async #tellEach(reports: readonly RegisterConnectionsRequest[]): Promise<void> {
+    for (const report of reports) await this.#tell(report);
+  }
+
   async #flush(): Promise<void> {
     this.#busy = true;
     const complete = this.#completeDue;
     const online = complete ? this.#complete() : [...this.#online.values()];
-    const report = { access: "", campus: "", online, offline: [...this.#offline], complete };
+    const reports = reportsOf(online, [...this.#offline], complete);
     const waiting = this.#waiting;
     const late = this.#late;
     this.#online = new Map();
@@ -117,7 +128,7 @@ class RouterLink {
       for (const one of waiting.splice(0)) one();
       this.#letGo(this.#waiting);
     }, WAITED_FOR_MS);
-    const failed = await this.#tell(report).then(
+    const failed = await this.#tellEach(reports).then(
       () => false,
       () => true,
     );
@@ -138,6 +149,32 @@ class RouterLink {
       this.#schedule(BATCH_MS);
     }
   }
+}
+
+/**
+ * What is said, in parts when it has no room in one frame. Such a part cannot be the whole truth: the routers then
+ * learn of an end that they were not told of when the connection expires there.
+ */
+function reportsOf(
+  online: readonly Connection[],
+  offline: number[],
+  complete: boolean,
+): RegisterConnectionsRequest[] {
+  const parts: Connection[][] = [[]];
+  let bytes = 0;
+  for (const connection of online) {
+    const { userId, device } = connection;
+    bytes += CONNECTION_BYTES + CHARACTER_BYTES_MAX * (userId.length + device.length);
+    if (bytes > REPORT_BYTES_MAX) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts.at(-1)!.push(connection);
+  }
+  return parts.map((part, i) => ({
+    ...{ access: "", campus: "", online: part, offline: i === 0 ? offline : [] },
+    complete: complete && parts.length === 1,
+  }));
 }
 
 /** Given up too early, a complete report would be sent anew and never be taken over. */

@@ -8,6 +8,7 @@ import { monotonicMs } from "./call.ts";
 import { type Callee, Client, type ServiceAddress } from "./client.ts";
 import { RpcError } from "./errors.ts";
 import { Blocks } from "./failover/blocks.ts";
+import { FRAME_BYTES_MAX } from "./limits.ts";
 import { silentLogger } from "./log.ts";
 import { type Handler, Server } from "./server.ts";
 import { memoryWirePair } from "./transport/memory.ts";
@@ -135,6 +136,27 @@ test("server: a handler's defect is answered as INTERNAL and the connection goes
   await expect(c.call(Echo.echo, { payload })).rejects.toMatchObject({ code: "INTERNAL" });
   broken = false;
   expect(await who(c)).toBe("hello");
+});
+
+test("svrkit: a request or an answer that is too large fails alone, and hurts no other call", async () => {
+  const large = Buffer.alloc(FRAME_BYTES_MAX);
+  const held = Promise.withResolvers<EchoMessage>();
+  const c = callee([
+    await serve("a", ({ payload: asked }) => {
+      const text = Buffer.from(asked).toString();
+      if (text === "hold") return held.promise;
+      return { payload: text === "large" ? large : asked };
+    }),
+  ]);
+  const ask = (text: string | Buffer) => c.call(Echo.echo, { payload: Buffer.from(text) });
+  const other = ask("hold");
+  await expect(ask(large)).rejects.toMatchObject({ code: "TOO_LARGE" });
+  await expect(ask("large")).rejects.toMatchObject({ code: "TOO_LARGE" });
+  held.resolve({ payload });
+  expect(Buffer.from((await other).payload).toString()).toBe("hello");
+  // Just below the limit both ways are open.
+  const most = Buffer.alloc(FRAME_BYTES_MAX - 200);
+  expect((await ask(most)).payload.length).toBe(most.length);
 });
 
 test("server: rubbish, oversized frames and a wrong Hello end their own connection only", async () => {

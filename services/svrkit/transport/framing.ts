@@ -6,8 +6,11 @@
  */
 import { type Encode, Writer } from "../codec.ts";
 import { RpcError } from "../errors.ts";
+import { FRAME_BYTES_MAX } from "../limits.ts";
 
 const PREFIX_BYTES = 7;
+/** Its length is two bytes. */
+const HEAD_BYTES_MAX = 0xffff;
 const CHUNK_BYTES = 64 * 1024;
 
 export interface Frame {
@@ -63,7 +66,7 @@ export class FrameReader {
   #frameLength(buffer: Buffer, at: number): number {
     const length = buffer.readUInt32LE(at);
     if (length > this.bytesMax || length < PREFIX_BYTES - 4) {
-      throw new RpcError("TOO_LARGE", `a frame of ${length} bytes: the limit is ${this.bytesMax}`);
+      throw tooLarge(length, this.bytesMax);
     }
     return length;
   }
@@ -77,7 +80,10 @@ export class FrameWriter {
     return this.#writer.pos === this.#start;
   }
 
-  /** Appends one frame; a body that cannot be encoded leaves nothing behind and throws. */
+  /**
+   * Appends one frame. What cannot be encoded, or would be too large for the far end, which could only end the
+   * connection with everybody's calls, leaves nothing behind and throws.
+   */
   frame<H, B>(
     kind: number,
     head: [Encode<H>, H] | undefined,
@@ -92,7 +98,10 @@ export class FrameWriter {
       const headBytes = w.pos - at - PREFIX_BYTES;
       if (body instanceof Uint8Array) w.raw(body);
       else if (body !== undefined) body[0](w, body[1]);
-      w.buffer.writeUInt32LE(w.pos - at - 4, at);
+      const bytes = w.pos - at - 4;
+      if (bytes > FRAME_BYTES_MAX) throw tooLarge(bytes, FRAME_BYTES_MAX);
+      if (headBytes > HEAD_BYTES_MAX) throw tooLarge(headBytes, HEAD_BYTES_MAX);
+      w.buffer.writeUInt32LE(bytes, at);
       w.buffer[at + 4] = kind;
       w.buffer.writeUInt16LE(headBytes, at + 5);
     } catch (error) {
@@ -113,4 +122,8 @@ export class FrameWriter {
     }
     return out;
   }
+}
+
+function tooLarge(bytes: number, max: number): RpcError {
+  return new RpcError("TOO_LARGE", `a frame or its head of ${bytes} bytes: the limit is ${max}`);
 }
