@@ -75,6 +75,8 @@ export class ClientConnection {
   #attachment: Attachment | undefined;
   #inFlight = 0;
   #isOver = false;
+  /** Why it ends, as soon as its open requests are answered. */
+  #ending: string | undefined;
   #badFrames = 0;
   lastHeardMs: number;
   /** Pings sent since the client was last heard. */
@@ -176,7 +178,10 @@ export class ClientConnection {
     if (who !== undefined && who.expiresAtMs <= nowMs) this.#end("the ticket has expired");
   }
 
+  /** Its own open request may be what ended its ticket, and is answered: that takes no longer than requests do. */
   #end(reason: string): void {
+    this.#ending = reason;
+    if (this.#inFlight > 0) return;
     this.leave(reason);
     this.close(1008, reason);
   }
@@ -184,7 +189,8 @@ export class ClientConnection {
   /** Account or contacts have something newer. */
   hintOtherParts(): void {
     const push = makePush({ otherParts: true });
-    if (this.wantsPush) this.#write({ id: 0, kind: { case: "push", value: push } });
+    if (this.wantsPush && this.#ending === undefined)
+      this.#write({ id: 0, kind: { case: "push", value: push } });
   }
 
   /** Looks at what waits; true while something still does. */
@@ -249,6 +255,7 @@ export class ClientConnection {
     if (before === undefined) this.#parts.bind(this, who.userId);
     const wantPush = attach.wantPush || (before?.wantPush ?? false);
     this.#attachment = { who, ticket, versions, view, wantPush };
+    this.#ending = undefined;
     this.#write({
       id,
       kind: { case: "attached", value: { userId: who.userId, device: who.device } },
@@ -302,6 +309,7 @@ export class ClientConnection {
       )
       .finally(() => {
         this.#inFlight -= 1;
+        if (this.#ending !== undefined) this.#end(this.#ending);
       });
   }
 
@@ -328,6 +336,7 @@ export class ClientConnection {
   }
 
   #push(attachment: Attachment, action: PushAction<Uint8Array>): void {
+    if (this.#ending !== undefined) return;
     if (action.kind === "hint") {
       const value = makePush({ version: action.version });
       this.#write({ id: 0, kind: { case: "push", value } });

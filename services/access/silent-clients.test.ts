@@ -105,3 +105,22 @@ test("access: a connection whose ticket expires ends; with a newer one on it it 
   expect(await stays.ping()).toBe("pong");
   stays.close();
 });
+
+test("access: a connection whose ticket ends has its open requests answered first, and nothing else", async () => {
+  const socket = await open();
+  const held = Promise.withResolvers<void>();
+  platform.backend.beforeSend = () => held.promise;
+  const issuedAtMs = Date.now();
+  const soon = platform.signer.sign({ ...ANN, issuedAtMs, expiresAtMs: issuedAtMs + 600 });
+  await socket.attach(soon, { wantPush: true });
+  const answer = socket.request("Text/Send", new Uint8Array(0));
+  await rest(1_500);
+  const refused = await socket.request("Text/Send", new Uint8Array(0));
+  expect(refused.kind).toMatchObject({ value: { code: "UNAUTHENTICATED" } });
+  expect(socket.frames.map((frame) => frame.kind?.case)).not.toContain("leave");
+  held.resolve();
+  platform.backend.beforeSend = async () => {};
+  await answer;
+  expect((await socket.take((frame) => frame.kind?.case === "leave")).id).toBe(0);
+  expect(await socket.closed).toBe(1008);
+});
