@@ -14,7 +14,7 @@ export const ENDPOINTS_REFRESH_MS = 10 * 60_000;
 /** What one user may ask of one access process: so many requests a second, and so many at once. */
 export const USER_REQUESTS_PER_SECOND = 200;
 export const USER_BURST = 1_000;
-/** Connections of one user to one access process; one more ends the one that was silent for longest. */
+/** Connections of one user to one access process. */
 export const USER_CONNECTIONS_MAX = 32;
 /** Requests of one connection that services work on at once. */
 export const REQUESTS_IN_FLIGHT_MAX = 256;
