@@ -41,7 +41,10 @@ interface Leaving {
   readonly overMs: number;
 }
 
-type SharedParts = Pick<ConnectionParts, "forwarder" | "tickets" | "forgeries" | "snapshots" | "now">;
+type SharedParts = Pick<
+  ConnectionParts,
+  "forwarder" | "tickets" | "forgeries" | "snapshots" | "now"
+>;
 
 export class Connections {
   readonly #max: number;

@@ -33,13 +33,7 @@ import { clientAddress } from "./client-address.ts";
 import type { Door } from "./door.ts";
 import type { Forgeries } from "./forgeries.ts";
 import type { Forwarder } from "./forwarder.ts";
-import {
-  COMPRESS_FROM_BYTES,
-  FRAME_BYTES_MAX,
-  SOCKETS_BESIDE,
-  SOCKETS_PER_CONNECTION,
-  UNATTACHED_GRACE_MS,
-} from "./limits.ts";
+import { COMPRESS_FROM_BYTES, FRAME_BYTES_MAX, UNATTACHED_GRACE_MS } from "./limits.ts";
 import { whenJoined } from "./silence.ts";
 
 const EXTERNAL = "external:";
@@ -98,8 +92,8 @@ export function createHttp(
  * Connections have a limit, and sockets one of their own: at it those that wait for a next request make room, and
  * what `makeRoom` ends, at most once a moment.
  */
-export function boundSockets(server: Server, connectionsMax: number, makeRoom: () => void): void {
-  server.maxConnections = SOCKETS_PER_CONNECTION * connectionsMax + SOCKETS_BESIDE;
+export function boundSockets(server: Server, max: number, makeRoom: () => void): void {
+  server.maxConnections = max;
   let nextMs = 0;
   server.on("drop", () => {
     if (monotonicMs() < nextMs) return;

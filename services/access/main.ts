@@ -17,7 +17,12 @@ import { Forwarder } from "./forwarder.ts";
 import { acceptFramed } from "./framed-tcp.ts";
 import { PushHandlers } from "./handlers.ts";
 import { boundSockets, createHttp } from "./http.ts";
-import { FINISH_MS, UNATTACHED_GRACE_MS } from "./limits.ts";
+import {
+  FINISH_MS,
+  SOCKETS_BESIDE,
+  SOCKETS_PER_CONNECTION,
+  UNATTACHED_GRACE_MS,
+} from "./limits.ts";
 import { acceptLongPolls } from "./long-poll.ts";
 import { serveMedia } from "./media.ts";
 import { Registrar } from "./registrar.ts";
@@ -74,7 +79,8 @@ export const start: StartService = async (context) => {
     connections,
     door,
   );
-  boundSockets(http.server, max, () => endSilent(UNATTACHED_GRACE_MS));
+  const socketsMax = SOCKETS_PER_CONNECTION * max + SOCKETS_BESIDE;
+  boundSockets(http.server, socketsMax, () => endSilent(UNATTACHED_GRACE_MS));
   const address = await http.listen({ host: config.host, port: config.port, backlog: 1024 });
   const unwatch = config.tls && watchDoor(config.tls, http.server as unknown as TlsServer, log);
   log.info({ address }, "clients may connect");

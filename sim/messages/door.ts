@@ -53,12 +53,12 @@ class WireCarrier implements Carrier {
 /** What takes a client's wire in. */
 export function acceptOn(connections: Connections): (wire: Wire) => void {
   return (wire) => {
-    if (!connections.hasRoom) {
+    if (!connections.hasRoom(wire.remote)) {
       wire.close();
       return;
     }
     const carrier = new WireCarrier(wire);
-    const connection = connections.add(carrier);
+    const connection = connections.add(carrier, wire.remote);
     const reader = new LengthPrefixedReader(FRAME_BYTES_MAX);
     wire.bind({
       data(chunk) {
