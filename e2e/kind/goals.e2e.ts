@@ -9,7 +9,8 @@ const ATTEMPTS = 5;
 beforeAll(() => wholePlatform());
 
 test("the image is small enough", async () => {
-  const size = await docker("image", "inspect", cluster.tags[0], "--format", "{{.Size}}");
+  const image = `${cluster.repository}:${cluster.tags[0]}`;
+  const size = await docker("image", "inspect", image, "--format", "{{.Size}}");
   const megabytes = Math.round(Number(size) / 1e6);
   measured(`the image: ${megabytes} MB`);
   expect(megabytes).toBeLessThanOrEqual(IMAGE_MB_MAX);
