@@ -81,3 +81,24 @@ test.each([
   for (const error of refused)
     expect(error).toMatchObject({ code: "RESOURCE_EXHAUSTED", retryable: true });
 });
+
+test("forwarder: a forged ticket that came just now is looked at within its address's limit", () => {
+  const client = new Client({ process: "test", campus: "a" });
+  const forwarder = new Forwarder({
+    callee: (service) => client.callee(service, [], { caller: "access" }),
+    tickets: new TicketVerifier({ k1: newTicketKeys().publicKey }),
+    own: new Map(),
+    rates: new TokenBuckets({ perSecond: 1, burst: 1 }),
+    sampler: new Sampler(0),
+    log: keptLog().log,
+    now: () => 0,
+  });
+  const facts = { userId: "u-ann", device: "phone", issuedAtMs: 0, expiresAtMs: 60_000 };
+  const forged = new TicketSigner("k1", newTicketKeys().privateKey).sign(facts);
+  let left = 1;
+  const limit = { take: () => left-- > 0, giveBack: () => {} };
+  const admit = () => forwarder.admit("Text/Send", forged, limit);
+  expect(admit).toThrow(expect.objectContaining({ code: "UNAUTHENTICATED" }));
+  expect(admit).toThrow(expect.objectContaining({ code: "RESOURCE_EXHAUSTED" }));
+  client.stop();
+});
