@@ -8,10 +8,12 @@ import {
   ForgetOutcomeOutcome as Outcome,
 } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { toBytes } from "../svrkit/codec.ts";
+import { readMonitors } from "../svrkit/monitors/monitor.ts";
 import { newOperationId } from "../svrkit/operation-id.ts";
 import { REBUILD_FILE } from "./identity.ts";
 import type { Replica } from "./replica.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
+import { DamagingEngine } from "./testing/damaging-engine.ts";
 
 let cluster: TestCluster | undefined;
 afterEach(async () => {
@@ -84,6 +86,30 @@ test("S5: without all three nothing is forgotten, and nobody waits", async () =>
   await cluster.start(2);
   await untilForgotten();
   expect((await get(0)).version).toBeGreaterThan(4);
+}, 60_000);
+
+test("S5: a damaged key at the proposer ends an attempt, as one elsewhere does", async () => {
+  const engines = [0, 1, 2].map(() => new DamagingEngine());
+  cluster = await startCluster({
+    config: { ...config, forgetLeast: KEYS },
+    engine: (number) => engines[number]!,
+  });
+  await put(KEYS);
+  const held = () => replica(0).state.entry(key(KEYS)).register.heldVersion;
+  await expect.poll(held).toBe(1);
+  // So that the key is in its engine, and in its memory no more.
+  await cluster.stop(0);
+  await cluster.start(0);
+  await cluster.allServe();
+  const { state } = replica(0);
+  state.damaged.onFound = () => {}; // nothing renews it
+  engines[0]!.damage(key(KEYS));
+  expect(state.readable(key(KEYS))).toBeUndefined();
+  const aborted = () =>
+    readMonitors().find(({ name }) => name === "kvsvr.forgetting_aborted")?.value ?? 0;
+  const before = aborted();
+  await putAndDrop();
+  await expect.poll(() => aborted() - before, { timeout: 20_000 }).toBeGreaterThanOrEqual(2);
 }, 60_000);
 
 test("S5: an id that was forgotten with its key does not run again", async () => {

@@ -238,11 +238,11 @@ export class Forgetting {
     throw new RpcError("UNAVAILABLE", "a replica is busy with what was forgotten before");
   }
 
-  /** undefined: no answer, or one of a version that cannot forget. */
+  /** undefined: no answer, as of a version that cannot forget, or of who holds a damaged key. */
   async #ask(replica: number, request: ForgetRequest): Promise<ForgetReply | undefined> {
-    if (replica === this.#replica.self.replica) return this.handle(request);
     try {
-      const { peers } = this.#replica;
+      const { peers, self } = this.#replica;
+      if (replica === self.replica) return await this.handle(request);
       const options = { timeoutMs: FORGET_TIMEOUT_MS };
       return await peers.call(replica, ReplicaService.forget, request, options);
     } catch {
