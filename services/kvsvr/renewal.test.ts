@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { sealDecision } from "./protocol/decision.ts";
 import type { Replica } from "./replica.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
 import { DamagingEngine } from "./testing/damaging-engine.ts";
@@ -88,3 +89,24 @@ test("S3: without both others a damaged key stays as it is, and every other one 
   expect(await write("x", "four")).toMatchObject({ applied: true });
   expect(await read("x")).toBe("four");
 }, 120_000);
+
+test("S1: a key that both others hold differently at one version ends the process", async () => {
+  const engines = [0, 1, 2].map(() => new DamagingEngine());
+  const failures: string[] = [];
+  cluster = await startCluster({
+    engine: (number) => engines[number]!,
+    fatal: ({ message }) => failures.push(message),
+  });
+  await cluster.allServe();
+  for (const number of [1, 2]) {
+    const { state } = replica(number);
+    const body = { deleted: false, value: Buffer.from(`${number}`), operations: undefined };
+    const owner = { replica: 1, incarnation: 1 };
+    const decision = sealDecision(1, owner, { case: "key", value: body });
+    state.take(state.entry(key("x")), { kind: "learn", decision });
+  }
+  engines[0]!.damage(key("x"));
+  expect(heldAt(0, "x")).toBeUndefined();
+  const told = expect.stringContaining("S2: two digests of one decided version");
+  await expect.poll(() => failures, patience).toEqual([told]);
+}, 60_000);

@@ -10,6 +10,7 @@ import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { leftVotes } from "./left-votes.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
+import { ProtocolViolation } from "./protocol/assert.ts";
 import { EMPTY_REGISTER, type Input, step } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
 import { registerKey } from "./storage/record.ts";
@@ -48,7 +49,7 @@ export class Renewal {
   }
 
   async #run(): Promise<void> {
-    const { state, log } = this.#replica;
+    const { state, log, fatal } = this.#replica;
     while (!state.damaged.isEmpty) {
       // Not in the turn that has found it: somebody is in the middle of reading it.
       await rest(RETRY_MS);
@@ -57,6 +58,8 @@ export class Renewal {
         try {
           await this.#renew(key);
         } catch (error) {
+          // The others hold two values of one version: to copy either would spread it (S1).
+          if (error instanceof ProtocolViolation) return fatal(error);
           log.debug({ reason: RpcError.from(error).message }, "a damaged key is not renewed yet");
         }
       }

@@ -73,7 +73,8 @@ export class Replica {
   /** Which slots are this replica's to vote on. */
   readonly slots: SlotTable;
   readonly log: Logger;
-  readonly #fatal: (error: Error) => void;
+  /** Going on would risk promises: ends the process. */
+  readonly fatal: (error: Error) => void;
   readonly #outboxes: ReadonlyMap<number, Outbox>;
   /** Called with keys whose newest version is known and not held. */
   onBehind: (entry: Entry) => void = () => {};
@@ -89,7 +90,7 @@ export class Replica {
     this.peers = parts.peers;
     this.slots = parts.slots;
     this.log = parts.log;
-    this.#fatal = parts.fatal;
+    this.fatal = parts.fatal;
     this.#outboxes = new Map(
       parts.peers.others.map((peer) => [peer, new Outbox(parts.peers, peer, parts.group)]),
     );
@@ -141,7 +142,7 @@ export class Replica {
       if (isServed && !isCurrent(entry.register)) this.onBehind(entry);
       return taken;
     } catch (error) {
-      if (error instanceof ProtocolViolation) this.#fatal(error);
+      if (error instanceof ProtocolViolation) this.fatal(error);
       throw error;
     }
   }

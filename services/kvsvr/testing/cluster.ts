@@ -53,6 +53,7 @@ export async function startCluster(
     files?: (replica: number) => Files;
     engine?: (replica: number, path: string) => StateEngine;
     config?: Partial<Config>;
+    fatal?: ReplicaEdges["fatal"];
     /** Fills the replicas' folders before they start. */
     seed?: (dirs: readonly string[]) => Promise<void>;
     /** Number of the group; the addresses of all groups, by service, to which it adds its own. */
@@ -71,14 +72,14 @@ export async function startCluster(
   const addresses: ServiceAddress[] = await Promise.all(CAMPUSES.map(freeAddress));
   const running: (Running | undefined)[] = [undefined, undefined, undefined];
   const blocks = new Blocks();
-  const { group = 1, directory = new Map(), shards } = options;
+  const { group = 1, directory = new Map(), shards, fatal = rethrow } = options;
   directory.set(groupService(group), addresses);
   const start = async (number: number, files: Files = systemFiles) => {
     const restart = () => void stop(number).then(() => start(number, files));
     const dir = dirs[number]!;
     const config = configSchema.parse({ group, ...options.config });
     const engine = (path: string) => options.engine?.(number, path) ?? openLmdb(path);
-    const edges = { dir, number, config, files, engine, restart };
+    const edges = { dir, number, config, files, engine, restart, fatal };
     running[number] = await startReplica(edges, { addresses, blocks, directory, shards });
   };
   const stop = async (number: number) => {
@@ -118,6 +119,10 @@ export async function startCluster(
   };
 }
 
+function rethrow(error: Error): never {
+  throw error;
+}
+
 /** A KV group's addresses, by its service. */
 export type Directory = Map<string, readonly ServiceAddress[]>;
 
@@ -127,7 +132,7 @@ async function freeAddress(campus: string): Promise<ServiceAddress> {
 }
 
 async function startReplica(
-  edges: Pick<ReplicaEdges, "dir" | "number" | "config" | "files" | "engine" | "restart">,
+  edges: Pick<ReplicaEdges, "dir" | "number" | "config" | "files" | "engine" | "restart" | "fatal">,
   around: {
     addresses: readonly ServiceAddress[];
     blocks: Blocks;
@@ -155,9 +160,6 @@ async function startReplica(
     }),
     server,
     log,
-    fatal: (error) => {
-      throw error;
-    },
   });
   await server.listen(addresses[number]!);
   return { server, client, opened };
