@@ -9,7 +9,7 @@ import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { leftVotes } from "./left-votes.ts";
-import { FETCH_BYTES_MAX } from "./limits.ts";
+import { DAMAGED_KEYS_MAX, FETCH_BYTES_MAX } from "./limits.ts";
 import { ProtocolViolation } from "./protocol/assert.ts";
 import { EMPTY_REGISTER, type Input, step } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
@@ -38,6 +38,11 @@ export class Renewal {
       );
       this.#soon();
     };
+    damaged.onFull = () =>
+      this.#replica.log.error(
+        { most: DAMAGED_KEYS_MAX },
+        "more keys are damaged than are renewed in one run: rebuild this replica from the others",
+      );
     if (!damaged.isEmpty) this.#soon();
   }
 

@@ -5,10 +5,13 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { silentLogger } from "../../svrkit/log.ts";
 import { readMonitors } from "../../svrkit/monitors/monitor.ts";
+import { DAMAGED_KEYS_MAX } from "../limits.ts";
 import { sealDecision } from "../protocol/decision.ts";
 import { DamagingEngine } from "../testing/damaging-engine.ts";
+import { DamagedKeys } from "./damaged-keys.ts";
 import { RecordDamaged } from "./engine.ts";
 import { systemFiles } from "./files.ts";
+import { registerKey } from "./record.ts";
 import { State } from "./state.ts";
 
 const KEYS = 20;
@@ -148,4 +151,29 @@ test("damage: what memory still has of a damaged record is written over it", asy
   await close(state);
   const again = await open(engine);
   expect(again.entry(key(1)).register.heldVersion).toBe(1);
+});
+
+test("damage: of keys that find no room to be noted it is told once, and reads of them are counted", () => {
+  const damaged = new DamagedKeys();
+  let found = 0;
+  let full = 0;
+  damaged.onFound = () => {
+    found += 1;
+  };
+  damaged.onFull = () => {
+    full += 1;
+  };
+  const read = (i: number) => () => {
+    throw new RecordDamaged("register", registerKey(key(i)));
+  };
+  const before = countOf("kvsvr.damaged_unnoted");
+  for (let i = 0; i < DAMAGED_KEYS_MAX; i++)
+    expect(() => damaged.guard(read(i))).toThrow(RecordDamaged);
+  expect(() => damaged.guard(read(0))).toThrow(RecordDamaged);
+  expect([full, countOf("kvsvr.damaged_unnoted") - before]).toEqual([0, 0]);
+  damaged.renew(registerKey(key(0)));
+  for (const i of [DAMAGED_KEYS_MAX, DAMAGED_KEYS_MAX + 1])
+    expect(() => damaged.guard(read(i))).toThrow(RecordDamaged);
+  expect([found, full]).toEqual([DAMAGED_KEYS_MAX, 1]);
+  expect(countOf("kvsvr.damaged_unnoted") - before).toBe(2);
 });

@@ -16,6 +16,7 @@ import { RecordDamaged } from "./engine.ts";
 import { KEY_AT, latin1 } from "./record.ts";
 
 const damagedKeys = monitorId("kvsvr.damaged_keys");
+const unnoted = monitorId("kvsvr.damaged_unnoted");
 
 export class DamagedKeys {
   /** By name. One that finds no room is damaged all the same, whenever it is read. */
@@ -23,6 +24,9 @@ export class DamagedKeys {
   readonly #renewed = new Set<string>();
   /** Called when there is another one. */
   onFound: (registerKey: Buffer) => void = () => {};
+  #isFull = false;
+  /** Called once, when the first one finds no room. */
+  onFull: () => void = () => {};
 
   /** Runs a read of a register; damage that it meets is noted. */
   guard<T>(read: () => T): T {
@@ -36,8 +40,13 @@ export class DamagedKeys {
 
   #note(registerKey: Buffer): void {
     const name = latin1(registerKey);
-    const isFull = this.#damaged.size + this.#renewed.size >= DAMAGED_KEYS_MAX;
-    if (isFull || this.#damaged.has(name)) return;
+    if (this.#damaged.has(name)) return;
+    if (this.#damaged.size + this.#renewed.size >= DAMAGED_KEYS_MAX) {
+      monitor.add(unnoted, 1);
+      if (!this.#isFull) this.onFull();
+      this.#isFull = true;
+      return;
+    }
     this.#damaged.set(name, registerKey);
     this.#count();
     this.onFound(registerKey);
