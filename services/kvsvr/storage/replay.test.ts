@@ -200,12 +200,11 @@ test("replay: a page of a listing takes in no more than a turn has time for, and
 test("replay: what waits for all of the log fails at once when the replica stops", async () => {
   await crash();
   const state = await open(new SlowEngine());
-  const startedMs = performance.now();
+  const before = state.unreplayed;
   const waiting = [state.checkpoint(), state.commitAll()].map((wait) => wait.catch(String));
   state.stopIntake();
   for (const outcome of await Promise.all(waiting)) expect(outcome).toContain("the replica stops");
-  expect(performance.now() - startedMs).toBeLessThan(KEYS / 2);
-  expect(state.unreplayed).toBeGreaterThan(0);
+  expect(before - state.unreplayed).toBeLessThan(FEW);
 });
 
 test("replay: a monitor tells how many records are left", async () => {
