@@ -49,6 +49,7 @@ import {
   checkChange,
   checkLookUps,
   checkOperationId,
+  requireFrame,
   requireSize,
 } from "./request-checks.ts";
 import type { Entry } from "./storage/entry.ts";
@@ -321,10 +322,14 @@ export class Handlers {
     const entry = await this.#readTable(request, call);
     const view = this.#view(entry);
     const rows: VersionedRow[] = [];
+    let bytes = 0;
     for (const row of request.rows) {
       const stored = view.row(innerKey(ROW_CLASS.row, row));
-      if (stored !== undefined)
-        rows.push({ row, value: stored.value, version: stored.version, deleted: false });
+      if (stored === undefined) continue;
+      const { value, version } = stored;
+      bytes += row.length + value.length;
+      requireFrame(bytes);
+      rows.push({ row, value, version, deleted: false });
     }
     const marks = request.marks.map((name) => numberIn(view, ROW_CLASS.mark, name));
     const { lastNumber, trims } = view;

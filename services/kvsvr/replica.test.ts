@@ -8,12 +8,13 @@ import {
 } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { Client } from "../svrkit/client.ts";
+import { FRAME_BYTES_MAX } from "../svrkit/limits.ts";
 import { readMonitors } from "../svrkit/monitors/monitor.ts";
 import { newOperationId } from "../svrkit/operation-id.ts";
 import { rest } from "../svrkit/rest.ts";
 import { newTrace, traceIdOf } from "../svrkit/tracing/context.ts";
 import { type EndedSpan, findSpans } from "../svrkit/tracing/span.ts";
-import { PAGE_ROWS_MAX, RECENT_MS, ROW_KEY_BYTES_MAX } from "./limits.ts";
+import { PAGE_ROWS_MAX, RECENT_MS, ROW_KEY_BYTES_MAX, VALUE_BYTES_MAX } from "./limits.ts";
 import { TRACED_BURST, TRACED_PER_SECOND } from "./peers.ts";
 import { traceOf } from "./proposals.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
@@ -293,4 +294,21 @@ test("kv: names longer than one can be, and more than a page has, are refused wi
   const longest = long.subarray(0, ROW_KEY_BYTES_MAX);
   expect(await kv.numbers({ ...table, ids: [longest] })).toMatchObject({ numbers: [0] });
   expect(await kv.scanMarks({ ...table, after: longest, limit: 1 })).toMatchObject({ marks: [] });
+});
+
+test("kv: rows are looked up as long as a frame has room for them, and gathered no further", async () => {
+  cluster = await startCluster();
+  const { kv } = cluster;
+  const value = "v".repeat(VALUE_BYTES_MAX - 1);
+  await kv.change({ key: key("t"), change: insert("r", value) });
+  const ask = (times: number) => {
+    const rows = Array<Buffer>(times).fill(bytes("r"));
+    return kv.getRows({ key: key("t"), level: Level.STRONG, rows, marks: [] });
+  };
+  const room = FRAME_BYTES_MAX / VALUE_BYTES_MAX;
+  expect((await ask(room - 1)).rows).toHaveLength(room - 1);
+  await expect(ask(room + 1)).rejects.toMatchObject({
+    code: "TOO_LARGE",
+    message: expect.stringContaining("ask for fewer at once"),
+  });
 });

@@ -1,6 +1,7 @@
 /** What a request from outside may ask for: sizes, counts, clocks. Each throws the RpcError that says why not. */
 import type { TableChange, Trim } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
+import { FRAME_BYTES_MAX } from "../svrkit/limits.ts";
 import {
   OPERATION_AHEAD_MS_MAX,
   OPERATIONS_PER_CHANGE_MAX,
@@ -91,6 +92,13 @@ export function checkLookUps(names: readonly Uint8Array[], what: string): void {
     longest <= ROW_KEY_BYTES_MAX,
     `${longest} bytes of one of the ${what}: at most ${ROW_KEY_BYTES_MAX} are allowed`,
   );
+}
+
+/** `bytes`: of the rows found so far, so that what no frame carries is not gathered to its end. */
+export function requireFrame(bytes: number): void {
+  if (bytes <= FRAME_BYTES_MAX) return;
+  const message = `the rows asked for have more than ${FRAME_BYTES_MAX} bytes: ask for fewer at once`;
+  throw new RpcError("TOO_LARGE", message);
 }
 
 /** Where a scan begins or ends: a name, or the very next one after it. */
