@@ -50,7 +50,10 @@ export interface AskedChange extends Partial<GroupEntry> {
 
 interface Placed {
   readonly entry: GroupEntry;
-  /** Under which an earlier version put the same request into the stream. */
+  /**
+   * Under which a version of before 2026-11-28 put the same request into the stream. To be removed on
+   * 2027-01-31: upgrades from such a version are over by then.
+   */
   readonly earlierId: string;
 }
 
