@@ -108,6 +108,7 @@ export class ClientConnection {
 
   /** The carrier is no more. */
   ended(): void {
+    this.#isOver = true;
     this.#parts.closed(this);
   }
 

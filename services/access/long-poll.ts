@@ -118,6 +118,7 @@ class PollSession implements Carrier {
     }
     this.#taken = number;
     for (const frame of frames) {
+      if (this.#isOver) return;
       this.connection!.received(Buffer.from(frame.buffer, frame.byteOffset, frame.length));
     }
   }
