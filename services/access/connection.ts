@@ -255,6 +255,7 @@ export class ClientConnection {
     const view = before?.view ?? new DeviceView<Uint8Array>(versions.messagesVersion);
     if (before === undefined) this.#parts.bind(this, who.userId);
     const wantPush = attach.wantPush || (before?.wantPush ?? false);
+    const wasEnding = this.#ending !== undefined;
     this.#attachment = { who, ticket, versions, view, wantPush };
     this.#ending = undefined;
     this.#write({
@@ -262,6 +263,13 @@ export class ClientConnection {
       kind: { case: "attached", value: { userId: who.userId, device: who.device } },
     });
     if (wantPush && !before?.wantPush) this.#parts.attached(this);
+    else if (wantPush && wasEnding) this.#resume(view);
+  }
+
+  /** While it was ending nothing was pushed, but the view went on. */
+  #resume(view: DeviceView<Uint8Array>): void {
+    view.hintLost();
+    this.online();
   }
 
   #verified(ticket: Uint8Array): VerifiedTicket {

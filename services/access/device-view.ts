@@ -75,6 +75,11 @@ export class DeviceView<R> {
     return [{ kind: "hint", version: Math.max(this.#newest, this.#version) }];
   }
 
+  /** The newest hint may not have been sent. */
+  hintLost(): void {
+    this.#hinted = false;
+  }
+
   syncStarted(): void {
     this.#hinted = false;
     this.#syncs += 1;
