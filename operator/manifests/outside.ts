@@ -27,6 +27,9 @@ export function outsideService(
     ),
     spec: {
       type,
+      // Else access sees the nodes' addresses, and its limits of an address hold for all people together. At a node
+      // port that would lead in only at the pod's own node.
+      ...(type === "LoadBalancer" && { externalTrafficPolicy: "Local" }),
       selector: selectorOf(site, workload, campus),
       ports: [
         {

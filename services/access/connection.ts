@@ -277,8 +277,8 @@ export class ClientConnection {
     try {
       return tickets.verify(ticket, forgeries.limitOf(this.#from));
     } catch (error) {
-      // That this process cannot tell yet is not the client's fault.
-      if (RpcError.from(error).code !== "UNAVAILABLE") this.#badFrames += BAD_TICKET_FRAMES;
+      // That this process cannot tell, or looks at no more of them now, may not be the client's fault.
+      if (RpcError.from(error).code === "UNAUTHENTICATED") this.#badFrames += BAD_TICKET_FRAMES;
       throw error;
     }
   }

@@ -34,6 +34,9 @@ export const BAD_TICKET_FRAMES = 20;
 /** Forged tickets of one address that are looked at: of one core that takes some 1 %. */
 export const FORGERIES_PER_SECOND = 200;
 export const FORGERIES_BURST = 500;
+/** Beyond that, of all addresses together: some 6 %. */
+export const SHARED_FORGERIES_PER_SECOND = 1_000;
+export const SHARED_FORGERIES_BURST = 2_500;
 /** Time from opening to Attach, or to the last request without one. */
 export const ATTACH_TIMEOUT_MS = 10_000;
 /** A connection that was not heard for so long is pinged; it ends when two pings stay unanswered. */
