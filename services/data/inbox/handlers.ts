@@ -35,7 +35,7 @@ import { Gate } from "./gate.ts";
 import { mutedUsers } from "./mutes.ts";
 import { forget } from "./retain.ts";
 import { commitChange, committedRowKey, inboxKey, readCommitted } from "./rows.ts";
-import { SETTING_ROWS_MAX, writeSettings } from "./setting-rows.ts";
+import { SETTING_ROWS_MAX, SettingWriter } from "./setting-rows.ts";
 import { readTraces } from "./traces.ts";
 
 const SETTINGS_MAX = 100;
@@ -48,11 +48,13 @@ export class InboxHandlers {
   readonly #kv: KvClient;
   readonly #tickets: TicketVerifier;
   readonly #fanoutGate: Gate;
+  readonly #settings: SettingWriter;
 
   constructor(kv: KvClient, tickets: TicketVerifier, options: InboxDataOptions) {
     this.#kv = kv;
     this.#tickets = tickets;
     this.#fanoutGate = new Gate(options.fanoutBytesInFlightMax);
+    this.#settings = new SettingWriter(kv);
   }
 
   async commit({ message }: CommitRequest, call: Call): Promise<CommitReply> {
@@ -99,7 +101,7 @@ export class InboxHandlers {
     requireArgument(!isForeign, "how far others have read is theirs to say");
     // Safe to repeat, so it needs no operation id.
     const options = { ...forward(call), operationId: NO_BYTES };
-    return writeSettings(this.#kv, { owner, settings, rowsMax: SETTING_ROWS_MAX }, options);
+    return this.#settings.write({ owner, settings, rowsMax: SETTING_ROWS_MAX }, options);
   }
 
   /**
@@ -118,7 +120,7 @@ export class InboxHandlers {
     const setting = { case: "peerReadSequence", value: told } as const;
     const settings = [{ conversationId, setting }];
     const options = { ...forward(call), operationId: NO_BYTES };
-    const reply = await writeSettings(this.#kv, { owner, settings, rowsMax: {} }, options);
+    const reply = await this.#settings.write({ owner, settings, rowsMax: {} }, options);
     return { ...reply, toldSequence: told };
   }
 

@@ -6,12 +6,14 @@ import { startCluster, type TestCluster } from "../../kvsvr/testing/cluster.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import type { RpcError } from "../../svrkit/errors.ts";
 import { inboxKey } from "./rows.ts";
-import { type RowsMax, SETTING_ROWS_MAX, writeSettings } from "./setting-rows.ts";
+import { type RowsMax, SETTING_ROWS_MAX, SettingWriter } from "./setting-rows.ts";
 import { readSetting } from "./settings.ts";
 
 let cluster: TestCluster;
+let writer: SettingWriter;
 beforeAll(async () => {
   cluster = await startCluster();
+  writer = new SettingWriter(cluster.kv);
 });
 afterAll(() => cluster.close());
 
@@ -19,8 +21,7 @@ const OPTIONS = { timeoutMs: 5_000 };
 type Setting = NonNullable<ConversationSetting["setting"]>;
 
 const set = (owner: string, rowsMax: RowsMax, ...settings: [string, Setting][]) =>
-  writeSettings(
-    cluster.kv,
+  writer.write(
     {
       ...{ owner, rowsMax },
       settings: settings.map(([conversationId, setting]) => ({ conversationId, setting })),
@@ -77,6 +78,12 @@ test("settings: however many write at once, no more rows are made than are count
   expect(drafts.length).toBeLessThanOrEqual(20);
   expect(drafts.length).toBe(outcomes.filter((outcome) => outcome === "kept").length);
   expect(new Set(outcomes)).toContain("RESOURCE_EXHAUSTED");
+});
+
+test("settings: sixty first ones of one user at once are all kept", async () => {
+  const ids = Array.from({ length: 60 }, (_, i) => i + 1);
+  await Promise.all(ids.map((id) => set("u4", SETTING_ROWS_MAX, ["g1", hidden(id)])));
+  expect(await kept("u4")).toHaveLength(60);
 });
 
 test("settings: of two positions of a conversation the higher one stands, in whatever order", async () => {

@@ -1,7 +1,8 @@
 /**
  * Writing settings into an inbox, within bounds. Their rows have no age: what a device shared stands until the
  * user is erased, and whoever may write can make up conversations. So a mark of each kind counts the rows of it,
- * raised by the change that makes them; rows from before there were counts are not among them.
+ * raised by the change that makes them; rows from before there were counts are not among them. It is raised from what
+ * was read, so of one owner's changes one goes on at a time, or of many at once nearly all would fail again and again.
  *
  * A position that does not rise must keep nothing else from standing: each is a change of its own. But all that
  * make rows are one change, for it is one count that they raise.
@@ -21,6 +22,7 @@ import type { KvClient } from "../../kvsvr/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import { rest } from "../../svrkit/rest.ts";
+import { OwnerTurns } from "./owner-turns.ts";
 import { deliveredRowKey, inboxKey } from "./rows.ts";
 import { countMark, kindOfRow, type SettingKind, settingChanges } from "./settings.ts";
 
@@ -33,9 +35,11 @@ export const SETTING_ROWS_MAX: RowsMax = {
   draft: 10_000,
   hiddenSequence: 100_000,
 };
-/** Of a user's devices few make rows at the same time. */
+/** Few other processes make rows of one user at the same time. */
 const ATTEMPTS_MAX = 20;
+/** Before the second attempt; it grows to PAUSE_GROWTH_MAX times that. */
 const PAUSE_MS_MAX = 20;
+const PAUSE_GROWTH_MAX = 8;
 
 interface Settings {
   readonly owner: string;
@@ -43,7 +47,22 @@ interface Settings {
   readonly rowsMax: RowsMax;
 }
 
-export async function writeSettings(
+export class SettingWriter {
+  readonly #kv: KvClient;
+  readonly #turns = new OwnerTurns();
+
+  constructor(kv: KvClient) {
+    this.#kv = kv;
+  }
+
+  async write(asked: Settings, options: CallOptions): Promise<SetSettingsReply> {
+    const work = () => writeSettings(this.#kv, asked, options);
+    const isCounted = Object.keys(asked.rowsMax).length > 0;
+    return isCounted ? this.#turns.run(asked.owner, work) : work();
+  }
+}
+
+async function writeSettings(
   kv: KvClient,
   { owner, settings, rowsMax }: Settings,
   options: CallOptions,
@@ -58,13 +77,14 @@ export async function writeSettings(
     const { making, others } = planRows(changes, standing, rowsMax);
     const made = making && (await write(making));
     if (made?.applied === false) {
-      await rest(Math.random() * PAUSE_MS_MAX);
+      await rest(Math.random() * PAUSE_MS_MAX * Math.min(attempt + 1, PAUSE_GROWTH_MAX));
       continue;
     }
     const replies = await Promise.all(others.map(write));
     return replyOf(made === undefined ? replies : [made, ...replies]);
   }
-  throw new RpcError("ABORTED", "the user's settings are being set elsewhere: try again");
+  const message = "the user's settings are being set elsewhere: try again";
+  throw new RpcError("ABORTED", message, { retryable: true });
 }
 
 interface Asked extends Pick<Settings, "owner" | "rowsMax"> {
