@@ -185,6 +185,38 @@ test("account: who did not hear that its account was deleted deletes it again, a
   await expect(login()).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
 });
 
+type Act = (handlers: AccountHandlers, call: ReturnType<typeof callWith>) => Promise<unknown>;
+
+test.each<[string, string, Act]>([
+  ["a deletion", AccountData.beginErasing.name, (all, call) => all.delete(person, call)],
+  [
+    "a new password",
+    AccountData.logOut.name,
+    (all, call) => {
+      const asked = { oldPassword: person.password, newPassword: "a new horse" };
+      return all.changePassword(asked, call);
+    },
+  ],
+  [
+    "a registration",
+    AccountData.claimName.name,
+    (all, call) => all.register({ ...person, name: "Bob" }, call),
+  ],
+])("account: %s is not shed any more from its first effect on", async (_, first, act) => {
+  const { ticket } = await register();
+  const accounts = platform.calleeAs("account");
+  const asked: { name: string; priority: number | undefined }[] = [];
+  const handlers = handlersOn((method, request, options) => {
+    asked.push({ name: method.name, priority: options?.priority });
+    return accounts.call(method, request, options);
+  });
+  await act(handlers, { ...callWith(ticket), priority: 500 });
+  const effect = asked.findIndex(({ name }) => name === first);
+  const prioritiesOf = (calls: typeof asked) => new Set(calls.map(({ priority }) => priority));
+  expect(prioritiesOf(asked.slice(0, effect + 1))).toEqual(new Set([500]));
+  expect(prioritiesOf(asked.slice(effect + 1))).toEqual(new Set([0]));
+});
+
 test("account: devices that are renewed while all are logged out have no good ticket afterwards", async () => {
   const { ticket } = await register();
   for (let round = 0; round < 10; round++) {

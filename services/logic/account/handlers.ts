@@ -29,7 +29,7 @@ import {
   makeAccountRecord,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { TokenBuckets } from "../../svrkit/admission/token-buckets.ts";
-import { type Call, forward, monotonicMs } from "../../svrkit/call.ts";
+import { accepted, type Call, forward, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import { ACCOUNT_DELETED, RpcError, requireArgument } from "../../svrkit/errors.ts";
@@ -81,7 +81,7 @@ export class AccountHandlers {
   async register(request: RegisterRequest, call: Call): Promise<LoginReply> {
     checkRequest(request);
     const standing = (await this.#find(request.name, call)) ?? (await this.#claim(request, call));
-    if (standing.fresh) return this.#logIn(standing.record, request, call);
+    if (standing.fresh) return this.#logIn(standing.record, request, accepted(call));
     const { record } = standing;
     if (await this.#matches(request.name, request.password, record, call)) {
       return this.#logIn(record, request, call);
@@ -113,7 +113,7 @@ export class AccountHandlers {
     if (known !== undefined) return this.#logIn(known, request, call);
     const fresh = makeAccountRecord({ ...asked, userId: userIds.next(), createdAtMs: now() });
     const record = await accounts.call(AccountData.claimName, { record: fresh }, forward(call));
-    return this.#logIn(record, request, call, displayName);
+    return this.#logIn(record, request, accepted(call), displayName);
   }
 
   async renew(call: Call): Promise<LoginReply> {
@@ -153,13 +153,17 @@ export class AccountHandlers {
       // noted when replacing fails: that may have been done all the same, and trying again goes on from there.
       await accounts.call(AccountData.logOut, { ...facts, onlyNoted: true }, forward(call));
       const replacement = { record: { ...record, password }, oldPassword: record.password };
-      await accounts.call(AccountData.replace, replacement, forward(call));
+      await accounts.call(AccountData.replace, replacement, forward(accepted(call)));
     } else {
       // Who did not hear that it was replaced tries again: the new password stands, the rest may lack.
       await this.#requirePassword(request.newPassword, record, call);
     }
-    await accounts.call(AccountData.logOut, { ...facts, onlyNoted: false }, forward(call));
-    return this.ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, call);
+    await accounts.call(
+      AccountData.logOut,
+      { ...facts, onlyNoted: false },
+      forward(accepted(call)),
+    );
+    return this.ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, accepted(call));
   }
 
   /**
@@ -174,9 +178,9 @@ export class AccountHandlers {
     const user = { record: gone, sinceMs: now() };
     await accounts.call(AccountData.beginErasing, { user }, forward(call));
     const replacement = { record: gone, oldPassword: record.password };
-    await accounts.call(AccountData.replace, replacement, forward(call));
+    await accounts.call(AccountData.replace, replacement, forward(accepted(call)));
     const facts = { devices: [], ticketLifetimeMs, reason: ACCOUNT_DELETED, onlyNoted: false };
-    await accounts.call(AccountData.logOut, facts, forward(call));
+    await accounts.call(AccountData.logOut, facts, forward(accepted(call)));
     return {};
   }
 
