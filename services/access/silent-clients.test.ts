@@ -111,10 +111,11 @@ test("access: a connection whose ticket ends has its open requests answered firs
   const held = Promise.withResolvers<void>();
   platform.backend.beforeSend = () => held.promise;
   const issuedAtMs = Date.now();
-  const soon = platform.signer.sign({ ...ANN, issuedAtMs, expiresAtMs: issuedAtMs + 600 });
+  const soon = platform.signer.sign({ ...ANN, issuedAtMs, expiresAtMs: issuedAtMs + 2_500 });
   await socket.attach(soon, { wantPush: true });
-  const answer = socket.request("Text/Send", new Uint8Array(0));
-  await rest(1_500);
+  const value = { method: "Text/Send", body: new Uint8Array(0), trace: false };
+  const answer = socket.ask({ case: "request", value }, 10_000);
+  await rest(issuedAtMs + 3_000 - Date.now());
   const refused = await socket.request("Text/Send", new Uint8Array(0));
   expect(refused.kind).toMatchObject({ value: { code: "UNAUTHENTICATED" } });
   expect(socket.frames.map((frame) => frame.kind?.case)).not.toContain("leave");
