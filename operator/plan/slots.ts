@@ -37,8 +37,11 @@ export function planSlots(
     return { actions: [], owned, progress };
   }
   const campuses = dataCenter.spec.campuses.map(({ name }) => name);
-  const weak = involved(table.slots, groups).find((group) =>
-    campuses.some((campus) => words.get(`kvsvr-${group}/${campus}`)?.unready !== ""),
+  const isWhole = (group: number) =>
+    campuses.every((campus) => words.get(`kvsvr-${group}/${campus}`)?.unready === "");
+  // Of a paused one, which has no part in it, nobody makes the replicas whole.
+  const weak = involved(table.slots, groups).find(
+    (group) => !paused.includes(group) && !isWhole(group),
   );
   if (weak !== undefined)
     return { actions: [], owned, progress: `moving slots waits for all replicas of group ${weak}` };
