@@ -4,16 +4,26 @@
  */
 import { join } from "node:path";
 import { type MessageBug, plantMessageBug } from "../../services/svrkit/planted.ts";
-import { type MessageOutcome, runMessages } from "./run.ts";
+import type { MessageFaultWeights } from "./faults.ts";
+import { MESSAGE_OPTIONS, type MessageOptions, type MessageOutcome, runMessages } from "./run.ts";
 
 export const SEARCH_SEEDS = 100;
 /** Bug -> seed under which it was caught. */
 export const BUG_SEEDS_FILE = join(import.meta.dirname, "testdata", "bug-seeds.json");
 
+/** Faults without which a bug hardly ever shows. */
+const NEEDED_FAULTS: Partial<Record<MessageBug, MessageFaultWeights>> = {
+  "delivered-too-early": { kill: 30, power: 15 },
+};
+
+function optionsFor(bug: MessageBug): MessageOptions {
+  return { ...MESSAGE_OPTIONS, faults: NEEDED_FAULTS[bug] ?? {} };
+}
+
 async function runWith(bug: MessageBug, seed: number): Promise<MessageOutcome> {
   plantMessageBug(bug);
   try {
-    return await runMessages(seed);
+    return await runMessages(seed, optionsFor(bug));
   } finally {
     plantMessageBug(undefined);
   }
@@ -32,7 +42,7 @@ export async function findSeed(bug: MessageBug, first: number): Promise<Caught |
     // That something failed or never ended is not the ledger's merit.
     const ledger = violations.filter(({ key }) => key !== "");
     if (ledger.length === 0) continue;
-    const { violations: anyway } = await runMessages(seed);
+    const { violations: anyway } = await runMessages(seed, optionsFor(bug));
     if (anyway.length > 0) throw new Error(`seed ${seed} breaks a promise without ${bug} too`);
     const checkers = [...new Set(ledger.map(({ checker }) => checker))];
     return { seed, checkers, message: ledger[0]!.message };

@@ -14,7 +14,9 @@ const WEIGHTS = {
   cutDevice: 2,
   queueGroup: 2,
 } as const;
-type FaultKind = keyof typeof WEIGHTS;
+export type MessageFault = keyof typeof WEIGHTS;
+/** How often each is drawn beside the others, where it is not as usual. */
+export type MessageFaultWeights = Partial<Record<MessageFault, number>>;
 
 const EVERY_MS = [100, 900] as const;
 const LASTS_MS = [30, 2_500] as const;
@@ -23,16 +25,22 @@ export class MessageNemesis {
   readonly #campuses: Campuses;
   readonly #random: Random;
   readonly #deviceNodes: readonly number[];
+  readonly #weights: readonly [MessageFault, number][];
   readonly counts: Record<string, number> = {};
   readonly story: string[] = [];
   /** The campus that is away, until it is back. */
   #away: number | undefined;
   #isOver = false;
 
-  constructor(campuses: Campuses, random: Random, deviceNodes: readonly number[]) {
+  constructor(
+    campuses: Campuses,
+    random: Random,
+    { deviceNodes, weights }: { deviceNodes: readonly number[]; weights: MessageFaultWeights },
+  ) {
     this.#campuses = campuses;
     this.#random = random;
     this.#deviceNodes = deviceNodes;
+    this.#weights = Object.entries({ ...WEIGHTS, ...weights }) as [MessageFault, number][];
   }
 
   start(): void {
@@ -48,10 +56,9 @@ export class MessageNemesis {
     clock.after(clock.outside, ms, act);
   }
 
-  #draw(): FaultKind {
-    const weights = Object.entries(WEIGHTS) as [FaultKind, number][];
-    let roll = this.#random.next() * weights.reduce((sum, [, weight]) => sum + weight, 0);
-    for (const [kind, weight] of weights) {
+  #draw(): MessageFault {
+    let roll = this.#random.next() * this.#weights.reduce((sum, [, weight]) => sum + weight, 0);
+    for (const [kind, weight] of this.#weights) {
       roll -= weight;
       if (roll < 0) return kind;
     }
@@ -63,13 +70,13 @@ export class MessageNemesis {
     return low + this.#random.next() ** 2 * (high - low);
   }
 
-  #count(kind: FaultKind, what: string): void {
+  #count(kind: MessageFault, what: string): void {
     this.counts[kind] = (this.counts[kind] ?? 0) + 1;
     this.story.push(`${this.#campuses.clock.nowMs.toFixed(1)} ms: ${kind} ${what}`);
   }
 
   /** Takes one campus away for a while, unless another one is. */
-  #takeAway(kind: FaultKind, lastsMs: number, act: (campus: number) => () => void): void {
+  #takeAway(kind: MessageFault, lastsMs: number, act: (campus: number) => () => void): void {
     if (this.#away !== undefined) return;
     const campus = this.#random.index(CAMPUSES.length);
     this.#away = campus;
@@ -81,7 +88,7 @@ export class MessageNemesis {
     });
   }
 
-  readonly #acts: Record<FaultKind, (lastsMs: number) => void> = {
+  readonly #acts: Record<MessageFault, (lastsMs: number) => void> = {
     kill: (lastsMs) => this.#takeAway("kill", lastsMs, (campus) => this.#crash(campus, "kill")),
     power: (lastsMs) => this.#takeAway("power", lastsMs, (campus) => this.#crash(campus, "power")),
     powerAll: (lastsMs) => {

@@ -13,7 +13,7 @@ import type { Violation } from "../checkers/violation.ts";
 import { Clock, installGlobals, type Process } from "../clock.ts";
 import { sleep } from "../workload/clients.ts";
 import { CAMPUSES, Campuses, type CampusesOptions, FIRST_DEVICE_NODE } from "./campuses.ts";
-import { MessageNemesis } from "./faults.ts";
+import { type MessageFaultWeights, MessageNemesis } from "./faults.ts";
 import { checkSchedule } from "./ledger.ts";
 import { Scene } from "./scene.ts";
 
@@ -22,9 +22,11 @@ export interface MessageOptions extends CampusesOptions {
   readonly sends: number;
   readonly thinkMs: readonly [number, number];
   readonly safetyMs: number;
+  readonly faults: MessageFaultWeights;
 }
 
 export const MESSAGE_OPTIONS: MessageOptions = {
+  faults: {},
   network: { latencyMs: [0.1, 1.2], spikes: 0.01, spikeMs: 40 },
   disk: { syncMs: [0.3, 3], stalls: 0.01, stallMs: 60 },
   schedules: 40,
@@ -111,7 +113,10 @@ class Run {
       return new Scene({ campuses, random, number, firstNode, options: sceneOptions });
     });
     const nodes = this.#scenes.flatMap(({ devices }) => devices.map(({ node }) => node));
-    this.#nemesis = new MessageNemesis(campuses, new Random(seed, "faults"), nodes);
+    this.#nemesis = new MessageNemesis(campuses, new Random(seed, "faults"), {
+      deviceNodes: nodes,
+      weights: options.faults,
+    });
     campuses.onFatal = (campus, error) => this.#failed(CAMPUSES[campus]!, error);
     clock.onFailure = (process: Process, error) => this.#failed(process.name, error);
   }
