@@ -12,6 +12,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { BUGS } from "../services/kvsvr/protocol/planted.ts";
+import { wholeNumber } from "./arguments.ts";
 import { BUG_SEEDS_FILE, findSeed, SEARCH_SEEDS } from "./bugs.ts";
 import { emptySummary, merge, type Summary, tellSeed } from "./campaign.ts";
 
@@ -25,9 +26,10 @@ const { values } = parseArgs({
   },
 });
 
+const first = wholeNumber("--seed", values.seed ?? "1");
 if (values.bugs) await searchBugs();
-else if (values.seeds === undefined) await tell(Number(values.seed ?? 1));
-else await runCampaign(Number(values.seed ?? 1), Number(values.seeds));
+else if (values.seeds === undefined) await tell(first);
+else await runCampaign(first, wholeNumber("--seeds", values.seeds));
 
 async function tell(seed: number): Promise<void> {
   const { lines, history } = await tellSeed(seed);

@@ -11,6 +11,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { MESSAGE_BUGS } from "../../services/svrkit/planted.ts";
+import { wholeNumber } from "../arguments.ts";
 import { BUG_SEEDS_FILE, findSeed } from "./bugs.ts";
 import { type MessageOutcome, runMessages } from "./run.ts";
 
@@ -23,9 +24,10 @@ const { values } = parseArgs({
   },
 });
 
+const first = wholeNumber("--seed", values.seed ?? "1");
 if (values.bugs) await searchBugs();
-else if (values.seeds === undefined) await tell(Number(values.seed ?? 1));
-else await runCampaign(Number(values.seed ?? 1), Number(values.seeds));
+else if (values.seeds === undefined) await tell(first);
+else await runCampaign(first, wholeNumber("--seeds", values.seeds));
 
 async function tell(seed: number): Promise<void> {
   const outcome = await runMessages(seed);
