@@ -2,31 +2,19 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { silentLogger } from "../svrkit/log.ts";
 import { SCAN_LOOKED_ROWS } from "./limits.ts";
 import { pageOfChanges, pageOfRows } from "./pages.ts";
 import type { RowRange } from "./storage/engine.ts";
-import { systemFiles } from "./storage/files.ts";
 import { MemoryEngine } from "./storage/memory.ts";
-import { State } from "./storage/state.ts";
+import type { State } from "./storage/state.ts";
 import { learnChange, TABLE } from "./testing/learned-table.ts";
+import { openTestState } from "./testing/test-state.ts";
 
 let dir = "";
 let state: State;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "tricampus-pages-"));
-  state = await State.open({
-    engine: new MemoryEngine(),
-    files: systemFiles,
-    dir,
-    cacheBytes: 1 << 30,
-    checkpointBytes: 1 << 27,
-    checkpointMs: 60_000,
-    log: silentLogger(),
-    fatal: (error) => {
-      throw error;
-    },
-  });
+  state = await openTestState({ engine: new MemoryEngine(), dir });
 });
 afterEach(async () => {
   await state.close();

@@ -3,12 +3,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { silentLogger } from "../svrkit/log.ts";
 import { sealDecision } from "./protocol/decision.ts";
-import { systemFiles } from "./storage/files.ts";
 import { MemoryEngine } from "./storage/memory.ts";
-import { State } from "./storage/state.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
+import { openTestState } from "./testing/test-state.ts";
 
 let cluster: TestCluster | undefined;
 afterEach(async () => {
@@ -34,18 +32,7 @@ class SlowEngine extends MemoryEngine {
 }
 
 async function fillLog(dir: string): Promise<void> {
-  const state = await State.open({
-    engine: new FullEngine(),
-    files: systemFiles,
-    dir,
-    cacheBytes: 1 << 30,
-    checkpointBytes: 1 << 27,
-    checkpointMs: 60_000,
-    log: silentLogger(),
-    fatal: (error) => {
-      throw error;
-    },
-  });
+  const state = await openTestState({ engine: new FullEngine(), dir });
   const owner = { replica: 0, incarnation: 1 };
   const body = { deleted: false, value: Buffer.from("value"), operations: undefined };
   for (let i = 0; i < KEYS; i++) {

@@ -3,16 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { silentLogger } from "../../svrkit/log.ts";
 import { readMonitors } from "../../svrkit/monitors/monitor.ts";
 import { DAMAGED_KEYS_MAX } from "../limits.ts";
 import { sealDecision } from "../protocol/decision.ts";
 import { DamagingEngine } from "../testing/damaging-engine.ts";
+import { openTestState } from "../testing/test-state.ts";
 import { DamagedKeys } from "./damaged-keys.ts";
 import { RecordDamaged } from "./engine.ts";
-import { systemFiles } from "./files.ts";
 import { registerKey } from "./record.ts";
-import { State } from "./state.ts";
+import type { State } from "./state.ts";
 
 const KEYS = 20;
 const DAMAGED = 3;
@@ -32,14 +31,9 @@ afterEach(async () => {
 });
 
 async function open(engine: DamagingEngine): Promise<State> {
-  const state = await State.open({
+  const state = await openTestState({
     engine,
-    files: systemFiles,
     dir,
-    cacheBytes: 1 << 30,
-    checkpointBytes: 1 << 27,
-    checkpointMs: 60_000,
-    log: silentLogger(),
     fatal: (error) => failures.push(error.message),
   });
   opened.push(state);

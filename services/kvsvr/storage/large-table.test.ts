@@ -3,14 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { silentLogger } from "../../svrkit/log.ts";
 import { CHECKPOINT_CHUNK } from "../limits.ts";
 import { learnChange, TABLE } from "../testing/learned-table.ts";
+import { openTestState } from "../testing/test-state.ts";
 import type { EngineEntry } from "./engine.ts";
-import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
 import { registerKey } from "./record.ts";
-import { State } from "./state.ts";
+import type { State } from "./state.ts";
 
 let dir = "";
 beforeEach(() => {
@@ -38,18 +37,7 @@ class CountingEngine extends MemoryEngine {
 }
 
 function openState(engine: MemoryEngine): Promise<State> {
-  return State.open({
-    engine,
-    files: systemFiles,
-    dir,
-    cacheBytes: 1 << 30,
-    checkpointBytes: 1 << 27,
-    checkpointMs: 60_000,
-    log: silentLogger(),
-    fatal: (error) => {
-      throw error;
-    },
-  });
+  return openTestState({ engine, dir });
 }
 
 const ROWS_PER_VERSION = 40;

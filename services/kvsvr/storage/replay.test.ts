@@ -6,15 +6,14 @@ import { Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { encodeLogRecord } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
 import { toBytes } from "../../svrkit/codec.ts";
 import { SLOTS } from "../../svrkit/failover/shards.ts";
-import { silentLogger } from "../../svrkit/log.ts";
 import { readMonitors } from "../../svrkit/monitors/monitor.ts";
 import { REPLAY_TURN_MS } from "../limits.ts";
 import { sealDecision } from "../protocol/decision.ts";
-import { systemFiles } from "./files.ts";
+import { openTestState } from "../testing/test-state.ts";
 import { MemoryEngine } from "./memory.ts";
 import { registerKey } from "./record.ts";
 import { Replay } from "./replay.ts";
-import { State } from "./state.ts";
+import type { State } from "./state.ts";
 import { logRecord } from "./stored-register.ts";
 
 const KEYS = 3_000;
@@ -37,14 +36,9 @@ afterEach(async () => {
 });
 
 async function open(on = engine): Promise<State> {
-  const state = await State.open({
+  const state = await openTestState({
     engine: on,
-    files: systemFiles,
     dir,
-    cacheBytes: 1 << 30,
-    checkpointBytes: 1 << 27,
-    checkpointMs: 60_000,
-    log: silentLogger(),
     fatal: (error) => failures.push(error.message),
   });
   opened.push(state);

@@ -3,14 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { silentLogger } from "../../svrkit/log.ts";
 import { CHECKPOINT_CHUNK } from "../limits.ts";
 import { type Decision, sealDecision } from "../protocol/decision.ts";
 import { learnChange } from "../testing/learned-table.ts";
+import { openTestState } from "../testing/test-state.ts";
 import type { EngineEntry, StateEngine } from "./engine.ts";
-import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
-import { State, type StateOptions } from "./state.ts";
+import type { State, StateOptions } from "./state.ts";
 
 /** As many chunks a checkpoint writes at once (checkpoints.ts). */
 const CHUNKS_AT_ONCE = 8;
@@ -27,19 +26,7 @@ function open(
   checkpointMs = 60_000,
   given: Partial<StateOptions> = {},
 ): Promise<State> {
-  return State.open({
-    engine,
-    files: systemFiles,
-    dir,
-    cacheBytes,
-    checkpointBytes: 1 << 27,
-    checkpointMs,
-    log: silentLogger(),
-    fatal: (error) => {
-      throw error;
-    },
-    ...given,
-  });
+  return openTestState({ engine, dir, cacheBytes, checkpointMs, ...given });
 }
 
 const key = (i: number) => ({

@@ -2,16 +2,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { silentLogger } from "../../svrkit/log.ts";
 import { SWEEP_CHUNK } from "../limits.ts";
 import { innerKey } from "../protocol/table.ts";
 import { ROW_CLASS } from "../protocol/trim.ts";
 import { learnChange, TABLE } from "../testing/learned-table.ts";
+import { openTestState } from "../testing/test-state.ts";
 import type { EngineEntry, EngineRow } from "./engine.ts";
-import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
 import { registerKey } from "./record.ts";
-import { State } from "./state.ts";
+import type { State } from "./state.ts";
 
 let dir = "";
 const open: State[] = [];
@@ -25,18 +24,7 @@ afterEach(async () => {
 
 /** The last one opened is alive; those before it were killed. */
 async function openState(engine: MemoryEngine): Promise<State> {
-  const state = await State.open({
-    engine,
-    files: systemFiles,
-    dir,
-    cacheBytes: 1 << 30,
-    checkpointBytes: 1 << 27,
-    checkpointMs: 60_000,
-    log: silentLogger(),
-    fatal: (error) => {
-      throw error;
-    },
-  });
+  const state = await openTestState({ engine, dir });
   open.push(state);
   return state;
 }
