@@ -20,6 +20,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -180,7 +181,10 @@ export class BackupWriter {
     };
     const path = join(this.#dir, MANIFEST);
     const fd = openSync(`${path}.new`, "wx", 0o600);
-    writeSync(fd, `${JSON.stringify({ ...manifest, checksum: checksumOf(manifest) }, null, 2)}\n`);
+    writeFileSync(
+      fd,
+      `${JSON.stringify({ ...manifest, checksum: checksumOf(manifest) }, null, 2)}\n`,
+    );
     fsyncSync(fd);
     closeSync(fd);
     renameSync(`${path}.new`, path);

@@ -10,7 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { mkdir, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -39,9 +39,13 @@ export const systemTextFiles: TextFiles = {
     mkdirSync(dir, { recursive: true });
     const temporary = `${path}.new`;
     const file = openSync(temporary, "w", 0o600);
-    writeSync(file, text);
-    fsyncSync(file);
-    closeSync(file);
+    try {
+      // All of it or an error: one write to a nearly full disk takes a part, and says nothing.
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
     renameSync(temporary, path);
     const folder = openSync(dir, "r");
     fsyncSync(folder);
