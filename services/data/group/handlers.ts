@@ -267,5 +267,5 @@ export class GroupDataHandlers {
 const NOT_A_MEMBER: Standing = { ...makeMembershipReply({}), lastSequence: 0 };
 
 function notDone(entryId: string): EntryOutcome {
-  return { entryId, done: false, sequence: 0, refusal: EntryOutcomeRefusal.UNSPECIFIED };
+  return { entryId, done: false, sequence: 0, refusal: EntryOutcomeRefusal.UNSPECIFIED, untilMs: 0 };
 }

@@ -144,7 +144,7 @@ export function applyChange(request: ApplyEntriesRequest): TableChange {
 
 function numberedOutcome(message: InboxMessage): EntryOutcome {
   const { messageId: entryId, sequence } = message;
-  return { entryId, done: true, sequence, refusal: EntryOutcomeRefusal.UNSPECIFIED };
+  return { entryId, done: true, sequence, refusal: EntryOutcomeRefusal.UNSPECIFIED, untilMs: 0 };
 }
 
 function mark(name: Buffer, from: number, to: number, allowSkip = false): Guard {

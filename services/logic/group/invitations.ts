@@ -87,7 +87,8 @@ export class Invitations {
       case EntryOutcomeRefusal.MEMBER_ALREADY:
         return { userId, kind: InviteOutcomeKind.MEMBER_ALREADY, sequence: outcome.sequence };
       case EntryOutcomeRefusal.HAS_TO_ACCEPT: {
-        const isSent = await this.#sendInvitation(outcome.entryId, facts);
+        const untilMs = outcome.untilMs || facts.untilMs;
+        const isSent = await this.#sendInvitation(outcome.entryId, { ...facts, untilMs });
         const kind = isSent ? InviteOutcomeKind.INVITED : InviteOutcomeKind.REFUSED;
         return { userId, kind, sequence: 0 };
       }
@@ -98,7 +99,7 @@ export class Invitations {
     }
   }
 
-  /** false: the user takes no messages from the caller. */
+  /** false: the user takes no messages from the caller, or is gone. */
   async #sendInvitation(
     inviteId: string,
     facts: { groupId: string; userId: string; untilMs: number; call: Call },
@@ -116,7 +117,7 @@ export class Invitations {
       await this.#parts.text.call(Text.send, message, forward(call));
       return true;
     } catch (error) {
-      if (RpcError.from(error).code === "PERMISSION_DENIED") return false;
+      if (["PERMISSION_DENIED", "NOT_FOUND"].includes(RpcError.from(error).code)) return false;
       throw error;
     }
   }

@@ -112,7 +112,11 @@ function requireBytes({ length }: Uint8Array, max: number, what: string): void {
   throw new RpcError("TOO_LARGE", `${what} has ${length} bytes, ${max} are the limit`);
 }
 
+/** An invitation is known by its id: the group's title may have changed since it was sent. */
 export function isSameContent(one: Content | undefined, other: Content | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;
+  if (one.body?.case === "invite" && other.body?.case === "invite") {
+    return one.body.value.inviteId === other.body.value.inviteId;
+  }
   return toBytes(encodeContent, one).equals(toBytes(encodeContent, other));
 }

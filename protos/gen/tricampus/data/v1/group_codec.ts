@@ -1144,6 +1144,12 @@ export interface EntryOutcome {
    * @generated from field: tricampus.data.v1.EntryOutcome.Refusal refusal = 4;
    */
   refusal: EntryOutcomeRefusal;
+  /**
+   * HAS_TO_ACCEPT: the invitation's end, as the first try set it; 0 in outcomes of before 2026-11-28.
+   *
+   * @generated from field: uint64 until_ms = 5;
+   */
+  untilMs: number;
 }
 
 export function encodeEntryOutcome(w: Writer, m: EntryOutcome): void {
@@ -1151,6 +1157,7 @@ export function encodeEntryOutcome(w: Writer, m: EntryOutcome): void {
   if (m.done) { w.tag(16); w.bool(m.done); }
   if (m.sequence !== 0) { w.tag(24); w.uint64(m.sequence); }
   if (m.refusal !== 0) { w.tag(32); w.uint32(m.refusal); }
+  if (m.untilMs !== 0) { w.tag(40); w.uint64(m.untilMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -1160,6 +1167,7 @@ export function makeEntryOutcome(fields: Partial<EntryOutcome>): EntryOutcome {
     done: false,
     sequence: 0,
     refusal: 0,
+    untilMs: 0,
     ...fields,
   };
 }
@@ -1170,6 +1178,7 @@ export function decodeEntryOutcome(r: Reader, end: number): EntryOutcome {
     done: false,
     sequence: 0,
     refusal: 0,
+    untilMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1188,6 +1197,10 @@ export function decodeEntryOutcome(r: Reader, end: number): EntryOutcome {
       }
       case 32: {
         m.refusal = r.uint32();
+        break;
+      }
+      case 40: {
+        m.untilMs = r.uint64();
         break;
       }
       default:
