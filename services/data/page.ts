@@ -14,3 +14,18 @@ export function firstRows(rows: readonly VersionedRow[], bytesMax: number): Vers
   }
   return taken;
 }
+
+/**
+ * Rows from the front that are whole versions and together have at most `bytesMax` bytes; the first version
+ * goes whole. `rows`: changes of a table, by version.
+ */
+export function firstVersions(rows: readonly VersionedRow[], bytesMax: number): VersionedRow[] {
+  let bytes = 0;
+  let whole = 0;
+  for (const [i, row] of rows.entries()) {
+    if (i > 0 && row.version !== rows[i - 1]!.version) whole = i;
+    bytes += row.row.length + row.value.length;
+    if (bytes > bytesMax && whole > 0) return rows.slice(0, whole);
+  }
+  return [...rows];
+}

@@ -110,6 +110,7 @@ export const USUAL_CALLERS: Readonly<Record<string, readonly string[]>> = {
   "data.InboxData/DeliverRead": ["conversation"],
   "data.InboxData/Set": ["conversation"],
   "data.InboxData/Changes": ["sync"],
+  "data.InboxData/View": ["group-data", "conversation"],
   "data.InboxData/Muted": ["hooks"],
   "data.InboxData/Retain": ["retention"],
   "data.InboxData/Traces": ["account"],

@@ -31,6 +31,7 @@ import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
+import { firstVersions } from "../page.ts";
 import { forgetAll } from "../trim.ts";
 import type { ContactDataOptions } from "./config.ts";
 import {
@@ -55,6 +56,8 @@ import {
 
 const CHANGES_MAX = 50;
 const ATTEMPTS_MAX = 5;
+/** Of contacts in one page of a sync: it shares a frame of 1 MiB with messages. */
+const PAGE_BYTES_MAX = 256 * 1024;
 const Outcome = DeliverContactReplyOutcome;
 
 export class ContactHandlers {
@@ -217,10 +220,13 @@ export class ContactHandlers {
     const { userId, afterVersion, limit } = request;
     requireTicketOf(this.#tickets, call, [userId]);
     const scan = { key: contactsKey(userId), afterVersion, limit, level: Level.STRONG };
-    const { version, throughVersion, more, rows } = await this.#kv.scanChanges(scan, forward(call));
+    const page = await this.#kv.scanChanges(scan, forward(call));
+    const rows = firstVersions(page.rows, PAGE_BYTES_MAX);
+    const isCut = rows.length < page.rows.length;
     const changes = rows.flatMap((row) => readChange(row) ?? []);
     const open = rows.flatMap((row) => openRequestOf(row) ?? []);
-    return { version, throughVersion, more, changes, open };
+    const throughVersion = isCut ? rows.at(-1)!.version : page.throughVersion;
+    return { version: page.version, throughVersion, more: isCut || page.more, changes, open };
   }
 
   /** account: the user's own contacts, and what others have of it. */

@@ -1,4 +1,5 @@
 /** The doors of groups, and who may pass each. */
+import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import {
   type ApplyEntriesReply,
   type ApplyEntriesRequest,
@@ -24,7 +25,7 @@ import {
   type ReadGroupRequest,
   type RetainGroupRequest,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
-import type { RetainReply } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { InboxData, type RetainReply } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import {
   type Key,
   Level,
@@ -32,6 +33,7 @@ import {
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, type CallOptions, forward } from "../../svrkit/call.ts";
+import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
@@ -74,14 +76,23 @@ interface Standing extends MembershipReply {
 
 type Member = GroupMemberRecord & Pick<Standing, "lastSequence">;
 
+export interface GroupDataParts {
+  readonly kv: KvClient;
+  readonly tickets: TicketVerifier;
+  readonly inboxes: Callee;
+  readonly options: GroupDataOptions;
+}
+
 export class GroupDataHandlers {
   readonly #kv: KvClient;
   readonly #tickets: TicketVerifier;
+  readonly #inboxes: Callee;
   readonly #options: GroupDataOptions;
 
-  constructor(kv: KvClient, tickets: TicketVerifier, options: GroupDataOptions) {
+  constructor({ kv, tickets, inboxes, options }: GroupDataParts) {
     this.#kv = kv;
     this.#tickets = tickets;
+    this.#inboxes = inboxes;
     this.#options = options;
   }
 
@@ -211,20 +222,46 @@ export class GroupDataHandlers {
   }
 
   async messages(request: GroupMessagesRequest, call: Call): Promise<GroupMessagesReply> {
-    const { groupId, beforeSequence, limit } = request;
-    const since =
-      call.caller === WORKER ? 0 : (await this.#requireMember(groupId, call)).sinceSequence;
-    const after = Math.max(request.afterSequence, since - 1);
+    const { groupId, beforeSequence, limit, held } = request;
+    const { since, refusal } = await this.#readableSince(request, call);
+    const after = Math.max(request.afterSequence, held ? 0 : since - 1);
     const reverse = beforeSequence > 0;
     const range = messagesAfter(after);
     const end = reverse ? messagesBefore(beforeSequence).end : range.end;
     const scan = { key: groupKey(groupId), ...range, end, limit, level: Level.STRONG, reverse };
     const page = await this.#kv.scanRows(scan, forward(call));
     const rows = firstRows(page.rows, this.#options.pageBytesMax);
-    return {
-      messages: rows.map((row) => readMessage(row.value)),
-      more: page.more || rows.length < page.rows.length,
-    };
+    const all = rows.map((row) => readMessage(row.value));
+    const messages = await this.#readable(all, { groupId, since }, call);
+    if (messages.length === 0 && refusal !== undefined) throw refusal;
+    return { messages, more: page.more || rows.length < page.rows.length };
+  }
+
+  /** From where on the caller may read; `refusal`: nothing but what it holds, when there is any. */
+  async #readableSince(
+    { groupId, held }: GroupMessagesRequest,
+    call: Call,
+  ): Promise<{ since: number; refusal?: RpcError }> {
+    if (call.caller === WORKER) return { since: 0 };
+    try {
+      return { since: (await this.#requireMember(groupId, call)).sinceSequence };
+    } catch (error) {
+      const refusal = RpcError.from(error);
+      if (!held || !["PERMISSION_DENIED", "NOT_FOUND"].includes(refusal.code)) throw refusal;
+      return { since: Number.POSITIVE_INFINITY, refusal };
+    }
+  }
+
+  async #readable(
+    messages: InboxMessage[],
+    { groupId, since }: { groupId: string; since: number },
+    call: Call,
+  ): Promise<InboxMessage[]> {
+    const sequences = messages.map(({ sequence }) => sequence).filter((one) => one < since);
+    if (sequences.length === 0) return messages;
+    const request = { conversationId: groupId, sequences };
+    const { held } = await this.#inboxes.call(InboxData.view, request, forward(call));
+    return messages.filter(({ sequence }) => sequence >= since || held.includes(sequence));
   }
 
   async retain(request: RetainGroupRequest, call: Call): Promise<RetainReply> {
@@ -267,5 +304,11 @@ export class GroupDataHandlers {
 const NOT_A_MEMBER: Standing = { ...makeMembershipReply({}), lastSequence: 0 };
 
 function notDone(entryId: string): EntryOutcome {
-  return { entryId, done: false, sequence: 0, refusal: EntryOutcomeRefusal.UNSPECIFIED, untilMs: 0 };
+  return {
+    entryId,
+    done: false,
+    sequence: 0,
+    refusal: EntryOutcomeRefusal.UNSPECIFIED,
+    untilMs: 0,
+  };
 }

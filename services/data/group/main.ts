@@ -8,7 +8,10 @@ import { GroupDataHandlers } from "./handlers.ts";
 export const start: StartService = async (context) => {
   const options = groupDataOptions.parse(context.options ?? {});
   const kv = KvClient.of(context);
-  const handlers = new GroupDataHandlers(kv, context.tickets, options);
+  const handlers = new GroupDataHandlers({
+    ...{ kv, tickets: context.tickets, options },
+    inboxes: context.callee("inbox-data"),
+  });
   const { server } = context;
   server.add(GroupData.create, (request, call) => handlers.create(request, call));
   server.add(GroupData.membership, (request, call) => handlers.membership(request, call));

@@ -18,6 +18,8 @@ import {
   type SetSettingsRequest,
   type TracesReply,
   type TracesRequest,
+  type ViewReply,
+  type ViewRequest,
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
@@ -37,9 +39,11 @@ import { forget } from "./retain.ts";
 import { commitChange, committedRowKey, inboxKey, readCommitted } from "./rows.ts";
 import { SETTING_ROWS_MAX, SettingWriter } from "./setting-rows.ts";
 import { readTraces } from "./traces.ts";
+import { view } from "./view.ts";
 
 const SETTINGS_MAX = 100;
 const MUTED_USERS_MAX = 1_500;
+const VIEWED_MAX = 200;
 
 /** Delivery is append-only and theirs: they checked the sender's ticket, or cite an entry that did. */
 const DELIVERERS = ["text", "fanout"];
@@ -130,6 +134,16 @@ export class InboxHandlers {
     const asked = { key: inboxKey(userId), rows: [], marks, level: Level.STRONG };
     const reply = await this.#kv.getRows(asked, forward(call));
     return reply.marks[0] ?? 0;
+  }
+
+  async view(request: ViewRequest, call: Call): Promise<ViewReply> {
+    requireCaller(call, ["group-data", "conversation"], "what an inbox says of messages");
+    const { userId: owner } = this.#tickets.userOf(call);
+    requireArgument(
+      request.sequences.length <= VIEWED_MAX,
+      `${VIEWED_MAX} messages can be looked at at once`,
+    );
+    return view(this.#kv, { owner, ...request }, forward(call));
   }
 
   async muted({ conversationId, userIds }: MutedRequest, call: Call): Promise<MutedReply> {

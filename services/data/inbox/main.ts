@@ -19,5 +19,6 @@ export const start: StartService = async (context) => {
   server.add(InboxData.erase, (request, call) => handlers.erase(request, call));
   server.add(InboxData.muted, (request, call) => handlers.muted(request, call));
   server.add(InboxData.retain, (request, call) => handlers.retain(request, call));
+  server.add(InboxData.view, (request, call) => handlers.view(request, call));
   server.add(InboxData.changes, (request, call) => handlers.changes(request, call));
 };

@@ -85,6 +85,17 @@ export function muteRow(conversationId: string): Buffer {
   return Buffer.from(`${SETTINGS}${LETTERS.muted}/${conversationId}`);
 }
 
+/** Up to where a user's inbox says that it deleted a conversation. */
+export function clearedRow(conversationId: string): Buffer {
+  return Buffer.from(`${SETTINGS}${LETTERS.clearedSequence}/${conversationId}`);
+}
+
+/** A message that the user has deleted for itself. */
+export function hiddenRow(conversationId: string, sequence: number): Buffer {
+  const name = `${SETTINGS}${LETTERS.hiddenSequence}/${conversationId}/`;
+  return sequenceKey(Buffer.from(name), sequence);
+}
+
 export function readSetting(value: Uint8Array): ConversationSetting {
   return fromBytes(decodeConversationSetting, value);
 }
@@ -97,9 +108,8 @@ function isPosition(setting: Setting): setting is Position {
 }
 
 function rowKey(conversationId: string, setting: Setting): Buffer {
-  const name = `${SETTINGS}${LETTERS[setting.case]}/${conversationId}`;
-  if (setting.case !== "hiddenSequence") return Buffer.from(name);
-  return sequenceKey(Buffer.from(`${name}/`), setting.value);
+  if (setting.case === "hiddenSequence") return hiddenRow(conversationId, setting.value);
+  return Buffer.from(`${SETTINGS}${LETTERS[setting.case]}/${conversationId}`);
 }
 
 function written(row: Buffer, setting: ConversationSetting): RowOperation {

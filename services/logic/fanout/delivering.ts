@@ -4,7 +4,10 @@
  */
 
 import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import {
+  GroupData,
+  makeGroupMessagesRequest,
+} from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
   type DeliveryOutcome,
   DeliveryOutcomeKind,
@@ -105,7 +108,8 @@ export class Delivering {
         { groupId, userId, afterSequence, ...inTrace(trace) },
         "an inbox lacks older messages",
       );
-      const request = { groupId, afterSequence, limit: PAGE_MESSAGES_MAX, beforeSequence: 0 };
+      const facts = { groupId, afterSequence, limit: PAGE_MESSAGES_MAX };
+      const request = makeGroupMessagesRequest(facts);
       const options = { timeoutMs: TIMEOUT_MS };
       const page = await this.#parts.groups
         .call(GroupData.messages, request, options)

@@ -12,7 +12,10 @@
  * difference to the inboxes.
  */
 import type { InboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
-import { GroupData } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
+import {
+  GroupData,
+  makeGroupMessagesRequest,
+} from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import {
   Consistency,
   type DeliveryTarget,
@@ -160,7 +163,7 @@ export class GroupWorker {
     for (let after = delivered; after < state.lastSequence; ) {
       const { messages } = await this.#parts.groups.call(
         GroupData.messages,
-        { groupId, afterSequence: after, limit: PAGE_MESSAGES_MAX, beforeSequence: 0 },
+        makeGroupMessagesRequest({ groupId, afterSequence: after, limit: PAGE_MESSAGES_MAX }),
         { timeoutMs: TIMEOUT_MS },
       );
       const last = messages.at(-1)?.sequence ?? after;

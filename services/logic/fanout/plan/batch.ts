@@ -166,7 +166,13 @@ class Batch implements GroupView {
 
   #refuse(entry: GroupEntry, { refusal, sequence, invite }: Refusal): void {
     const untilMs = invite?.expiresAtMs ?? 0;
-    this.#refused.push({ entryId: entry.id, done: true, sequence: sequence ?? 0, refusal, untilMs });
+    this.#refused.push({
+      entryId: entry.id,
+      done: true,
+      sequence: sequence ?? 0,
+      refusal,
+      untilMs,
+    });
     if (invite === undefined) return;
     for (const { userId, expiresAtMs } of this.#state.invites.values()) {
       if (expiresAtMs < entry.acceptedAtMs) this.#invites.set(userId, undefined);

@@ -1,9 +1,14 @@
 import { expect, test } from "vitest";
-import { makeInboxMessage } from "../../../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import {
+  encodeSyncReply,
+  makeInboxMessage,
+  makeSyncReply,
+} from "../../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import {
   type InboxRow,
   makeCommittedMessage,
 } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { toBytes } from "../../../svrkit/codec.ts";
 import { buildPage } from "./page.ts";
 
 const NOW = 1_700_000_000_000;
@@ -125,6 +130,27 @@ test.each([
   );
   expect(page.messages.map((m) => m.messageId).join(" ")).toBe(shown);
   expect(page).toMatchObject({ version, more, waits });
+});
+
+test("page: what is counted is no less than what it takes (text of three bytes a character, drafts)", () => {
+  const delivered = rowOf("5dx");
+  const text = "船".repeat(21_800);
+  const large: InboxRow[] = Array.from({ length: 40 }, (_, i) => {
+    const conversationId = "c".repeat(60);
+    if (i % 2 === 0 && delivered.row?.case === "delivered") {
+      const value = { ...delivered.row.value, conversationId, text };
+      return { version: 5 + i, row: { case: "delivered", value } };
+    }
+    const setting = { case: "draft", value: "船".repeat(4_000) } as const;
+    return { version: 5 + i, row: { case: "setting", value: { conversationId, setting } } };
+  });
+  const facts = { afterVersion: 4, bytesMax: 512 * 1024, nowMs: NOW, sequences: new Map() };
+  const page = buildPage({ rows: large, throughVersion: 44, more: false }, facts);
+  const { messages, settings, groups, more } = page;
+  const bytes = toBytes(encodeSyncReply, makeSyncReply({ messages, settings, groups })).length;
+  expect(bytes).toBeGreaterThan(400 * 1024);
+  expect(bytes).toBeLessThan(512 * 1024 + 1_000);
+  expect(more).toBe(true);
 });
 
 test("page: an own message carries the conversation's number", () => {

@@ -10,6 +10,7 @@
  */
 import {
   type ConversationSetting,
+  encodeConversationSetting,
   encodeInboxMessage,
   type GroupMembership,
   type InboxMessage,
@@ -22,6 +23,11 @@ import type {
 import { committedAt, numbered } from "../../../data/message/client.ts";
 import { toBytes } from "../../../svrkit/codec.ts";
 import { LOST_AFTER_MS } from "./orphans.ts";
+
+/** A message's numbers, times and marks, and the tags and lengths of its fields. */
+const NUMBERS_BYTES = 64;
+/** A group's id and a number. */
+const MEMBERSHIP_BYTES = 128;
 
 export interface Page {
   readonly messages: InboxMessage[];
@@ -106,21 +112,28 @@ function addRow(
   }
 }
 
-/** About what a row takes in a reply: a character of a text is counted as one byte. */
+/** What a row takes in a reply, or a little more: a frame has no room for what was counted too low. */
 function sizeOf({ row }: InboxRow): number {
   switch (row?.case) {
     case "delivered":
-      if (row.value.content === undefined) return row.value.text.length + 128;
-      return toBytes(encodeInboxMessage, row.value).length;
+      return messageBytes(row.value);
     case "committed":
-      if (!isDirect(row.value)) return 0;
-      if (row.value.content === undefined) return row.value.text.length + 128;
-      return toBytes(encodeInboxMessage, numbered(row.value, 0)).length;
+      return isDirect(row.value) ? messageBytes(numbered(row.value, 0)) : 0;
     case "setting":
-      return 256;
+      return toBytes(encodeConversationSetting, row.value).length;
     default:
-      return 64;
+      return MEMBERSHIP_BYTES;
   }
+}
+
+/** A message that is a text alone is not encoded for that: most are. */
+function messageBytes(message: InboxMessage): number {
+  if (message.content !== undefined || message.notice !== undefined) {
+    return toBytes(encodeInboxMessage, message).length;
+  }
+  const { messageId, conversationId, senderId, clientMessageId, text } = message;
+  const ids = messageId + conversationId + senderId + clientMessageId;
+  return Buffer.byteLength(text) + Buffer.byteLength(ids) + NUMBERS_BYTES;
 }
 
 /** The user's own messages of a page, as committed. */

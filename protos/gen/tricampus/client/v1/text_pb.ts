@@ -299,7 +299,8 @@ export const Text: GenService<{
     output: typeof SendReplySchema;
   },
   /**
-   * Texts and voices of group messages that are too large for every member's inbox.
+   * Texts and voices of group messages that are too large for every member's inbox: for members, and for who was one
+   * when they were delivered, also after leaving, a kick, or the group's end.
    *
    * @generated from rpc tricampus.client.v1.Text.Bodies
    */

@@ -1471,6 +1471,12 @@ export interface GroupMessagesRequest {
    * @generated from field: uint64 before_sequence = 4;
    */
   beforeSequence: number;
+  /**
+   * Who left, or came back, has in its inbox what it got as a member, and large bodies lie in the group alone.
+   *
+   * @generated from field: bool held = 5;
+   */
+  held: boolean;
 }
 
 export function encodeGroupMessagesRequest(w: Writer, m: GroupMessagesRequest): void {
@@ -1478,6 +1484,7 @@ export function encodeGroupMessagesRequest(w: Writer, m: GroupMessagesRequest): 
   if (m.afterSequence !== 0) { w.tag(16); w.uint64(m.afterSequence); }
   if (m.limit !== 0) { w.tag(24); w.uint32(m.limit); }
   if (m.beforeSequence !== 0) { w.tag(32); w.uint64(m.beforeSequence); }
+  if (m.held) { w.tag(40); w.bool(m.held); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -1487,6 +1494,7 @@ export function makeGroupMessagesRequest(fields: Partial<GroupMessagesRequest>):
     afterSequence: 0,
     limit: 0,
     beforeSequence: 0,
+    held: false,
     ...fields,
   };
 }
@@ -1497,6 +1505,7 @@ export function decodeGroupMessagesRequest(r: Reader, end: number): GroupMessage
     afterSequence: 0,
     limit: 0,
     beforeSequence: 0,
+    held: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -1515,6 +1524,10 @@ export function decodeGroupMessagesRequest(r: Reader, end: number): GroupMessage
       }
       case 32: {
         m.beforeSequence = r.uint64();
+        break;
+      }
+      case 40: {
+        m.held = r.bool();
         break;
       }
       default:

@@ -927,6 +927,129 @@ export function decodeInboxRow(r: Reader, end: number): InboxRow {
 }
 
 /**
+ * @generated from message tricampus.data.v1.ViewRequest
+ */
+export interface ViewRequest {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+  /**
+   * 0-200.
+   *
+   * @generated from field: repeated uint64 sequences = 2;
+   */
+  sequences: number[];
+}
+
+export function encodeViewRequest(w: Writer, m: ViewRequest): void {
+  if (m.conversationId.length > 0) { w.tag(10); w.string(m.conversationId); }
+  if (m.sequences.length > 0) { w.tag(18); const at = w.fork(); for (const x of m.sequences) w.uint64(x); w.join(at); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeViewRequest(fields: Partial<ViewRequest>): ViewRequest {
+  return {
+    conversationId: "",
+    sequences: [],
+    ...fields,
+  };
+}
+
+export function decodeViewRequest(r: Reader, end: number): ViewRequest {
+  const m: ViewRequest = {
+    conversationId: "",
+    sequences: [],
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.conversationId = r.string();
+        break;
+      }
+      case 18: {
+        const stop = r.message(); while (r.pos < stop) m.sequences.push(r.uint64()); r.finish(stop);
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.data.v1.ViewReply
+ */
+export interface ViewReply {
+  /**
+   * Those that were delivered, and lie in the inbox.
+   *
+   * @generated from field: repeated uint64 held = 1;
+   */
+  held: number[];
+  /**
+   * Those that the user has deleted for itself.
+   *
+   * @generated from field: repeated uint64 hidden = 2;
+   */
+  hidden: number[];
+  /**
+   * Everything up to here was deleted with the conversation.
+   *
+   * @generated from field: uint64 cleared_sequence = 3;
+   */
+  clearedSequence: number;
+}
+
+export function encodeViewReply(w: Writer, m: ViewReply): void {
+  if (m.held.length > 0) { w.tag(10); const at = w.fork(); for (const x of m.held) w.uint64(x); w.join(at); }
+  if (m.hidden.length > 0) { w.tag(18); const at = w.fork(); for (const x of m.hidden) w.uint64(x); w.join(at); }
+  if (m.clearedSequence !== 0) { w.tag(24); w.uint64(m.clearedSequence); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeViewReply(fields: Partial<ViewReply>): ViewReply {
+  return {
+    held: [],
+    hidden: [],
+    clearedSequence: 0,
+    ...fields,
+  };
+}
+
+export function decodeViewReply(r: Reader, end: number): ViewReply {
+  const m: ViewReply = {
+    held: [],
+    hidden: [],
+    clearedSequence: 0,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        const stop = r.message(); while (r.pos < stop) m.held.push(r.uint64()); r.finish(stop);
+        break;
+      }
+      case 18: {
+        const stop = r.message(); while (r.pos < stop) m.hidden.push(r.uint64()); r.finish(stop);
+        break;
+      }
+      case 24: {
+        m.clearedSequence = r.uint64();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.SetSettingsRequest
  */
 export interface SetSettingsRequest {
@@ -1492,6 +1615,7 @@ export const InboxData = {
   committed: defineMethod<CommittedRequest, CommitReply>("tricampus.data.v1.InboxData/Committed", encodeCommittedRequest, decodeCommittedRequest, encodeCommitReply, decodeCommitReply),
   deliver: defineMethod<DeliverRequest, DeliverReply>("tricampus.data.v1.InboxData/Deliver", encodeDeliverRequest, decodeDeliverRequest, encodeDeliverReply, decodeDeliverReply),
   changes: defineMethod<InboxChangesRequest, InboxChangesReply>("tricampus.data.v1.InboxData/Changes", encodeInboxChangesRequest, decodeInboxChangesRequest, encodeInboxChangesReply, decodeInboxChangesReply),
+  view: defineMethod<ViewRequest, ViewReply>("tricampus.data.v1.InboxData/View", encodeViewRequest, decodeViewRequest, encodeViewReply, decodeViewReply),
   set: defineMethod<SetSettingsRequest, SetSettingsReply>("tricampus.data.v1.InboxData/Set", encodeSetSettingsRequest, decodeSetSettingsRequest, encodeSetSettingsReply, decodeSetSettingsReply),
   deliverRead: defineMethod<DeliverReadRequest, SetSettingsReply>("tricampus.data.v1.InboxData/DeliverRead", encodeDeliverReadRequest, decodeDeliverReadRequest, encodeSetSettingsReply, decodeSetSettingsReply),
   muted: defineMethod<MutedRequest, MutedReply>("tricampus.data.v1.InboxData/Muted", encodeMutedRequest, decodeMutedRequest, encodeMutedReply, decodeMutedReply),

@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/inbox.proto.
  */
 export const file_tricampus_data_v1_inbox: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9pbmJveC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEiugIKEENvbW1pdHRlZE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAyABKAkSEQoJc2VuZGVyX2lkGAQgASgJEhQKDHJlY2lwaWVudF9pZBgFIAEoCRIMCgR0ZXh0GAYgASgJEhYKDmFjY2VwdGVkX2F0X21zGAcgASgEEi0KB2NvbnRlbnQYCCABKAsyHC50cmljYW1wdXMuY2xpZW50LnYxLkNvbnRlbnQSEAoIcmVjYWxsZWQYCSABKAgSNQoKdGFrZXNfYmFjaxgKIAEoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlEhcKD2NvbW1pdHRlZF9hdF9tcxgLIAEoBCJFCg1Db21taXRSZXF1ZXN0EjQKB21lc3NhZ2UYASABKAsyIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRNZXNzYWdlIi0KEENvbW1pdHRlZFJlcXVlc3QSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAkidAoLQ29tbWl0UmVwbHkSNAoHbWVzc2FnZRgBIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2USDwoHZXhpc3RlZBgCIAEoCBIPCgd2ZXJzaW9uGAMgASgEEg0KBWFsb25lGAQgASgIIkEKDkRlbGl2ZXJSZXF1ZXN0Ei8KCmRlbGl2ZXJpZXMYASADKAsyGy50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyeSKMAQoIRGVsaXZlcnkSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEjMKCG1lc3NhZ2VzGAIgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USMgoHdGFyZ2V0cxgDIAMoCzIhLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5VGFyZ2V0ImYKDkRlbGl2ZXJ5VGFyZ2V0Eg8KB3VzZXJfaWQYASABKAkSFQoNZnJvbV9zZXF1ZW5jZRgCIAEoBBISCgphbGxvd19za2lwGAMgASgIEhgKEHRocm91Z2hfc2VxdWVuY2UYBCABKAQiRAoMRGVsaXZlclJlcGx5EjQKCG91dGNvbWVzGAEgAygLMiIudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlPdXRjb21lIvEBCg9EZWxpdmVyeU91dGNvbWUSNQoEa2luZBgBIAEoDjInLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5T3V0Y29tZS5LaW5kEg8KB3ZlcnNpb24YAiABKAQSDQoFYWxvbmUYAyABKAgSDAoEbWFyaxgEIAEoBBIPCgdtZXNzYWdlGAUgASgJEgwKBGNvZGUYBiABKA0iWgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEgoOS0lORF9ERUxJVkVSRUQQARIXChNLSU5EX01BUktfRUxTRVdIRVJFEAISDwoLS0lORF9GQUlMRUQQAyKBAQoTSW5ib3hDaGFuZ2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SMwoLY29uc2lzdGVuY3kYBCABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSKRAQoRSW5ib3hDaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIXCg90aHJvdWdoX3ZlcnNpb24YAiABKAQSDAoEbW9yZRgDIAEoCBIpCgRyb3dzGAQgAygLMhsudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hSb3cSGQoRZm9yZ290dGVuX3ZlcnNpb24YBSABKAQijQIKCEluYm94Um93Eg8KB3ZlcnNpb24YASABKAQSNgoJZGVsaXZlcmVkGAIgASgLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2VIABI4Cgljb21taXR0ZWQYAyABKAsyIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRNZXNzYWdlSAASOwoHc2V0dGluZxgEIAEoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZ0gAEjoKCm1lbWJlcnNoaXAYBSABKAsyJC50cmljYW1wdXMuY2xpZW50LnYxLkdyb3VwTWVtYmVyc2hpcEgAQgUKA3JvdyJQChJTZXRTZXR0aW5nc1JlcXVlc3QSOgoIc2V0dGluZ3MYASADKAsyKC50cmljYW1wdXMuY2xpZW50LnYxLkNvbnZlcnNhdGlvblNldHRpbmciWgoQU2V0U2V0dGluZ3NSZXBseRIPCgd2ZXJzaW9uGAEgASgEEg0KBWFsb25lGAIgASgIEg8KB2NoYW5nZWQYAyABKAgSFQoNdG9sZF9zZXF1ZW5jZRgEIAEoBCI/ChJEZWxpdmVyUmVhZFJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEIjkKDE11dGVkUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEAoIdXNlcl9pZHMYAiADKAkiHgoKTXV0ZWRSZXBseRIQCgh1c2VyX2lkcxgBIAMoCSJ6ChJSZXRhaW5JbmJveFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIbChNkZWxpdmVyZWRfYmVmb3JlX21zGAIgASgEEhkKEWNvbmZpcm1lZF92ZXJzaW9uGAMgASgEEhsKE2NvbW1pdHRlZF9iZWZvcmVfbXMYBCABKAQiMAoNVHJhY2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEg4KBmN1cnNvchgCIAEoDCJKCgtUcmFjZXNSZXBseRIYChBjb252ZXJzYXRpb25faWRzGAEgAygJEhEKCWdyb3VwX2lkcxgCIAMoCRIOCgZjdXJzb3IYAyABKAwiJAoRRXJhc2VJbmJveFJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSIoCgtSZXRhaW5SZXBseRIZChFmb3Jnb3R0ZW5fdmVyc2lvbhgBIAEoBCpXCgtDb25zaXN0ZW5jeRIbChdDT05TSVNURU5DWV9VTlNQRUNJRklFRBAAEhYKEkNPTlNJU1RFTkNZX1NUUk9ORxABEhMKD0NPTlNJU1RFTkNZX0FOWRACMrQGCglJbmJveERhdGESSgoGQ29tbWl0EiAudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0UmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdFJlcGx5ElAKCUNvbW1pdHRlZBIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZFJlcXVlc3QaHi50cmljYW1wdXMuZGF0YS52MS5Db21taXRSZXBseRJNCgdEZWxpdmVyEiEudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlclJlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyUmVwbHkSVwoHQ2hhbmdlcxImLnRyaWNhbXB1cy5kYXRhLnYxLkluYm94Q2hhbmdlc1JlcXVlc3QaJC50cmljYW1wdXMuZGF0YS52MS5JbmJveENoYW5nZXNSZXBseRJRCgNTZXQSJS50cmljYW1wdXMuZGF0YS52MS5TZXRTZXR0aW5nc1JlcXVlc3QaIy50cmljYW1wdXMuZGF0YS52MS5TZXRTZXR0aW5nc1JlcGx5ElkKC0RlbGl2ZXJSZWFkEiUudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlclJlYWRSZXF1ZXN0GiMudHJpY2FtcHVzLmRhdGEudjEuU2V0U2V0dGluZ3NSZXBseRJHCgVNdXRlZBIfLnRyaWNhbXB1cy5kYXRhLnYxLk11dGVkUmVxdWVzdBodLnRyaWNhbXB1cy5kYXRhLnYxLk11dGVkUmVwbHkSTwoGUmV0YWluEiUudHJpY2FtcHVzLmRhdGEudjEuUmV0YWluSW5ib3hSZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuUmV0YWluUmVwbHkSSgoGVHJhY2VzEiAudHJpY2FtcHVzLmRhdGEudjEuVHJhY2VzUmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLlRyYWNlc1JlcGx5Ek0KBUVyYXNlEiQudHJpY2FtcHVzLmRhdGEudjEuRXJhc2VJbmJveFJlcXVlc3QaHi50cmljYW1wdXMuZGF0YS52MS5SZXRhaW5SZXBseWIGcHJvdG8z", [file_tricampus_client_v1_content, file_tricampus_client_v1_sync]);
+  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9pbmJveC5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEiugIKEENvbW1pdHRlZE1lc3NhZ2USEgoKbWVzc2FnZV9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAyABKAkSEQoJc2VuZGVyX2lkGAQgASgJEhQKDHJlY2lwaWVudF9pZBgFIAEoCRIMCgR0ZXh0GAYgASgJEhYKDmFjY2VwdGVkX2F0X21zGAcgASgEEi0KB2NvbnRlbnQYCCABKAsyHC50cmljYW1wdXMuY2xpZW50LnYxLkNvbnRlbnQSEAoIcmVjYWxsZWQYCSABKAgSNQoKdGFrZXNfYmFjaxgKIAEoCzIhLnRyaWNhbXB1cy5jbGllbnQudjEuSW5ib3hNZXNzYWdlEhcKD2NvbW1pdHRlZF9hdF9tcxgLIAEoBCJFCg1Db21taXRSZXF1ZXN0EjQKB21lc3NhZ2UYASABKAsyIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRNZXNzYWdlIi0KEENvbW1pdHRlZFJlcXVlc3QSGQoRY2xpZW50X21lc3NhZ2VfaWQYASABKAkidAoLQ29tbWl0UmVwbHkSNAoHbWVzc2FnZRgBIAEoCzIjLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdHRlZE1lc3NhZ2USDwoHZXhpc3RlZBgCIAEoCBIPCgd2ZXJzaW9uGAMgASgEEg0KBWFsb25lGAQgASgIIkEKDkRlbGl2ZXJSZXF1ZXN0Ei8KCmRlbGl2ZXJpZXMYASADKAsyGy50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyeSKMAQoIRGVsaXZlcnkSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEjMKCG1lc3NhZ2VzGAIgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USMgoHdGFyZ2V0cxgDIAMoCzIhLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5VGFyZ2V0ImYKDkRlbGl2ZXJ5VGFyZ2V0Eg8KB3VzZXJfaWQYASABKAkSFQoNZnJvbV9zZXF1ZW5jZRgCIAEoBBISCgphbGxvd19za2lwGAMgASgIEhgKEHRocm91Z2hfc2VxdWVuY2UYBCABKAQiRAoMRGVsaXZlclJlcGx5EjQKCG91dGNvbWVzGAEgAygLMiIudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlcnlPdXRjb21lIvEBCg9EZWxpdmVyeU91dGNvbWUSNQoEa2luZBgBIAEoDjInLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJ5T3V0Y29tZS5LaW5kEg8KB3ZlcnNpb24YAiABKAQSDQoFYWxvbmUYAyABKAgSDAoEbWFyaxgEIAEoBBIPCgdtZXNzYWdlGAUgASgJEgwKBGNvZGUYBiABKA0iWgoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASEgoOS0lORF9ERUxJVkVSRUQQARIXChNLSU5EX01BUktfRUxTRVdIRVJFEAISDwoLS0lORF9GQUlMRUQQAyKBAQoTSW5ib3hDaGFuZ2VzUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhUKDWFmdGVyX3ZlcnNpb24YAiABKAQSDQoFbGltaXQYAyABKA0SMwoLY29uc2lzdGVuY3kYBCABKA4yHi50cmljYW1wdXMuZGF0YS52MS5Db25zaXN0ZW5jeSKRAQoRSW5ib3hDaGFuZ2VzUmVwbHkSDwoHdmVyc2lvbhgBIAEoBBIXCg90aHJvdWdoX3ZlcnNpb24YAiABKAQSDAoEbW9yZRgDIAEoCBIpCgRyb3dzGAQgAygLMhsudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hSb3cSGQoRZm9yZ290dGVuX3ZlcnNpb24YBSABKAQijQIKCEluYm94Um93Eg8KB3ZlcnNpb24YASABKAQSNgoJZGVsaXZlcmVkGAIgASgLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2VIABI4Cgljb21taXR0ZWQYAyABKAsyIy50cmljYW1wdXMuZGF0YS52MS5Db21taXR0ZWRNZXNzYWdlSAASOwoHc2V0dGluZxgEIAEoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZ0gAEjoKCm1lbWJlcnNoaXAYBSABKAsyJC50cmljYW1wdXMuY2xpZW50LnYxLkdyb3VwTWVtYmVyc2hpcEgAQgUKA3JvdyI5CgtWaWV3UmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEQoJc2VxdWVuY2VzGAIgAygEIkMKCVZpZXdSZXBseRIMCgRoZWxkGAEgAygEEg4KBmhpZGRlbhgCIAMoBBIYChBjbGVhcmVkX3NlcXVlbmNlGAMgASgEIlAKElNldFNldHRpbmdzUmVxdWVzdBI6CghzZXR0aW5ncxgBIAMoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZyJaChBTZXRTZXR0aW5nc1JlcGx5Eg8KB3ZlcnNpb24YASABKAQSDQoFYWxvbmUYAiABKAgSDwoHY2hhbmdlZBgDIAEoCBIVCg10b2xkX3NlcXVlbmNlGAQgASgEIj8KEkRlbGl2ZXJSZWFkUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQiOQoMTXV0ZWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCgh1c2VyX2lkcxgCIAMoCSIeCgpNdXRlZFJlcGx5EhAKCHVzZXJfaWRzGAEgAygJInoKElJldGFpbkluYm94UmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhsKE2RlbGl2ZXJlZF9iZWZvcmVfbXMYAiABKAQSGQoRY29uZmlybWVkX3ZlcnNpb24YAyABKAQSGwoTY29tbWl0dGVkX2JlZm9yZV9tcxgEIAEoBCIwCg1UcmFjZXNSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSDgoGY3Vyc29yGAIgASgMIkoKC1RyYWNlc1JlcGx5EhgKEGNvbnZlcnNhdGlvbl9pZHMYASADKAkSEQoJZ3JvdXBfaWRzGAIgAygJEg4KBmN1cnNvchgDIAEoDCIkChFFcmFzZUluYm94UmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIigKC1JldGFpblJlcGx5EhkKEWZvcmdvdHRlbl92ZXJzaW9uGAEgASgEKlcKC0NvbnNpc3RlbmN5EhsKF0NPTlNJU1RFTkNZX1VOU1BFQ0lGSUVEEAASFgoSQ09OU0lTVEVOQ1lfU1RST05HEAESEwoPQ09OU0lTVEVOQ1lfQU5ZEAIy+gYKCUluYm94RGF0YRJKCgZDb21taXQSIC50cmljYW1wdXMuZGF0YS52MS5Db21taXRSZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0UmVwbHkSUAoJQ29tbWl0dGVkEiMudHJpY2FtcHVzLmRhdGEudjEuQ29tbWl0dGVkUmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLkNvbW1pdFJlcGx5Ek0KB0RlbGl2ZXISIS50cmljYW1wdXMuZGF0YS52MS5EZWxpdmVyUmVxdWVzdBofLnRyaWNhbXB1cy5kYXRhLnYxLkRlbGl2ZXJSZXBseRJXCgdDaGFuZ2VzEiYudHJpY2FtcHVzLmRhdGEudjEuSW5ib3hDaGFuZ2VzUmVxdWVzdBokLnRyaWNhbXB1cy5kYXRhLnYxLkluYm94Q2hhbmdlc1JlcGx5EkQKBFZpZXcSHi50cmljYW1wdXMuZGF0YS52MS5WaWV3UmVxdWVzdBocLnRyaWNhbXB1cy5kYXRhLnYxLlZpZXdSZXBseRJRCgNTZXQSJS50cmljYW1wdXMuZGF0YS52MS5TZXRTZXR0aW5nc1JlcXVlc3QaIy50cmljYW1wdXMuZGF0YS52MS5TZXRTZXR0aW5nc1JlcGx5ElkKC0RlbGl2ZXJSZWFkEiUudHJpY2FtcHVzLmRhdGEudjEuRGVsaXZlclJlYWRSZXF1ZXN0GiMudHJpY2FtcHVzLmRhdGEudjEuU2V0U2V0dGluZ3NSZXBseRJHCgVNdXRlZBIfLnRyaWNhbXB1cy5kYXRhLnYxLk11dGVkUmVxdWVzdBodLnRyaWNhbXB1cy5kYXRhLnYxLk11dGVkUmVwbHkSTwoGUmV0YWluEiUudHJpY2FtcHVzLmRhdGEudjEuUmV0YWluSW5ib3hSZXF1ZXN0Gh4udHJpY2FtcHVzLmRhdGEudjEuUmV0YWluUmVwbHkSSgoGVHJhY2VzEiAudHJpY2FtcHVzLmRhdGEudjEuVHJhY2VzUmVxdWVzdBoeLnRyaWNhbXB1cy5kYXRhLnYxLlRyYWNlc1JlcGx5Ek0KBUVyYXNlEiQudHJpY2FtcHVzLmRhdGEudjEuRXJhc2VJbmJveFJlcXVlc3QaHi50cmljYW1wdXMuZGF0YS52MS5SZXRhaW5SZXBseWIGcHJvdG8z", [file_tricampus_client_v1_content, file_tricampus_client_v1_sync]);
 
 /**
  * The sender's row: from it everything after can be re-driven.
@@ -481,6 +481,63 @@ export const InboxRowSchema: GenMessage<InboxRow> = /*@__PURE__*/
   messageDesc(file_tricampus_data_v1_inbox, 11);
 
 /**
+ * @generated from message tricampus.data.v1.ViewRequest
+ */
+export type ViewRequest = Message<"tricampus.data.v1.ViewRequest"> & {
+  /**
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * 0-200.
+   *
+   * @generated from field: repeated uint64 sequences = 2;
+   */
+  sequences: bigint[];
+};
+
+/**
+ * Describes the message tricampus.data.v1.ViewRequest.
+ * Use `create(ViewRequestSchema)` to create a new message.
+ */
+export const ViewRequestSchema: GenMessage<ViewRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_inbox, 12);
+
+/**
+ * @generated from message tricampus.data.v1.ViewReply
+ */
+export type ViewReply = Message<"tricampus.data.v1.ViewReply"> & {
+  /**
+   * Those that were delivered, and lie in the inbox.
+   *
+   * @generated from field: repeated uint64 held = 1;
+   */
+  held: bigint[];
+
+  /**
+   * Those that the user has deleted for itself.
+   *
+   * @generated from field: repeated uint64 hidden = 2;
+   */
+  hidden: bigint[];
+
+  /**
+   * Everything up to here was deleted with the conversation.
+   *
+   * @generated from field: uint64 cleared_sequence = 3;
+   */
+  clearedSequence: bigint;
+};
+
+/**
+ * Describes the message tricampus.data.v1.ViewReply.
+ * Use `create(ViewReplySchema)` to create a new message.
+ */
+export const ViewReplySchema: GenMessage<ViewReply> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_inbox, 13);
+
+/**
  * @generated from message tricampus.data.v1.SetSettingsRequest
  */
 export type SetSettingsRequest = Message<"tricampus.data.v1.SetSettingsRequest"> & {
@@ -497,7 +554,7 @@ export type SetSettingsRequest = Message<"tricampus.data.v1.SetSettingsRequest">
  * Use `create(SetSettingsRequestSchema)` to create a new message.
  */
 export const SetSettingsRequestSchema: GenMessage<SetSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 12);
+  messageDesc(file_tricampus_data_v1_inbox, 14);
 
 /**
  * @generated from message tricampus.data.v1.SetSettingsReply
@@ -538,7 +595,7 @@ export type SetSettingsReply = Message<"tricampus.data.v1.SetSettingsReply"> & {
  * Use `create(SetSettingsReplySchema)` to create a new message.
  */
 export const SetSettingsReplySchema: GenMessage<SetSettingsReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 13);
+  messageDesc(file_tricampus_data_v1_inbox, 15);
 
 /**
  * @generated from message tricampus.data.v1.DeliverReadRequest
@@ -562,7 +619,7 @@ export type DeliverReadRequest = Message<"tricampus.data.v1.DeliverReadRequest">
  * Use `create(DeliverReadRequestSchema)` to create a new message.
  */
 export const DeliverReadRequestSchema: GenMessage<DeliverReadRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 14);
+  messageDesc(file_tricampus_data_v1_inbox, 16);
 
 /**
  * @generated from message tricampus.data.v1.MutedRequest
@@ -586,7 +643,7 @@ export type MutedRequest = Message<"tricampus.data.v1.MutedRequest"> & {
  * Use `create(MutedRequestSchema)` to create a new message.
  */
 export const MutedRequestSchema: GenMessage<MutedRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 15);
+  messageDesc(file_tricampus_data_v1_inbox, 17);
 
 /**
  * @generated from message tricampus.data.v1.MutedReply
@@ -603,7 +660,7 @@ export type MutedReply = Message<"tricampus.data.v1.MutedReply"> & {
  * Use `create(MutedReplySchema)` to create a new message.
  */
 export const MutedReplySchema: GenMessage<MutedReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 16);
+  messageDesc(file_tricampus_data_v1_inbox, 18);
 
 /**
  * Rows are forgotten in the order in which they were written, by version.
@@ -643,7 +700,7 @@ export type RetainInboxRequest = Message<"tricampus.data.v1.RetainInboxRequest">
  * Use `create(RetainInboxRequestSchema)` to create a new message.
  */
 export const RetainInboxRequestSchema: GenMessage<RetainInboxRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 17);
+  messageDesc(file_tricampus_data_v1_inbox, 19);
 
 /**
  * @generated from message tricampus.data.v1.TracesRequest
@@ -667,7 +724,7 @@ export type TracesRequest = Message<"tricampus.data.v1.TracesRequest"> & {
  * Use `create(TracesRequestSchema)` to create a new message.
  */
 export const TracesRequestSchema: GenMessage<TracesRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 18);
+  messageDesc(file_tricampus_data_v1_inbox, 20);
 
 /**
  * @generated from message tricampus.data.v1.TracesReply
@@ -696,7 +753,7 @@ export type TracesReply = Message<"tricampus.data.v1.TracesReply"> & {
  * Use `create(TracesReplySchema)` to create a new message.
  */
 export const TracesReplySchema: GenMessage<TracesReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 19);
+  messageDesc(file_tricampus_data_v1_inbox, 21);
 
 /**
  * @generated from message tricampus.data.v1.EraseInboxRequest
@@ -713,7 +770,7 @@ export type EraseInboxRequest = Message<"tricampus.data.v1.EraseInboxRequest"> &
  * Use `create(EraseInboxRequestSchema)` to create a new message.
  */
 export const EraseInboxRequestSchema: GenMessage<EraseInboxRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 20);
+  messageDesc(file_tricampus_data_v1_inbox, 22);
 
 /**
  * @generated from message tricampus.data.v1.RetainReply
@@ -732,7 +789,7 @@ export type RetainReply = Message<"tricampus.data.v1.RetainReply"> & {
  * Use `create(RetainReplySchema)` to create a new message.
  */
 export const RetainReplySchema: GenMessage<RetainReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_inbox, 21);
+  messageDesc(file_tricampus_data_v1_inbox, 23);
 
 /**
  * @generated from enum tricampus.data.v1.Consistency
@@ -809,6 +866,17 @@ export const InboxData: GenService<{
     methodKind: "unary";
     input: typeof InboxChangesRequestSchema;
     output: typeof InboxChangesReplySchema;
+  },
+  /**
+   * What the owner's inbox says of some messages of a conversation. Needs the owner's ticket; services group-data
+   * and conversation only.
+   *
+   * @generated from rpc tricampus.data.v1.InboxData.View
+   */
+  view: {
+    methodKind: "unary";
+    input: typeof ViewRequestSchema;
+    output: typeof ViewReplySchema;
   },
   /**
    * Settings of the owner's conversations, and messages deleted for the owner. Needs the owner's ticket.
