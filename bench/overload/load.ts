@@ -95,14 +95,17 @@ export function requestOf(depth: number, isCounted: boolean): EchoMessage {
   return { payload: Buffer.from([depth, isCounted ? 1 : 0]) };
 }
 
-/** Keeps M busy for a while: enough calls are always open. */
+/** Of which M answers some ten at once: with so many open it never waits for the next ones. */
+const OPEN = 64;
+
+/** Keeps M busy for a while. */
 export async function saturate(callee: Callee, forMs: number): Promise<void> {
   const request = requestOf(1, false);
   const endMs = monotonicMs() + forMs;
   const loop = async () => {
     while (monotonicMs() < endMs) await callee.call(Echo.echo, request, { priority: 1 });
   };
-  await Promise.all(Array.from({ length: 8 }, loop));
+  await Promise.all(Array.from({ length: OPEN }, loop));
 }
 
 export function successOf(tasks: readonly Task[]): number {

@@ -1,12 +1,13 @@
 /**
- * The service M in a process of its own: a fixed amount of work a call, on one core. The first byte of a
- * request says how deep the chain of calls is: above one, M calls itself, over its own door, before it
- * answers. The second says whether the work is counted. Takes orders from its parent: which strategy to
- * follow from now on.
+ * The service M in a process of its own: a fixed amount of work a call, on one core. The amount is CPU time and
+ * not a number of rounds: how long rounds take follows from what else the machine does, and from how they
+ * were compiled just then, and all loads are multiples of what M can do. The first byte of a request says
+ * how deep the chain of calls is: above one, M calls itself, over its own door, before it answers. The
+ * second says whether the work is counted. Takes orders from its parent: which strategy to follow from now on.
  */
 import { Echo } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import type { Admission } from "../../services/svrkit/admission/admission.ts";
-import { forward, monotonicMs } from "../../services/svrkit/call.ts";
+import { forward } from "../../services/svrkit/call.ts";
 import { type Callee, Client } from "../../services/svrkit/client.ts";
 import { silentLogger } from "../../services/svrkit/log.ts";
 import { Server } from "../../services/svrkit/server.ts";
@@ -22,10 +23,8 @@ export interface Counts {
   readonly counted: number;
   /** What M had of its core: what it used, and what it left idle. The rest others took. */
   readonly hadMs: number;
-  /** CPU time of some calls' work alone, and how many those were: how fast the core is just now. */
-  readonly workMs: number;
-  readonly works: number;
 }
+
 const identity = { process: "bench/m", campus: "b" };
 
 /** The admission of the strategy that is in force. */
@@ -56,10 +55,20 @@ class Switched implements Admission {
   }
 }
 
+/** Some tens of microseconds: a look at the CPU time used costs one or two. */
+const ROUNDS_A_LOOK = 20_000;
 let sink = 0;
 
-function work(rounds: number): void {
-  for (let i = 0; i < rounds; i++) sink = (Math.imul(sink, 1_664_525) + 1_013_904_223) | 0;
+function work(): void {
+  const endMs = cpuMs() + WORK_MS;
+  while (cpuMs() < endMs) sink = rounds(sink);
+}
+
+/** The sum lives in a register: in a variable of the module each round would wait for memory. */
+function rounds(from: number): number {
+  let sum = from;
+  for (let i = 0; i < ROUNDS_A_LOOK; i++) sum = (Math.imul(sum, 1_664_525) + 1_013_904_223) | 0;
+  return sum;
 }
 
 function cpuMs(): number {
@@ -67,31 +76,13 @@ function cpuMs(): number {
   return (user + system) / 1_000;
 }
 
-/** Rounds that take about WORK_MS here, by the fastest of several tries. */
-function calibrate(): number {
-  let fastest = Number.POSITIVE_INFINITY;
-  const rounds = 2_000_000;
-  for (let i = 0; i < 10; i++) {
-    const startedMs = monotonicMs();
-    work(rounds);
-    fastest = Math.min(fastest, monotonicMs() - startedMs);
-  }
-  return Math.round((rounds * WORK_MS) / fastest);
-}
-
-const rounds = calibrate();
 const admission = new Switched();
 const server = new Server(identity, silentLogger(), { admission });
 const client = new Client(identity);
 let itself: Callee;
-let workMs = 0;
-let works = 0;
 let counted = 0;
 server.add(Echo.echo, async (request, call) => {
-  const before = cpuMs();
-  work(rounds);
-  workMs += cpuMs() - before;
-  works += 1;
+  work();
   const [depth, isCounted] = request.payload;
   if (isCounted === 1) counted += 1;
   if (depth! <= 1) return request;
@@ -103,7 +94,7 @@ process.on("message", (strategy: Strategy | "count") => {
   if (strategy !== "count") admission.become(strategy);
   const hadMs = cpuMs() + performance.nodeTiming.idleTime;
   const { started } = admission;
-  process.send?.({ started, counted, hadMs, workMs, works } satisfies Counts);
+  process.send?.({ started, counted, hadMs } satisfies Counts);
 });
 process.on("disconnect", () => process.exit(0));
 process.send?.({ port });

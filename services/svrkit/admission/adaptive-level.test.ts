@@ -37,6 +37,29 @@ test.each(loads)(
   },
 );
 
+test.each([
+  { times: 1, calls: [1] },
+  { times: 1, calls: [4] },
+  { times: 4, calls: [1] },
+  { times: 4, calls: [4] },
+])(
+  "admission: a core that is taken away for 50 ms of every second costs what was taken, at $times x, $calls calls",
+  ({ times, calls }) => {
+    const stallMs = 50;
+    const shares = [1, 2, 3].map((seed) =>
+      shareOf(settled(runOverloaded(new AdaptiveLevel(), load(calls, times, { stallMs, seed })))),
+    );
+    const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+    expect((mean * times) / (1 - stallMs / 1_000)).toBeGreaterThan(0.95);
+  },
+);
+
+test("admission: after half a minute of 8 x saturation it still lets in what can be done", () => {
+  const outcomes = runOverloaded(new AdaptiveLevel(), load([4], 8, { forMs: 60_000 }));
+  const late = outcomes.filter(({ atMs }) => atMs >= 30_000 && atMs < 59_000);
+  expect(shareOf(late) * 8).toBeGreaterThan(0.96);
+});
+
 test("admission: below saturation nothing is refused", () => {
   expect(shareOf(settled(runOverloaded(new AdaptiveLevel(), load([1, 2], 0.8))))).toBe(1);
 });

@@ -11,10 +11,17 @@
  * so an overload of 4 x is met within a few windows, and around the threshold steps are small (the original
  * takes 5 % off and adds 1 % however far it is off). The level is then put where the demand below it, by
  * priority, is what may be admitted. Callers know the level and do not send what would be refused, so
- * demand above it is not seen any more: what was seen last is remembered and fades.
+ * demand above it is not seen any more. Users are spread evenly over the buckets of a class, so what comes
+ * from those that are let in tells of the others; of a class that is shed as a whole, what was seen last is
+ * remembered and fades. (By bucket, and each remembered for itself, the same goes wrong: a few calls a
+ * window are mostly chance, and what has faded is let in all at once.)
+ *
+ * A process does not always have its core. What it starts in a window in which it stood still says nothing
+ * of what it can do, and what then comes at once nothing of what is asked for: capacity is the best of a few
+ * windows, and demand is learnt slowly unless it is quite another.
  */
 import type { Admission } from "./admission.ts";
-import { EVERYTHING } from "./priority.ts";
+import { BUCKETS, CLASS_COUNT, EVERYTHING } from "./priority.ts";
 
 export interface LevelOptions {
   /** Mean wait that is put up with, ms ... */
@@ -44,10 +51,12 @@ const STEP_DOWN_MAX = 0.5;
 const STEP_UP_MAX = 1.25;
 /** Part of the new in the remembered demand and work. */
 const LEARNING = 0.3;
+/** Windows in which calls had to wait: what can be started is the most that was, in so many of them. */
+const CAPACITY_WINDOWS = 3;
 /** Demand that callers hold back fades by half in so long. */
 const FADING_MS = 2_000;
 /** Demand is taken to have changed as a whole when it did by more than this part; less is chance. */
-const NOISE = 0.3;
+const NOISE = 0.5;
 /** Fewer calls say nothing about that. */
 const COUNT_MIN = 10;
 /** After so many windows without a call everything is admitted again. */
@@ -63,12 +72,14 @@ export class AdaptiveLevel implements Admission {
   #works = 0;
   #workedMs = 0;
   #meanWorkMs = 0;
-  /** Calls a millisecond that can be started, as seen when calls had to wait. */
-  #capacity = 0;
-  /** Calls that arrived in this window, by priority. */
-  readonly #arrivals = new Uint32Array(EVERYTHING);
-  /** Calls a millisecond, by priority: what would come if nobody held back. */
-  readonly #demand = new Float64Array(EVERYTHING);
+  /** Calls a millisecond that were started in the last windows in which calls had to wait. */
+  readonly #rates = new Float64Array(CAPACITY_WINDOWS);
+  #nextRate = 0;
+  /** Calls that arrived in this window, by class: of buckets below the level, and of all. */
+  readonly #admitted = new Uint32Array(CLASS_COUNT);
+  readonly #arrivals = new Uint32Array(CLASS_COUNT);
+  /** Calls a millisecond of one bucket, by class: what would come if nobody held back. */
+  readonly #demand = new Float64Array(CLASS_COUNT);
 
   constructor(options: Partial<LevelOptions> = {}) {
     this.#options = { ...DEFAULT_LEVEL_OPTIONS, ...options };
@@ -101,8 +112,11 @@ export class AdaptiveLevel implements Admission {
     if (this.#arrived >= windowCalls || nowMs - this.#windowStartMs >= windowMs)
       this.#endWindow(nowMs);
     this.#arrived += 1;
-    this.#arrivals[Math.min(priority, EVERYTHING - 1)]! += 1;
-    return priority < this.#level;
+    const isIn = priority < this.#level;
+    const at = Math.min(CLASS_COUNT - 1, Math.floor((priority - 1) / BUCKETS));
+    this.#arrivals[at]! += 1;
+    if (isIn) this.#admitted[at]! += 1;
+    return isIn;
   }
 
   start(priority: number, waitedMs: number): boolean {
@@ -134,6 +148,7 @@ export class AdaptiveLevel implements Admission {
     this.#works = 0;
     this.#workedMs = 0;
     this.#arrivals.fill(0);
+    this.#admitted.fill(0);
   }
 
   #learn(elapsedMs: number): void {
@@ -141,22 +156,24 @@ export class AdaptiveLevel implements Admission {
       this.#meanWorkMs += LEARNING * (this.#workedMs / this.#works - this.#meanWorkMs);
     const growth = this.#growth(elapsedMs);
     const fading = Math.min(growth, 1) * 0.5 ** (elapsedMs / FADING_MS);
-    for (let p = 1; p < EVERYTHING; p++) {
-      const seen = this.#arrivals[p]! / elapsedMs;
-      const before = this.#demand[p]!;
+    for (let c = 0; c < CLASS_COUNT; c++) {
+      const before = this.#demand[c]!;
+      const buckets = bucketsBelow(this.#level, c);
+      const counted = buckets > 0 ? this.#admitted[c]! : this.#arrivals[c]!;
+      const seen = counted / (buckets || BUCKETS) / elapsedMs;
       const learnt = before * growth + LEARNING * (seen - before * growth);
-      // Above the level what comes is only what callers have not heard of yet.
-      this.#demand[p] = p < this.#level ? learnt : Math.max(learnt, before * fading);
+      // Of a class above the level only that comes which callers have not heard of yet.
+      this.#demand[c] = buckets > 0 ? learnt : Math.max(learnt, before * fading);
     }
   }
 
-  /** By how much demand has changed as a whole: far faster to see than its spread over priorities. */
+  /** By how much demand has changed as a whole: far faster to see than its spread over classes. */
   #growth(elapsedMs: number): number {
     let seen = 0;
     let expected = 0;
-    for (let p = 1; p < this.#level; p++) {
-      seen += this.#arrivals[p]!;
-      expected += this.#demand[p]! * elapsedMs;
+    for (let c = 0; c < CLASS_COUNT; c++) {
+      seen += this.#admitted[c]!;
+      expected += this.#demand[c]! * bucketsBelow(this.#level, c) * elapsedMs;
     }
     if (expected < COUNT_MIN) return 1;
     const ratio = seen / expected;
@@ -173,16 +190,28 @@ export class AdaptiveLevel implements Admission {
     if (this.#level === EVERYTHING && meanMs <= thresholdMs) return;
     const rate = this.#started / elapsedMs;
     // Started slower than could be is no measure of what can be.
-    if (meanMs >= thresholdMs / 2 || rate > this.#capacity)
-      this.#capacity += (this.#level === EVERYTHING ? 1 : LEARNING) * (rate - this.#capacity);
+    if (meanMs >= thresholdMs / 2 || rate > Math.max(...this.#rates)) {
+      this.#rates[this.#nextRate] = rate;
+      this.#nextRate = (this.#nextRate + 1) % CAPACITY_WINDOWS;
+    }
     const correction = 1 + (GAIN * (thresholdMs - meanMs)) / this.#options.windowMs;
     const factor = Math.min(STEP_UP_MAX, Math.max(STEP_DOWN_MAX, correction));
-    let room = this.#capacity * factor;
-    let level = 1;
-    for (; level < EVERYTHING; level++) {
-      room -= this.#demand[level]!;
-      if (room < 0) break;
-    }
-    this.#level = level;
+    this.#level = this.#levelFor(Math.max(...this.#rates) * factor);
   }
+
+  #levelFor(perMs: number): number {
+    let room = perMs;
+    for (let c = 0; c < CLASS_COUNT; c++) {
+      const ofBucket = this.#demand[c]!;
+      if (ofBucket * BUCKETS > room)
+        return Math.max(1, 1 + c * BUCKETS + Math.round(room / ofBucket));
+      room -= ofBucket * BUCKETS;
+    }
+    return EVERYTHING;
+  }
+}
+
+/** How many buckets of the class are let in at that level. */
+function bucketsBelow(level: number, c: number): number {
+  return Math.min(BUCKETS, Math.max(0, level - 1 - c * BUCKETS));
 }

@@ -31,7 +31,7 @@ const CLASSES = {
 export type BusinessClass = keyof typeof CLASSES;
 export const BUSINESS_CLASSES = Object.keys(CLASSES) as readonly BusinessClass[];
 
-const CLASS_COUNT = Object.keys(CLASSES).length;
+export const CLASS_COUNT = Object.keys(CLASSES).length;
 /** Above every priority: as a level it admits everything. */
 export const EVERYTHING = 1 + CLASS_COUNT * BUCKETS;
 

@@ -17,6 +17,8 @@ export interface Load {
   readonly callerHeeds: boolean;
   /** Classes of the tasks: one is drawn for each. Default: one class. */
   readonly classes?: readonly ("login" | "message" | "moments")[];
+  /** So long in every second its core is somebody else's: it neither works nor hears. */
+  readonly stallMs?: number;
   readonly seed: number;
 }
 
@@ -101,16 +103,20 @@ class OverloadedService {
   #send(task: Task): void {
     const isKnown = this.#nowMs - this.#heardMs < LEVEL_STALE_MS;
     if (this.#load.callerHeeds && isKnown && task.priority >= this.#known) this.#end(task, false);
-    else this.#after(NETWORK_MS, () => this.#receive(task));
+    else this.#after(NETWORK_MS, () => this.#receive(task, this.#nowMs));
   }
 
-  #receive(task: Task): void {
+  #receive(task: Task, arrivedMs: number): void {
+    if (this.#stallLeftMs > 0) {
+      this.#after(this.#stallLeftMs, () => this.#receive(task, arrivedMs));
+      return;
+    }
     const isAdmitted = this.#admission.arrive(task.priority, this.#nowMs);
     if (!isAdmitted || this.#queue.length >= QUEUE_MAX) {
       this.#refuse(task);
       return;
     }
-    this.#queue.push({ task, arrivedMs: this.#nowMs });
+    this.#queue.push({ task, arrivedMs });
     if (!this.#isBusy) this.#next();
   }
 
@@ -124,13 +130,22 @@ class OverloadedService {
         continue;
       }
       this.#isBusy = true;
-      this.#after(this.#load.workMs, () => this.#worked(task));
+      const startedMs = this.#nowMs;
+      this.#after(this.#load.workMs, () => this.#worked(task, startedMs));
       return;
     }
   }
 
-  #worked(task: Task): void {
-    this.#admission.worked(this.#load.workMs);
+  get #stallLeftMs(): number {
+    return Math.max(0, (this.#load.stallMs ?? 0) - (this.#nowMs % 1_000));
+  }
+
+  #worked(task: Task, startedMs: number): void {
+    if (this.#stallLeftMs > 0) {
+      this.#after(this.#stallLeftMs, () => this.#worked(task, startedMs));
+      return;
+    }
+    this.#admission.worked(this.#nowMs - startedMs);
     task.worked += 1;
     task.left -= 1;
     this.#tellLevel();
