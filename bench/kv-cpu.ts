@@ -1,13 +1,14 @@
 /**
  * What a put costs the store's code: three replicas and their client in one process on one core, over
  * loopback, with logs whose syncs take no time. Compares two versions of the code where a whole
- * benchmark on a shared machine cannot; says nothing of latency.
+ * benchmark on a shared machine cannot; says nothing of latency. With `--rows` each is a change of so many
+ * rows that have `--bytes` together, in one of `--keys` tables.
  *
- *   taskset -c 1 node bench/kv-cpu.ts [--puts 200000] [--keys 20000] [--in-flight 256] [--bytes 256]
+ *   taskset -c 1 node bench/kv-cpu.ts [--puts 200000] [--keys 20000] [--in-flight 256] [--bytes 256] [--rows 10]
  */
 import { PerformanceObserver } from "node:perf_hooks";
 import { parseArgs } from "node:util";
-import { Keyspace } from "../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Keyspace, type RowOperation } from "../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { type Files, systemFiles } from "../services/kvsvr/storage/files.ts";
 import { startCluster } from "../services/kvsvr/testing/cluster.ts";
 
@@ -17,11 +18,14 @@ const { values } = parseArgs({
     keys: { type: "string", default: "20000" },
     "in-flight": { type: "string", default: "256" },
     bytes: { type: "string", default: "256" },
+    rows: { type: "string", default: "0" },
     rounds: { type: "string", default: "5" },
   },
 });
 const keys = Number(values.keys);
 const puts = Number(values.puts);
+const rows = Number(values.rows);
+const bytes = Number(values.bytes);
 
 /** A sync that is over in the next turn. */
 const files: Files = {
@@ -66,10 +70,23 @@ async function run(count: number, keyOf: (i: number) => number): Promise<void> {
   const loop = async () => {
     while (next < count) {
       const i = keyOf(next++);
-      const write = { case: "put" as const, value: Buffer.alloc(Number(values.bytes), i & 0xff) };
-      const key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from(`key-${i}`) };
-      await cluster.kv.write({ key, write, expectedVersion: undefined });
+      await (rows === 0 ? put(i) : change(i));
     }
   };
   await Promise.all(Array.from({ length: Number(values["in-flight"]) }, loop));
+}
+
+async function put(i: number): Promise<void> {
+  const write = { case: "put" as const, value: Buffer.alloc(bytes, i & 0xff) };
+  const key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from(`key-${i}`) };
+  await cluster.kv.write({ key, write, expectedVersion: undefined });
+}
+
+async function change(i: number): Promise<void> {
+  const operations = Array.from({ length: rows }, (_, n): RowOperation => {
+    const value = Buffer.alloc(Math.ceil(bytes / rows), i & 0xff);
+    return { operation: { case: "upsert", value: { row: Buffer.from(`row-${n}`), value } } };
+  });
+  const key = { keyspace: Keyspace.INBOX, key: Buffer.from(`table-${i}`) };
+  await cluster.kv.change({ key, change: { guards: [], operations } });
 }

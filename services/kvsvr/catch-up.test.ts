@@ -56,6 +56,23 @@ test("catch-up: while behind, a replica sends clients away and votes all the sam
   expect(await readAt(2, "y9")).toBe("two");
 });
 
+test("catch-up: votes are asked of the others while one catches up, and of it again afterwards", async () => {
+  await cluster.allServe();
+  const { state, peers } = cluster.replica(0).replica!;
+  const names = Array.from({ length: 50 }, (_, i) => `v${i}`);
+  /** How many of these keys replica 0 would ask replica 2 first for, once it has written again. */
+  const prefers = async () => {
+    await Promise.all(names.map((name) => cluster.kv.write(put(name, "one"))));
+    const firsts = names.map((name) => peers.preference(state.entry(key(name)).registerKey)[0]);
+    return firsts.filter((first) => first === 2).length;
+  };
+  const missed = Promise.withResolvers<void>();
+  cluster.replica(2).replica!.catchUpUntil(missed.promise);
+  await expect.poll(prefers).toBe(0);
+  missed.resolve();
+  await expect.poll(prefers).toBeGreaterThan(0);
+});
+
 test("catch-up: it is bounded: a replica that cannot catch up serves as well as it can", async () => {
   await cluster.allServe();
   await cluster.kv.write(put("x", "one"));

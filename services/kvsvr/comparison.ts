@@ -4,8 +4,8 @@
  *
  *   list a page -> which are newer there -> their states, many an answer -> step, log -> rest
  *
- * The next page, and the next states, are asked for while the ones before are taken in. Both sides work
- * in slices of the event loop; what is under way is bounded by two pages and two answers.
+ * A few pages are on this way side by side, for most of it is waiting: for a turn of the peer's event
+ * loop, for the disk. Both sides work in slices of the event loop; each page has at most two answers under way.
  */
 import {
   type FetchManyReply,
@@ -29,6 +29,7 @@ import { unlessDamaged } from "./storage/engine.ts";
 export type Page = readonly ListedVersion[];
 
 const PRESSED_REST_MS = 100;
+const PAGES_SIDE_BY_SIDE = 3;
 /** Keys that are fetched alone: large tables, and what the peer itself does not hold. */
 const ALONE_SIDE_BY_SIDE = 4;
 
@@ -50,7 +51,11 @@ export class Comparison {
   readonly #replica: Replica;
   readonly #repair: Repair;
   readonly #peer: number;
-  readonly #slices = new Slices();
+  /** Pages whose keys are being taken over; never rejects. */
+  readonly #underWay = new Set<Promise<void>>();
+  #failure: unknown;
+  /** What is fetched alone: of all pages one after the other. */
+  #lastAlone: Promise<void> = Promise.resolve();
   #isStopped = false;
   /** The peer is of a version that knows Fetch alone. */
   #answersOneByOne = false;
@@ -68,18 +73,38 @@ export class Comparison {
    * keys are not held as new as they are known.
    */
   async run(first?: (page: Page) => Promise<void>): Promise<number> {
-    let next: Promise<ListVersionsReply> | undefined = this.#list(NO_BYTES);
-    while (next !== undefined) {
-      const page: ListVersionsReply = await next;
-      if (page.barred !== "") throw new RpcError("UNAVAILABLE", page.barred);
-      next = page.cursor.length === 0 || this.#isStopped ? undefined : this.#list(page.cursor);
-      next?.catch(() => {}); // awaited above, unless this page fails before
-      await first?.(page.versions);
-      await this.#takePage(page.versions);
+    try {
+      await this.#startAll(first);
+    } finally {
+      await Promise.all(this.#underWay);
     }
+    if (this.#failure !== undefined) throw this.#failure;
     const { state } = this.#replica;
     await state.durable(state.logged);
     return this.#missing;
+  }
+
+  /** Resolves when the last page was begun, or one has failed. */
+  async #startAll(first?: (page: Page) => Promise<void>): Promise<void> {
+    let next: Promise<ListVersionsReply> | undefined = this.#list(NO_BYTES);
+    while (next !== undefined && this.#failure === undefined) {
+      const page: ListVersionsReply = await next;
+      if (page.barred !== "") throw new RpcError("UNAVAILABLE", page.barred);
+      next = page.cursor.length === 0 || this.#isStopped ? undefined : this.#list(page.cursor);
+      next?.catch(() => {}); // awaited above, unless another page fails before
+      await first?.(page.versions);
+      while (this.#underWay.size >= PAGES_SIDE_BY_SIDE) await Promise.race(this.#underWay);
+      this.#start(page.versions);
+    }
+  }
+
+  #start(page: Page): void {
+    const taken = this.#takePage(page)
+      .catch((error: unknown) => {
+        this.#failure ??= error;
+      })
+      .finally(() => this.#underWay.delete(taken));
+    this.#underWay.add(taken);
   }
 
   stop(): void {
@@ -96,10 +121,10 @@ export class Comparison {
 
   async #takePage(page: Page): Promise<void> {
     const startedMs = monotonicMs();
-    this.#slices.begin();
-    const wanted = await this.#newerThere(page);
-    this.#slices.end();
-    const { workedMs } = this.#slices;
+    const slices = new Slices();
+    const wanted = await this.#newerThere(page, slices);
+    slices.end();
+    const { workedMs } = slices;
     await this.#rest({ tookMs: monotonicMs() - startedMs, workedMs });
     if (!this.#answersOneByOne) {
       try {
@@ -126,11 +151,11 @@ export class Comparison {
     }
   }
 
-  async #newerThere(page: Page): Promise<Wanted[]> {
+  async #newerThere(page: Page, slices: Slices): Promise<Wanted[]> {
     const { state } = this.#replica;
     const wanted: Wanted[] = [];
     for (const listed of page) {
-      if (this.#slices.isOver) await this.#slices.next();
+      if (slices.isOver) await slices.next();
       const key = this.#replica.checked(listed.key);
       const register = unlessDamaged(() => state.peek(key))?.register;
       // A damaged one is renewed by itself.
@@ -170,10 +195,10 @@ export class Comparison {
   ): Promise<void> {
     const replica = this.#replica;
     const left: ListedVersion[] = [];
-    this.#slices.begin();
+    const slices = new Slices();
     let logged = 0;
     for (const [i, { listed }] of wanted.entries()) {
-      if (this.#slices.isOver) await this.#slices.next();
+      if (slices.isOver) await slices.next();
       const state = states[i]!;
       const entry = replica.entry(listed.key);
       const { version, digest } = listed;
@@ -186,15 +211,21 @@ export class Comparison {
       else left.push(listed);
       logged = Math.max(logged, entry.logged);
     }
-    this.#slices.end();
-    const workedMs = this.#slices.workedMs + workedUs / 1_000;
+    slices.end();
+    const workedMs = slices.workedMs + workedUs / 1_000;
     await replica.state.durable(logged);
     await this.#fetchAlone(left);
     await this.#rest({ tookMs: monotonicMs() - askedMs, workedMs });
   }
 
   /** Parts of large tables one after the other, and from the other replica what the peer lacks. */
-  async #fetchAlone(listed: readonly ListedVersion[]): Promise<void> {
+  #fetchAlone(listed: readonly ListedVersion[]): Promise<void> {
+    const fetched = this.#lastAlone.then(() => this.#fetchAloneNow(listed));
+    this.#lastAlone = fetched.catch(() => {}); // told to who waits for it
+    return fetched;
+  }
+
+  async #fetchAloneNow(listed: readonly ListedVersion[]): Promise<void> {
     for (let at = 0; at < listed.length && !this.#isStopped; at += ALONE_SIDE_BY_SIDE) {
       await this.#whilePressed();
       const startedMs = monotonicMs();

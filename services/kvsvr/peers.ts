@@ -36,6 +36,7 @@ export class Peers {
   readonly others: readonly [number, number];
   readonly #votes: readonly TurnBatch<Proposal, VoteReply>[];
   readonly #queries: readonly TurnBatch<Key, QueryVersionReply>[];
+  readonly #catchingUp = new Set<number>();
   readonly #traced = new TokenBuckets({ perSecond: TRACED_PER_SECOND, burst: TRACED_BURST });
 
   /** `callee`: the group's replicas in the order of their numbers; `self`: this one's number. */
@@ -115,22 +116,30 @@ export class Peers {
     return this.#callee.takesCalls(replica);
   }
 
+  /** A peer's pipeline says whether it has missed much, and leaves clients to the others. */
+  heardOf(replica: number, catchingUp: boolean): void {
+    if (catchingUp) this.#catchingUp.add(replica);
+    else this.#catchingUp.delete(replica);
+  }
+
   /**
-   * Both others, the one to ask first in front: by the key's own hash among those that answer. A
-   * blocked one comes second (S10): it is asked when the other alone does not do, as a last resort.
+   * Both others, the one to ask first in front: by the key's own hash among those that answer. One that
+   * catches up comes second, for its log has much to write, and so does a blocked one (S10): it is asked
+   * when the other alone does not do, as a last resort.
    */
   preference(registerKey: Buffer): readonly [number, number] {
     const [one, two] = this.others;
     const last = registerKey[registerKey.length - 1]! ^ registerKey[2]!;
     const first = (last & 1) === 0 ? one : two;
     const second = first === one ? two : one;
-    if (this.takesCalls(first)) return [first, second];
+    if (this.takesCalls(first) && !this.#catchingUp.has(first)) return [first, second];
     return this.#reluctance(first) <= this.#reluctance(second) ? [first, second] : [second, first];
   }
 
   #reluctance(replica: number): number {
-    if (this.#callee.isBlocked(replica)) return 2;
-    return this.usable(replica) ? 0 : 1;
+    if (this.#callee.isBlocked(replica)) return 3;
+    if (!this.usable(replica)) return 2;
+    return this.#catchingUp.has(replica) ? 1 : 0;
   }
 
   /** One attempt; rejects when the peer refuses, fails or stays silent. */

@@ -231,7 +231,7 @@ export class Replica {
   /** Answered when it is durable, so that a sender never gives more than the disk takes. */
   async pipeline(request: PipelineRequest): Promise<PipelineReply> {
     const bar = this.bar(request.epoch);
-    if (bar !== undefined) return { barred: bar };
+    if (bar !== undefined) return { barred: bar, catchingUp: false };
     let logged = 0;
     // After an absence batches come back to back, and votes wait behind each.
     const slices = new Slices();
@@ -252,7 +252,7 @@ export class Replica {
     await this.state.durable(logged);
     for (const span of spans) span.end();
     if (request.gap) this.onGap(request.from);
-    return { barred: "" };
+    return { barred: "", catchingUp: this.isCatchingUp };
   }
 
   #catchingUp = 0;

@@ -14,13 +14,6 @@ export class Slices {
   workedMs = 0;
   waitedMs = 0;
 
-  /** Begins to count anew, after something else was waited for. */
-  begin(): void {
-    this.#startedMs = monotonicMs();
-    this.workedMs = 0;
-    this.waitedMs = 0;
-  }
-
   /** The slice should end: see `next`. */
   get isOver(): boolean {
     return monotonicMs() - this.#startedMs >= this.#sliceMs;

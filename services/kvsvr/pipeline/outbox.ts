@@ -104,6 +104,7 @@ export class Outbox {
       const request = { items, epoch: this.#group.epoch, from: this.#peers.self, gap };
       const reply = await this.#peers.call(this.#peer, Replica.pipeline, request);
       if (reply.barred !== "") return false;
+      this.#peers.heardOf(this.#peer, reply.catchingUp);
     } catch {
       return false; // the peer is away: kept, tried again
     }

@@ -114,3 +114,8 @@ function hash(bytes: Uint8Array): number {
 export function openDecision(encoded: Uint8Array): Decision {
   return new Decision(Buffer.from(encoded));
 }
+
+/** The same without a copy: for bytes that nobody changes as long as it is held. */
+export function viewDecision({ buffer, byteOffset, byteLength }: Uint8Array): Decision {
+  return new Decision(Buffer.from(buffer, byteOffset, byteLength));
+}

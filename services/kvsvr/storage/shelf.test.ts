@@ -68,6 +68,24 @@ test("shelf: what is packed comes back as it was", () => {
   });
 });
 
+test("shelf: a packed key that is looked at stays packed, and shows what it holds", () => {
+  const shelf = new Shelf(1 << 30);
+  const entry = add(shelf, 7);
+  entry.register = registerOf(3, 7);
+  expect(shelf.peek(keyOf(7))).toBe(entry);
+  settle(shelf);
+  const looked = shelf.peek(keyOf(7))!;
+  expect(encodeRegister(looked.register, false)).toEqual(encodeRegister(entry.register, false));
+  expect(looked.registerKey).toEqual(entry.registerKey);
+  expect(shelf.peek(keyOf(7))).not.toBe(looked);
+  expect(shelf.peek(keyOf(8))).toBeUndefined();
+  // Its view is of bytes of its own: what comes after in the key's block does not show in it.
+  const before = encodeRegister(looked.register, false);
+  shelf.get(keyOf(7))!.register = registerOf(4, 9);
+  settle(shelf);
+  expect(encodeRegister(looked.register, false)).toEqual(before);
+});
+
 test("shelf: an entry that is pinned, or has writes waiting, stays the same object", () => {
   const shelf = new Shelf(1 << 30);
   const pinned = add(shelf, 1);

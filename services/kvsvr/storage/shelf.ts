@@ -19,7 +19,12 @@ import { Cells } from "./cells.ts";
 import { Entry } from "./entry.ts";
 import { KeyIndex } from "./key-index.ts";
 import { KEY_AT, registerKey } from "./record.ts";
-import { decodeRegister, encodeRegisterInto, withUnswept } from "./stored-register.ts";
+import {
+  decodeRegister,
+  encodeRegisterInto,
+  viewRegister,
+  withUnswept,
+} from "./stored-register.ts";
 import { TableRows } from "./table-rows.ts";
 
 /** Memory of a key besides its block: columns, index, what blocks waste. */
@@ -38,6 +43,9 @@ const CLEAN = 1;
 const DIRTY = 2;
 /** A checkpoint is writing it, and it has not changed since. */
 const LEAVING = 3;
+
+/** In place of an entry's number. */
+export const NOT_KEPT = -1;
 
 const scratch = new Writer(4_096);
 
@@ -132,8 +140,17 @@ export class Shelf {
   look(id: number): { registerKey: Buffer; register: Register } {
     const there = this.#objects[id];
     if (there !== undefined) return there;
-    const { own, encoded } = this.#block(id);
-    return { registerKey: Buffer.from(own), register: decodeRegister(encoded).register };
+    const { own, encoded } = split(Buffer.from(this.#cells.view(this.#cell[id]!)));
+    return { registerKey: own, register: viewRegister(encoded).register };
+  }
+
+  /** The key's entry to be looked at within this turn and not kept, if the key is here. */
+  peek(key: Key): Entry | undefined {
+    const id = this.#index.find(hashOf(key), key);
+    if (id < 0) return undefined;
+    if (this.#objects[id] !== undefined || this.#rows.has(id)) return this.entryOf(id);
+    const { registerKey, register } = this.look(id);
+    return new Entry(NOT_KEPT, registerKey, register);
   }
 
   hasRows(id: number): boolean {
@@ -272,9 +289,7 @@ export class Shelf {
 
   /** Views into a key's block. */
   #block(id: number): { own: Buffer; encoded: Buffer } {
-    const block = this.#cells.view(this.#cell[id]!);
-    const end = KEY_AT + block[KEY_AT - 1]!;
-    return { own: block.subarray(0, end), encoded: block.subarray(end) };
+    return split(this.#cells.view(this.#cell[id]!));
   }
 
   #isKey(id: number, { keyspace, key }: Key): boolean {
@@ -339,6 +354,11 @@ export class Shelf {
     this.#unloggedVersion = grown(this.#unloggedVersion, new Float64Array(size));
     this.#unloggedDigest = grown(this.#unloggedDigest, new Float64Array(size));
   }
+}
+
+function split(block: Buffer): { own: Buffer; encoded: Buffer } {
+  const end = KEY_AT + block[KEY_AT - 1]!;
+  return { own: block.subarray(0, end), encoded: block.subarray(end) };
 }
 
 function hashOf({ keyspace, key }: Key): number {

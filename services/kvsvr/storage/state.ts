@@ -42,9 +42,9 @@ import type { Files } from "./files.ts";
 import { Log, type Waiter } from "./log.ts";
 import { KEY_AT, latin1, registerKey, slotGroup } from "./record.ts";
 import { Replay } from "./replay.ts";
-import { Shelf, type Stored } from "./shelf.ts";
+import { NOT_KEPT, Shelf, type Stored } from "./shelf.ts";
 import { groupsOf, isWithin, removeSlice, type Slice } from "./slot-removal.ts";
-import { decodeInput, decodeRegister, logRecord, withoutUnswept } from "./stored-register.ts";
+import { decodeInput, logRecord, viewRegister, withoutUnswept } from "./stored-register.ts";
 import { Sweeper } from "./sweeper.ts";
 import { allChanges, isGone, lookAtChanges, lookAtRows } from "./table-scan.ts";
 
@@ -197,12 +197,12 @@ export class State {
   }
 
   /**
-   * The key's entry to be looked at within this turn, and no longer: one that is not in memory is read
-   * and not kept, so that who goes through everything drives out nothing that others use.
+   * The key's entry to be looked at within this turn, and no longer: one that is not in memory, or packed,
+   * is read and not kept, so that who goes through everything drives out nothing that others use.
    */
   peek(key: Key): Entry {
     this.#replay.ofKey(key);
-    const there = this.#shelf.get(key);
+    const there = this.#shelf.peek(key);
     if (there !== undefined) return this.#raised(there);
     const own = registerKey(key);
     return this.#raised(new Entry(NOT_KEPT, own, this.#read(own).register));
@@ -211,7 +211,7 @@ export class State {
   #read(own: Buffer): Stored {
     const encoded = this.damaged.guard(() => this.#options.engine.register(own));
     if (encoded === undefined) return NOTHING;
-    const { register, unswept } = decodeRegister(encoded);
+    const { register, unswept } = viewRegister(encoded);
     return { register, unswept, encoded: unswept ? withoutUnswept(encoded) : encoded };
   }
 
@@ -337,7 +337,7 @@ export class State {
     const found = new Map<string, Register | undefined>();
     for (const { registerKey, register } of stored) {
       if (slotGroup(registerKey) <= lastGroup)
-        found.set(latin1(registerKey), register && decodeRegister(register).register);
+        found.set(latin1(registerKey), register && viewRegister(register).register);
     }
     for (const id of newer.flatMap((dirty) => dirty.within(firstGroup, lastGroup))) {
       // The engine has it by now, and its number may be another key's.
@@ -496,8 +496,6 @@ export class State {
 }
 
 const NOTHING = { register: EMPTY_REGISTER, unswept: false, encoded: NO_BYTES };
-/** In place of an entry's number. */
-const NOT_KEPT = -1;
 
 function keyOf(own: Buffer): Key {
   return { keyspace: own[0]!, key: own.subarray(KEY_AT) };

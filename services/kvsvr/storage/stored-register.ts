@@ -18,7 +18,7 @@ import {
   type Writer,
 } from "../../svrkit/codec.ts";
 import { NO_BALLOT, NO_OWNER } from "../protocol/ballot.ts";
-import { openDecision } from "../protocol/decision.ts";
+import { type Decision, openDecision, viewDecision } from "../protocol/decision.ts";
 import { NO_OPERATIONS } from "../protocol/operations.ts";
 import type { Held, Input, Register } from "../protocol/register.ts";
 import { withTrims } from "../protocol/trim.ts";
@@ -81,28 +81,36 @@ function storedHeld(held: Held) {
 
 export function decodeRegister(bytes: Uint8Array): { register: Register; unswept: boolean } {
   const s = fromBytes(decodeStoredRegister, bytes);
-  return { register: registerOf(s), unswept: s.unswept };
+  return { register: registerOf(s, openDecision), unswept: s.unswept };
 }
 
-function registerOf(s: StoredRegister): Register {
+/** The same with views instead of copies: nobody may change `bytes` as long as the register is held. */
+export function viewRegister(bytes: Uint8Array): { register: Register; unswept: boolean } {
+  const s = fromBytes(decodeStoredRegister, bytes);
+  return { register: registerOf(s, viewDecision), unswept: s.unswept };
+}
+
+type Open = (encoded: Uint8Array) => Decision;
+
+function registerOf(s: StoredRegister, open: Open): Register {
   return {
     known: { version: s.knownVersion, digest: s.knownDigest, owner: s.knownOwner ?? NO_OWNER },
     heldVersion: s.heldVersion,
     heldDigest: s.heldDigest,
-    held: heldOf(s.held),
+    held: heldOf(s.held, open),
     promised: s.promised ?? NO_BALLOT,
     accepted:
       s.accepted.length === 0
         ? undefined
-        : { ballot: s.acceptedBallot ?? NO_BALLOT, decision: openDecision(s.accepted) },
-    loose: s.loose.map(openDecision),
+        : { ballot: s.acceptedBallot ?? NO_BALLOT, decision: open(s.accepted) },
+    loose: s.loose.map(open),
   };
 }
 
-function heldOf(held: ReturnType<typeof decodeStoredRegister>["held"]): Held {
+function heldOf(held: StoredRegister["held"], open: Open): Held {
   switch (held?.case) {
     case "key": {
-      const decision = openDecision(held.value);
+      const decision = open(held.value);
       if (decision.model !== "key") throw new CodecError("a key's register holds a table's change");
       return { model: "key", decision };
     }

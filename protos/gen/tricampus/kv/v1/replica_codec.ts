@@ -1837,16 +1837,24 @@ export interface PipelineReply {
    * @generated from field: string barred = 1;
    */
   barred: string;
+  /**
+   * The receiver leaves clients to the others until it has caught up: votes are asked of it second.
+   *
+   * @generated from field: bool catching_up = 2;
+   */
+  catchingUp: boolean;
 }
 
 export function encodePipelineReply(w: Writer, m: PipelineReply): void {
   if (m.barred.length > 0) { w.tag(10); w.string(m.barred); }
+  if (m.catchingUp) { w.tag(16); w.bool(m.catchingUp); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
 export function makePipelineReply(fields: Partial<PipelineReply>): PipelineReply {
   return {
     barred: "",
+    catchingUp: false,
     ...fields,
   };
 }
@@ -1854,12 +1862,17 @@ export function makePipelineReply(fields: Partial<PipelineReply>): PipelineReply
 export function decodePipelineReply(r: Reader, end: number): PipelineReply {
   const m: PipelineReply = {
     barred: "",
+    catchingUp: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 10: {
         m.barred = r.string();
+        break;
+      }
+      case 16: {
+        m.catchingUp = r.bool();
         break;
       }
       default:
