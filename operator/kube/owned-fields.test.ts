@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { NO_DIGEST } from "./digest.ts";
 import type { KubeObject } from "./object.ts";
 import { digestOf, ownedDigest } from "./owned-fields.ts";
 
@@ -83,5 +84,5 @@ test("owned fields: a field that somebody took from us is seen", () => {
 });
 
 test("owned fields: an object that we never applied has none", () => {
-  expect(ownedDigest(stored(), "somebody")).toBe("");
+  expect(ownedDigest(stored(), "somebody")).toBe(NO_DIGEST);
 });

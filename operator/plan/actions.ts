@@ -9,7 +9,7 @@ export type Action =
       readonly name: string;
       readonly object: KubeObject;
       /** Of the object. */
-      readonly digest: string;
+      readonly digest: number;
       /** Pods of this campus are replaced by it. */
       readonly disturbs: string | undefined;
       readonly why: string;
@@ -81,7 +81,7 @@ export function actionKey(action: Action): string {
   return action.act === "delete" ? `delete ${action.uid}` : action.act;
 }
 
-export function applyKey(wanted: { kind: string; name: string; digest: string }): string {
+export function applyKey(wanted: { kind: string; name: string; digest: number }): string {
   return `apply ${wanted.kind}/${wanted.name} ${wanted.digest}`;
 }
 

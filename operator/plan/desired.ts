@@ -36,7 +36,7 @@ export interface Desired {
   readonly name: string;
   /** As of the child that it is compared with (childKey). */
   readonly key: string;
-  readonly digest: string;
+  readonly digest: number;
   /** Digest of its pod template; "" where it has none. */
   readonly template: string;
   /** The campus it is in; "" when it belongs to all. */
@@ -77,8 +77,21 @@ export function workloadsOf({ site, groups }: Pick<DesiredInputs, "site" | "grou
 }
 
 export function desiredOf(inputs: DesiredInputs): Desired[] {
-  const { site, ips } = inputs;
+  return [...movingOf(inputs), ...fixedOf(inputs)];
+}
+
+/** What depends on what there is already: before what pods are made of, which read it. */
+export function movingOf(inputs: DesiredInputs): Desired[] {
   const workloads = workloadsOf(inputs);
+  return [
+    ...workloads.flatMap((workload) => [configOf(inputs, workload), ...claimsOf(inputs, workload)]),
+    entry(2, SHARED, addressBook(inputs.site, workloads, inputs.ips)),
+  ];
+}
+
+/** What people's specs alone say: most of it, and the same until they write again. */
+export function fixedOf({ site, groups }: Pick<DesiredInputs, "site" | "groups">): Desired[] {
+  const workloads = workloadsOf({ site, groups });
   const campuses = site.spec.campuses.map(({ name }) => name);
   const outside = (["clients", "admin"] as const)
     .filter((door) => door === "clients" || site.spec.tls.mode === "Own")
@@ -94,8 +107,7 @@ export function desiredOf(inputs: DesiredInputs): Desired[] {
     ...outside,
     ...(limits === undefined ? [] : [entry(1, SHARED, limits)]),
     ...policiesOf(site, workloads),
-    ...workloads.flatMap((workload) => ofWorkload(inputs, workload, campuses)),
-    entry(2, SHARED, addressBook(site, workloads, ips)),
+    ...workloads.flatMap((workload) => ofWorkload(site, workload, campuses)),
   ];
 }
 
@@ -116,36 +128,44 @@ function policiesOf(site: Site, workloads: readonly PlannedWorkload[]): Desired[
   return networkPolicies(site, doors, foreign).map((policy) => entry(1, SHARED, policy));
 }
 
-function ofWorkload(
-  { site, permits, volumes }: DesiredInputs,
-  workload: PlannedWorkload,
-  campuses: readonly string[],
-): Desired[] {
+function configOf({ site, permits }: DesiredInputs, workload: PlannedWorkload): Desired {
   const process = processText(site, workload, workload.options);
-  const texts = workload.beside.map(({ text }) => text ?? "");
-  const configDigest = digestOfText([process, ...texts].join("\n"));
-  const shared = { campus: "", workload: workload.name };
   const files = {
     process,
     permits: workload.isStateful ? (permits.get(workload.name) ?? {}) : undefined,
   };
-  const mayHave = volumes.get(workload.name) ?? [];
+  return entry(1, sharedBy(workload), workloadConfig(site, workload, files));
+}
+
+function claimsOf({ site, volumes }: DesiredInputs, workload: PlannedWorkload): Desired[] {
+  const { storage } = workload;
+  if (storage === undefined) return [];
+  return (volumes.get(workload.name) ?? []).map((campus) => {
+    const place = { campus, workload: workload.name };
+    return entry(3, place, volumeClaim(site, workload, { campus, storage }));
+  });
+}
+
+function ofWorkload(site: Site, workload: PlannedWorkload, campuses: readonly string[]): Desired[] {
+  const process = processText(site, workload, workload.options);
+  const texts = workload.beside.map(({ text }) => text ?? "");
+  const configDigest = digestOfText([process, ...texts].join("\n"));
+  const shared = sharedBy(workload);
   return [
     ...(workload.isStateful ? [entry(1, shared, headlessService(site, workload))] : []),
     entry(1, shared, disruptionBudget(site, workload)),
-    entry(1, shared, workloadConfig(site, workload, files)),
     ...campuses.flatMap((campus) => {
       const place = { campus, workload: workload.name };
-      const { storage } = workload;
       return [
         entry(1, place, campusService(site, workload, campus)),
-        ...(storage === undefined || !mayHave.includes(campus)
-          ? []
-          : [entry(3, place, volumeClaim(site, workload, { campus, storage }))]),
         entry(3, place, workloadSet(site, workload, { campus, configDigest })),
       ];
     }),
   ];
+}
+
+function sharedBy({ name }: PlannedWorkload) {
+  return { campus: "", workload: name };
 }
 
 const SHARED = { campus: "", workload: "" };

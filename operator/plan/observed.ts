@@ -22,7 +22,7 @@ export interface Child {
   readonly workload: string;
   readonly campus: string;
   /** Of the fields that are ours (kube/owned-fields.ts). */
-  readonly digest: string;
+  readonly digest: number;
   readonly isLeaving: boolean;
   /** Digest of the pod template; "" where there is none. */
   readonly template: string;

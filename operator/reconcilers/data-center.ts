@@ -11,8 +11,8 @@ import { hasCredentials } from "../execute/credentials.ts";
 import { applyObject, type Executor, execute } from "../execute/execute.ts";
 import { OwnWrites, type Seen } from "../execute/own-writes.ts";
 import { Restraint } from "../execute/restraint.ts";
+import { digestOfValue, NO_DIGEST } from "../kube/digest.ts";
 import type { Events } from "../kube/events.ts";
-import { digestOfValue } from "../kube/owned-fields.ts";
 import { isSameJson } from "../kube/stable-json.ts";
 import type { Outcome as RoundOutcome } from "../kube/work-queue.ts";
 import { OUTSIDE } from "../manifests/outside.ts";
@@ -21,7 +21,7 @@ import { actionKey, describeAction } from "../plan/actions.ts";
 import type { CampusObject } from "../plan/campus.ts";
 import { conditionsOf, say } from "../plan/conditions.ts";
 import { type Plan, planDataCenter, type StatusOf } from "../plan/data-center.ts";
-import { type Desired, type DesiredInputs, desiredOf, type Wanted } from "../plan/desired.ts";
+import { type Desired, type DesiredInputs, fixedOf, movingOf } from "../plan/desired.ts";
 import { eventsOf } from "../plan/events.ts";
 import type { Observed, Outcome } from "../plan/observed.ts";
 import { serviceIn } from "../plan/workloads.ts";
@@ -42,8 +42,23 @@ const LOOK_MS = 10;
 const LOOKS_MAX = 50;
 /** A data centre is followed through so many rounds before others have their turn. */
 const ROUNDS_MAX = 8;
+/** Of so many that are followed it is kept what they should be: a megabyte each. */
+const FOLLOWED_MAX = 8;
 /** With nothing heard, everything is looked at again: ends of blocks, what was missed in thought. */
 const AGAIN_MS = 60_000;
+
+/** Digests of what it is made from: of what people's specs say alone, and of all. */
+interface DesiredKey {
+  readonly fixed: number;
+  readonly all: number;
+}
+
+/** What should be, as it was made last. */
+interface Made {
+  readonly key: DesiredKey;
+  readonly fixed: readonly Desired[];
+  readonly all: readonly Desired[];
+}
 
 interface Memory {
   readonly uid: string;
@@ -56,15 +71,14 @@ interface Memory {
   readonly refusals: Map<string, string>;
   readonly writes: OwnWrites;
   readonly restraint: Restraint;
-  /** What should be, while it is worked on: too much to be kept for ten thousand groups. */
-  desired: { readonly key: string; readonly all: readonly Desired[] } | undefined;
   /** What should be, and the state of the children, when they were found to be the same. */
-  asWanted: { readonly key: string; readonly revision: number } | undefined;
+  asWanted: { readonly key: number; readonly revision: number } | undefined;
 }
 
 export class DataCenterReconciler {
   readonly #parts: ReconcilerParts;
   readonly #memories = new Map<string, Memory>();
+  readonly #followed = new Map<string, Made>();
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -72,34 +86,33 @@ export class DataCenterReconciler {
 
   /** Follows a data centre for as long as each round does something and its effect is soon seen. */
   async reconcile(name: string): Promise<RoundOutcome> {
-    try {
-      for (let rounds = 1; ; rounds++) {
-        const { againMs, didSomething } = await this.#round(name);
-        const isOver = rounds === ROUNDS_MAX || this.#parts.executor.leftMs() <= 0;
-        if (!didSomething || isOver) return { againMs };
-      }
-    } finally {
-      const memory = this.#memories.get(name);
-      if (memory !== undefined) memory.desired = undefined;
+    for (let rounds = 1; ; rounds++) {
+      const { againMs, found } = await this.#round(name);
+      if (found === "nothing to do") this.#followed.delete(name);
+      const isEnough = rounds === ROUNDS_MAX || this.#parts.executor.leftMs() <= 0;
+      if (found !== "something" || isEnough) return { againMs };
     }
   }
 
-  async #round(name: string): Promise<RoundOutcome & { didSomething: boolean }> {
+  /** `found`: "nothing yet" while the copies do not show what was written last. */
+  async #round(
+    name: string,
+  ): Promise<RoundOutcome & { found: "something" | "nothing yet" | "nothing to do" }> {
     const { cluster, executor } = this.#parts;
     const dataCenter = cluster.dataCenters.get(name);
     if (dataCenter === undefined) {
       this.#memories.delete(name);
       executor.store.forget(name);
       await this.#tellOrphans(name);
-      return { didSomething: false };
+      return { found: "nothing to do" };
     }
     const memory = this.#memoryOf(name, dataCenter.uid);
     for (let looks = 1; this.#areUnseen(name, memory.writes); looks++) {
-      if (looks === LOOKS_MAX) return { againMs: LOOK_MS, didSomething: false };
+      if (looks === LOOKS_MAX) return { againMs: LOOK_MS, found: "nothing yet" };
       await rest(LOOK_MS);
     }
     const planned = await this.plan(name);
-    if (planned === undefined) return { didSomething: false };
+    if (planned === undefined) return { found: "nothing to do" };
     const { observed, plan } = planned;
     let acts = 0;
     let told = 0;
@@ -109,7 +122,8 @@ export class DataCenterReconciler {
       // What cannot be done now is no reason to be silent about what is.
       told = await this.#tell(observed, plan, memory.writes);
     }
-    return { againMs: plan.againMs ?? AGAIN_MS, didSomething: acts + told > 0 };
+    const found = acts + told > 0 ? "something" : "nothing to do";
+    return { againMs: plan.againMs ?? AGAIN_MS, found };
   }
 
   /** What would be done now, and why; undefined when there is no data centre of that name. */
@@ -123,13 +137,29 @@ export class DataCenterReconciler {
     const observed = this.#observe(name);
     if (observed === undefined) return undefined;
     const { revision } = cluster.inside(name);
-    let key = "";
+    let all = NO_DIGEST;
     const plan = planDataCenter(observed, (inputs) => {
-      key = keyOfInputs(inputs);
-      return desiredBy(memory, { inputs, key, revision });
+      const key = keyOfInputs(inputs);
+      all = key.all;
+      const { asWanted } = memory;
+      if (asWanted?.key === key.all && asWanted.revision === revision) return "as it is";
+      return this.#desired(name, inputs, key);
     });
-    if (plan.isAsWanted) memory.asWanted = { key, revision };
+    if (plan.isAsWanted) memory.asWanted = { key: all, revision };
     return { observed, plan };
+  }
+
+  /** What should be is made anew only as far as what it is made of has changed. */
+  #desired(name: string, inputs: DesiredInputs, key: DesiredKey): readonly Desired[] {
+    const made = this.#followed.get(name);
+    if (made?.key.all === key.all) return made.all;
+    const fixed = made?.key.fixed === key.fixed ? made.fixed : fixedOf(inputs);
+    const all = [...movingOf(inputs), ...fixed];
+    this.#followed.delete(name);
+    if (this.#followed.size >= FOLLOWED_MAX)
+      this.#followed.delete(this.#followed.keys().next().value!);
+    this.#followed.set(name, { key, fixed, all });
+    return all;
   }
 
   /** The data centre as it is known now; undefined when there is none of that name. */
@@ -184,7 +214,6 @@ export class DataCenterReconciler {
         refusals: new Map(),
         writes: new OwnWrites(),
         restraint: new Restraint(),
-        desired: undefined,
         asWanted: undefined,
       };
       this.#memories.set(name, memory);
@@ -293,29 +322,16 @@ function forgetCarried(
   }
 }
 
-/** What should be is built anew only when something that it is made of has changed. */
-function desiredBy(
-  memory: Memory,
-  { inputs, key, revision }: { inputs: DesiredInputs; key: string; revision: number },
-): Wanted {
-  const { asWanted, desired } = memory;
-  if (asWanted?.key === key && asWanted.revision === revision) return "as it is";
-  if (desired?.key === key) return desired.all;
-  const all = desiredOf(inputs);
-  memory.desired = { key, all };
-  return all;
-}
-
-function keyOfInputs({ site, groups, permits, volumes, ips }: DesiredInputs): string {
+function keyOfInputs({ site, groups, permits, volumes, ips }: DesiredInputs): DesiredKey {
   const { spec, ...place } = site;
-  const specs = [spec, ...groups].map(digestOfSpec);
-  return digestOfValue([specs, place, [...permits], [...volumes], [...ips].sort()]);
+  const fixed = digestOfValue([[spec, ...groups].map(digestOfSpec), place]);
+  return { fixed, all: digestOfValue([fixed, [...permits], [...volumes], [...ips].sort()]) };
 }
 
 /** What people wrote stays the same object until they write again. */
-const digests = new WeakMap<object, string>();
+const digests = new WeakMap<object, number>();
 
-function digestOfSpec(spec: object): string {
+function digestOfSpec(spec: object): number {
   let digest = digests.get(spec);
   if (digest === undefined) {
     digest = digestOfValue(spec);
