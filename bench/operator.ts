@@ -74,6 +74,7 @@ const FLAGS = ["--v8-pool-size=1", "--max-semi-space-size=8", "--heap-growing-pe
 const cache = mkdtempSync(join(tmpdir(), "tricampus-bench-operator-"));
 process.env.NODE_COMPILE_CACHE = cache;
 await once(start("../../operator/warm-up.ts", [], FLAGS), "exit");
+await once(start("operator-process.ts", [], FLAGS), "exit");
 const double = start("double-process.ts", [String(dataCenters), String(GROUPS_EACH)]);
 const url = await message<string>(double);
 const startedMs = performance.now();

@@ -5,6 +5,10 @@ import type { StoreLink } from "../../operator/observe/store-link.ts";
 import { Operator } from "../../operator/operator.ts";
 import type { OperatorState, ToOperator } from "./messages.ts";
 
+const [url] = process.argv.slice(2);
+// Without an address it is only compiled, as the image has compiled the operator's own entry.
+if (url === undefined) process.exit();
+
 /** No pod runs, so no replica says anything. */
 const NO_STORE: StoreLink = {
   follow: () => {},
@@ -18,7 +22,7 @@ const log = { debug() {}, info() {}, warn() {}, error() {} };
 let rounds = 0;
 let rssMbMax = 0;
 const operator = new Operator({
-  client: new ApiClient(plainConnection(process.argv[2]!)),
+  client: new ApiClient(plainConnection(url)),
   namespace: "bench",
   identity: "operator-1",
   image: "tricampus:bench",

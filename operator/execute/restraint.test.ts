@@ -6,7 +6,7 @@ test("restraint: what is done over and over is paused for longer and longer, and
   const done: number[] = [];
   for (let ms = 0; ms < 200_000; ms += 100) {
     if (!restraint.allows("apply Service/x", ms)) continue;
-    restraint.did("apply Service/x", ms);
+    restraint.did(["apply Service/x", `apply Service/${ms}`], ms);
     done.push(ms);
   }
   expect(done).toEqual([

@@ -19,10 +19,13 @@ interface Done {
 }
 
 export class Restraint {
-  /** By the hash of its key: a hundred thousand objects may have been made within the last minutes. */
+  /**
+   * What was done once, round by round, by the hash of its key: a hundred thousand objects may have been made within
+   * the last minutes, and hardly any of them twice.
+   */
+  #once: { readonly hashes: readonly number[]; readonly atMs: number }[] = [];
+  /** What was done more often, by the same. */
   readonly #done = new Map<number, Done>();
-  /** What is done for the first time in one round is noted by one value. */
-  #first: Done = { times: 1, lastMs: 0 };
 
   /** May it be done now? */
   allows(key: string, nowMs: number): boolean {
@@ -31,17 +34,26 @@ export class Restraint {
     return nowMs - known.lastMs >= pauseAfter(known.times);
   }
 
-  did(key: string, nowMs: number): void {
-    const hash = hashOf(key);
+  /** All that is done in one round. */
+  did(keys: readonly string[], nowMs: number): void {
+    const once: number[] = [];
+    for (const hash of keys.map(hashOf)) {
+      const times = this.#timesOf(hash);
+      if (times === 0) once.push(hash);
+      else this.#done.set(hash, { times: times + 1, lastMs: nowMs });
+    }
+    if (once.length > 0) this.#once.push({ hashes: once, atMs: nowMs });
+  }
+
+  #timesOf(hash: number): number {
     const known = this.#done.get(hash);
-    if (known === undefined || nowMs - known.lastMs > FORGET_MS) {
-      if (this.#first.lastMs !== nowMs) this.#first = { times: 1, lastMs: nowMs };
-      this.#done.set(hash, this.#first);
-    } else this.#done.set(hash, { times: known.times + 1, lastMs: nowMs });
+    if (known !== undefined) return known.times;
+    return this.#once.some(({ hashes }) => hashes.includes(hash)) ? 1 : 0;
   }
 
   /** Forgets what was not done lately. */
   forget(nowMs: number): void {
+    this.#once = this.#once.filter(({ atMs }) => nowMs - atMs <= FORGET_MS);
     for (const [key, { lastMs }] of this.#done)
       if (nowMs - lastMs > FORGET_MS) this.#done.delete(key);
   }

@@ -37,13 +37,21 @@ export interface Cached {
   readonly resourceVersion: string;
 }
 
-interface ListWatchOptions<T extends Cached> {
+/** Where copies are kept, by name: a Map, or what is smaller. */
+export interface Items<T> extends Iterable<[string, T]> {
+  get(name: string): T | undefined;
+  set(name: string, item: T): unknown;
+  delete(name: string): unknown;
+}
+
+export interface ListWatchOptions<T extends Cached> {
   readonly client: ApiClient;
   /** "/apis/apps/v1/namespaces/x/statefulsets" */
   readonly path: string;
   readonly labelSelector?: string | undefined;
   /** What is kept; undefined: the object is none of ours. */
   readonly project: (object: KubeObject) => T | undefined;
+  readonly items?: Items<T>;
   /** Called after the copy has changed; `now` undefined: the object is gone. */
   readonly onChange: (key: string, now: T | undefined, before: T | undefined) => void;
   /** Told what goes wrong; nothing stops because of it. */
@@ -55,7 +63,7 @@ interface ListWatchOptions<T extends Cached> {
 export class ListWatch<T extends Cached> {
   readonly #options: ListWatchOptions<T>;
   readonly #random: () => number;
-  readonly #items = new Map<string, T>();
+  readonly #items: Items<T>;
   readonly #stop = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
   #version: string | undefined;
@@ -68,11 +76,12 @@ export class ListWatch<T extends Cached> {
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options;
+    this.#items = options.items ?? new Map<string, T>();
     this.#random = options.random ?? Math.random;
   }
 
   /** By name: all are of one namespace, or of none. */
-  get items(): ReadonlyMap<string, T> {
+  get items(): Iterable<[string, T]> {
     return this.#items;
   }
 

@@ -7,10 +7,11 @@ import type { DataCenterSpec, DataCenterStatus } from "../api/data-center.ts";
 import type { KvGroupSpec, KvGroupStatus } from "../api/kv-group.ts";
 import type { ApiClient } from "../kube/api-client.ts";
 import { type KindName, pathOf } from "../kube/api-paths.ts";
-import { type Cached, ListWatch } from "../kube/list-watch.ts";
+import { type Cached, ListWatch, type ListWatchOptions } from "../kube/list-watch.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { MANAGED_BY } from "../manifests/site.ts";
 import { type Child, childKey, type Node, type Pod } from "../plan/observed.ts";
+import { Children } from "./children.ts";
 import {
   type CachedResource,
   isSameNode,
@@ -37,8 +38,6 @@ const SELECTOR = Object.entries(MANAGED_BY)
 
 /** Everything of one data centre. */
 export interface Inside {
-  /** In no order. */
-  readonly children: Child[];
   /** Another one whenever a child is no more what it was; what its controllers say of it does not count. */
   revision: number;
   readonly pods: Map<string, Pod>;
@@ -57,21 +56,19 @@ interface ClusterOptions {
 export class Cluster {
   readonly #options: ClusterOptions;
   readonly #inside = new Map<string, Inside>();
-  /** By kind. */
-  readonly #children = new Map<string, ReadonlyMap<string, Child>>();
+  readonly #children = new Children();
   readonly #watches: { kind: string; watch: ListWatch<Cached> }[] = [];
-  readonly dataCenters: ReadonlyMap<string, CachedResource<DataCenterSpec, DataCenterStatus>>;
-  readonly nodes: ReadonlyMap<string, Node>;
+  readonly #dataCenters = new Map<string, CachedResource<DataCenterSpec, DataCenterStatus>>();
+  readonly #nodes = new Map<string, Node>();
 
   constructor(options: ClusterOptions) {
     this.#options = options;
     const { onChange } = options;
-    const dataCenters = this.#watch<CachedResource<DataCenterSpec, DataCenterStatus>>(
-      "DataCenter",
-      projectResource,
-      (key) => onChange(key),
-    );
-    this.dataCenters = dataCenters.items;
+    this.#watch<CachedResource<DataCenterSpec, DataCenterStatus>>("DataCenter", {
+      project: projectResource,
+      onChange: (key) => onChange(key),
+      items: this.#dataCenters,
+    });
     this.#watchParts<CachedResource<CampusSpec, CampusStatus>>(
       "Campus",
       (inside) => inside.campuses,
@@ -81,26 +78,21 @@ export class Cluster {
       (inside) => inside.groups,
     );
     for (const kind of CHILD_KINDS) {
-      const watch = this.#watch<Child>(
-        kind,
-        projectChild(kind),
-        (_, now, before) => {
-          if (before !== undefined) this.#moveChild(before, now);
-          else if (now !== undefined) this.#addChild(now);
-        },
-        SELECTOR,
-      );
-      this.#children.set(kind, watch.items);
+      this.#watch<Child>(kind, {
+        project: projectChild(kind),
+        onChange: (_, now, before) => this.#childChanged(now, before),
+        items: this.#children.ofKind(kind),
+        labelSelector: SELECTOR,
+      });
     }
-    this.#watch<Pod>(
-      "Pod",
-      projectPod,
-      (_, now, before) => {
+    this.#watch<Pod>("Pod", {
+      project: projectPod,
+      onChange: (_, now, before) => {
         this.#move((inside) => inside.pods, (now ?? before)!.name, { now, before });
       },
-      SELECTOR,
-    );
-    this.nodes = this.#watchNodes().items;
+      labelSelector: SELECTOR,
+    });
+    this.#watchNodes();
   }
 
   start(): void {
@@ -129,7 +121,6 @@ export class Cluster {
     let found = this.#inside.get(dataCenter);
     if (found === undefined) {
       const empty = {
-        children: [],
         revision: 0,
         pods: new Map(),
         campuses: new Map(),
@@ -143,60 +134,48 @@ export class Cluster {
 
   /** By "Kind/name". Made when it is asked for: kept, the keys would be as large as what they lead to. */
   childrenOf(dataCenter: string): ReadonlyMap<string, Child> {
-    const { children } = this.inside(dataCenter);
+    const children = this.#children.of(dataCenter);
     return new Map(children.map((child) => [childKey(child.kind, child.name), child]));
   }
 
   /** Whichever data centre it is of. */
   childOf(kind: string, name: string): Child | undefined {
-    return this.#children.get(kind)?.get(name);
+    return this.#children.get(kind, name);
   }
 
-  #addChild(now: Child): void {
-    const inside = this.inside(now.dataCenter);
-    inside.children.push(now);
-    inside.revision += 1;
-    this.#options.onChange(now.dataCenter);
+  get dataCenters(): ReadonlyMap<string, CachedResource<DataCenterSpec, DataCenterStatus>> {
+    return this.#dataCenters;
   }
 
-  #moveChild(before: Child, now: Child | undefined): void {
-    const inside = this.inside(before.dataCenter);
-    const at = inside.children.indexOf(before);
-    if (now?.dataCenter === before.dataCenter) {
-      inside.children[at] = now;
-      if (
-        now.digest !== before.digest ||
-        now.uid !== before.uid ||
-        now.isLeaving !== before.isLeaving
-      )
-        inside.revision += 1;
-      this.#options.onChange(now.dataCenter);
-      return;
+  get nodes(): ReadonlyMap<string, Node> {
+    return this.#nodes;
+  }
+
+  #childChanged(now: Child | undefined, before: Child | undefined): void {
+    const isOther =
+      now?.dataCenter !== before?.dataCenter ||
+      now?.digest !== before?.digest ||
+      now?.uid !== before?.uid ||
+      now?.isLeaving !== before?.isLeaving;
+    for (const dataCenter of new Set([before?.dataCenter, now?.dataCenter])) {
+      if (dataCenter === undefined) continue;
+      if (isOther) this.inside(dataCenter).revision += 1;
+      this.#options.onChange(dataCenter);
     }
-    inside.children[at] = inside.children.at(-1)!;
-    inside.children.pop();
-    inside.revision += 1;
-    this.#options.onChange(before.dataCenter);
-    if (now !== undefined) this.#addChild(now);
   }
 
   #watch<T extends Cached>(
     kind: KindName,
-    project: (object: KubeObject) => T | undefined,
-    changed: (key: string, now: T | undefined, before: T | undefined) => void,
-    labelSelector?: string,
-  ): ListWatch<T> {
+    options: Pick<ListWatchOptions<T>, "project" | "onChange" | "items" | "labelSelector">,
+  ): void {
     const { client, namespace, onTrouble } = this.#options;
     const watch = new ListWatch<T>({
+      ...options,
       client,
       path: pathOf(kind, kind === "Node" ? undefined : namespace),
-      labelSelector,
-      project,
-      onChange: changed,
       onTrouble: (error) => onTrouble(kind, error),
     });
     this.#watches.push({ kind, watch: watch as unknown as ListWatch<Cached> });
-    return watch;
   }
 
   #watchParts<T extends CachedResource<{ dataCenter: string }, unknown>>(
@@ -204,20 +183,22 @@ export class Cluster {
     partsOf: (inside: Inside) => Map<string, unknown>,
   ): void {
     const project = (object: KubeObject) => projectResource(object) as T | undefined;
-    this.#watch<T>(kind, project, (_, now, before) => {
+    const onChange = (_: string, now: T | undefined, before: T | undefined) => {
       const { name, spec } = (now ?? before)!;
       const parts = partsOf(this.inside(spec.dataCenter));
       if (now === undefined) parts.delete(name);
       else parts.set(name, now);
       this.#options.onChange(spec.dataCenter);
-    });
+    };
+    this.#watch<T>(kind, { project, onChange });
   }
 
-  #watchNodes(): ListWatch<Node> {
-    return this.#watch<Node>("Node", projectNode, (_, now, before) => {
+  #watchNodes(): void {
+    const onChange = (_: string, now: Node | undefined, before: Node | undefined) => {
       if (now !== undefined && before !== undefined && isSameNode(now, before)) return;
       for (const name of this.dataCenters.keys()) this.#options.onChange(name);
-    });
+    };
+    this.#watch<Node>("Node", { project: projectNode, onChange, items: this.#nodes });
   }
 
   #move<T extends { dataCenter: string }>(

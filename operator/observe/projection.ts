@@ -11,14 +11,26 @@ import type { Child, ClaimFacts, Node, Pod, Resource, ServiceFacts } from "../pl
 export const FIELD_MANAGER = "tricampus";
 const RACK_LABEL = "tricampus.dev/rack";
 
-/** Values that many objects share are kept once. */
+/** Values that many objects share are kept once, as long as they are not too many. */
+const SHARED_MAX = 20_000;
 const shared = new Map<string, string>();
 
 function once(text: string): string {
   const known = shared.get(text);
   if (known !== undefined) return known;
+  if (shared.size >= SHARED_MAX) shared.clear();
   shared.set(text, text);
   return text;
+}
+
+/** The same for every text in a value that is nobody else's: most groups' specs and statuses say the same. */
+function withTextsOnce<T>(value: T): T {
+  if (typeof value === "string") return once(value) as T;
+  if (typeof value === "object" && value !== null) {
+    const fields = value as Record<string, unknown>;
+    for (const name in fields) fields[name] = withTextsOnce(fields[name]);
+  }
+  return value;
 }
 
 type Fields = Record<string, unknown>;
@@ -187,7 +199,7 @@ export function projectResource<Spec, Status>({
     name: metadata.name,
     uid: metadata.uid ?? "",
     generation: metadata.generation ?? 1,
-    spec: spec as Spec,
-    status: (status ?? {}) as Status,
+    spec: withTextsOnce(spec as Spec),
+    status: withTextsOnce((status ?? {}) as Status),
   };
 }

@@ -236,10 +236,8 @@ export class DataCenterReconciler {
     const nowMs = performance.now();
     restraint.forget(nowMs);
     const due = plan.actions.filter((action) => restraint.allows(actionKey(action), nowMs));
-    for (const action of due) {
-      log(name, describeAction(action));
-      restraint.did(actionKey(action), nowMs);
-    }
+    for (const action of due) log(name, describeAction(action));
+    restraint.did(due.map(actionKey), nowMs);
     const standing = new Set(plan.refused);
     for (const key of refusals.keys()) if (!standing.has(key)) refusals.delete(key);
     await execute(executor, { dataCenter: name, writes, outcomes, refusals }, due);
