@@ -38,7 +38,7 @@ export interface OperatorOptions {
 }
 
 const LEASE = "tricampus-operator";
-const WORKERS = 4;
+const WORKERS = 6;
 const SETTLE_MS = 3_000;
 const GATHER_MS = 50;
 

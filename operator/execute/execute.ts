@@ -120,15 +120,13 @@ export async function applyObject(
 ): Promise<void> {
   const kind = object.kind as KindName;
   const { name, uid } = object.metadata;
-  const stored = await client.request({
+  const version = await client.write({
     method: "PATCH",
     path: `${pathOf(kind, namespace, name)}${subresource}?fieldManager=${FIELD_MANAGER}&force=true`,
     contentType: "application/apply-patch+yaml",
     body: object,
-    metadataOnly: true,
     timeoutMs: REQUEST_MS,
   });
-  const version = stored.metadata.resourceVersion!;
   // With a uid the server takes a write for the object that was looked at, or not at all.
   writes.wrote(childKey(kind, name), { version, wasThere: uid !== undefined }, performance.now());
 }

@@ -4,6 +4,7 @@
  */
 import type { KubeObject } from "../../kube/object.ts";
 import {
+  copyOf,
   differing,
   intersection,
   merge,
@@ -128,7 +129,7 @@ export class Objects {
     const name = given.metadata.name;
     if (this.get(place, name) !== undefined)
       throw new Refused(409, "AlreadyExists", `${place.resource} "${name}" already exists`);
-    const object = structuredClone(given);
+    const object = copyOf(given);
     if (place.resource !== NODES) delete object.status;
     const entry = this.#entry(object, manager, "Update", treeOf(fieldsOf(object)));
     return this.#store(place, undefined, { object, entries: [entry] });
@@ -192,7 +193,7 @@ export class Objects {
   ): void {
     const before = this.get(place, name);
     if (before === undefined) return;
-    const after = structuredClone(before);
+    const after = copyOf(before);
     change(after);
     const isStatus = JSON.stringify(partOf(after, "")) === JSON.stringify(partOf(before, ""));
     this.#update(place, { before, after, manager, subresource: isStatus ? "status" : "" });
@@ -263,7 +264,8 @@ export class Objects {
     if (isSame) return before;
     const { namespace, resource } = place;
     if (before === undefined) this.#begin(place, object);
-    const isSpecNew = JSON.stringify(specOf(before)) !== JSON.stringify(specOf(object));
+    const isSpecNew =
+      before === undefined || JSON.stringify(specOf(before)) !== JSON.stringify(specOf(object));
     const generation = (before?.metadata.generation ?? 0) + (isSpecNew ? 1 : 0);
     const stored: KubeObject = {
       ...object,
