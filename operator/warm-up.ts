@@ -1,6 +1,6 @@
 /**
- * Compiles what an operator in its pod loads, once, when the image is built. Its entry as well: one file whose types are
- * still to be stripped brings the whole tool for that into memory, 14 MB.
+ * Compiles what an operator in its pod loads, once, when the image is built. Its entry as well: one file whose types
+ * are still to be stripped brings the whole tool for that into memory, 14 MB.
  */
 import { flushCompileCache } from "node:module";
 import "../services/platform/certificates.ts";

@@ -86,12 +86,27 @@ export async function issueCertificate(
   { name, services, hosts = [], days }: CertificateFacts,
 ): Promise<CertificateTexts> {
   const { publicKey, privateKey: key } = await newKeys();
-  const uris = services.map((service) => ({ type: "url" as const, value: identityUri(service) }));
-  const places = hosts.map((value) => ({ type: isIP(value) ? "ip" : "dns", value }) as const);
-  const names = extensionsOf([new SubjectAlternativeNameExtension([...uris, ...places])]);
-  const extensions = [...HOLDER, ...names];
+  const extensions = holderOf(services, hosts);
   const facts = { subject: commonName(name), publicKey, days, extensions };
   return { cert: await signedBy(signerOf(authority), facts), key };
+}
+
+/** By what they name: all data centres have the same few services. */
+const HOLDERS_MAX = 100;
+const holders = new Map<string, readonly Extension[]>();
+
+function holderOf(services: readonly string[], hosts: readonly string[]): readonly Extension[] {
+  const key = JSON.stringify([services, hosts]);
+  let holder = holders.get(key);
+  if (holder === undefined) {
+    const uris = services.map((service) => ({ type: "url" as const, value: identityUri(service) }));
+    const places = hosts.map((value) => ({ type: isIP(value) ? "ip" : "dns", value }) as const);
+    const names = new SubjectAlternativeNameExtension([...uris, ...places]);
+    holder = [...HOLDER, ...extensionsOf([names])];
+    if (holders.size >= HOLDERS_MAX) holders.clear();
+    holders.set(key, holder);
+  }
+  return holder;
 }
 
 interface Signer {
