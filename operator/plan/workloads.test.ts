@@ -24,6 +24,22 @@ test("workloads: with profile Dev one pod a campus holds everything", () => {
   expect(kvWorkloadOf(spec, sampleGroup(2)).services).toEqual(["kvsvr-2"]);
 });
 
+test("workloads: what waits for a checkpoint, and the log of it, leave room in the pod's memory", () => {
+  const MIB = 1024 * 1024;
+  const optionsIn = (memory?: string, cache = "96Mi") => {
+    const resources = memory === undefined ? {} : { limits: { memory } };
+    const group = { ...sampleGroup(2), cache, resources };
+    return kvWorkloadOf(sampleDataCenter(), group).options["kvsvr-2"];
+  };
+  expect(optionsIn("1Gi")).toMatchObject({ cacheBytes: 96 * MIB, checkpointBytes: 29 * MIB });
+  expect(optionsIn("64Gi")).toMatchObject({ checkpointBytes: 128 * MIB });
+  expect(optionsIn("128Mi", "256Mi")).toMatchObject({ checkpointBytes: MIB });
+  expect(optionsIn()).toEqual({ cacheBytes: 96 * MIB, group: 2 });
+  const { options, resources } = kvWorkloadOf(sampleDataCenter(), sampleGroup());
+  expect(resources.limits).toEqual({ memory: "1Gi" });
+  expect(options.kvsvr).toMatchObject({ checkpointBytes: 29 * MIB });
+});
+
 test("workloads: each is known by a service in it", () => {
   expect(["kvsvr-1", "kvsvr-3", "logic", "queue", "text"].map(serviceIn)).toEqual([
     "kvsvr",

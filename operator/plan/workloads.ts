@@ -38,6 +38,12 @@ const WHOLE_CAMPUS: Resources = {
   limits: { memory: "1536Mi" },
 };
 
+/** Eight in memory, eight in the log, and as much for all else. */
+const CHECKPOINTS_IN_MEMORY = 32;
+/** The least that the store takes, and what it has where nothing is said. */
+const CHECKPOINT_BYTES_MIN = 1024 * 1024;
+const CHECKPOINT_BYTES_MAX = 128 * 1024 * 1024;
+
 /** Two pods at once fence each other, or each know half. */
 const ALONE: readonly string[] = ["queue", "fanout", "router", "retention"];
 
@@ -95,11 +101,12 @@ export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedW
   const hasAdmin = isWhole && spec.tls.mode === "Own";
   const services = isWhole ? [...SERVICES, ...(hasAdmin ? [ADMIN] : [])] : [own];
   const { className, size, policy } = group.storage;
-  const config = { cacheBytes: wholeUnits(group.cache), group: group.number };
+  const resources = group.resources ?? (isWhole ? WHOLE_CAMPUS : STORE);
+  const config = { group: group.number, ...memoryOf(resources, wholeUnits(group.cache)) };
   return {
     name: kvWorkload(group.number),
     services,
-    resources: group.resources ?? (isWhole ? WHOLE_CAMPUS : STORE),
+    resources,
     perCampus: 1,
     mounts: [
       ...CREDENTIALS,
@@ -119,6 +126,20 @@ export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedW
     certificate: isWhole ? WHOLE_CERTIFICATE : STORE_CERTIFICATE,
     identities: [...new Set([...KV_GROUPS, ...identitiesOf(services)])],
   };
+}
+
+/**
+ * A replica refuses writes when eight times `checkpointBytes` wait for a checkpoint, and a start has the log
+ * of as much in memory, too: half of what the limit leaves beside the cache, so that the pod is not killed
+ * for it, start after start. Without a limit the store's own default holds.
+ */
+function memoryOf({ limits }: Resources, cacheBytes: number) {
+  const limit = limits?.memory;
+  if (limit === undefined) return { cacheBytes };
+  const free = Math.max(0, wholeUnits(limit) - cacheBytes);
+  const share = Math.floor(free / CHECKPOINTS_IN_MEMORY);
+  const checkpointBytes = Math.min(CHECKPOINT_BYTES_MAX, Math.max(CHECKPOINT_BYTES_MIN, share));
+  return { cacheBytes, checkpointBytes };
 }
 
 /** The admin door leads people through under their own name. */
