@@ -31,6 +31,7 @@ export class DurableEngine {
       row: (registerKey, row) => stored.row(registerKey, row),
       rows: (registerKey, range) => stored.rows(registerKey, range),
       changes: (registerKey, after) => stored.changes(registerKey, after),
+      hasRows: (registerKey) => stored.hasRows(registerKey),
       keys: (after, limit) => stored.keys(after, limit),
       commit: (entries) => {
         // As it was when the commit began: what changes meanwhile belongs to the next one.

@@ -78,7 +78,8 @@ export async function settle(replica: Replica, group: GroupEpoch): Promise<void>
     for (const { entryKey, register } of listed) {
       if (register !== undefined && isCurrent(register)) continue;
       const key = { keyspace: entryKey[0]!, key: entryKey.subarray(4) };
-      if (register !== undefined) replica.take(replica.entry(key), { kind: "settle" });
+      if (register !== undefined)
+        replica.take(replica.entry(key), { kind: "settle", from: register.known });
       // Nobody is left to copy it from.
       else await state.renew(key, []);
       given += 1;

@@ -27,7 +27,7 @@ import { Replica } from "./replica.ts";
 import { type MoveEdges, Mover } from "./slots/mover.ts";
 import { SlotTable } from "./slots/slot-table.ts";
 import type { StateEngine } from "./storage/engine.ts";
-import type { Files } from "./storage/files.ts";
+import { endingWhenBroken, type Files } from "./storage/files.ts";
 import { openLmdb } from "./storage/lmdb.ts";
 import { LogDamaged } from "./storage/log.ts";
 import { State } from "./storage/state.ts";
@@ -57,7 +57,8 @@ export interface OpenReplica {
   stop(): Promise<void>;
 }
 
-export async function openReplica(edges: ReplicaEdges): Promise<OpenReplica> {
+export async function openReplica(given: ReplicaEdges): Promise<OpenReplica> {
+  const edges = { ...given, files: endingWhenBroken(given.files, given.fatal) };
   const stage = await stageOfRebuild(edges.dir, edges.files);
   if (stage?.stage === "joining") return joining(edges, stage.diskId);
   const identity = Identity.open(edges.dir, edges.files.texts, edges.config.group);

@@ -76,6 +76,11 @@ export const EMPTY_REGISTER: Register = {
   loose: [],
 };
 
+interface Decided {
+  readonly version: number;
+  readonly digest: number;
+}
+
 export type Input =
   | { kind: "prepare"; version: number; ballot: Ballot; baseDigest: number }
   | { kind: "accept"; ballot: Ballot; decision: Decision; baseDigest: number }
@@ -83,7 +88,7 @@ export type Input =
   | { kind: "learn"; decision: Decision }
   | { kind: "fetched"; reply: FetchReply }
   | { kind: "copied"; reply: FetchVotesReply }
-  | { kind: "settle" };
+  | { kind: "settle"; from: Decided | undefined };
 
 interface Vote {
   readonly granted: boolean;
@@ -123,16 +128,21 @@ export function step(register: Register, input: Input): Step {
     case "copied":
       return stepCopied(register, input.reply);
     case "settle":
-      return stepSettle(register);
+      return stepSettle(register, input.from);
   }
 }
 
 /** This replica has the value of the newest version it knows. */
 export function isCurrent(register: Register): boolean {
-  return (
-    register.heldVersion === register.known.version &&
-    (register.heldDigest !== 0 || register.heldVersion === 0)
-  );
+  return register.heldVersion === register.known.version && !isPartial(register);
+}
+
+/**
+ * Part of a table was fetched and the rest was not: rows that were changed again since are missing, so
+ * what is held is no state that ever was, not even an old one (S8).
+ */
+export function isPartial({ heldVersion, heldDigest }: Register): boolean {
+  return heldVersion > 0 && heldDigest === 0;
 }
 
 type Prepare = Extract<Input, { kind: "prepare" }>;
@@ -390,9 +400,17 @@ function stepCopied(register: Register, reply: FetchVotesReply): Step {
  * Both other replicas are gone for good, and with them versions that are known here and not held. A key
  * that was accepted after them is taken for decided; else what is held goes on, under a version that
  * nobody has seen. Of what nothing is held nothing is left.
+ *
+ * It is about what was known then, `from`: taken in from the log once more, over a register that has gone
+ * on and knows of a newer version, it would give that one up, and others hold it. (Records of earlier
+ * versions do not say.)
  */
-function stepSettle(register: Register): Step {
+function stepSettle(register: Register, from: Decided | undefined): Step {
   if (isCurrent(register)) return unchanged(register);
+  const isOther =
+    from !== undefined &&
+    (from.version !== register.known.version || from.digest !== register.known.digest);
+  if (isOther) return unchanged(register);
   const { known, held, heldDigest, accepted } = register;
   if (accepted?.decision.model === "key")
     return { ...hold(register, accepted.decision), log: true, vote: undefined };

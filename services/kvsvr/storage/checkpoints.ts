@@ -17,7 +17,7 @@ import { isNowhere } from "../protocol/absent.ts";
 import { planted } from "../protocol/planted.ts";
 import { trimsOf } from "../protocol/register.ts";
 import { Dirty } from "./dirty.ts";
-import type { EngineEntry, EngineRow, StateEngine } from "./engine.ts";
+import { type EngineEntry, EngineFailed, type EngineRow, type StateEngine } from "./engine.ts";
 import type { Entry } from "./entry.ts";
 import type { Log } from "./log.ts";
 import { slotGroup } from "./record.ts";
@@ -48,6 +48,8 @@ export interface CheckpointParts {
   /** The replica's log, once it is open. */
   readonly log: () => Log;
   readonly logger: Logger;
+  /** Must end the process: a start opens the engine anew. */
+  readonly fatal: (error: Error) => void;
   /** Dirty memory at which a checkpoint begins. */
   readonly dirtyBytes: number;
   /** Of memory and time the first checkpoint waits for such a share: the replicas' then take turns. */
@@ -61,6 +63,8 @@ export class Checkpoints {
   #dirtyBytes = 0;
   /** The same of the checkpoints that failed since one was written: all of it waits still. */
   #failedBytes = 0;
+  /** The same of the checkpoint under way. */
+  #leavingBytes = 0;
   /** The next checkpoint begins with so much of it. */
   #dueBytes: number;
   /** What the checkpoint under way has taken out of `#dirty`: newer than the engine's until it ends. */
@@ -117,8 +121,10 @@ export class Checkpoints {
 
   /** Why nothing more may become dirty; undefined when it may. */
   get refusing(): string | undefined {
-    if (this.dirtyBytes <= REFUSED_SHARE * this.#parts.dirtyBytes) return undefined;
-    return `${Math.round(this.dirtyBytes / 1_000_000)} MB wait for a checkpoint`;
+    // With what is being written: until that has ended, memory and log have it, too.
+    const waiting = this.dirtyBytes + this.#leavingBytes;
+    if (waiting <= REFUSED_SHARE * this.#parts.dirtyBytes) return undefined;
+    return `${Math.round(waiting / 1_000_000)} MB wait for a checkpoint`;
   }
 
   /** Checkpoints cannot keep up: who only catches up should wait, for clients would be refused next. */
@@ -140,12 +146,15 @@ export class Checkpoints {
     if (monotonicMs() - this.#failedMs < RETRY_MS) return;
     this.#running = this.#write()
       .catch((error: unknown) => {
+        // Of a commit that failed nothing counts, and the log has all of it: the next one writes it again.
+        if (error instanceof EngineFailed) this.#parts.fatal(error);
         this.#failedMs = monotonicMs();
         this.#parts.logger.error({ err: error }, "a checkpoint failed; it is tried again");
       })
       .finally(() => {
         this.#running = undefined;
         this.#leaving = undefined;
+        this.#leavingBytes = 0;
         // Who waits for room, as catching up does, makes no further change that would begin the next.
         if (this.dirtyBytes > this.#dueBytes) this.#soon();
       });
@@ -168,7 +177,7 @@ export class Checkpoints {
     // By slot: neighbours in the engine share its pages, and each page is rewritten once.
     this.#leaving = this.#dirty;
     const ids = this.#leaving.inOrder();
-    const leavingBytes = this.#dirtyBytes;
+    this.#leavingBytes = this.#dirtyBytes;
     this.#dirty = new Dirty();
     this.#dirtyBytes = 0;
     this.#dueBytes = this.#parts.dirtyBytes;
@@ -179,7 +188,8 @@ export class Checkpoints {
         at = await this.#writeChunks(ids, at);
       } catch (error) {
         this.#keepDirty(ids.slice(before));
-        this.#failedBytes += leavingBytes;
+        this.#failedBytes += this.#leavingBytes;
+        this.#leavingBytes = 0;
         throw error;
       }
       // Half of the time is left to the log, for somebody waits for every sync of it; less and less of

@@ -23,6 +23,8 @@ export interface EngineEntry {
   readonly forgotten: readonly EngineRow[];
   /** The register is removed: its slot was moved to another group. */
   readonly removed?: boolean;
+  /** So many of the table's rows go, by their names: also those that are damaged, whatever was in them. */
+  readonly emptied?: number;
 }
 
 /** A record whose checksum does not match: "I do not know", never "absent" (damaged-keys.ts). */
@@ -36,6 +38,9 @@ export class RecordDamaged extends RpcError {
     this.registerKey = registerKey;
   }
 }
+
+/** The engine takes no commits any more until it is opened anew. */
+export class EngineFailed extends Error {}
 
 /** What is read; undefined when a record of it is damaged. */
 export function unlessDamaged<T>(read: () => T): T | undefined {
@@ -69,6 +74,8 @@ export interface StateEngine {
   rows(registerKey: Buffer, range: RowRange): Iterable<EngineRow>;
   /** Rows with version > after, in the order of versions, deleted ones included. */
   changes(registerKey: Buffer, after: number): Iterable<EngineRow>;
+  /** There is something of the table's rows, damaged or not. */
+  hasRows(registerKey: Buffer): boolean;
   /** Register keys above the cursor, in order. */
   keys(after: Buffer | undefined, limit: number): EngineKey[];
   /**

@@ -62,6 +62,45 @@ export const systemFiles: Files = {
   syncDir,
 };
 
+/** A disk that fails, not one that is full. */
+export function isBroken(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && error.code === "EIO";
+}
+
+/**
+ * As `files`, but a small file's text that a broken disk may have or not ends the process: to go on with
+ * what was there before, or to try again, would count on what nobody knows (S3).
+ */
+export function endingWhenBroken(files: Files, fatal: (error: Error) => void): Files {
+  const { texts } = files;
+  const thrown = (error: unknown): never => {
+    if (isBroken(error)) fatal(error);
+    throw error;
+  };
+  const replace = (path: string, text: string) => {
+    try {
+      texts.replace(path, text);
+    } catch (error) {
+      thrown(error);
+    }
+  };
+  const replaceSoon = (path: string, text: string) => texts.replaceSoon(path, text).catch(thrown);
+  return {
+    list: (dir) => files.list(dir),
+    open: (path) => files.open(path),
+    remove: (path) => files.remove(path),
+    rename: (from, to) => files.rename(from, to),
+    setAside: (dir, keep) => files.setAside(dir, keep),
+    syncDir: (dir) => files.syncDir(dir),
+    texts: {
+      read: (path) => texts.read(path),
+      replace,
+      replaceSoon,
+      remove: (path) => texts.remove(path),
+    },
+  };
+}
+
 /** In a few large reads: the handle's own makes hundreds of a long log, each a detour over a thread. */
 async function readAll(handle: FileHandle): Promise<Buffer> {
   const { size } = await handle.stat();

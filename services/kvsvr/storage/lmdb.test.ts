@@ -7,13 +7,14 @@ import { engineSuite } from "./engine.suite.ts";
 import { RecordDamaged } from "./engine.ts";
 import { openLmdb } from "./lmdb.ts";
 import { registerKey } from "./record.ts";
+import { removeSlice } from "./slot-removal.ts";
 
 engineSuite("lmdb", () => {
   const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
   return { engine: openLmdb(dir), cleanUp: () => rmSync(dir, { recursive: true, force: true }) };
 });
 
-test("lmdb: a record whose checksum does not match is never served", async () => {
+test("lmdb: damaged records are never served, and a slot that is moved away is rid of them", async () => {
   const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
   const key = registerKey({ keyspace: 1, key: Buffer.from("t") });
   const row = { row: Buffer.from("a"), value: Buffer.from("value"), version: 1, deleted: false };
@@ -38,6 +39,12 @@ test("lmdb: a record whose checksum does not match is never served", async () =>
   const all = { first: Buffer.from(""), end: undefined, reverse: false };
   expect(() => [...engine.rows(key, all)]).toThrow(RecordDamaged);
   expect(() => [...engine.changes(key, 0)]).toThrow(RecordDamaged);
+  const slot = key.readUInt16BE(1);
+  const slice = { keyspace: 1, first: slot, last: slot };
+  await removeSlice(engine, slice, (entries) => engine.commit(entries));
+  expect(engine.register(key)).toBeUndefined();
+  expect(engine.row(key, row.row)).toBeUndefined();
+  expect(engine.hasRows(key)).toBe(false);
   await engine.close();
   rmSync(dir, { recursive: true, force: true });
 });

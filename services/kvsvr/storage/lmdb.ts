@@ -8,6 +8,7 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import {
   type EngineEntry,
+  EngineFailed,
   type EngineKey,
   type EngineRow,
   RecordDamaged,
@@ -25,6 +26,7 @@ import {
 
 const PRESENT = Buffer.from([1]);
 const VERSION_BYTES = 6;
+const MDB_PANIC = -30_795;
 
 /** Each time that one is read. */
 const damagedRecords = monitorId("kvsvr.damaged_records");
@@ -94,6 +96,10 @@ class LmdbEngine implements StateEngine {
     }
   }
 
+  hasRows(registerKey: Buffer): boolean {
+    return [this.#rows, this.#changes].some((tree) => namesIn(tree, registerKey, 1).length > 0);
+  }
+
   keys(afterKey: Buffer | undefined, limit: number): EngineKey[] {
     const start =
       afterKey === undefined ? Buffer.from([0]) : Buffer.concat([afterKey, Buffer.from([0])]);
@@ -107,8 +113,13 @@ class LmdbEngine implements StateEngine {
   }
 
   async commit(entries: readonly EngineEntry[]): Promise<void> {
-    await this.#root.batch(() => {
+    const written = this.#root.batch(() => {
       for (const entry of entries) this.#put(entry);
+    });
+    // Its own error says no more than that there is another, whose rejection nobody else hears.
+    await written.catch(async (error: Error & { commitError?: Promise<never> }) => {
+      await error.commitError?.catch(asFailed);
+      throw error;
     });
     // LMDB's reader keeps its snapshot for a turn. Who waits for the commit forgets its own copy now,
     // so the next read must not be answered from before it, whenever the reader would renew itself.
@@ -116,6 +127,10 @@ class LmdbEngine implements StateEngine {
   }
 
   #put(entry: EngineEntry): void {
+    if (entry.emptied !== undefined) {
+      for (const tree of [this.#rows, this.#changes])
+        for (const name of namesIn(tree, entry.registerKey, entry.emptied)) tree.remove(name);
+    }
     for (const { row, version } of entry.forgotten) {
       const key = Buffer.concat([entry.registerKey, row]);
       const there = this.#rows.getBinary(key);
@@ -143,8 +158,22 @@ class LmdbEngine implements StateEngine {
   }
 }
 
+/**
+ * A commit that failed before its last page, the one that makes it count, is as if it had never been, on
+ * a full disk (LMDB says EIO of what was written in part) or a broken one. After that LMDB is of no use.
+ */
+function asFailed(error: Error & { code?: unknown }): never {
+  throw error.code === MDB_PANIC ? new EngineFailed(error.message, { cause: error }) : error;
+}
+
 function changeKey(registerKey: Buffer, version: number, row: Uint8Array): Buffer {
   return Buffer.concat([registerKey, versionBytes(version), row]);
+}
+
+/** Names of a table's rows, or of its changes: some of them, without a look at the records. */
+function namesIn(tree: Tree, registerKey: Buffer, limit: number): Buffer[] {
+  const range = { start: registerKey, end: after(registerKey), limit };
+  return [...tree.getKeys(range)].map((name) => Buffer.from(name));
 }
 
 /** The first key after every key that begins with this one: class and version bytes are below 0xff. */

@@ -10,8 +10,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Faults, faultyFiles } from "../testing/faulty-files.ts";
 import { systemFiles } from "./files.ts";
 import { Log, LogDamaged } from "./log.ts";
+import { SEGMENTS_FILE } from "./log-segments.ts";
 
 let dir = "";
 beforeEach(() => {
@@ -19,15 +21,18 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-async function open(): Promise<{ log: Log; replayed: string[] }> {
+async function open(
+  files = systemFiles,
+  fatal: (error: Error) => void = (error) => {
+    throw error;
+  },
+): Promise<{ log: Log; replayed: string[] }> {
   const replayed: string[] = [];
   const log = await Log.open({
     dir,
-    files: systemFiles,
+    files,
     replay: (bytes, start, end) => replayed.push(bytes.toString("utf8", start, end)),
-    fatal: (error) => {
-      throw error;
-    },
+    fatal,
   });
   return { log, replayed };
 }
@@ -39,7 +44,11 @@ async function write(log: Log, ...texts: string[]): Promise<void> {
   }
 }
 
-const segment = () => join(dir, readdirSync(dir).sort().at(-1)!);
+const segments = () =>
+  readdirSync(dir)
+    .filter((name) => /^log-\d+$/.test(name))
+    .sort();
+const segment = () => join(dir, segments().at(-1)!);
 
 test("log: what was durable is replayed, over rotations too", async () => {
   const first = await open();
@@ -98,6 +107,100 @@ test("log: a broken closed segment is damage", async () => {
   await log.rotate();
   await write(log, "two");
   await log.close();
-  truncateSync(join(dir, readdirSync(dir).sort()[0]!), 20);
+  truncateSync(join(dir, segments()[0]!), 20);
   await expect(open()).rejects.toThrow(LogDamaged);
+});
+
+/** Segments with one record each, the number of which is the segment's. */
+async function writeSegments(last: number): Promise<Log> {
+  const { log } = await open();
+  for (let segment = 1; segment <= last; segment++) {
+    if (segment > 1) await log.rotate();
+    await write(log, String(segment));
+  }
+  return log;
+}
+
+test.each([1, 2, 3])("S3: a segment that is missing is damage (%i of 4)", async (missing) => {
+  const log = await writeSegments(4);
+  await log.close();
+  rmSync(join(dir, segments()[missing - 1]!));
+  await expect(open()).rejects.toThrow(`log segment ${missing} is not there`);
+});
+
+test("S3: segments that a loss of power brought back, some of them, are no damage", async () => {
+  const log = await writeSegments(5);
+  const second = join(dir, segments()[1]!);
+  const bytes = readFileSync(second);
+  await log.removeThrough(3);
+  await log.close();
+  writeFileSync(second, bytes);
+  const { log: again, replayed } = await open();
+  expect(replayed).toEqual(["4", "5"]);
+  await again.removeThrough(4);
+  await again.close();
+  expect(segments()).toEqual(["log-0000000005"]);
+});
+
+test("log: which segments an older version has removed since nobody knows", async () => {
+  const log = await writeSegments(2);
+  const note = readFileSync(join(dir, SEGMENTS_FILE));
+  for (const segment of [3, 4]) {
+    await log.rotate();
+    await write(log, String(segment));
+  }
+  await log.removeThrough(3);
+  await log.close();
+  writeFileSync(join(dir, SEGMENTS_FILE), note);
+  const first = await open();
+  expect(first.replayed).toEqual(["4"]);
+  await first.log.rotate();
+  await first.log.close();
+  rmSync(join(dir, segments()[0]!));
+  await expect(open()).rejects.toThrow("log segment 4 is not there");
+});
+
+test("log: a full disk that has no room for the note has segments removed all the same", async () => {
+  const log = await writeSegments(2);
+  await log.close();
+  const full = () => Promise.reject(Object.assign(new Error("no space"), { code: "ENOSPC" }));
+  const { log: again } = await open({
+    ...systemFiles,
+    texts: { ...systemFiles.texts, replaceSoon: full },
+  });
+  await again.removeThrough(1);
+  await again.close();
+  const { replayed } = await open();
+  expect(replayed).toEqual(["2"]);
+});
+
+test("S3: an fsync error ends the process, and nothing of what waited is answered", async () => {
+  const failures: string[] = [];
+  const faults: Faults = { syncDelayMs: 0, writeError: undefined };
+  const { log } = await open(faultyFiles(faults), (error) => failures.push(error.message));
+  faults.syncError = "EIO";
+  log.append((w, t) => w.raw(Buffer.from(t)), "one");
+  let answered = false;
+  log.durable(log.appended).then(
+    () => (answered = true),
+    () => (answered = true),
+  );
+  await expect.poll(() => failures).toEqual(["EIO: injected"]);
+  expect(answered).toBe(false);
+});
+
+test("S3: an fsync error of a new segment ends the process; a full disk's only refuses it", async () => {
+  const failures: string[] = [];
+  const faults: Faults = { syncDelayMs: 0, writeError: undefined };
+  const { log } = await open(faultyFiles(faults), (error) => failures.push(error.message));
+  faults.writeError = "ENOSPC";
+  await expect(log.rotate()).rejects.toThrow("ENOSPC");
+  expect(failures).toEqual([]);
+  faults.writeError = undefined;
+  expect(await log.rotate()).toBe(1);
+  faults.syncError = "EIO";
+  await expect(log.rotate()).rejects.toThrow("EIO");
+  expect(failures).toEqual(["EIO: injected"]);
+  faults.syncError = undefined;
+  await log.close();
 });

@@ -8,6 +8,8 @@
  * broken group apart: beyond every such offset it is the torn end of a write that nobody was
  * answered for, and is cut off; before one it is damage, and the replica must not vote (S3).
  *
+ * Segments are numbered, and a small file says which of them must be there (log-segments.ts).
+ *
  * A write that fails (disk full, read-only) fails the waiting answers at once with STORAGE_REFUSED;
  * the bytes are kept and tried again, so the file stays in step with memory, and nothing new is
  * accepted meanwhile. A failing fdatasync ends the process: what the kernel then holds is unknown.
@@ -22,6 +24,7 @@ import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { planted } from "../protocol/planted.ts";
 import type { Files, LogFile } from "./files.ts";
+import { Segments } from "./log-segments.ts";
 
 const MAGIC = 0x564b4354; // "TCKV"
 const LOG_FORMAT = 2;
@@ -77,6 +80,7 @@ export interface LogOptions {
 
 export class Log {
   readonly #options: LogOptions;
+  readonly #segments: Segments;
   #file: LogFile;
   #segment: number;
   #offset: number;
@@ -93,8 +97,14 @@ export class Log {
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
 
-  private constructor(options: LogOptions, file: LogFile, at: { segment: number; offset: number }) {
+  private constructor(
+    options: LogOptions,
+    segments: Segments,
+    file: LogFile,
+    at: { segment: number; offset: number },
+  ) {
     this.#options = options;
+    this.#segments = segments;
     this.#file = file;
     this.#segment = at.segment;
     this.#offset = at.offset;
@@ -103,7 +113,10 @@ export class Log {
 
   /** Opens the directory's log and replays it; throws LogDamaged when a durable part is broken. */
   static async open(options: LogOptions): Promise<Log> {
-    const segments = await segmentNumbers(options);
+    const found = new Segments(options.dir, options.files.texts, await segmentNumbers(options));
+    if (found.missing !== undefined)
+      throw new LogDamaged(`log segment ${found.missing} is not there`);
+    const segments = found.needed;
     for (const segment of segments.slice(0, -1)) {
       const file = await options.files.open(segmentPath(options.dir, segment));
       const bytes = await file.readAll();
@@ -115,18 +128,27 @@ export class Log {
     const last = segments.at(-1) ?? 1;
     const file = await options.files.open(segmentPath(options.dir, last));
     try {
-      return await Log.#openLast(options, file, last);
+      return await Log.#openLast(options, found, file, last);
     } catch (error) {
       await file.close();
       throw error;
     }
   }
 
-  static async #openLast(options: LogOptions, file: LogFile, last: number): Promise<Log> {
+  static async #openLast(
+    options: LogOptions,
+    segments: Segments,
+    file: LogFile,
+    last: number,
+  ): Promise<Log> {
     const bytes = await file.readAll();
     const end = bytes.length < HEADER_BYTES ? 0 : replaySegment(bytes, last, options.replay);
     const behind = planted("torn-end-kept") ? bytes.length : end;
-    const offset = end === 0 ? await startSegment(options, file, last) : behind;
+    if (end === 0) {
+      await beginSegment(file, last);
+      await syncSegment(options, file);
+    }
+    const offset = end === 0 ? HEADER_BYTES : behind;
     if (end !== 0 && !planted("torn-end-kept")) {
       if (end < bytes.length) await file.truncate(end);
       // What a killed process wrote, or the file's very name, may be in the page cache only; from
@@ -134,7 +156,7 @@ export class Log {
       await file.sync();
       await options.files.syncDir(options.dir);
     }
-    return new Log(options, file, { segment: last, offset });
+    return new Log(options, segments, file, { segment: last, offset });
   }
 
   /** Why nothing is accepted at present; undefined when all is well. */
@@ -199,6 +221,7 @@ export class Log {
 
   /** Removes segments up to and including this one: their content is in the state engine. */
   async removeThrough(segment: number): Promise<void> {
+    await this.#segments.need(segment + 1);
     for (const old of await segmentNumbers(this.#options)) {
       if (old <= segment) await this.#options.files.remove(segmentPath(this.#options.dir, old));
     }
@@ -298,18 +321,26 @@ export class Log {
     const rotations = this.#rotations;
     this.#rotations = [];
     const closed = this.#segment;
+    let file: LogFile | undefined;
     try {
-      const file = await this.#options.files.open(segmentPath(this.#options.dir, closed + 1));
-      const offset = await startSegment(this.#options, file, closed + 1);
-      await this.#file.close();
-      this.#file = file;
-      this.#segment = closed + 1;
-      this.#offset = offset;
-      this.#syncedOffset = offset;
-      for (const rotation of rotations) rotation.resolve(closed);
+      file = await this.#options.files.open(segmentPath(this.#options.dir, closed + 1));
+      await beginSegment(file, closed + 1);
+      await syncSegment(this.#options, file).catch((error: unknown) => {
+        this.#options.fatal(asError(error));
+        throw error;
+      });
+      await this.#segments.begin(closed + 1);
     } catch (error) {
+      await file?.close();
       for (const rotation of rotations) rotation.reject(error);
+      return;
     }
+    await this.#file.close();
+    this.#file = file;
+    this.#segment = closed + 1;
+    this.#offset = HEADER_BYTES;
+    this.#syncedOffset = HEADER_BYTES;
+    for (const rotation of rotations) rotation.resolve(closed);
   }
 }
 
@@ -336,16 +367,19 @@ async function segmentNumbers(options: LogOptions): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-async function startSegment(options: LogOptions, file: LogFile, segment: number): Promise<number> {
+async function beginSegment(file: LogFile, segment: number): Promise<void> {
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt32LE(MAGIC, 0);
   header.writeUInt32LE(LOG_FORMAT, 4);
   header.writeBigUInt64LE(BigInt(segment), 8);
   await file.truncate(0);
   file.write(header, 0);
+}
+
+/** Header and name are on the disk. What it throws is fatal, as of any group. */
+async function syncSegment(options: LogOptions, file: LogFile): Promise<void> {
   await file.sync();
   await options.files.syncDir(options.dir);
-  return HEADER_BYTES;
 }
 
 /** Replays one segment; returns the offset behind the last whole record. */

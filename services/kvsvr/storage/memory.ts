@@ -30,6 +30,10 @@ export class MemoryEngine implements StateEngine {
     for (const row of this.#sorted(registerKey, byVersion)) if (row.version > after) yield row;
   }
 
+  hasRows(registerKey: Buffer): boolean {
+    return (this.#tables.get(latin1(registerKey))?.size ?? 0) > 0;
+  }
+
   #sorted(registerKey: Buffer, order: (a: EngineRow, b: EngineRow) => number): EngineRow[] {
     return [...(this.#tables.get(latin1(registerKey))?.values() ?? [])].sort(order);
   }
@@ -53,6 +57,8 @@ export class MemoryEngine implements StateEngine {
         table = new Map();
         this.#tables.set(name, table);
       }
+      const { emptied = 0 } = entry;
+      for (const row of [...(table?.keys() ?? [])].slice(0, emptied)) table?.delete(row);
       for (const { row, version } of entry.forgotten)
         if (table?.get(latin1(row))?.version === version) table.delete(latin1(row));
       // As on a disk: what they are, not the objects given.

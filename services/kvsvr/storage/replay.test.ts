@@ -218,7 +218,10 @@ function slowReplay(keys: number, isPressed: boolean): Replay {
     fatal: (error) => failures.push(error.message),
   });
   for (let i = 0; i < keys; i++) {
-    const record = toBytes(encodeLogRecord, logRecord(key(2 * i), { kind: "settle" }));
+    const record = toBytes(
+      encodeLogRecord,
+      logRecord(key(2 * i), { kind: "settle", from: undefined }),
+    );
     replay.add(Buffer.from(record), 0, record.length);
   }
   return replay;

@@ -6,7 +6,7 @@
 import { monotonicMs } from "../../svrkit/call.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { rest } from "../../svrkit/rest.ts";
-import type { EngineEntry, EngineRow, StateEngine } from "./engine.ts";
+import type { EngineEntry, StateEngine } from "./engine.ts";
 import { slotGroup } from "./record.ts";
 
 const KEYS_AT_ONCE = 200;
@@ -52,30 +52,23 @@ export async function removeSlice(
     if (keys.length === 0) return;
     const startedMs = monotonicMs();
     for (const registerKey of keys) await removeRows(engine, registerKey, commit);
-    await commit(keys.map((registerKey) => removal(registerKey, [], true)));
+    await commit(keys.map((registerKey) => ({ ...nothingOf(registerKey), removed: true })));
     monitor.add(removed, keys.length);
     after = keys.at(-1)!;
     await rest(monotonicMs() - startedMs);
   }
 }
 
-/** All rows of a table. */
+/** All rows of a table, and those that are damaged, too: nobody needs to know what they were. */
 async function removeRows(
   engine: StateEngine,
   registerKey: Buffer,
   commit: (entries: readonly EngineEntry[]) => Promise<void>,
 ): Promise<void> {
-  for (;;) {
-    const rows: EngineRow[] = [];
-    for (const row of engine.changes(registerKey, 0)) {
-      rows.push(row);
-      if (rows.length === ROWS_AT_ONCE) break;
-    }
-    if (rows.length === 0) return;
-    await commit([removal(registerKey, rows, false)]);
-  }
+  const rowsLeave = { ...nothingOf(registerKey), emptied: ROWS_AT_ONCE };
+  while (engine.hasRows(registerKey)) await commit([rowsLeave]);
 }
 
-function removal(registerKey: Buffer, forgotten: EngineRow[], isWhole: boolean): EngineEntry {
-  return { registerKey, register: undefined, rows: [], forgotten, removed: isWhole };
+function nothingOf(registerKey: Buffer): EngineEntry {
+  return { registerKey, register: undefined, rows: [], forgotten: [] };
 }

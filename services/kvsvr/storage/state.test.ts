@@ -7,7 +7,7 @@ import { CHECKPOINT_CHUNK } from "../limits.ts";
 import { type Decision, sealDecision } from "../protocol/decision.ts";
 import { learnChange } from "../testing/learned-table.ts";
 import { openTestState } from "../testing/test-state.ts";
-import type { EngineEntry, StateEngine } from "./engine.ts";
+import { type EngineEntry, EngineFailed, type StateEngine } from "./engine.ts";
 import { MemoryEngine } from "./memory.ts";
 import type { State, StateOptions } from "./state.ts";
 
@@ -147,6 +147,37 @@ test("state: rows whose checkpoint failed count until one is written; too many a
   await state.close();
 });
 
+test("state: a checkpoint that was refused is tried again; of an engine that failed the process ends", async () => {
+  const failures: string[] = [];
+  const engine = new RefusingEngine();
+  const fatal = (error: Error) => failures.push(error.message);
+  const state = await open(engine, 1 << 30, 60_000, { fatal });
+  learn(state, 1, 1);
+  await state.checkpoint();
+  expect([engine.refusals, failures]).toEqual([0, []]);
+  engine.commit = () => Promise.reject(new EngineFailed("it must be opened anew"));
+  const failed = () => state.checkpoint().then(() => failures);
+  await expect.poll(failed, { timeout: 5_000 }).toEqual(["it must be opened anew"]);
+});
+
+test("S3: what is settled once more, from the log, leaves alone what was heard of since", async () => {
+  const engine = new MemoryEngine();
+  const crashed = await open(engine);
+  const entry = crashed.entry(key(0));
+  learn(crashed, 0, 1);
+  crashed.take(entry, { kind: "notice", version: 2, digest: 22 });
+  crashed.take(entry, { kind: "settle", from: entry.register.known });
+  expect(entry.register).toMatchObject({ heldVersion: 3, known: { version: 3 } });
+  crashed.take(entry, { kind: "notice", version: 9, digest: 99 });
+  // The engine has it, and the log has not gone yet.
+  await crashed.commitAll();
+  const state = await open(engine);
+  const { register } = state.entry(key(0));
+  expect(register).toMatchObject({ heldVersion: 3, known: { version: 9, digest: 99 } });
+  await state.close();
+  await crashed.close();
+});
+
 /** Its later commits wait until they are let go. */
 class HeldEngine extends MemoryEngine {
   readonly held = Promise.withResolvers<void>();
@@ -177,6 +208,23 @@ test("state: a listing while a checkpoint runs passes over what it has written a
   await written;
   await state.close();
 }, 30_000);
+
+test("state: what a checkpoint is writing counts in what may wait before writes are refused", async () => {
+  const checkpointBytes = 1 << 16;
+  const engine = new HeldEngine();
+  engine.commits = CHUNKS_AT_ONCE;
+  const state = await open(engine, 1 << 30, 60_000, { checkpointBytes });
+  const dirtyShare = () => state.memory.dirtyBytes / checkpointBytes;
+  let i = 0;
+  while (dirtyShare() < 6) learn(state, i++, 1); // in one turn: the checkpoint takes all of it
+  await expect.poll(() => engine.commits).toBeGreaterThan(CHUNKS_AT_ONCE);
+  expect(dirtyShare()).toBe(0);
+  while (state.refusing === undefined && dirtyShare() < 8) learn(state, i++, 1);
+  expect(dirtyShare()).toBeLessThan(3);
+  engine.held.resolve();
+  await expect.poll(() => state.refusing).toBeUndefined();
+  await state.close();
+});
 
 /** Remembers how large its commits were. */
 class MeasuringEngine extends MemoryEngine {

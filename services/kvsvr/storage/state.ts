@@ -99,13 +99,14 @@ export class State {
   private constructor(options: StateOptions) {
     this.#options = options;
     this.#floorOf = options.floorOf ?? (() => NO_FLOOR);
-    const { engine, log } = options;
+    const { engine, log, fatal } = options;
     const shelf = new Shelf(options.cacheBytes);
     const checkpoints = new Checkpoints({
       engine,
       shelf,
       log: () => this.#openLog,
       logger: log,
+      fatal,
       dirtyBytes: options.checkpointBytes,
       firstShare: options.firstShare ?? 1,
     });
@@ -115,7 +116,7 @@ export class State {
       take: (payload) => this.#takeLogged(payload),
       // No checkpoint makes room before all is taken in.
       isPressed: () => checkpoints.dirtyBytes > options.checkpointBytes,
-      fatal: options.fatal,
+      fatal,
     });
     this.#sweeper = new Sweeper({
       engine,

@@ -127,29 +127,30 @@ function heldOf(held: StoredRegister["held"], open: Open): Held {
 
 /** An input as the log keeps it. */
 export function logRecord(key: Key, input: Input): LogRecord {
+  const settledFrom = input.kind === "settle" ? input.from : undefined;
+  return { key, input: loggedInput(input), settledFrom };
+}
+
+function loggedInput(input: Input): LogRecord["input"] {
   switch (input.kind) {
     case "prepare": {
       const { version, ballot, baseDigest } = input;
-      return { key, input: { case: "promise", value: { version, ballot, baseDigest } } };
+      return { case: "promise", value: { version, ballot, baseDigest } };
     }
     case "accept": {
       const { ballot, decision, baseDigest } = input;
-      const value = { ballot, decision: decision.bytes, baseDigest };
-      return { key, input: { case: "acceptance", value } };
+      return { case: "acceptance", value: { ballot, decision: decision.bytes, baseDigest } };
     }
     case "notice":
-      return {
-        key,
-        input: { case: "notice", value: { version: input.version, digest: input.digest } },
-      };
+      return { case: "notice", value: { version: input.version, digest: input.digest } };
     case "learn":
-      return { key, input: { case: "learned", value: input.decision.bytes } };
+      return { case: "learned", value: input.decision.bytes };
     case "fetched":
-      return { key, input: { case: "fetched", value: input.reply } };
+      return { case: "fetched", value: input.reply };
     case "copied":
-      return { key, input: { case: "copied", value: input.reply } };
+      return { case: "copied", value: input.reply };
     case "settle":
-      return { key, input: { case: "settled", value: true } };
+      return { case: "settled", value: true };
   }
 }
 
@@ -166,13 +167,16 @@ export function keyOfRecord(segment: Buffer, start: number, end: number): Key {
 
 /** The logged input; keys and rows are views into `bytes`. */
 export function decodeInput(bytes: Uint8Array): { key: Key; input: Input } {
-  const { key, input } = fromBytes(decodeLogRecord, bytes);
+  const { key, input, settledFrom } = fromBytes(decodeLogRecord, bytes);
   if (key === undefined || input === undefined)
     throw new CodecError("a log record names no key or input");
-  return { key, input: inputOf(input) };
+  return { key, input: inputOf(input, settledFrom) };
 }
 
-function inputOf(logged: NonNullable<LogRecord["input"]>): Input {
+function inputOf(
+  logged: NonNullable<LogRecord["input"]>,
+  settledFrom: LogRecord["settledFrom"],
+): Input {
   switch (logged.case) {
     case "promise":
       return { kind: "prepare", ...logged.value, ballot: logged.value.ballot ?? NO_BALLOT };
@@ -189,6 +193,6 @@ function inputOf(logged: NonNullable<LogRecord["input"]>): Input {
     case "copied":
       return { kind: "copied", reply: logged.value };
     case "settled":
-      return { kind: "settle" };
+      return { kind: "settle", from: settledFrom };
   }
 }

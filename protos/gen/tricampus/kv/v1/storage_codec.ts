@@ -24,6 +24,13 @@ export interface LogRecord {
    * @generated from oneof tricampus.kv.v1.LogRecord.input
    */
   input: { case: "promise"; value: Promise } | { case: "acceptance"; value: Acceptance } | { case: "notice"; value: Notice } | { case: "learned"; value: Uint8Array } | { case: "fetched"; value: FetchReply } | { case: "copied"; value: FetchVotesReply } | { case: "settled"; value: boolean } | undefined;
+  /**
+   * What was known of a settled register: of one that knows anything else the record says nothing. Records
+   * of earlier versions lack it.
+   *
+   * @generated from field: tricampus.kv.v1.Notice settled_from = 9;
+   */
+  settledFrom: Notice | undefined;
 }
 
 export function encodeLogRecord(w: Writer, m: LogRecord): void {
@@ -51,6 +58,7 @@ export function encodeLogRecord(w: Writer, m: LogRecord): void {
       w.tag(64); w.bool(m.input.value);
       break;
   }
+  if (m.settledFrom !== undefined) { { w.tag(74); const at = w.fork(); encodeNotice(w, m.settledFrom); w.join(at); } }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -58,6 +66,7 @@ export function makeLogRecord(fields: Partial<LogRecord>): LogRecord {
   return {
     key: undefined,
     input: undefined,
+    settledFrom: undefined,
     ...fields,
   };
 }
@@ -66,6 +75,7 @@ export function decodeLogRecord(r: Reader, end: number): LogRecord {
   const m: LogRecord = {
     key: undefined,
     input: undefined,
+    settledFrom: undefined,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -100,6 +110,10 @@ export function decodeLogRecord(r: Reader, end: number): LogRecord {
       }
       case 64: {
         m.input = { case: "settled", value: r.bool() };
+        break;
+      }
+      case 74: {
+        m.settledFrom = decodeNotice(r, r.message());
         break;
       }
       default:
