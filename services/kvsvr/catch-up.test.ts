@@ -129,6 +129,32 @@ test("catch-up: a replica that reaches no other sends clients away, except for r
   expect(await readAt(2, "x")).toBe("one");
 });
 
+test("S8: of a table that is fetched in parts nothing is served before the last, not even as old", async () => {
+  await cluster.allServe();
+  const { replica } = cluster.replica(2);
+  replica!.onBehind = () => {};
+  const row = (name: string, version: number) => {
+    return { row: Buffer.from(`\x01${name}`), value: Buffer.from("v"), version, deleted: false };
+  };
+  /** Row "a" was there at every version: written at 1, and again at 3. */
+  const takePart = (throughVersion: number, rows: ReturnType<typeof row>[]) => {
+    const table = { rows, lastNumber: 0, operations: undefined, throughVersion, trims: [] };
+    const body = { case: "table" as const, value: table };
+    const told = { version: 3, digest: 33, owner: undefined, barred: "", unavailable: false };
+    replica!.take(replica!.entry(key("t")), { kind: "fetched", reply: { ...told, body } });
+  };
+  const readRow = async () => {
+    const names = { rows: [Buffer.from("a")], marks: [] };
+    const request = { key: key("t"), level: Level.ANY, ...names };
+    const { rows, version } = await replicas.callOne(2, Kv.getRows, request, { timeoutMs: 2_000 });
+    return { version, rows: rows.length };
+  };
+  takePart(2, [row("b", 2)]);
+  await expect(readRow()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  takePart(3, [row("a", 3)]);
+  expect(await readRow()).toEqual({ version: 3, rows: 1 });
+});
+
 test("catch-up: a replica that was cut off for long compares before it serves", async () => {
   await cluster.allServe();
   await cluster.kv.write(put("x", "one"));

@@ -39,7 +39,7 @@ import { pageOfChanges, pageOfRows } from "./pages.ts";
 import type { Packing, Proposals, Write } from "./proposals.ts";
 import { composeKey, composeTable, type Outcome } from "./protocol/compose.ts";
 import { planted } from "./protocol/planted.ts";
-import { type Register, trimsOf } from "./protocol/register.ts";
+import { isPartial, type Register, trimsOf } from "./protocol/register.ts";
 import { bytesNumber, innerKey, type TableView } from "./protocol/table.ts";
 import { forgottenThrough, ROW_CLASS, TRIMS_MAX } from "./protocol/trim.ts";
 import type { Reads } from "./reads.ts";
@@ -221,7 +221,7 @@ export class Handlers {
     this.#replica.requireServing(level === Level.ANY);
     const entry = this.#replica.servedEntry(key);
     const heard = (error: RpcError | undefined) => done(entry, error);
-    if (level === Level.ANY) heard(undefined);
+    if (level === Level.ANY) heard(isPartial(entry.register) ? partly() : undefined);
     else if (this.#replica.isFrozen(entry)) {
       const again = () => this.#confirm(request, call, done);
       this.#whenThawed(entry, { deadlineMs, done: heard, again });
@@ -395,6 +395,10 @@ export class Handlers {
     if (entry.register.held.model === "key") throw wrongModel("key");
     return entry;
   }
+}
+
+function partly(): RpcError {
+  return new RpcError("UNAVAILABLE", "a part of the table is here, the rest is on its way: retry");
 }
 
 /** Of a table, to its users: one that is absent is at version 0, whatever floor it begins above. */
