@@ -19,23 +19,28 @@ const RETRY_LAST_MS = 1_000;
 
 const dropped = monitorId("kvsvr.pipeline_dropped");
 
+/** As much of the peers as it needs. */
+type Wire = Pick<Peers, "self" | "call" | "heardOf">;
+
 interface Waiting {
   readonly item: PipelineItem;
   readonly bytes: number;
 }
 
 export class Outbox {
-  readonly #peers: Peers;
+  readonly #peers: Wire;
   readonly #peer: number;
   readonly #group: HeldEpoch;
   #waiting: Waiting[] = [];
   #bytes = 0;
-  #gap = false;
+  /** How often it was dropped, and of how many of these times the peer has heard. */
+  #gaps = 0;
+  #gapsTold = 0;
   #timer: NodeJS.Timeout | undefined;
   #sending = false;
   #stopped = false;
 
-  constructor(peers: Peers, peer: number, group: HeldEpoch) {
+  constructor(peers: Wire, peer: number, group: HeldEpoch) {
     this.#peers = peers;
     this.#peer = peer;
     this.#group = group;
@@ -47,7 +52,7 @@ export class Outbox {
 
   /** Part of it was dropped, and the peer does not know yet. */
   get hasGap(): boolean {
-    return this.#gap;
+    return this.#gaps > this.#gapsTold;
   }
 
   push(item: PipelineItem, valueBytes: number): void {
@@ -63,7 +68,7 @@ export class Outbox {
     monitor.add(dropped, this.#waiting.length);
     this.#waiting = [];
     this.#bytes = 0;
-    this.#gap = true;
+    this.#gaps += 1;
   }
 
   #schedule(afterMs: number): void {
@@ -77,7 +82,7 @@ export class Outbox {
   async #run(): Promise<void> {
     this.#sending = true;
     let pauseMs = RETRY_FIRST_MS;
-    while ((this.#waiting.length > 0 || this.#gap) && !this.#stopped) {
+    while ((this.#waiting.length > 0 || this.hasGap) && !this.#stopped) {
       const startedMs = monotonicMs();
       const delivered = await this.#sendBatch();
       if (delivered) {
@@ -98,7 +103,8 @@ export class Outbox {
     while (count < this.#waiting.length && bytes < PIPELINE_BATCH_BYTES)
       bytes += this.#waiting[count++]!.bytes;
     const batch = this.#waiting.slice(0, count);
-    const gap = this.#gap;
+    const gaps = this.#gaps;
+    const gap = this.hasGap;
     const items = batch.map((waiting) => waiting.item);
     try {
       const request = { items, epoch: this.#group.epoch, from: this.#peers.self, gap };
@@ -111,7 +117,8 @@ export class Outbox {
     // Unless the backlog was dropped meanwhile, the batch is still in front.
     if (this.#waiting[0] === batch[0]) this.#waiting.splice(0, count);
     this.#bytes = this.#waiting.reduce((sum, waiting) => sum + waiting.bytes, 0);
-    if (gap) this.#gap = false;
+    // What was dropped while this batch was under way is to be told of by another.
+    this.#gapsTold = gaps;
     return true;
   }
 
