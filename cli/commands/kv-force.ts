@@ -24,6 +24,10 @@ import { type PlatformStatus, readStatus } from "./status.ts";
 const WAIT_MS = 30_000;
 const POLL_MS = 100;
 
+const NOT_IN_CLUSTERS =
+  "this is for a platform on one machine: forcing a cluster's group is not there yet; keep the last " +
+  "replica's volume, it has all there is";
+
 export const kvForceCommand: CommandDefinition = {
   name: "kv force",
   summary: "go on from the only replica that is left: when two campuses are gone for good",
@@ -35,6 +39,7 @@ export const kvForceCommand: CommandDefinition = {
     ["--yes", "do it: what only the two others had is lost, and their disks are excluded for good"],
   ],
   run: async (call) => {
+    if (call.context !== undefined) throw new Failure(EXIT.usage, NOT_IN_CLUSTERS);
     const platform = requirePlatform(call.dataDir);
     const campus = call.arguments[0]!;
     const { campuses } = platform.config;
