@@ -16,7 +16,8 @@ import {
 } from "./options.ts";
 import { type Outcome, run } from "./run.ts";
 
-export const SEARCH_SEEDS = 2_000;
+/** A bug that needs more seeds than this counts as one that the checkers do not notice. */
+export const SEARCH_SEEDS = 1_000;
 /** Bug -> seed under which it was caught. */
 export const BUG_SEEDS_FILE = join(import.meta.dirname, "testdata", "bug-seeds.json");
 
@@ -102,13 +103,13 @@ export interface Caught {
   readonly message: string;
 }
 
-/** The first seed from `first` on under which a checker reports the bug. */
+/** The first seed from `first` through `last` under which a checker reports the bug. */
 export async function findSeed(
   bug: Bug,
   first: number,
-  seeds: number,
+  last = SEARCH_SEEDS,
 ): Promise<Caught | undefined> {
-  for (let seed = first; seed < first + seeds; seed++) {
+  for (let seed = first; seed <= last; seed++) {
     const { violations } = await runWith(bug, seed);
     // That a replica failed is no checker's merit.
     const reported = violations.filter(({ checker }) => checker !== "failures");

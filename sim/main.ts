@@ -93,7 +93,7 @@ async function searchBugs(): Promise<void> {
   if (bugs.length === 0) throw new Error(`there is no bug "${values.bug}": there are ${BUGS}`);
   for (const bug of bugs) {
     const before = recordedSeeds()[bug] ?? 1;
-    const caught = (await findSeed(bug, before, 1)) ?? (await findSeed(bug, 1, SEARCH_SEEDS));
+    const caught = (await findSeed(bug, before, before)) ?? (await findSeed(bug, 1));
     if (caught === undefined) {
       console.log(`${bug}: not caught within ${SEARCH_SEEDS} seeds`);
       process.exitCode = 1;
