@@ -14,6 +14,18 @@ engineSuite("lmdb", () => {
   return { engine: openLmdb(dir), cleanUp: () => rmSync(dir, { recursive: true, force: true }) };
 });
 
+test("lmdb: what a later version has written is refused, not misread", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
+  await openLmdb(dir).close();
+  await openLmdb(dir).close();
+  const root = open({ path: `${dir}/state.mdb`, maxDbs: 4, encoding: "binary" });
+  const options = { name: "about", encoding: "binary", keyEncoding: "binary" } as const;
+  await root.openDB<Buffer, Buffer>(options).put(Buffer.from("format"), Buffer.from([2]));
+  await root.close();
+  expect(() => openLmdb(dir)).toThrow("the store's state has format 2");
+  rmSync(dir, { recursive: true, force: true });
+});
+
 test("lmdb: damaged records are never served, and a slot that is moved away is rid of them", async () => {
   const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
   const key = registerKey({ keyspace: 1, key: Buffer.from("t") });

@@ -24,6 +24,9 @@ import {
   versionBytes,
 } from "./record.ts";
 
+/** Of names and records (record.ts, storage.proto). Another one is read by other code. */
+const FORMAT = 1;
+const FORMAT_NAME = Buffer.from("format");
 const PRESENT = Buffer.from([1]);
 const VERSION_BYTES = 6;
 const MDB_PANIC = -30_795;
@@ -58,6 +61,7 @@ class LmdbEngine implements StateEngine {
     this.#registers = tree("registers");
     this.#rows = tree("rows");
     this.#changes = tree("changes");
+    requireFormat(tree("about"));
   }
 
   register(registerKey: Buffer): Buffer | undefined {
@@ -168,6 +172,16 @@ function asFailed(error: Error & { code?: unknown }): never {
 
 function changeKey(registerKey: Buffer, version: number, row: Uint8Array): Buffer {
   return Buffer.concat([registerKey, versionBytes(version), row]);
+}
+
+/** Throws when a later version has written here. What was written before there was a note is of the first format. */
+function requireFormat(about: Tree): void {
+  const noted = about.getBinary(FORMAT_NAME);
+  if (noted === undefined) about.putSync(FORMAT_NAME, Buffer.from([FORMAT]));
+  else if (noted[0] !== FORMAT)
+    throw new Error(
+      `the store's state has format ${noted[0]}; this version reads ${FORMAT}: run a newer one`,
+    );
 }
 
 /** Names of a table's rows, or of its changes: some of them, without a look at the records. */
