@@ -2,6 +2,7 @@
 
 import { type ClientOptions, TricampusClient } from "../sdk/client.ts";
 import { FileStore } from "../sdk/file-store.ts";
+import { UnansweredSend } from "../sdk/outbox.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
 import type { CommandCall } from "./command.ts";
 import { endpointsOf } from "./connect.ts";
@@ -103,6 +104,10 @@ function asFailure(error: unknown, user: string | undefined): unknown {
       EXIT.failed,
       `${error.message}: run \`tricampus user login ${user}\` (UNAUTHENTICATED)`,
     );
+  }
+  if (error instanceof UnansweredSend) {
+    const message = `${error.reason}: the message may have been sent, and may not`;
+    return new Failure(EXIT.unreachable, `${message}; see \`tricampus status\``);
   }
   if (error.code === "UNAVAILABLE" || error.code === "DEADLINE_EXCEEDED") {
     return new Failure(EXIT.unreachable, `${error.message}; see \`tricampus status\``);

@@ -19,13 +19,8 @@ import {
   type GroupMembership,
   makeInboxMessage,
 } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
-import {
-  type SendReply,
-  type SendRequest,
-  Text,
-} from "../protos/gen/tricampus/client/v1/text_codec.ts";
+import { type SendReply, Text } from "../protos/gen/tricampus/client/v1/text_codec.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
-import { hasBug } from "../services/svrkit/planted.ts";
 import { OwnAccount } from "./account.ts";
 import { fetchBodies } from "./bodies.ts";
 import { Contacts } from "./contacts.ts";
@@ -36,6 +31,7 @@ import { Link, type LinkState } from "./link.ts";
 import { openSession } from "./log-in.ts";
 import { MediaLibrary } from "./media.ts";
 import { MomentBook } from "./moments.ts";
+import { Outbox, preciseNow, RESEND_FOR_MS, type Sent } from "./outbox.ts";
 import { PASSWORD_OPTIONS, REQUEST_OPTIONS } from "./requester.ts";
 import {
   type DeviceStore,
@@ -51,7 +47,7 @@ import type { Transport } from "./transports/transport.ts";
 import { webSocketTransport } from "./transports/web-socket.ts";
 import { WhereElse } from "./where-else.ts";
 
-const SEND_TIMEOUT_MS = 5_000;
+const SEND_PATIENCE_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const FALLBACK_SYNC_MS = 30_000;
 /** An own message on its way is waited for so long before the next sync, then twice as long. */
@@ -64,8 +60,6 @@ const RENEW_PAUSE_MS = 60_000;
 const REUNION_MS = 1_500;
 /** Access pushes a hint once the connection is registered; should it be lost, the device syncs anyway. */
 const FIRST_HINT_MS = 250;
-/** Sends left open by an earlier run of this device are repeated for so long. */
-const RESEND_MS = 24 * 3_600_000;
 
 export interface ClientOptions {
   /** One a campus; the first is tried first. */
@@ -82,8 +76,10 @@ export interface ClientOptions {
   readonly wantPush?: boolean;
   /** Default true; false: only `sync()` syncs. */
   readonly autoSync?: boolean;
-  /** Default 5 s: a send that is not acknowledged by then has failed for the caller. */
+  /** Default 5 s: whoever sends hears by then what is the case; an unanswered message stays open. */
   readonly sendTimeoutMs?: number;
+  /** Default, and at most, 6 days: for so long an open message is sent again. */
+  readonly resendForMs?: number;
   /** Default false; true: the platform traces what this client asks for, a few requests a second. */
   readonly traced?: boolean;
   /** Default 30 s: the longest time without a sync or a push before the device syncs by itself. */
@@ -105,6 +101,8 @@ export type Update =
   | { readonly kind: "group"; readonly group: GroupMembership }
   | { readonly kind: "contacts"; readonly change: ContactChange }
   | { readonly kind: "account"; readonly change: AccountChange }
+  /** The outcome of a message that `send` had reported as unanswered, or that an earlier run left open. */
+  | { readonly kind: "send"; readonly send: SendRecord }
   /** The device was away for longer than the platform keeps messages: some are missing. */
   | { readonly kind: "gap" };
 
@@ -112,16 +110,6 @@ export interface Login {
   readonly userId: string;
   readonly ticket: Uint8Array;
   readonly expiresAtMs: number;
-}
-
-export interface Sent {
-  readonly clientMessageId: string;
-  readonly messageId: string;
-  readonly conversationId: string;
-  /** 0: accepted by a group and not yet numbered. */
-  readonly sequence: number;
-  readonly sentAtMs: number;
-  readonly ackedAtMs: number;
 }
 
 export class TricampusClient {
@@ -138,8 +126,7 @@ export class TricampusClient {
   readonly #link: Link;
   readonly #syncs: SyncLoop;
   readonly #whereElse: WhereElse;
-  /** Client message ids of the sends that are being sent now. */
-  readonly #underWay = new Set<string>();
+  readonly #outbox: Outbox;
   #login: Login | undefined;
   /** When half of the ticket's time is over it is renewed; milliseconds since 1970. */
   #renewAtMs = Number.POSITIVE_INFINITY;
@@ -165,12 +152,18 @@ export class TricampusClient {
     });
     const { store } = this;
     this.#whereElse = new WhereElse(this.#link);
+    this.#outbox = new Outbox({
+      ...{ link: this.#link, store, patienceMs: options.sendTimeoutMs ?? SEND_PATIENCE_MS },
+      resendForMs: Math.min(RESEND_FOR_MS, options.resendForMs ?? RESEND_FOR_MS),
+      acknowledged: (send, reply, ackedAtMs) => this.#keepOwn(send, reply, ackedAtMs),
+      settledLate: (send) => this.#options.onUpdate?.({ kind: "send", send }),
+    });
     this.groups = new Groups(this.#link);
     this.conversations = new Conversations(this.#link, store);
     this.contacts = new Contacts(this.#link, store);
     this.account = new OwnAccount(this.#link, store);
     this.moments = new MomentBook(this.#link);
-    this.media = new MediaLibrary(this.#link, (to, message) => this.send(to, message));
+    this.media = new MediaLibrary(this.#link, (...sent) => this.send(...sent));
     this.#syncs = new SyncLoop(this.#link, {
       get snapshot() {
         return store.snapshot;
@@ -243,6 +236,7 @@ export class TricampusClient {
   /** Goes on with an earlier log-in of this device. */
   useLogin(login: Login): void {
     this.store.belongTo(login.userId);
+    this.#outbox.restore();
     const isSame = this.#login?.userId === login.userId;
     this.#login = login;
     const nowMs = preciseNow();
@@ -256,12 +250,13 @@ export class TricampusClient {
       throw new RpcError("UNAUTHENTICATED", "log in before connecting");
     this.#link.start();
     await this.#link.whenAttached(timeoutMs);
-    this.#resendOpen();
   }
 
   /**
-   * Resolves when the platform has accepted the message; rejects after 5 s with DEADLINE_EXCEEDED.
-   * `message`: its text, or its text and what else it holds.
+   * Resolves when the platform has accepted the message. After 5 s without an answer it rejects with an
+   * `UnansweredSend`: the message stays open and goes again by itself, under its id; its outcome is then an
+   * update. Calling it again with that id waits for the same message. `message`: its text, or its text and
+   * what else it holds.
    */
   async send(
     to: Recipient,
@@ -272,7 +267,12 @@ export class TricampusClient {
     const { text = "", content } =
       typeof message === "string" ? { text: message, content: undefined } : message;
     const outcome = { state: "open" } as const;
-    return this.#transmit({ clientMessageId, to, text, content, sentAtMs, outcome });
+    return this.#outbox.send({ clientMessageId, to, text, content, sentAtMs, outcome });
+  }
+
+  /** An open message is not sent again; it may have been taken before. false: it is not open. */
+  giveUp(clientMessageId: string): boolean {
+    return this.#outbox.giveUp(clientMessageId);
   }
 
   /** Takes a message of the user's own back; in a group, owner and admins take back anybody's. */
@@ -299,6 +299,7 @@ export class TricampusClient {
 
   /** Ends the connection and hands the store's last writes to the disk; open requests fail. */
   async close(): Promise<void> {
+    this.#outbox.close(new RpcError("UNAVAILABLE", "this client was closed"));
     this.#link.close();
     await (this.#ownsStore ? this.store.close() : this.store.flush());
   }
@@ -321,6 +322,7 @@ export class TricampusClient {
   }
 
   #changed(state: LinkState, campus: string): void {
+    if (state === "attached") this.#outbox.attached();
     if (state === "attached" && (this.#options.autoSync ?? true)) {
       const expectsHint = this.#options.wantPush ?? true;
       const spreadMs = Math.max(0, REUNION_MS - this.#link.pausedMs);
@@ -402,36 +404,9 @@ export class TricampusClient {
     if (onMessage !== undefined) for (const message of messages) onMessage(message);
   }
 
-  async #transmit(send: SendRecord): Promise<Sent> {
-    const { clientMessageId, text, content, sentAtMs } = send;
-    this.store.recordSend(send);
-    this.#underWay.add(clientMessageId);
-    try {
-      const to = recipientOf(send.to);
-      const request = { clientMessageId, text, content, to, acceptedAtMs: 0 };
-      const timeoutMs = this.#options.sendTimeoutMs ?? SEND_TIMEOUT_MS;
-      const reply = await this.#link.request(Text.send, request, { timeoutMs });
-      const ackedAtMs = preciseNow();
-      this.store.recordSend({
-        ...send,
-        outcome: { state: "acknowledged", atMs: ackedAtMs, ...reply },
-      });
-      if (reply.sequence > 0) this.#keepOwn(send, reply, ackedAtMs);
-      return { clientMessageId, ...reply, sentAtMs, ackedAtMs };
-    } catch (error) {
-      const { code } = RpcError.from(error);
-      // A closed client has not given up: what is open is sent again by its next run.
-      if (this.#link.state !== "closed") {
-        this.store.recordSend({ ...send, outcome: { state: "failed", atMs: preciseNow(), code } });
-      }
-      throw error;
-    } finally {
-      this.#underWay.delete(clientMessageId);
-    }
-  }
-
   /** An own 1:1 message is numbered when it is acknowledged: no need to wait for it in the inbox. */
   #keepOwn(send: SendRecord, reply: SendReply, ackedAtMs: number): void {
+    if (reply.sequence === 0) return;
     const { clientMessageId, text, content } = send;
     const about = { clientMessageId, text, content, senderId: this.userId ?? "" };
     const acceptedAtMs = Math.round(ackedAtMs);
@@ -439,32 +414,11 @@ export class TricampusClient {
     const own = { ...message, receivedAtMs: ackedAtMs };
     this.#tell(this.store.add({ ...NO_ROWS, messages: [own] }, undefined).messages);
   }
-
-  /** What an earlier run of this device sent and heard nothing of. */
-  #resendOpen(): void {
-    const oldestMs = preciseNow() - RESEND_MS;
-    for (const send of this.store.openSends()) {
-      if (send.sentAtMs < oldestMs || this.#underWay.has(send.clientMessageId)) continue;
-      const clientMessageId = `${send.clientMessageId}${hasBug("resend-as-new") ? "+" : ""}`;
-      this.#transmit({ ...send, clientMessageId }).catch(() => {}); // the outcome is in the store
-    }
-  }
 }
 
 const NO_ROWS = { messages: [], settings: [], groups: [] };
 
 type RecalledFields = "conversationId" | "sequence" | "messageId";
-
-function recipientOf(to: Recipient): NonNullable<SendRequest["to"]> {
-  if ("userId" in to) return { case: "userId", value: to.userId };
-  if ("groupId" in to) return { case: "groupId", value: to.groupId };
-  return { case: "userName", value: to.userName };
-}
-
-/** Milliseconds since 1970, with fractions. */
-function preciseNow(): number {
-  return performance.timeOrigin + performance.now();
-}
 
 /** Spread widely: clients that came online together must not sync together for ever. */
 function nextFallbackMs(longestMs: number): number {

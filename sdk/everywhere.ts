@@ -6,7 +6,6 @@ export { type Code, RpcError } from "../services/svrkit/errors.ts";
 export {
   type ClientOptions,
   type Login,
-  type Sent,
   TricampusClient,
   type Update,
 } from "./client.ts";
@@ -14,6 +13,7 @@ export type { ConversationSummary } from "./conversation.ts";
 export type { Endpoint } from "./endpoints.ts";
 export { IndexedDbStore } from "./indexed-db-store.ts";
 export type { LinkState } from "./link.ts";
+export { type Sent, UnansweredSend } from "./outbox.ts";
 export {
   type DeviceStore,
   MemoryStore,

@@ -33,6 +33,9 @@ const RETRY_LAST_MS = 500;
 /** Who is overloaded is not asked again as soon: that would be more load. */
 const RETRY_OVERLOADED_FIRST_MS = 1_000;
 const RETRY_OVERLOADED_LAST_MS = 2_000;
+/** What is open for long is asked for less and less often: with pauses of this share of its age. */
+const RETRY_AGE_SHARE = 1 / 8;
+const RETRY_OLD_LAST_MS = 30_000;
 
 export type LinkState =
   | "idle"
@@ -59,11 +62,18 @@ export interface RequestOptions {
   readonly timeoutMs: number;
   /** Sent without a ticket, before Attach. */
   readonly beforeAttach?: boolean;
+  /** Repeated even when the platform says that it does not know what became of it. */
+  readonly untilKnown?: boolean;
+  /** Aborted: nobody wants the answer any more; the request fails within a tick. */
+  readonly signal?: AbortSignal;
+  /** A failure that is tried again. */
+  readonly retrying?: (error: RpcError) => void;
 }
 
 interface OpenRequest {
   readonly frame: Uint8Array<ArrayBuffer>;
   readonly options: RequestOptions;
+  readonly startedMs: number;
   readonly deadlineMs: number;
   sent: boolean;
   attempts: number;
@@ -178,14 +188,12 @@ export class Link implements Ticking {
     const id = this.#takeId();
     const name = method.name.slice(method.name.lastIndexOf(".") + 1);
     const value = { method: name, body, trace: this.#events.isTraced ?? false };
+    const startedMs = performance.now();
     const request: OpenRequest = {
       ...facts,
       frame: encode({ id, kind: { case: "request", value } }),
-      deadlineMs: performance.now() + facts.options.timeoutMs,
-      sent: false,
-      attempts: 0,
-      retryAtMs: 0,
-      lastError: undefined,
+      ...{ startedMs, deadlineMs: startedMs + facts.options.timeoutMs },
+      ...{ sent: false, attempts: 0, retryAtMs: 0, lastError: undefined },
     };
     this.#requests.set(id, request);
     this.start();
@@ -193,17 +201,28 @@ export class Link implements Ticking {
     if (this.#canSend(request)) this.#send(request);
   }
 
+  /** Why it takes no requests of who is logged in. */
+  get refusal(): RpcError | undefined {
+    if (this.#state !== "closed") return this.#refused;
+    return new RpcError("FAILED_PRECONDITION", "this client is closed");
+  }
+
+  /** One more request may be opened. */
+  get hasRoom(): boolean {
+    return this.#requests.size < OPEN_REQUESTS_MAX;
+  }
+
   #refuse(body: Uint8Array, options: RequestOptions): RpcError | undefined {
-    if (this.#state === "closed")
-      return new RpcError("FAILED_PRECONDITION", "this client is closed");
-    if (this.#refused !== undefined && options.beforeAttach !== true) return this.#refused;
+    const refusal = this.refusal;
+    if (refusal !== undefined && (this.#state === "closed" || options.beforeAttach !== true))
+      return refusal;
     if (body.length > REQUEST_BYTES_MAX) {
       return new RpcError(
         "TOO_LARGE",
         `a request of ${body.length} bytes; at most ${REQUEST_BYTES_MAX}`,
       );
     }
-    if (this.#requests.size < OPEN_REQUESTS_MAX) return undefined;
+    if (this.hasRoom) return undefined;
     return new RpcError(
       "RESOURCE_EXHAUSTED",
       `${OPEN_REQUESTS_MAX} requests are open; wait for one to end`,
@@ -246,11 +265,15 @@ export class Link implements Ticking {
   /** Requests whose time is over, or has come again. */
   #look(nowMs: number): void {
     for (const [id, request] of this.#requests) {
-      if (request.deadlineMs <= nowMs) {
+      const { options, lastError } = request;
+      if (options.signal?.aborted) {
         this.#settle(id, request);
-        const last = request.lastError === undefined ? "" : ` (last: ${request.lastError.message})`;
+        request.fail(new RpcError("ABORTED", "nobody wants the answer any more"));
+      } else if (request.deadlineMs <= nowMs) {
+        this.#settle(id, request);
+        const last = lastError === undefined ? "" : ` (last: ${lastError.message})`;
         request.fail(
-          new RpcError("DEADLINE_EXCEEDED", `no answer in ${request.options.timeoutMs} ms${last}`),
+          new RpcError("DEADLINE_EXCEEDED", `no answer in ${options.timeoutMs} ms${last}`),
         );
       } else if (request.retryAtMs > 0 && request.retryAtMs <= nowMs && this.#canSend(request)) {
         this.#send(request);
@@ -367,17 +390,16 @@ export class Link implements Ticking {
 
   /** Whether a request that failed is tried again later. */
   #retries(request: OpenRequest, failure: Failure): boolean {
-    if (!failure.retryable) return false;
+    const isUnknown = failure.code === "DEADLINE_EXCEEDED" && request.options.untilKnown === true;
+    if (!failure.retryable && !isUnknown) return false;
     if (request.sent) this.#heartbeat.answered();
     request.sent = false;
     request.attempts += 1;
     request.lastError = errorOf(failure);
-    const [firstMs, lastMs] =
-      failure.code === "OVERLOADED"
-        ? [RETRY_OVERLOADED_FIRST_MS, RETRY_OVERLOADED_LAST_MS]
-        : [RETRY_FIRST_MS, RETRY_LAST_MS];
-    const pauseMs = Math.min(lastMs, firstMs * 2 ** (request.attempts - 1));
-    request.retryAtMs = performance.now() + pauseMs * (0.5 + Math.random() / 2);
+    request.options.retrying?.(request.lastError);
+    const nowMs = performance.now();
+    const pauseMs = retryPauseMs(failure.code, request.attempts, nowMs - request.startedMs);
+    request.retryAtMs = nowMs + pauseMs * (0.5 + Math.random() / 2);
     return true;
   }
 
@@ -440,6 +462,16 @@ export class Link implements Ticking {
     this.#state = state;
     this.#events.changed(state, this.campus);
   }
+}
+
+/** Without jitter. */
+function retryPauseMs(code: string, attempts: number, ageMs: number): number {
+  const [firstMs, lastMs] =
+    code === "OVERLOADED"
+      ? [RETRY_OVERLOADED_FIRST_MS, RETRY_OVERLOADED_LAST_MS]
+      : [RETRY_FIRST_MS, RETRY_LAST_MS];
+  const usualMs = Math.min(lastMs, firstMs * 2 ** (attempts - 1));
+  return Math.max(usualMs, Math.min(RETRY_OLD_LAST_MS, ageMs * RETRY_AGE_SHARE));
 }
 
 function encode(frame: ClientFrame): Uint8Array<ArrayBuffer> {

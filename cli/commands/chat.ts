@@ -4,6 +4,7 @@
  */
 import { createInterface, type Interface } from "node:readline";
 import type { TricampusClient } from "../../sdk/client.ts";
+import { UnansweredSend } from "../../sdk/outbox.ts";
 import type { Recipient, StoredMessage } from "../../sdk/store.ts";
 import type { CommandCall, CommandDefinition } from "../command.ts";
 import { EXIT } from "../failure.ts";
@@ -99,7 +100,8 @@ class Chat {
     try {
       await client.send(to, line);
     } catch (error) {
-      this.#say(`Not sent: ${(error as Error).message}`);
+      const { message } = error as Error;
+      this.#say(error instanceof UnansweredSend ? `Not yet: ${message}` : `Not sent: ${message}`);
     }
   }
 

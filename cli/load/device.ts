@@ -2,9 +2,10 @@
  * A user's device in a load: the SDK's client with its store, which outlives the client, as an
  * application's does when it is started again.
  */
-import { type Login, type Sent, TricampusClient } from "../../sdk/client.ts";
+import { type Login, TricampusClient } from "../../sdk/client.ts";
 import type { Endpoint } from "../../sdk/endpoints.ts";
 import { FileStore } from "../../sdk/file-store.ts";
+import type { Sent } from "../../sdk/outbox.ts";
 import {
   type DeviceStore,
   MemoryStore,

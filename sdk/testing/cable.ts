@@ -7,14 +7,18 @@ import { connect, createServer, type Socket } from "node:net";
 export interface Cable {
   readonly port: number;
   cut(): void;
+  /** Connections from now on are carried again; those that were cut never are. */
+  mend(): void;
   sever(): void;
   close(): void;
 }
 
 export async function layCable(toPort: number): Promise<Cable> {
   const sockets = new Set<Socket>();
+  const lost = new Set<Socket>();
   let isCut = false;
   const server = createServer((near) => {
+    const isLost = () => isCut || lost.has(near);
     const far = connect(toPort, "127.0.0.1");
     for (const [from, to] of [
       [near, far],
@@ -22,11 +26,11 @@ export async function layCable(toPort: number): Promise<Cable> {
     ] as const) {
       sockets.add(from);
       from.on("data", (chunk) => {
-        if (!isCut) to.write(chunk);
+        if (!isLost()) to.write(chunk);
       });
       from.on("close", () => {
         sockets.delete(from);
-        if (!isCut) to.destroy();
+        if (!isLost()) to.destroy();
       });
       from.on("error", () => {});
     }
@@ -41,6 +45,10 @@ export async function layCable(toPort: number): Promise<Cable> {
     port: typeof address === "object" && address !== null ? address.port : 0,
     cut: () => {
       isCut = true;
+    },
+    mend: () => {
+      for (const socket of sockets) lost.add(socket);
+      isCut = false;
     },
     sever: end,
     close: end,

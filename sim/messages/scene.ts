@@ -175,6 +175,11 @@ export class Scene {
     const { clock } = this.#parts.campuses;
     const endMs = clock.nowMs + LIVENESS_MS;
     for (const device of this.devices) device.turnOn();
+    // What nobody had answered is sent again until somebody does.
+    while (this.devices.some(({ client }) => client.store.openSends().length > 0)) {
+      if (clock.nowMs > endMs) return false;
+      await sleep(50);
+    }
     // Twice: between, what was accepted late reaches its inboxes.
     for (let round = 0; round < 2; round++) {
       for (const device of this.devices) if (!(await syncBefore(device, endMs))) return false;

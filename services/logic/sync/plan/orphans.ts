@@ -2,9 +2,9 @@
  * Which of the user's own messages a sync should look after (M1): one that a process left midway
  * when it died is carried on from here.
  *
- * Too young: its send is probably still running. Too old: no client resends it any more, and it was
- * never acknowledged. One that has no number after days is lost: the conversation may have forgotten
- * by then that it numbered it, and would number it again.
+ * Too young: its send is probably still running. Too old: it was never acknowledged, and what its client
+ * still sends again carries it on. One that has no number after days is lost: the conversation may have
+ * forgotten by then that it numbered it, and would number it again.
  */
 import type { CommittedMessage } from "../../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import { committedAt } from "../../../data/message/client.ts";

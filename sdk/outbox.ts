@@ -1,0 +1,283 @@
+/**
+ * The device's own sends, from when they are written down until their outcome is known.
+ *
+ * Whoever sends waits for a moment, then is told that nobody answered. The message itself stays open: the link
+ * repeats it under its id, in the order of the device's sends, on every connection, for as long as the platform
+ * would know it again. What a run of the device leaves open the next one goes on with. The tempting other way, to
+ * end the message with its caller's patience, loses what is typed in a tunnel, and reports as failed what was taken.
+ */
+import {
+  type SendReply,
+  type SendRequest,
+  Text,
+} from "../protos/gen/tricampus/client/v1/text_codec.ts";
+import { RpcError } from "../services/svrkit/errors.ts";
+import { hasBug } from "../services/svrkit/planted.ts";
+import type { Link } from "./link.ts";
+import type { DeviceStore, Recipient, SendRecord } from "./store.ts";
+import { startTicking, type Ticking } from "./ticker.ts";
+
+const DAY_MS = 24 * 3_600_000;
+/** The platform knows an id again for 7 days; one is left for clocks that are wrong. */
+export const RESEND_FOR_MS = 6 * DAY_MS;
+export const OPEN_SENDS_MAX = 500;
+/** Fewer than the link's requests: the device also syncs. The others wait their turn, in their order. */
+const UNDER_WAY_MAX = 48;
+
+export interface Sent {
+  readonly clientMessageId: string;
+  readonly messageId: string;
+  readonly conversationId: string;
+  /** 0: accepted by a group and not yet numbered. */
+  readonly sequence: number;
+  readonly sentAtMs: number;
+  readonly ackedAtMs: number;
+}
+
+/** Nobody answered in time: the message may have been taken, and goes again by itself until there is an answer. */
+export class UnansweredSend extends RpcError {
+  readonly clientMessageId: string;
+  /** Without what becomes of the message. */
+  readonly reason: string;
+
+  constructor(clientMessageId: string, waitedMs: number, last: RpcError | undefined) {
+    const reason = `no answer in ${waitedMs} ms${last === undefined ? "" : ` (last: ${last.message})`}`;
+    super("DEADLINE_EXCEEDED", `${reason}: the message stays open, and is sent again by itself`);
+    this.name = "UnansweredSend";
+    this.reason = reason;
+    this.clientMessageId = clientMessageId;
+  }
+}
+
+export interface OutboxParts {
+  readonly link: Link;
+  readonly store: DeviceStore;
+  /** How long whoever sends waits. */
+  readonly patienceMs: number;
+  readonly resendForMs: number;
+  /** The store has it. */
+  acknowledged(send: SendRecord, reply: SendReply, ackedAtMs: number): void;
+  /** The outcome of a send whose sender was told that nobody answered, or is an earlier run. */
+  settledLate(send: SendRecord): void;
+}
+
+interface Waiter {
+  readonly deadlineMs: number;
+  readonly done: (sent: Sent) => void;
+  readonly fail: (error: RpcError) => void;
+}
+
+interface OpenSend {
+  readonly send: SendRecord;
+  readonly waiters: Set<Waiter>;
+  readonly givenUp: AbortController;
+  isUnderWay: boolean;
+  lastError: RpcError | undefined;
+}
+
+export class Outbox implements Ticking {
+  readonly #parts: OutboxParts;
+  /** By client message id, oldest first. */
+  readonly #open = new Map<string, OpenSend>();
+  #underWay = 0;
+  /** The ticket was refused: the next one sends what is open. */
+  #isHeld = false;
+  #isRestored = false;
+  #stopTicking: (() => void) | undefined;
+
+  constructor(parts: OutboxParts) {
+    this.#parts = parts;
+  }
+
+  /** What an earlier run of this device sent and heard nothing of; it goes with the next connection. */
+  restore(): void {
+    if (this.#isRestored) return;
+    this.#isRestored = true;
+    for (const send of this.#parts.store.openSends()) {
+      const clientMessageId = `${send.clientMessageId}${hasBug("resend-as-new") ? "+" : ""}`;
+      if (!this.#open.has(clientMessageId)) this.#add({ ...send, clientMessageId });
+    }
+  }
+
+  /** There is a connection whose ticket is good. */
+  attached(): void {
+    this.#isHeld = false;
+    this.#pump();
+  }
+
+  send(send: SendRecord): Promise<Sent> {
+    const { clientMessageId } = send;
+    const refusal = this.#parts.link.refusal ?? this.#refuse(send);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    if (!this.#open.has(clientMessageId)) {
+      this.#parts.store.recordSend(send);
+      this.#add(send);
+    }
+    const { waiters } = this.#open.get(clientMessageId)!;
+    return new Promise((done, fail) => {
+      waiters.add({ deadlineMs: performance.now() + this.#parts.patienceMs, done, fail });
+      this.#pump();
+    });
+  }
+
+  /** false: it is not open. */
+  giveUp(clientMessageId: string): boolean {
+    const open = this.#open.get(clientMessageId);
+    if (open === undefined) return false;
+    const error = new RpcError(
+      "ABORTED",
+      "the message was given up; it may have been taken before",
+    );
+    this.#failed(open, error);
+    open.givenUp.abort();
+    return true;
+  }
+
+  /** What is open stays so in the store. */
+  close(error: RpcError): void {
+    for (const open of this.#open.values()) this.#tellWaiters(open, error);
+    this.#open.clear();
+    this.#stopTicking?.();
+    this.#stopTicking = undefined;
+  }
+
+  tick(nowMs: number): void {
+    for (const open of this.#open.values()) {
+      this.#endPatience(open, nowMs);
+      if (!open.isUnderWay && this.#leftMs(open) <= 0) this.#failed(open, tooOld());
+    }
+    this.#pump();
+  }
+
+  #endPatience({ send, waiters, lastError }: OpenSend, nowMs: number): void {
+    for (const waiter of waiters) {
+      if (waiter.deadlineMs > nowMs) continue;
+      waiters.delete(waiter);
+      waiter.fail(new UnansweredSend(send.clientMessageId, this.#parts.patienceMs, lastError));
+    }
+  }
+
+  #refuse(send: SendRecord): RpcError | undefined {
+    const same = this.#open.get(send.clientMessageId)?.send;
+    if (same !== undefined && bodyOf(same) !== bodyOf(send)) {
+      const message = `"${send.clientMessageId}" is the id of another message, which is open`;
+      return new RpcError("INVALID_ARGUMENT", message);
+    }
+    if (same !== undefined || this.#open.size < OPEN_SENDS_MAX) return undefined;
+    const message = `${OPEN_SENDS_MAX} messages of this device wait for an answer; wait for one of them`;
+    return new RpcError("RESOURCE_EXHAUSTED", message);
+  }
+
+  #add(send: SendRecord): void {
+    const facts = { isUnderWay: false, lastError: undefined };
+    const open = { send, waiters: new Set<Waiter>(), givenUp: new AbortController(), ...facts };
+    this.#open.set(send.clientMessageId, open);
+    this.#stopTicking ??= startTicking(this);
+  }
+
+  #leftMs({ send }: OpenSend): number {
+    return send.sentAtMs + this.#parts.resendForMs - preciseNow();
+  }
+
+  #pump(): void {
+    if (this.#isHeld) return;
+    for (const open of this.#open.values()) {
+      if (this.#underWay >= UNDER_WAY_MAX || !this.#parts.link.hasRoom) return;
+      if (!open.isUnderWay && this.#leftMs(open) > 0) void this.#transmit(open);
+    }
+  }
+
+  async #transmit(open: OpenSend): Promise<void> {
+    const { clientMessageId, text, content, to } = open.send;
+    const request = { clientMessageId, text, content, to: recipientOf(to), acceptedAtMs: 0 };
+    open.isUnderWay = true;
+    this.#underWay += 1;
+    const options = {
+      ...{ timeoutMs: this.#leftMs(open), untilKnown: true },
+      signal: open.givenUp.signal,
+      retrying: (error: RpcError) => {
+        open.lastError = error;
+      },
+    };
+    await this.#parts.link.request(Text.send, request, options).then(
+      (reply) => this.#acknowledged(open, reply),
+      (error) => this.#notTaken(open, RpcError.from(error)),
+    );
+    open.isUnderWay = false;
+    this.#underWay -= 1;
+    this.#pump();
+  }
+
+  #acknowledged(open: OpenSend, reply: SendReply): void {
+    const { clientMessageId, sentAtMs } = open.send;
+    const ackedAtMs = preciseNow();
+    const outcome = { state: "acknowledged", atMs: ackedAtMs, ...reply } as const;
+    this.#remove(open);
+    try {
+      this.#settled(open, { ...open.send, outcome });
+      this.#parts.acknowledged(open.send, reply, ackedAtMs);
+      for (const { done } of open.waiters) done({ clientMessageId, ...reply, sentAtMs, ackedAtMs });
+    } catch (error) {
+      this.#tellWaiters(open, RpcError.from(error)); // of the store, or the application
+    }
+  }
+
+  #notTaken(open: OpenSend, error: RpcError): void {
+    if (this.#open.get(open.send.clientMessageId) !== open) return;
+    // No answer to the message itself: whether an earlier connection brought it, nobody knows.
+    const isOfTicket = error.code === "UNAUTHENTICATED";
+    this.#isHeld ||= isOfTicket;
+    if (isOfTicket || this.#parts.link.state === "closed") this.#tellWaiters(open, error);
+    else this.#failed(open, error);
+  }
+
+  #failed(open: OpenSend, error: RpcError): void {
+    const { code } = error;
+    this.#remove(open);
+    try {
+      this.#settled(open, {
+        ...open.send,
+        outcome: { state: "failed", atMs: preciseNow(), code },
+      });
+      this.#tellWaiters(open, error);
+    } catch (cause) {
+      this.#tellWaiters(open, RpcError.from(cause));
+    }
+  }
+
+  #settled({ waiters }: OpenSend, send: SendRecord): void {
+    this.#parts.store.recordSend(send);
+    if (waiters.size === 0) this.#parts.settledLate(send);
+  }
+
+  #remove({ send }: OpenSend): void {
+    this.#open.delete(send.clientMessageId);
+    if (this.#open.size > 0) return;
+    this.#stopTicking?.();
+    this.#stopTicking = undefined;
+  }
+
+  #tellWaiters({ waiters }: OpenSend, error: RpcError): void {
+    for (const { fail } of waiters) fail(error);
+    waiters.clear();
+  }
+}
+
+function tooOld(): RpcError {
+  return new RpcError("DEADLINE_EXCEEDED", "no answer for as long as the platform knows an id");
+}
+
+function bodyOf({ to, text, content }: SendRecord): string {
+  return JSON.stringify([to, text, content]);
+}
+
+function recipientOf(to: Recipient): NonNullable<SendRequest["to"]> {
+  if ("userId" in to) return { case: "userId", value: to.userId };
+  if ("groupId" in to) return { case: "groupId", value: to.groupId };
+  return { case: "userName", value: to.userName };
+}
+
+/** Milliseconds since 1970, with fractions. */
+export function preciseNow(): number {
+  return performance.timeOrigin + performance.now();
+}
