@@ -11,6 +11,11 @@ export class AccountBook {
   #profile: UserProfile | undefined;
   #settings: AccountSettings | undefined;
 
+  get isEmpty(): boolean {
+    const hasFacts = this.#profile !== undefined || this.#settings !== undefined;
+    return !hasFacts && this.#devices.size === 0;
+  }
+
   get profile(): UserProfile | undefined {
     return this.#profile;
   }

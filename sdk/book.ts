@@ -139,6 +139,12 @@ export class Book {
     return this.#groups;
   }
 
+  get isEmpty(): boolean {
+    const { account, contacts } = this;
+    const hasRows = this.#conversations.size > 0 || this.#groups.size > 0;
+    return !hasRows && account.isEmpty && contacts.isEmpty;
+  }
+
   ids(): string[] {
     return [...this.#conversations.keys()];
   }

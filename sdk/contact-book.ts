@@ -15,6 +15,11 @@ export class ContactBook {
   readonly #tags = new Map<string, ContactTag>();
   #policy: ContactPolicy | undefined;
 
+  get isEmpty(): boolean {
+    const lists = [this.#contacts, this.#incoming, this.#outgoing, this.#blocked, this.#tags];
+    return this.#policy === undefined && lists.every(({ size }) => size === 0);
+  }
+
   get contacts(): ReadonlyMap<string, ContactEntry> {
     return this.#contacts;
   }

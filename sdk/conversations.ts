@@ -82,10 +82,18 @@ export class Conversations {
     return this.#set(conversationId, { case: "draft", value: draft });
   }
 
-  /** Deletes everything up to now, on the user's devices alone; the next message brings it back. */
+  /**
+   * Deletes everything up to now, with draft and pin, which would keep it in the list; on the user's devices
+   * alone. The next message brings it back.
+   */
   async delete(conversationId: string): Promise<void> {
-    const value = this.get(conversationId)?.lastSequence ?? 0;
-    if (value > 0) await this.#set(conversationId, { case: "clearedSequence", value });
+    const { lastSequence = 0, pinnedAtMs = 0, draft = "" } = this.get(conversationId) ?? {};
+    const settings: Setting[] = [];
+    if (lastSequence > 0) settings.push({ case: "clearedSequence", value: lastSequence });
+    if (pinnedAtMs > 0) settings.push({ case: "pinnedAtMs", value: 0 });
+    if (draft !== "") settings.push({ case: "draft", value: "" });
+    if (settings.length === 0) return;
+    await this.#setAll(settings.map((setting) => ({ conversationId, setting })));
   }
 
   /** Deletes one message, on the user's devices alone. */

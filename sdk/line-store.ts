@@ -49,7 +49,7 @@ export abstract class LineStore implements DeviceStore {
   }
 
   belongTo(userId: string): void {
-    requireSameOwner(this.book, userId);
+    requireSameOwner(this, userId);
     if (this.book.ownId === userId) return;
     this.book.ownId = userId;
     this.#keep(["u", userId]);

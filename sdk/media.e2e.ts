@@ -76,6 +76,54 @@ test("a file of several chunks reaches who was offline, byte by byte", async () 
   expect(Buffer.from(middle).equals(data.subarray(524_280, 524_300))).toBe(true);
 });
 
+test("a file that is sent again under its id, by who heard no answer, comes once", async () => {
+  const [ann, bob] = await pair();
+  const send = () => ann.client.media.send({ userId: bob.id }, file(noise(2_000, 7)), "once");
+  const [first, again] = [await send(), await send()];
+  expect([again.messageId, again.sequence]).toEqual([first.messageId, first.sequence]);
+  await bob.client.connect();
+  await bob.client.sync();
+  expect(bob.heard.map(({ clientMessageId }) => clientMessageId)).toEqual(["once"]);
+});
+
+test("an avatar of a user, and of a group with its description, are seen by who was offline", async () => {
+  const [ann, bob] = await pair();
+  const upload = async (colour: string) => {
+    const create = { width: 64, height: 64, channels: 3, background: colour } as const;
+    const source = await sharp({ create }).png().toBuffer();
+    const { mediaId } = await ann.client.media.upload({ kind: "image", mime: "image/png", source });
+    await ann.client.media.share(mediaId, "everybody");
+    return mediaId;
+  };
+  const [own, ofGroup] = [await upload("#a00"), await upload("#00a")];
+  await ann.client.account.setProfile({ displayName: "Ann", avatarId: own, about: "at sea" });
+  const group = await ann.client.groups.create("Harbour", [bob.id]);
+  await ann.client.groups.setProfile(group, { avatarId: ofGroup, description: "boats, no fish" });
+
+  await bob.client.connect();
+  await expect.poll(() => bob.client.store.book.groups.has(group)).toBe(true);
+  const [profile] = await bob.client.account.profiles([ann.id]);
+  expect(profile).toMatchObject({ displayName: "Ann", avatarId: own, about: "at sea" });
+  const shown = await bob.client.groups.get(group);
+  expect(shown).toMatchObject({
+    title: "Harbour",
+    avatarId: ofGroup,
+    description: "boats, no fish",
+  });
+  for (const [mediaId, channel] of [
+    [profile!.avatarId, 0],
+    [shown.avatarId, 2],
+  ] as const) {
+    const image = sharp(Buffer.from(await bob.client.media.download({ mediaId })));
+    expect(await image.metadata()).toMatchObject({ width: 64, height: 64 });
+    const { channels } = await image.stats();
+    expect(channels[channel]!.mean).toBeGreaterThan(150);
+    expect(channels[2 - channel]!.mean).toBeLessThan(20);
+  }
+  const nothing = ann.client.groups.setProfile(group, { avatarId: "no medium" });
+  await expect(nothing).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+});
+
 test("an image is made anew, has a thumbnail, and forgets where it was taken", async () => {
   const [ann, bob] = await pair();
   const photo = await picture(900, 450)

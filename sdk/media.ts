@@ -65,7 +65,11 @@ export interface MediaMessage extends Upload {
 }
 
 /** `Sent`: as the client says it. */
-type Send<Sent> = (to: Recipient, message: { text: string; content: Content }) => Promise<Sent>;
+type Send<Sent> = (
+  to: Recipient,
+  message: { text: string; content: Content },
+  clientMessageId: string,
+) => Promise<Sent>;
 
 export class MediaLibrary<Sent> {
   readonly #link: MediaLink;
@@ -76,8 +80,15 @@ export class MediaLibrary<Sent> {
     this.#send = send;
   }
 
-  /** Uploads, lets the recipients see it, and sends the message that shows it. */
-  async send(to: Recipient, message: MediaMessage): Promise<Sent> {
+  /**
+   * Uploads, lets the recipients see it, and sends the message that shows it. Whoever calls it again, after it
+   * failed or a crash, gives the same `clientMessageId`: then there is one message.
+   */
+  async send(
+    to: Recipient,
+    message: MediaMessage,
+    clientMessageId: string = crypto.randomUUID(),
+  ): Promise<Sent> {
     const recipient = await this.#resolved(to);
     const shown = "groupId" in recipient ? { conversationId: recipient.groupId } : recipient;
     const info = await this.upload(message);
@@ -88,7 +99,7 @@ export class MediaLibrary<Sent> {
       await this.share(posterId, shown);
     }
     const content = makeContent({ body: bodyOf(info, posterId) });
-    return this.#send(recipient, { text: message.text ?? "", content });
+    return this.#send(recipient, { text: message.text ?? "", content }, clientMessageId);
   }
 
   async #resolved(to: Recipient): Promise<Exclude<Recipient, { userName: string }>> {

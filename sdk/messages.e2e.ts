@@ -1,11 +1,19 @@
 /** Messages as people use them, through clients at different campuses, some of them offline at first. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { makeContent, makeVoice } from "../protos/gen/tricampus/client/v1/content_codec.ts";
+import {
+  type Content,
+  encodeContent,
+  makeCard,
+  makeContent,
+  makeLocation,
+  makeVoice,
+} from "../protos/gen/tricampus/client/v1/content_codec.ts";
 import { NoticeKind } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
 import {
   startWholePlatform,
   type WholePlatform,
 } from "../services/platform/testing/whole-platform.ts";
+import { toBytes } from "../services/svrkit/codec.ts";
 import { lines, People, type Person } from "./testing/people.ts";
 
 let platform: WholePlatform;
@@ -31,6 +39,10 @@ async function expectShown(person: Person, conversationId: string, expected: str
 async function pair(): Promise<[Person, Person]> {
   return Promise.all([people.online("ann"), people.offline("bob", { campus: "b" })]);
 }
+
+/** Bytes may be a Buffer here and a Uint8Array there. */
+const encoded = (body: NonNullable<Content["body"]>) =>
+  Buffer.from(toBytes(encodeContent, makeContent({ body }))).toString("hex");
 
 const summary = ({ client }: Person, conversationId: string) =>
   client.conversations.get(conversationId);
@@ -84,6 +96,61 @@ test("in a group an admin takes back anybody's message, a member only its own", 
   for (const one of [ann, bob, cid]) {
     await expectShown(one, group, ["1 CREATED", "2 (recalled)", "3 recall"]);
   }
+});
+
+test("places, cards and what is the application's own arrive as they were sent, 1:1 and in a group", async () => {
+  const [ann, bob] = await pair();
+  const group = await ann.client.groups.create("Cards", [bob.id]);
+  const place = {
+    latitudeE7: -337_000_001,
+    longitudeE7: 1_512_000_002,
+    title: "Pier",
+    address: "1",
+  };
+  const userCard = makeCard({ of: { case: "userId", value: ann.id }, title: "Ann" });
+  const groupCard = makeCard({ of: { case: "groupId", value: group }, title: "Cards" });
+  const custom = { type: "poll.v1", data: new Uint8Array([0, 255, 10, 13]) };
+  const bodies: NonNullable<Content["body"]>[] = [
+    { case: "location", value: makeLocation(place) },
+    { case: "card", value: userCard },
+    { case: "card", value: groupCard },
+    { case: "custom", value: custom },
+  ];
+  for (const to of [{ userId: bob.id }, { groupId: group }]) {
+    for (const body of bodies)
+      await ann.client.send(to, { text: `a ${body.case}`, content: makeContent({ body }) });
+  }
+  await bob.client.connect();
+  const direct = `c:${[ann.id, bob.id].toSorted().join("|")}`;
+  for (const conversationId of [direct, group]) {
+    const said = () => bob.heard.filter((one) => one.conversationId === conversationId && one.text);
+    await expect.poll(() => said().length).toBe(bodies.length);
+    for (const [i, { text, content }] of said().entries()) {
+      expect(text).toBe(`a ${bodies[i]!.case}`);
+      expect(encoded(content!.body!)).toEqual(encoded(bodies[i]!));
+    }
+    expect(summary(bob, conversationId)).toMatchObject({ lastKind: "custom", unread: 4 });
+  }
+});
+
+test("who speaks to all marks everybody's conversation, until it is read", async () => {
+  const [ann, bob] = await pair();
+  const group = await ann.client.groups.create("All", [bob.id]);
+  await ann.client.send({ groupId: group }, "to nobody in particular");
+  const desk = await people.online("bob", { campus: "c", device: "desk" });
+  await expect.poll(() => summary(desk, group)).toMatchObject({ unread: 1, mentioned: false });
+  await ann.client.send(
+    { groupId: group },
+    { text: "all hands", content: makeContent({ mentionsAll: true }) },
+  );
+  await bob.client.connect();
+  for (const one of [bob, desk])
+    await expect.poll(() => summary(one, group)).toMatchObject({ unread: 2, mentioned: true });
+  expect(bob.heard.at(-1)).toMatchObject({ text: "all hands", content: { mentionsAll: true } });
+  await expect.poll(() => summary(ann, group)).toMatchObject({ unread: 0, mentioned: false });
+  await bob.client.conversations.markRead(group);
+  for (const one of [bob, desk])
+    await expect.poll(() => summary(one, group)).toMatchObject({ unread: 0, mentioned: false });
 });
 
 test("mentions, replies and voices arrive whole; large ones lie in the group alone", async () => {
@@ -181,4 +248,8 @@ test("pin, mute, draft and delete are the user's own, on all of its devices", as
   await expect.poll(order).toEqual([withAnn, withCid]);
   await expectShown(desk, withCid, ["2 again"]);
   await expectShown(ann, withAnn, ["1 from ann"]);
+  // Pinned, and with a draft: it goes all the same, though its one message is deleted already.
+  await conversations.delete(withAnn);
+  await expect.poll(order).toEqual([withCid]);
+  expect(summary(desk, withAnn)).toMatchObject({ pinnedAtMs: 0, draft: "" });
 });

@@ -1,8 +1,9 @@
 /** What every store of a device does, whatever it keeps its lines in. */
 import { expect, test } from "vitest";
+import { makeUserProfile } from "../protos/gen/tricampus/client/v1/account_codec.ts";
 import { makeContent } from "../protos/gen/tricampus/client/v1/content_codec.ts";
 import { makeInboxMessage } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
-import type { DeviceStore, SendRecord, StoredMessage } from "./store.ts";
+import type { DeviceStore, Rows, SendRecord, StoredMessage } from "./store.ts";
 
 export interface StoreEngine {
   /** The same name: the same device, if the engine outlives a run. */
@@ -110,7 +111,27 @@ export function storeSuite(name: string, engine: StoreEngine): void {
     const store = await engine.open("owner");
     store.belongTo("u-ann");
     store.add(rows(message(1)), snapshot(1));
-    expect(() => store.belongTo("u-eve")).toThrow("holds messages of u-ann");
+    expect(() => store.belongTo("u-eve")).toThrow("holds what is u-ann's");
     await store.close();
   });
+
+  const setting = { case: "draft", value: "dear Bob" } as const;
+  const parts: [string, Partial<Rows>][] = [
+    ["contacts", { contacts: [{ change: { case: "blocked", value: "u-bob" } }] }],
+    ["a group", { groups: [{ groupId: "g", sinceSequence: 1 }] }],
+    ["a draft", { settings: [{ conversationId: "c", setting }] }],
+    ["a profile", { account: [{ change: { case: "profile", value: makeUserProfile({}) } }] }],
+  ];
+  test.each(parts)(
+    `${name}: another user gets nothing of a store with %s alone`,
+    async (part, of) => {
+      let store = await engine.open(`owner of ${part}`);
+      store.belongTo("u-eve");
+      store.belongTo("u-ann"); // eve left nothing
+      store.add({ ...rows(), ...of }, undefined);
+      store = await again(engine, store, `owner of ${part}`);
+      expect(() => store.belongTo("u-eve")).toThrow("holds what is u-ann's");
+      await store.close();
+    },
+  );
 }
