@@ -9,6 +9,10 @@ import {
   USER_CONNECTIONS_MAX,
   USER_REQUESTS_PER_SECOND,
 } from "./limits.ts";
+import { ANY_ORIGIN } from "./origins.ts";
+
+const isOrigin = (value: string) =>
+  value === ANY_ORIGIN || (URL.canParse(value) && new URL(value).origin === value);
 
 const schema = z.strictObject({
   /** Where clients connect: WebSocket and HTTP on one port. 0: any free one. */
@@ -21,6 +25,11 @@ const schema = z.strictObject({
     .array(z.strictObject({ campus: z.string().min(1), url: z.url() }))
     .max(16)
     .default([]),
+  /** Whose pages may read the answers of HTTP and long polls; "*": anybody's. */
+  origins: z
+    .array(z.string().refine(isOrigin, "an origin is like https://chat.example, or *"))
+    .max(64)
+    .default([ANY_ORIGIN]),
   /** Of so many requests one is traced, on average: 0.001 is one in a thousand, 0 none. */
   traceShare: z.number().min(0).max(1).default(0.001),
   connectionsMax: z.int().min(1).max(1_000_000).default(20_000),

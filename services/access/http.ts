@@ -34,6 +34,7 @@ import type { Door } from "./door.ts";
 import type { Forgeries } from "./forgeries.ts";
 import type { Forwarder } from "./forwarder.ts";
 import { COMPRESS_FROM_BYTES, FRAME_BYTES_MAX, UNATTACHED_GRACE_MS } from "./limits.ts";
+import { allowOrigins } from "./origins.ts";
 import { whenJoined } from "./silence.ts";
 
 const EXTERNAL = "external:";
@@ -45,11 +46,13 @@ export interface HttpParts {
   readonly log: Logger;
   readonly door: Door;
   readonly tls: SecureContextOptions | undefined;
+  /** Whose pages may read what is answered. */
+  readonly origins: readonly string[];
 }
 
 export function createHttp(
   forwarder: Forwarder,
-  { forgeries, log, door, tls }: HttpParts,
+  { forgeries, log, door, tls, origins }: HttpParts,
 ): FastifyInstance {
   const options = { logger: false, bodyLimit: FRAME_BYTES_MAX, requestTimeout: 30_000 };
   const http =
@@ -58,6 +61,7 @@ export function createHttp(
       : (fastify({ ...options, https: tls }) as unknown as FastifyInstance);
   http.removeAllContentTypeParsers();
   http.addContentTypeParser("*", { parseAs: "buffer" }, (_, body, done) => done(null, body));
+  allowOrigins(http, origins);
   http.addHook("onRequest", async (request) => {
     if (await whenJoined()) request.raw.destroy();
     const refusal = door.refusal(request.raw.socket);
@@ -115,7 +119,8 @@ async function compressed(
   if (!isWorthIt || !/\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))) {
     return payload;
   }
-  reply.header("content-encoding", "gzip").header("vary", "accept-encoding");
+  const vary = [reply.getHeader("vary"), "accept-encoding"].filter(Boolean).join(", ");
+  reply.header("content-encoding", "gzip").header("vary", vary);
   reply.removeHeader("content-length");
   return zip(payload, { level: 1 });
 }

@@ -69,7 +69,8 @@ export const start: StartService = async (context) => {
   context.blocks.onChange(heed);
   heed();
   const doorTls = config.tls && readDoorFiles(config.tls);
-  const http = createHttp(forwarder, { forgeries, log, door, tls: doorTls });
+  const { origins } = config;
+  const http = createHttp(forwarder, { forgeries, log, door, tls: doorTls, origins });
   acceptLongPolls(http, connections);
   serveMedia(http, context.callee("media-data"));
   acceptWebSockets(http.server, connections, door);
