@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Endpoint } from "../../sdk/endpoints.ts";
 import { checkConfig, type PlatformConfigInput } from "../../services/platform/config.ts";
 import { findBasePort } from "../../services/platform/free-ports.ts";
 import { clientEndpoints } from "../../services/platform/layout.ts";
@@ -40,6 +41,12 @@ export async function removePlatform(platform: Platform | undefined): Promise<vo
   rmSync(platform.config.dataDir, { recursive: true, force: true });
 }
 
+export function endpointsOf({ config }: Platform): Endpoint[] {
+  return clientEndpoints(config).map(({ campus, host, port }) => {
+    return { campus, url: `ws://${host}:${port}` };
+  });
+}
+
 /** Replays the demo's conversations, or the first lines of them. */
 export function replayDemo(
   platform: Platform,
@@ -48,10 +55,7 @@ export function replayDemo(
   const names = readdirSync(DEMO).filter((name) => name.endsWith(".txt"));
   return replay({
     logPaths: names.sort().map((name) => join(DEMO, name)),
-    endpoints: clientEndpoints(platform.config).map(({ campus, host, port }) => ({
-      campus,
-      url: `ws://${host}:${port}`,
-    })),
+    endpoints: endpointsOf(platform),
     overSeconds: 0,
     steps: [],
     progress: () => {},

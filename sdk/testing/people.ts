@@ -34,11 +34,10 @@ export class People {
     name: string,
     { campus = "a", device = "phone", ...options }: PersonOptions = {},
   ): Promise<Person> {
-    const first = this.#endpoints.findIndex((endpoint) => endpoint.campus === campus);
     const heard: StoredMessage[] = [];
     const updates: Update[] = [];
     const client = new TricampusClient({
-      endpoints: [...this.#endpoints.slice(first), ...this.#endpoints.slice(0, first)],
+      endpoints: this.#from(campus),
       device,
       // Pushes are hints: on a busy machine one may be lost.
       fallbackSyncMs: 5_000,
@@ -64,6 +63,18 @@ export class People {
     const login = await client.register(name, PASSWORD);
     await client.close();
     return login;
+  }
+
+  /** A client of nobody yet, whose first choice is this campus. */
+  stranger(campus: string): TricampusClient {
+    const client = new TricampusClient({ endpoints: this.#from(campus), device: "phone" });
+    this.#open.push(client);
+    return client;
+  }
+
+  #from(campus: string): Endpoint[] {
+    const first = this.#endpoints.findIndex((endpoint) => endpoint.campus === campus);
+    return [...this.#endpoints.slice(first), ...this.#endpoints.slice(0, first)];
   }
 
   async online(name: string, options: PersonOptions = {}): Promise<Person> {
