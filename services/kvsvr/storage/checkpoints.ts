@@ -144,6 +144,11 @@ export class Checkpoints {
   #soon(): void {
     if (!this.#isStarted || this.#running !== undefined || this.#dirty.size === 0) return;
     if (monotonicMs() - this.#failedMs < RETRY_MS) return;
+    this.#start();
+  }
+
+  /** One at a time: what one has taken out of `#dirty` must be written before another lets the log go. */
+  #start(): void {
     this.#running = this.#write()
       .catch((error: unknown) => {
         // Of a commit that failed nothing counts, and the log has all of it: the next one writes it again.
@@ -385,8 +390,14 @@ export class Checkpoints {
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#timer);
-    await this.#running;
-    if (this.#isStarted && this.#dirty.size > 0) await this.#write().catch(() => {});
+    await this.#ended();
+    if (this.#isStarted && this.#dirty.size > 0) this.#start();
+    await this.#ended();
+  }
+
+  /** Resolves when none is under way: one that ends may begin the next. */
+  async #ended(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
   }
 }
 

@@ -303,3 +303,37 @@ test("state: the first checkpoint begins at its share of dirty memory, later one
   }
   await state.close();
 });
+
+/** Commits take their time, and fail once it is closed. */
+class SlowEngine extends MemoryEngine {
+  isClosed = false;
+  commits = 0;
+
+  override async commit(entries: readonly EngineEntry[]): Promise<void> {
+    if (this.isClosed) throw new Error("the engine is closed");
+    this.commits += 1;
+    await super.commit(entries);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+
+  override close(): Promise<void> {
+    this.isClosed = true;
+    return Promise.resolve();
+  }
+}
+
+test("state: a stop while the next checkpoint is due already loses nothing", async () => {
+  const engine = new SlowEngine();
+  const state = await open(engine, 1 << 30, 60_000, { checkpointBytes: 1 << 18 });
+  // More than what a checkpoint waits for at once, so that it is not over with its first commits.
+  const many = (CHUNKS_AT_ONCE + 2) * CHECKPOINT_CHUNK;
+  for (let i = 0; i < many; i++) learn(state, i, 1);
+  await expect.poll(() => engine.commits, { interval: 5 }).toBeGreaterThan(0);
+  for (let i = many; i < 2 * many; i++) learn(state, i, 1);
+  await state.durable(state.logged);
+  await state.close();
+  engine.isClosed = false;
+  const again = await open(engine);
+  expect(listAll(again, 1_000).versions.size).toBe(2 * many);
+  await again.close();
+});
