@@ -28,6 +28,8 @@ const OWNER_TAG = (2 << 3) | 2;
 const KEY_TAG = (3 << 3) | 2;
 const TABLE_TAG = (4 << 3) | 2;
 const DIGEST_TAG = (5 << 3) | 0;
+/** Tag of TableDelta's field. */
+const BASE_DIGEST_TAG = (4 << 3) | 0;
 /** Two hashes of 32 and 21 bits make one safe integer. */
 const LOW_BITS = 21;
 
@@ -83,6 +85,17 @@ export class Decision {
   /** What the version changes in its table, views into `bytes`; only for the table model. */
   get delta(): TableDelta {
     return decodeTableDelta(new Reader(this.bytes, this.#bodyAt), this.#bodyEnd);
+  }
+
+  /** The delta's, found without reading its rows. */
+  get baseDigest(): number {
+    const r = new Reader(this.bytes, this.#bodyAt, this.#bodyEnd);
+    while (r.pos < r.end) {
+      const tag = r.uint32();
+      if (tag === BASE_DIGEST_TAG) return r.uint64();
+      skipField(r, tag);
+    }
+    return 0;
   }
 }
 

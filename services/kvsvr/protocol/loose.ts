@@ -80,14 +80,12 @@ function provedNext(
   if (loose.length === 0) return undefined;
   const next = loose.filter((decision) => {
     if (decision.version !== at.heldVersion + 1 || decision.model !== "table") return false;
-    return decision.delta.baseDigest === at.heldDigest || planted("base-digest-unchecked");
+    return decision.baseDigest === at.heldDigest || planted("base-digest-unchecked");
   });
   const isBase = ({ version, digest }: Decision) =>
     loose.some(
       (later) =>
-        later.version === version + 1 &&
-        later.model === "table" &&
-        later.delta.baseDigest === digest,
+        later.version === version + 1 && later.model === "table" && later.baseDigest === digest,
     );
   const proved = next.find(
     (decision) =>
