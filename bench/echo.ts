@@ -8,9 +8,10 @@
  * server verifies at every call, with a cache of 2,000 tickets ready. What all that costs is measured against
  * bare calls, alternating. Last, calls at half the rate that was reached, in open loop.
  */
-import { fork } from "node:child_process";
+import { fork, spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { Echo } from "../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
+import { V8_FLAGS } from "../services/platform/supervisor.ts";
 import { bucketOf, priorityOf } from "../services/svrkit/admission/priority.ts";
 import { type CallOptions, monotonicMs } from "../services/svrkit/call.ts";
 import { Client } from "../services/svrkit/client.ts";
@@ -18,6 +19,12 @@ import { newTrace } from "../services/svrkit/tracing/context.ts";
 import { grpcStream, grpcUnary } from "./echo/grpc.ts";
 import { type Caller, closedLoop, type Measured, openLoop } from "./echo/load.ts";
 import { makeUsers, TICKETS, type Users } from "./echo/tickets.ts";
+
+// Client and server run as the product's processes do; a child has its parent's flags.
+if (!process.execArgv.includes(V8_FLAGS[0]!)) {
+  const args = [...V8_FLAGS, ...process.argv.slice(1)];
+  process.exit(spawnSync(process.execPath, args, { stdio: "inherit" }).status ?? 1);
+}
 
 const { values } = parseArgs({
   options: { seconds: { type: "string", default: "2" }, only: { type: "string", default: "" } },

@@ -98,12 +98,16 @@ export function requestOf(depth: number, isCounted: boolean): EchoMessage {
 /** Of which M answers some ten at once: with so many open it never waits for the next ones. */
 const OPEN = 64;
 
+/** Longer than any queue that the loads before have left. */
+const PATIENCE_MS = 60_000;
+
 /** Keeps M busy for a while. */
 export async function saturate(callee: Callee, forMs: number): Promise<void> {
   const request = requestOf(1, false);
   const endMs = monotonicMs() + forMs;
+  const options = { priority: 1, timeoutMs: PATIENCE_MS };
   const loop = async () => {
-    while (monotonicMs() < endMs) await callee.call(Echo.echo, request, { priority: 1 });
+    while (monotonicMs() < endMs) await callee.call(Echo.echo, request, options);
   };
   await Promise.all(Array.from({ length: OPEN }, loop));
 }

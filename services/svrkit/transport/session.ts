@@ -22,6 +22,7 @@ import { CodecError, type Encode, Reader } from "../codec.ts";
 import { codes, RpcError } from "../errors.ts";
 import { FIRST_FRAME_BYTES_MAX, FRAME_BYTES_MAX, SESSION_BUFFERED_BYTES_MAX } from "../limits.ts";
 import { type Frame, FrameReader, FrameWriter } from "./framing.ts";
+import { Unanswered } from "./unanswered.ts";
 import type { Wire } from "./wire.ts";
 
 const WIRE_VERSION = 1;
@@ -54,8 +55,7 @@ export class Session {
   readonly #events: SessionEvents;
   readonly #reader = new FrameReader(FIRST_FRAME_BYTES_MAX);
   readonly #writer = new FrameWriter();
-  readonly #waiters = new Map<number, Waiter>();
-  #nextCallId = 1;
+  #waiters = new Unanswered<Waiter>();
   #flushScheduled = false;
   #state: "opening" | "open" | "closed" = "opening";
   #pingUnanswered = false;
@@ -112,12 +112,11 @@ export class Session {
         `${this.remote} takes no more data: ${SESSION_BUFFERED_BYTES_MAX} bytes wait`,
       );
     }
-    const callId = this.#nextCallId;
+    const callId = this.#waiters.nextId();
     head.callId = callId;
     this.#writer.frame(FrameKind.REQUEST, [encodeRequestHead, head], asBody(body));
-    this.#nextCallId = (callId + 1) >>> 0 || 1;
     if (this.#waiters.size === 0) this.lastHeardMs = Math.max(this.lastHeardMs, monotonicMs());
-    this.#waiters.set(callId, waiter);
+    this.#waiters.add(callId, waiter);
     this.#scheduleFlush();
   }
 
@@ -163,18 +162,17 @@ export class Session {
 
   /** Fails the calls whose deadline has passed; the answer, should it come, is dropped. */
   expire(nowMs: number): void {
-    for (const [callId, waiter] of this.#waiters) {
+    this.#waiters.visit((callId, waiter) => {
       if (waiter.lateMs <= nowMs) waiter.linger("late");
-      if (waiter.deadlineMs > nowMs) continue;
-      this.#waiters.delete(callId);
+      if (waiter.deadlineMs > nowMs || this.#waiters.take(callId) === undefined) return;
       const message = `${this.remote} did not answer in time`;
       waiter.fail(new RpcError("DEADLINE_EXCEEDED", message), false);
-    }
+    });
   }
 
   /** The other side has fallen silent: those who can ask elsewhere should. */
   linger(): void {
-    for (const waiter of [...this.#waiters.values()]) waiter.linger("silent");
+    this.#waiters.visit((_, waiter) => waiter.linger("silent"));
   }
 
   close(reason: string): void {
@@ -251,9 +249,8 @@ export class Session {
 
   #takeReply(head: Reader, frame: Frame): void {
     const reply = decodeReplyHead(head, frame.headEnd);
-    const waiter = this.#waiters.get(reply.callId);
+    const waiter = this.#waiters.take(reply.callId);
     if (waiter === undefined) return; // its deadline passed
-    this.#waiters.delete(reply.callId);
     this.level = reply.level;
     this.levelHeardMs = this.lastHeardMs;
     if (reply.code !== 0) {
@@ -282,13 +279,13 @@ export class Session {
   #closed(reason: string): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    const waiters = [...this.#waiters.values()];
-    this.#waiters.clear();
+    const waiters = this.#waiters;
+    this.#waiters = new Unanswered();
     this.#events.closed?.(reason);
-    for (const waiter of waiters) {
+    waiters.visit((_, waiter) => {
       const message = `the connection to ${this.remote} ended: ${reason}`;
       waiter.fail(new RpcError("UNAVAILABLE", message), false);
-    }
+    });
   }
 }
 
