@@ -146,24 +146,59 @@ class Table {
   }
 
   #childAt(at: number): Child {
-    const { end, ...role } = this.#roles[at]!;
-    const { kind } = role;
-    const [facts, uid] = [this.#facts[at]!, this.#uids[at]!];
-    const isText = typeof facts === "string";
-    return {
-      ...role,
-      dataCenter: this.#dataCenter,
-      name: end.startsWith("-") ? this.#dataCenter + end : end,
-      resourceVersion: String(this.#versions[at]),
+    return new Copy(this.#dataCenter, this.#roles[at]!, {
+      version: this.#versions[at]!,
       digest: this.#digests[at]!,
-      get uid() {
-        return uidIn(uid);
-      },
-      template: isText && kind !== "Service" ? facts : "",
-      service:
-        kind !== "Service" ? undefined : isText ? onlyAddress(facts) : (facts as ServiceFacts),
-      claim: isText || kind !== "PersistentVolumeClaim" ? undefined : (facts as ClaimFacts),
-    };
+      uid: this.#uids[at]!,
+      facts: this.#facts[at]!,
+    });
+  }
+}
+
+interface Row {
+  readonly version: number | string;
+  readonly digest: number;
+  readonly uid: Uid;
+  readonly facts: Facts;
+}
+
+/** A child as plans look at it, for as long as they do. Few look at its uid. */
+class Copy implements Child {
+  readonly resourceVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly dataCenter: string;
+  readonly workload: string;
+  readonly campus: string;
+  readonly digest: number;
+  readonly isLeaving: boolean;
+  readonly template: string;
+  readonly isSettled: boolean;
+  readonly service: ServiceFacts | undefined;
+  readonly claim: ClaimFacts | undefined;
+  readonly #uid: Uid;
+
+  constructor(dataCenter: string, role: Role, { version, digest, uid, facts }: Row) {
+    const { kind, end } = role;
+    const isText = typeof facts === "string";
+    const isService = kind === "Service";
+    this.resourceVersion = String(version);
+    this.kind = kind;
+    this.name = end.startsWith("-") ? dataCenter + end : end;
+    this.dataCenter = dataCenter;
+    this.workload = role.workload;
+    this.campus = role.campus;
+    this.digest = digest;
+    this.isLeaving = role.isLeaving;
+    this.template = isText && !isService ? facts : "";
+    this.isSettled = role.isSettled;
+    this.service = isService ? (isText ? onlyAddress(facts) : (facts as ServiceFacts)) : undefined;
+    this.claim = isText || isService ? undefined : (facts as ClaimFacts);
+    this.#uid = uid;
+  }
+
+  get uid(): string {
+    return uidIn(this.#uid);
   }
 }
 
