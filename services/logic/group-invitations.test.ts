@@ -5,6 +5,7 @@ import {
   makeSetGroupProfileRequest,
 } from "../../protos/gen/tricampus/client/v1/group_codec.ts";
 import { Sync } from "../../protos/gen/tricampus/client/v1/sync_codec.ts";
+import { makeSendRequest, Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { type Campuses, startCampuses } from "./testing/campuses.ts";
 
 let campuses: Campuses;
@@ -51,4 +52,33 @@ test("M1: an invitation that is asked for twice is sent once, and keeps its firs
   expect(await invitationsOf(dan)).toMatchObject([{ expiresAtMs: first!.expiresAtMs }]);
   const accept = { groupId, inviteId: first!.inviteId, clientRequestId: "a1" };
   await group().call(Group.acceptInvite, accept, campuses.ticket(cid));
+});
+
+test("groups: who was kicked comes back when an admin invites, a mute stays", async () => {
+  const [ann, bob, cid] = newUsers(3) as [string, string, string];
+  const groupId = await create(ann, [bob, cid]);
+  const asked = () => ({ groupId, clientRequestId: `r${users++}` });
+  const join = () => group().call(Group.join, asked(), campuses.ticket(cid));
+  const mute = { ...asked(), userId: cid, forMs: 600_000 };
+  await group().call(Group.mute, mute, campuses.ticket(ann));
+  await group().call(Group.leave, asked(), campuses.ticket(cid));
+  await join();
+  const say = () => {
+    const to = { case: "groupId" as const, value: groupId };
+    const request = makeSendRequest({ clientMessageId: `m${users++}`, text: "hello", to });
+    return campuses.callee("text", "access").call(Text.send, request, campuses.ticket(cid));
+  };
+  const denied = { code: "PERMISSION_DENIED" };
+  await expect(say()).rejects.toMatchObject({ ...denied, message: expect.stringMatching("muted") });
+  await group().call(Group.kick, { ...asked(), userId: cid }, campuses.ticket(ann));
+  await expect(join()).rejects.toMatchObject(denied);
+  const invite = (by: string) =>
+    group().call(Group.invite, { ...asked(), userIds: [cid] }, campuses.ticket(by));
+  expect((await invite(bob)).outcomes).toMatchObject([{ kind: InviteOutcomeKind.REFUSED }]);
+  await expect(join()).rejects.toMatchObject(denied);
+  expect((await invite(ann)).outcomes).toMatchObject([{ kind: InviteOutcomeKind.INVITED }]);
+  const [{ inviteId } = { inviteId: "" }] = await invitationsOf(cid);
+  const accept = { ...asked(), inviteId };
+  await group().call(Group.acceptInvite, accept, campuses.ticket(cid));
+  await expect(say()).rejects.toMatchObject({ ...denied, message: expect.stringMatching("muted") });
 });

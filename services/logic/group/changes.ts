@@ -180,7 +180,10 @@ export function sequenceOf(outcome: EntryOutcome, groupId: string, membersMax: n
     case EntryOutcomeRefusal.SUBJECT:
       throw new RpcError("FAILED_PRECONDITION", "the user is no member, or not below you");
     case EntryOutcomeRefusal.NOT_INVITED:
-      throw new RpcError("PERMISSION_DENIED", `group ${groupId} takes whom a member invites`);
+      throw new RpcError(
+        "PERMISSION_DENIED",
+        `group ${groupId} takes whom a member invites; who was kicked, whom an admin invites`,
+      );
     case EntryOutcomeRefusal.INVITE_EXPIRED:
       throw new RpcError("FAILED_PRECONDITION", "the invitation has expired: ask for another");
     case EntryOutcomeRefusal.DISMISSED:

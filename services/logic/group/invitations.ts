@@ -84,6 +84,9 @@ export class Invitations {
       case EntryOutcomeRefusal.FULL:
       case EntryOutcomeRefusal.TOO_MANY_INVITES:
         return { userId, kind: InviteOutcomeKind.FULL, sequence: 0 };
+      // It was kicked, and the caller is no admin.
+      case EntryOutcomeRefusal.NOT_INVITED:
+        return { userId, kind: InviteOutcomeKind.REFUSED, sequence: 0 };
       case EntryOutcomeRefusal.MEMBER_ALREADY:
         return { userId, kind: InviteOutcomeKind.MEMBER_ALREADY, sequence: outcome.sequence };
       case EntryOutcomeRefusal.HAS_TO_ACCEPT: {

@@ -8,7 +8,7 @@ import {
   makeGroupProfile,
 } from "../../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { type PlannedBatch, planBatch, type SlotEntry } from "./batch.ts";
-import type { GroupState } from "./group-state.ts";
+import { type GroupState, LEFT_KEPT_MAX } from "./group-state.ts";
 
 const KINDS: Record<string, GroupEntryKind> = {
   msg: GroupEntryKind.MESSAGE,
@@ -201,4 +201,23 @@ test("batch: the state afterwards is what the table will hold", () => {
   expect(after.members).toEqual(membersOf("ann:1-8 cid:7"));
   expect(after.deliveredSequence).toBe(6);
   expect(state.members).toEqual(membersOf("ann:1 bob:3-6"));
+});
+
+test("batch: who was kicked, or left while muted, stays known; of many the last", () => {
+  const left = (userId: string, leftSequence: number, facts: object) =>
+    makeGroupMemberRecord({ userId, sinceSequence: 1, leftSequence, ...facts });
+  const many = Array.from({ length: LEFT_KEPT_MAX - 1 }, (_, i) =>
+    left(`many${i}`, 5, { kicked: true }),
+  );
+  const records = [
+    ...[left("ann", 2, { mutedUntilMs: 1 }), left("bob", 4, { mutedUntilMs: 2 })],
+    ...[left("cid", 3, { kicked: true }), left("dan", 6, {}), ...many],
+  ];
+  const members = new Map(records.map((record) => [record.userId, record]));
+  const state = { ...stateWith("olga:1"), members };
+  const planned = planBatch(state, [entryOf("5 msg m1 olga")], {
+    ...{ ...GROUP_LIMITS, entriesMax: 10, bytesMax: 1_000, worked: new Set<string>() },
+  });
+  expect(planned!.request.forgotten).toEqual(["ann", "cid", "dan"]);
+  expect(planned!.after.members.get("bob")).toBeDefined();
 });

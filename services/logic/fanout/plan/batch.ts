@@ -20,7 +20,7 @@ import {
 } from "../../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { bodyBytes } from "./body.ts";
 import { decide } from "./decide.ts";
-import { type GroupState, isMember } from "./group-state.ts";
+import { type GroupState, isMember, staysKnown } from "./group-state.ts";
 import {
   type Change,
   type DecidedNotice,
@@ -77,6 +77,8 @@ class Batch implements GroupView {
   #profile: GroupProfile;
   #memberCount: number | undefined;
   #bytes = 0;
+  /** When the newest entry was accepted. */
+  #nowMs = 0;
 
   constructor(state: GroupState, limits: BatchLimits, worked: ReadonlySet<string>) {
     this.#state = state;
@@ -126,6 +128,7 @@ class Batch implements GroupView {
     if (this.#isLeaving(entry)) return false;
     this.#worked.add(entry.id);
     this.#bytes += bytes;
+    this.#nowMs = Math.max(this.#nowMs, entry.acceptedAtMs);
     const decision = decide(entry, this, this.#limits);
     if (isRefusal(decision)) this.#refuse(entry, decision);
     else this.#carryOut(entry, decision);
@@ -182,10 +185,7 @@ class Batch implements GroupView {
 
   planned(throughSlot: number): PlannedBatch {
     const { groupId, offset, lastSequence, deliveredSequence } = this.#state;
-    const forgotten = [...this.#state.members.values()]
-      .filter((m) => m.leftSequence !== 0 && m.leftSequence <= deliveredSequence)
-      .map((m) => m.userId)
-      .filter((userId) => !this.#changed.has(userId));
+    const forgotten = this.#forgotten();
     let { members } = this.#state;
     if (forgotten.length > 0 || this.#changed.size > 0) {
       const changed = new Map([...members, ...this.#changed]);
@@ -208,6 +208,17 @@ class Batch implements GroupView {
         lastSequence: lastSequence + this.#messages.length,
       },
     };
+  }
+
+  /** Who left, and has been told so. */
+  #forgotten(): string[] {
+    const { members, deliveredSequence } = this.#state;
+    const gone = [...members.values()].filter(
+      ({ userId, leftSequence }) =>
+        leftSequence !== 0 && leftSequence <= deliveredSequence && !this.#changed.has(userId),
+    );
+    const known = staysKnown(gone, this.#nowMs);
+    return gone.filter((record) => !known.has(record)).map(({ userId }) => userId);
   }
 
   #invitesAfter(): GroupState["invites"] {

@@ -22,7 +22,10 @@ interface Situation {
   members?: number;
 }
 
-/** olga owns it, adam and ada are admins, max and mia members; ivan is invited, sam is a stranger. */
+/**
+ * olga owns it, adam and ada are admins, max and mia members; ivan is invited, sam is a stranger. karl was
+ * kicked, and kim, who was too, is invited; lou left while muted.
+ */
 function group({ members, ...profile }: Situation = {}): GroupView {
   const records = new Map(
     ["olga", "adam", "ada", "max", "mia"].map((userId, i) => {
@@ -30,15 +33,25 @@ function group({ members, ...profile }: Situation = {}): GroupView {
       return [userId, makeGroupMemberRecord({ userId, sinceSequence: i + 1, admin })];
     }),
   );
+  const present = records.size;
+  for (const [userId, facts] of [
+    ...[["karl", { kicked: true }] as const, ["kim", { kicked: true }] as const],
+    ["lou", { mutedUntilMs: 70 }] as const,
+  ]) {
+    records.set(userId, makeGroupMemberRecord({ userId, leftSequence: 8, ...facts }));
+  }
   const invitation = { userId: "ivan", inviteId: "i1", inviterId: "max", expiresAtMs: 50 };
   return {
     profile: makeGroupProfile({ title: "Harbour", ownerId: "olga", ...profile }),
     nextSequence: 10,
-    memberCount: members ?? records.size,
+    memberCount: members ?? present,
     inviteCount: 1,
     member: (userId) => records.get(userId),
     members: () => records.values(),
-    invite: (userId) => (userId === "ivan" ? makeGroupInviteRecord(invitation) : undefined),
+    invite: (userId) =>
+      ["ivan", "kim"].includes(userId)
+        ? makeGroupInviteRecord({ ...invitation, userId })
+        : undefined,
   };
 }
 
@@ -124,6 +137,25 @@ test.each<[what: string, Partial<GroupEntry>, policy: number, expected: string]>
   ["a member invites", { kind: KIND.INVITE, userId: "max", subjectId: "sue" }, 2, "JOINED"],
   ["a member invites", { kind: KIND.INVITE, userId: "max", subjectId: "sue" }, 3, R],
   ["an admin invites", { kind: KIND.INVITE, userId: "adam", subjectId: "sue" }, 3, "JOINED"],
+  ["who was kicked joins", { kind: KIND.JOIN, userId: "karl" }, 1, "NOT_INVITED"],
+  [
+    "who was kicked, and is invited, joins",
+    { kind: KIND.JOIN, userId: "kim", inviteId: "i1" },
+    1,
+    "JOINED",
+  ],
+  [
+    "a member invites who was kicked",
+    { kind: KIND.INVITE, userId: "max", subjectId: "karl" },
+    1,
+    "NOT_INVITED",
+  ],
+  [
+    "an admin invites who was kicked",
+    { kind: KIND.INVITE, userId: "adam", subjectId: "karl" },
+    1,
+    "JOINED",
+  ],
 ])("joining: %s (%o, policy %i)", (_what, facts, joinPolicy, expected) => {
   expect(outcome(facts, { joinPolicy })).toBe(expected);
 });
@@ -159,4 +191,20 @@ test("a dismissed group takes nothing, and messages are not judged here", () => 
     expect(outcome({ kind, userId: "olga" }, { dismissed: true })).toBe("DISMISSED");
   }
   expect(outcome({ kind: KIND.MESSAGE, userId: "sam" })).toBe("numbered");
+});
+
+test("a mute outlives leaving and joining, a kick an invitation; roles and nicknames do not", () => {
+  const membersOf = (facts: Partial<GroupEntry>) => {
+    const decision = decide(makeGroupEntry({ id: "e1", ...facts }), group(), LIMITS);
+    return isRefusal(decision) ? [] : decision.members;
+  };
+  expect(membersOf({ kind: KIND.JOIN, userId: "lou" })).toEqual([
+    makeGroupMemberRecord({ userId: "lou", sinceSequence: 10, mutedUntilMs: 70 }),
+  ]);
+  expect(membersOf({ kind: KIND.KICK, userId: "olga", subjectId: "ada" })).toEqual([
+    makeGroupMemberRecord({ userId: "ada", sinceSequence: 3, leftSequence: 10, kicked: true }),
+  ]);
+  expect(membersOf({ kind: KIND.JOIN, userId: "kim", inviteId: "i1" })).toEqual([
+    makeGroupMemberRecord({ userId: "kim", sinceSequence: 10 }),
+  ]);
 });

@@ -62,9 +62,9 @@ function join(entry: GroupEntry, group: GroupView, limits: GroupLimits): Decisio
 
 const OPEN = 1;
 
-/** Undefined: yes. */
+/** Undefined: yes. An invitation of somebody who was kicked is an admin's: see invite. */
 function mayJoin({ userId, inviteId, acceptedAtMs }: GroupEntry, group: GroupView) {
-  if (group.profile.joinPolicy <= OPEN) return undefined;
+  if (group.profile.joinPolicy <= OPEN && !wasKicked(group, userId)) return undefined;
   const invitation = group.invite(userId);
   if (invitation === undefined || invitation.inviteId !== inviteId) {
     return EntryOutcomeRefusal.NOT_INVITED;
@@ -73,8 +73,15 @@ function mayJoin({ userId, inviteId, acceptedAtMs }: GroupEntry, group: GroupVie
   return isLate ? EntryOutcomeRefusal.INVITE_EXPIRED : undefined;
 }
 
+function wasKicked(group: GroupView, userId: string): boolean {
+  return group.member(userId)?.kicked === true;
+}
+
 function joined(userId: string, group: GroupView): Change {
-  const record = makeGroupMemberRecord({ userId, sinceSequence: group.nextSequence });
+  // A mute is not over because the member went and came back.
+  const mutedUntilMs = group.member(userId)?.mutedUntilMs ?? 0;
+  const sinceSequence = group.nextSequence;
+  const record = makeGroupMemberRecord({ userId, sinceSequence, mutedUntilMs });
   const uninvited = group.invite(userId) === undefined ? [] : [userId];
   return { notices: [{ kind: NoticeKind.JOINED, userId }], members: [record], uninvited };
 }
@@ -83,7 +90,7 @@ function leave({ userId }: GroupEntry, group: GroupView): Decision {
   const record = group.member(userId);
   if (!isMember(record)) return refused(EntryOutcomeRefusal.NOT_A_MEMBER);
   const notices: DecidedNotice[] = [{ kind: NoticeKind.LEFT, userId }];
-  const members = [{ ...record, leftSequence: group.nextSequence }];
+  const members = [left(record, group)];
   if (group.profile.ownerId !== userId) return { notices, members };
   const heir = heirOf(group, userId);
   if (heir === undefined)
@@ -91,6 +98,11 @@ function leave({ userId }: GroupEntry, group: GroupView): Decision {
   notices.push({ kind: NoticeKind.OWNER, userId: heir.userId });
   const profile = { ...group.profile, ownerId: heir.userId };
   return { notices, members: [...members, { ...heir, admin: false }], profile };
+}
+
+/** What stays of a member is what still counts when it comes back. */
+function left(record: GroupMemberRecord, { nextSequence }: GroupView): GroupMemberRecord {
+  return { ...record, leftSequence: nextSequence, admin: false, nickname: "" };
 }
 
 /** The admin of longest standing, or else the member. */
@@ -117,6 +129,9 @@ function invite(entry: GroupEntry, group: GroupView, limits: GroupLimits): Decis
   if (!isAtLeast(roleOf(group, inviterId), least)) return refused(EntryOutcomeRefusal.ROLE);
   const record = group.member(subjectId);
   if (isMember(record)) return refused(EntryOutcomeRefusal.MEMBER_ALREADY, record.sinceSequence);
+  if (wasKicked(group, subjectId) && !isAtLeast(roleOf(group, inviterId), "admin")) {
+    return refused(EntryOutcomeRefusal.NOT_INVITED);
+  }
   if (group.memberCount >= limits.membersMax) return refused(EntryOutcomeRefusal.FULL);
   if (group.memberCount < limits.acceptAboveMembers) return joined(subjectId, group);
   if (group.inviteCount >= limits.invitesMax && group.invite(subjectId) === undefined) {
@@ -135,7 +150,7 @@ function kick({ userId, subjectId }: GroupEntry, group: GroupView): Decision {
   if (!isMember(record) || isAtLeast(roleOf(group, subjectId), actor)) {
     return refused(EntryOutcomeRefusal.SUBJECT);
   }
-  const members = [{ ...record, leftSequence: group.nextSequence }];
+  const members = [{ ...left(record, group), kicked: true }];
   return { notices: [{ kind: NoticeKind.KICKED, userId: subjectId }], members };
 }
 

@@ -7,10 +7,13 @@ import {
   type ReadGroupReply,
 } from "../../../../protos/gen/tricampus/data/v1/group_codec.ts";
 
+/** Of who left, so many records stay, the newest. */
+export const LEFT_KEPT_MAX = 500;
+
 export interface GroupState {
   readonly groupId: string;
   readonly profile: GroupProfile;
-  /** Members, and those whose leave was not delivered yet, by user id. */
+  /** Members, those whose leave was not delivered yet, and those of `staysKnown`, by user id. */
   readonly members: ReadonlyMap<string, GroupMemberRecord>;
   /** Who was invited and has to accept, by user id. */
   readonly invites: ReadonlyMap<string, GroupInviteRecord>;
@@ -34,4 +37,15 @@ export function groupStateOf(groupId: string, read: ReadGroupReply): GroupState 
 
 export function isMember(record: GroupMemberRecord | undefined): record is GroupMemberRecord {
   return record !== undefined && record.leftSequence === 0;
+}
+
+/** Those who left and may not come back as if nothing had been: who was kicked, or is muted. */
+export function staysKnown(
+  left: readonly GroupMemberRecord[],
+  nowMs: number,
+): ReadonlySet<GroupMemberRecord> {
+  const counting = left.filter(({ kicked, mutedUntilMs }) => kicked || mutedUntilMs > nowMs);
+  if (counting.length <= LEFT_KEPT_MAX) return new Set(counting);
+  counting.sort((one, other) => other.leftSequence - one.leftSequence);
+  return new Set(counting.slice(0, LEFT_KEPT_MAX));
 }

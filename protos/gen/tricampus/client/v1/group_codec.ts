@@ -1209,7 +1209,7 @@ export interface MuteRequest {
    */
   userId: string;
   /**
-   * From now on, up to 30 days; 0: not any more.
+   * From now on, up to 30 days, also for who leaves and comes back; 0: not any more.
    *
    * @generated from field: uint64 for_ms = 3;
    */

@@ -433,7 +433,7 @@ export const InviteOutcome_Kind = {
   MEMBER_ALREADY: 3,
 
   /**
-   * The user does not let the caller do this.
+   * The user does not let the caller do this; or it was kicked, and the caller is no admin.
    *
    * @generated from enum value: KIND_REFUSED = 4;
    */
@@ -584,7 +584,7 @@ export type MuteRequest = Message<"tricampus.client.v1.MuteRequest"> & {
   userId: string;
 
   /**
-   * From now on, up to 30 days; 0: not any more.
+   * From now on, up to 30 days, also for who leaves and comes back; 0: not any more.
    *
    * @generated from field: uint64 for_ms = 3;
    */
@@ -737,7 +737,7 @@ export const DismissRequestSchema: GenMessage<DismissRequest> = /*@__PURE__*/
  */
 export const JoinPolicy = {
   /**
-   * Anybody who knows the group's id may join.
+   * Anybody who knows the group's id may join, but who was kicked: whom the owner or an admin invites.
    *
    * @generated from enum value: JOIN_POLICY_UNSPECIFIED = 0;
    */
@@ -749,7 +749,7 @@ export const JoinPolicy = {
   OPEN: 1,
 
   /**
-   * Whom a member invites.
+   * Whom a member invites; who was kicked: as above.
    *
    * @generated from enum value: JOIN_POLICY_INVITED = 2;
    */
@@ -814,7 +814,7 @@ export const GroupRoleSchema: GenEnum<GroupRole> = /*@__PURE__*/
  * Every change of a group passes through its stream, like its messages: it is decided where it stands
  * there, and all members hear of it by a notice in the conversation's order. Each carries a
  * client_request_id of 1-64 characters, unique among the caller's requests of the last 7 days: the same
- * request under the same id has the same outcome. Who may do what: services/logic/fanout/README.md.
+ * request under the same id has the same outcome. Who may do what: services/logic/fanout/plan/decide.test.ts.
  *
  * @generated from service tricampus.client.v1.Group
  */

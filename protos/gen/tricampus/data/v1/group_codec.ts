@@ -518,7 +518,7 @@ export interface GroupMemberRecord {
   sinceSequence: number;
   /**
    * 0 while the user is a member; otherwise the sequence number of the leave. The record of a user
-   * that left goes when the leave has been delivered.
+   * that left goes when the leave has been delivered, but of who was kicked or is muted: of the last 500 it stays.
    *
    * @generated from field: uint64 left_sequence = 3;
    */
@@ -534,9 +534,17 @@ export interface GroupMemberRecord {
    */
   nickname: string;
   /**
+   * Outlives leaving and joining.
+   *
    * @generated from field: uint64 muted_until_ms = 6;
    */
   mutedUntilMs: number;
+  /**
+   * Comes back when an admin invites it, and not otherwise.
+   *
+   * @generated from field: bool kicked = 7;
+   */
+  kicked: boolean;
 }
 
 export function encodeGroupMemberRecord(w: Writer, m: GroupMemberRecord): void {
@@ -546,6 +554,7 @@ export function encodeGroupMemberRecord(w: Writer, m: GroupMemberRecord): void {
   if (m.admin) { w.tag(32); w.bool(m.admin); }
   if (m.nickname.length > 0) { w.tag(42); w.string(m.nickname); }
   if (m.mutedUntilMs !== 0) { w.tag(48); w.uint64(m.mutedUntilMs); }
+  if (m.kicked) { w.tag(56); w.bool(m.kicked); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -557,6 +566,7 @@ export function makeGroupMemberRecord(fields: Partial<GroupMemberRecord>): Group
     admin: false,
     nickname: "",
     mutedUntilMs: 0,
+    kicked: false,
     ...fields,
   };
 }
@@ -569,6 +579,7 @@ export function decodeGroupMemberRecord(r: Reader, end: number): GroupMemberReco
     admin: false,
     nickname: "",
     mutedUntilMs: 0,
+    kicked: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -595,6 +606,10 @@ export function decodeGroupMemberRecord(r: Reader, end: number): GroupMemberReco
       }
       case 48: {
         m.mutedUntilMs = r.uint64();
+        break;
+      }
+      case 56: {
+        m.kicked = r.bool();
         break;
       }
       default:
