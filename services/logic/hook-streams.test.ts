@@ -25,3 +25,10 @@ test("hooks: a recall alone is no message to be rung for, and asks for the membe
   expect(hookEntryOf("pushes", [recall], "")).toEqual({ ...alone, recipientId: "ann" });
   expect(hookEntryOf("pushes", [recall], "bob")).toEqual({ ...alone, recipientId: "bob" });
 });
+
+test("hooks: nobody is rung for history that is imported; events have it", () => {
+  const old = makeInboxMessage({ ...sent, acceptedAtMs: 5, committedAtMs: 9 });
+  expect(hookEntryOf("pushes", [old], "bob")).toBeUndefined();
+  expect(hookEntryOf("pushes", [old, sent], "bob")?.messages).toEqual([sent]);
+  expect(hookEntryOf("events", [old], "bob")?.messages).toEqual([old]);
+});

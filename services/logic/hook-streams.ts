@@ -69,9 +69,9 @@ function hookStream(hook: Hook, conversationId: string): string {
   return `${hook}/${murmur3(Buffer.from(conversationId)) % STREAMS}`;
 }
 
-/** What a device that is not connected rings for. */
-export function rings({ notice, content }: InboxMessage): boolean {
-  return notice === undefined && content?.body?.case !== "recall";
+/** What a device that is not connected rings for: not history, which is imported with a time of its own. */
+export function rings({ notice, content, committedAtMs }: InboxMessage): boolean {
+  return notice === undefined && content?.body?.case !== "recall" && committedAtMs === 0;
 }
 
 /**

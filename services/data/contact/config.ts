@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 export const contactDataOptions = z.strictObject({
-  /** Contacts of one user, and users it blocks, at most. */
+  /** Contacts of one user with those it has asked to become one, and users it blocks, at most. */
   contactsMax: z.int().min(1).max(10_000).default(5_000),
   blockedMax: z.int().min(1).max(10_000).default(1_000),
 });

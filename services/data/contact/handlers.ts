@@ -35,15 +35,18 @@ import { firstVersions } from "../page.ts";
 import { forgetAll } from "../trim.ts";
 import type { ContactDataOptions } from "./config.ts";
 import {
+  ASKED_ROWS,
   BLOCKED_ROWS,
   blockedRow,
   CONTACT_ROWS,
   contactRow,
   contactsKey,
+  contactToBe,
   openRequestOf,
   operationOf,
   othersIn,
   POLICY_ROW,
+  type RowRange,
   readChange,
   readEntry,
   readPolicy,
@@ -52,6 +55,7 @@ import {
   requestOperation,
   requestRow,
   TAG_ROWS,
+  userThatCounts,
 } from "./rows.ts";
 
 const CHANGES_MAX = 50;
@@ -87,32 +91,56 @@ export class ContactHandlers {
     return { version };
   }
 
+  /**
+   * Whom the user has asked becomes a contact when the other side says so, which must find room then: so it counts
+   * from the request on. What is there already may be written again, however much there is.
+   */
   async #requireRoom(
     userId: string,
     changes: ChangeContactsRequest["changes"],
     options: CallOptions,
   ): Promise<void> {
-    const adds = (name: string) => changes.some(({ change }) => change?.case === name);
     const { contactsMax, blockedMax } = this.#options;
-    if (adds("contact")) {
-      await this.#requireFewer(userId, { ...CONTACT_ROWS, max: contactsMax }, options);
+    const adding = changes.flatMap(({ change }) => contactToBe(change) ?? []);
+    if (adding.length > 0) {
+      const ranges = [CONTACT_ROWS, ASKED_ROWS];
+      await this.#requireFewer(userId, { adding, ranges, max: contactsMax }, options);
     }
-    if (adds("blocked")) {
-      await this.#requireFewer(userId, { ...BLOCKED_ROWS, max: blockedMax }, options);
+    const blocking = changes.flatMap(({ change }) =>
+      change?.case === "blocked" ? [change.value] : [],
+    );
+    if (blocking.length > 0) {
+      const facts = { adding: blocking, ranges: [BLOCKED_ROWS], max: blockedMax };
+      await this.#requireFewer(userId, facts, options);
     }
   }
 
   async #requireFewer(
     userId: string,
-    { max, ...range }: { first: Buffer; end: Buffer; max: number },
+    { adding, ranges, max }: { adding: string[]; ranges: RowRange[]; max: number },
     options: CallOptions,
   ): Promise<void> {
+    const there = new Set<string>();
+    for (const range of ranges) {
+      for await (const row of this.#rows(userId, range, options)) {
+        const other = userThatCounts(row);
+        if (other !== undefined) there.add(other);
+      }
+    }
+    const fresh = adding.filter((other) => !there.has(other)).length;
+    if (fresh === 0 || there.size + fresh <= max) return;
+    throw new RpcError("RESOURCE_EXHAUSTED", `${max} of these are the limit`);
+  }
+
+  async *#rows(
+    userId: string,
+    range: RowRange,
+    options: CallOptions,
+  ): AsyncGenerator<VersionedRow, void> {
     const scan = { key: contactsKey(userId), ...range, level: Level.ANY, reverse: false };
-    let count = 0;
     for (let first: Uint8Array = range.first; ; ) {
       const page = await this.#kv.scanRows({ ...scan, first, limit: 1_000 }, options);
-      count += page.rows.length;
-      if (count > max) throw new RpcError("RESOURCE_EXHAUSTED", `${max} of these are the limit`);
+      yield* page.rows;
       const last = page.rows.at(-1);
       if (!page.more || last === undefined) return;
       first = Buffer.concat([last.row, Buffer.from([0])]);

@@ -16,6 +16,7 @@ import {
   type ContactEntry,
   type ContactPolicy,
   type ContactRequest,
+  ContactRequestState,
   type ContactTag,
   decodeContactEntry,
   decodeContactPolicy,
@@ -41,6 +42,12 @@ import { RpcError } from "../../svrkit/errors.ts";
 export const POLICY_ROW = Buffer.from("p");
 const PRESENT = Buffer.from([1]);
 
+export interface RowRange {
+  readonly first: Buffer;
+  readonly end: Buffer;
+}
+
+export const ASKED_ROWS = { first: Buffer.from("o/"), end: Buffer.from("o0") };
 export const CONTACT_ROWS = { first: Buffer.from("c/"), end: Buffer.from("c0") };
 export const BLOCKED_ROWS = { first: Buffer.from("b/"), end: Buffer.from("b0") };
 
@@ -156,4 +163,22 @@ export function openRequestOf(stored: VersionedRow): string | undefined {
 export function othersIn(rows: readonly VersionedRow[]): ReadonlySet<string> {
   const names = rows.map(({ row }) => Buffer.from(row).toString());
   return new Set(names.filter((name) => /^[crob]\//.test(name)).map((name) => name.slice(2)));
+}
+
+/** Whom a change makes a contact, or may make one when the other side answers. */
+export function contactToBe(change: ContactChange["change"]): string | undefined {
+  if (change?.case === "contact") return change.value.userId;
+  return change?.case === "request" && isWaiting(change.value) ? change.value.userId : undefined;
+}
+
+/** Of a row of contacts, blocked users or requests: the user that counts against a limit. */
+export function userThatCounts(stored: VersionedRow): string | undefined {
+  const name = Buffer.from(stored.row).toString();
+  if (!name.startsWith("o/")) return name.slice(2);
+  const { request } = readRequest(stored);
+  return request !== undefined && isWaiting(request) ? request.userId : undefined;
+}
+
+function isWaiting({ incoming, state }: ContactRequest): boolean {
+  return !incoming && state === ContactRequestState.PENDING;
 }

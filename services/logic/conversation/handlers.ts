@@ -13,28 +13,20 @@ import {
   makeGroupMessagesRequest,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
 import { Consistency, InboxData } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-import {
-  MessageData,
-  makeReadMessagesRequest,
-} from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
 import { usersOf } from "../../data/message/client.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
-import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCharacters, requireConversationId, requireId } from "../arguments.ts";
 import type { Notifier } from "../notify/notifier.ts";
+import { HISTORY_MAX, type HistoryParts, readHistory } from "./history.ts";
 
 const SETTINGS_MAX = 100;
 const DRAFT_CHARACTERS_MAX = 4_000;
 const HISTORY_DEFAULT = 50;
-const HISTORY_MAX = 200;
 
-export interface ConversationParts {
+export interface ConversationParts extends HistoryParts {
   readonly tickets: TicketVerifier;
-  readonly inboxes: Callee;
-  readonly groups: Callee;
-  readonly messages: Callee;
   readonly notifier: Pick<Notifier, "notify">;
   /** Whether the user lets others know how far it has read. */
   readonly tells: (userId: string, call: Call) => Promise<boolean>;
@@ -110,15 +102,19 @@ export class ConversationHandlers {
     requireArgument(sequence > 0, "messages are numbered from 1");
     const { groups } = this.#parts;
     const options = forward(call);
-    const [group, { positions }] = await Promise.all([
+    const message = { groupId, afterSequence: sequence - 1, limit: 1 };
+    const [group, { positions }, { messages }] = await Promise.all([
       groups.call(GroupData.read, { groupId, consistency: Consistency.STRONG }, options),
       groups.call(GroupData.readPositions, { groupId }, options),
+      groups.call(GroupData.messages, makeGroupMessagesRequest(message), options),
     ]);
     const could = new Set(
       group.members
         .filter((m) => m.leftSequence === 0 && m.sinceSequence <= sequence)
         .map((m) => m.userId),
     );
+    const sent = messages.find((one) => one.sequence === sequence);
+    if (sent !== undefined) could.delete(sent.senderId);
     const have = positions.filter((p) => p.sequence >= sequence && could.has(p.userId));
     return { userIds: have.map((position) => position.userId), members: could.size };
   }
@@ -129,23 +125,12 @@ export class ConversationHandlers {
     requireConversationId(conversationId);
     requireArgument(request.limit <= HISTORY_MAX, `a page has at most ${HISTORY_MAX} messages`);
     const limit = request.limit || HISTORY_DEFAULT;
-    const before = { beforeSequence: beforeSequence || Number.MAX_SAFE_INTEGER, limit };
     const users = usersOf(conversationId);
-    if (users.length === 0) {
-      const asked = makeGroupMessagesRequest({ groupId: conversationId, ...before });
-      return this.#parts.groups.call(GroupData.messages, asked, forward(call));
-    }
-    if (!users.includes(userId)) {
+    if (users.length > 0 && !users.includes(userId)) {
       throw new RpcError("PERMISSION_DENIED", "the conversation is one of others");
     }
-    const facts = { conversationId, ...before, consistency: Consistency.STRONG };
-    const asked = makeReadMessagesRequest(facts);
-    const { messages, more } = await this.#parts.messages.call(
-      MessageData.read,
-      asked,
-      forward(call),
-    );
-    return { messages, more };
+    const page = { beforeSequence: beforeSequence || Number.MAX_SAFE_INTEGER, limit };
+    return readHistory(this.#parts, { conversationId, ...page }, forward(call));
   }
 }
 

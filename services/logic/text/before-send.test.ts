@@ -2,6 +2,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { makeContent } from "../../../protos/gen/tricampus/client/v1/content_codec.ts";
 import { SIGNATURE_HEADER, signatureOf } from "../signature.ts";
 import { BeforeSend } from "./before-send.ts";
 
@@ -88,4 +89,20 @@ test("before send: an answer without end is not read to its end", async () => {
   expect(await hook("refuse").refusal(message).catch(String)).toContain("cannot be reached");
   // What lies in buffers on its way, and no more.
   expect(bytesSent).toBeLessThan(16 * 1024 * 1024);
+});
+
+test("before send: the server is told what is in a card, and of a voice all but its bytes", async () => {
+  answer = { status: 200, body: '{"allow":true}' };
+  const card = { of: { case: "userId" as const, value: "eve" }, title: "Eve" };
+  const voice = { data: Buffer.from("x"), mime: "audio/ogg", durationMs: 900 };
+  const bodies = [{ case: "card", value: card } as const, { case: "voice", value: voice } as const];
+  for (const body of bodies) {
+    await hook("refuse").refusal({ ...message, content: makeContent({ body }) });
+  }
+  const told = asked.map(({ body }) => JSON.parse(body));
+  expect(told).toMatchObject([
+    { contentKind: "card", content: card },
+    { contentKind: "voice", content: { mime: "audio/ogg", durationMs: 900 } },
+  ]);
+  expect(told[1].content).not.toHaveProperty("data");
 });

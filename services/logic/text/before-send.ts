@@ -8,6 +8,7 @@
  */
 import { codes, RpcError } from "../../svrkit/errors.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { withoutBytes } from "../hooks/plan/event.ts";
 import { SIGNATURE_HEADER, signatureOf } from "../signature.ts";
 import type { Taken } from "./recalls.ts";
 
@@ -57,6 +58,7 @@ export class BeforeSend {
       ...{ event: "message.before", clientMessageId, conversationId, senderId, text },
       ...(recipientId === "" ? { groupId: conversationId } : { recipientId }),
       contentKind: content?.body?.case,
+      ...(content?.body !== undefined && { content: withoutBytes(content.body.value) }),
       mentions: content?.mentions ?? [],
     });
     const response = await fetch(url, {

@@ -34,6 +34,15 @@ test.each([
   expect(logIn(device, platform, max).displaced.map((one) => one.device)).toEqual(displaced);
 });
 
+test("log in: who names no platform, and who names another, count together", () => {
+  const others = [stored("o1", 0, 5), stored("o2", 5, 6)];
+  for (const platform of [0, 5]) {
+    const asked = { ...makeUserDevice({ device: "o3", platform }), devicesMax: 2, userId: "u" };
+    const { displaced } = planLogIn({ devices: others, revocations: [] }, asked, times);
+    expect(displaced.map((one) => one.device)).toEqual(["o1"]);
+  }
+});
+
 test("log in: what a displaced device has is not good any more, whatever clock issued it", () => {
   expect(logIn("p3", PHONE, 2).displaced).toEqual([
     { userId: "u", device: "p1", issuedBeforeMs: 301, untilMs: 1_301, reason: expect.any(String) },

@@ -1,6 +1,7 @@
 /** What a log-in and a log-out make of a user's devices. */
 import {
   makeUserDevice,
+  Platform,
   type UserDevice,
 } from "../../../../protos/gen/tricampus/client/v1/account_codec.ts";
 import type {
@@ -38,7 +39,7 @@ export function planLogIn(
   const before = devices.find((one) => one.device?.device === asked.device);
   const platform = asked.platform || (before?.device?.platform ?? 0);
   const others = devices.filter(
-    ({ device }) => device?.device !== asked.device && device?.platform === platform,
+    ({ device }) => device?.device !== asked.device && isSameKind(device?.platform ?? 0, platform),
   );
   const oldestFirst = others.toSorted((a, b) => a.device!.loggedInAtMs - b.device!.loggedInAtMs);
   const tooMany = Math.max(0, others.length + 1 - asked.devicesMax);
@@ -52,6 +53,11 @@ export function planLogIn(
   const loggedInAtMs = before?.device?.loggedInAtMs ?? times.nowMs;
   const device = makeUserDevice({ device: asked.device, platform, loggedInAtMs });
   return { device: { device, issuedAtMs }, displaced };
+}
+
+/** Who names no platform is one of "other": both count together. */
+function isSameKind(one: Platform, other: Platform): boolean {
+  return (one || Platform.OTHER) === (other || Platform.OTHER);
 }
 
 /**

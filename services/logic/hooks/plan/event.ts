@@ -58,6 +58,6 @@ function factsOf(message: InboxMessage, recipientId: string, withText: boolean):
 }
 
 /** What a device gets as bytes it gets from the platform alone. */
-function withoutBytes(value: object): Json {
+export function withoutBytes(value: object): Json {
   return Object.fromEntries(Object.entries(value).filter(([, v]) => !(v instanceof Uint8Array)));
 }

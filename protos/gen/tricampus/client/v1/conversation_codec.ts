@@ -134,7 +134,7 @@ export interface ReadByReply {
    */
   userIds: string[];
   /**
-   * Members that could have: those who belong to the group since before the message.
+   * Members that could have: those who belong to the group since before the message, but its sender.
    *
    * @generated from field: uint32 members = 2;
    */

@@ -78,7 +78,7 @@ export type ReadByReply = Message<"tricampus.client.v1.ReadByReply"> & {
   userIds: string[];
 
   /**
-   * Members that could have: those who belong to the group since before the message.
+   * Members that could have: those who belong to the group since before the message, but its sender.
    *
    * @generated from field: uint32 members = 2;
    */
@@ -175,7 +175,7 @@ export const Conversation: GenService<{
   },
   /**
    * Messages of a conversation, newest first: as far as the data centre keeps them, and as far as the
-   * caller was a member.
+   * caller was a member; without what the caller deleted for itself.
    *
    * @generated from rpc tricampus.client.v1.Conversation.History
    */

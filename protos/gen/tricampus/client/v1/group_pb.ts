@@ -820,7 +820,8 @@ export const GroupRoleSchema: GenEnum<GroupRole> = /*@__PURE__*/
  */
 export const Group: GenService<{
   /**
-   * Makes a group with the caller, its owner, and the named users as members; at most 500 members.
+   * Makes a group with the caller, its owner, and the named users as members, at once, however many they are: who does
+   * not let the caller invite it refuses the whole. At most 500 members (configurable).
    *
    * @generated from rpc tricampus.client.v1.Group.Create
    */
