@@ -416,6 +416,37 @@ test("what is old goes, and what was never finished sooner", async () => {
   await expect(ann.client.media.info(mediaId)).rejects.toMatchObject(notFound);
 });
 
+test("what is in use does not go by age: avatars, moments, what comes again", async () => {
+  const ann = await people.online("ann");
+  const source = await picture(20, 20).png().toBuffer();
+  const image = { kind: "image", mime: "image/png", source } as const;
+  const shown = await ann.client.media.upload(image);
+  const momentId = await ann.client.moments.post({ imageIds: [shown.mediaId] });
+  const ids: Record<string, string> = {};
+  for (const [i, name] of ["avatar", "again", "old"].entries()) {
+    ids[name] = (await ann.client.media.upload(file(noise(500, 20 + i)))).mediaId;
+  }
+  await ann.client.media.share(ids["avatar"]!, "everybody");
+  const media = platform.callee("media-data", "media");
+  const options = { ticket: ticketOf(ann) };
+  const inDays = (days: number) => Date.now() + days * 24 * 3_600_000;
+  const asked = { mediaId: ids["again"]!, conversationId: "" };
+  const facts = await media.call(MediaData.facts, asked, options);
+  await media.call(MediaData.begin, { facts: { ...facts, createdAtMs: inDays(3) } }, options);
+  const retain = () =>
+    platform
+      .callee("media-data", "retention")
+      .call(MediaData.retain, { userId: ann.id, beforeMs: inDays(2), unfinishedBeforeMs: 0 });
+  await retain();
+  for (const id of [shown.mediaId, ids["avatar"]!, ids["again"]!]) {
+    expect((await ann.client.media.info(id)).mediaId).toBe(id);
+  }
+  await expect(ann.client.media.info(ids["old"]!)).rejects.toMatchObject(notFound);
+  await ann.client.moments.delete(momentId);
+  await retain();
+  await expect(ann.client.media.info(shown.mediaId)).rejects.toMatchObject(notFound);
+});
+
 test("an S3-compatible bucket instead of files: the same for users", async () => {
   const dir = mkdtempSync(join(tmpdir(), "tricampus-media-s3-"));
   const server = new S3rver({

@@ -123,6 +123,7 @@ export const USUAL_CALLERS: Readonly<Record<string, readonly string[]>> = {
   "data.MediaData/Finish": ["media"],
   "data.MediaData/Share": ["media"],
   "data.MediaData/Seal": ["media", "moments"],
+  "data.MediaData/Keep": ["moments"],
   "data.MediaData/Fetch": ["access"],
   "data.MediaData/Remove": ["media"],
   "data.MediaData/Retain": ["retention"],

@@ -6,6 +6,7 @@ import type {
   FinishMediaRequest,
   GetPartReply,
   GetPartRequest,
+  KeepMediaRequest,
   MediaBody,
   MediaFacts,
   MediaFactsRequest,
@@ -13,6 +14,7 @@ import type {
   MissingPartsRequest,
   PutPartReply,
   PutPartRequest,
+  RemoveMediaReply,
   SealReply,
   SealRequest,
   ShareReply,
@@ -35,6 +37,7 @@ import {
   FACTS_ROW,
   factsOperation,
   grantOperation,
+  keepOperation,
   leftOver,
   mediumKey,
   newFactsOperation,
@@ -44,6 +47,7 @@ import type { Sight } from "./sight.ts";
 
 const PARTS_MAX = 4_096;
 const GRANTS_MAX = 1_000;
+const KEPT_AT_ONCE_MAX = 20;
 const FETCHED_REMEMBERED_MAX = 1_000;
 /** A medium that was deleted is fetched for so long by who has a URL of it. */
 const FETCHED_REMEMBERED_MS = 30_000;
@@ -78,7 +82,10 @@ export class MediaDataHandlers {
     requireArgument(facts.mediaId === mediaIdOf(facts), "the media id does not name this");
     requireParts(facts.parts, facts.bytes);
     const before = await sight.find(facts.mediaId, call);
-    if (before !== undefined) return before;
+    if (before !== undefined) {
+      await owned.renew(before, facts.createdAtMs, forward(call));
+      return before;
+    }
     await owned.add(facts, forward(call));
     const change = { guards: [], operations: [newFactsOperation(facts)] };
     await kv.change({ key: mediumKey(facts.mediaId), change }, forward(call));
@@ -168,6 +175,21 @@ export class MediaDataHandlers {
     }
     const operations = [grantOperation(conversationId || EVERYBODY)];
     await kv.change({ key, change: { guards: [], operations } }, forward(call));
+    await this.#parts.owned.renew(facts, this.#parts.now(), forward(call));
+    return {};
+  }
+
+  async keep({ mediaIds, moment, kept }: KeepMediaRequest, call: Call): Promise<RemoveMediaReply> {
+    requireCaller(call, ["moments"], "which media moments show");
+    requireArgument(mediaIds.length <= KEPT_AT_ONCE_MAX, "a moment shows fewer media");
+    const { kv, sight } = this.#parts;
+    const change = { guards: [], operations: [keepOperation(moment, kept)] };
+    await Promise.all(
+      mediaIds.map(async (mediaId) => {
+        await sight.requireOwn(mediaId, call);
+        await kv.change({ key: mediumKey(mediaId), change }, forward(call));
+      }),
+    );
     return {};
   }
 

@@ -35,7 +35,7 @@ export const start: StartService = async (context) => {
   const { urlMs } = options;
   const parts = { kv, tickets, sight, owned, copies, sealer, urlMs, now: Date.now };
   const handlers = new MediaDataHandlers(parts);
-  const removal = new RemovalHandlers({ kv, sight, owned, copies });
+  const removal = new RemovalHandlers({ kv, sight, owned, copies, now: Date.now });
   server.add(MediaData.begin, (request, call) => handlers.begin(request, call));
   server.add(MediaData.facts, (request, call) => handlers.facts(request, call));
   server.add(MediaData.putPart, (request, call) => handlers.putPart(request, call));
@@ -43,6 +43,7 @@ export const start: StartService = async (context) => {
   server.add(MediaData.getPart, (request, call) => handlers.getPart(request, call));
   server.add(MediaData.finish, (request, call) => handlers.finish(request, call));
   server.add(MediaData.share, (request, call) => handlers.share(request, call));
+  server.add(MediaData.keep, (request, call) => handlers.keep(request, call));
   server.add(MediaData.seal, (request, call) => handlers.seal(request, call));
   server.add(MediaData.fetch, (request, call) => handlers.fetch(request, call));
   server.add(MediaData.storeHere, (request, call) => handlers.storeHere(request, call));

@@ -18,6 +18,8 @@ import {
 
 const ATTEMPTS_MAX = 8;
 const PAGE = 500;
+/** What is in use all the time is not written all the time. */
+const RENEWED_MS = 24 * 3_600_000;
 
 export interface Quota {
   readonly userBytesMax: number;
@@ -48,6 +50,18 @@ export class Owned {
       }
       const row = ownedOperation(mediaId, { bytes, atMs: createdAtMs });
       return [row, totalsOperation(after)];
+    });
+  }
+
+  /** Its age counts from now on, to within a day. */
+  renew(
+    { mediaId, ownerId }: Pick<MediaFacts, "mediaId" | "ownerId">,
+    nowMs: number,
+    options: CallOptions,
+  ): Promise<void> {
+    return this.#change(ownerId, mediaId, options, ({ owned }) => {
+      if (owned === undefined || owned.atMs > nowMs - RENEWED_MS) return undefined;
+      return [ownedOperation(mediaId, { ...owned, atMs: nowMs })];
     });
   }
 

@@ -5,13 +5,14 @@ import type {
   RemoveMediaRequest,
   RetainMediaRequest,
 } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
+import { Level } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { type Call, type CallOptions, forward } from "../../svrkit/call.ts";
 import { requireCaller } from "../authority.ts";
 import { forgetAll } from "../trim.ts";
 import type { Copies } from "./copies.ts";
 import type { Owned } from "./owned.ts";
-import { mediaOfKey, mediumKey } from "./rows.ts";
+import { EVERYBODY, grantRow, KEEP_ROWS, mediaOfKey, mediumKey } from "./rows.ts";
 import type { Sight } from "./sight.ts";
 
 export interface RemovalParts {
@@ -19,6 +20,8 @@ export interface RemovalParts {
   readonly sight: Sight;
   readonly owned: Owned;
   readonly copies: Copies;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 export class RemovalHandlers {
@@ -34,7 +37,10 @@ export class RemovalHandlers {
     return {};
   }
 
-  /** retention: a medium goes when it is old, and sooner when its upload was never finished. */
+  /**
+   * retention: a medium goes when it is old, and sooner when its upload was never finished. What is in use counts
+   * anew, so that it is looked at once in so long, and goes when it is in use no more.
+   */
   async retain(request: RetainMediaRequest, call: Call): Promise<RemoveMediaReply> {
     requireCaller(call, ["retention"], "forgetting media");
     const { userId, beforeMs, unfinishedBeforeMs } = request;
@@ -42,10 +48,25 @@ export class RemovalHandlers {
     for await (const { mediaId, atMs } of this.#parts.owned.of(userId, options)) {
       const isOld = atMs < beforeMs;
       if (!isOld && atMs >= unfinishedBeforeMs) continue;
+      if (isOld && (await this.#isInUse(mediaId, options))) {
+        await this.#parts.owned.renew({ mediaId, ownerId: userId }, this.#parts.now(), options);
+        continue;
+      }
       const facts = isOld ? undefined : await this.#parts.sight.find(mediaId, call);
       if (isOld || facts?.finished !== true) await this.#remove(userId, mediaId, options);
     }
     return {};
+  }
+
+  /** As an avatar, for those everybody may see; in a moment. */
+  async #isInUse(mediaId: string, options: CallOptions): Promise<boolean> {
+    const { kv } = this.#parts;
+    const key = mediumKey(mediaId);
+    const level = Level.STRONG;
+    const request = { key, rows: [grantRow(EVERYBODY)], marks: [], level };
+    if ((await kv.getRows(request, options)).rows.length > 0) return true;
+    const scan = { key, ...KEEP_ROWS, limit: 1, level, reverse: false };
+    return (await kv.scanRows(scan, options)).rows.length > 0;
   }
 
   async erase({ userId }: EraseMediaRequest, call: Call): Promise<RemoveMediaReply> {

@@ -2,6 +2,7 @@
  * What lies in the media keyspace:
  *
  *   medium/<media id>   a table: `f` what it is · `g/<conversation>`, `g/*` who may see it besides its owner
+ *                       · `k/<moment>` which of its owner's moments show it
  *   user/<user>         a table: `m/<media id>` what is the user's · `t` how much that is
  *
  * A user's row is written before the medium's, so what is somebody's is always found in its table.
@@ -31,6 +32,7 @@ export const TOTALS_ROW = Buffer.from("t");
 export const EVERYBODY = "*";
 const PRESENT = Buffer.from([1]);
 
+export const KEEP_ROWS = { first: Buffer.from("k/"), end: Buffer.from("k0") };
 export const OWNED_ROWS = { first: Buffer.from("m/"), end: Buffer.from("m0") };
 
 export function mediumKey(mediaId: string): Key {
@@ -47,6 +49,11 @@ export function ownedRow(mediaId: string): Buffer {
 
 export function grantRow(conversationId: string): Buffer {
   return Buffer.from(`g/${conversationId}`);
+}
+
+export function keepOperation(moment: string, kept: boolean): RowOperation {
+  const row = Buffer.from(`k/${moment}`);
+  return kept ? upsert(row, PRESENT) : { operation: { case: "delete", value: row } };
 }
 
 export function mediaIdOfRow(row: Uint8Array): string {

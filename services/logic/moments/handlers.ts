@@ -22,6 +22,7 @@ import { ContactData } from "../../../protos/gen/tricampus/data/v1/contact_codec
 import { MediaData } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
 import { MomentsData } from "../../../protos/gen/tricampus/data/v1/moments_codec.ts";
 import { pathOf } from "../../data/media/client.ts";
+import { markOf, parseMomentId } from "../../data/moments/client.ts";
 import { type Call, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
@@ -65,6 +66,7 @@ export class MomentsHandlers {
     const facts = { clientMomentId, text, imageIds, visibility, postedAtMs: now() };
     const moment = { ...facts, audience: isFixed ? [...viewers] : [] };
     const { to, pulling } = deliveryOf(authorId, viewers, fanoutMax);
+    await this.#keep(imageIds, { mark: markOf(clientMomentId), kept: true }, call);
     const asked = { moment, to: [...to], pulling: [...pulling] };
     const { delivery } = await moments.call(MomentsData.post, asked, forward(call));
     const { momentId } = delivery!;
@@ -82,6 +84,17 @@ export class MomentsHandlers {
         requireArgument(isGood, "a moment shows finished images of its author's own");
       }),
     );
+  }
+
+  /** So that images of a moment that stays do not go by age. */
+  async #keep(
+    mediaIds: readonly string[],
+    { mark: moment, kept }: { mark: string; kept: boolean },
+    call: Call,
+  ): Promise<void> {
+    if (mediaIds.length === 0) return;
+    const request = { mediaIds: [...mediaIds], moment, kept };
+    await this.#parts.media.call(MediaData.keep, request, forward(call));
   }
 
   async #circle(userId: string, call: Call): Promise<Circle> {
@@ -137,8 +150,14 @@ export class MomentsHandlers {
     return this.#parts.moments.call(MomentsData.deleteComment, request, forward(call));
   }
 
-  delete(request: MomentRequest, call: Call): Promise<MomentReply> {
-    return this.#parts.moments.call(MomentsData.delete, request, forward(call));
+  async delete(request: MomentRequest, call: Call): Promise<MomentReply> {
+    const { moments } = this.#parts;
+    const { imageIds } = await moments.call(MomentsData.get, request, forward(call));
+    const reply = await moments.call(MomentsData.delete, request, forward(call));
+    const { mark } = parseMomentId(request.momentId)!;
+    // Those that were deleted by themselves are nobody's any more.
+    await this.#keep(imageIds, { mark, kept: false }, call).catch(ifNotGone);
+    return reply;
   }
 
   async imageUrl(request: MomentImageRequest, call: Call): Promise<MediaUrlReply> {
@@ -151,6 +170,10 @@ export class MomentsHandlers {
     const sealed = await this.#parts.media.call(MediaData.seal, asked, forward(call));
     return { path: pathOf({ mediaId, thumbnail, ...sealed }), expiresAtMs: sealed.expiresAtMs };
   }
+}
+
+function ifNotGone(error: unknown): void {
+  if (RpcError.from(error).code !== "NOT_FOUND") throw error;
 }
 
 function checkPost({ clientMomentId, text, imageIds, visibility }: PostMomentRequest): void {

@@ -1196,6 +1196,71 @@ export function decodeRemoveMediaReply(r: Reader, end: number): RemoveMediaReply
 }
 
 /**
+ * @generated from message tricampus.data.v1.KeepMediaRequest
+ */
+export interface KeepMediaRequest {
+  /**
+   * @generated from field: repeated string media_ids = 1;
+   */
+  mediaIds: string[];
+  /**
+   * Of the moment, among its author's.
+   *
+   * @generated from field: string moment = 2;
+   */
+  moment: string;
+  /**
+   * @generated from field: bool kept = 3;
+   */
+  kept: boolean;
+}
+
+export function encodeKeepMediaRequest(w: Writer, m: KeepMediaRequest): void {
+  for (const x of m.mediaIds) { w.tag(10); w.string(x); }
+  if (m.moment.length > 0) { w.tag(18); w.string(m.moment); }
+  if (m.kept) { w.tag(24); w.bool(m.kept); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makeKeepMediaRequest(fields: Partial<KeepMediaRequest>): KeepMediaRequest {
+  return {
+    mediaIds: [],
+    moment: "",
+    kept: false,
+    ...fields,
+  };
+}
+
+export function decodeKeepMediaRequest(r: Reader, end: number): KeepMediaRequest {
+  const m: KeepMediaRequest = {
+    mediaIds: [],
+    moment: "",
+    kept: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.mediaIds.push(r.string());
+        break;
+      }
+      case 18: {
+        m.moment = r.string();
+        break;
+      }
+      case 24: {
+        m.kept = r.bool();
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
  * @generated from message tricampus.data.v1.RetainMediaRequest
  */
 export interface RetainMediaRequest {
@@ -1398,6 +1463,8 @@ export interface OwnedMedia {
    */
   bytes: number;
   /**
+   * When it was last uploaded, shared, or found to be in use: its age counts from there.
+   *
    * @generated from field: uint64 at_ms = 2;
    */
   atMs: number;
@@ -1505,6 +1572,7 @@ export const MediaData = {
   seal: defineMethod<SealRequest, SealReply>("tricampus.data.v1.MediaData/Seal", encodeSealRequest, decodeSealRequest, encodeSealReply, decodeSealReply),
   fetch: defineMethod<FetchRequest, FetchReply>("tricampus.data.v1.MediaData/Fetch", encodeFetchRequest, decodeFetchRequest, encodeFetchReply, decodeFetchReply),
   remove: defineMethod<RemoveMediaRequest, RemoveMediaReply>("tricampus.data.v1.MediaData/Remove", encodeRemoveMediaRequest, decodeRemoveMediaRequest, encodeRemoveMediaReply, decodeRemoveMediaReply),
+  keep: defineMethod<KeepMediaRequest, RemoveMediaReply>("tricampus.data.v1.MediaData/Keep", encodeKeepMediaRequest, decodeKeepMediaRequest, encodeRemoveMediaReply, decodeRemoveMediaReply),
   retain: defineMethod<RetainMediaRequest, RemoveMediaReply>("tricampus.data.v1.MediaData/Retain", encodeRetainMediaRequest, decodeRetainMediaRequest, encodeRemoveMediaReply, decodeRemoveMediaReply),
   erase: defineMethod<EraseMediaRequest, RemoveMediaReply>("tricampus.data.v1.MediaData/Erase", encodeEraseMediaRequest, decodeEraseMediaRequest, encodeRemoveMediaReply, decodeRemoveMediaReply),
   storeHere: defineMethod<PutPartRequest, PutPartReply>("tricampus.data.v1.MediaData/StoreHere", encodePutPartRequest, decodePutPartRequest, encodePutPartReply, decodePutPartReply),

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/data/v1/media.proto.
  */
 export const file_tricampus_data_v1_media: GenFile = /*@__PURE__*/
-  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9tZWRpYS5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEiswIKCk1lZGlhRmFjdHMSEAoIbWVkaWFfaWQYASABKAkSEAoIb3duZXJfaWQYAiABKAkSLAoEa2luZBgDIAEoDjIeLnRyaWNhbXB1cy5jbGllbnQudjEuTWVkaWFLaW5kEgwKBG1pbWUYBCABKAkSDAoEbmFtZRgFIAEoCRIVCg1jcmVhdGVkX2F0X21zGAYgASgEEg0KBWJ5dGVzGAcgASgEEg0KBXBhcnRzGAggAygMEhAKCGZpbmlzaGVkGAkgASgIEioKBGJvZHkYCiABKAsyHC50cmljYW1wdXMuZGF0YS52MS5NZWRpYUJvZHkSLwoJdGh1bWJuYWlsGAsgASgLMhwudHJpY2FtcHVzLmRhdGEudjEuTWVkaWFCb2R5EhMKC2R1cmF0aW9uX21zGAwgASgNIlYKCU1lZGlhQm9keRIMCgRtaW1lGAEgASgJEg0KBWJ5dGVzGAIgASgEEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDRINCgVwYXJ0cxgFIAMoDCJBChFCZWdpbk1lZGlhUmVxdWVzdBIsCgVmYWN0cxgBIAEoCzIdLnRyaWNhbXB1cy5kYXRhLnYxLk1lZGlhRmFjdHMiPgoRTWVkaWFGYWN0c1JlcXVlc3QSEAoIbWVkaWFfaWQYASABKAkSFwoPY29udmVyc2F0aW9uX2lkGAIgASgJIj4KDlB1dFBhcnRSZXF1ZXN0EhAKCG1lZGlhX2lkGAEgASgJEgwKBGhhc2gYAiABKAwSDAoEZGF0YRgDIAEoDCIOCgxQdXRQYXJ0UmVwbHkiNwoTTWlzc2luZ1BhcnRzUmVxdWVzdBIQCghtZWRpYV9pZBgBIAEoCRIOCgZoYXNoZXMYAiADKAwiJAoRTWlzc2luZ1BhcnRzUmVwbHkSDwoHbWlzc2luZxgBIAMoDSIwCg5HZXRQYXJ0UmVxdWVzdBIQCghtZWRpYV9pZBgBIAEoCRIMCgRoYXNoGAIgASgMIisKDEdldFBhcnRSZXBseRINCgVmb3VuZBgBIAEoCBIMCgRkYXRhGAIgASgMIpgBChJGaW5pc2hNZWRpYVJlcXVlc3QSEAoIbWVkaWFfaWQYASABKAkSKgoEYm9keRgCIAEoCzIcLnRyaWNhbXB1cy5kYXRhLnYxLk1lZGlhQm9keRIvCgl0aHVtYm5haWwYAyABKAsyHC50cmljYW1wdXMuZGF0YS52MS5NZWRpYUJvZHkSEwoLZHVyYXRpb25fbXMYBCABKA0iVwoMU2hhcmVSZXF1ZXN0EhAKCG1lZGlhX2lkGAEgASgJEhwKFGZyb21fY29udmVyc2F0aW9uX2lkGAIgASgJEhcKD2NvbnZlcnNhdGlvbl9pZBgDIAEoCSIMCgpTaGFyZVJlcGx5Il4KC1NlYWxSZXF1ZXN0EhAKCG1lZGlhX2lkGAEgASgJEhcKD2NvbnZlcnNhdGlvbl9pZBgCIAEoCRIRCgl0aHVtYm5haWwYAyABKAgSEQoJbW9tZW50X29mGAQgASgJIjAKCVNlYWxSZXBseRIVCg1leHBpcmVzX2F0X21zGAEgASgEEgwKBHNlYWwYAiABKAwiewoMRmV0Y2hSZXF1ZXN0EhAKCG1lZGlhX2lkGAEgASgJEhEKCXRodW1ibmFpbBgCIAEoCBIVCg1leHBpcmVzX2F0X21zGAMgASgEEgwKBHNlYWwYBCABKAwSDgoGb2Zmc2V0GAUgASgEEhEKCWJ5dGVzX21heBgGIAEoDSJzCgpGZXRjaFJlcGx5EiwKBGtpbmQYASABKA4yHi50cmljYW1wdXMuY2xpZW50LnYxLk1lZGlhS2luZBIMCgRtaW1lGAIgASgJEgwKBG5hbWUYAyABKAkSDQoFYnl0ZXMYBCABKAQSDAoEZGF0YRgFIAEoDCI2ChJSZW1vdmVNZWRpYVJlcXVlc3QSEAoIbWVkaWFfaWQYASABKAkSDgoGaGFzaGVzGAIgAygMIhIKEFJlbW92ZU1lZGlhUmVwbHkiVgoSUmV0YWluTWVkaWFSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSEQoJYmVmb3JlX21zGAIgASgEEhwKFHVuZmluaXNoZWRfYmVmb3JlX21zGAMgASgEIiQKEUVyYXNlTWVkaWFSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiIAoPTGlzdEhlcmVSZXF1ZXN0Eg0KBWFmdGVyGAEgASgJIiIKDUxpc3RIZXJlUmVwbHkSEQoJbWVkaWFfaWRzGAEgAygJIioKCk93bmVkTWVkaWESDQoFYnl0ZXMYASABKAQSDQoFYXRfbXMYAiABKAQiKwoLTWVkaWFUb3RhbHMSDQoFYnl0ZXMYASABKAQSDQoFY291bnQYAiABKA0y6woKCU1lZGlhRGF0YRJMCgVCZWdpbhIkLnRyaWNhbXB1cy5kYXRhLnYxLkJlZ2luTWVkaWFSZXF1ZXN0Gh0udHJpY2FtcHVzLmRhdGEudjEuTWVkaWFGYWN0cxJMCgVGYWN0cxIkLnRyaWNhbXB1cy5kYXRhLnYxLk1lZGlhRmFjdHNSZXF1ZXN0Gh0udHJpY2FtcHVzLmRhdGEudjEuTWVkaWFGYWN0cxJNCgdQdXRQYXJ0EiEudHJpY2FtcHVzLmRhdGEudjEuUHV0UGFydFJlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5QdXRQYXJ0UmVwbHkSVwoHTWlzc2luZxImLnRyaWNhbXB1cy5kYXRhLnYxLk1pc3NpbmdQYXJ0c1JlcXVlc3QaJC50cmljYW1wdXMuZGF0YS52MS5NaXNzaW5nUGFydHNSZXBseRJNCgdHZXRQYXJ0EiEudHJpY2FtcHVzLmRhdGEudjEuR2V0UGFydFJlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5HZXRQYXJ0UmVwbHkSTgoGRmluaXNoEiUudHJpY2FtcHVzLmRhdGEudjEuRmluaXNoTWVkaWFSZXF1ZXN0Gh0udHJpY2FtcHVzLmRhdGEudjEuTWVkaWFGYWN0cxJHCgVTaGFyZRIfLnRyaWNhbXB1cy5kYXRhLnYxLlNoYXJlUmVxdWVzdBodLnRyaWNhbXB1cy5kYXRhLnYxLlNoYXJlUmVwbHkSRAoEU2VhbBIeLnRyaWNhbXB1cy5kYXRhLnYxLlNlYWxSZXF1ZXN0GhwudHJpY2FtcHVzLmRhdGEudjEuU2VhbFJlcGx5EkcKBUZldGNoEh8udHJpY2FtcHVzLmRhdGEudjEuRmV0Y2hSZXF1ZXN0Gh0udHJpY2FtcHVzLmRhdGEudjEuRmV0Y2hSZXBseRJUCgZSZW1vdmUSJS50cmljYW1wdXMuZGF0YS52MS5SZW1vdmVNZWRpYVJlcXVlc3QaIy50cmljYW1wdXMuZGF0YS52MS5SZW1vdmVNZWRpYVJlcGx5ElQKBlJldGFpbhIlLnRyaWNhbXB1cy5kYXRhLnYxLlJldGFpbk1lZGlhUmVxdWVzdBojLnRyaWNhbXB1cy5kYXRhLnYxLlJlbW92ZU1lZGlhUmVwbHkSUgoFRXJhc2USJC50cmljYW1wdXMuZGF0YS52MS5FcmFzZU1lZGlhUmVxdWVzdBojLnRyaWNhbXB1cy5kYXRhLnYxLlJlbW92ZU1lZGlhUmVwbHkSTwoJU3RvcmVIZXJlEiEudHJpY2FtcHVzLmRhdGEudjEuUHV0UGFydFJlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5QdXRQYXJ0UmVwbHkSTgoITG9hZEhlcmUSIS50cmljYW1wdXMuZGF0YS52MS5HZXRQYXJ0UmVxdWVzdBofLnRyaWNhbXB1cy5kYXRhLnYxLkdldFBhcnRSZXBseRJYCghIYXZlSGVyZRImLnRyaWNhbXB1cy5kYXRhLnYxLk1pc3NpbmdQYXJ0c1JlcXVlc3QaJC50cmljYW1wdXMuZGF0YS52MS5NaXNzaW5nUGFydHNSZXBseRJWCghEcm9wSGVyZRIlLnRyaWNhbXB1cy5kYXRhLnYxLlJlbW92ZU1lZGlhUmVxdWVzdBojLnRyaWNhbXB1cy5kYXRhLnYxLlJlbW92ZU1lZGlhUmVwbHkSUAoITGlzdEhlcmUSIi50cmljYW1wdXMuZGF0YS52MS5MaXN0SGVyZVJlcXVlc3QaIC50cmljYW1wdXMuZGF0YS52MS5MaXN0SGVyZVJlcGx5YgZwcm90bzM", [file_tricampus_client_v1_media]);
+  fileDesc("Ch10cmljYW1wdXMvZGF0YS92MS9tZWRpYS5wcm90bxIRdHJpY2FtcHVzLmRhdGEudjEiswIKCk1lZGlhRmFjdHMSEAoIbWVkaWFfaWQYASABKAkSEAoIb3duZXJfaWQYAiABKAkSLAoEa2luZBgDIAEoDjIeLnRyaWNhbXB1cy5jbGllbnQudjEuTWVkaWFLaW5kEgwKBG1pbWUYBCABKAkSDAoEbmFtZRgFIAEoCRIVCg1jcmVhdGVkX2F0X21zGAYgASgEEg0KBWJ5dGVzGAcgASgEEg0KBXBhcnRzGAggAygMEhAKCGZpbmlzaGVkGAkgASgIEioKBGJvZHkYCiABKAsyHC50cmljYW1wdXMuZGF0YS52MS5NZWRpYUJvZHkSLwoJdGh1bWJuYWlsGAsgASgLMhwudHJpY2FtcHVzLmRhdGEudjEuTWVkaWFCb2R5EhMKC2R1cmF0aW9uX21zGAwgASgNIlYKCU1lZGlhQm9keRIMCgRtaW1lGAEgASgJEg0KBWJ5dGVzGAIgASgEEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDRINCgVwYXJ0cxgFIAMoDCJBChFCZWdpbk1lZGlhUmVxdWVzdBIsCgVmYWN0cxgBIAEoCzIdLnRyaWNhbXB1cy5kYXRhLnYxLk1lZGlhRmFjdHMiPgoRTWVkaWFGYWN0c1JlcXVlc3QSEAoIbWVkaWFfaWQYASABKAkSFwoPY29udmVyc2F0aW9uX2lkGAIgASgJIj4KDlB1dFBhcnRSZXF1ZXN0EhAKCG1lZGlhX2lkGAEgASgJEgwKBGhhc2gYAiABKAwSDAoEZGF0YRgDIAEoDCIOCgxQdXRQYXJ0UmVwbHkiNwoTTWlzc2luZ1BhcnRzUmVxdWVzdBIQCghtZWRpYV9pZBgBIAEoCRIOCgZoYXNoZXMYAiADKAwiJAoRTWlzc2luZ1BhcnRzUmVwbHkSDwoHbWlzc2luZxgBIAMoDSIwCg5HZXRQYXJ0UmVxdWVzdBIQCghtZWRpYV9pZBgBIAEoCRIMCgRoYXNoGAIgASgMIisKDEdldFBhcnRSZXBseRINCgVmb3VuZBgBIAEoCBIMCgRkYXRhGAIgASgMIpgBChJGaW5pc2hNZWRpYVJlcXVlc3QSEAoIbWVkaWFfaWQYASABKAkSKgoEYm9keRgCIAEoCzIcLnRyaWNhbXB1cy5kYXRhLnYxLk1lZGlhQm9keRIvCgl0aHVtYm5haWwYAyABKAsyHC50cmljYW1wdXMuZGF0YS52MS5NZWRpYUJvZHkSEwoLZHVyYXRpb25fbXMYBCABKA0iVwoMU2hhcmVSZXF1ZXN0EhAKCG1lZGlhX2lkGAEgASgJEhwKFGZyb21fY29udmVyc2F0aW9uX2lkGAIgASgJEhcKD2NvbnZlcnNhdGlvbl9pZBgDIAEoCSIMCgpTaGFyZVJlcGx5Il4KC1NlYWxSZXF1ZXN0EhAKCG1lZGlhX2lkGAEgASgJEhcKD2NvbnZlcnNhdGlvbl9pZBgCIAEoCRIRCgl0aHVtYm5haWwYAyABKAgSEQoJbW9tZW50X29mGAQgASgJIjAKCVNlYWxSZXBseRIVCg1leHBpcmVzX2F0X21zGAEgASgEEgwKBHNlYWwYAiABKAwiewoMRmV0Y2hSZXF1ZXN0EhAKCG1lZGlhX2lkGAEgASgJEhEKCXRodW1ibmFpbBgCIAEoCBIVCg1leHBpcmVzX2F0X21zGAMgASgEEgwKBHNlYWwYBCABKAwSDgoGb2Zmc2V0GAUgASgEEhEKCWJ5dGVzX21heBgGIAEoDSJzCgpGZXRjaFJlcGx5EiwKBGtpbmQYASABKA4yHi50cmljYW1wdXMuY2xpZW50LnYxLk1lZGlhS2luZBIMCgRtaW1lGAIgASgJEgwKBG5hbWUYAyABKAkSDQoFYnl0ZXMYBCABKAQSDAoEZGF0YRgFIAEoDCI2ChJSZW1vdmVNZWRpYVJlcXVlc3QSEAoIbWVkaWFfaWQYASABKAkSDgoGaGFzaGVzGAIgAygMIhIKEFJlbW92ZU1lZGlhUmVwbHkiQwoQS2VlcE1lZGlhUmVxdWVzdBIRCgltZWRpYV9pZHMYASADKAkSDgoGbW9tZW50GAIgASgJEgwKBGtlcHQYAyABKAgiVgoSUmV0YWluTWVkaWFSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSEQoJYmVmb3JlX21zGAIgASgEEhwKFHVuZmluaXNoZWRfYmVmb3JlX21zGAMgASgEIiQKEUVyYXNlTWVkaWFSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiIAoPTGlzdEhlcmVSZXF1ZXN0Eg0KBWFmdGVyGAEgASgJIiIKDUxpc3RIZXJlUmVwbHkSEQoJbWVkaWFfaWRzGAEgAygJIioKCk93bmVkTWVkaWESDQoFYnl0ZXMYASABKAQSDQoFYXRfbXMYAiABKAQiKwoLTWVkaWFUb3RhbHMSDQoFYnl0ZXMYASABKAQSDQoFY291bnQYAiABKA0yvQsKCU1lZGlhRGF0YRJMCgVCZWdpbhIkLnRyaWNhbXB1cy5kYXRhLnYxLkJlZ2luTWVkaWFSZXF1ZXN0Gh0udHJpY2FtcHVzLmRhdGEudjEuTWVkaWFGYWN0cxJMCgVGYWN0cxIkLnRyaWNhbXB1cy5kYXRhLnYxLk1lZGlhRmFjdHNSZXF1ZXN0Gh0udHJpY2FtcHVzLmRhdGEudjEuTWVkaWFGYWN0cxJNCgdQdXRQYXJ0EiEudHJpY2FtcHVzLmRhdGEudjEuUHV0UGFydFJlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5QdXRQYXJ0UmVwbHkSVwoHTWlzc2luZxImLnRyaWNhbXB1cy5kYXRhLnYxLk1pc3NpbmdQYXJ0c1JlcXVlc3QaJC50cmljYW1wdXMuZGF0YS52MS5NaXNzaW5nUGFydHNSZXBseRJNCgdHZXRQYXJ0EiEudHJpY2FtcHVzLmRhdGEudjEuR2V0UGFydFJlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5HZXRQYXJ0UmVwbHkSTgoGRmluaXNoEiUudHJpY2FtcHVzLmRhdGEudjEuRmluaXNoTWVkaWFSZXF1ZXN0Gh0udHJpY2FtcHVzLmRhdGEudjEuTWVkaWFGYWN0cxJHCgVTaGFyZRIfLnRyaWNhbXB1cy5kYXRhLnYxLlNoYXJlUmVxdWVzdBodLnRyaWNhbXB1cy5kYXRhLnYxLlNoYXJlUmVwbHkSRAoEU2VhbBIeLnRyaWNhbXB1cy5kYXRhLnYxLlNlYWxSZXF1ZXN0GhwudHJpY2FtcHVzLmRhdGEudjEuU2VhbFJlcGx5EkcKBUZldGNoEh8udHJpY2FtcHVzLmRhdGEudjEuRmV0Y2hSZXF1ZXN0Gh0udHJpY2FtcHVzLmRhdGEudjEuRmV0Y2hSZXBseRJUCgZSZW1vdmUSJS50cmljYW1wdXMuZGF0YS52MS5SZW1vdmVNZWRpYVJlcXVlc3QaIy50cmljYW1wdXMuZGF0YS52MS5SZW1vdmVNZWRpYVJlcGx5ElAKBEtlZXASIy50cmljYW1wdXMuZGF0YS52MS5LZWVwTWVkaWFSZXF1ZXN0GiMudHJpY2FtcHVzLmRhdGEudjEuUmVtb3ZlTWVkaWFSZXBseRJUCgZSZXRhaW4SJS50cmljYW1wdXMuZGF0YS52MS5SZXRhaW5NZWRpYVJlcXVlc3QaIy50cmljYW1wdXMuZGF0YS52MS5SZW1vdmVNZWRpYVJlcGx5ElIKBUVyYXNlEiQudHJpY2FtcHVzLmRhdGEudjEuRXJhc2VNZWRpYVJlcXVlc3QaIy50cmljYW1wdXMuZGF0YS52MS5SZW1vdmVNZWRpYVJlcGx5Ek8KCVN0b3JlSGVyZRIhLnRyaWNhbXB1cy5kYXRhLnYxLlB1dFBhcnRSZXF1ZXN0Gh8udHJpY2FtcHVzLmRhdGEudjEuUHV0UGFydFJlcGx5Ek4KCExvYWRIZXJlEiEudHJpY2FtcHVzLmRhdGEudjEuR2V0UGFydFJlcXVlc3QaHy50cmljYW1wdXMuZGF0YS52MS5HZXRQYXJ0UmVwbHkSWAoISGF2ZUhlcmUSJi50cmljYW1wdXMuZGF0YS52MS5NaXNzaW5nUGFydHNSZXF1ZXN0GiQudHJpY2FtcHVzLmRhdGEudjEuTWlzc2luZ1BhcnRzUmVwbHkSVgoIRHJvcEhlcmUSJS50cmljYW1wdXMuZGF0YS52MS5SZW1vdmVNZWRpYVJlcXVlc3QaIy50cmljYW1wdXMuZGF0YS52MS5SZW1vdmVNZWRpYVJlcGx5ElAKCExpc3RIZXJlEiIudHJpY2FtcHVzLmRhdGEudjEuTGlzdEhlcmVSZXF1ZXN0GiAudHJpY2FtcHVzLmRhdGEudjEuTGlzdEhlcmVSZXBseWIGcHJvdG8z", [file_tricampus_client_v1_media]);
 
 /**
  * @generated from message tricampus.data.v1.MediaFacts
@@ -549,6 +549,35 @@ export const RemoveMediaReplySchema: GenMessage<RemoveMediaReply> = /*@__PURE__*
   messageDesc(file_tricampus_data_v1_media, 18);
 
 /**
+ * @generated from message tricampus.data.v1.KeepMediaRequest
+ */
+export type KeepMediaRequest = Message<"tricampus.data.v1.KeepMediaRequest"> & {
+  /**
+   * @generated from field: repeated string media_ids = 1;
+   */
+  mediaIds: string[];
+
+  /**
+   * Of the moment, among its author's.
+   *
+   * @generated from field: string moment = 2;
+   */
+  moment: string;
+
+  /**
+   * @generated from field: bool kept = 3;
+   */
+  kept: boolean;
+};
+
+/**
+ * Describes the message tricampus.data.v1.KeepMediaRequest.
+ * Use `create(KeepMediaRequestSchema)` to create a new message.
+ */
+export const KeepMediaRequestSchema: GenMessage<KeepMediaRequest> = /*@__PURE__*/
+  messageDesc(file_tricampus_data_v1_media, 19);
+
+/**
  * @generated from message tricampus.data.v1.RetainMediaRequest
  */
 export type RetainMediaRequest = Message<"tricampus.data.v1.RetainMediaRequest"> & {
@@ -575,7 +604,7 @@ export type RetainMediaRequest = Message<"tricampus.data.v1.RetainMediaRequest">
  * Use `create(RetainMediaRequestSchema)` to create a new message.
  */
 export const RetainMediaRequestSchema: GenMessage<RetainMediaRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_media, 19);
+  messageDesc(file_tricampus_data_v1_media, 20);
 
 /**
  * @generated from message tricampus.data.v1.EraseMediaRequest
@@ -592,7 +621,7 @@ export type EraseMediaRequest = Message<"tricampus.data.v1.EraseMediaRequest"> &
  * Use `create(EraseMediaRequestSchema)` to create a new message.
  */
 export const EraseMediaRequestSchema: GenMessage<EraseMediaRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_media, 20);
+  messageDesc(file_tricampus_data_v1_media, 21);
 
 /**
  * @generated from message tricampus.data.v1.ListHereRequest
@@ -611,7 +640,7 @@ export type ListHereRequest = Message<"tricampus.data.v1.ListHereRequest"> & {
  * Use `create(ListHereRequestSchema)` to create a new message.
  */
 export const ListHereRequestSchema: GenMessage<ListHereRequest> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_media, 21);
+  messageDesc(file_tricampus_data_v1_media, 22);
 
 /**
  * @generated from message tricampus.data.v1.ListHereReply
@@ -630,7 +659,7 @@ export type ListHereReply = Message<"tricampus.data.v1.ListHereReply"> & {
  * Use `create(ListHereReplySchema)` to create a new message.
  */
 export const ListHereReplySchema: GenMessage<ListHereReply> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_media, 22);
+  messageDesc(file_tricampus_data_v1_media, 23);
 
 /**
  * Rows of a user's table.
@@ -644,6 +673,8 @@ export type OwnedMedia = Message<"tricampus.data.v1.OwnedMedia"> & {
   bytes: bigint;
 
   /**
+   * When it was last uploaded, shared, or found to be in use: its age counts from there.
+   *
    * @generated from field: uint64 at_ms = 2;
    */
   atMs: bigint;
@@ -654,7 +685,7 @@ export type OwnedMedia = Message<"tricampus.data.v1.OwnedMedia"> & {
  * Use `create(OwnedMediaSchema)` to create a new message.
  */
 export const OwnedMediaSchema: GenMessage<OwnedMedia> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_media, 23);
+  messageDesc(file_tricampus_data_v1_media, 24);
 
 /**
  * @generated from message tricampus.data.v1.MediaTotals
@@ -676,7 +707,7 @@ export type MediaTotals = Message<"tricampus.data.v1.MediaTotals"> & {
  * Use `create(MediaTotalsSchema)` to create a new message.
  */
 export const MediaTotalsSchema: GenMessage<MediaTotals> = /*@__PURE__*/
-  messageDesc(file_tricampus_data_v1_media, 24);
+  messageDesc(file_tricampus_data_v1_media, 25);
 
 /**
  * @generated from service tricampus.data.v1.MediaData
@@ -781,7 +812,19 @@ export const MediaData: GenService<{
     output: typeof RemoveMediaReplySchema;
   },
   /**
-   * Forgets a user's media of before. Service retention only.
+   * A moment of the owner's that stays shows these, or does not any more. Needs the owner's ticket; service moments
+   * only.
+   *
+   * @generated from rpc tricampus.data.v1.MediaData.Keep
+   */
+  keep: {
+    methodKind: "unary";
+    input: typeof KeepMediaRequestSchema;
+    output: typeof RemoveMediaReplySchema;
+  },
+  /**
+   * Forgets a user's media of before, but those that everybody may see, or that a moment shows: these count anew
+   * from then on. Service retention only.
    *
    * @generated from rpc tricampus.data.v1.MediaData.Retain
    */
