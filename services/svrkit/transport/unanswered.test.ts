@@ -49,5 +49,7 @@ test("unanswered: a call that stays open is passed over when ids come round to i
     expect(unanswered.take(id)).toBe("fast");
   }
   expect(entriesOf(unanswered)).toEqual([[slow, "slow"]]);
+  // An answer that comes too late, to an id of the same place.
+  expect(unanswered.take(slow + 64)).toBe(undefined);
   expect(unanswered.take(slow)).toBe("slow");
 });
