@@ -40,7 +40,7 @@ export async function fetchBodies(
   });
 }
 
-/** Who is no member any more gets none: that must not keep it from what else is in its inbox. */
+/** Who may read none of them (any more) gets none: that must not keep it from what else is in its inbox. */
 async function ask(link: Requester, request: BodiesRequest): Promise<BodiesReply> {
   try {
     return await link.request(Text.bodies, request, { timeoutMs: TIMEOUT_MS });

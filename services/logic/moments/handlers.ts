@@ -86,7 +86,10 @@ export class MomentsHandlers {
     );
   }
 
-  /** So that images of a moment that stays do not go by age. */
+  /**
+   * So that images of a moment that stays do not go by age. While versions are mixed, a media-data that does not
+   * know the method keeps them for as long as it did.
+   */
   async #keep(
     mediaIds: readonly string[],
     { mark: moment, kept }: { mark: string; kept: boolean },
@@ -94,7 +97,11 @@ export class MomentsHandlers {
   ): Promise<void> {
     if (mediaIds.length === 0) return;
     const request = { mediaIds: [...mediaIds], moment, kept };
-    await this.#parts.media.call(MediaData.keep, request, forward(call));
+    try {
+      await this.#parts.media.call(MediaData.keep, request, forward(call));
+    } catch (error) {
+      if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
+    }
   }
 
   async #circle(userId: string, call: Call): Promise<Circle> {
