@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { BatchOutcome } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { KeptBatches, RunningBatch } from "./batch.ts";
-import { BATCH_PATIENCE_MS, BATCHES_KEPT_MAX } from "./limits.ts";
+import { BATCH_PATIENCE_MS, BATCHES_KEPT_MAX, VALUE_BYTES_MAX } from "./limits.ts";
 
 const written: BatchOutcome["outcome"] = {
   case: "write",
@@ -73,6 +73,22 @@ test("the rest of a batch comes when it is asked for, in order, again a part of 
   batch.settle(0, written);
   batch.settle(2, written);
   expect(answered).toEqual(["write", "write"]);
+  expect(batch.isOver).toBe(true);
+});
+
+test("a batch's reply is not larger than a frame: what has no room is its rest, and is there at once", () => {
+  const value = Buffer.alloc(VALUE_BYTES_MAX);
+  const got: BatchOutcome["outcome"] = { case: "get", value: { found: true, value, version: 1 } };
+  const batch = start(11);
+  for (let index = 0; index < 10; index++) batch.settle(index, got);
+  // Told as soon as it is full, though one is not settled.
+  expect(answered!.filter((kind) => kind === "get")).toHaveLength(4);
+  ask(batch);
+  expect(answered!.filter((kind) => kind === "get")).toHaveLength(4);
+  ask(batch);
+  expect(answered).toBeUndefined();
+  batch.settle(10, got);
+  expect(answered).toEqual(["get", "get", "get"]);
   expect(batch.isOver).toBe(true);
 });
 

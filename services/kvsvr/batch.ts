@@ -1,11 +1,16 @@
 /**
  * A batch under way: one reply for many operations. They mostly end together, since they share votes
  * and syncs; one that does not (a takeover, a fetch) must not keep the others waiting, so it is
- * answered as under way and the caller asks for the rest of the batch.
+ * answered as under way and the caller asks for the rest of the batch. So is what would make the reply
+ * larger than BATCH_REPLY_BYTES: no frame would carry it, and everything in it would be taken for refused.
  */
 import type { BatchOutcome } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
-import { BATCH_PATIENCE_MS, BATCHES_KEPT_MAX } from "./limits.ts";
+import { BATCH_PATIENCE_MS, BATCH_REPLY_BYTES, BATCHES_KEPT_MAX } from "./limits.ts";
+
+/** About what an outcome takes besides its value, and so does a result of a change. */
+const OUTCOME_BYTES = 48;
+const RESULT_BYTES = 24;
 
 const UNDER_WAY: BatchOutcome = { outcome: { case: "underWay", value: true } };
 
@@ -13,8 +18,9 @@ export class RunningBatch {
   readonly #outcomes: (BatchOutcome | undefined)[];
   /** Items that were not told yet, in order. */
   #untold: number[];
-  /** Of those, how many are settled. */
+  /** Of those, how many are settled, and about how large their outcomes are. */
   #ready = 0;
+  #readyBytes = 0;
   #done: ((outcomes: BatchOutcome[]) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -30,14 +36,17 @@ export class RunningBatch {
 
   settle(index: number, outcome: NonNullable<BatchOutcome["outcome"]> | RpcError): void {
     if (this.#outcomes[index] !== undefined) return;
-    this.#outcomes[index] = outcome instanceof RpcError ? failure(outcome) : { outcome };
+    const settled = outcome instanceof RpcError ? failure(outcome) : { outcome };
+    this.#outcomes[index] = settled;
     this.#ready += 1;
+    this.#readyBytes += sizeOf(settled);
     this.#look();
   }
 
   /**
-   * `done` hears once: an outcome for every item that was not told before, when all of them are settled
-   * or the first of them has waited for the others for a while. One asks at a time.
+   * `done` hears once: an outcome for every item that was not told before, when all of them are settled,
+   * as many as one reply takes, or the first of them has waited for the others for a while. One asks at
+   * a time.
    */
   next(done: (outcomes: BatchOutcome[]) => void): void {
     this.#done = done;
@@ -46,7 +55,8 @@ export class RunningBatch {
 
   #look(): void {
     if (this.#done === undefined) return;
-    if (this.#ready === this.#untold.length) this.#tell();
+    const isFull = this.#readyBytes > BATCH_REPLY_BYTES;
+    if (isFull || this.#ready === this.#untold.length) this.#tell();
     else if (this.#ready > 0) this.#timer ??= setTimeout(() => this.#tell(), BATCH_PATIENCE_MS);
   }
 
@@ -55,9 +65,20 @@ export class RunningBatch {
     this.#timer = undefined;
     const done = this.#done!;
     this.#done = undefined;
-    const outcomes = this.#untold.map((index) => this.#outcomes[index] ?? UNDER_WAY);
-    this.#untold = this.#untold.filter((index) => this.#outcomes[index] === undefined);
-    this.#ready = 0;
+    let bytes = 0;
+    const left: number[] = [];
+    const outcomes = this.#untold.map((index) => {
+      const settled = this.#outcomes[index];
+      if (settled !== undefined && bytes < BATCH_REPLY_BYTES) {
+        bytes += sizeOf(settled);
+        this.#ready -= 1;
+        return settled;
+      }
+      left.push(index);
+      return UNDER_WAY;
+    });
+    this.#untold = left;
+    this.#readyBytes -= bytes;
     done(outcomes);
   }
 }
@@ -85,4 +106,21 @@ export class KeptBatches {
 
 function failure({ code, message }: RpcError): BatchOutcome {
   return { outcome: { case: "failure", value: { code: codes[code].number, message } } };
+}
+
+/** About what an outcome takes on the wire. */
+function sizeOf({ outcome }: BatchOutcome): number {
+  switch (outcome?.case) {
+    case "get":
+      return OUTCOME_BYTES + outcome.value.value.length;
+    case "change":
+      return outcome.value.results.reduce(
+        (sum, { value }) => sum + RESULT_BYTES + value.length,
+        OUTCOME_BYTES,
+      );
+    case "failure":
+      return OUTCOME_BYTES + outcome.value.message.length;
+    default:
+      return OUTCOME_BYTES;
+  }
 }

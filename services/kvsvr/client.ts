@@ -37,7 +37,10 @@ import { slotOf } from "./storage/record.ts";
 
 export { slotOf };
 
-/** A write is tried no longer than this; operation ids are remembered for twice as long (S4). */
+/**
+ * A write is tried no longer than this. Operation ids are remembered for twice as long, of a busy key or
+ * table for 2 s (S4); a retry that comes later gets OUTCOME_UNKNOWN.
+ */
 const WRITE_DEADLINE_MS_MAX = 10_000;
 /** Pause before a group is asked again: the slot is between two groups for a moment. */
 const MOVED_PAUSE_FIRST_MS = 5;

@@ -40,7 +40,12 @@ import type { Packing, Proposals, Write } from "./proposals.ts";
 import { composeKey, composeTable, type Outcome } from "./protocol/compose.ts";
 import { planted } from "./protocol/planted.ts";
 import { isPartial, type Register, trimsOf } from "./protocol/register.ts";
-import { bytesNumber, innerKey, type TableView } from "./protocol/table.ts";
+import {
+  bytesNumber,
+  CHANGE_RESULT_BYTES_MAX,
+  innerKey,
+  type TableView,
+} from "./protocol/table.ts";
 import { forgottenThrough, ROW_CLASS, TRIMS_MAX } from "./protocol/trim.ts";
 import type { Reads } from "./reads.ts";
 import { IS_FROZEN, type Replica } from "./replica.ts";
@@ -431,6 +436,22 @@ function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
       return;
     case "wrongModel":
       write.reject(wrongModel(outcome.model));
+      return;
+    case "tooOften":
+      write.reject(
+        new RpcError(
+          "OVERLOADED",
+          "it changes more often than its operations can be remembered: retry a little later",
+        ),
+      );
+      return;
+    case "resultTooLarge":
+      write.reject(
+        new RpcError(
+          "TOO_LARGE",
+          `rows that are there already have more than ${CHANGE_RESULT_BYTES_MAX} bytes: insert fewer at once`,
+        ),
+      );
       return;
     case "tooManyTrims":
       write.reject(

@@ -101,7 +101,8 @@ export class Holdings {
       return { ...base, body, unavailable: false };
     }
     const { rows, throughVersion } = this.#diff(entry, aboveVersion, bytesMax);
-    const { lastNumber, operations } = held;
+    const { lastNumber } = held;
+    const operations = throughVersion === heldVersion ? held.operations : undefined;
     const value = { rows, lastNumber, operations, throughVersion, trims: [...held.trims] };
     return { ...base, body: { case: "table", value }, unavailable: false };
   }

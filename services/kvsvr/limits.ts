@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { FRAME_BYTES_MAX } from "../svrkit/limits.ts";
 import { REPLICAS } from "./protocol/ballot.ts";
 import { STARTS_KEPT } from "./protocol/introduction.ts";
+import { KEY_OPERATIONS_BYTES_MAX, TABLE_OPERATIONS_BYTES_MAX } from "./protocol/operations.ts";
+import { CHANGE_RESULT_BYTES_MAX } from "./protocol/table.ts";
 
 export const KEY_BYTES_MAX = 255;
 export const ROW_KEY_BYTES_MAX = 512;
@@ -56,6 +58,8 @@ export const OPERATION_AHEAD_MS_MAX = 10_000;
 
 /** How long the first outcome of a batch waits for the others. */
 export const BATCH_PATIENCE_MS = 30;
+/** A batch's reply ends with the outcome that makes it larger; the others are its rest. */
+export const BATCH_REPLY_BYTES = 4 * 1024 * 1024;
 /** Batches of which a rest is under way: their callers ask for it at once, or are gone. */
 export const BATCHES_KEPT_MAX = 1_000;
 
@@ -114,13 +118,21 @@ export const FORGET_WINDOW_MS = 600_000;
 export const FORGET_LEAST = 1_000;
 
 assert(PAGE_ROWS_MAX <= SCAN_LOOKED_ROWS);
-assert(VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
-assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
+/** What one version decides: the last change taken into it may be as large as one can be. */
+const DECISION_BYTES_MAX = PACK_BYTES_MAX + VALUE_BYTES_MAX + TABLE_OPERATIONS_BYTES_MAX;
+assert(KEY_OPERATIONS_BYTES_MAX <= TABLE_OPERATIONS_BYTES_MAX);
+// The reply of the largest change is remembered.
+assert(CHANGE_RESULT_BYTES_MAX < TABLE_OPERATIONS_BYTES_MAX);
+assert(DECISION_BYTES_MAX < FRAME_BYTES_MAX);
+assert(FETCH_BYTES_MAX + VALUE_BYTES_MAX + TABLE_OPERATIONS_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FETCH_BYTES_MAX <= FETCH_MANY_BYTES_MAX);
 // The last state of an answer may be as large as one that comes alone.
-assert(FETCH_MANY_BYTES_MAX + PACK_BYTES_MAX + 2 * VALUE_BYTES_MAX < FRAME_BYTES_MAX);
+assert(FETCH_MANY_BYTES_MAX + VALUE_BYTES_MAX + DECISION_BYTES_MAX < FRAME_BYTES_MAX);
 assert(PAGE_BYTES_MAX + VALUE_BYTES_MAX < FRAME_BYTES_MAX);
-assert(PIPELINE_BATCH_BYTES + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
-assert(TURN_BYTES_MAX + VALUE_BYTES_MAX + PACK_BYTES_MAX < FRAME_BYTES_MAX);
+assert(PIPELINE_BATCH_BYTES + DECISION_BYTES_MAX < FRAME_BYTES_MAX);
+assert(TURN_BYTES_MAX + DECISION_BYTES_MAX < FRAME_BYTES_MAX);
+// An outcome has a value, or what a change returns.
+assert(BATCH_REPLY_BYTES + 2 * VALUE_BYTES_MAX < FRAME_BYTES_MAX);
+assert(CHANGE_RESULT_BYTES_MAX <= VALUE_BYTES_MAX);
 assert(HEDGE_MS < PEER_TIMEOUT_MS);
 assert(STARTS_KEPT + REPLICAS <= STARTS_TOLD_MAX);

@@ -11,27 +11,36 @@ import {
   type WriteReply,
   type WriteRequest,
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import type { Operations } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../../svrkit/codec.ts";
 import type { Body } from "./decision.ts";
 import {
+  KEY_OPERATIONS_BYTES_MAX,
   lookUp,
+  lookUpAll,
   mergeOperations,
   NO_OPERATIONS,
+  OPERATION_HEAD_BYTES,
   type Operation,
   packOperations,
+  roomFor,
+  TABLE_OPERATIONS_BYTES_MAX,
 } from "./operations.ts";
 import { planted } from "./planted.ts";
 import type { Register } from "./register.ts";
-import { ChangePacker, type TableView } from "./table.ts";
+import { ChangePacker, type NotCarriedOut, type TableView } from "./table.ts";
+
+/** At most: a reply without its results, and a result without its value. */
+const REPLY_BYTES = 48;
+const RESULT_BYTES = 24;
 
 export type Outcome<T> =
   | { outcome: "reply"; reply: T }
   /** The id is older than what is remembered: it may have run. */
   | { outcome: "unknown" }
   | { outcome: "wrongModel"; model: string }
-  /** The table is trimmed by as many kinds of rows as it can remember. */
-  | { outcome: "tooManyTrims" };
+  /** It changes more often than ids can be remembered; nothing was done. */
+  | { outcome: "tooOften" }
+  | { outcome: NotCarriedOut };
 
 export interface Composed<T> {
   /** undefined: nothing to write. */
@@ -57,13 +66,12 @@ export function composeKey(register: Register, write: KeyWrite): Composed<WriteR
     held.model === "key"
       ? (held.decision.key.operations ?? NO_OPERATIONS)
       : { ...NO_OPERATIONS, forgottenMs: write.forgottenMs };
-  const before = recall(operations, write.operationId);
-  if (before !== undefined) {
-    const outcome = before === "unknown" ? before : { applied: true, version: before.version };
-    return {
-      body: undefined,
-      outcomes: [outcome === "unknown" ? { outcome } : { outcome: "reply", reply: outcome }],
-    };
+  const { operationId } = write;
+  const before = lookUp(operations, operationId);
+  if (before.found === "forgotten") return { body: undefined, outcomes: [{ outcome: "unknown" }] };
+  if (before.found === "outcome") {
+    const reply = { applied: true, version: before.operation.version };
+    return { body: undefined, outcomes: [{ outcome: "reply", reply }] };
   }
   const { expectedVersion } = write.request;
   const isChecked = expectedVersion !== undefined && !planted("condition-ignored");
@@ -75,14 +83,17 @@ export function composeKey(register: Register, write: KeyWrite): Composed<WriteR
       outcomes: [{ outcome: "reply", reply: { applied: false, version: heldVersion } }],
     };
   }
+  const room = roomFor([operationId], operations, KEY_OPERATIONS_BYTES_MAX);
+  if (operationId.length > 0 && room < OPERATION_HEAD_BYTES)
+    return { body: undefined, outcomes: [{ outcome: "tooOften" }] };
   const version = heldVersion + 1;
   const deleted = write.request.write?.case !== "put";
   const value = write.request.write?.case === "put" ? write.request.write.value : NO_BYTES;
   const added =
-    write.operationId.length === 0
+    operationId.length === 0
       ? NO_OPERATIONS
-      : packOperations([{ id: write.operationId, version, reply: NO_BYTES }]);
-  const kept = mergeOperations(operations, added);
+      : packOperations([{ id: operationId, version, reply: NO_BYTES }]);
+  const kept = mergeOperations(operations, added, KEY_OPERATIONS_BYTES_MAX);
   return {
     body: { case: "key", value: { deleted, value, operations: kept } },
     outcomes: [{ outcome: "reply", reply: { applied: true, version } }],
@@ -110,23 +121,35 @@ export function composeTable(
   }
   const operations = held.model === "table" ? held.operations : NO_OPERATIONS;
   const packer = new ChangePacker(view);
+  const ids = writes.map(({ operationId }) => operationId);
+  const recalled = lookUpAll(operations, ids);
+  let room = roomFor(ids, operations, TABLE_OPERATIONS_BYTES_MAX);
   const fresh = new Set<number>();
+  const remembered = new Set<number>();
   const firsts = firstOfEach(writes);
   const outcomes = writes.map((write, index): Outcome<ChangeReply> => {
     if (firsts[index] !== index) return { outcome: "unknown" }; // a retry, answered like the first
-    const before = recall(operations, write.operationId);
-    if (before === "unknown") return { outcome: "unknown" };
-    if (before !== undefined)
-      return { outcome: "reply", reply: fromBytes(decodeChangeReply, before.reply) };
-    const reply = packer.add(write.change);
-    if (reply === undefined) return { outcome: "tooManyTrims" };
+    const before = recalled[index]!;
+    if (before.found === "forgotten") return { outcome: "unknown" };
+    if (before.found === "outcome")
+      return { outcome: "reply", reply: fromBytes(decodeChangeReply, before.operation.reply) };
+    const evaluated = packer.evaluate(write.change);
+    if (typeof evaluated === "string") return { outcome: evaluated };
+    const { reply, hasWritten } = evaluated;
+    // A first attempt that writes nothing may be made again.
+    if (write.operationId.length > 0 && (hasWritten || write.isRetry)) {
+      room -= rememberedBytes(reply);
+      if (room < 0) {
+        room += rememberedBytes(reply);
+        return { outcome: "tooOften" };
+      }
+      remembered.add(index);
+    }
+    packer.carryOut(evaluated);
     fresh.add(index);
     return { outcome: "reply", reply };
   });
-  const mustRemember = [...fresh].some(
-    (i) => writes[i]!.isRetry && writes[i]!.operationId.length > 0,
-  );
-  if (packer.applied === 0 && !mustRemember)
+  if (packer.applied === 0 && remembered.size === 0)
     return { body: undefined, outcomes: firsts.map((i) => outcomes[i]!) };
   const version = view.version + 1;
   const settled = outcomes.map((outcome, index): Outcome<ChangeReply> => {
@@ -140,7 +163,7 @@ export function composeTable(
       value: {
         rows: packer.writes,
         lastNumber: packer.lastNumber,
-        operations: packOperations(rememberAll(writes, settled, fresh, version)),
+        operations: packOperations(rememberAll(writes, settled, remembered, version)),
         baseDigest: register.heldDigest,
         trims: packer.trims,
       },
@@ -165,25 +188,23 @@ function firstOfEach(writes: readonly TableWrite[]): number[] {
 function rememberAll(
   writes: readonly TableWrite[],
   outcomes: readonly Outcome<ChangeReply>[],
-  fresh: ReadonlySet<number>,
+  remembered: ReadonlySet<number>,
   version: number,
 ): Operation[] {
   const operations: Operation[] = [];
-  writes.forEach((write, index) => {
+  for (const index of remembered) {
     const outcome = outcomes[index]!;
-    if (write.operationId.length === 0 || !fresh.has(index) || outcome.outcome !== "reply") return;
-    operations.push({
-      id: write.operationId,
-      version,
-      reply: toBytes(encodeChangeReply, outcome.reply),
-    });
-  });
+    if (outcome.outcome !== "reply") continue;
+    const reply = toBytes(encodeChangeReply, outcome.reply);
+    operations.push({ id: writes[index]!.operationId, version, reply });
+  }
   return operations;
 }
 
-function recall(operations: Operations, id: Uint8Array): Operation | "unknown" | undefined {
-  if (id.length === 0) return undefined;
-  const found = lookUp(operations, id);
-  if (found.found === "outcome") return found.operation;
-  return found.found === "forgotten" ? "unknown" : undefined;
+/** Not less than what an operation with this reply takes. */
+function rememberedBytes({ results }: ChangeReply): number {
+  return results.reduce(
+    (sum, { value }) => sum + RESULT_BYTES + value.length,
+    OPERATION_HEAD_BYTES + REPLY_BYTES,
+  );
 }

@@ -4,7 +4,7 @@
  */
 import type { RowWrite, StampedRow } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import type { Decision } from "./decision.ts";
-import { mergeOperations, NO_OPERATIONS } from "./operations.ts";
+import { mergeOperations, NO_OPERATIONS, TABLE_OPERATIONS_BYTES_MAX } from "./operations.ts";
 import { planted } from "./planted.ts";
 import type { Known, Register } from "./register.ts";
 import { NO_TRIMS, withTrims } from "./trim.ts";
@@ -47,7 +47,8 @@ export function applyLoose(
     const { delta, version } = next;
     for (const row of delta.rows) rows.push(stamp(row, version));
     const before = held.model === "table" ? held.operations : NO_OPERATIONS;
-    const operations = mergeOperations(before, delta.operations ?? NO_OPERATIONS);
+    const added = delta.operations ?? NO_OPERATIONS;
+    const operations = mergeOperations(before, added, TABLE_OPERATIONS_BYTES_MAX);
     const trims = withTrims(held.model === "table" ? held.trims : NO_TRIMS, delta.trims);
     held = { model: "table", lastNumber: delta.lastNumber, operations, trims };
     heldVersion = version;

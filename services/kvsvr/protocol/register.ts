@@ -113,6 +113,10 @@ export function trimsOf({ held }: Register): readonly Trim[] {
   return held.model === "table" ? held.trims : NO_TRIMS;
 }
 
+function operationsOf({ held }: Register): Operations {
+  return held.model === "table" ? held.operations : NO_OPERATIONS;
+}
+
 export function step(register: Register, input: Input): Step {
   switch (input.kind) {
     case "prepare":
@@ -336,7 +340,8 @@ function stepFetched(register: Register, reply: FetchReply): Step {
   // A part that comes late, after another way has brought more, must not take anything back.
   if (diff.throughVersion <= register.heldVersion) return unchanged(register);
   const whole = diff.throughVersion === version;
-  const { kept, forgottenMs } = diff.operations ?? NO_OPERATIONS;
+  // They come with the last part; what is not whole proposes nothing.
+  const { kept, forgottenMs } = diff.operations ?? operationsOf(register);
   // The reply's buffer also holds the rows: not to be kept for the sake of the ids.
   const operations = { kept: new Uint8Array(kept), forgottenMs };
   const added = planted("trimmed-rows-come-back") ? NO_TRIMS : diff.trims;

@@ -36,6 +36,25 @@ export interface TableView {
   readonly trims: readonly Trim[];
 }
 
+/** Why a change is not carried out. */
+export type NotCarriedOut =
+  /** The table would be trimmed by more kinds of rows than it can remember. */
+  | "tooManyTrims"
+  /** It would return more of what is there already than CHANGE_RESULT_BYTES_MAX. */
+  | "resultTooLarge";
+
+/** One change as it would be carried out. */
+export interface Evaluated {
+  readonly reply: ChangeReply;
+  readonly hasWritten: boolean;
+  readonly writes: ReadonlyMap<string, RowWrite>;
+  readonly lastNumber: number;
+  readonly trims: readonly Trim[];
+}
+
+/** Values of rows that one change found where it would have inserted: as much as it may write. */
+export const CHANGE_RESULT_BYTES_MAX = 1024 * 1024;
+
 const EMPTY = new Uint8Array(0);
 
 export function innerKey(rowClass: number, key: Uint8Array): Uint8Array {
@@ -62,17 +81,20 @@ export function bytesNumber(bytes: Uint8Array): number {
 /** Evaluates changes one after another for the version after `base`. */
 export class ChangePacker {
   readonly #base: TableView;
-  readonly #writes = new Map<string, RowWrite>();
-  #lastNumber: number;
+  readonly #packed = new Map<string, RowWrite>();
+  #packedLastNumber: number;
   /** The table's trims, the new ones with them. */
-  #trims: readonly Trim[];
+  #packedTrims: readonly Trim[];
   #applied = 0;
-  #writeCount = 0;
+  /** What the change under evaluation makes of it. */
+  #writes = new Map<string, RowWrite>();
+  #lastNumber = 0;
+  #trims: readonly Trim[] = [];
 
   constructor(base: TableView) {
     this.#base = base;
-    this.#lastNumber = base.lastNumber;
-    this.#trims = base.trims;
+    this.#packedLastNumber = base.lastNumber;
+    this.#packedTrims = base.trims;
   }
 
   get version(): number {
@@ -81,16 +103,16 @@ export class ChangePacker {
 
   /** Row writes so far, each row once, in the order of its last write. */
   get writes(): RowWrite[] {
-    return [...this.#writes.values()];
+    return [...this.#packed.values()];
   }
 
   get lastNumber(): number {
-    return this.#lastNumber;
+    return this.#packedLastNumber;
   }
 
   /** What this version forgets. */
   get trims(): Trim[] {
-    return this.#trims.filter((trim) => !this.#base.trims.includes(trim));
+    return this.#packedTrims.filter((trim) => !this.#base.trims.includes(trim));
   }
 
   /** Changes that wrote something. */
@@ -98,39 +120,56 @@ export class ChangePacker {
     return this.#applied;
   }
 
-  /**
-   * Carries out one change, whole or not at all; undefined when it would trim the table by more kinds
-   * of rows than it remembers. `alone` is settled when the version is full.
-   */
-  add(change: TableChange): ChangeReply | undefined {
-    if (!this.#canTrim(change)) return undefined;
+  /** One change, whole or not at all, on top of those carried out. `alone` is settled when all are. */
+  evaluate(change: TableChange): Evaluated | NotCarriedOut {
+    this.#writes = new Map();
+    this.#lastNumber = this.#packedLastNumber;
+    this.#trims = this.#packedTrims;
+    if (!this.#canTrim(change)) return "tooManyTrims";
     for (let index = 0; index < change.guards.length; index++) {
       const failed = this.#check(change.guards[index]!, index);
-      if (failed !== undefined) return this.#reply(false, [], failed);
+      if (failed !== undefined) return this.#evaluated(false, [], failed);
     }
-    const before = this.#writeCount;
     for (const guard of change.guards) this.#raise(guard);
-    const results = change.operations.map((operation) => this.#operate(operation));
-    if (this.#writeCount > before) this.#applied += 1;
-    return this.#reply(true, results, undefined);
+    const results: OperationResult[] = [];
+    let bytes = 0;
+    for (const operation of change.operations) {
+      const result = this.#operate(operation);
+      bytes += result.value.length;
+      if (bytes > CHANGE_RESULT_BYTES_MAX) return "resultTooLarge";
+      results.push(result);
+    }
+    return this.#evaluated(true, results, undefined);
   }
 
-  /** Version of the last change that wrote, or of the base: what a change that wrote nothing rests on. */
-  #newest(): number {
-    if (this.#applied > 0) return this.version;
-    return this.#base.isAbsent === true ? 0 : this.#base.version;
+  carryOut({ writes, lastNumber, trims, hasWritten }: Evaluated): void {
+    for (const [name, write] of writes) {
+      this.#packed.delete(name);
+      this.#packed.set(name, write);
+    }
+    this.#packedLastNumber = lastNumber;
+    this.#packedTrims = trims;
+    if (hasWritten) this.#applied += 1;
   }
 
-  #reply(
+  /** Its version: of the last change that wrote, or of the base, on which one that wrote nothing rests. */
+  #evaluated(
     applied: boolean,
     results: OperationResult[],
     failedGuard: FailedGuard | undefined,
-  ): ChangeReply {
-    return { applied, version: this.#newest(), alone: false, results, failedGuard };
+  ): Evaluated {
+    const hasWritten = this.#writes.size > 0 || this.#trims !== this.#packedTrims;
+    const { isAbsent = false, version: before } = this.#base;
+    const isFirst = !hasWritten && this.#applied === 0;
+    const version = isFirst ? (isAbsent ? 0 : before) : this.version;
+    const reply = { applied, version, alone: false, results, failedGuard };
+    const [writes, lastNumber, trims] = [this.#writes, this.#lastNumber, this.#trims];
+    return { reply, hasWritten, writes, lastNumber, trims };
   }
 
   #row(inner: Uint8Array): TableRow | undefined {
-    const written = this.#writes.get(nameOf(inner));
+    const name = nameOf(inner);
+    const written = this.#writes.get(name) ?? this.#packed.get(name);
     if (written === undefined) {
       const row = this.#base.row(inner);
       return row === undefined || isForgotten(this.#trims, inner, row.version) ? undefined : row;
@@ -141,7 +180,6 @@ export class ChangePacker {
   #write(row: Uint8Array, value: Uint8Array, deleted: boolean): void {
     const name = nameOf(row);
     this.#writes.delete(name);
-    this.#writeCount += 1;
     this.#writes.set(name, { row, value, deleted });
   }
 
@@ -236,7 +274,6 @@ export class ChangePacker {
   #trim(asked: Trim): OperationResult {
     const trims = withTrim(this.#trims, this.#clamped(asked));
     const existed = trims === this.#trims;
-    if (!existed) this.#writeCount += 1;
     this.#trims = trims;
     return { existed, value: EMPTY, number: forgottenThrough(trims, asked) };
   }

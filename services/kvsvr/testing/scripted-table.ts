@@ -5,6 +5,7 @@ import type {
   TableDelta,
   TableDiff,
 } from "../../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { assertRule } from "../protocol/assert.ts";
 import type { Decision } from "../protocol/decision.ts";
 import { NO_OPERATIONS } from "../protocol/operations.ts";
 import { type Register, trimsOf } from "../protocol/register.ts";
@@ -21,7 +22,11 @@ export class ScriptedTable {
   /** What a change of these operations (script.ts) decides on top of what is held. */
   change(register: Register, words: readonly string[]): TableDelta {
     const packer = new ChangePacker(this.#view(register));
-    packer.add({ guards: [], operations: words.map(operationOf) });
+    const evaluated = packer.evaluate({ guards: [], operations: words.map(operationOf) });
+    assertRule(typeof evaluated !== "string", "a scripted change is carried out", () =>
+      words.join(),
+    );
+    packer.carryOut(evaluated);
     const { writes: rows, lastNumber, trims } = packer;
     const { heldDigest: baseDigest } = register;
     return { rows, lastNumber, operations: NO_OPERATIONS, baseDigest, trims };

@@ -1,0 +1,87 @@
+/** Keys and tables that many change at once. */
+import { afterEach, expect, test } from "vitest";
+import { Keyspace, Level, type TableChange } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { newOperationId } from "../svrkit/operation-id.ts";
+import { VALUE_BYTES_MAX } from "./limits.ts";
+import { startCluster, type TestCluster } from "./testing/cluster.ts";
+
+let cluster: TestCluster | undefined;
+afterEach(async () => {
+  await cluster?.close();
+  cluster = undefined;
+});
+
+const key = { keyspace: Keyspace.ACCOUNT, key: Buffer.from("busy") };
+const insert = (row: string, value: string): TableChange => ({
+  guards: [],
+  operations: [
+    {
+      operation: {
+        case: "insertIfAbsent",
+        value: { row: Buffer.from(row), value: Buffer.from(value) },
+      },
+    },
+  ],
+});
+
+const put = (value: string) => ({
+  key,
+  write: { case: "put" as const, value: Buffer.from(value) },
+  expectedVersion: undefined,
+});
+
+/** Of clients half of which have clocks that are a second late; written so, no machine is too slow. */
+const idsOf = (count: number) => {
+  const nowMs = Date.now();
+  return Array.from({ length: count }, (_, i) => newOperationId(nowMs - (i % 2) * 1_000));
+};
+
+/** As many side by side as a slow machine takes in time. */
+async function inParts<T>(count: number, part: number, run: (index: number) => Promise<T>) {
+  const replies: T[] = [];
+  for (let at = 0; at < count; at += part) {
+    const running = Array.from({ length: part }, (_, i) => run(at + i));
+    replies.push(...(await Promise.all(running)));
+  }
+  return replies;
+}
+
+test("S4: of 600 changes of one table none is unknown, whatever its client's clock says", async () => {
+  cluster = await startCluster();
+  await cluster.allServe();
+  const { kv } = cluster;
+  const ids = idsOf(600);
+  const replies = await inParts(ids.length, 150, (i) =>
+    kv.change({ key, change: insert(`r${i}`, "v") }, { operationId: ids[i]!, timeoutMs: 10_000 }),
+  );
+  expect(replies.every(({ applied }) => applied)).toBe(true);
+  expect(await kv.change({ key, change: insert("r0", "v") }, { operationId: ids[0]! })).toEqual(
+    replies[0],
+  );
+});
+
+test("S4: of 300 writes of one key none is unknown, whatever its client's clock says", async () => {
+  cluster = await startCluster();
+  await cluster.allServe();
+  const { kv } = cluster;
+  const ids = idsOf(300);
+  const replies = await inParts(ids.length, 50, (i) =>
+    kv.write(put("v"), { operationId: ids[i]!, timeoutMs: 10_000 }),
+  );
+  expect(replies.every(({ applied }) => applied)).toBe(true);
+  expect(await kv.write(put("v"), { operationId: ids[0]! })).toEqual(replies[0]);
+});
+
+test("kv: gets of one turn are answered though their values fill more than a frame", async () => {
+  cluster = await startCluster();
+  await cluster.allServe();
+  const { kv } = cluster;
+  const value = Buffer.alloc(VALUE_BYTES_MAX, 7);
+  const write = { case: "put" as const, value };
+  await kv.write({ key, write, expectedVersion: undefined }, { timeoutMs: 10_000 });
+  const asked = Array.from({ length: 20 }, () =>
+    kv.get({ key, level: Level.STRONG }, { timeoutMs: 10_000 }),
+  );
+  const got = await Promise.all(asked);
+  expect(got.every((reply) => reply.value.length === value.length)).toBe(true);
+});
