@@ -21,6 +21,8 @@ const BACKGROUND_WAITING_MAX = 10_000;
 /** A notice often overtakes the value that follows in the pipeline: give it this long first. */
 const BACKGROUND_DELAY_MS = 50;
 const COMPARE_RETRY_MS = 500;
+/** A key that could not be had is tried again, and keeps others from one of BACKGROUND_MAX for so long. */
+const BACKGROUND_RETRY_MS = 1_000;
 const PRESSED_REST_MS = 100;
 
 const behind = monitorId("kvsvr.behind");
@@ -32,9 +34,12 @@ export class Repair {
   /** By name; their entries may leave the memory meanwhile. */
   readonly #waiting = new Map<string, Key>();
   readonly #comparisons = new Set<Comparison>();
-  readonly #comparing = new Map<number, Promise<void>>();
+  /** By peer: a comparison that has not begun. */
+  readonly #nextComparisons = new Map<number, Promise<void>>();
   #lastComparison: Promise<void> = Promise.resolve();
   #active = 0;
+  /** More keys were behind than can wait: all are compared when these are fetched. */
+  #isOverflown = false;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -127,15 +132,18 @@ export class Repair {
     while (this.#replica.state.isPressed && !this.#stopped) await rest(PRESSED_REST_MS);
     const startedMs = monotonicMs();
     const entry = this.#replica.entry(key);
-    if (isCurrent(entry.register)) return;
+    const { slots } = this.#replica;
+    const isHere = slots.serves(entry.registerKey) || slots.learns(entry.registerKey);
+    if (!isHere || isCurrent(entry.register)) return;
     await this.fetch(entry);
     await this.#replica.state.durable(this.#replica.state.logged);
     await rest(monotonicMs() - startedMs);
   }
 
-  #later(entry: Entry): void {
-    if (this.#stopped || this.#waiting.size >= BACKGROUND_WAITING_MAX) return;
-    this.#waiting.set(entry.name, entry.key);
+  #later({ name, key }: Pick<Entry, "name" | "key">): void {
+    if (this.#stopped) return;
+    if (this.#waiting.size < BACKGROUND_WAITING_MAX) this.#waiting.set(name, key);
+    else this.#isOverflown = true;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#drain();
@@ -149,26 +157,40 @@ export class Repair {
       this.#waiting.delete(name);
       this.#active += 1;
       this.#fetchAndRest(key)
-        .catch(() => {}) // it cannot be had now: the next read, write or comparison tries again
+        .catch((error: unknown) => this.#again(name, key, error))
         .finally(() => {
           this.#active -= 1;
           this.#drain();
         });
     }
     monitor.set(behind, this.#waiting.size);
+    if (!this.#isOverflown || this.#active > 0 || this.#stopped) return;
+    this.#isOverflown = false;
+    for (const peer of this.#replica.peers.others) void this.compareLater(peer);
   }
 
-  /** Compares every key with a peer's and fetches what is newer there, again until it succeeds. */
+  /** It cannot be had now: nobody may ask for it, or tell of it again, for long. */
+  async #again(name: string, key: Key, error: unknown): Promise<void> {
+    if (!(error instanceof RpcError)) return; // damaged: renewed by itself
+    await rest(BACKGROUND_RETRY_MS);
+    this.#later({ name, key });
+  }
+
+  /**
+   * Compares every key with a peer's and fetches what is newer there, again until it succeeds. One that has
+   * begun may have passed the keys for whose sake it is asked for: then another one follows.
+   */
   compareLater(peer: number): Promise<void> {
-    const running = this.#comparing.get(peer);
-    if (running !== undefined) return running;
+    const next = this.#nextComparisons.get(peer);
+    if (next !== undefined) return next;
     // One peer after the other: what the first has fetched need not be fetched from the second.
-    const comparing = this.#lastComparison
-      .then(() => this.#compareUntilDone(peer))
-      .finally(() => this.#comparing.delete(peer));
-    this.#comparing.set(peer, comparing);
-    this.#lastComparison = comparing;
-    return comparing;
+    const comparison = this.#lastComparison.then(() => {
+      this.#nextComparisons.delete(peer);
+      return this.#compareUntilDone(peer);
+    });
+    this.#nextComparisons.set(peer, comparison);
+    this.#lastComparison = comparison;
+    return comparison;
   }
 
   async #compareUntilDone(peer: number): Promise<void> {
