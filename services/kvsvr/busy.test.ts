@@ -85,3 +85,18 @@ test("kv: gets of one turn are answered though their values fill more than a fra
   const got = await Promise.all(asked);
   expect(got.every((reply) => reply.value.length === value.length)).toBe(true);
 });
+
+test("kv: writes that have no room in memory are refused, and there is room when others are done", async () => {
+  cluster = await startCluster({ config: { inFlightBytes: 2 * VALUE_BYTES_MAX } });
+  await cluster.allServe();
+  const { kv } = cluster;
+  const write = { case: "put" as const, value: Buffer.alloc(VALUE_BYTES_MAX - 4_096) };
+  const request = { key, write, expectedVersion: undefined };
+  const asked = Array.from({ length: 12 }, () => kv.write(request, { timeoutMs: 10_000 }));
+  const told = await Promise.allSettled(asked);
+  const refused = told.filter((outcome) => outcome.status === "rejected");
+  expect(refused.length).toBeGreaterThan(0);
+  expect(new Set(refused.map(({ reason }) => reason.code))).toEqual(new Set(["OVERLOADED"]));
+  const { version } = await kv.write(request, { timeoutMs: 10_000 });
+  expect(version).toBe(told.length - refused.length + 1);
+});

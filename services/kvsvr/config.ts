@@ -6,6 +6,8 @@ import {
   FORGET_EVERY_MS,
   FORGET_LEAST,
   FORGET_WINDOW_MS,
+  IN_FLIGHT_BYTES,
+  VALUE_BYTES_MAX,
 } from "./limits.ts";
 import { GROUPS_MAX } from "./protocol/ballot.ts";
 
@@ -24,6 +26,12 @@ export const configSchema = z.strictObject({
     .default(CHECKPOINT_DIRTY_BYTES),
   /** How old dirty state may become before it is written to the state engine. */
   checkpointMs: z.number().int().min(1).default(CHECKPOINT_INTERVAL_MS),
+  /** What clients' writes that are not answered yet hold in memory; more of them are refused, bytes. */
+  inFlightBytes: z
+    .number()
+    .int()
+    .min(2 * VALUE_BYTES_MAX)
+    .default(IN_FLIGHT_BYTES),
   /** How often it is looked whether there are enough tombstones to be forgotten; 0: never. */
   forgetEveryMs: z.number().int().min(0).default(FORGET_EVERY_MS),
   /** How old, by their newest operation, tombstones must be: longer than clients ask again. */

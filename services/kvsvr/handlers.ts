@@ -34,6 +34,7 @@ import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import type { Server } from "../svrkit/server.ts";
 import { KeptBatches, RunningBatch } from "./batch.ts";
+import type { InFlight } from "./in-flight.ts";
 import { FROZEN_WAIT_MS, TURN_ITEMS_MAX } from "./limits.ts";
 import { pageOfChanges, pageOfRows } from "./pages.ts";
 import type { Packing, Proposals, Write } from "./proposals.ts";
@@ -85,15 +86,22 @@ export class Handlers {
   readonly #reads: Reads;
   readonly #batches = new KeptBatches();
   readonly #server: Pick<Server, "admits" | "worked">;
+  readonly #inFlight: InFlight;
 
   constructor(
     replica: Replica,
-    parts: { proposals: Proposals; reads: Reads; server: Pick<Server, "admits" | "worked"> },
+    parts: {
+      proposals: Proposals;
+      reads: Reads;
+      server: Pick<Server, "admits" | "worked">;
+      inFlight: InFlight;
+    },
   ) {
     this.#replica = replica;
     this.#proposals = parts.proposals;
     this.#reads = parts.reads;
     this.#server = parts.server;
+    this.#inFlight = parts.inFlight;
   }
 
   readonly #keyPacking: Packing<Pending<WriteRequest, WriteReply>> = {
@@ -295,9 +303,10 @@ export class Handlers {
       done: Done<O>;
     },
   ): void {
-    const { request, call, bytes, done } = write;
+    const { request, call, bytes } = write;
     const { deadlineMs, operationId, trace, isFirst = false } = call;
     checkOperationId(operationId);
+    const done = this.#inFlight.until(write.done, bytes);
     const forward = call.caller.startsWith(CALLER)
       ? undefined
       : (owner: Owner) => write.forward(owner).then(done);

@@ -19,6 +19,9 @@ export const PACK_CHANGES_MAX = 256;
 export const PACK_BYTES_MAX = 512 * 1024;
 /** Writes that wait for one key; more are refused. */
 export const WAITING_PER_KEY_MAX = 4_096;
+/** Clients' writes under way at a replica, of all keys together; and what one takes besides its values. */
+export const IN_FLIGHT_BYTES = 64 * 1024 * 1024;
+export const WRITE_BYTES = 512;
 /** Rows of one page. */
 export const PAGE_ROWS_MAX = 1_000;
 export const PAGE_BYTES_MAX = 1024 * 1024;

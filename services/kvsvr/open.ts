@@ -12,6 +12,7 @@ import { forceIfPermitted } from "./force.ts";
 import { Forgetting, forgottenOf } from "./forgetting.ts";
 import { GroupEpoch } from "./group-epoch.ts";
 import { Handlers } from "./handlers.ts";
+import { InFlight } from "./in-flight.ts";
 import { Identity } from "./identity.ts";
 import { EXCLUDED, Membership } from "./membership.ts";
 import { addMethods } from "./methods.ts";
@@ -114,7 +115,8 @@ function assemble(
   const copy = sources && new Copy(replica, repair, sources);
   const onCopied = () => endRebuild(dir, files);
   const membership = new Membership({ replica, identity, group, repair, copy, onCopied });
-  const handlers = new Handlers(replica, { proposals, reads, server: edges.server });
+  const inFlight = new InFlight(config.inFlightBytes);
+  const handlers = new Handlers(replica, { proposals, reads, server: edges.server, inFlight });
   addMethods(edges.server, { handlers, replica, membership });
   const forgetting = forgettingOf(edges, replica, proposals);
   edges.server.add(ReplicaService.forget, (request) => forgetting.handle(request));
