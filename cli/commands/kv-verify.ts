@@ -69,9 +69,9 @@ function printVerdictJson(verdict: Verdict, notation: Notation): void {
     keyspace: keyspaceName(key.keyspace),
     ...bytesJson("key", key.key, notation),
     standing,
-    replicas: answers.map(({ version, digest, barred }, i) => ({
+    replicas: answers.map(({ version, digest, lacks, barred }, i) => ({
       campus: verdict.compared[i],
-      ...(barred === "" ? { version, digest: digestText(digest) } : { barred }),
+      ...(barred === "" ? { version, digest: digestText(digest), lacks } : { barred }),
     })),
   }));
   printJson({ ...counts, shown: list });
@@ -99,9 +99,10 @@ function rowOf({ key, standing, answers }: Difference, notation: Notation): stri
   return [standing, describeKey(key, notation), ...answers.map(describeAnswer)];
 }
 
-function describeAnswer({ version, digest, barred }: Answer): string {
+function describeAnswer({ version, digest, lacks, barred }: Answer): string {
   if (barred !== "") return `cannot say: ${barred}`;
-  return version === 0 ? "nothing" : `version ${version} (${digestText(digest)})`;
+  if (version === 0) return "nothing";
+  return `version ${version} (${digestText(digest)})${lacks ? ", not held" : ""}`;
 }
 
 /** 53 bits. */

@@ -89,6 +89,21 @@ test("verify: a replica that stays behind is said to be behind, one that catches
   expect(found!.answers.map(({ version }) => version)).toEqual([1, 1, 0]);
 });
 
+test("verify: a replica that knows a version and does not hold it is said to lack it", async () => {
+  const state = { deleted: false, value: Buffer.from("one"), operations: NO_OPERATIONS };
+  const decision = sealDecision(1, { replica: 0, incarnation: 1 }, { case: "key", value: state });
+  const { version, digest } = decision;
+  for (const number of [0, 1, 2]) {
+    const { replica } = cluster.replica(number);
+    replica!.take(replica!.entry(key("x")), { kind: "notice", version, digest });
+  }
+  const verdict = await verifyReplicas(replicas, QUICK);
+  expect(verdict).toMatchObject({ keys: 1, lookedAgain: 1, differences: 1 });
+  const [found] = verdict.shown;
+  expect(found!.standing).toBe("lacks");
+  expect(found!.answers.map(({ lacks }) => lacks)).toEqual([true, true, true]);
+});
+
 test("verify: a replica that is gone is named, the others are compared", async () => {
   await put("x", "one");
   await cluster.stop(1);

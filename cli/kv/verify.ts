@@ -4,7 +4,8 @@
  * The lists are not read at one moment, and the third replica hears of each change a moment later: a
  * key that looks different is looked at again, up to a number of times, before anything is said of
  * it. It is settled when all are the same, or when all have reached what the newest knew at first:
- * then the key is being written. What is left is behind for good, differs, or cannot be read.
+ * then the key is being written. What is left is behind for good, known but not held, differs, or
+ * cannot be read.
  */
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { ReplicasClient, Seen } from "../../services/kvsvr/replicas-client.ts";
@@ -139,8 +140,8 @@ class Verification {
       const answers = await this.#ask(open.map(({ key }) => key));
       open = open.filter(({ key, newest }, i) => {
         const standing = standingOf(answers[i]!);
-        if (standing === "same" || (standing === "behind" && hasReached(answers[i]!, newest)))
-          return false;
+        const mayBeWritten = standing === "behind" || standing === "lacks";
+        if (standing === "same" || (mayBeWritten && hasReached(answers[i]!, newest))) return false;
         // Two digests of one version stay what they are.
         if (!isLast && standing !== "differs") return true;
         this.#report({ key, standing, answers: answers[i]! });
@@ -156,8 +157,8 @@ class Verification {
     );
     return keys.map((_, i) =>
       replies.map((those) => {
-        const { knownVersion: version, knownDigest: digest, barred } = those[i]!;
-        return { version, digest, barred };
+        const { knownVersion: version, knownDigest: digest, holds, barred } = those[i]!;
+        return { version, digest, lacks: !holds, barred };
       }),
     );
   }
@@ -186,6 +187,6 @@ export function verdictOfAll(verdicts: readonly Verdict[]): Verdict {
   };
 }
 
-function asAnswer({ version, digest }: Seen): Answer {
-  return { version, digest, barred: "" };
+function asAnswer(seen: Seen): Answer {
+  return { ...seen, barred: "" };
 }

@@ -21,7 +21,7 @@ import { requireArgument } from "../svrkit/errors.ts";
 import { SLOTS } from "../svrkit/failover/shards.ts";
 import { FETCH_BYTES_MAX, FETCH_MANY_BYTES_MAX, FETCH_MANY_MS_MAX } from "./limits.ts";
 import { planted } from "./protocol/planted.ts";
-import { EMPTY_REGISTER, type Register } from "./protocol/register.ts";
+import { EMPTY_REGISTER, isCurrent, type Register } from "./protocol/register.ts";
 import { hasVotes, votesLeft } from "./protocol/votes-left.ts";
 import type { Replica } from "./replica.ts";
 import type { SlotSpan } from "./slots/plan/held-slots.ts";
@@ -179,11 +179,12 @@ export class Holdings {
 function listedAs(register: Register): Omit<ListedVersion, "key"> {
   const { known, held } = register;
   const { version, digest } = known;
-  return { version, digest, table: held.model === "table", votes: hasVotes(register) };
+  const table = held.model === "table";
+  return { version, digest, table, votes: hasVotes(register), lacks: !isCurrent(register) };
 }
 
 /** There may be votes on it: who takes them over has to ask, and hears that they are not known. */
-const DAMAGED = { version: 0, digest: 0, table: false, votes: true };
+const DAMAGED = { version: 0, digest: 0, table: false, votes: true, lacks: false };
 
 /** "I do not know", or may not say. */
 const NO_STATE: FetchReply = {

@@ -29,6 +29,8 @@ const ONLY_LOOKING = 0;
 export interface Seen {
   readonly version: number;
   readonly digest: number;
+  /** Its value is not held. */
+  readonly lacks: boolean;
 }
 
 interface ListedKey extends Seen {
@@ -45,7 +47,7 @@ interface ComparedKey {
   readonly at: readonly Seen[];
 }
 
-const ABSENT: Seen = { version: 0, digest: 0 };
+const ABSENT: Seen = { version: 0, digest: 0, lacks: false };
 
 export class ReplicasClient {
   readonly #callee: Callee;
@@ -95,8 +97,8 @@ export class ReplicasClient {
       const request = { cursor, limit: PAGE, epoch: ONLY_LOOKING };
       const page = await this.#call(replica, ReplicaService.listVersions, request);
       if (page.barred !== "") throw this.#failure(replica, "UNAVAILABLE", page.barred);
-      for (const { key, version, digest } of page.versions) {
-        if (key !== undefined) yield { key, name: latin1(registerKey(key)), version, digest };
+      for (const { key, version, digest, lacks } of page.versions) {
+        if (key !== undefined) yield { key, name: latin1(registerKey(key)), version, digest, lacks };
       }
       if (page.cursor.length > 0 && Buffer.compare(page.cursor, cursor) <= 0)
         throw this.#failure(replica, "INTERNAL", "its listing does not come to an end");

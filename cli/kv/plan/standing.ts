@@ -4,17 +4,20 @@ export interface Answer {
   /** Newest version known to be decided; 0: never written. */
   readonly version: number;
   readonly digest: number;
+  /** The value of that version is not held: two campuses have it, or one. */
+  readonly lacks: boolean;
   /** Set when the replica cannot say: its record is damaged, or it may not vote. */
   readonly barred: string;
 }
 
 /**
- * same     all know one version and one digest
+ * same     all hold one version of one digest
+ * lacks    all know one version and one digest, and one does not hold its value
  * behind   one has not heard yet of a version that another knows
  * unknown  one cannot say
  * differs  two know one version under two digests: no waiting ever heals that
  */
-export type Standing = "same" | "behind" | "unknown" | "differs";
+export type Standing = "same" | "lacks" | "behind" | "unknown" | "differs";
 
 export function standingOf(answers: readonly Answer[]): Standing {
   const digests = new Map<number, number>();
@@ -25,10 +28,17 @@ export function standingOf(answers: readonly Answer[]): Standing {
     digests.set(version, digest);
   }
   if (answers.some((answer) => answer.barred !== "")) return "unknown";
-  return digests.size > 1 ? "behind" : "same";
+  if (digests.size > 1) return "behind";
+  return answers.some(({ lacks }) => lacks) ? "lacks" : "same";
 }
 
-/** All have come as far as somebody was before: what is behind now is a newer write. */
+/** All hold, or have come beyond, what somebody was at before: what is behind now is a newer write. */
 export function hasReached(answers: readonly Answer[], version: number): boolean {
-  return answers.every((answer) => answer.barred === "" && answer.version >= version);
+  return answers.every(
+    (answer) => answer.barred === "" && (answer.version > version || isHeld(answer, version)),
+  );
+}
+
+function isHeld(answer: Answer, version: number): boolean {
+  return answer.version === version && !answer.lacks;
 }

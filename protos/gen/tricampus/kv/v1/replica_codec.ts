@@ -2145,6 +2145,12 @@ export interface ListedVersion {
    * @generated from field: bool votes = 5;
    */
   votes: boolean;
+  /**
+   * The value of that version is not held here.
+   *
+   * @generated from field: bool lacks = 6;
+   */
+  lacks: boolean;
 }
 
 export function encodeListedVersion(w: Writer, m: ListedVersion): void {
@@ -2153,6 +2159,7 @@ export function encodeListedVersion(w: Writer, m: ListedVersion): void {
   if (m.digest !== 0) { w.tag(24); w.uint64(m.digest); }
   if (m.table) { w.tag(32); w.bool(m.table); }
   if (m.votes) { w.tag(40); w.bool(m.votes); }
+  if (m.lacks) { w.tag(48); w.bool(m.lacks); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -2163,6 +2170,7 @@ export function makeListedVersion(fields: Partial<ListedVersion>): ListedVersion
     digest: 0,
     table: false,
     votes: false,
+    lacks: false,
     ...fields,
   };
 }
@@ -2174,6 +2182,7 @@ export function decodeListedVersion(r: Reader, end: number): ListedVersion {
     digest: 0,
     table: false,
     votes: false,
+    lacks: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -2196,6 +2205,10 @@ export function decodeListedVersion(r: Reader, end: number): ListedVersion {
       }
       case 40: {
         m.votes = r.bool();
+        break;
+      }
+      case 48: {
+        m.lacks = r.bool();
         break;
       }
       default:
