@@ -105,6 +105,7 @@ export function lookUpAll(operations: Operations, ids: readonly Uint8Array[]): L
 }
 
 function unseen({ forgottenMs }: Operations, id: Uint8Array): Lookup {
+  if (id.length === 0) return { found: "never" };
   return timeAt(id, 0) <= forgottenMs ? { found: "forgotten" } : { found: "never" };
 }
 
