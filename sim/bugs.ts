@@ -69,11 +69,20 @@ const FORGETTING: ReadonlySet<Bug> = new Set([
   "floor-before-full",
 ]);
 
+/** A key is deleted and forgotten between two attempts of one write. */
+const FORGETTING_SOON: Options = {
+  ...FORGETTING_OPTIONS,
+  cluster: { ...FORGETTING_OPTIONS.cluster, forgetting: { everyMs: 150, windowMs: 500 } },
+  keys: 4,
+  deleteShare: 0.5,
+};
+
 export function needsSeveralFaults(bug: Bug): boolean {
   return Object.keys(NEEDED_FAULTS[bug] ?? {}).length >= 2;
 }
 
 function baseFor(bug: Bug): Options {
+  if (bug === "forgotten-ids") return FORGETTING_SOON;
   if (bug.startsWith("recent-")) return withRecentReads(DEFAULT_OPTIONS);
   const moves = NEEDED_FAULTS[bug]?.slotMove !== undefined;
   if (FORGETTING.has(bug)) return moves ? FORGETTING_MOVES_OPTIONS : FORGETTING_OPTIONS;
