@@ -98,7 +98,8 @@ export class ReplicasClient {
       const page = await this.#call(replica, ReplicaService.listVersions, request);
       if (page.barred !== "") throw this.#failure(replica, "UNAVAILABLE", page.barred);
       for (const { key, version, digest, lacks } of page.versions) {
-        if (key !== undefined) yield { key, name: latin1(registerKey(key)), version, digest, lacks };
+        if (key !== undefined)
+          yield { key, name: latin1(registerKey(key)), version, digest, lacks };
       }
       if (page.cursor.length > 0 && Buffer.compare(page.cursor, cursor) <= 0)
         throw this.#failure(replica, "INTERNAL", "its listing does not come to an end");
