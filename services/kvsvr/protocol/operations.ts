@@ -18,7 +18,7 @@ const OPERATION_WINDOW_MS = 20_000;
  * Younger ids, by the newest one's time, are not forgotten: the attempts that the loss of a replica
  * costs are over by then (promise 3), and clients' clocks may differ by as much.
  */
-export const OPERATION_RETRIED_MS = 2_000;
+const OPERATION_RETRIED_MS = 2_000;
 /**
  * Bytes of all ids of one key or table, their replies with them: what no frame and no vote is too small
  * for. A key's are in every one of its values, a table's in what a replica knows of it.
