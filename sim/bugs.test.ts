@@ -1,6 +1,6 @@
 /**
  * The checkers notice every planted bug. Replayed are the recorded seeds; where a change of the store
- * has moved the histories, the seeds behind them are tried too (`make sim-bugs` records anew).
+ * has moved the histories, all others are tried too (`make sim-bugs` records anew).
  */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -12,8 +12,8 @@ const seeds = JSON.parse(readFileSync(BUG_SEEDS_FILE, "utf8")) as Record<string,
 for (const bug of BUGS) {
   test(`planted bug: ${bug} is caught`, async () => {
     const recorded = seeds[bug]!;
-    const caught = await findSeed(bug, recorded);
-    expect(caught, `not caught by seeds ${recorded} to ${SEARCH_SEEDS}`).toBeDefined();
+    const caught = (await findSeed(bug, recorded)) ?? (await findSeed(bug, 1, recorded - 1));
+    expect(caught, `not caught by seeds 1 to ${SEARCH_SEEDS}`).toBeDefined();
     if (caught!.seed !== recorded)
       console.log(
         `${bug}: caught by seed ${caught!.seed}, not by ${recorded} any more: make sim-bugs`,

@@ -1,7 +1,9 @@
 /** Keys and tables that many change at once. */
 import { afterEach, expect, test } from "vitest";
 import { Keyspace, Level, type TableChange } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { NEVER_SHED } from "../svrkit/admission/priority.ts";
 import { newOperationId } from "../svrkit/operation-id.ts";
+import { InFlight } from "./in-flight.ts";
 import { VALUE_BYTES_MAX } from "./limits.ts";
 import { startCluster, type TestCluster } from "./testing/cluster.ts";
 
@@ -99,4 +101,17 @@ test("kv: writes that have no room in memory are refused, and there is room when
   expect(new Set(refused.map(({ reason }) => reason.code))).toEqual(new Set(["OVERLOADED"]));
   const { version } = await kv.write(request, { timeoutMs: 10_000 });
   expect(version).toBe(told.length - refused.length + 1);
+});
+
+test("kv: what is never shed has room where others have none, and hears no OVERLOADED", () => {
+  const inFlight = new InFlight(10_000);
+  const of = (priority: number) => ({ valueBytes: 4_000, priority });
+  const done = inFlight.until(() => {}, of(1));
+  inFlight.until(() => {}, of(1));
+  const refused = (priority: number) => () => inFlight.until(() => {}, of(priority));
+  expect(refused(1)).toThrow(expect.objectContaining({ code: "OVERLOADED" }));
+  expect(refused(NEVER_SHED)).toThrow(expect.objectContaining({ code: "UNAVAILABLE" }));
+  done({});
+  inFlight.until(() => {}, of(NEVER_SHED));
+  expect(refused(1)).toThrow(expect.objectContaining({ code: "OVERLOADED" }));
 });

@@ -140,6 +140,7 @@ export class Comparison {
 
   async #takeMany(wanted: readonly Wanted[]): Promise<void> {
     let part = this.#fetchPart(wanted, 0);
+    part?.catch(() => {}); // awaited below, which may be after a rest
     for (let at = 0; part !== undefined; ) {
       await this.#whilePressed();
       const { reply, askedMs } = await part;

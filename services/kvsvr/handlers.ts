@@ -32,6 +32,7 @@ import { type Call, monotonicMs, remainingMs } from "../svrkit/call.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
+import { noRoom } from "../svrkit/room.ts";
 import type { Server } from "../svrkit/server.ts";
 import { KeptBatches, RunningBatch } from "./batch.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -68,6 +69,7 @@ const CALLER = "kvsvr";
 interface Pending<I, O> extends Write {
   readonly request: I;
   readonly operationId: Uint8Array;
+  readonly priority: number;
   readonly resolve: (reply: O) => void;
 }
 
@@ -197,7 +199,7 @@ export class Handlers {
     if (priority !== NEVER_SHED && !this.#server.admits(priority, call, monotonicMs()))
       throw new RpcError("OVERLOADED", "this replica has too much to do: retry later");
     // Clients batch first attempts only (client.ts).
-    const own = { ...call, operationId, isFirst: true };
+    const own = { ...call, operationId, priority, isFirst: true };
     switch (item?.case) {
       case "get":
         this.#get(item.value, own, (reply) =>
@@ -304,15 +306,16 @@ export class Handlers {
     },
   ): void {
     const { request, call, bytes } = write;
-    const { deadlineMs, operationId, trace, isFirst = false } = call;
+    const { deadlineMs, operationId, priority, trace, isFirst = false } = call;
     checkOperationId(operationId);
-    const done = this.#inFlight.until(write.done, bytes);
+    const done = this.#inFlight.until(write.done, { valueBytes: bytes, priority });
     const forward = call.caller.startsWith(CALLER)
       ? undefined
       : (owner: Owner) => write.forward(owner).then(done);
     this.#proposals.submit(entry, packing, {
       request,
       operationId,
+      priority,
       isFirst,
       trace,
       deadlineMs,
@@ -448,10 +451,7 @@ function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
       return;
     case "tooOften":
       write.reject(
-        new RpcError(
-          "OVERLOADED",
-          "it changes more often than its operations can be remembered: retry a little later",
-        ),
+        noRoom("it changes more often than its operations can be remembered", write.priority),
       );
       return;
     case "resultTooLarge":

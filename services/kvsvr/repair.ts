@@ -14,6 +14,7 @@ import { FETCH_BYTES_MAX } from "./limits.ts";
 import { isCurrent, step } from "./protocol/register.ts";
 import { withoutBallots } from "./protocol/votes-left.ts";
 import type { Replica } from "./replica.ts";
+import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry } from "./storage/entry.ts";
 
 const BACKGROUND_MAX = 4;
@@ -166,12 +167,17 @@ export class Repair {
     monitor.set(behind, this.#waiting.size);
     if (!this.#isOverflown || this.#active > 0 || this.#stopped) return;
     this.#isOverflown = false;
-    for (const peer of this.#replica.peers.others) void this.compareLater(peer);
+    const { peers } = this.#replica;
+    // One that is away would keep the other one waiting until it is back.
+    const livingFirst = [...peers.others].sort(
+      (a, b) => Number(peers.usable(b)) - Number(peers.usable(a)),
+    );
+    for (const peer of livingFirst) void this.compareLater(peer);
   }
 
   /** It cannot be had now: nobody may ask for it, or tell of it again, for long. */
   async #again(name: string, key: Key, error: unknown): Promise<void> {
-    if (!(error instanceof RpcError)) return; // damaged: renewed by itself
+    if (error instanceof RecordDamaged) return; // renewed by itself
     await rest(BACKGROUND_RETRY_MS);
     this.#later({ name, key });
   }

@@ -157,7 +157,13 @@ function signerOf(authority: CertificateTexts): Signer {
   if (signer === undefined) {
     const { rawData } = new X509Certificate(authority.cert);
     const { subject } = AsnConvert.parse(rawData, Certificate).tbsCertificate;
-    signer = { name: subject, key: createPrivateKey(authority.key) };
+    const key = createPrivateKey(authority.key);
+    if (key.asymmetricKeyType !== "ec") {
+      throw new Error(
+        `the authority's key is of type ${key.asymmetricKeyType}; certificates are signed with EC keys: replace it`,
+      );
+    }
+    signer = { name: subject, key };
     signers.set(authority, signer);
   }
   return signer;

@@ -25,7 +25,7 @@ import {
   type ReadGroupRequest,
   type RetainGroupRequest,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
-import { InboxData, type RetainReply } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import type { RetainReply } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import {
   type Key,
   Level,
@@ -39,6 +39,7 @@ import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { requireCaller, requireTicketOf } from "../authority.ts";
 import { levelOf } from "../consistency.ts";
+import { viewOf } from "../inbox/view-client.ts";
 import { firstRows } from "../page.ts";
 import type { GroupDataOptions } from "./config.ts";
 import { forget } from "./retain.ts";
@@ -260,7 +261,7 @@ export class GroupDataHandlers {
     const sequences = messages.map(({ sequence }) => sequence).filter((one) => one < since);
     if (sequences.length === 0) return messages;
     const request = { conversationId: groupId, sequences };
-    const { held } = await this.#inboxes.call(InboxData.view, request, forward(call));
+    const { held } = await viewOf(this.#inboxes, request, forward(call));
     return messages.filter(({ sequence }) => sequence >= since || held.includes(sequence));
   }
 

@@ -175,7 +175,9 @@ export class MediaDataHandlers {
     }
     const operations = [grantOperation(conversationId || EVERYBODY)];
     await kv.change({ key, change: { guards: [], operations } }, forward(call));
-    await this.#parts.owned.renew(facts, this.#parts.now(), forward(call));
+    // Others' sharing does not write what is the owner's (promise 7).
+    if (facts.ownerId === userId)
+      await this.#parts.owned.renew(facts, this.#parts.now(), forward(call));
     return {};
   }
 

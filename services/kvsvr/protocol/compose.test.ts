@@ -96,6 +96,17 @@ test("S4: replies with large rows do not make a decision that no frame carries",
   expect(kinds(changed(register, [write(writing, NOW_MS + 2_000)]).outcomes)).toEqual(["reply"]);
 });
 
+test("S4: a retry that is packed together with its first attempt is remembered, though it wrote nothing", () => {
+  const present = [changed(EMPTY_REGISTER, [write(changeOf(insert("large")))])][0]!.register;
+  const first = write(changeOf(insert("large")));
+  const once = composeTable(present, viewOf(present), [first]);
+  expect(once.body).toBeUndefined();
+  const twice = composeTable(present, viewOf(present), [first, { ...first, isRetry: true }]);
+  expect(twice.body?.case === "table" && twice.body.value.operations?.kept.length).toBeGreaterThan(
+    0,
+  );
+});
+
 test("S4: a key that is written more often than its ids can be remembered refuses, and goes on", () => {
   const most = Math.floor(KEY_OPERATIONS_BYTES_MAX / OPERATION_HEAD_BYTES);
   const remembered = Array.from({ length: most }, () => ({

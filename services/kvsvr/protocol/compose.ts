@@ -127,6 +127,8 @@ export function composeTable(
   const fresh = new Set<number>();
   const remembered = new Set<number>();
   const firsts = firstOfEach(writes);
+  // Of one operation there may be two attempts in one pack.
+  const retried = new Set(firsts.filter((_, index) => writes[index]!.isRetry));
   const outcomes = writes.map((write, index): Outcome<ChangeReply> => {
     if (firsts[index] !== index) return { outcome: "unknown" }; // a retry, answered like the first
     const before = recalled[index]!;
@@ -137,7 +139,7 @@ export function composeTable(
     if (typeof evaluated === "string") return { outcome: evaluated };
     const { reply, hasWritten } = evaluated;
     // A first attempt that writes nothing may be made again.
-    if (write.operationId.length > 0 && (hasWritten || write.isRetry)) {
+    if (write.operationId.length > 0 && (hasWritten || retried.has(index))) {
       room -= rememberedBytes(reply);
       if (room < 0) {
         room += rememberedBytes(reply);

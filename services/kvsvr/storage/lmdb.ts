@@ -177,7 +177,7 @@ function changeKey(registerKey: Buffer, version: number, row: Uint8Array): Buffe
 /** Throws when a later version has written here. What was written before there was a note is of the first format. */
 function requireFormat(about: Tree): void {
   const noted = about.getBinary(FORMAT_NAME);
-  if (noted === undefined) about.putSync(FORMAT_NAME, Buffer.from([FORMAT]));
+  if (noted === undefined) note(about);
   else if (noted[0] !== FORMAT)
     throw new Error(
       `the store's state has format ${noted[0]}; this version reads ${FORMAT}: run a newer one`,
@@ -199,4 +199,13 @@ function opened<T>(record: T | undefined, kind: "register" | "row", registerKey:
   if (record !== undefined) return record;
   monitor.add(damagedRecords, 1);
   throw new RecordDamaged(kind, registerKey);
+}
+
+/** On a full disk there is no note, which says the same: a replica has to start there. */
+function note(about: Tree): void {
+  try {
+    about.putSync(FORMAT_NAME, Buffer.from([FORMAT]));
+  } catch {
+    // the next start tries again
+  }
 }

@@ -41,9 +41,15 @@ export class Segments {
   }
 
   /** The next segment is there. Durable when it resolves. */
-  begin(segment: number): Promise<void> {
+  async begin(segment: number): Promise<void> {
+    const before = this.#last;
     this.#last = segment;
-    return this.#save();
+    try {
+      await this.#save();
+    } catch (error) {
+      this.#last = before;
+      throw error;
+    }
   }
 
   /** Those before this one are about to be removed: from now on none of them is missed. */

@@ -174,6 +174,21 @@ test("log: a full disk that has no room for the note has segments removed all th
   expect(replayed).toEqual(["2"]);
 });
 
+test("log: a rotation that finds no room for the note leaves no file, so the end may still be torn", async () => {
+  const { texts } = systemFiles;
+  const full = () => Promise.reject(Object.assign(new Error("no space"), { code: "ENOSPC" }));
+  const { log } = await open({ ...systemFiles, texts: { ...texts, replaceSoon: full } });
+  await write(log, "one");
+  await expect(log.rotate()).rejects.toThrow("no space");
+  await write(log, "two");
+  await log.close();
+  expect(segments()).toHaveLength(1);
+  appendFileSync(segment(), Buffer.from("half a record that nobody was answered for"));
+  const { log: again, replayed } = await open();
+  await again.close();
+  expect(replayed).toEqual(["one", "two"]);
+});
+
 test("S3: an fsync error ends the process, and nothing of what waited is answered", async () => {
   const failures: string[] = [];
   const faults: Faults = { syncDelayMs: 0, writeError: undefined };

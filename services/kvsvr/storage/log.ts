@@ -332,6 +332,11 @@ export class Log {
       await this.#segments.begin(closed + 1);
     } catch (error) {
       await file?.close();
+      // The end of the log's last file may be torn; one that has another one behind it would be damaged.
+      if (file !== undefined) {
+        const left = segmentPath(this.#options.dir, closed + 1);
+        await this.#options.files.remove(left).catch(() => {}); // the next rotation opens it again
+      }
       for (const rotation of rotations) rotation.reject(error);
       return;
     }

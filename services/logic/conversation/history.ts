@@ -7,11 +7,12 @@ import {
   GroupData,
   makeGroupMessagesRequest,
 } from "../../../protos/gen/tricampus/data/v1/group_codec.ts";
-import { Consistency, InboxData } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
+import { Consistency } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import {
   MessageData,
   makeReadMessagesRequest,
 } from "../../../protos/gen/tricampus/data/v1/message_codec.ts";
+import { viewOf } from "../../data/inbox/view-client.ts";
 import { usersOf } from "../../data/message/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
@@ -43,7 +44,7 @@ export async function readHistory(
     if (last === 0) return { messages: [], more: false };
     const sequences = messages.map(({ sequence }) => sequence);
     const request = { conversationId, sequences };
-    const view = await parts.inboxes.call(InboxData.view, request, options);
+    const view = await viewOf(parts.inboxes, request, options);
     const hidden = new Set(view.hidden);
     const shown = messages.filter(
       ({ sequence }) => sequence > view.clearedSequence && !hidden.has(sequence),
