@@ -132,7 +132,9 @@ test("M1: a change asked for twice happens once, also when it ended the membersh
   const group = await ann.client.groups.create("Twice", [bob.id]);
   const kicked = await ann.client.groups.kick(group, bob.id, "k1");
   expect(await ann.client.groups.kick(group, bob.id, "k1")).toBe(kicked);
-  await bob.client.groups.join(group, "j1");
+  const join = bob.client.groups.join(group, "j1");
+  await expect(join).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
+  await ann.client.groups.invite(group, [bob.id]);
   const left = await bob.client.groups.leave(group, "l1");
   expect(await bob.client.groups.leave(group, "l1")).toBe(left);
   const again = bob.client.groups.leave(group, "l2");
