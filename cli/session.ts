@@ -12,7 +12,8 @@ import { Waiting } from "./output/waiting.ts";
 
 const REACH_TIMEOUT_MS = 5_000;
 
-interface SessionOptions extends Pick<ClientOptions, "onMessage" | "onState" | "traced"> {
+interface SessionOptions
+  extends Pick<ClientOptions, "onMessage" | "onUpdate" | "onState" | "traced"> {
   /** Keep the messages on disk and be told of new ones; else the command only asks. */
   readonly keepsMessages?: boolean;
 }

@@ -121,7 +121,7 @@ export function sendLine(send: SendRecord): unknown[] {
   }
 }
 
-function contentText(content: Content): string {
+export function contentText(content: Content): string {
   return Buffer.from(toBytes(encodeContent, content)).toString("base64");
 }
 

@@ -36,6 +36,16 @@ const RETRY_OVERLOADED_LAST_MS = 2_000;
 /** What is open for long is asked for less and less often: with pauses of this share of its age. */
 const RETRY_AGE_SHARE = 1 / 8;
 const RETRY_OLD_LAST_MS = 30_000;
+/** What is asked for may have been done all the same, or be done yet: no answer to who must know. */
+const UNKNOWN_OUTCOMES: ReadonlySet<Code> = new Set([
+  "DEADLINE_EXCEEDED",
+  "OUTCOME_UNKNOWN",
+  "INTERNAL",
+  "ABORTED",
+  "FENCED",
+  "MOVED",
+  "RESOURCE_EXHAUSTED",
+]);
 
 export type LinkState =
   | "idle"
@@ -390,13 +400,14 @@ export class Link implements Ticking {
 
   /** Whether a request that failed is tried again later. */
   #retries(request: OpenRequest, failure: Failure): boolean {
-    const isUnknown = failure.code === "DEADLINE_EXCEEDED" && request.options.untilKnown === true;
+    const error = errorOf(failure);
+    const isUnknown = UNKNOWN_OUTCOMES.has(error.code) && request.options.untilKnown === true;
     if (!failure.retryable && !isUnknown) return false;
     if (request.sent) this.#heartbeat.answered();
     request.sent = false;
     request.attempts += 1;
-    request.lastError = errorOf(failure);
-    request.options.retrying?.(request.lastError);
+    request.lastError = error;
+    request.options.retrying?.(error);
     const nowMs = performance.now();
     const pauseMs = retryPauseMs(failure.code, request.attempts, nowMs - request.startedMs);
     request.retryAtMs = nowMs + pauseMs * (0.5 + Math.random() / 2);
@@ -431,6 +442,7 @@ export class Link implements Ticking {
 
   #canSend(request: OpenRequest): boolean {
     if (request.sent || this.#channel === undefined) return false;
+    if (request.options.signal?.aborted) return false;
     // Access reads the Attach before what follows it: no need to wait for its answer.
     if (this.#state === "attached" || this.#state === "attaching") return true;
     return request.options.beforeAttach === true && this.#state === "open";

@@ -1,7 +1,12 @@
 /** What becomes of a message that nobody has answered. */
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { RpcError } from "../services/svrkit/errors.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { makeContent, makeVoice } from "../protos/gen/tricampus/client/v1/content_codec.ts";
+import { type Code, RpcError } from "../services/svrkit/errors.ts";
 import { type ClientOptions, TricampusClient, type Update } from "./client.ts";
+import { FileStore } from "./file-store.ts";
 import { MemoryStore } from "./store.ts";
 import { layCable } from "./testing/cable.ts";
 import { type SmallPlatform, startSmallPlatform } from "./testing/small-platform.ts";
@@ -14,6 +19,7 @@ beforeEach(async () => {
   platform = await startSmallPlatform();
 });
 afterEach(async () => {
+  vi.restoreAllMocks();
   await Promise.all(clients.splice(0).map((client) => client.close()));
   await platform.stop();
 });
@@ -111,4 +117,92 @@ test("a ticket that is refused while a message is open: the next log-in sends it
   expect((await ann.login("ann", "a password")).userId).toBe(userId);
   await until(() => ann.store.openSends().length === 0);
   expect(platform.backend.inbox("u-x")).toHaveLength(1);
+});
+
+test("what is sent before the log-in goes with it", async () => {
+  const ann = makeClient({ sendTimeoutMs: 100 });
+  await expect(ann.send({ userId: "u-x" }, "hi")).rejects.toThrow("stays open");
+  await ann.register("ann", "a password");
+  await until(() => ann.store.openSends().length === 0);
+  expect(platform.backend.inbox("u-x")).toHaveLength(1);
+});
+
+test("a failure that leaves open whether the message is taken is no answer", async () => {
+  const ann = await register("ann", { sendTimeoutMs: 10_000 });
+  const codes: Code[] = ["OUTCOME_UNKNOWN", "INTERNAL", "ABORTED", "FENCED", "MOVED"];
+  platform.backend.beforeSend = async () => {
+    const code = codes.shift();
+    if (code !== undefined) throw new RpcError(code, "behind the commit");
+  };
+  await ann.send({ userId: "u-x" }, "hi");
+  expect(codes).toEqual([]);
+  expect(platform.backend.inbox("u-x")).toHaveLength(1);
+});
+
+test("after a crash the same content under the same id is the same message", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "tricampus-outbox-"));
+  const path = join(directory, "store");
+  const content = makeContent({
+    body: { case: "voice", value: makeVoice({ data: new Uint8Array([1, 2, 3]) }) },
+  });
+  const [id, to, said] = ["id", { userId: "u-x" }, { text: "see", content }] as const;
+  const first = new FileStore(path);
+  const outcome = { state: "open" } as const;
+  first.recordSend({ clientMessageId: id, to, ...said, sentAtMs: Date.now(), outcome });
+  await first.close();
+  platform.backend.beforeSend = () => new Promise(() => {});
+  const store = new FileStore(path);
+  const ann = await register("ann", { store, sendTimeoutMs: 100 });
+  await expect(ann.send(to, said, id)).rejects.toThrow("stays open");
+  await ann.close();
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
+test("a message under way ends with its time, by the clock: a machine may have slept", async () => {
+  const ann = await register("ann", { sendTimeoutMs: 10_000 });
+  platform.backend.beforeSend = () => new Promise(() => {});
+  const told = expect(ann.send({ userId: "u-x" }, "hi")).rejects.toThrow("platform knows an id");
+  await until(() => platform.backend.calls === 1);
+  const now = Date.now.bind(Date);
+  vi.spyOn(Date, "now").mockImplementation(() => now() + 6 * 24 * 3_600_000);
+  await told;
+  expect(ann.store.openSends()).toEqual([]);
+});
+
+test("a client with open messages connects when it is told to", async () => {
+  const store = new MemoryStore();
+  const ann = await register("ann", { store });
+  const login = await ann.login("ann", "a password");
+  await ann.close();
+  const open = { to: { userId: "u-x" }, text: "hi", outcome: { state: "open" } } as const;
+  store.recordSend({ ...open, clientMessageId: "open", sentAtMs: Date.now() });
+  const again = makeClient({ store });
+  again.useLogin(login);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(again.state).toBe("idle");
+  await again.connect();
+  await until(() => store.openSends().length === 0);
+});
+
+test("given up and sent again under its id: each answer is its own's", async () => {
+  const ann = await register("ann", {});
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let calls = 0;
+  platform.backend.beforeSend = async () => {
+    if (++calls === 1) return first.promise;
+    await second.promise;
+    throw new RpcError("PERMISSION_DENIED", "blocked");
+  };
+  const to = { userId: "u-x" };
+  const givenUp = expect(ann.send(to, "hi", "id")).rejects.toThrow("given up");
+  await until(() => calls === 1);
+  ann.giveUp("id");
+  const told = expect(ann.send(to, "hi", "id")).rejects.toThrow("blocked");
+  first.resolve();
+  await givenUp;
+  await until(() => platform.backend.inbox("u-x").length === 1 && calls === 2);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  second.resolve();
+  await told;
 });

@@ -3,8 +3,9 @@
  *
  * Whoever sends waits for a moment, then is told that nobody answered. The message itself stays open: the link
  * repeats it under its id, in the order of the device's sends, on every connection, for as long as the platform
- * would know it again. What a run of the device leaves open the next one goes on with. The tempting other way, to
- * end the message with its caller's patience, loses what is typed in a tunnel, and reports as failed what was taken.
+ * would know it again. One that is refused for a moment comes after those behind it. What a run of the device
+ * leaves open the next one goes on with. The tempting other way, to end the message with its caller's patience,
+ * loses what is typed in a tunnel, and reports as failed what was taken.
  */
 import {
   type SendReply,
@@ -13,6 +14,7 @@ import {
 } from "../protos/gen/tricampus/client/v1/text_codec.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
 import { hasBug } from "../services/svrkit/planted.ts";
+import { contentText } from "./device-lines.ts";
 import type { Link } from "./link.ts";
 import type { DeviceStore, Recipient, SendRecord } from "./store.ts";
 import { startTicking, type Ticking } from "./ticker.ts";
@@ -23,6 +25,10 @@ export const RESEND_FOR_MS = 6 * DAY_MS;
 export const OPEN_SENDS_MAX = 500;
 /** Fewer than the link's requests: the device also syncs. The others wait their turn, in their order. */
 const UNDER_WAY_MAX = 48;
+/** A ticket that one answer refused and the connection does not may be good a moment later. */
+const HOLD_MS = 30_000;
+/** Clocks are adjusted by less than this all the time; by more when they are set, or the machine slept. */
+const CLOCK_STEP_MS = 500;
 
 export interface Sent {
   readonly clientMessageId: string;
@@ -80,8 +86,8 @@ export class Outbox implements Ticking {
   /** By client message id, oldest first. */
   readonly #open = new Map<string, OpenSend>();
   #underWay = 0;
-  /** The ticket was refused: the next one sends what is open. */
-  #isHeld = false;
+  /** The ticket was refused: nothing is sent before this, or the next ticket. Monotonic; 0: it is good. */
+  #heldUntilMs = 0;
   #isRestored = false;
   #stopTicking: (() => void) | undefined;
 
@@ -101,7 +107,7 @@ export class Outbox implements Ticking {
 
   /** There is a connection whose ticket is good. */
   attached(): void {
-    this.#isHeld = false;
+    this.#heldUntilMs = 0;
     this.#pump();
   }
 
@@ -128,8 +134,7 @@ export class Outbox implements Ticking {
       "ABORTED",
       "the message was given up; it may have been taken before",
     );
-    this.#failed(open, error);
-    open.givenUp.abort();
+    this.#end(open, error);
     return true;
   }
 
@@ -144,9 +149,18 @@ export class Outbox implements Ticking {
   tick(nowMs: number): void {
     for (const open of this.#open.values()) {
       this.#endPatience(open, nowMs);
-      if (!open.isUnderWay && this.#leftMs(open) <= 0) this.#failed(open, tooOld());
+      if (this.#leftMs(open) <= 0) this.#end(open, tooOld());
     }
-    this.#pump();
+    const { state } = this.#parts.link;
+    if (nowMs >= this.#heldUntilMs && state === "attached") this.#heldUntilMs = 0;
+    // Whether to connect the application says: by connecting, sending or asking.
+    if (state !== "idle") this.#pump();
+  }
+
+  /** Nor is it sent again if it is under way. */
+  #end(open: OpenSend, error: RpcError): void {
+    this.#failed(open, error);
+    open.givenUp.abort();
   }
 
   #endPatience({ send, waiters, lastError }: OpenSend, nowMs: number): void {
@@ -176,11 +190,11 @@ export class Outbox implements Ticking {
   }
 
   #leftMs({ send }: OpenSend): number {
-    return send.sentAtMs + this.#parts.resendForMs - preciseNow();
+    return send.sentAtMs + this.#parts.resendForMs - Date.now();
   }
 
   #pump(): void {
-    if (this.#isHeld) return;
+    if (this.#heldUntilMs > 0) return;
     for (const open of this.#open.values()) {
       if (this.#underWay >= UNDER_WAY_MAX || !this.#parts.link.hasRoom) return;
       if (!open.isUnderWay && this.#leftMs(open) > 0) void this.#transmit(open);
@@ -210,6 +224,8 @@ export class Outbox implements Ticking {
 
   #acknowledged(open: OpenSend, reply: SendReply): void {
     const { clientMessageId, sentAtMs } = open.send;
+    // Given up and sent anew under the same id within a moment: that one has an answer of its own.
+    if ((this.#open.get(clientMessageId) ?? open) !== open) return;
     const ackedAtMs = preciseNow();
     const outcome = { state: "acknowledged", atMs: ackedAtMs, ...reply } as const;
     this.#remove(open);
@@ -226,7 +242,10 @@ export class Outbox implements Ticking {
     if (this.#open.get(open.send.clientMessageId) !== open) return;
     // No answer to the message itself: whether an earlier connection brought it, nobody knows.
     const isOfTicket = error.code === "UNAUTHENTICATED";
-    this.#isHeld ||= isOfTicket;
+    if (isOfTicket) {
+      open.lastError = error;
+      this.#heldUntilMs = performance.now() + HOLD_MS;
+    }
     if (isOfTicket || this.#parts.link.state === "closed") this.#tellWaiters(open, error);
     else this.#failed(open, error);
   }
@@ -267,8 +286,9 @@ function tooOld(): RpcError {
   return new RpcError("DEADLINE_EXCEEDED", "no answer for as long as the platform knows an id");
 }
 
+/** Content as it is encoded: a store gives its bytes back as another kind of array. */
 function bodyOf({ to, text, content }: SendRecord): string {
-  return JSON.stringify([to, text, content]);
+  return JSON.stringify([to, text, content === undefined ? undefined : contentText(content)]);
 }
 
 function recipientOf(to: Recipient): NonNullable<SendRequest["to"]> {
@@ -277,7 +297,13 @@ function recipientOf(to: Recipient): NonNullable<SendRequest["to"]> {
   return { case: "userName", value: to.userName };
 }
 
-/** Milliseconds since 1970, with fractions. */
+let originMs = performance.timeOrigin;
+
+/** Milliseconds since 1970, with fractions. As the clock says: `performance` stands still while a machine sleeps. */
 export function preciseNow(): number {
-  return performance.timeOrigin + performance.now();
+  const nowMs = originMs + performance.now();
+  const behindMs = Date.now() - nowMs;
+  if (Math.abs(behindMs) < CLOCK_STEP_MS) return nowMs;
+  originMs += behindMs;
+  return nowMs + behindMs;
 }

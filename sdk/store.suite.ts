@@ -66,6 +66,16 @@ export function storeSuite(name: string, engine: StoreEngine): void {
     await store.close();
   });
 
+  test(`${name}: what was sent before the log-in is whose log-in it is`, async () => {
+    let store = await engine.open("early");
+    store.recordSend(send("early"));
+    store.belongTo("u-ann");
+    store = await again(engine, store, "early");
+    expect(store.openSends()).toEqual([send("early")]);
+    expect(() => store.belongTo("u-eve")).toThrow("holds what is u-ann's");
+    await store.close();
+  });
+
   test(`${name}: what was taken back, read and pinned stays so`, async () => {
     let store = await engine.open("settings");
     store.belongTo("u-ann");

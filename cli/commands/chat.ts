@@ -3,7 +3,7 @@
  * named last, or who wrote last. Input that is no terminal is sent line by line, then the chat ends.
  */
 import { createInterface, type Interface } from "node:readline";
-import type { TricampusClient } from "../../sdk/client.ts";
+import type { TricampusClient, Update } from "../../sdk/client.ts";
 import { UnansweredSend } from "../../sdk/outbox.ts";
 import type { Recipient, StoredMessage } from "../../sdk/store.ts";
 import type { CommandCall, CommandDefinition } from "../command.ts";
@@ -26,6 +26,7 @@ export const chatCommand: CommandDefinition = {
     await withUser(call, call.arguments[0]!, (client) => chat.run(client), {
       keepsMessages: true,
       onMessage: (message) => chat.received(message),
+      onUpdate: (update) => chat.updated(update),
       onState: (state, campus) => chat.connection(state, campus),
     });
     return EXIT.ok;
@@ -78,6 +79,14 @@ class Chat {
     this.#to ??= message.conversationId.startsWith("c:")
       ? { userId: message.senderId }
       : { groupId: message.conversationId };
+  }
+
+  /** What became of a message of which it was said that it is not yet sent. */
+  updated(update: Update): void {
+    if (update.kind !== "send") return;
+    const { text, outcome } = update.send;
+    if (outcome.state === "failed") this.#say(`Not sent (${outcome.code}): ${text}`);
+    if (outcome.state === "acknowledged") this.#say(`Sent now: ${text}`);
   }
 
   connection(state: string, campus: string): void {
