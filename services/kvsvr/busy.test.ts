@@ -94,7 +94,8 @@ test("kv: writes that have no room in memory are refused, and there is room when
   const { kv } = cluster;
   const write = { case: "put" as const, value: Buffer.alloc(VALUE_BYTES_MAX - 4_096) };
   const request = { key, write, expectedVersion: undefined };
-  const asked = Array.from({ length: 12 }, () => kv.write(request, { timeoutMs: 10_000 }));
+  const sheddable = { timeoutMs: 10_000, priority: 1 };
+  const asked = Array.from({ length: 12 }, () => kv.write(request, sheddable));
   const told = await Promise.allSettled(asked);
   const refused = told.filter((outcome) => outcome.status === "rejected");
   expect(refused.length).toBeGreaterThan(0);

@@ -97,6 +97,8 @@ test("S5: a damaged key at the proposer ends an attempt, as one elsewhere does",
   await put(KEYS);
   const held = () => replica(0).state.entry(key(KEYS)).register.heldVersion;
   await expect.poll(held).toBe(1);
+  // A notice that comes after the start would have the key read into memory again.
+  await expect.poll(() => replica(1).outbox(0).backlog + replica(2).outbox(0).backlog).toBe(0);
   // So that the key is in its engine, and in its memory no more.
   await cluster.stop(0);
   await cluster.start(0);
