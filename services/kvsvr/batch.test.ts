@@ -2,7 +2,12 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { BatchOutcome } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { KeptBatches, RunningBatch } from "./batch.ts";
-import { BATCH_PATIENCE_MS, BATCHES_KEPT_MAX, VALUE_BYTES_MAX } from "./limits.ts";
+import {
+  BATCH_PATIENCE_MS,
+  BATCH_REPLY_BYTES,
+  BATCHES_KEPT_MAX,
+  VALUE_BYTES_MAX,
+} from "./limits.ts";
 
 const written: BatchOutcome["outcome"] = {
   case: "write",
@@ -76,9 +81,13 @@ test("the rest of a batch comes when it is asked for, in order, again a part of 
   expect(batch.isOver).toBe(true);
 });
 
+/** A read of a value of a mebibyte. */
+const got: BatchOutcome["outcome"] = {
+  case: "get",
+  value: { found: true, value: Buffer.alloc(VALUE_BYTES_MAX), version: 1 },
+};
+
 test("a batch's reply is not larger than a frame: what has no room is its rest, and is there at once", () => {
-  const value = Buffer.alloc(VALUE_BYTES_MAX);
-  const got: BatchOutcome["outcome"] = { case: "get", value: { found: true, value, version: 1 } };
   const batch = start(11);
   for (let index = 0; index < 10; index++) batch.settle(index, got);
   // Told as soon as it is full, though one is not settled.
@@ -93,10 +102,37 @@ test("a batch's reply is not larger than a frame: what has no room is its rest, 
 });
 
 test("batches that nobody asks for make room for others", () => {
-  const kept = new KeptBatches();
+  const kept = new KeptBatches(2 * BATCH_REPLY_BYTES);
   const batches = Array.from({ length: BATCHES_KEPT_MAX + 1 }, () => start(1));
   const rests = batches.map((batch) => kept.keep(batch));
   expect(kept.take(rests[0]!)).toBeUndefined();
   expect(kept.take(rests[1]!)).toBe(batches[1]);
   expect(kept.take(rests[1]!)).toBeUndefined();
+});
+
+test("batches that nobody asks for are bounded by what their outcomes hold, too", () => {
+  const kept = new KeptBatches(4 * VALUE_BYTES_MAX);
+  const batches = [4, 4, 4].map((items) => start(items));
+  const [first, second, third] = batches.map((batch) => kept.keep(batch));
+  // They grow while they are kept, and one that is asked for counts no more.
+  batches[0]!.settle(0, got);
+  batches[1]!.settle(0, got);
+  batches[2]!.settle(0, got);
+  expect(kept.take(third!)).toBe(batches[2]);
+  batches[1]!.settle(1, got);
+  expect(batches[0]!.readyBytes).toBeGreaterThan(VALUE_BYTES_MAX);
+  batches[1]!.settle(2, got);
+  expect(kept.take(first!)).toBeUndefined();
+  // What was dropped holds nothing, whatever is settled later.
+  batches[0]!.settle(1, got);
+  expect(batches[0]!.readyBytes).toBe(0);
+  expect(kept.take(second!)).toBe(batches[1]);
+  expect(batches[1]!.readyBytes).toBeGreaterThan(3 * VALUE_BYTES_MAX);
+  // One that alone is too large is dropped as well, when it is kept or later.
+  batches[2]!.settle(1, got);
+  batches[2]!.settle(2, got);
+  expect(kept.take(kept.keep(batches[2]!))).toBe(batches[2]);
+  const again = kept.keep(batches[2]!);
+  batches[2]!.settle(3, got);
+  expect(kept.take(again)).toBeUndefined();
 });

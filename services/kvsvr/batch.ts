@@ -22,6 +22,8 @@ export class RunningBatch {
   #ready = 0;
   #readyBytes = 0;
   #done: ((outcomes: BatchOutcome[]) => void) | undefined;
+  /** Hears by how many bytes it grows while it is kept. */
+  onGrowth: ((bytes: number) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(items: number) {
@@ -34,12 +36,19 @@ export class RunningBatch {
     return this.#untold.length === 0;
   }
 
+  /** About what settled outcomes hold in memory until they are asked for. */
+  get readyBytes(): number {
+    return this.#readyBytes;
+  }
+
   settle(index: number, outcome: NonNullable<BatchOutcome["outcome"]> | RpcError): void {
     if (this.#outcomes[index] !== undefined) return;
     const settled = outcome instanceof RpcError ? failure(outcome) : { outcome };
     this.#outcomes[index] = settled;
     this.#ready += 1;
-    this.#readyBytes += sizeOf(settled);
+    const bytes = sizeOf(settled);
+    this.#readyBytes += bytes;
+    this.onGrowth?.(bytes);
     this.#look();
   }
 
@@ -51,6 +60,12 @@ export class RunningBatch {
   next(done: (outcomes: BatchOutcome[]) => void): void {
     this.#done = done;
     this.#look();
+  }
+
+  /** Nobody will ask: what is settled, and what will be, is not kept. */
+  drop(): void {
+    this.#outcomes.fill(UNDER_WAY);
+    this.#readyBytes = 0;
   }
 
   #look(): void {
@@ -72,6 +87,8 @@ export class RunningBatch {
       if (settled !== undefined && bytes < BATCH_REPLY_BYTES) {
         bytes += sizeOf(settled);
         this.#ready -= 1;
+        // Told: its value is not held any longer.
+        this.#outcomes[index] = UNDER_WAY;
         return settled;
       }
       left.push(index);
@@ -83,24 +100,43 @@ export class RunningBatch {
   }
 }
 
-/** Batches whose callers ask for the rest; a caller that never comes back makes room for others. */
+/**
+ * Batches whose callers ask for the rest, bounded in number and bytes; one that never comes back makes room
+ * for others, and one that comes too late asks for its items alone.
+ */
 export class KeptBatches {
   readonly #kept = new Map<number, RunningBatch>();
+  readonly #bytesMax: number;
+  #bytes = 0;
   #last = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
 
   /** Returns the number under which the batch can be asked for. */
   keep(batch: RunningBatch): number {
     this.#last = (this.#last + 1) >>> 0 || 1;
     this.#kept.set(this.#last, batch);
-    if (this.#kept.size > BATCHES_KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!);
+    batch.onGrowth = (bytes) => this.#grow(bytes);
+    this.#grow(batch.readyBytes);
     return this.#last;
   }
 
   /** Takes the batch out. */
   take(rest: number): RunningBatch | undefined {
     const batch = this.#kept.get(rest);
+    if (batch === undefined) return undefined;
     this.#kept.delete(rest);
+    this.#bytes -= batch.readyBytes;
+    batch.onGrowth = undefined;
     return batch;
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes;
+    while (this.#kept.size > BATCHES_KEPT_MAX || this.#bytes > this.#bytesMax)
+      this.take(this.#kept.keys().next().value!)!.drop();
   }
 }
 

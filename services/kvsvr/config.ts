@@ -1,6 +1,8 @@
 /** KVSvr's options. */
 import { z } from "zod";
 import {
+  BATCH_REPLY_BYTES,
+  BATCHES_KEPT_BYTES,
   CHECKPOINT_DIRTY_BYTES,
   CHECKPOINT_INTERVAL_MS,
   FORGET_EVERY_MS,
@@ -32,6 +34,15 @@ export const configSchema = z.strictObject({
     .int()
     .min(2 * VALUE_BYTES_MAX)
     .default(IN_FLIGHT_BYTES),
+  /**
+   * What outcomes hold in memory that their callers have not asked for yet (batch.ts); callers of the oldest
+   * ask again for each of their operations, bytes.
+   */
+  batchesBytes: z
+    .number()
+    .int()
+    .min(2 * BATCH_REPLY_BYTES)
+    .default(BATCHES_KEPT_BYTES),
   /** How often it is looked whether there are enough tombstones to be forgotten; 0: never. */
   forgetEveryMs: z.number().int().min(0).default(FORGET_EVERY_MS),
   /** How old, by their newest operation, tombstones must be: longer than clients ask again. */

@@ -34,7 +34,7 @@ import { RpcError, requireArgument } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import { noRoom } from "../svrkit/room.ts";
 import type { Server } from "../svrkit/server.ts";
-import { KeptBatches, RunningBatch } from "./batch.ts";
+import { type KeptBatches, RunningBatch } from "./batch.ts";
 import type { InFlight } from "./in-flight.ts";
 import { FROZEN_WAIT_MS, TURN_ITEMS_MAX } from "./limits.ts";
 import { pageOfChanges, pageOfRows } from "./pages.ts";
@@ -86,7 +86,7 @@ export class Handlers {
   readonly #replica: Replica;
   readonly #proposals: Proposals;
   readonly #reads: Reads;
-  readonly #batches = new KeptBatches();
+  readonly #batches: KeptBatches;
   readonly #server: Pick<Server, "admits" | "worked">;
   readonly #inFlight: InFlight;
 
@@ -97,6 +97,7 @@ export class Handlers {
       reads: Reads;
       server: Pick<Server, "admits" | "worked">;
       inFlight: InFlight;
+      batches: KeptBatches;
     },
   ) {
     this.#replica = replica;
@@ -104,6 +105,7 @@ export class Handlers {
     this.#reads = parts.reads;
     this.#server = parts.server;
     this.#inFlight = parts.inFlight;
+    this.#batches = parts.batches;
   }
 
   readonly #keyPacking: Packing<Pending<WriteRequest, WriteReply>> = {

@@ -63,8 +63,9 @@ export const OPERATION_AHEAD_MS_MAX = 10_000;
 export const BATCH_PATIENCE_MS = 30;
 /** A batch's reply ends with the outcome that makes it larger; the others are its rest. */
 export const BATCH_REPLY_BYTES = 4 * 1024 * 1024;
-/** Batches of which a rest is under way: their callers ask for it at once, or are gone. */
+/** Batches of which a rest is under way: their callers ask for it at once, or are gone. And what they hold. */
 export const BATCHES_KEPT_MAX = 1_000;
+export const BATCHES_KEPT_BYTES = 64 * 1024 * 1024;
 
 /** Proposals or queries to one peer, or a client's operations at one replica, that one call carries. */
 export const TURN_ITEMS_MAX = 500;

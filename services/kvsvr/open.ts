@@ -5,6 +5,7 @@ import type { Callee } from "../svrkit/client.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import type { Server } from "../svrkit/server.ts";
+import { KeptBatches } from "./batch.ts";
 import { groupService, KvClient } from "./client.ts";
 import type { Config } from "./config.ts";
 import { Copy } from "./copy.ts";
@@ -116,7 +117,9 @@ function assemble(
   const onCopied = () => endRebuild(dir, files);
   const membership = new Membership({ replica, identity, group, repair, copy, onCopied });
   const inFlight = new InFlight(config.inFlightBytes);
-  const handlers = new Handlers(replica, { proposals, reads, server: edges.server, inFlight });
+  const batches = new KeptBatches(config.batchesBytes);
+  const { server } = edges;
+  const handlers = new Handlers(replica, { proposals, reads, server, inFlight, batches });
   addMethods(edges.server, { handlers, replica, membership });
   const forgetting = forgettingOf(edges, replica, proposals);
   edges.server.add(ReplicaService.forget, (request) => forgetting.handle(request));
