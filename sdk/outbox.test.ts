@@ -206,3 +206,46 @@ test("given up and sent again under its id: each answer is its own's", async () 
   second.resolve();
   await told;
 });
+
+test("sends that nobody answers hold up those to their recipient alone, whose order they keep", async () => {
+  const ann = await register("ann", { sendTimeoutMs: 20_000 });
+  const groupId = await ann.groups.create("stuck", [], "1");
+  const held = Promise.withResolvers<void>();
+  platform.backend.beforeSend = ({ to }) =>
+    to?.case === "groupId" ? held.promise : Promise.resolve();
+  const texts = Array.from({ length: 60 }, (_, i) => `${i}`);
+  const stuck = texts.map((text) => ann.send({ groupId }, text));
+  await until(() => platform.backend.calls > 0);
+  for (const text of texts) await ann.send({ userId: "u-friend" }, text);
+  const together = texts.map((text) => ann.send({ userId: "u-friend" }, text));
+  await Promise.all(together);
+  const friends = platform.backend.inbox("u-friend").map(({ text }) => text);
+  expect(friends).toEqual([...texts, ...texts]);
+  expect(platform.backend.inbox(ann.userId!)).toHaveLength(120);
+  held.resolve();
+  await Promise.all(stuck);
+  const own = platform.backend.inbox(ann.userId!).filter((one) => one.conversationId === groupId);
+  expect(own.map(({ text }) => text)).toEqual(texts);
+});
+
+test("what finds no place behind sends to its recipient is refused at once; to others there are", async () => {
+  const ann = await register("ann", { sendTimeoutMs: 20_000 });
+  const held = Promise.withResolvers<void>();
+  platform.backend.beforeSend = ({ to }) =>
+    to?.value === "u-stuck" ? held.promise : Promise.resolve();
+  const send = (i: number) => ann.send({ userId: "u-stuck" }, `${i}`, `id-${i}`);
+  const stuck = Array.from({ length: 167 }, (_, i) => send(i));
+  const refusal = /^167 messages to this recipient .* not sent; wait for one of them, or give one/;
+  await expect(send(167)).rejects.toMatchObject({
+    code: "RESOURCE_EXHAUSTED",
+    message: expect.stringMatching(refusal),
+  });
+  expect(ann.store.openSends()).toHaveLength(167);
+  await ann.send({ userId: "u-friend" }, "hi");
+  const givenUp = expect(stuck[166]).rejects.toThrow("given up");
+  ann.giveUp("id-166");
+  await givenUp;
+  const last = send(167);
+  held.resolve();
+  await Promise.all([...stuck.slice(0, 166), last]);
+});

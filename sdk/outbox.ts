@@ -3,9 +3,10 @@
  *
  * Whoever sends waits for a moment, then is told that nobody answered. The message itself stays open: the link
  * repeats it under its id, in the order of the device's sends, on every connection, for as long as the platform
- * would know it again. One that is refused for a moment comes after those behind it. What a run of the device
- * leaves open the next one goes on with. The tempting other way, to end the message with its caller's patience,
- * loses what is typed in a tunnel, and reports as failed what was taken.
+ * would know it again. One that is refused for a moment comes after those behind it. Those to one recipient have a
+ * share of the places, on the way and in all: where nobody answers for it, they hold up no others. What a run of the
+ * device leaves open the next one goes on with. The tempting other way, to end the message with its caller's
+ * patience, loses what is typed in a tunnel, and reports as failed what was taken.
  */
 import {
   type SendReply,
@@ -16,6 +17,7 @@ import { RpcError } from "../services/svrkit/errors.ts";
 import { hasBug } from "../services/svrkit/planted.ts";
 import { contentText } from "./device-lines.ts";
 import type { Link } from "./link.ts";
+import { Places } from "./places.ts";
 import type { DeviceStore, Recipient, SendRecord } from "./store.ts";
 import { startTicking, type Ticking } from "./ticker.ts";
 
@@ -23,7 +25,7 @@ const DAY_MS = 24 * 3_600_000;
 /** The platform knows an id again for 7 days; one is left for clocks that are wrong. */
 export const RESEND_FOR_MS = 6 * DAY_MS;
 export const OPEN_SENDS_MAX = 500;
-/** Fewer than the link's requests: the device also syncs. The others wait their turn, in their order. */
+/** Fewer than the link's requests: the device also syncs. The others wait, those to one recipient in their order. */
 const UNDER_WAY_MAX = 48;
 /** A ticket that one answer refused and the connection does not may be good a moment later. */
 const HOLD_MS = 30_000;
@@ -85,7 +87,8 @@ export class Outbox implements Ticking {
   readonly #parts: OutboxParts;
   /** By client message id, oldest first. */
   readonly #open = new Map<string, OpenSend>();
-  #underWay = 0;
+  readonly #places = new Places(OPEN_SENDS_MAX);
+  readonly #placesUnderWay = new Places(UNDER_WAY_MAX);
   /** The ticket was refused: nothing is sent before this, or the next ticket. Monotonic; 0: it is good. */
   #heldUntilMs = 0;
   #isRestored = false;
@@ -177,8 +180,13 @@ export class Outbox implements Ticking {
       const message = `"${send.clientMessageId}" is the id of another message, which is open`;
       return new RpcError("INVALID_ARGUMENT", message);
     }
-    if (same !== undefined || this.#open.size < OPEN_SENDS_MAX) return undefined;
-    const message = `${OPEN_SENDS_MAX} messages of this device wait for an answer; wait for one of them`;
+    const name = nameOf(send.to);
+    if (same !== undefined || this.#places.hasOneFor(name)) return undefined;
+    const waiting = this.#places.areFull
+      ? `${OPEN_SENDS_MAX} messages of this device`
+      : `${this.#places.takenBy(name)} messages to this recipient`;
+    const remedy = "this one is not sent; wait for one of them, or give one up";
+    const message = `${waiting} wait for an answer, as many as may: ${remedy}`;
     return new RpcError("RESOURCE_EXHAUSTED", message);
   }
 
@@ -186,6 +194,7 @@ export class Outbox implements Ticking {
     const facts = { isUnderWay: false, lastError: undefined };
     const open = { send, waiters: new Set<Waiter>(), givenUp: new AbortController(), ...facts };
     this.#open.set(send.clientMessageId, open);
+    this.#places.take(nameOf(send.to));
     this.#stopTicking ??= startTicking(this);
   }
 
@@ -196,8 +205,9 @@ export class Outbox implements Ticking {
   #pump(): void {
     if (this.#heldUntilMs > 0) return;
     for (const open of this.#open.values()) {
-      if (this.#underWay >= UNDER_WAY_MAX || !this.#parts.link.hasRoom) return;
-      if (!open.isUnderWay && this.#leftMs(open) > 0) void this.#transmit(open);
+      if (this.#placesUnderWay.areFull || !this.#parts.link.hasRoom) return;
+      if (open.isUnderWay || this.#leftMs(open) <= 0) continue;
+      if (this.#placesUnderWay.hasOneFor(nameOf(open.send.to))) void this.#transmit(open);
     }
   }
 
@@ -205,7 +215,7 @@ export class Outbox implements Ticking {
     const { clientMessageId, text, content, to } = open.send;
     const request = { clientMessageId, text, content, to: recipientOf(to), acceptedAtMs: 0 };
     open.isUnderWay = true;
-    this.#underWay += 1;
+    this.#placesUnderWay.take(nameOf(to));
     const options = {
       ...{ timeoutMs: this.#leftMs(open), untilKnown: true },
       signal: open.givenUp.signal,
@@ -218,7 +228,7 @@ export class Outbox implements Ticking {
       (error) => this.#notTaken(open, RpcError.from(error)),
     );
     open.isUnderWay = false;
-    this.#underWay -= 1;
+    this.#placesUnderWay.giveBack(nameOf(to));
     this.#pump();
   }
 
@@ -270,7 +280,8 @@ export class Outbox implements Ticking {
   }
 
   #remove({ send }: OpenSend): void {
-    this.#open.delete(send.clientMessageId);
+    // One that was given up may have an answer yet.
+    if (this.#open.delete(send.clientMessageId)) this.#places.giveBack(nameOf(send.to));
     if (this.#open.size > 0) return;
     this.#stopTicking?.();
     this.#stopTicking = undefined;
@@ -289,6 +300,12 @@ function tooOld(): RpcError {
 /** Content as it is encoded: a store gives its bytes back as another kind of array. */
 function bodyOf({ to, text, content }: SendRecord): string {
   return JSON.stringify([to, text, content === undefined ? undefined : contentText(content)]);
+}
+
+/** One user may have two, with its id and by its name. */
+function nameOf(to: Recipient): string {
+  const { case: kind, value } = recipientOf(to);
+  return `${kind} ${value}`;
 }
 
 function recipientOf(to: Recipient): NonNullable<SendRequest["to"]> {
