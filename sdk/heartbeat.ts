@@ -3,7 +3,8 @@
  *
  * With something asked and nothing heard for PING_AFTER_MS the other side is pinged, and given up
  * when it stays silent for DEAD_AFTER_MS more: a slow service does not kill a connection, because
- * the ping is answered by access itself. An idle connection is pinged now and then.
+ * the ping is answered by access itself. Nor does a slow network: access says that it gets a large frame, and
+ * what has left this process tells less, for kernels take megabytes at once. An idle connection is pinged now and then.
  */
 const PING_AFTER_MS = 300;
 const DEAD_AFTER_MS = 500;

@@ -1,5 +1,7 @@
 /** The SDK over each transport: the same client, the same promises. */
+import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { rest } from "../services/svrkit/rest.ts";
 import { TricampusClient } from "./client.ts";
 import { layCable } from "./testing/cable.ts";
 import { type SmallPlatform, startSmallPlatform } from "./testing/small-platform.ts";
@@ -54,6 +56,30 @@ describe.each(TRANSPORTS)("sdk over %s", (way, transport) => {
     const texts = (await bob.store.messages(conversationId)).map(({ text }) => text);
     expect(texts).toEqual(["1", "2", "3"]);
     expect(bob.store.counts.doubles).toBe(0);
+    cable.close();
+  });
+
+  test("a frame that takes long on a slow network is sent once; cut off in it, it goes elsewhere", async () => {
+    const [here, elsewhere] = platform.endpoints;
+    const cable = await layCable(Number(new URL(here!.url).port), { bytesPerSecond: 250_000 });
+    const throughCable = { campus: "a", url: `http://127.0.0.1:${cable.port}` };
+    const client = await online("cy", [throughCable, elsewhere!]);
+    let calls = 0;
+    platform.backend.beforeSend = async () => {
+      calls += 1;
+    };
+    const large = randomBytes(450_000).toString("hex");
+    const send = () => client.send({ userId: "u-x" }, large);
+    const startedMs = performance.now();
+    await expect(send()).rejects.toMatchObject({ code: "TOO_LARGE" });
+    expect(performance.now() - startedMs).toBeGreaterThan(3_000);
+    expect([calls, client.campus]).toEqual([1, "a"]);
+    const second = expect(send()).rejects.toMatchObject({ code: "TOO_LARGE" });
+    await rest(1_500);
+    expect(client.campus).toBe("a");
+    cable.cut();
+    await second;
+    expect([calls, client.campus]).toEqual([2, "b"]);
     cable.close();
   });
 

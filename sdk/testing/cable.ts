@@ -1,8 +1,10 @@
 /**
- * A cable that can be cut: forwards TCP to a port until `cut`, then carries nothing and stays open.
+ * A cable that can be cut: forwards TCP to a port until `cut`, then carries nothing and stays open. With
+ * `bytesPerSecond` it carries no more than that from the near end.
  * `sever` ends everything on it in one moment, as the death of the other side does.
  */
 import { connect, createServer, type Socket } from "node:net";
+import { rest } from "../../services/svrkit/rest.ts";
 
 export interface Cable {
   readonly port: number;
@@ -13,20 +15,32 @@ export interface Cable {
   close(): void;
 }
 
-export async function layCable(toPort: number): Promise<Cable> {
+const SLICES_PER_SECOND = 20;
+
+export async function layCable(toPort: number, { bytesPerSecond = 0 } = {}): Promise<Cable> {
   const sockets = new Set<Socket>();
   const lost = new Set<Socket>();
   let isCut = false;
   const server = createServer((near) => {
     const isLost = () => isCut || lost.has(near);
     const far = connect(toPort, "127.0.0.1");
+    const slowly = async (chunk: Buffer) => {
+      near.pause();
+      const sliceBytes = Math.ceil(bytesPerSecond / SLICES_PER_SECOND);
+      for (let at = 0; at < chunk.length && !isLost(); at += sliceBytes) {
+        await rest(1_000 / SLICES_PER_SECOND);
+        if (!isLost()) far.write(chunk.subarray(at, at + sliceBytes));
+      }
+      near.resume();
+    };
     for (const [from, to] of [
       [near, far],
       [far, near],
     ] as const) {
       sockets.add(from);
       from.on("data", (chunk) => {
-        if (!isLost()) to.write(chunk);
+        if (from === near && bytesPerSecond > 0) void slowly(chunk);
+        else if (!isLost()) to.write(chunk);
       });
       from.on("close", () => {
         sockets.delete(from);

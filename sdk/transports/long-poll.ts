@@ -11,6 +11,8 @@ import { type Channel, type ChannelEvents, withScheme } from "./transport.ts";
 
 const FRAME_BYTES_MAX = 1024 * 1024;
 const SEND_TIMEOUT_MS = 3_000;
+/** What is large takes longer, and is not given up before the heartbeat hears nothing of it any more. */
+const SEND_BYTES_PER_MS_MIN = 3;
 /** Longer than access lets a poll wait. */
 const POLL_TIMEOUT_MS = 25_000;
 
@@ -72,7 +74,8 @@ class PollSession implements Channel {
         const body = new Blob(this.#queue as Uint8Array<ArrayBuffer>[]);
         this.#queue = [];
         this.#sent += 1;
-        await this.#askTwice(`/${this.#sent}`, { method: "POST", body }, SEND_TIMEOUT_MS);
+        const timeoutMs = SEND_TIMEOUT_MS + Math.ceil(body.size / SEND_BYTES_PER_MS_MIN);
+        await this.#askTwice(`/${this.#sent}`, { method: "POST", body }, timeoutMs);
       }
     } catch {
       this.#end();

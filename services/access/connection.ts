@@ -31,6 +31,7 @@ import {
   BUFFERED_BYTES_MAX,
   REQUESTS_IN_FLIGHT_MAX,
   ROWS_BUFFERED_BYTES_MAX,
+  SIGN_EVERY_MS,
 } from "./limits.ts";
 import { SYNC_HASH } from "./methods.ts";
 import { encodePushFrame, peekSnapshot, requestIdOf } from "./partial-codec.ts";
@@ -78,6 +79,8 @@ export class ClientConnection {
   /** Why it ends, as soon as its open requests are answered. */
   #ending: string | undefined;
   #badFrames = 0;
+  /** When the first part of a frame came that is not whole yet, or its sender was told of it. */
+  #partSinceMs: number | undefined;
   lastHeardMs: number;
   /** Pings sent since the client was last heard. */
   pingsUnanswered = 0;
@@ -100,10 +103,26 @@ export class ClientConnection {
     this.#receive(frame);
   }
 
+  /**
+   * A part of a frame came. On a slow network the rest takes longer than clients bear silence, and what they ask
+   * meanwhile is behind it: they are told that something comes. They cannot see it themselves, for what has
+   * left a client's buffer may lie in its kernel's, megabytes of it, for as long.
+   */
+  receiving(): void {
+    if (this.#isOver) return;
+    const sinceMs = this.#partSinceMs;
+    this.heard();
+    this.#partSinceMs = sinceMs ?? this.lastHeardMs;
+    if (this.lastHeardMs - this.#partSinceMs < SIGN_EVERY_MS) return;
+    this.#partSinceMs = this.lastHeardMs;
+    this.#write({ id: 0, kind: { case: "pong", value: {} } });
+  }
+
   /** The client is there. */
   heard(): void {
     this.lastHeardMs = this.#parts.now();
     this.pingsUnanswered = 0;
+    this.#partSinceMs = undefined;
   }
 
   /** The carrier is no more. */

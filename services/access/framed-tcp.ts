@@ -132,6 +132,7 @@ function attend(socket: Socket, carrier: TcpCarrier, connection: ClientConnectio
       if (frame.length === 0) connection.heard();
       else connection.received(Buffer.from(frame.buffer, frame.byteOffset, frame.length));
     }
+    if (!reader.isBetween) connection.receiving();
   });
   socket.on("end", () => socket.end());
   socket.on("close", () => connection.ended());

@@ -42,7 +42,9 @@ export const ATTACH_TIMEOUT_MS = 10_000;
 /** A connection that was not heard for so long is pinged; it ends when two pings stay unanswered. */
 export const PING_EVERY_MS = 25_000;
 export const PINGS_UNANSWERED_MAX = 2;
-/** How often the two above are looked at, for all connections together. */
+/** While a frame comes for longer than this its sender is told so as often: sooner than clients ask for a sign. */
+export const SIGN_EVERY_MS = 200;
+/** How often connections are looked at, for all connections together. */
 export const WATCH_EVERY_MS = 1_000;
 /**
  * Connections without Attach: of all places half, of which one address has half, but so many in any case; and the

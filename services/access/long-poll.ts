@@ -12,7 +12,7 @@
  * directions are as ordered and as lossless as a connection. The session's id is the right to use it.
  */
 import { randomBytes } from "node:crypto";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, preParsingHookHandler } from "fastify";
 import { encodeServerFrame } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
 import { toBytes } from "../svrkit/codec.ts";
 import { RpcError, requireArgument } from "../svrkit/errors.ts";
@@ -52,7 +52,12 @@ export function acceptLongPolls(http: FastifyInstance, connections: Connections)
     sessions.set(id, session);
     return reply.code(201).send({ session: id, waitMs: POLL_WAIT_MS });
   });
-  http.post("/v1/poll/:session/:number", (request, reply) => {
+  const preParsing: preParsingHookHandler = (request, _, body, done) => {
+    const { connection } = sessions.get((request.params as Path).session) ?? {};
+    body.on("data", () => connection?.receiving());
+    done(null, body);
+  };
+  http.post("/v1/poll/:session/:number", { preParsing }, (request, reply) => {
     find(request).take(numberOf(request), request.body);
     return reply.code(204).send();
   });

@@ -89,10 +89,20 @@ class WebSocketCarrier implements Carrier {
 function attend(webSocket: WebSocket, socket: Socket, connections: Connections): void {
   const from = clientAddress(socket.remoteAddress);
   const connection = connections.add(new WebSocketCarrier(webSocket, socket), from);
-  webSocket.on("message", (data, isBinary) =>
-    connection.received(isBinary ? (data as Buffer) : undefined),
-  );
-  webSocket.on("pong", () => connection.heard());
+  let isWhole = false;
+  webSocket.on("message", (data, isBinary) => {
+    isWhole = true;
+    connection.received(isBinary ? (data as Buffer) : undefined);
+  });
+  webSocket.on("pong", () => {
+    isWhole = true;
+    connection.heard();
+  });
+  // Behind the listener of the WebSocket, which takes the frames that are whole.
+  socket.on("data", () => {
+    if (!isWhole) connection.receiving();
+    isWhole = false;
+  });
   // "close" follows every error; a frame over the limit ends here, with code 1009 to the client.
   webSocket.on("error", () => {});
   webSocket.on("close", () => connection.ended());

@@ -246,7 +246,7 @@ export function decodePing(r: Reader, end: number): Ping {
  */
 export interface ServerFrame {
   /**
-   * The client's id; 0 for a push.
+   * The client's id; 0 for what answers nothing.
    *
    * @generated from field: uint32 id = 1;
    */
@@ -335,6 +335,8 @@ export function decodeServerFrame(r: Reader, end: number): ServerFrame {
 }
 
 /**
+ * With id 0 and unasked for: a part of a large frame has come, and the rest is waited for.
+ *
  * @generated from message tricampus.client.v1.Pong
  */
 export interface Pong {

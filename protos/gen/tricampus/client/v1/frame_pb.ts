@@ -142,7 +142,7 @@ export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
  */
 export type ServerFrame = Message<"tricampus.client.v1.ServerFrame"> & {
   /**
-   * The client's id; 0 for a push.
+   * The client's id; 0 for what answers nothing.
    *
    * @generated from field: uint32 id = 1;
    */
@@ -202,6 +202,8 @@ export const ServerFrameSchema: GenMessage<ServerFrame> = /*@__PURE__*/
   messageDesc(file_tricampus_client_v1_frame, 4);
 
 /**
+ * With id 0 and unasked for: a part of a large frame has come, and the rest is waited for.
+ *
  * @generated from message tricampus.client.v1.Pong
  */
 export type Pong = Message<"tricampus.client.v1.Pong"> & {
