@@ -197,6 +197,38 @@ test("a second group gets its share of slots; without its KVGroup they go back b
   expect(order).toContain("nothing asks for it any more");
 });
 
+test("a group without its KVGroup can be found until its slots are elsewhere and its pods are gone", async () => {
+  const second = sampleGroup(2, { keyspaces: ["inbox"] });
+  rig.write("KVGroup", "main-2", second);
+  await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);
+  await rig.settled();
+  const book = () => {
+    const { data } = rig.get("ConfigMap", "main-addresses")!;
+    return JSON.parse((data as Record<string, string>)["addresses.json"]!);
+  };
+  const [before, doors] = [book(), Object.keys(book().doors["kvsvr-2"])];
+  expect(doors).toEqual(["a", "b", "c"]);
+  rig.store.said.set("kvsvr-2/c", "it catches up with the others");
+  const waits = () => rig.message("DataCenter", "main", "Progressing");
+  rig.remove("KVGroup", "main-2");
+  await rig.until("waits", () => waits() === "moving slots waits for all replicas of group 2");
+  await rig.quiet();
+  expect(book()).toEqual(before);
+
+  // The last that holds its data, with nobody to move it.
+  rig.write("KVGroup", "main-1", sampleGroup(1, { slots: "Manual" }));
+  await rig.until("a person must", () => waits().startsWith("group 2 has no KVGroup any more"));
+  rig.store.said.delete("kvsvr-2/c");
+  await rig.quiet();
+  expect(book()).toEqual(before);
+
+  rig.write("KVGroup", "main-1", sampleGroup());
+  await rig.until("its pods are gone", () => rig.pods("kvsvr-2").length === 0);
+  await rig.until("nobody looks for it", () => book().doors["kvsvr-2"] === undefined);
+  expect(rig.store.slots.inbox![1]).toBeUndefined();
+  await rig.settled();
+});
+
 test("a paused group: its pods, volumes and slots stay, others' change; then it is caught up with", async () => {
   rig.write("KVGroup", "main-2", sampleGroup(2, { keyspaces: ["inbox"] }));
   await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);

@@ -69,7 +69,7 @@ export function limitsConfig(site: Site): KubeObject | undefined {
 /** `ips`: by workload and campus, "logic/a". */
 export function addressBook(
   site: Site,
-  workloads: readonly Workload[],
+  workloads: readonly Pick<Workload, "name" | "services">[],
   ips: ReadonlyMap<string, string>,
 ): KubeObject {
   const services: Record<string, string> = {};

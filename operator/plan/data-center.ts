@@ -22,7 +22,7 @@ import {
   workloadsOf,
 } from "./desired.ts";
 import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
-import { leftovers } from "./leftovers.ts";
+import { leftovers, retiringGroups } from "./leftovers.ts";
 import { childKey, kvWorkload, type Node, type Observed, type Resource } from "./observed.ts";
 import { misplacements } from "./placement.ts";
 import { planSlots, type SlotsPlan } from "./slots.ts";
@@ -181,7 +181,8 @@ function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): 
     if (service !== undefined && campus !== "" && service.ip !== "")
       ips.set(`${workload}/${campus}`, service.ip);
   }
-  return { site, groups: plans.map(({ group }) => group.spec), permits, volumes, ips };
+  const groups = plans.map(({ group }) => group.spec);
+  return { site, groups, permits, volumes, ips, retiring: retiringGroups(observed, groups) };
 }
 
 function campusHealth(

@@ -23,11 +23,12 @@ import {
   volumeClaim,
   workloadSet,
 } from "../manifests/workload.ts";
-import { type Child, childKey } from "./observed.ts";
+import { type Child, childKey, kvWorkload } from "./observed.ts";
 import {
   kvWorkloadOf,
   outsideWorkload,
   type PlannedWorkload,
+  serviceIn,
   statelessWorkloads,
 } from "./workloads.ts";
 
@@ -69,6 +70,8 @@ export interface DesiredInputs {
   readonly volumes: ReadonlyMap<string, readonly string[]>;
   /** By "logic/a"; complete, or what needs it waits. */
   readonly ips: ReadonlyMap<string, string>;
+  /** Numbers of groups whose KVGroup is gone and whose pods are there still: they are to be found. */
+  readonly retiring: readonly number[];
 }
 
 export function workloadsOf({ site, groups }: Pick<DesiredInputs, "site" | "groups">) {
@@ -83,9 +86,14 @@ export function desiredOf(inputs: DesiredInputs): Desired[] {
 /** What depends on what there is already: before what pods are made of, which read it. */
 export function movingOf(inputs: DesiredInputs): Desired[] {
   const workloads = workloadsOf(inputs);
+  const retiring = inputs.retiring.map(kvWorkload);
+  const addressed = [
+    ...workloads,
+    ...retiring.map((name) => ({ name, services: [serviceIn(name)] })),
+  ];
   return [
     ...workloads.flatMap((workload) => [configOf(inputs, workload), ...claimsOf(inputs, workload)]),
-    entry(2, SHARED, addressBook(inputs.site, workloads, inputs.ips)),
+    entry(2, SHARED, addressBook(inputs.site, addressed, inputs.ips)),
   ];
 }
 

@@ -35,6 +35,19 @@ export function leftovers(
   }
 }
 
+/** Groups without a KVGroup that can be reached still, in order: as long as leftovers keeps their Services. */
+export function retiringGroups(
+  { children }: Pick<Observed, "children">,
+  groups: readonly { readonly number: number }[],
+): number[] {
+  const found = new Set<number>();
+  for (const child of children.values()) {
+    const group = child.kind === "Service" ? groupIn(child) : undefined;
+    if (group !== undefined && !groups.some(({ number }) => number === group)) found.add(group);
+  }
+  return [...found].toSorted();
+}
+
 /** 2 for an object of kvsvr-2; undefined for everything else. */
 function groupIn({ workload }: Child): number | undefined {
   const found = /^kvsvr-(\d)$/.exec(workload);

@@ -22,7 +22,7 @@ export function planSlots(
     for (const [i, count] of counts.entries()) owned.set(i + 1, (owned.get(i + 1) ?? 0) + count);
   if (table.isMoving) return { actions: [], owned, progress: "slots are being moved" };
   if (groups.some(({ spec }) => spec.slots === "Manual"))
-    return { actions: [], owned, progress: undefined };
+    return { actions: [], owned, progress: strandedIn(owned, groups) };
   const shares = sharesOf(groups);
   const uneven = Object.entries(shares).filter(([keyspace, wanted]) =>
     isUneven(table.slots[keyspace] ?? [], wanted),
@@ -49,6 +49,21 @@ export function planSlots(
   const why = `the shares of ${names} are not what the KVGroups ask for`;
   const action: Action = { act: "even-slots", shares: Object.fromEntries(free), why };
   return { actions: [action], owned, progress: why };
+}
+
+/** What nobody moves, of a group that is to go. */
+function strandedIn(
+  owned: ReadonlyMap<number, number>,
+  groups: readonly KvGroup[],
+): string | undefined {
+  const isThere = (group: number) => groups.some(({ spec }) => spec.number === group);
+  const [stranded] = [...owned].filter(([group, count]) => count > 0 && !isThere(group));
+  if (stranded === undefined) return undefined;
+  const [group, count] = stranded;
+  return (
+    `group ${group} has no KVGroup any more and keeps its pods for its ${count} slots: ` +
+    "move them by `tricampus slots`, since a KVGroup says slots: Manual"
+  );
 }
 
 /** By keyspace: the groups that take a share of it; the first one, when nobody else does. */

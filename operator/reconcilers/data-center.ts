@@ -320,10 +320,11 @@ function forgetCarried(
   }
 }
 
-function keyOfInputs({ site, groups, permits, volumes, ips }: DesiredInputs): DesiredKey {
+function keyOfInputs(inputs: DesiredInputs): DesiredKey {
+  const { site, groups, permits, volumes, ips, retiring } = inputs;
   const { spec, ...place } = site;
   const fixed = digestOfValue([[spec, ...groups].map(digestOfSpec), place]);
-  return { fixed, all: digestOfValue([fixed, [...permits], [...volumes], [...ips].sort()]) };
+  return { fixed, all: digestOfValue([fixed, [...permits], [...volumes], [...ips].sort(), retiring]) };
 }
 
 /** What people wrote stays the same object until they write again. */

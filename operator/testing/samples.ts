@@ -80,5 +80,6 @@ export function sampleInputs(namespace: string, changes: object = {}): DesiredIn
       ["queuelog", names],
     ]),
     ips: new Map(ips),
+    retiring: [],
   };
 }
