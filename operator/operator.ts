@@ -4,7 +4,7 @@
  */
 
 import { NotLeading } from "./execute/execute.ts";
-import type { ApiClient } from "./kube/api-client.ts";
+import { type ApiClient, whileAllowed } from "./kube/api-client.ts";
 import { Election, type ElectionTiming } from "./kube/election.ts";
 import { Events } from "./kube/events.ts";
 import { WorkQueue } from "./kube/work-queue.ts";
@@ -133,16 +133,20 @@ class Acting {
     const { client, namespace, identity, image, log, workers = WORKERS } = options;
     this.#gatherMs = options.gatherMs ?? GATHER_MS;
     this.#store = options.newStoreLink((dataCenter) => this.changed(dataCenter));
+    const leftMs = () => (this.#isOver ? 0 : election.leftMs);
+    const acting = whileAllowed(client, () => {
+      if (leftMs() <= 0) throw new NotLeading();
+    });
     const reconciler = new DataCenterReconciler({
       cluster,
       executor: {
-        client,
+        client: acting,
         namespace,
         store: this.#store,
-        leftMs: () => (this.#isOver ? 0 : election.leftMs),
+        leftMs,
         done: (dataCenter, action) => options.onAction?.(dataCenter, action),
       },
-      events: new Events(client, identity, (error) =>
+      events: new Events(acting, identity, (error) =>
         log.debug({ reason: error.message }, "an event was not written"),
       ),
       image,

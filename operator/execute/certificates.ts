@@ -6,7 +6,7 @@
 import { X509Certificate } from "node:crypto";
 import type { CertificateTexts } from "../../services/platform/certificates.ts";
 import { servicesOf } from "../../services/svrkit/tls/identity.ts";
-import { type ApiClient, ApiError } from "../kube/api-client.ts";
+import { ApiError, type Requests } from "../kube/api-client.ts";
 import { apiVersionOf, pathOf } from "../kube/api-paths.ts";
 import { labelsOf, nameOf, TLS_FILE, tlsName } from "../manifests/site.ts";
 import type { Certificate } from "../plan/observed.ts";
@@ -14,7 +14,7 @@ import type { Certificate } from "../plan/observed.ts";
 const DAYS = 90;
 
 interface CertificateParts {
-  readonly client: ApiClient;
+  readonly client: Requests;
   readonly namespace: string;
 }
 

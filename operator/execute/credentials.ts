@@ -5,14 +5,14 @@
  */
 import { randomBytes } from "../../services/svrkit/random.ts";
 import { newTicketKeys } from "../../services/svrkit/ticket/sign.ts";
-import { type ApiClient, ApiError } from "../kube/api-client.ts";
+import { ApiError, type Requests } from "../kube/api-client.ts";
 import { apiVersionOf, pathOf } from "../kube/api-paths.ts";
 import { CREDENTIAL, credentialsName, labelsOf, TICKET_KEYS } from "../manifests/site.ts";
 
 const SNAPSHOT_SECRET_BYTES = 32;
 
 interface CredentialsParts {
-  readonly client: ApiClient;
+  readonly client: Requests;
   readonly namespace: string;
 }
 

@@ -3,7 +3,7 @@
  * asks first whether this operator may still act.
  */
 import { RpcError } from "../../services/svrkit/errors.ts";
-import { type ApiClient, ApiError } from "../kube/api-client.ts";
+import { ApiError, type Requests } from "../kube/api-client.ts";
 import { type KindName, pathOf } from "../kube/api-paths.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { FIELD_MANAGER } from "../observe/projection.ts";
@@ -15,7 +15,7 @@ import { makeCredentials } from "./credentials.ts";
 import type { OwnWrites } from "./own-writes.ts";
 
 export interface Executor {
-  readonly client: ApiClient;
+  readonly client: Requests;
   readonly namespace: string;
   readonly store: StoreLink;
   /** How long this operator may still act; 0: not any more. */

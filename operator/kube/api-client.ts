@@ -8,6 +8,7 @@
  */
 import { type Agent, type IncomingMessage, request as requestPlain } from "node:http";
 import { request as requestTls } from "node:https";
+import type { Socket } from "node:net";
 import { StringDecoder } from "node:string_decoder";
 import { rest } from "../../services/svrkit/rest.ts";
 import type { Connection } from "./connection.ts";
@@ -23,6 +24,20 @@ export interface ApiRequest {
   readonly metadataOnly?: boolean;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Throws when it is not to be sent any more; asked while it waits, and right before it leaves. */
+  readonly mayLeave?: () => void;
+}
+
+/** What is asked once and answered once. */
+export type Requests = Pick<ApiClient, "request" | "write" | "carryOut">;
+
+/** The same for whoever may ask for a while only: what waits for a busy server or a connection is not sent late. */
+export function whileAllowed(client: Requests, mayLeave: () => void): Requests {
+  return {
+    request: (asked) => client.request({ ...asked, mayLeave }),
+    write: (asked) => client.write({ ...asked, mayLeave }),
+    carryOut: (asked) => client.carryOut({ ...asked, mayLeave }),
+  };
 }
 
 /** What the server answered instead of what was asked for; status 0: it did not answer. */
@@ -73,6 +88,8 @@ const ACCEPT_METADATA = `application/json;as=PartialObjectMetadata;g=meta.k8s.io
 const TIMEOUT_MS = 15_000;
 /** Longest pause that a server may ask for. */
 const RETRY_AFTER_MS_MAX = 30_000;
+/** Who waits for a busy server is asked so often whether to go on. */
+const LOOK_MS = 100;
 
 export class ApiClient {
   readonly #connection: Connection;
@@ -121,14 +138,22 @@ export class ApiClient {
   }
 
   async #ask<T>(asked: ApiRequest, read: (response: IncomingMessage) => Promise<T>): Promise<T> {
-    const waitMs = this.#busyUntilMs - performance.now();
-    if (waitMs > 0) await rest(waitMs);
+    await this.#pause(asked);
     this.onRequest?.(asked);
     this.sent[asked.method]! += 1;
     const response = await this.#send(asked, this.#agent, asked.timeoutMs ?? TIMEOUT_MS);
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return read(response);
     throw this.#errorOf(response, await readAll(response), asked);
+  }
+
+  async #pause({ mayLeave }: ApiRequest): Promise<void> {
+    for (;;) {
+      mayLeave?.();
+      const waitMs = this.#busyUntilMs - performance.now();
+      if (waitMs <= 0) return;
+      await rest(Math.min(waitMs, LOOK_MS));
+    }
   }
 
   /**
@@ -184,7 +209,25 @@ export class ApiClient {
         clearTimeout(timer);
         reject(new ApiError(`${method} ${path}: ${error.message}`, { status: 0 }));
       });
-      sent.end(payload);
+      const { mayLeave } = asked;
+      if (mayLeave === undefined) {
+        sent.end(payload);
+        return;
+      }
+      const leave = () => {
+        try {
+          mayLeave();
+          sent.end(payload);
+        } catch (error) {
+          reject(error);
+          sent.destroy();
+        }
+      };
+      // Not a moment earlier: it may have waited for a connection, and for that one to stand.
+      sent.once("socket", (socket) => {
+        if (isStanding(socket)) leave();
+        else socket.once(isTls ? "secureConnect" : "connect", leave);
+      });
     });
   }
 
@@ -206,6 +249,10 @@ export class ApiClient {
       retryAfterMs,
     });
   }
+}
+
+function isStanding(socket: Socket & { secureConnecting?: boolean }): boolean {
+  return !socket.connecting && socket.secureConnecting !== true;
 }
 
 const AGENT = "tricampus-operator";

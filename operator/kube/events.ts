@@ -3,7 +3,7 @@
  * instead of making another object; none is waited for, and one that cannot be written is lost.
  */
 import { hash } from "node:crypto";
-import { type ApiClient, ApiError } from "./api-client.ts";
+import { ApiError, type Requests } from "./api-client.ts";
 
 export interface Regarding {
   readonly apiVersion: string;
@@ -27,13 +27,13 @@ const KNOWN_MAX = 2_000;
 const NOTE_MAX = 1_000;
 
 export class Events {
-  readonly #client: ApiClient;
+  readonly #client: Requests;
   readonly #instance: string;
   readonly #onTrouble: (error: Error) => void;
   readonly #known = new Map<string, { path: string; count: number; atMs: number }>();
 
   /** `instance`: the pod's name. */
-  constructor(client: ApiClient, instance: string, onTrouble: (error: Error) => void) {
+  constructor(client: Requests, instance: string, onTrouble: (error: Error) => void) {
     this.#client = client;
     this.#instance = instance;
     this.#onTrouble = onTrouble;

@@ -10,10 +10,9 @@ import { type KindName, pathOf } from "../kube/api-paths.ts";
 import { type Cached, ListWatch, type ListWatchOptions } from "../kube/list-watch.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { MANAGED_BY } from "../manifests/site.ts";
-import { type Child, childKey, type Node, type Pod } from "../plan/observed.ts";
+import { type Child, childKey, type Node, type Pod, type Resource } from "../plan/observed.ts";
 import { Children } from "./children.ts";
 import {
-  type CachedResource,
   isSameNode,
   projectChild,
   projectNode,
@@ -41,8 +40,8 @@ export interface Inside {
   /** Another one whenever a child is no more what it was; what its controllers say of it does not count. */
   revision: number;
   readonly pods: Map<string, Pod>;
-  readonly campuses: Map<string, CachedResource<CampusSpec, CampusStatus>>;
-  readonly groups: Map<string, CachedResource<KvGroupSpec, KvGroupStatus>>;
+  readonly campuses: Map<string, Resource<CampusSpec, CampusStatus>>;
+  readonly groups: Map<string, Resource<KvGroupSpec, KvGroupStatus>>;
 }
 
 interface ClusterOptions {
@@ -58,25 +57,19 @@ export class Cluster {
   readonly #inside = new Map<string, Inside>();
   readonly #children = new Children();
   readonly #watches: { kind: string; watch: ListWatch<Cached> }[] = [];
-  readonly #dataCenters = new Map<string, CachedResource<DataCenterSpec, DataCenterStatus>>();
+  readonly #dataCenters = new Map<string, Resource<DataCenterSpec, DataCenterStatus>>();
   readonly #nodes = new Map<string, Node>();
 
   constructor(options: ClusterOptions) {
     this.#options = options;
     const { onChange } = options;
-    this.#watch<CachedResource<DataCenterSpec, DataCenterStatus>>("DataCenter", {
+    this.#watch<Resource<DataCenterSpec, DataCenterStatus>>("DataCenter", {
       project: projectResource,
       onChange: (key) => onChange(key),
       items: this.#dataCenters,
     });
-    this.#watchParts<CachedResource<CampusSpec, CampusStatus>>(
-      "Campus",
-      (inside) => inside.campuses,
-    );
-    this.#watchParts<CachedResource<KvGroupSpec, KvGroupStatus>>(
-      "KVGroup",
-      (inside) => inside.groups,
-    );
+    this.#watchParts<Resource<CampusSpec, CampusStatus>>("Campus", (inside) => inside.campuses);
+    this.#watchParts<Resource<KvGroupSpec, KvGroupStatus>>("KVGroup", (inside) => inside.groups);
     for (const kind of CHILD_KINDS) {
       this.#watch<Child>(kind, {
         project: projectChild(kind),
@@ -143,7 +136,7 @@ export class Cluster {
     return this.#children.get(kind, name);
   }
 
-  get dataCenters(): ReadonlyMap<string, CachedResource<DataCenterSpec, DataCenterStatus>> {
+  get dataCenters(): ReadonlyMap<string, Resource<DataCenterSpec, DataCenterStatus>> {
     return this.#dataCenters;
   }
 
@@ -178,7 +171,7 @@ export class Cluster {
     this.#watches.push({ kind, watch: watch as unknown as ListWatch<Cached> });
   }
 
-  #watchParts<T extends CachedResource<{ dataCenter: string }, unknown>>(
+  #watchParts<T extends Resource<{ dataCenter: string }, unknown>>(
     kind: "Campus" | "KVGroup",
     partsOf: (inside: Inside) => Map<string, unknown>,
   ): void {

@@ -183,16 +183,12 @@ export function isSameNode(a: Node, b: Node): boolean {
   );
 }
 
-export type CachedResource<Spec, Status> = Resource<Spec, Status> & {
-  readonly resourceVersion: string;
-};
-
 /** DataCenter, Campus or KVGroup: the API server has checked it by its schema. */
 export function projectResource<Spec, Status>({
   metadata,
   spec,
   status,
-}: KubeObject): CachedResource<Spec, Status> | undefined {
+}: KubeObject): Resource<Spec, Status> | undefined {
   if (metadata.deletionTimestamp !== undefined) return undefined;
   return {
     resourceVersion: metadata.resourceVersion ?? "",

@@ -48,7 +48,7 @@ function replacement(
     bootstrap: "Done",
     ...(replaced !== undefined && { replaced }),
   };
-  const group = { name: "main-1", uid: "g", generation: 1, spec, status };
+  const group = { name: "main-1", uid: "g", resourceVersion: "1", generation: 1, spec, status };
   const plan = planGroup(observedOf(there), site, group);
   const next = plan.replaced;
   const acts = plan.actions.map((action) => `${action.act} ${"kind" in action && action.kind}`);

@@ -5,6 +5,7 @@ import type { KvGroupSpec, KvGroupStatus } from "../api/kv-group.ts";
 
 /** A resource of ours as the API server has it. */
 export interface Resource<Spec, Status> {
+  readonly resourceVersion: string;
   readonly name: string;
   readonly uid: string;
   readonly generation: number;

@@ -276,10 +276,10 @@ export class DataCenterReconciler {
   ): Promise<boolean> {
     if (isSameJson(resource.status, status)) return false;
     const { executor, events } = this.#parts;
-    const { name, uid } = resource;
+    const { name, uid, resourceVersion } = resource;
     const apiVersion = `${API_GROUP}/${API_VERSION}`;
-    // The object that was looked at, and no other one of that name.
-    const object = { apiVersion, kind, metadata: { name, uid }, status };
+    // As it was looked at, and no other one of that name: a status is also what the next steps are taken from.
+    const object = { apiVersion, kind, metadata: { name, uid, resourceVersion }, status };
     await applyObject(executor, writes, { object, subresource: "/status" });
     const regarding = { apiVersion, kind, namespace: executor.namespace, name, uid };
     for (const told of eventsOf(resource.status.conditions, status.conditions ?? []))
@@ -324,7 +324,10 @@ function keyOfInputs(inputs: DesiredInputs): DesiredKey {
   const { site, groups, permits, volumes, ips, retiring } = inputs;
   const { spec, ...place } = site;
   const fixed = digestOfValue([[spec, ...groups].map(digestOfSpec), place]);
-  return { fixed, all: digestOfValue([fixed, [...permits], [...volumes], [...ips].sort(), retiring]) };
+  return {
+    fixed,
+    all: digestOfValue([fixed, [...permits], [...volumes], [...ips].sort(), retiring]),
+  };
 }
 
 /** What people wrote stays the same object until they write again. */

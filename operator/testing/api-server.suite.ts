@@ -125,6 +125,23 @@ export function apiServerSuite(
       expect(stored).toHaveProperty(sub === "" && kind === "ConfigMap" ? "data" : "spec");
     });
 
+    test("an apply, to a status too, that names another version than the object has is refused", async () => {
+      const object = fresh("version");
+      const body = { apiVersion: apiVersionOf("KVGroup"), kind: "KVGroup" };
+      const whole = { ...body, metadata: { name: object }, spec: { dataCenter: "x", number: 1 } };
+      const { metadata } = await apply(whole as KubeObject);
+      const say = (zones: string, resourceVersion: string | undefined) =>
+        client.request({
+          method: "PATCH",
+          path: `${at("KVGroup", object)}/status?fieldManager=${MANAGER}&force=true`,
+          contentType: "application/apply-patch+yaml",
+          body: { ...body, metadata: { name: object, resourceVersion }, status: { zones } },
+        });
+      await say("a=ok", metadata.resourceVersion);
+      expect((await refusal(say("a=down", metadata.resourceVersion))).isConflict).toBe(true);
+      expect(await get("KVGroup", object)).toMatchObject({ status: { zones: "a=ok" } });
+    });
+
     test("an apply takes back what it does not say any more, and leaves others' fields", async () => {
       const object = fresh("fields");
       await apply(configMap(object, { a: "1", b: "2" }));

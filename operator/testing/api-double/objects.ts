@@ -139,7 +139,9 @@ export class Objects {
     const { manager, force = false, subresource = "" } = write;
     const before = this.get(place, given.metadata.name);
     if (before === undefined && subresource !== "") throw notFound(place, given.metadata.name);
-    const { uid } = given.metadata;
+    const { uid, resourceVersion = before?.metadata.resourceVersion } = given.metadata;
+    if (resourceVersion !== before?.metadata.resourceVersion)
+      throw new Refused(409, "Conflict", "the object has been modified; read it again");
     if (uid !== undefined && uid !== before?.metadata.uid)
       throw new Refused(
         409,
