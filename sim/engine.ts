@@ -31,6 +31,7 @@ export class DurableEngine {
       row: (registerKey, row) => stored.row(registerKey, row),
       rows: (registerKey, range) => stored.rows(registerKey, range),
       changes: (registerKey, after) => stored.changes(registerKey, after),
+      changeNames: (registerKey, from, limit) => stored.changeNames(registerKey, from, limit),
       hasRows: (registerKey) => stored.hasRows(registerKey),
       keys: (after, limit) => stored.keys(after, limit),
       commit: (entries) => {

@@ -108,6 +108,7 @@ function gated(engine: StateEngine, gate: Promise<void>): StateEngine {
     row: (registerKey, row) => engine.row(registerKey, row),
     rows: (registerKey, range) => engine.rows(registerKey, range),
     changes: (registerKey, after) => engine.changes(registerKey, after),
+    changeNames: (registerKey, from, limit) => engine.changeNames(registerKey, from, limit),
     hasRows: (registerKey) => engine.hasRows(registerKey),
     keys: (after, limit) => engine.keys(after, limit),
     commit: (entries: readonly EngineEntry[]) => gate.then(() => engine.commit(entries)),

@@ -316,7 +316,7 @@ export class Forgetting {
   }
 
   #note(names: NamesDigest, registerKey: Buffer, register: Register | undefined): void {
-    if (register === undefined) throw new RecordDamaged("register", registerKey);
+    if (register === undefined) throw new RecordDamaged(registerKey);
     if (!isAbsent(register)) names.add(registerKey);
     if (register.accepted !== undefined && this.#open.length < OPEN_MAX)
       this.#open.push(registerKey);

@@ -105,6 +105,10 @@ export const REPLAY_TURN_RECORDS = 1_000;
 
 /** Keys with a damaged record that are known at a time, and copied anew in one run. */
 export const DAMAGED_KEYS_MAX = 10_000;
+/** The same of rows. */
+export const DAMAGED_ROWS_MAX = 10_000;
+/** Names of a table's changes that are looked through in one turn for those of damaged rows. */
+export const DAMAGED_NAMES_AT_ONCE = 2_000;
 
 /** Forgotten rows leave the state engine so long after a trim, so many looked at in one turn. */
 export const SWEEP_DELAY_MS = 1_000;

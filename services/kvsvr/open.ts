@@ -16,6 +16,7 @@ import { Handlers } from "./handlers.ts";
 import { Identity } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
 import { EXCLUDED, Membership } from "./membership.ts";
+import { Mending } from "./mending.ts";
 import { addMethods } from "./methods.ts";
 import { Peers } from "./peers.ts";
 import { Proposals } from "./proposals.ts";
@@ -125,8 +126,10 @@ function assemble(
   edges.server.add(ReplicaService.forget, (request) => forgetting.handle(request));
   const mover = moverOf(edges, replica);
   const renewal = new Renewal(replica);
+  const mending = new Mending(replica);
   membership.start();
   renewal.start();
+  mending.start();
   mover?.start();
   forgetting.start();
   monitor.set(monitorId("kvsvr.incarnation"), identity.incarnation);
@@ -138,7 +141,7 @@ function assemble(
       membership.stop();
       const forgettingStopped = forgetting.stop();
       const moverStopped = mover?.stop();
-      const renewalStopped = renewal.stop();
+      const renewed = Promise.all([renewal.stop(), mending.stop()]);
       copy?.stop();
       repair.stop();
       proposals.stop();
@@ -146,7 +149,7 @@ function assemble(
       replica.stop();
       await moverStopped;
       await forgettingStopped;
-      await renewalStopped;
+      await renewed;
       await identity.stop();
       await state.close();
     },

@@ -351,6 +351,14 @@ export class Checkpoints {
     return this.#inTurn(() => this.#parts.engine.commit(batch));
   }
 
+  /** The same, of what is made when its turn has come and nothing else is being written. */
+  commitMade(make: () => readonly EngineEntry[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const batch = make();
+      if (batch.length > 0) await this.#parts.engine.commit(batch);
+    });
+  }
+
   /** One after the other: a commit reads what it overwrites, and must not overtake an older one. */
   #inTurn(write: () => Promise<void>): Promise<void> {
     const written = this.#lastCommit.then(write);

@@ -158,7 +158,7 @@ test("damage: of keys that find no room to be noted it is told once, and reads o
     full += 1;
   };
   const read = (i: number) => () => {
-    throw new RecordDamaged("register", registerKey(key(i)));
+    throw new RecordDamaged(registerKey(key(i)));
   };
   const before = countOf("kvsvr.damaged_unnoted");
   for (let i = 0; i < DAMAGED_KEYS_MAX; i++)

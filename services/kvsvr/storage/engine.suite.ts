@@ -97,6 +97,27 @@ export function engineSuite(
     expect(names(engine.changes(key("t"), 0))).toEqual(["a@2"]);
   });
 
+  test(`${name}: names of changes come in the order of versions, from one on, and go with a lost row`, async () => {
+    const changes = (version: number, from: string, limit = 10) =>
+      engine
+        .changeNames(key("t"), { version, row: Buffer.from(from) }, limit)
+        .map((change) => `${Buffer.from(change.row)}@${change.version}`);
+    await commit("t", row("a", 1), row("b", 2), row("c", 2), row("d", 4, true));
+    await commit("u", row("x", 1));
+    expect(changes(0, "")).toEqual(["a@1", "b@2", "c@2", "d@4"]);
+    expect(changes(2, "c")).toEqual(["c@2", "d@4"]);
+    expect(changes(1, "b", 2)).toEqual(["b@2", "c@2"]);
+    const lost = [
+      { row: Buffer.from("a"), versions: [1] },
+      { row: Buffer.from("c"), versions: [2] },
+    ];
+    const nothing = { registerKey: key("t"), register: undefined, forgotten: [] };
+    await engine.commit([{ ...nothing, rows: [row("c", 2)], lost }]);
+    expect(changes(0, "")).toEqual(["b@2", "c@2", "d@4"]);
+    expect(names(engine.rows(key("t"), all))).toEqual(["b@2", "c@2", "d@4"]);
+    expect(names(engine.rows(key("u"), all))).toEqual(["x@1"]);
+  });
+
   test(`${name}: a slot's registers and rows are removed, and no others`, async () => {
     const slotOfKey = (k: string) => key(k).readUInt16BE(1);
     await commit("t", row("a", 1), row("b", 2, true), row("c", 3));

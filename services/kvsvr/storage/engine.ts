@@ -25,17 +25,39 @@ export interface EngineEntry {
   readonly removed?: boolean;
   /** So many of the table's rows go, by their names: also those that are damaged, whatever was in them. */
   readonly emptied?: number;
+  /** Rows that go by their names, whatever is in their records; `rows` may bring them back. */
+  readonly lost?: readonly LostRow[];
 }
 
-/** A record whose checksum does not match: "I do not know", never "absent" (damaged-keys.ts). */
+/** A row, by its name and the names of its changes. */
+export interface LostRow {
+  readonly row: Uint8Array;
+  readonly versions: readonly number[];
+}
+
+/** Of a change of a row: what the order of changes is kept by, apart from the record. */
+export interface ChangeName {
+  readonly version: number;
+  /** Inner row key. */
+  readonly row: Uint8Array;
+}
+
+/**
+ * A record whose checksum does not match, or that is missing: "I do not know", never "absent"
+ * (damaged-keys.ts, damaged-rows.ts).
+ */
 export class RecordDamaged extends RpcError {
   /** Of the key that the record belongs to. */
   readonly registerKey: Buffer;
+  /** Inner key of the row; undefined: it is the register. */
+  readonly row: Buffer | undefined;
 
-  constructor(kind: "register" | "row", registerKey: Buffer) {
+  constructor(registerKey: Buffer, row?: Uint8Array) {
     const name = registerKey.toString("hex");
+    const kind = row === undefined ? "register" : "row";
     super("UNAVAILABLE", `a ${kind} is damaged here (key ${name}): ask another replica`);
     this.registerKey = registerKey;
+    this.row = row && Buffer.from(row);
   }
 }
 
@@ -70,10 +92,12 @@ export interface StateEngine {
   register(registerKey: Buffer): Buffer | undefined;
   /** A row, deleted ones included; throws RecordDamaged. */
   row(registerKey: Buffer, row: Uint8Array): StoredRow | undefined;
-  /** Rows of a table in key order, deleted ones included. */
+  /** Rows of a table in key order, deleted ones included; throws RecordDamaged. */
   rows(registerKey: Buffer, range: RowRange): Iterable<EngineRow>;
-  /** Rows with version > after, in the order of versions, deleted ones included. */
+  /** Rows with version > after, in the order of versions, deleted ones included; throws RecordDamaged. */
   changes(registerKey: Buffer, after: number): Iterable<EngineRow>;
+  /** Names of a table's changes in the order of versions, from this one on; no record is looked at. */
+  changeNames(registerKey: Buffer, from: ChangeName, limit: number): ChangeName[];
   /** There is something of the table's rows, damaged or not. */
   hasRows(registerKey: Buffer): boolean;
   /** Register keys above the cursor, in order. */

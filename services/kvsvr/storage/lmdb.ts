@@ -7,6 +7,7 @@ import { mkdirSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import {
+  type ChangeName,
   type EngineEntry,
   EngineFailed,
   type EngineKey,
@@ -31,7 +32,7 @@ const PRESENT = Buffer.from([1]);
 const VERSION_BYTES = 6;
 const MDB_PANIC = -30_795;
 
-/** Each time that one is read. */
+/** Each time that one is read, or missed. */
 const damagedRecords = monitorId("kvsvr.damaged_records");
 
 type Tree = Database<Buffer, Buffer>;
@@ -66,13 +67,13 @@ class LmdbEngine implements StateEngine {
 
   register(registerKey: Buffer): Buffer | undefined {
     const bytes = this.#registers.getBinary(registerKey);
-    return bytes === undefined ? undefined : opened(openRecord(bytes), "register", registerKey);
+    return bytes === undefined ? undefined : opened(openRecord(bytes), registerKey);
   }
 
   row(registerKey: Buffer, row: Uint8Array): StoredRow | undefined {
     const key = Buffer.concat([registerKey, row]);
     const bytes = this.#rows.getBinary(key);
-    return bytes === undefined ? undefined : opened(openRow(bytes), "row", registerKey);
+    return bytes === undefined ? undefined : opened(openRow(bytes), registerKey, row);
   }
 
   *rows(registerKey: Buffer, range: RowRange): Iterable<EngineRow> {
@@ -85,19 +86,25 @@ class LmdbEngine implements StateEngine {
       if (range.reverse && Buffer.compare(key, high) >= 0) continue;
       if (range.reverse && Buffer.compare(key, low) < 0) return;
       const row = Buffer.from(key.subarray(registerKey.length));
-      yield { row, ...opened(openRow(value), "row", registerKey) };
+      yield { row, ...opened(openRow(value), registerKey, row) };
     }
   }
 
   *changes(registerKey: Buffer, afterVersion: number): Iterable<EngineRow> {
     const start = Buffer.concat([registerKey, versionBytes(afterVersion + 1)]);
     for (const key of this.#changes.getKeys({ start, end: after(registerKey) })) {
-      const at = registerKey.length;
-      const version = key.readUIntBE(at, VERSION_BYTES);
-      const row = Buffer.from(key.subarray(at + VERSION_BYTES));
+      const { version, row } = changeOf(key, registerKey);
       const stored = this.row(registerKey, row);
-      if (stored !== undefined && stored.version === version) yield { row, ...stored };
+      // Its change is noted in the same commit: what is older, or not there, was lost since.
+      if (stored === undefined || stored.version < version) opened(undefined, registerKey, row);
+      else if (stored.version === version) yield { row, ...stored };
     }
+  }
+
+  changeNames(registerKey: Buffer, from: ChangeName, limit: number): ChangeName[] {
+    const start = changeKey(registerKey, from.version, from.row);
+    const names = this.#changes.getKeys({ start, end: after(registerKey), limit });
+    return [...names].map((name) => changeOf(name, registerKey));
   }
 
   hasRows(registerKey: Buffer): boolean {
@@ -134,6 +141,11 @@ class LmdbEngine implements StateEngine {
     if (entry.emptied !== undefined) {
       for (const tree of [this.#rows, this.#changes])
         for (const name of namesIn(tree, entry.registerKey, entry.emptied)) tree.remove(name);
+    }
+    for (const { row, versions } of entry.lost ?? []) {
+      this.#rows.remove(Buffer.concat([entry.registerKey, row]));
+      for (const version of versions)
+        this.#changes.remove(changeKey(entry.registerKey, version, row));
     }
     for (const { row, version } of entry.forgotten) {
       const key = Buffer.concat([entry.registerKey, row]);
@@ -174,6 +186,12 @@ function changeKey(registerKey: Buffer, version: number, row: Uint8Array): Buffe
   return Buffer.concat([registerKey, versionBytes(version), row]);
 }
 
+function changeOf(name: Buffer, registerKey: Buffer): ChangeName {
+  const at = registerKey.length;
+  const row = Buffer.from(name.subarray(at + VERSION_BYTES));
+  return { version: name.readUIntBE(at, VERSION_BYTES), row };
+}
+
 /** Throws when a later version has written here. What was written before there was a note is of the first format. */
 function requireFormat(about: Tree): void {
   const noted = about.getBinary(FORMAT_NAME);
@@ -195,10 +213,11 @@ function after(registerKey: Buffer): Buffer {
   return Buffer.concat([registerKey, Buffer.from([0xff])]);
 }
 
-function opened<T>(record: T | undefined, kind: "register" | "row", registerKey: Buffer): T {
+/** `row`: it is a record of that row. */
+function opened<T>(record: T | undefined, registerKey: Buffer, row?: Uint8Array): T {
   if (record !== undefined) return record;
   monitor.add(damagedRecords, 1);
-  throw new RecordDamaged(kind, registerKey);
+  throw new RecordDamaged(registerKey, row);
 }
 
 /** On a full disk there is no note, which says the same: a replica has to start there. */

@@ -1,5 +1,12 @@
 /** A state engine in memory: sorted keys, no disk. For tests, the simulator, and as the model of the suite. */
-import type { EngineEntry, EngineKey, EngineRow, RowRange, StateEngine } from "./engine.ts";
+import type {
+  ChangeName,
+  EngineEntry,
+  EngineKey,
+  EngineRow,
+  RowRange,
+  StateEngine,
+} from "./engine.ts";
 import { latin1, type StoredRow } from "./record.ts";
 
 export class MemoryEngine implements StateEngine {
@@ -25,9 +32,13 @@ export class MemoryEngine implements StateEngine {
   }
 
   *changes(registerKey: Buffer, after: number): Iterable<EngineRow> {
-    const byVersion = (a: EngineRow, b: EngineRow) =>
-      a.version - b.version || Buffer.compare(a.row, b.row);
     for (const row of this.#sorted(registerKey, byVersion)) if (row.version > after) yield row;
+  }
+
+  changeNames(registerKey: Buffer, from: ChangeName, limit: number): ChangeName[] {
+    return this.#sorted(registerKey, byVersion)
+      .filter((row) => byVersion(row, from) >= 0)
+      .slice(0, limit);
   }
 
   hasRows(registerKey: Buffer): boolean {
@@ -59,6 +70,7 @@ export class MemoryEngine implements StateEngine {
       }
       const { emptied = 0 } = entry;
       for (const row of [...(table?.keys() ?? [])].slice(0, emptied)) table?.delete(row);
+      for (const { row } of entry.lost ?? []) table?.delete(latin1(row));
       for (const { row, version } of entry.forgotten)
         if (table?.get(latin1(row))?.version === version) table.delete(latin1(row));
       // As on a disk: what they are, not the objects given.
@@ -68,4 +80,8 @@ export class MemoryEngine implements StateEngine {
   }
 
   async close(): Promise<void> {}
+}
+
+function byVersion(a: ChangeName, b: ChangeName): number {
+  return a.version - b.version || Buffer.compare(a.row, b.row);
 }

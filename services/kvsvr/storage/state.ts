@@ -29,6 +29,7 @@ import {
 } from "../protocol/register.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { DamagedKeys } from "./damaged-keys.ts";
+import { DamagedRows } from "./damaged-rows.ts";
 import { NO_LIMIT } from "./dirty.ts";
 import {
   type EngineEntry,
@@ -94,6 +95,7 @@ export class State {
   #replayed: Promise<boolean> = Promise.resolve(true);
   readonly #sweeper: Sweeper;
   readonly damaged = new DamagedKeys();
+  readonly damagedRows: DamagedRows;
   readonly #floorOf: (registerKey: Buffer) => Floor;
 
   private constructor(options: StateOptions) {
@@ -118,8 +120,10 @@ export class State {
       isPressed: () => checkpoints.dirtyBytes > options.checkpointBytes,
       fatal,
     });
+    this.damagedRows = new DamagedRows({ engine, commit: (make) => checkpoints.commitMade(make) });
     this.#sweeper = new Sweeper({
       engine,
+      damaged: this.damagedRows,
       log,
       committed: () => checkpoints.committed(),
       commit: (...swept) => checkpoints.commitSwept(...swept),
@@ -304,22 +308,28 @@ export class State {
 
   #storedRow(entry: Entry, inner: Uint8Array): EngineRow | undefined {
     if (entry.register.heldVersion === 0) return undefined;
-    const stored = this.#options.engine.row(entry.registerKey, inner);
+    const { engine } = this.#options;
+    const stored = this.damagedRows.guard(() => engine.row(entry.registerKey, inner));
     return stored && { row: inner, ...stored };
   }
 
   /** Rows above a version in the order of versions, deleted ones included. */
   *changes(entry: Entry, after: number): Iterable<EngineRow> {
-    for (const row of allChanges(this.#options.engine, entry, after))
-      if (!isGone(entry, row)) yield row;
+    try {
+      for (const row of allChanges(this.#options.engine, entry, after))
+        if (!isGone(entry, row)) yield row;
+    } catch (error) {
+      this.damagedRows.note(error);
+      throw error;
+    }
   }
 
   lookAtRows(entry: Entry, scan: Parameters<typeof lookAtRows>[2]): RowRange | undefined {
-    return lookAtRows(this.#options.engine, entry, scan);
+    return this.damagedRows.guard(() => lookAtRows(this.#options.engine, entry, scan));
   }
 
   lookAtChanges(entry: Entry, scan: Parameters<typeof lookAtChanges>[2]): number | undefined {
-    return lookAtChanges(this.#options.engine, entry, scan);
+    return this.damagedRows.guard(() => lookAtChanges(this.#options.engine, entry, scan));
   }
 
   /**
@@ -458,6 +468,7 @@ export class State {
     const commit = (entries: readonly EngineEntry[]) => this.#checkpoints.commit(entries);
     await removeSlice(this.#options.engine, slice, commit);
     this.damaged.drop(isInside);
+    this.damagedRows.drop(isInside);
   }
 
   /**
@@ -479,6 +490,11 @@ export class State {
     }
     entry.logged = log.appended;
     return this.durable(entry.logged);
+  }
+
+  /** Rows that a table has forgotten leave the engine, if any may be left. */
+  sweepSoon(entry: Entry): void {
+    if (entry.unswept) this.#sweeper.add(entry);
   }
 
   /** What waits for all of the log to be taken in waits no longer, and fails. */

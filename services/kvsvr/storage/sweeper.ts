@@ -13,6 +13,7 @@ import { rest } from "../../svrkit/rest.ts";
 import { SWEEP_CHUNK, SWEEP_DELAY_MS, SWEEP_TABLES_MAX } from "../limits.ts";
 import { trimsOf } from "../protocol/register.ts";
 import { isForgotten } from "../protocol/trim.ts";
+import type { DamagedRows } from "./damaged-rows.ts";
 import type { EngineRow, StateEngine } from "./engine.ts";
 import type { Entry } from "./entry.ts";
 
@@ -20,6 +21,8 @@ const swept = monitorId("kvsvr.rows_swept");
 
 export interface SweeperParts {
   readonly engine: StateEngine;
+  /** Hears of a damaged row that keeps a table from being swept, until it is mended. */
+  readonly damaged: DamagedRows;
   /** Resolves when commits under way are over: they may hold rows that were forgotten since. */
   readonly committed: () => Promise<void>;
   /** Commits an entry as it stands without these rows. `isLast`: the engine has no others to forget. */
@@ -77,6 +80,7 @@ export class Sweeper {
       try {
         await this.#sweep(entry);
       } catch (error) {
+        this.#parts.damaged.note(error);
         this.#parts.log.error({ err: error }, "forgotten rows stay on the disk for now");
       } finally {
         entry.pins -= 1;

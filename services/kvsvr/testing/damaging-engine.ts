@@ -12,7 +12,7 @@ export class DamagingEngine extends MemoryEngine {
   }
 
   override register(own: Buffer): Buffer | undefined {
-    if (this.#damaged.has(latin1(own))) throw new RecordDamaged("register", own);
+    if (this.#damaged.has(latin1(own))) throw new RecordDamaged(own);
     return super.register(own);
   }
 

@@ -106,7 +106,9 @@ const ROWS = [
   [422, "kvsvr.damaged_keys", "level", "keys", "kvsvr", "keys that wait to be copied: damaged"],
   [423, "kvsvr.keys_renewed", "sum", "keys", "kvsvr", "damaged keys copied from both others"],
   [424, "kvsvr.unreplayed", "level", "records", "kvsvr", "log records of earlier runs to take in"],
-  [425, "kvsvr.damaged_unnoted", "sum", "reads", "kvsvr", "of damaged keys beyond those noted"],
+  [425, "kvsvr.damaged_unnoted", "sum", "reads", "kvsvr", "of damaged records beyond those noted"],
+  [426, "kvsvr.damaged_rows", "level", "rows", "kvsvr", "rows that wait to be mended: damaged"],
+  [427, "kvsvr.rows_mended", "sum", "rows", "kvsvr", "damaged rows fetched from another replica"],
   [450, "kv.redirects", "sum", "calls", "kvsvr", "calls that found their slot moved"],
 
   [500, "control.reads", "sum", "reads", "control", "readings of what is blocked"],
