@@ -1,7 +1,11 @@
-/** Who does not hold the Lease any more writes nothing, whatever its requests have waited for. */
+/**
+ * Who does not hold the Lease any more writes nothing, whatever its requests have waited for; and who holds it does not
+ * lose it because the server is busy, or slow, with something else.
+ */
 import { expect, test } from "vitest";
 import { rest } from "../services/svrkit/rest.ts";
 import type { ApiClient } from "./kube/api-client.ts";
+import type { Asked, Fault } from "./testing/api-double/server.ts";
 import { Rig } from "./testing/rig.ts";
 import { sampleDataCenter } from "./testing/samples.ts";
 
@@ -46,6 +50,40 @@ test("what a busy server held back is not sent once another operator acts", asyn
     expect(late).toEqual([]);
     expect(rig.acts.filter((act) => act.endsWith("disturbs campus a"))).toEqual([]);
     expect(zones()).toBe("a=ok b=down c=ok");
+  } finally {
+    await rig.close();
+  }
+});
+
+const BUSY = { fault: "status", code: 429, retryAfterSeconds: 3 } as const;
+const OTHERS: [what: string, isIt: (asked: Asked) => boolean, fault: Fault][] = [
+  ["watches are told to come again later", ({ isWatch }) => isWatch, BUSY],
+  ["everything else is told to come again later", ({ resource }) => !isLease(resource), BUSY],
+  ["nothing else is answered", ({ resource }) => !isLease(resource), { fault: "mute" }],
+];
+const isLease = (resource: string) => resource.endsWith(" leases");
+
+test.each(OTHERS)("the Lease is kept while %s", async (_, isIt, fault) => {
+  const rig = await Rig.open();
+  try {
+    const client = rig.newClient();
+    const { election } = await rig.startOperator({ client, election: ELECTION });
+    await rig.until("it acts", () => election.isLeading);
+    let isAlways = true;
+    const looking = setInterval(() => {
+      isAlways &&= election.isLeading;
+    }, 10);
+    rig.double.faultOf = (asked) => (isIt(asked) ? fault : undefined);
+    rig.double.cutWatches();
+    // More than there are connections for.
+    const path = "/api/v1/namespaces/test/configmaps/none";
+    const asking = Array.from({ length: 40 }, () =>
+      client.request({ method: "GET", path, timeoutMs: 3_000 }).catch(() => {}),
+    );
+    await rest(3_500);
+    clearInterval(looking);
+    expect(isAlways).toBe(true);
+    await Promise.all(asking);
   } finally {
     await rig.close();
   }

@@ -4,7 +4,8 @@
  * Why not a generated client: its serialisers drop fields that they do not know, and with server-side
  * apply a field that is not sent is a field that is given up. Here objects are what they are on the
  * wire. HTTP/1.1 with kept connections, one socket a watch; the number of sockets bounds what is
- * under way. When the server says that it is busy, everything but watches waits as long as it asks.
+ * under way. When the server says that it is busy, what was asked waits as long as it says, and so does what is like
+ * it; watches, lists and renewals of the Lease each have a pace of their own, and none of them holds up another.
  */
 import { type Agent, type IncomingMessage, request as requestPlain } from "node:http";
 import { request as requestTls } from "node:https";
@@ -24,6 +25,11 @@ export interface ApiRequest {
   readonly metadataOnly?: boolean;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /**
+   * The caller paces itself: it waits neither for a pause that the server asked of others nor for a free connection,
+   * and what the server asks of it is nobody else's pause.
+   */
+  readonly isPaced?: boolean;
   /** Throws when it is not to be sent any more; asked while it waits, and right before it leaves. */
   readonly mayLeave?: () => void;
 }
@@ -98,7 +104,8 @@ export class ApiClient {
   /** Of every path, "" as a rule: some proxies before API servers have one. */
   readonly #prefix: string;
   readonly #agent: Agent;
-  readonly #watchAgent: Agent;
+  /** Without a bound: for watches, and for those who pace themselves. */
+  readonly #freeAgent: Agent;
   #busyUntilMs = 0;
   /** Requests sent, watches included, by method: for metrics and for goals on idle traffic. */
   readonly sent: Record<string, number> = { GET: 0, POST: 0, PATCH: 0, DELETE: 0, WATCH: 0 };
@@ -113,12 +120,12 @@ export class ApiClient {
     this.#server = { hostname: hostname.replace(/^\[|\]$/g, ""), port };
     this.#prefix = pathname.replace(/\/$/, "");
     this.#agent = connection.newAgent(connection.socketsMax ?? 16);
-    this.#watchAgent = connection.newAgent(Number.POSITIVE_INFINITY);
+    this.#freeAgent = connection.newAgent(Number.POSITIVE_INFINITY);
   }
 
   stop(): void {
     this.#agent.destroy();
-    this.#watchAgent.destroy();
+    this.#freeAgent.destroy();
   }
 
   /** The answer's JSON; throws an ApiError for everything that is no success. */
@@ -138,13 +145,22 @@ export class ApiClient {
   }
 
   async #ask<T>(asked: ApiRequest, read: (response: IncomingMessage) => Promise<T>): Promise<T> {
-    await this.#pause(asked);
+    const isPaced = asked.isPaced === true;
+    if (!isPaced) await this.#pause(asked);
     this.onRequest?.(asked);
     this.sent[asked.method]! += 1;
-    const response = await this.#send(asked, this.#agent, asked.timeoutMs ?? TIMEOUT_MS);
+    const agent = isPaced ? this.#freeAgent : this.#agent;
+    const response = await this.#send(asked, agent, asked.timeoutMs ?? TIMEOUT_MS);
+    this.answeredAtMs = performance.now();
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return read(response);
-    throw this.#errorOf(response, await readAll(response), asked);
+    const error = errorOf(response, await readAll(response), asked);
+    if (!isPaced && error.retryAfterMs !== undefined) {
+      // Not all at once afterwards: up to a quarter longer.
+      const untilMs = performance.now() + error.retryAfterMs * (1 + Math.random() / 4);
+      this.#busyUntilMs = Math.max(this.#busyUntilMs, untilMs);
+    }
+    throw error;
   }
 
   async #pause({ mayLeave }: ApiRequest): Promise<void> {
@@ -173,9 +189,9 @@ export class ApiClient {
     const asked = { method: "GET", path, signal } as const;
     this.onRequest?.(asked);
     this.sent.WATCH! += 1;
-    const response = await this.#send(asked, this.#watchAgent, silenceMs);
+    const response = await this.#send(asked, this.#freeAgent, silenceMs);
     if (response.statusCode !== 200) {
-      throw this.#errorOf(response, await readAll(response), asked);
+      throw errorOf(response, await readAll(response), asked);
     }
     opened?.();
     await readLines(response, { line, silenceMs });
@@ -199,7 +215,6 @@ export class ApiClient {
     return new Promise((resolve, reject) => {
       const sent = send(options, (response) => {
         clearTimeout(timer);
-        if (agent === this.#agent) this.answeredAtMs = performance.now();
         resolve(response);
       });
       const timer = setTimeout(() => {
@@ -230,25 +245,6 @@ export class ApiClient {
       });
     });
   }
-
-  #errorOf(response: IncomingMessage, text: string, { method, path }: ApiRequest): ApiError {
-    const status = response.statusCode ?? 0;
-    const seconds = Number(response.headers["retry-after"]);
-    const isAsked = (status === 429 || status === 503) && seconds > 0;
-    const retryAfterMs = isAsked ? Math.min(seconds * 1_000, RETRY_AFTER_MS_MAX) : undefined;
-    if (retryAfterMs !== undefined) {
-      // Not all at once afterwards: up to a quarter longer.
-      const untilMs = performance.now() + retryAfterMs * (1 + Math.random() / 4);
-      this.#busyUntilMs = Math.max(this.#busyUntilMs, untilMs);
-    }
-    const { reason, message } = statusIn(text);
-    const shown = path.split("?")[0];
-    return new ApiError(`${method} ${shown}: ${status} ${message}`, {
-      status,
-      reason,
-      retryAfterMs,
-    });
-  }
 }
 
 function isStanding(socket: Socket & { secureConnecting?: boolean }): boolean {
@@ -257,6 +253,16 @@ function isStanding(socket: Socket & { secureConnecting?: boolean }): boolean {
 
 const AGENT = "tricampus-operator";
 const MESSAGE_MAX = 500;
+
+function errorOf(response: IncomingMessage, text: string, { method, path }: ApiRequest): ApiError {
+  const status = response.statusCode ?? 0;
+  const seconds = Number(response.headers["retry-after"]);
+  const isAsked = (status === 429 || status === 503) && seconds > 0;
+  const retryAfterMs = isAsked ? Math.min(seconds * 1_000, RETRY_AFTER_MS_MAX) : undefined;
+  const { reason, message } = statusIn(text);
+  const shown = path.split("?")[0];
+  return new ApiError(`${method} ${shown}: ${status} ${message}`, { status, reason, retryAfterMs });
+}
 
 function statusIn(text: string): { reason: string; message: string } {
   try {

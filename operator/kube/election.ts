@@ -22,7 +22,8 @@ export interface ElectionTiming {
 
 /** Of an operator that dies, the next one hears at the latest after the lease and one and a half renewals. */
 const TIMING: ElectionTiming = { leaseMs: 3_000, renewMs: 400, marginMs: 600 };
-const REQUEST_MS = 1_500;
+/** Neither what the server asks of others nor a queue of requests may cost the Lease. */
+const REQUEST = { isPaced: true, timeoutMs: 1_500 } as const;
 
 interface ElectionOptions {
   readonly client: ApiClient;
@@ -149,7 +150,7 @@ export class Election {
   async #read(): Promise<KubeObject | undefined> {
     try {
       const path = `${this.#path}/${this.#options.name}`;
-      return await this.#options.client.request({ method: "GET", path, timeoutMs: REQUEST_MS });
+      return await this.#options.client.request({ ...REQUEST, method: "GET", path });
     } catch (error) {
       if (error instanceof ApiError && error.isNotFound) return undefined;
       throw error;
@@ -163,8 +164,7 @@ export class Election {
       metadata: { name: this.#options.name },
       spec: { ...this.#newSpec(undefined), leaseTransitions: 0 },
     };
-    const request = { method: "POST", path: this.#path, body, timeoutMs: REQUEST_MS } as const;
-    await this.#options.client.carryOut(request);
+    await this.#options.client.carryOut({ ...REQUEST, method: "POST", path: this.#path, body });
   }
 
   async #release(): Promise<void> {
@@ -176,11 +176,11 @@ export class Election {
   /** Refused with a conflict when the Lease is not at that version any more. */
   #write(version: string, spec: Record<string, unknown>): Promise<void> {
     return this.#options.client.carryOut({
+      ...REQUEST,
       method: "PATCH",
       path: `${this.#path}/${this.#options.name}`,
       contentType: "application/merge-patch+json",
       body: { metadata: { resourceVersion: version }, spec },
-      timeoutMs: REQUEST_MS,
     });
   }
 

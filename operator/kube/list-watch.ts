@@ -144,8 +144,9 @@ export class ListWatch<T extends Cached> {
     let from = "";
     do {
       const query = this.#query({ limit: String(PAGE_LIMIT), ...(from && { continue: from }) });
-      const signal = this.#stop.signal;
-      page = await client.request<typeof page>({ method: "GET", path: query, signal });
+      const { signal } = this.#stop;
+      const asked = { method: "GET", path: query, signal, isPaced: true } as const;
+      page = await client.request<typeof page>(asked);
       for (const object of page.items ?? []) {
         const key = object.metadata.name;
         seen.add(key);
