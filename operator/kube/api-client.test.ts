@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { versionIn } from "./api-client.ts";
+import { ApiDouble } from "../testing/api-double/server.ts";
+import { ApiClient, versionIn } from "./api-client.ts";
+import { plainConnection } from "./connection.ts";
 
 const ANSWERS: [situation: string, metadata: object][] = [
   ["as a rule", { name: "x", resourceVersion: "17", labels: { a: "b" } }],
@@ -17,3 +19,31 @@ test.each(ANSWERS)("a write's version: %s", (situation, metadata) => {
   const text = JSON.stringify({ metadata }, undefined, situation === "with blanks" ? 2 : 0);
   expect(versionIn(text)).toBe("17");
 });
+
+const METHODS = ["request", "write", "carryOut"] as const;
+
+test.each(METHODS)(
+  "%s: an answer that begins and does not end is given up in time",
+  async (method) => {
+    const double = new ApiDouble();
+    const client = new ApiClient(plainConnection(await double.listen(), 1));
+    try {
+      double.faultOf = () => ({ fault: "stall" });
+      const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "x" } };
+      const asked = { method: "POST", path: "/api/v1/namespaces/n/configmaps", body } as const;
+      const startMs = performance.now();
+      await expect(client[method]({ ...asked, timeoutMs: 300 })).rejects.toMatchObject({
+        message: "the answer broke off: no end of it in 300 ms",
+        status: 0,
+      });
+      expect(performance.now() - startMs).toBeLessThan(3_000);
+      // Its connection, the only one, is free for what comes next.
+      double.faultOf = () => undefined;
+      const path = `${asked.path}/x`;
+      await expect(client.request({ method: "GET", path })).resolves.toMatchObject(body);
+    } finally {
+      client.stop();
+      await double.close();
+    }
+  },
+);

@@ -23,6 +23,7 @@ export interface ApiRequest {
   readonly contentType?: string;
   /** The answer's metadata is enough: half of the bytes, of objects with a spec. */
   readonly metadataOnly?: boolean;
+  /** Until the answer's end. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   /**
@@ -150,7 +151,7 @@ export class ApiClient {
     this.onRequest?.(asked);
     this.sent[asked.method]! += 1;
     const agent = isPaced ? this.#freeAgent : this.#agent;
-    const response = await this.#send(asked, agent, asked.timeoutMs ?? TIMEOUT_MS);
+    const { response } = await this.#send(asked, agent, asked.timeoutMs ?? TIMEOUT_MS);
     this.answeredAtMs = performance.now();
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return read(response);
@@ -174,30 +175,34 @@ export class ApiClient {
 
   /**
    * Calls `line` with each line of a watch; resolves when the server ends it. Rejects when it is
-   * refused, breaks, or is silent for `silenceMs`. `opened` is called when the server has accepted.
+   * refused, breaks, or has not ended `lifeMs` after it was accepted, however much is still heard of it.
    */
   async watch(
     path: string,
     options: {
       line: (text: string) => void;
-      opened?: () => void;
-      silenceMs: number;
+      lifeMs: number;
       signal: AbortSignal;
     },
   ): Promise<void> {
-    const { line, opened, silenceMs, signal } = options;
+    const { line, lifeMs, signal } = options;
     const asked = { method: "GET", path, signal } as const;
     this.onRequest?.(asked);
     this.sent.WATCH! += 1;
-    const response = await this.#send(asked, this.#freeAgent, silenceMs);
+    const { response, timer } = await this.#send(asked, this.#freeAgent, lifeMs);
     if (response.statusCode !== 200) {
       throw errorOf(response, await readAll(response), asked);
     }
-    opened?.();
-    await readLines(response, { line, silenceMs });
+    timer.refresh();
+    await readLines(response, line);
   }
 
-  async #send(asked: ApiRequest, agent: Agent, timeoutMs: number): Promise<IncomingMessage> {
+  /** Resolves at the headers; the timer breaks the answer off when it has not ended by then. */
+  async #send(
+    asked: ApiRequest,
+    agent: Agent,
+    timeoutMs: number,
+  ): Promise<{ response: IncomingMessage; timer: NodeJS.Timeout }> {
     const { token, isTls } = this.#connection;
     const { method, path, body, contentType = "application/json", signal } = asked;
     const accept = asked.metadataOnly === true ? ACCEPT_METADATA : ACCEPT;
@@ -213,12 +218,15 @@ export class ApiClient {
     const place = { ...this.#server, path: `${this.#prefix}${path}` };
     const options = { ...place, method, headers, agent, ...(signal && { signal }) };
     return new Promise((resolve, reject) => {
+      let answer: IncomingMessage | undefined;
       const sent = send(options, (response) => {
-        clearTimeout(timer);
-        resolve(response);
+        answer = response;
+        response.once("close", () => clearTimeout(timer));
+        resolve({ response, timer });
       });
       const timer = setTimeout(() => {
-        sent.destroy(new Error(`no answer in ${timeoutMs} ms`));
+        if (answer === undefined) sent.destroy(new Error(`no answer in ${timeoutMs} ms`));
+        else answer.destroy(new Error(`no end of it in ${timeoutMs} ms`));
       }, timeoutMs);
       sent.on("error", (error) => {
         clearTimeout(timer);
@@ -309,45 +317,25 @@ function ended(response: IncomingMessage): Promise<void> {
   });
 }
 
-/** Resolves at the stream's end; rejects when it breaks or is silent for too long. */
-function readLines(
-  response: IncomingMessage,
-  { line, silenceMs }: { line: (text: string) => void; silenceMs: number },
-): Promise<void> {
+/** Resolves at the stream's end; rejects when it breaks, or `line` throws. */
+function readLines(response: IncomingMessage, line: (text: string) => void): Promise<void> {
   const decoder = new StringDecoder("utf8");
   let rest = "";
   return new Promise((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined;
-    let isOver = false;
-    const finish = (error?: Error) => {
-      // Destroying the stream is told as an interruption, which would hide why it was done.
-      if (isOver) return;
-      isOver = true;
-      clearTimeout(timer);
-      response.destroy();
-      if (error === undefined) resolve();
-      else reject(error instanceof ApiError ? error : new ApiError(error.message, { status: 0 }));
-    };
-    const listen = () => {
-      timer = setTimeout(() => {
-        finish(new ApiError(`silent for ${silenceMs} ms`, { status: 0 }));
-      }, silenceMs);
-    };
-    listen();
     response.on("data", (chunk: Buffer) => {
-      clearTimeout(timer);
       const lines = (rest + decoder.write(chunk)).split("\n");
       rest = lines.pop()!;
       try {
         for (const text of lines) if (text !== "") line(text);
       } catch (error) {
-        finish(error as Error);
-        return;
+        reject(error);
+        response.destroy();
       }
-      listen();
     });
-    response.once("end", () => finish());
-    response.once("aborted", () => finish(new ApiError("the watch broke off", { status: 0 })));
-    response.once("error", (error) => finish(error));
+    response.once("end", resolve);
+    const broken = (error: Error) =>
+      reject(new ApiError(`the watch broke off: ${error.message}`, { status: 0 }));
+    response.once("error", broken);
+    response.once("close", () => broken(new Error("the connection was closed")));
   });
 }

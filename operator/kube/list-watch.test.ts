@@ -18,7 +18,7 @@ test("versions: decimal ones are compared, others are only the same or not", () 
 });
 
 const PLACE = { resource: "/api/v1 configmaps", namespace: "n" };
-/** Watches end after 1 s here, and silence is broken half a second later. */
+/** Watches end after 1 s or 2 here, and are broken off half a second later. */
 const TIMING = { watchSeconds: 1, spreadSeconds: 1, graceMs: 500 };
 
 interface Kept extends Cached {
@@ -113,6 +113,10 @@ const FAULTS: Record<string, (rig: Rig) => void | Promise<void>> = {
   "watches fall silent (half open)": (rig) => rig.double.muteWatches(),
   "new watches are silent from their start": (rig) => {
     rig.double.faultOf = ({ isWatch }) => (isWatch ? { fault: "mute" } : undefined);
+    rig.double.cutWatches();
+  },
+  "watches say something all the time, and never a whole line": (rig) => {
+    rig.double.faultOf = ({ isWatch }) => (isWatch ? { fault: "stall" } : undefined);
     rig.double.cutWatches();
   },
   "connections are reset": (rig) => rig.double.breakConnections(),

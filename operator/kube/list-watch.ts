@@ -6,7 +6,7 @@
  *
  * A watch can fall silent without an error: a cut line, a load balancer that forgot it. No probe
  * beside it proves that it is alive, so no watch lives long: the server is asked to end it after some
- * seconds, and what has not been heard of a little later is broken. Shortly before it ends a watch
+ * seconds, and one that has not ended a little later is broken off. Shortly before it ends a watch
  * the server tells the version reached (a bookmark), so a quiet kind's version never ages either.
  * Thus everything is at most ten seconds old, or `ageMs` says so, for one request every seven seconds and
  * kind, over a connection that is kept.
@@ -20,7 +20,7 @@ interface Timing {
   /** The server ends a watch after so many seconds, whole ones, and a random part of the spread. */
   readonly watchSeconds: number;
   readonly spreadSeconds: number;
-  /** Silence counts as broken so long after that. */
+  /** One that has not ended so long after that is broken off. */
   readonly graceMs: number;
 }
 
@@ -172,7 +172,7 @@ export class ListWatch<T extends Cached> {
     });
     return this.#options.client.watch(path, {
       line: (text) => this.#heard(text),
-      silenceMs: seconds * 1_000 + graceMs,
+      lifeMs: seconds * 1_000 + graceMs,
       signal: this.#stop.signal,
     });
   }

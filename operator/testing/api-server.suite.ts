@@ -87,7 +87,7 @@ export function apiServerSuite(
       const events: WatchEvent[] = [];
       await client.watch(`${at(kind)}?${new URLSearchParams({ watch: "1", ...query })}`, {
         line: (text) => events.push(JSON.parse(text) as WatchEvent),
-        silenceMs: 20_000,
+        lifeMs: 20_000,
         signal: new AbortController().signal,
       });
       return events;

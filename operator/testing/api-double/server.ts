@@ -15,6 +15,8 @@ export type Fault =
   | { readonly fault: "reset"; readonly carriedOut?: boolean }
   /** Never answered; a watch that is open falls silent. */
   | { readonly fault: "mute" }
+  /** Half of an answer; of a watch a byte now and then, and never a line. */
+  | { readonly fault: "stall" }
   /** Answered so much later. */
   | { readonly fault: "slow"; readonly ms: number };
 
@@ -43,6 +45,7 @@ interface Watching {
 
 /** Between an error in a stream and its end. */
 const ERROR_TO_END_MS = 20;
+const DRIP_MS = 100;
 const BODY_MAX = 3 * 1024 * 1024;
 
 export class ApiDouble {
@@ -128,6 +131,11 @@ export class ApiDouble {
       request.socket.resetAndDestroy();
       return;
     }
+    if (fault?.fault === "stall") {
+      response.writeHead(200, { "content-type": "application/json" });
+      response.write(JSON.stringify(answer).slice(0, -1));
+      return;
+    }
     const isShort = request.headers.accept?.includes("as=PartialObjectMetadata") === true;
     sendJson(response, method === "POST" ? 201 : 200, isShort ? metadataOf(answer) : answer);
   }
@@ -211,9 +219,14 @@ export class ApiDouble {
   ): void {
     const labels = labelsIn(query);
     const since = Number(query.get("resourceVersion") ?? 0);
-    const watching: Watching = { place, labels, response, isMute: fault?.fault === "mute" };
+    const isMute = fault?.fault === "mute" || fault?.fault === "stall";
+    const watching: Watching = { place, labels, response, isMute };
     response.writeHead(200, { "content-type": "application/json" });
     response.flushHeaders();
+    if (fault?.fault === "stall") {
+      const dripping = setInterval(() => response.write(" "), DRIP_MS);
+      response.once("close", () => clearInterval(dripping));
+    }
     const missed = this.#missed(place.resource, since, response);
     if (missed === undefined) return;
     for (const change of missed) send(watching, change);
