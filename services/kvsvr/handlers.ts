@@ -35,6 +35,7 @@ import type { Method } from "../svrkit/method.ts";
 import { noRoom } from "../svrkit/room.ts";
 import type { Server } from "../svrkit/server.ts";
 import { type KeptBatches, RunningBatch } from "./batch.ts";
+import { refusalOf } from "./forwarded.ts";
 import type { InFlight } from "./in-flight.ts";
 import { FROZEN_WAIT_MS, TURN_ITEMS_MAX } from "./limits.ts";
 import { pageOfChanges, pageOfRows } from "./pages.ts";
@@ -62,6 +63,8 @@ import {
 import type { Entry } from "./storage/entry.ts";
 
 const ALL_ROWS: Trim = { throughVersion: 0, rowPrefix: NO_BYTES, appendIds: false };
+
+const TOO_OFTEN = "it changes more often than its operations can be remembered";
 
 /** How replicas of any group call: what one of them passed on is not passed on again. */
 const CALLER = "kvsvr";
@@ -319,6 +322,7 @@ export class Handlers {
       operationId,
       priority,
       isFirst,
+      mayBeDone: false,
       trace,
       deadlineMs,
       bytes,
@@ -452,9 +456,7 @@ function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
       write.reject(wrongModel(outcome.model));
       return;
     case "tooOften":
-      write.reject(
-        noRoom("it changes more often than its operations can be remembered", write.priority),
-      );
+      write.reject(refusalOf(write, noRoom(TOO_OFTEN, write.priority)));
       return;
     case "resultTooLarge":
       write.reject(

@@ -17,6 +17,7 @@ import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
 import { inTrace, sampledOrNone } from "../svrkit/tracing/context.ts";
+import { mayBeDone, refusalOf } from "./forwarded.ts";
 import { Hedges } from "./hedges.ts";
 import { DUEL_PAUSE_MS, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
 import { compareBallots, isSameOwner, NO_BALLOT } from "./protocol/ballot.ts";
@@ -39,6 +40,8 @@ export interface Write {
   readonly bytes: number;
   /** No earlier attempt under the same id can still be carried out, after this one is answered. */
   readonly isFirst: boolean;
+  /** It was passed on to another replica, which has not said that nothing was done. */
+  readonly mayBeDone: boolean;
   /** Trace context of its call. */
   readonly trace: Uint8Array;
   /** Sends the write to the replica that is ahead; undefined when it came from there. */
@@ -94,12 +97,8 @@ export class Proposals {
     const item = { write, packing: packing as unknown as Packing<Write> };
     if (queue !== undefined) {
       if (queue.waiting.length >= WAITING_PER_KEY_MAX) {
-        write.reject(
-          new RpcError(
-            "RESOURCE_EXHAUSTED",
-            `${WAITING_PER_KEY_MAX} writes wait for this key; slow down`,
-          ),
-        );
+        const why = `${WAITING_PER_KEY_MAX} writes wait for this key; slow down`;
+        write.reject(refusalOf(write, new RpcError("RESOURCE_EXHAUSTED", why)));
         return;
       }
       queue.waiting.push(item);
@@ -353,7 +352,10 @@ export class Proposals {
       entry.pins += 1;
       write.forward!(owner)
         // It may be the one that just died: take over.
-        .catch(() => this.submit(entry, packing, { ...write, forward: undefined, isFirst: false }))
+        .catch((failure: unknown) => {
+          const again = { forward: undefined, isFirst: false, mayBeDone: mayBeDone(failure) };
+          this.submit(entry, packing, { ...write, ...again });
+        })
         .finally(() => {
           entry.pins -= 1;
         });

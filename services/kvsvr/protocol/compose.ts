@@ -38,7 +38,7 @@ export type Outcome<T> =
   /** The id is older than what is remembered: it may have run. */
   | { outcome: "unknown" }
   | { outcome: "wrongModel"; model: string }
-  /** It changes more often than ids can be remembered; nothing was done. */
+  /** It changes more often than ids can be remembered; nothing was done of this attempt. */
   | { outcome: "tooOften" }
   | { outcome: NotCarriedOut };
 
