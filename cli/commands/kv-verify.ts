@@ -29,9 +29,13 @@ export const kvVerifyCommand: CommandDefinition = {
   name: "kv verify",
   summary:
     "compare the three replicas; exit code 1 when they differ for good, 3 when one is missing",
-  options: [["--hex", "print keys as hex"]],
+  options: [
+    ["--contents", "read every value and row too: is it what its digest stands for?"],
+    ["--hex", "print keys as hex"],
+  ],
   run: async (call) => {
-    const verdict = await withReplicas(call, verifyGroups);
+    const contents = call.options.contents === true;
+    const verdict = await withReplicas(call, (parts) => verifyGroups(parts, contents));
     if (call.json) printVerdictJson(verdict, notationOf(call));
     else printVerdict(verdict, notationOf(call));
     if (verdict.differences > 0) complain("the replicas differ: see the keys above");
@@ -44,11 +48,14 @@ export const kvVerifyCommand: CommandDefinition = {
 };
 
 /** Group by group, each about the slots that it serves. */
-async function verifyGroups({ groups, shards }: OperatorParts): Promise<Verdict> {
+async function verifyGroups(
+  { groups, shards }: OperatorParts,
+  contents: boolean,
+): Promise<Verdict> {
   const verdicts: Verdict[] = [];
   for (const { group, replicas } of groups) {
     const isIncluded = (key: Key) => groupOf(shards, key) === group;
-    const verdict = await verifyReplicas(replicas, { ...PATIENCE, isIncluded });
+    const verdict = await verifyReplicas(replicas, { ...PATIENCE, isIncluded, contents });
     const notCompared = verdict.notCompared.map(({ campus, reason }) => {
       return { campus, reason: groups.length > 1 ? `group ${group}: ${reason}` : reason };
     });
@@ -69,9 +76,10 @@ function printVerdictJson(verdict: Verdict, notation: Notation): void {
     keyspace: keyspaceName(key.keyspace),
     ...bytesJson("key", key.key, notation),
     standing,
-    replicas: answers.map(({ version, digest, lacks, barred }, i) => ({
+    replicas: answers.map(({ version, digest, lacks, barred, contents }, i) => ({
       campus: verdict.compared[i],
       ...(barred === "" ? { version, digest: digestText(digest), lacks } : { barred }),
+      ...(contents === undefined ? {} : { contents: digestText(contents) }),
     })),
   }));
   printJson({ ...counts, shown: list });
@@ -80,6 +88,7 @@ function printVerdictJson(verdict: Verdict, notation: Notation): void {
 function printVerdict(verdict: Verdict, notation: Notation): void {
   const { keys, slots, compared, notCompared, lookedAgain, differences, shown, forgetful } =
     verdict;
+  const { contentsRead } = verdict;
   if (shown.length > 0) {
     const rows = shown.map((difference) => rowOf(difference, notation));
     console.log(formatTable(["standing", "key", ...compared], rows));
@@ -92,6 +101,7 @@ function printVerdict(verdict: Verdict, notation: Notation): void {
     `${keys} keys in ${slots} slots (of ${SLOTS} a keyspace); replicas compared: ${compared.join(", ") || "none"}`,
   );
   console.log(`looked at again: ${lookedAgain}; differences: ${differences}`);
+  if (contentsRead > 0) console.log(`keys whose values and rows were read: ${contentsRead}`);
   if (forgetful > 0) console.log(`slots in which deleted keys were forgotten: ${forgetful}`);
 }
 
@@ -99,9 +109,11 @@ function rowOf({ key, standing, answers }: Difference, notation: Notation): stri
   return [standing, describeKey(key, notation), ...answers.map(describeAnswer)];
 }
 
-function describeAnswer({ version, digest, lacks, barred }: Answer): string {
+function describeAnswer({ version, digest, lacks, barred, contents }: Answer): string {
   if (barred !== "") return `cannot say: ${barred}`;
   if (version === 0) return "nothing";
+  if (contents !== undefined)
+    return `version ${version} (${digestText(digest)}), holds ${digestText(contents)}`;
   return `version ${version} (${digestText(digest)})${lacks ? ", not held" : ""}`;
 }
 

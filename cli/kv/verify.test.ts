@@ -1,14 +1,20 @@
 /** Comparing three real replicas, of which one is made to know something else. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
-import { sealDecision } from "../../services/kvsvr/protocol/decision.ts";
+import {
+  type Body,
+  type Decision,
+  openDecision,
+  sealDecision,
+} from "../../services/kvsvr/protocol/decision.ts";
 import { NO_OPERATIONS } from "../../services/kvsvr/protocol/operations.ts";
 import { ReplicasClient } from "../../services/kvsvr/replicas-client.ts";
 import { startCluster, type TestCluster } from "../../services/kvsvr/testing/cluster.ts";
 import { Client } from "../../services/svrkit/client.ts";
-import { verifyReplicas } from "./verify.ts";
+import { PATIENCE, verifyReplicas } from "./verify.ts";
 
 const QUICK = { looks: 3, pauseMs: 20 };
+const CONTENTS = { ...PATIENCE, contents: true };
 
 let cluster: TestCluster;
 let client: Client;
@@ -48,10 +54,11 @@ test("verify: replicas that are written meanwhile are the same", async () => {
   const writing = (async () => {
     for (let i = 0; isWriting; i++) await put(names[i % 20]!, `value ${i}`);
   })();
-  const verdict = await verifyReplicas(replicas);
+  const verdict = await verifyReplicas(replicas, CONTENTS);
   isWriting = false;
   await writing;
   expect(verdict).toMatchObject({ keys: 300, differences: 0, compared: ["a", "b", "c"] });
+  expect(verdict.contentsRead).toBeGreaterThanOrEqual(280);
   expect(verdict.slots).toBeGreaterThan(250);
   expect(verdict.slots).toBeLessThanOrEqual(300);
   expect(verdict.notCompared).toEqual([]);
@@ -112,4 +119,77 @@ test("verify: a replica that is gone is named, the others are compared", async (
   const verdict = await verifyReplicas(replicas, QUICK);
   expect(verdict).toMatchObject({ keys: 1, differences: 0, compared: ["a", "c"] });
   expect(verdict.notCompared).toMatchObject([{ campus: "b" }]);
+});
+
+/** A change of a table's rows: "row=value", or "row" to delete it. */
+function change(name: string, ...rows: string[]) {
+  const operations = rows.map((text) => {
+    const [row = "", value] = text.split("=").map((part) => Buffer.from(part));
+    const operation =
+      value === undefined
+        ? { case: "delete" as const, value: row as Uint8Array }
+        : { case: "upsert" as const, value: { row: row as Uint8Array, value } };
+    return { operation };
+  });
+  return cluster.kv.change({ key: key(name), change: { operations, guards: [] } });
+}
+
+test("verify: a table that a replica has fetched holds what the others' has come to", async () => {
+  await change("t", "a=1", "b=1", "c=1");
+  await cluster.stop(2);
+  await change("t", "a", "d=2");
+  await change("t", "b=3", "e=3");
+  await cluster.start(2);
+  await cluster.allServe();
+  const verdict = await verifyReplicas(replicas, CONTENTS);
+  expect(verdict).toMatchObject({ keys: 1, contentsRead: 1, differences: 0 });
+});
+
+/** A decision whose value, or row, has become another one under the same digest. */
+function drifted(body: Body, from: string, to: string): { honest: Decision; other: Decision } {
+  const honest = sealDecision(1, { replica: 0, incarnation: 1 }, body);
+  const bytes = Buffer.from(honest.bytes);
+  bytes.write(to, bytes.indexOf(from));
+  return { honest, other: openDecision(bytes) };
+}
+
+test("verify: what has drifted from its digest is found when contents are read, and only then", async () => {
+  const value = Buffer.from("honest");
+  const keyBody = { deleted: false, value, operations: NO_OPERATIONS };
+  const row = { row: Buffer.from([1, 7]), value, deleted: false };
+  const delta = { rows: [row], lastNumber: 0, operations: undefined, baseDigest: 0, trims: [] };
+  const all = {
+    key: drifted({ case: "key", value: keyBody }, "honest", "forged"),
+    table: drifted({ case: "table", value: delta }, "honest", "forged"),
+  };
+  await put("sound", "one");
+  for (const [name, { honest, other }] of Object.entries(all)) {
+    expect(other.digest).toBe(honest.digest);
+    for (const number of [0, 1, 2]) {
+      const { replica } = cluster.replica(number);
+      const decision = number === 1 ? other : honest;
+      replica!.take(replica!.entry(key(name)), { kind: "learn", decision });
+    }
+  }
+  expect(await verifyReplicas(replicas, QUICK)).toMatchObject({ keys: 3, differences: 0 });
+  const verdict = await verifyReplicas(replicas, { ...QUICK, contents: true });
+  expect(verdict).toMatchObject({ keys: 3, contentsRead: 3, differences: 2 });
+  const names = verdict.shown.map(({ key: found }) => Buffer.from(found.key).toString());
+  expect(names.sort()).toEqual(["key", "table"]);
+  for (const { standing, answers } of verdict.shown) {
+    const [a, b, c] = answers;
+    expect(standing).toBe("drifted");
+    expect([a!.contents === c!.contents, a!.contents === b!.contents]).toEqual([true, false]);
+  }
+});
+
+test("verify: a value that drifted at every replica alike is found by its own digest", async () => {
+  const value = { deleted: false, value: Buffer.from("honest"), operations: NO_OPERATIONS };
+  const { other } = drifted({ case: "key", value }, "honest", "forged");
+  for (const number of [0, 1, 2]) {
+    const { replica } = cluster.replica(number);
+    replica!.take(replica!.entry(key("x")), { kind: "learn", decision: other });
+  }
+  const verdict = await verifyReplicas(replicas, { ...QUICK, contents: true });
+  expect(verdict).toMatchObject({ keys: 1, differences: 1, shown: [{ standing: "drifted" }] });
 });

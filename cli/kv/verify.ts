@@ -6,16 +6,29 @@
  * it. It is settled when all are the same, or when all have reached what the newest knew at first:
  * then the key is being written. What is left is behind for good, known but not held, differs, or
  * cannot be read.
+ *
+ * When asked to, it also reads every value and row at each replica and computes what a digest stands for:
+ * two that have the same digest may hold different things.
  */
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { ReplicasClient, Seen } from "../../services/kvsvr/replicas-client.ts";
 import { rest } from "../../services/svrkit/rest.ts";
-import { type Answer, hasReached, type Standing, standingOf } from "./plan/standing.ts";
+import { inParallel } from "../ledger/in-parallel.ts";
+import {
+  type Answer,
+  hasReached,
+  type Standing,
+  standingOf,
+  standingOfContents,
+} from "./plan/standing.ts";
 
 const LOOKS = 12;
 const PAUSE_MS = 500;
 /** Keys that are looked at again together. */
 const SUSPECTS_MAX = 400;
+/** Keys whose contents are read together, and so many at a time. */
+const CONTENTS_KEYS = 400;
+const CONTENTS_AT_ONCE = 16;
 /** Differences that are kept to be shown; the rest is counted. */
 const SHOWN_MAX = 1_000;
 
@@ -34,6 +47,8 @@ export interface Verdict {
   readonly notCompared: readonly { readonly campus: string; readonly reason: string }[];
   /** Keys that looked different at first. */
   readonly lookedAgain: number;
+  /** Keys whose contents were read, the same version of all replicas; of the others it did not stand still. */
+  readonly contentsRead: number;
   readonly differences: number;
   readonly shown: readonly Difference[];
   /** Slots in which deleted keys were forgotten, each keyspace's own. */
@@ -51,6 +66,8 @@ interface Patience {
   readonly pauseMs: number;
   /** Is the key this group's? One that is moved meanwhile is not compared. */
   readonly isIncluded?: (key: Key) => boolean;
+  /** Values and rows are read, too. */
+  readonly contents?: boolean;
 }
 
 export const PATIENCE: Patience = { looks: LOOKS, pauseMs: PAUSE_MS };
@@ -88,6 +105,7 @@ class Verification {
   #keys = 0;
   #slots = 0;
   #lookedAgain = 0;
+  #contentsRead = 0;
   #differences = 0;
   #forgetful = 0;
 
@@ -103,6 +121,7 @@ class Verification {
       keys: this.#keys,
       slots: this.#slots,
       lookedAgain: this.#lookedAgain,
+      contentsRead: this.#contentsRead,
       differences: this.#differences,
       shown: this.#shown,
       forgetful: this.#forgetful,
@@ -114,6 +133,7 @@ class Verification {
     this.#forgetful = floors.reduce((sum, { first, last }) => sum + last - first + 1, 0);
     let slot = -1;
     let suspects: Suspect[] = [];
+    let unread: Key[] = [];
     for await (const { key, slotGroup, at } of this.#replicas.compare(this.#compared)) {
       if (!this.#isIncluded(key)) continue;
       const newest = Math.max(...at.map(({ version }) => version));
@@ -121,6 +141,11 @@ class Verification {
         this.#keys += 1;
         if (slotGroup !== slot) this.#slots += 1;
         slot = slotGroup;
+        if (this.#patience.contents === true) unread.push(key);
+      }
+      if (unread.length >= CONTENTS_KEYS) {
+        await this.#readContents(unread);
+        unread = [];
       }
       if (standingOf(at.map(asAnswer)) !== "same") suspects.push({ key, newest });
       if (suspects.length < SUSPECTS_MAX) continue;
@@ -128,6 +153,37 @@ class Verification {
       suspects = [];
     }
     await this.#lookAgain(suspects);
+    await this.#readContents(unread);
+  }
+
+  /** Each until all replicas hold the same version of it, or it was read often enough. */
+  async #readContents(keys: readonly Key[]): Promise<void> {
+    let open = keys;
+    for (let look = 1; open.length > 0 && look <= this.#patience.looks; look++) {
+      if (look > 1) await rest(this.#patience.pauseMs);
+      const apart: Key[] = [];
+      await inParallel(open, CONTENTS_AT_ONCE, async (key) => {
+        if (!this.#isIncluded(key)) return;
+        if ((await this.#readOne(key)) === "apart") apart.push(key);
+        else this.#contentsRead += 1;
+      });
+      open = apart;
+    }
+  }
+
+  async #readOne(key: Key): Promise<"drifted" | "same" | "apart"> {
+    const contents = await Promise.all(
+      this.#compared.map((replica) => this.#replicas.contents(replica, key)),
+    );
+    const standing = standingOfContents(contents);
+    if (standing === "drifted") {
+      const answers = contents.map((one): Answer => {
+        const { version = 0, digest = 0, held } = one ?? {};
+        return { version, digest, lacks: one === undefined, barred: "", contents: held };
+      });
+      this.#report({ key, standing, answers });
+    }
+    return standing;
   }
 
   async #lookAgain(suspects: readonly Suspect[]): Promise<void> {
@@ -181,6 +237,7 @@ export function verdictOfAll(verdicts: readonly Verdict[]): Verdict {
     ),
     notCompared: verdicts.flatMap(({ notCompared }) => notCompared),
     lookedAgain: sum(({ lookedAgain }) => lookedAgain),
+    contentsRead: sum(({ contentsRead }) => contentsRead),
     differences: sum(({ differences }) => differences),
     shown: verdicts.flatMap(({ shown }) => shown),
     forgetful: sum(({ forgetful }) => forgetful),

@@ -16,6 +16,7 @@ import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import { rest } from "../svrkit/rest.ts";
+import { type Contents, contentsOf } from "./contents.ts";
 import { latin1, registerKey, slotGroup } from "./storage/record.ts";
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -142,6 +143,11 @@ export class ReplicasClient {
         throw this.#failure(replica, "INTERNAL", "a table does not come to an end");
       aboveVersion = throughVersion;
     }
+  }
+
+  /** What a replica holds of a key, from its value or rows; undefined as with `fetch`, or while it changes. */
+  async contents(replica: number, key: Key): Promise<Contents | undefined> {
+    return contentsOf(await this.fetch(replica, key));
   }
 
   /** One replica is asked and no other: after a broken connection, again. */

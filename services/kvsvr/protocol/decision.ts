@@ -112,6 +112,14 @@ export function sealDecision(version: number, owner: Owner, body: Body): Decisio
   return openDecision(w.buffer.subarray(0, w.pos));
 }
 
+/** The digest of what a decision's bytes say, whatever digest they name. */
+export function recomputedDigest({ bytes, digest }: Decision): number {
+  scratch.pos = 0;
+  scratch.tag(DIGEST_TAG);
+  scratch.uint64(digest);
+  return hash(bytes.subarray(0, bytes.length - scratch.pos));
+}
+
 /** Of a key without a record, at this version (absent.ts); 0 of version 0, as of what was never written. */
 export function absentDigest(version: number): number {
   return version === 0 ? 0 : hash(Buffer.from(`absent ${version}`));
