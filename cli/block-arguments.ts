@@ -1,5 +1,5 @@
 /** What a person writes behind `tricampus campus block`, checked. */
-import { isService, SERVICES } from "../services/platform/services.ts";
+import { isService, NOT_ROUTED, SERVICES } from "../services/platform/services.ts";
 import { parseTime } from "./duration.ts";
 import { EXIT, Failure } from "./failure.ts";
 
@@ -12,14 +12,6 @@ export interface Target {
 const BLOCK_HOURS_MAX = 24;
 const HOUR_MS = 3_600_000;
 const WORDS_MAX = 200;
-
-/** Services that nobody chooses, and what to do about them instead. */
-const NOT_ROUTED: Readonly<Record<string, string>> = {
-  fanout: "it takes its work from the queue: block queue there",
-  retention: "nobody calls it: it passes over the tables by itself",
-  "queuelog-1": "two of the three logs decide, and none is chosen",
-  "queuelog-2": "two of the three logs decide, and none is chosen",
-};
 
 /** "b" or "b/text". */
 export function parseTarget(text: string, campuses: readonly string[]): Target {

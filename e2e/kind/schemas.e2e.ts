@@ -116,6 +116,18 @@ const BAD: [why: string, kind: string, changes: Record<string, unknown>, says: s
   ["a field that does not exist", "DataCenter", { zones: 3 }, 'unknown field "spec.zones"'],
   ["a campus's name in capitals", "Campus", { name: "East" }, "should match"],
   [
+    "a block of a service that does not exist",
+    "Campus",
+    { block: { reason: "a new switch", until: "2036-11-21T15:04:05Z", service: "txt" } },
+    'Unsupported value: "txt"',
+  ],
+  [
+    "a block of a service that nobody chooses",
+    "Campus",
+    { block: { reason: "a new switch", until: "2036-11-21T15:04:05Z", service: "fanout" } },
+    'Unsupported value: "fanout"',
+  ],
+  [
     "a block without an end",
     "Campus",
     { block: { reason: "a new switch" } },
@@ -152,6 +164,12 @@ test.each([
   ["datacenter", "main", { profile: "Dev" }, "profile cannot be changed"],
   ["datacenter", "main", { tls: { mode: "Plain" } }, "tls.mode cannot be changed"],
   ["datacenter", "main", { engines: { queue: { kind: "Nats" } } }, "kind cannot be changed"],
+  [
+    "datacenter",
+    "main",
+    { engines: { media: { storage: { size: "1Mi" } } } },
+    "a volume never shrinks",
+  ],
   ["campus", "b", { zone: "elsewhere" }, "zone cannot be changed"],
   ["kvgroup", "main-1", { number: 2 }, "number cannot be changed"],
   ["kvgroup", "main-1", { storage: { size: "1Gi" } }, "a volume never shrinks"],

@@ -1,6 +1,10 @@
 /** Campus: one zone of a data centre, and whether it takes part in routing now. */
 import { z } from "zod";
+import { ALL_SERVICES, NOT_ROUTED } from "../../services/platform/services.ts";
 import { campusName, conditions, immutable, observedGeneration, withRules } from "./schema.ts";
+
+/** As the command line takes it (cli/block-arguments.ts). */
+const ROUTED = ALL_SERVICES.filter((name) => !(name in NOT_ROUTED));
 
 const spec = z.strictObject({
   dataCenter: withRules(
@@ -22,8 +26,7 @@ const spec = z.strictObject({
         .datetime()
         .describe("When it ends by itself, at most 24 hours from now, like 2026-11-21T15:04:05Z."),
       service: z
-        .string()
-        .regex(/^[a-z][a-z0-9-]*$/)
+        .enum(ROUTED)
         .optional()
         .describe("One service of the campus, like text; the whole campus when left out."),
     })

@@ -11,6 +11,7 @@ import {
   observedGeneration,
   quantity,
   resources,
+  volumeRules,
   withRules,
 } from "./schema.ts";
 
@@ -105,15 +106,18 @@ const service = withRules(
   },
 );
 
-const storage = z.strictObject({
-  className: z
-    .string()
-    .optional()
-    .describe("The StorageClass; the cluster's default when left out. It cannot be changed."),
-  size: quantity
-    .default("10Gi")
-    .describe("How large each volume is. It can grow and never shrinks."),
-});
+const storage = withRules(
+  z.strictObject({
+    className: z
+      .string()
+      .optional()
+      .describe("The StorageClass; the cluster's default when left out. It cannot be changed."),
+    size: quantity
+      .default("10Gi")
+      .describe("How large each volume is. It can grow and never shrinks."),
+  }),
+  ...volumeRules("make a new DataCenter for another one"),
+);
 
 const volume = (of: string) => storage.prefault({}).describe(`The volume of each campus's ${of}.`);
 

@@ -9,6 +9,7 @@ import {
   quantity,
   resources,
   setOf,
+  volumeRules,
   withRules,
 } from "./schema.ts";
 
@@ -42,18 +43,7 @@ const storage = withRules(
         "The name of this KVGroup, said again by somebody who wants its data to be deleted with it.",
       ),
   }),
-  {
-    rule:
-      "!has(self.size) || !has(oldSelf.size) || " +
-      "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
-    message: "storage.size: a volume never shrinks; make another group and move the slots",
-  },
-  {
-    rule:
-      "has(self.className) == has(oldSelf.className) && (!has(self.className) || " +
-      "self.className == oldSelf.className)",
-    message: "storage.className cannot be changed; make another group and move the slots",
-  },
+  ...volumeRules("make another group and move the slots"),
 );
 
 const spec = z.strictObject({

@@ -19,6 +19,22 @@ export const immutable = (what: string): Rule => ({
   message: `${what} cannot be changed: make a new object`,
 });
 
+/** Of { className, size }; `instead`: what can be done. */
+export const volumeRules = (instead: string): readonly Rule[] => [
+  {
+    rule:
+      "!has(self.size) || !has(oldSelf.size) || " +
+      "quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0",
+    message: `storage.size: a volume never shrinks; ${instead}`,
+  },
+  {
+    rule:
+      "has(self.className) == has(oldSelf.className) && (!has(self.className) || " +
+      "self.className == oldSelf.className)",
+    message: `storage.className cannot be changed; ${instead}`,
+  },
+];
+
 /** A list whose items are told apart by one field, so that several may own items of it. */
 export function listByKey<T extends z.ZodType>(schema: T, key: string): T {
   const lists = { "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key] };

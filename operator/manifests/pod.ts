@@ -74,7 +74,7 @@ export function podTemplate(site: Site, workload: Workload, campus: string) {
         fsGroupChangePolicy: "OnRootMismatch",
         seccompProfile: { type: "RuntimeDefault" },
       },
-      affinity: { nodeAffinity: inZone(zone) },
+      affinity: { nodeAffinity: inZone(zone, site.spec.profile) },
       ...(workload.isStateful
         ? { tolerations: FOR_EVER }
         : { topologySpreadConstraints: [overNodes(site, workload, campus)] }),
@@ -85,13 +85,13 @@ export function podTemplate(site: Site, workload: Workload, campus: string) {
   };
 }
 
-function inZone(zone: string) {
+/** With profile Dev one zone is enough, so the only node may have no label at all. */
+function inZone(zone: string, profile: Site["spec"]["profile"]) {
   const inIt = { key: ZONE_LABEL, operator: "In", values: [zone] };
-  return {
-    requiredDuringSchedulingIgnoredDuringExecution: {
-      nodeSelectorTerms: [{ matchExpressions: [inIt] }],
-    },
-  };
+  const term = { matchExpressions: [inIt] };
+  return profile === "Dev"
+    ? { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, preference: term }] }
+    : { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [term] } };
 }
 
 /** A node that is silent is not a disk that is gone: the pod stays bound to both until a person acts. */

@@ -54,6 +54,14 @@ export const LESS_URGENT: readonly string[] = ["media-data", "media", "moments-d
 
 export const ALL_SERVICES = [...SERVICES, ...FURTHER_KV_GROUPS, ADMIN] as const;
 
+/** Services that nobody chooses, so that none can be blocked by itself, and what to do about them instead. */
+export const NOT_ROUTED: Readonly<Record<string, string>> = {
+  fanout: "it takes its work from the queue: block queue there",
+  retention: "nobody calls it: it passes over the tables by itself",
+  "queuelog-1": "two of the three logs decide, and none is chosen",
+  "queuelog-2": "two of the three logs decide, and none is chosen",
+};
+
 export type ServiceName = (typeof ALL_SERVICES)[number];
 
 /**

@@ -23,7 +23,8 @@ first three that nodes are labelled with. */ -}}
   {{- range $there.spec.campuses -}}{{- $zones = append $zones .zone -}}{{- end -}}
 {{- else -}}
   {{- $found := dict -}}
-  {{- range (lookup "v1" "Node" "" "").items -}}
+  {{- $nodes := (lookup "v1" "Node" "" "").items -}}
+  {{- range $nodes -}}
     {{- $zone := index (.metadata.labels | default dict) "topology.kubernetes.io/zone" -}}
     {{- if $zone -}}{{- $_ := set $found $zone true -}}{{- end -}}
   {{- end -}}
@@ -37,6 +38,8 @@ first three that nodes are labelled with. */ -}}
       {{- $zones = append $zones (index $known $i) -}}
     {{- else if $known -}}
       {{- fail (printf "the cluster's nodes are in the zones %s: three are needed, or dev=true (not highly available)" (join ", " $known)) -}}
+    {{- else if $nodes -}}
+      {{- fail "no node of the cluster says in which zone it is: label them, three zones at least (kubectl label node NAME topology.kubernetes.io/zone=ZONE), or take dev=true (not highly available)" -}}
     {{- else -}}
       {{- $zones = append $zones (printf "zone-%d" (add1 $i)) -}}
     {{- end -}}
