@@ -67,17 +67,18 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const replacing = plans.flatMap((plan) => plan.actions).filter(mayDisturb(health));
   const wanted = [
     ...(observed.hasCredentials ? [] : [MAKE_CREDENTIALS]),
-    ...certificateActions(observed, workloads),
     ...changes.actions.filter((action) => replacing.length === 0 || !isDisturbing(action)),
     ...replacing,
     ...removing,
     ...slots.actions,
   ];
-  const objections = wanted.filter((action) => refusals.has(actionKey(action)));
   const problem = problemOf(observed, groups);
   const mayChange = !observed.dataCenter.spec.paused && problem === undefined;
   const allowed = mayChange ? wanted : [];
   const refused = violations(allowed, { health, plans, observed });
+  const isFrozen = !mayChange || refused.length > 0;
+  const certificates = certificateActions(observed, { workloads, isFrozen });
+  const objections = [...certificates, ...wanted].filter((one) => refusals.has(actionKey(one)));
   const campuses = campusPlans(observed, { workloads, plans });
   const hopeless = hopelessPod(observed);
   const said = objections.map(
@@ -87,6 +88,7 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   return {
     actions: [
       ...campuses.flatMap(({ actions }) => actions),
+      ...certificates,
       ...(refused.length > 0 ? [] : allowed),
     ],
     dataCenter: statusOf(observed, { ...facts, campuses }),
@@ -98,13 +100,18 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   };
 }
 
-/** Those that are missing, name other services, or near their end. */
+/**
+ * Those that are missing, name other services, or near their end. Time does not stop while nothing may be changed: what
+ * there is, is for pods as they are then, and renewed with the services that it names.
+ */
 function certificateActions(
   { certificates, nowMs, dataCenter }: Observed,
-  workloads: readonly PlannedWorkload[],
+  { workloads, isFrozen }: { workloads: readonly PlannedWorkload[]; isFrozen: boolean },
 ): Action[] {
   if (certificates === undefined || dataCenter.spec.tls.mode === "Plain") return [];
-  const due = [...wantedCertificates(workloads)].filter(([name, services]) => {
+  const wanted = new Map(wantedCertificates(workloads));
+  if (isFrozen) for (const [name, { services }] of certificates) wanted.set(name, services);
+  const due = [...wanted].filter(([name, services]) => {
     const known = certificates.get(name);
     if (known === undefined || known.renewAtMs <= nowMs) return true;
     return known.services.join() !== services.toSorted().join();
