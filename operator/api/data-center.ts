@@ -464,6 +464,14 @@ const status = z.strictObject({
     .enum(["Permitted", "Done", "Adopted"])
     .optional()
     .describe("Of the queue's logs, as of a KVGroup's replicas."),
+  made: z
+    .array(campusName)
+    .max(3)
+    .optional()
+    .describe(
+      "While bootstrap is Permitted: campuses whose logs have been ready once, so that an empty volume there may " +
+        "not vote any more.",
+    ),
   clients: campusAddress.optional().describe("Where clients connect."),
   admin: campusAddress.optional().describe("Where `tricampus` connects."),
   conditions: conditions.optional(),

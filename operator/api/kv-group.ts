@@ -124,6 +124,14 @@ const status = z.strictObject({
       "Permitted: the empty volumes may become the group's disks, this once. Done: they are. " +
         "Adopted: the volumes were there before this object.",
     ),
+  made: z
+    .array(campusName)
+    .max(3)
+    .optional()
+    .describe(
+      "While bootstrap is Permitted: campuses whose replica has served once, so that an empty volume there may " +
+        "not vote any more.",
+    ),
   replaced: z
     .strictObject({
       act: z.string(),

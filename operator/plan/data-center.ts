@@ -2,6 +2,7 @@
  * The plan of a whole data centre: what to do now, and what to say of it. Pure and total: the same
  * observation gives the same plan, and every observation gives one.
  */
+import { QUEUE_LOGS } from "../../services/platform/services.ts";
 import { checkCallers, type ToldCallers } from "../../services/platform/usual-callers.ts";
 import type { CampusStatus } from "../api/campus.ts";
 import type { DataCenterStatus } from "../api/data-center.ts";
@@ -21,7 +22,7 @@ import {
   type Wanted,
   workloadsOf,
 } from "./desired.ts";
-import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
+import { firstDisks, type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
 import { leftovers, retiringGroups } from "./leftovers.ts";
 import { childKey, kvWorkload, type Node, type Observed, type Resource } from "./observed.ts";
 import { misplacements } from "./placement.ts";
@@ -167,18 +168,22 @@ function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): 
   const isMaking = status.bootstrap === "Permitted";
   const isThere = (campus: string) =>
     observed.children.has(childKey("PersistentVolumeClaim", nameOf(site, logs.service, campus)));
-  const bootstrap = isMaking ? (["queuelog-1", "queuelog-2"] as const) : [];
-  permits.set(logs.service, { bootstrap: [...bootstrap] });
+  const { made = [] } = status;
+  const disks = firstDisks(isMaking ? QUEUE_LOGS : [], made);
+  permits.set(logs.service, disks);
   if (spec.profile === "Dev") {
     const first = permits.get("kvsvr-1");
+    const bootstrap = [...(first?.bootstrap ?? []), ...(disks.bootstrap ?? [])];
+    const bothMade = [...(first?.made ?? []), ...(disks.made ?? [])];
     permits.set("kvsvr-1", {
       ...first,
-      bootstrap: [...(first?.bootstrap ?? []), ...bootstrap],
+      bootstrap,
+      ...(bothMade.length > 0 && { made: bothMade }),
     });
   }
   volumes.set(
     logs.service,
-    campuses.filter((campus) => isMaking || isThere(campus)),
+    campuses.filter((campus) => (isMaking && !made.includes(campus)) || isThere(campus)),
   );
   // An empty volume of media does no harm: it is filled from the others.
   volumes.set("media-data", campuses);
@@ -360,30 +365,33 @@ function statusOf(
   ];
   const clients = addressesOf(observed, "clients");
   const admin = addressesOf(observed, "admin");
-  const bootstrap = logBootstrap(observed);
+  const { bootstrap, made } = firstLogs(observed);
   return {
     observedGeneration: generation,
     campuses: line.join(" "),
     pods: `${ready}/${wanted}`,
     image: spec.image ?? image,
     ...(bootstrap !== undefined && { bootstrap }),
+    ...(made.length > 0 && { made }),
     ...(clients.length > 0 && { clients }),
     ...(admin.length > 0 && { admin }),
     conditions: conditionsOf(statements, status.conditions, { generation, nowMs }),
   };
 
   /** As of a KV group: noted before any volume exists, over when all are ready. */
-  function logBootstrap({ pods }: Observed): DataCenterStatus["bootstrap"] {
+  function firstLogs({ pods }: Observed): Pick<DataCenterStatus, "bootstrap"> & { made: string[] } {
     const before = status.bootstrap;
     const isThere = [...children.values()].some(
       (child) => child.kind === "PersistentVolumeClaim" && child.workload === "queuelog",
     );
-    if (before === undefined) return isThere ? "Adopted" : "Permitted";
+    if (before === undefined) return { bootstrap: isThere ? "Adopted" : "Permitted", made: [] };
+    if (before !== "Permitted") return { bootstrap: before, made: [] };
     const logs = spec.profile === "Dev" ? "kvsvr-1" : "queuelog";
     const up = pods.filter((pod) => pod.workload === logs && pod.isReady);
-    return before === "Permitted" && new Set(up.map(({ campus }) => campus)).size === 3
-      ? "Done"
-      : before;
+    const made = new Set([...(status.made ?? []), ...up.map(({ campus }) => campus)]);
+    return made.size === 3
+      ? { bootstrap: "Done", made: [] }
+      : { bootstrap: before, made: [...made].toSorted() };
   }
 }
 

@@ -97,3 +97,47 @@ test.each([
 ] as const)("replacing: %s", (_, replace, replaced, there, expected) => {
   expect(replacement(replace, replaced, there)).toBe(expected);
 });
+
+/** Volumes of a and b are there unless they are named in `gone`; c has no node yet, or says that it is well. */
+function firstDisks(status: KvGroupStatus, { gone = "", isThere = false } = {}) {
+  const claims = ["a", "b", "c"].filter((campus) => !gone.includes(campus));
+  const pods = ["a", "b", "c"].map((campus) => ({
+    ...{ name: `main-kvsvr-1-${campus}-0`, workload: "kvsvr-1", campus, trouble: "" },
+    ...{ uid: campus, isLeaving: false, node: campus === "c" && !isThere ? "" : "node" },
+  }));
+  const serving = ["a", "b", ...(isThere ? ["c"] : [])].filter((campus) => !gone.includes(campus));
+  const observed = {
+    ...{ nowMs: 0, pods, nodes: new Map([["node", { isReady: true }]]) },
+    words: new Map(
+      serving.map((campus) => [`kvsvr-1/${campus}`, { unready: "", pod: campus }] as const),
+    ),
+    children: new Map(
+      claims.map((campus) => [
+        `PersistentVolumeClaim/main-kvsvr-1-${campus}`,
+        { kind: "PersistentVolumeClaim", isLeaving: false },
+      ]),
+    ),
+  } as unknown as Observed;
+  const spec = sampleGroup(1);
+  const group = { name: "main-1", uid: "g", resourceVersion: "1", generation: 1, spec, status };
+  const { bootstrap, made, volumes, lost, permits } = planGroup(observed, site, group);
+  return { bootstrap, made, volumes, lost, permits };
+}
+
+const made = (...campuses: string[]) => campuses.map((campus) => ({ service: "kvsvr", campus }));
+
+test("first disks: who has served has one, and gets no second one while another campus never comes (S3)", () => {
+  const begun = firstDisks({ bootstrap: "Permitted" });
+  expect(begun).toMatchObject({ bootstrap: "Permitted", made: ["a", "b"], lost: [] });
+  const noted: KvGroupStatus = { bootstrap: "Permitted", made: ["a", "b"] };
+  expect(firstDisks(noted, { gone: "a" })).toEqual({
+    ...{ bootstrap: "Permitted", made: ["a", "b"], volumes: ["b", "c"], lost: ["a"] },
+    permits: { bootstrap: ["kvsvr"], made: made("a", "b") },
+  });
+  expect(firstDisks(noted, { gone: "a", isThere: true })).toMatchObject({
+    ...{ bootstrap: "Done", made: [], lost: ["a"] },
+  });
+  expect(firstDisks({ bootstrap: "Done" }, { gone: "c" })).toMatchObject({
+    ...{ bootstrap: "Done", volumes: ["a", "b"], lost: ["c"], permits: {} },
+  });
+});

@@ -31,6 +31,8 @@ export interface GroupPlan {
   readonly group: KvGroup;
   readonly replicas: readonly ReplicaStatus[];
   readonly bootstrap: Bootstrap;
+  /** During the bootstrap: campuses whose disk is made. */
+  readonly made: readonly string[];
   readonly replaced: Replaced | undefined;
   readonly permits: Permits;
   /** Campuses whose volume may be made or changed. */
@@ -54,18 +56,22 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
     }),
   );
   const replicas = replicaStates(observed, number, campuses);
-  const bootstrap = nextBootstrap(group.status.bootstrap, claims, replicas);
+  const { bootstrap, made } = nextBootstrap(group.status, claims, replicas);
   const replacement = planReplacement({ observed, group, claims, replicas });
   const { replaced } = replacement;
   const isMaking = group.status.bootstrap === "Permitted";
+  const { made: notedAsMade = [] } = group.status;
   // By what the status says already: whoever comes next must not take the new volume for the old one.
   const noted = group.status.replaced;
   const isRemaking = (campus: string) => noted?.campus === campus && noted.phase === "Rebuilding";
   const volumes = campuses.filter(
-    (campus) => isMaking || claims.get(campus) !== undefined || isRemaking(campus),
+    (campus) =>
+      (isMaking && !notedAsMade.includes(campus)) ||
+      claims.get(campus) !== undefined ||
+      isRemaking(campus),
   );
-  const lost =
-    bootstrap === "Permitted" ? [] : campuses.filter((campus) => !volumes.includes(campus));
+  const isBegun = (campus: string) => bootstrap !== "Permitted" || made.includes(campus);
+  const lost = campuses.filter((campus) => isBegun(campus) && !volumes.includes(campus));
   const { actions, waitsFor } = replacement;
   const permits = permitsOf(group, replaced);
   const growing = campuses.filter((campus) => isGrowing(claims.get(campus)));
@@ -73,6 +79,7 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
     group,
     replicas,
     bootstrap,
+    made,
     replaced,
     permits,
     volumes,
@@ -92,11 +99,20 @@ function permitsOf({ spec, status }: KvGroup, replaced: Replaced | undefined): P
   const service = KV_GROUPS[spec.number - 1]!;
   const isUnderWay = replaced !== undefined && replaced.phase !== "Done";
   return {
-    ...(status.bootstrap === "Permitted" && { bootstrap: [service] }),
+    ...(status.bootstrap === "Permitted" && firstDisks([service], status.made)),
     ...(isUnderWay && {
       rebuild: [{ service, campus: replaced.campus, token: digestlessToken(replaced.act) }],
     }),
   };
+}
+
+/** The permit for services' first disks, but where they are made. */
+export function firstDisks<S extends NonNullable<Permits["bootstrap"]>[number]>(
+  services: readonly S[],
+  made: readonly string[] = [],
+): Pick<Permits, "bootstrap" | "made"> {
+  const disks = services.flatMap((service) => made.map((campus) => ({ service, campus })));
+  return { bootstrap: [...services], ...(disks.length > 0 && { made: disks }) };
 }
 
 /** One line, as it is written beside the disk. */
@@ -104,16 +120,24 @@ function digestlessToken(act: string): string {
   return act.replaceAll(/\s+/g, " ").trim();
 }
 
-/** What the status says of the first disks from now on; it is written before anything comes of it. */
+/**
+ * What the status says of the first disks from now on; it is written before anything comes of it. A replica that has
+ * served has a disk, whatever becomes of it: in another one that is empty it may not vote, however long the third
+ * replica's zone is still to come.
+ */
 function nextBootstrap(
-  before: Bootstrap,
+  { bootstrap: before, made: noted = [] }: KvGroupStatus,
   claims: ReadonlyMap<string, Child | undefined>,
   replicas: readonly ReplicaStatus[],
-): Bootstrap {
-  if (before === undefined)
-    return [...claims.values()].some((claim) => claim !== undefined) ? "Adopted" : "Permitted";
-  if (before === "Permitted" && replicas.every(({ state }) => state === "ok")) return "Done";
-  return before;
+): Pick<GroupPlan, "bootstrap" | "made"> {
+  if (before === undefined) {
+    const isThere = [...claims.values()].some((claim) => claim !== undefined);
+    return { bootstrap: isThere ? "Adopted" : "Permitted", made: [] };
+  }
+  if (before !== "Permitted") return { bootstrap: before, made: [] };
+  const made = replicas.filter(({ campus, state }) => state === "ok" || noted.includes(campus));
+  if (made.length === replicas.length) return { bootstrap: "Done", made: [] };
+  return { bootstrap: before, made: made.map(({ campus }) => campus) };
 }
 
 interface Replacing {
@@ -207,7 +231,7 @@ export interface GroupFacts {
 }
 
 export function groupStatus({ plan, slots, progress, nowMs }: GroupFacts): KvGroupStatus {
-  const { group, replicas, bootstrap, replaced } = plan;
+  const { group, replicas, bootstrap, made, replaced } = plan;
   const { generation, status } = group;
   const statements = [ready(plan), degraded(plan), quorum(plan), progressing(plan, progress)];
   return {
@@ -216,6 +240,7 @@ export function groupStatus({ plan, slots, progress, nowMs }: GroupFacts): KvGro
     replicas: replicas.map((replica) => ({ ...replica })),
     ...((slots ?? status.slots) !== undefined && { slots: slots ?? status.slots }),
     ...(bootstrap !== undefined && { bootstrap }),
+    ...(made.length > 0 && { made: [...made] }),
     ...(replaced !== undefined && { replaced }),
     conditions: conditionsOf(statements, status.conditions, { generation, nowMs }),
   };
@@ -247,8 +272,8 @@ function degraded({ replicas, bootstrap, lost }: GroupPlan): Statement {
   const [first] = weak;
   if (first === undefined) return say("Degraded", false, "Whole", "3 of 3 replicas");
   const text = weak.map(describeReplica).join("; ");
-  if (bootstrap === "Permitted") return say("Degraded", false, "Bootstrapping", text);
   if (lost.length > 0) return say("Degraded", true, "VolumeMissing", lostText(lost[0]!));
+  if (bootstrap === "Permitted") return say("Degraded", false, "Bootstrapping", text);
   if (first.state === "down") return say("Degraded", true, "ReplicaDown", text);
   if (first.state === "pending") return say("Degraded", true, "ReplicaPending", text);
   if (first.state === "unknown") return say("Degraded", undefined, "NotReadyYet", text);

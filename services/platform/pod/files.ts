@@ -81,6 +81,8 @@ export type AddressBookFile = z.output<typeof addressBookSchema>;
 export const permitsSchema = z.strictObject({
   /** Services whose empty folder may become a disk, in every campus: the group's first bootstrap. */
   bootstrap: z.array(service).default([]),
+  /** Whose first disk is made already, while others' are not: an empty folder there has lost it. */
+  made: z.array(z.strictObject({ service, campus: campusName })).default([]),
   /** Replicas of the store that may begin anew as new members, each once a token. */
   rebuild: z
     .array(z.strictObject({ service, campus: campusName, token: z.string().min(1) }))

@@ -32,6 +32,14 @@ test("permits: an empty folder may become a disk, one that holds anything may no
   expect(readdirSync(disk())).toEqual(["log"]);
 });
 
+test("permits: where the first disk is made, an empty folder has lost it, though others are still to come", () => {
+  const made = (campus: string) => [{ service: "kvsvr", campus } as const];
+  permit({ bootstrap: ["kvsvr"], made: made("b") });
+  expect(readdirSync(disk())).toEqual([]);
+  permit({ bootstrap: ["kvsvr"], made: made("a") });
+  expect(readdirSync(disk())).toEqual(["bootstrap"]);
+});
+
 test("permits: a replica begins anew once a token, in its own campus", () => {
   mkdirSync(disk(), { recursive: true });
   const rebuild = (campus: string, token: string) =>

@@ -23,7 +23,10 @@ export function applyPermits(path: string, config: ProcessConfig): void {
   for (const { name, dataDir } of config.services) {
     mkdirSync(dataDir, { recursive: true });
     const isLog = name.startsWith("queuelog-");
-    if (permits.bootstrap.includes(name) && readdirSync(dataDir).length === 0)
+    const isMade = permits.made.some(
+      (disk) => disk.service === name && disk.campus === config.campus,
+    );
+    if (permits.bootstrap.includes(name) && !isMade && readdirSync(dataDir).length === 0)
       writeFileSync(join(dataDir, isLog ? LOG_BOOTSTRAP_FILE : BOOTSTRAP_FILE), "");
     const rebuild = permits.rebuild.find(
       (permit) => permit.service === name && permit.campus === config.campus,
