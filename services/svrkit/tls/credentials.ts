@@ -2,7 +2,8 @@
  * Certificate, key and the authorities that are trusted, out of three PEM files, read again when they
  * change: a renewed certificate serves new connections without a restart, open ones go on with the one
  * they began with. Files that contradict each other (a renewal that is half written, a key that is not
- * the certificate's) are not taken; what was valid before stays in force and the process says so.
+ * the certificate's, another authority's, another process's) are not taken; what was valid before stays in
+ * force and the process says so.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -49,11 +50,18 @@ export class Credentials {
     }
     const source = {
       name: "tls",
-      load: () => load(files, Date.now()),
+      load: () => this.#load(files),
       signature: () => signatureOfFiles([files.caFile, files.certFile, files.keyFile]),
       trouble: (loaded: Loaded) => ageing(files, loaded, Date.now()),
     };
     this.#watched = new Watched(source, log);
+  }
+
+  #load(files: TlsFiles): Loaded {
+    const loaded = load(files, Date.now());
+    const before = this.#watched?.value;
+    if (before !== undefined) requireSuccessor(before, loaded, files);
+    return loaded;
   }
 
   get #loaded(): Loaded {
@@ -124,12 +132,42 @@ function loadTexts(material: Material, files: TlsFiles, nowMs: number): Loaded {
     throw new Error(`${certFile} names no service: it needs a URI like spiffe://tricampus/text`);
   const validFromMs = Date.parse(certificate.validFrom);
   const validToMs = Date.parse(certificate.validTo);
+  if (nowMs < validFromMs)
+    throw new Error(`${certFile} is valid only from ${new Date(validFromMs).toISOString()} on`);
   if (nowMs >= validToMs)
     throw new Error(`${certFile} was valid until ${new Date(validToMs).toISOString()}: renew it`);
   const context = inFile(certFile, () =>
     createSecureContext({ ...material, minVersion: "TLSv1.3" }),
   );
   return { ...material, context, services, validFromMs, validToMs };
+}
+
+/** What would leave a process that works now with a certificate that nobody believes is not taken. */
+function requireSuccessor(before: Loaded, loaded: Loaded, { caFile, certFile }: TlsFiles): void {
+  const missing = [...before.services].filter((service) => !loaded.services.has(service));
+  if (missing.length > 0)
+    throw new Error(`${certFile} does not name ${missing.join(", ")}, which this process is`);
+  if (!leadsTo(certificatesIn(loaded.cert), certificatesIn(loaded.ca)))
+    throw new Error(`${certFile} was issued by no authority in ${caFile}`);
+}
+
+/** Whether the first of a chain was issued by an authority, by itself or through others of the chain. */
+function leadsTo(chain: readonly X509Certificate[], authorities: readonly X509Certificate[]) {
+  let at = chain[0]!;
+  for (const _ of chain) {
+    const issued = (by: X509Certificate) => at.checkIssued(by) && at.verify(by.publicKey);
+    if (authorities.some(issued)) return true;
+    const next = chain.find((other) => other !== at && issued(other));
+    if (next === undefined) return false;
+    at = next;
+  }
+  return false;
+}
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+function certificatesIn(pem: string): X509Certificate[] {
+  return (pem.match(PEM) ?? []).map((text) => new X509Certificate(text));
 }
 
 function read(path: string): string {

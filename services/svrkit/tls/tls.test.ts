@@ -1,9 +1,9 @@
 /** Who gets in with which certificate, over real sockets, and certificates that change meanwhile. */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { Echo } from "../../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import { CertificateAuthority } from "../../platform/certificate-folder.ts";
 import { Client, type ServiceAddress } from "../client.ts";
@@ -146,6 +146,55 @@ test("tls: certificates are read again when they change, and broken ones change 
   await expect.poll(() => echo(address, stranger)).toBe("hello");
   await refused(address, text, UNTRUSTED);
   expect(readTrouble()).toBe("");
+});
+
+test("tls: a certificate that nobody would believe does not replace one that is good", async () => {
+  const from = async (authority: CertificateAuthority, name: string, services: string[]) => {
+    const { caFile, certFile, keyFile } = await authority.issue(name, services, 1);
+    return Object.fromEntries(
+      Object.entries({ caFile, certFile, keyFile }).map(([file, path]) => [
+        file,
+        readFileSync(path, "utf8"),
+      ]),
+    ) as unknown as TlsFiles;
+  };
+  const files = {
+    caFile: join(dir, "kept-ca.pem"),
+    certFile: join(dir, "kept.pem"),
+    keyFile: join(dir, "kept-key.pem"),
+  };
+  const put = (texts: TlsFiles) => {
+    for (const name of ["caFile", "keyFile", "certFile"] as const)
+      writeFileSync(files[name], texts[name]);
+  };
+  const good = await from(ours, "kept", ["echo", "text"]);
+  const stranger = await from(theirs, "kept", ["echo", "text"]);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 3 * 86_400_000 });
+  const future = await from(ours, "kept-later", ["echo", "text"]);
+  vi.useRealTimers();
+  const wrong: [texts: TlsFiles, why: RegExp][] = [
+    [{ ...stranger, caFile: good.caFile }, /kept\.pem was issued by no authority in .*kept-ca/],
+    [await from(ours, "less", ["echo"]), /kept\.pem does not name text, which this process is/],
+    [future, /kept\.pem is valid only from 20/],
+  ];
+  put(good);
+  const credentials = credentialsOf(files);
+  cleanUps.push(() => credentials.stop());
+  credentials.watch(20);
+  for (const [texts, why] of wrong) {
+    put(texts);
+    await expect.poll(readTrouble).toMatch(why);
+    expect(credentials.material.cert).toBe(good.certFile);
+  }
+  const next = await from(ours, "next", ["echo", "text", "group"]);
+  // Through another certificate of the file, too, and while one authority follows another.
+  put({
+    ...next,
+    certFile: next.certFile + stranger.certFile,
+    caFile: stranger.caFile + next.caFile,
+  });
+  await expect.poll(readTrouble).toBe("");
+  expect(credentials.material.key).toBe(next.keyFile);
 });
 
 test("tls: what cannot be used is refused at the start, by the name of the file", async () => {
