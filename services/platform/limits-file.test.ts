@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -172,6 +180,23 @@ test("ticket keys: the next key is known before it signs, the old one until it g
   await expect.poll(() => verifier.keyIds).toEqual(["k2"]);
   const before = new TicketSigner("k1", old.privateKey).sign(facts);
   expect(() => verifier.verify(before)).toThrow(/not one of ours/);
+});
+
+test("ticket keys: those of a folder that is gone stay in force, and people are told", async () => {
+  const folder = join(dir, "moved");
+  const put = (id: string) => writeFileSync(join(folder, `${id}.pem`), newTicketKeys().publicKey);
+  mkdirSync(folder);
+  put("k1");
+  const keys = ticketKeys({ files: {}, dir: folder }, silentLogger());
+  cleanUps.push(() => keys.stop());
+  keys.watch(5);
+  renameSync(folder, `${folder}.old`);
+  await expect.poll(readTrouble).toMatch(/^ticket keys: what was in force stays in force: .*moved/);
+  expect(Object.keys(keys.value)).toEqual(["k1"]);
+  mkdirSync(folder);
+  put("k2");
+  await expect.poll(() => Object.keys(keys.value)).toEqual(["k2"]);
+  await expect.poll(readTrouble).toBe("");
 });
 
 test("ticket keys: where there were none, a broken one leaves it so", async () => {

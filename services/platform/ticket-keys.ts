@@ -18,12 +18,21 @@ export function ticketKeys(
   { files, dir }: { files: Readonly<Record<string, string>>; dir: string | undefined },
   log: Logger,
 ): Watched<Keys> {
-  // Where no ticket is checked there is no folder.
-  const paths = () => (dir === undefined ? files : existsSync(dir) ? keysIn(dir) : {});
+  let hadFolder = false;
+  const paths = () => {
+    if (dir === undefined) return files;
+    // Where no ticket is checked there is no folder. One that is gone is being changed, or was lost.
+    if (!hadFolder && !existsSync(dir)) return {};
+    return keysIn(dir);
+  };
   return new Watched<Keys>(
     {
       name: "ticket keys",
-      load: () => load(paths()),
+      load: () => {
+        const keys = load(paths());
+        hadFolder = Object.keys(keys).length > 0;
+        return keys;
+      },
       signature: () => signatureOfFiles(Object.values(paths())),
     },
     log,
