@@ -16,9 +16,10 @@ import {
 } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import { processBeat } from "../../svrkit/beat.ts";
-import type { CallOptions } from "../../svrkit/call.ts";
+import { type CallOptions, monotonicMs } from "../../svrkit/call.ts";
 import { fromBytes, toBytes } from "../../svrkit/codec.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import type { Revocations } from "../../svrkit/ticket/revocations.ts";
 import { versionBefore } from "../age.ts";
 import { trimmedThrough, trimOperations } from "../trim.ts";
@@ -31,6 +32,8 @@ const EVERY_MS = 2_250;
 /** After a read that failed: before the first good one nobody is let in. */
 const RETRY_MS = 250;
 const TIMEOUT_MS = 2_000;
+/** Without a good read for so long, people are told. */
+const TROUBLE_AFTER_MS = 10_000;
 
 const reads = monitorId("tickets.revocation_reads");
 const failures = monitorId("tickets.revocation_failures");
@@ -70,15 +73,18 @@ export async function forgetRevocations(
 export class RevocationFollower {
   readonly #kv: KvClient;
   readonly #revocations: Revocations;
+  readonly #troubleAfterMs: number;
   #version = 0;
+  #heardMs = monotonicMs();
   #end: (() => void) | undefined;
   #retry: NodeJS.Timeout | undefined;
   #isReading = false;
   #stopped = false;
 
-  constructor(kv: KvClient, revocations: Revocations) {
+  constructor(kv: KvClient, revocations: Revocations, troubleAfterMs = TROUBLE_AFTER_MS) {
     this.#kv = kv;
     this.#revocations = revocations;
+    this.#troubleAfterMs = troubleAfterMs;
   }
 
   start(): void {
@@ -121,10 +127,21 @@ export class RevocationFollower {
         more = page.more;
       }
       this.#revocations.becomeKnown();
+      this.#heardMs = monotonicMs();
+      setTrouble("tickets", undefined);
       return true;
-    } catch {
+    } catch (error) {
       monitor.add(failures, 1);
+      this.#failed((error as Error).message);
       return false;
     }
+  }
+
+  #failed(why: string): void {
+    if (this.#stopped || monotonicMs() - this.#heardMs < this.#troubleAfterMs) return;
+    const meaning = this.#revocations.isKnown
+      ? "tickets that were logged out since are still believed"
+      : "no ticket is believed";
+    setTrouble("tickets", `the table of log-outs cannot be read, ${meaning} (${why})`);
   }
 }
