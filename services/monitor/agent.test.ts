@@ -113,6 +113,31 @@ test("agent: minutes wait for a centre that is away, at most an hour of them, an
   expect(said).toHaveLength(2);
 });
 
+test("agent: a minute that ends while reports are slow is reported once, and in its order", async () => {
+  const file = fileOf("a/kvsvr");
+  let answer = () => {};
+  const agent = agentWith(async (request) => {
+    await new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    reports.push(request);
+  });
+  for (let second = 0; second < 60; second++) pass(file, 1);
+  nowMs += 3_000;
+  const first = agent.look();
+  for (let second = 0; second < 60; second++) pass(file, 1);
+  nowMs += 3_000;
+  const looks = [first, agent.look()];
+  const ended = Promise.all(looks).then(() => agent.look());
+  for (let i = 0; i < 50; i++) {
+    answer();
+    await new Promise(setImmediate);
+  }
+  await ended;
+  const minutes = reports.map((report) => report.minutes[0]!.minuteMs);
+  expect(minutes).toEqual([START, START + MINUTE_MS]);
+});
+
 test("agent: files of processes that died long ago are removed when nobody needs them", async () => {
   fileOf("a/old").write();
   nowMs += 11 * MINUTE_MS;

@@ -40,7 +40,7 @@ export class MonitorAgent {
   /** Begin of the next minute to be read; undefined: as many as there are. */
   #nextMs: number | undefined;
   #isFailing = false;
-  #running: Promise<void> = Promise.resolve();
+  #looking: Promise<void> | undefined;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
@@ -50,7 +50,7 @@ export class MonitorAgent {
     const now = this.#parts.now();
     const waitMs = MINUTE_MS - ((now - SETTLED_MS) % MINUTE_MS);
     this.#timer = setTimeout(() => {
-      this.#running = this.look();
+      void this.look();
       this.start();
     }, waitMs).unref();
   }
@@ -58,11 +58,21 @@ export class MonitorAgent {
   /** Resolves when what was under way is over. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
-    await this.#running;
+    await this.#looking;
   }
 
-  /** Reads the minutes that are over, and hands on what waits. */
-  async look(): Promise<void> {
+  /**
+   * Reads the minutes that are over, and hands on what waits. One at a time, lest two hand on the same minute;
+   * what is over meanwhile is for the next.
+   */
+  look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<void> {
     const { campus, now } = this.#parts;
     const end = Math.floor((now() - SETTLED_MS) / MINUTE_MS) * MINUTE_MS;
     const oldest = end - MINUTES_BACK * MINUTE_MS;
