@@ -60,8 +60,13 @@ test("top: a process that was started again meanwhile counts from its start", ()
   expect(top.services[0]!.callsPerSecond).toBe(2);
 });
 
+test("top: a process that did not answer the first look is left out, not counted from its start", () => {
+  const after = statuses({ uptimeMs: 3_600_000, busyMs: 90_000, calls: 1_000_000, ms: [1] });
+  expect(topOf(new Map(), after, 2)).toEqual({ seconds: 2, processes: [], services: [] });
+});
+
 test("top: a table of processes and one of services", () => {
-  const text = formatTop(topOf(new Map(), statuses({ calls: 3, ms: [1, 1, 1] }), 1));
+  const text = formatTop(topOf(new Map(), statuses({ uptimeMs: 900, calls: 3, ms: [1, 1, 1] }), 1));
   expect(text).toBe(
     [
       "campus  process  busy%  late-ms  MiB  connections  waiting  level",

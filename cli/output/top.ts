@@ -40,13 +40,15 @@ export interface Top {
   readonly services: readonly ServiceFigures[];
 }
 
+/** What a look takes at the most. */
+const LOOK_SECONDS = 1;
+
 const REJECTIONS = new Set(["OVERLOADED", "RESOURCE_EXHAUSTED"]);
 
 export function topOf(before: Statuses, after: Statuses, seconds: number): Top {
-  const pairs = [...after].map(([name, now]) => ({
-    now,
-    earlier: sameProcess(before.get(name), now),
-  }));
+  const pairs = [...after]
+    .map(([name, now]) => ({ now, earlier: sameProcess(before.get(name), now) }))
+    .filter(({ now, earlier }) => earlier !== undefined || isYoung(now, seconds));
   return {
     seconds,
     processes: pairs
@@ -54,6 +56,14 @@ export function topOf(before: Statuses, after: Statuses, seconds: number): Top {
       .sort((a, b) => compare(a.process, b.process)),
     services: serviceFigures(pairs, seconds),
   };
+}
+
+/**
+ * One that ran before the first look and did not answer it is left out of this round: all that it ever did would
+ * count as done since.
+ */
+function isYoung({ uptimeMs }: StatusReply, seconds: number): boolean {
+  return uptimeMs <= (seconds + LOOK_SECONDS) * 1_000;
 }
 
 /** One that was started meanwhile counts from its start. */
