@@ -1,4 +1,5 @@
 /** Certificates by the clock: they are renewed whatever else is not done meanwhile, and pods stay. */
+import { X509Certificate } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Operator } from "./operator.ts";
 import { Rig } from "./testing/rig.ts";
@@ -22,7 +23,8 @@ const passing = (ms: number) => {
   laterMs += ms;
   operator.lookAtAll();
 };
-const texts = () => ({ ...(rig.get("Secret", "main-tls")!.data as Record<string, string>) });
+type Texts = Record<string, string>;
+const texts = () => ({ ...(rig.get("Secret", "main-tls")!.data as Texts) });
 const uids = () => rig.pods().map(({ metadata }) => metadata.uid);
 const said = (type: string) => rig.condition("DataCenter", "main", type);
 
@@ -70,4 +72,74 @@ test.each(FROZEN)("certificates are renewed before their end while %s", async (_
   expect(texts()["ca.crt"]).toBe(before["ca.crt"]);
   expect(uids()).toEqual(pods);
   expect(isIt()).toBe(true);
+});
+
+/** Every certificate shown is of an authority that is trusted now. */
+function expectBelieved(shown: Texts): void {
+  const trusted = authorities(pem(texts()["ca.crt"]!));
+  for (const name of Object.keys(shown).filter((one) => /(?<!^ca)\.crt$/.test(one))) {
+    const certificate = new X509Certificate(pem(shown[name]!));
+    const isOf = (one: X509Certificate) =>
+      certificate.checkIssued(one) && certificate.verify(one.publicKey);
+    expect(trusted.some(isOf), name).toBe(true);
+  }
+}
+
+const pem = (encoded: string) => Buffer.from(encoded, "base64").toString();
+const authorities = (text: string) =>
+  text.split(/(?<=END CERTIFICATE-----\n)/).map((one) => new X509Certificate(one));
+const authoritiesTold = () => authorities(pem(texts()["ca.crt"]!)).map(({ subject }) => subject);
+
+function loseCertificate(name: string): void {
+  const place = { resource: "/api/v1 secrets", namespace: "test" };
+  rig.double.objects.update(place, "main-tls", (secret) => {
+    const { [`${name}.crt`]: _, [`${name}.key`]: __, ...rest } = secret.data as object as Texts;
+    secret.data = rest;
+  });
+}
+
+test("an authority that is lost: everybody hears of the next one before it issues, and trusts both", async () => {
+  const MINUTES_MS = 60_000;
+  const [before, pods] = [texts(), uids()];
+  const [lost] = authoritiesTold();
+  rig.remove("Secret", "main-authority");
+  loseCertificate("access");
+  passing(6 * MINUTES_MS);
+  await rig.until("there are two", () => authoritiesTold().length === 2);
+  expect(authoritiesTold()[1]).toBe(lost);
+  passing(9 * MINUTES_MS);
+  await rig.quiet(200);
+  const { "access.crt": _, "access.key": __, "ca.crt": ___, ...others } = before;
+  const { "ca.crt": ____, "authority-since": _____, ...told } = texts();
+  expect(told).toEqual(others);
+
+  passing(2 * MINUTES_MS);
+  await rig.until("it issues", () => texts()["access.crt"] !== undefined);
+  await rig.quiet();
+  expectBelieved(texts());
+  expectBelieved(before); // what pods show that have not taken theirs yet
+
+  // When nothing is of the lost one any more, it goes.
+  passing(61 * DAY_MS);
+  await rig.until("there is one", () => {
+    passing(0); // issued over and over, by that clock: after pauses
+    return authoritiesTold().length === 1;
+  });
+  expect(authoritiesTold()).not.toContain(lost);
+  expectBelieved(texts());
+  expect(uids()).toEqual(pods);
+});
+
+test("certificates that no trusted authority has issued are issued anew", async () => {
+  const before = texts();
+  rig.remove("Secret", "main-authority");
+  const place = { resource: "/api/v1 secrets", namespace: "test" };
+  rig.double.objects.update(place, "main-tls", (secret) => {
+    const { "ca.crt": _, ...rest } = secret.data as object as Texts;
+    secret.data = rest;
+  });
+  passing(6 * 60_000);
+  await rig.until("issued", () => texts()["logic.crt"] !== before["logic.crt"]);
+  await rig.quiet();
+  expectBelieved(texts());
 });

@@ -2,6 +2,10 @@
  * The data centre's own certificate authority and what it has issued: two Secrets, one that nobody
  * mounts and one of which each pod gets its own entries. Read when an operator begins to act and now
  * and then; what is missing or nears its end is issued, and pods take it without a restart.
+ *
+ * An authority whose Secret is lost can issue nothing more, and what it has issued goes on being shown. So the next
+ * one is added to those that are trusted, and issues nothing before every pod has heard of it; one that has issued
+ * nothing of what there is any more goes with a later renewal.
  */
 import { X509Certificate } from "node:crypto";
 import type { CertificateTexts } from "../../services/platform/certificates.ts";
@@ -22,7 +26,12 @@ interface CertificateParts {
 export interface Issued {
   readonly certificates: ReadonlyMap<string, Certificate>;
   readonly own: (CertificateTexts & { readonly ca: string }) | undefined;
+  /** When the authority that issues next was added to others, milliseconds since 1970; 0: it was the first. */
+  readonly authoritySinceMs: number;
 }
+
+/** Beside what pods get. */
+const SINCE = "authority-since";
 
 const OPERATOR_CERTIFICATE = "operator";
 
@@ -33,9 +42,9 @@ export async function readIssued(parts: CertificateParts, dataCenter: string): P
   const names = Object.keys(data).flatMap((key) =>
     key.endsWith(".key") ? [key.slice(0, -4)] : [],
   );
+  const authorities = authoritiesIn(data);
   const certificates = names.flatMap((name): [string, Certificate][] => {
-    const cert = data[TLS_FILE.cert(name)];
-    const certificate = cert === undefined ? undefined : certificateIn(cert);
+    const certificate = certificateIn(data, name, authorities);
     return certificate === undefined ? [] : [[name, certificate]];
   });
   const [ca, cert, key] = [
@@ -44,17 +53,22 @@ export async function readIssued(parts: CertificateParts, dataCenter: string): P
     data[TLS_FILE.key(OPERATOR_CERTIFICATE)],
   ];
   const isWhole = ca !== undefined && cert !== undefined && key !== undefined;
-  return { certificates: new Map(certificates), own: isWhole ? { ca, cert, key } : undefined };
+  return {
+    certificates: new Map(certificates),
+    own: isWhole ? { ca, cert, key } : undefined,
+    authoritySinceMs: Date.parse(data[SINCE] ?? "") || 0,
+  };
 }
 
-/** undefined: it is none, and issued anew like one that is missing. */
-function certificateIn(cert: string): Certificate | undefined {
-  let certificate: X509Certificate;
-  try {
-    certificate = new X509Certificate(cert);
-  } catch {
-    return undefined;
-  }
+/** undefined: it is none, or nobody believes it; it is issued anew like one that is missing. */
+function certificateIn(
+  data: Data,
+  name: string,
+  authorities: readonly X509Certificate[],
+): Certificate | undefined {
+  const certificate = parsed(data[TLS_FILE.cert(name)]);
+  if (certificate === undefined) return undefined;
+  if (!authorities.some((authority) => hasIssued(authority, certificate))) return undefined;
   const [fromMs, toMs] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
   return {
     services: [...servicesOf(certificate)].toSorted(),
@@ -62,22 +76,60 @@ function certificateIn(cert: string): Certificate | undefined {
   };
 }
 
-/** `wanted`: the services of each certificate, by its name. */
+function parsed(pem = ""): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+function hasIssued(authority: X509Certificate, certificate: X509Certificate): boolean {
+  return certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
+}
+
+const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** All that are trusted; what is none is left out. */
+function authoritiesIn(data: Data): X509Certificate[] {
+  const blocks = data[TLS_FILE.ca]?.match(PEM_BLOCK) ?? [];
+  return blocks.flatMap((block) => parsed(block) ?? []);
+}
+
+/** `wanted`: the services of each certificate, by its name. `atMs`: now, milliseconds since 1970. */
 export async function issueCertificates(
   parts: CertificateParts,
   dataCenter: string,
-  wanted: ReadonlyMap<string, readonly string[]>,
+  { wanted, atMs }: { wanted: ReadonlyMap<string, readonly string[]>; atMs: number },
 ): Promise<void> {
   // Loaded here: an operator that issues nothing needs none of it.
   const { issueCertificate } = await import("../../services/platform/certificates.ts");
+  const secret = tlsName({ name: dataCenter });
+  const issued = (await readSecret(parts, secret)) ?? {};
   const authority = await openAuthority(parts, dataCenter);
-  const data: Data = { [TLS_FILE.ca]: authority.cert };
+  const own = new X509Certificate(authority.cert);
+  const trusted = authoritiesIn(issued);
+  const others = trusted.filter(({ raw }) => !raw.equals(own.raw));
+  if (others.length > 0 && others.length === trusted.length) {
+    const told = { [TLS_FILE.ca]: trustText(own, others), [SINCE]: new Date(atMs).toISOString() };
+    await addToSecret(parts, secret, { dataCenter, data: told });
+    return; // issued when pods have taken it: the plan asks again
+  }
+  const shown = Object.entries(issued).flatMap(([key, text]) =>
+    key.endsWith(".crt") ? (parsed(text) ?? []) : [],
+  );
+  const needed = others.filter((other) => shown.some((one) => hasIssued(other, one)));
+  const data: Data = { [TLS_FILE.ca]: trustText(own, needed) };
   for (const [name, services] of wanted) {
     const { cert, key } = await issueCertificate(authority, { name, services, days: DAYS });
     data[TLS_FILE.cert(name)] = cert;
     data[TLS_FILE.key(name)] = key;
   }
-  await addToSecret(parts, tlsName({ name: dataCenter }), { dataCenter, data });
+  await addToSecret(parts, secret, { dataCenter, data });
+}
+
+function trustText(own: X509Certificate, others: readonly X509Certificate[]): string {
+  return [own, ...others].map(String).join("");
 }
 
 async function openAuthority(

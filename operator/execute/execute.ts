@@ -98,7 +98,7 @@ async function carryOut(executor: Executor, round: Round, action: Action): Promi
     case "delete":
       return deleteObject(executor, writes, action);
     case "issue-certificates":
-      return issueCertificates(executor, dataCenter, action.wanted);
+      return issueCertificates(executor, dataCenter, action);
     case "make-credentials":
       return makeCredentials(executor, dataCenter);
     case "block":

@@ -32,6 +32,7 @@ export type Action =
       readonly act: "issue-certificates";
       /** By name: the services that it is for. */
       readonly wanted: ReadonlyMap<string, readonly string[]>;
+      readonly atMs: number;
       readonly why: string;
     }
   | {

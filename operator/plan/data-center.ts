@@ -106,10 +106,11 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
  * there is, is for pods as they are then, and renewed with the services that it names.
  */
 function certificateActions(
-  { certificates, nowMs, dataCenter }: Observed,
+  { certificates, authoritySinceMs, nowMs, dataCenter }: Observed,
   { workloads, isFrozen }: { workloads: readonly PlannedWorkload[]; isFrozen: boolean },
 ): Action[] {
   if (certificates === undefined || dataCenter.spec.tls.mode === "Plain") return [];
+  if (nowMs < authoritySinceMs + AUTHORITY_HEARD_MS) return [];
   const wanted = new Map(wantedCertificates(workloads));
   if (isFrozen) for (const [name, { services }] of certificates) wanted.set(name, services);
   const due = [...wanted].filter(([name, services]) => {
@@ -118,8 +119,12 @@ function certificateActions(
     return known.services.join() !== services.toSorted().join();
   });
   if (due.length === 0) return [];
-  return [{ act: "issue-certificates", wanted: new Map(due), why: "missing, or near their end" }];
+  const why = "missing, or near their end";
+  return [{ act: "issue-certificates", wanted: new Map(due), atMs: nowMs, why }];
 }
+
+/** Until every pod has a changed Secret in its files and has looked at them: two minutes or three, at the worst. */
+const AUTHORITY_HEARD_MS = 10 * 60_000;
 
 const MAKE_CREDENTIALS: Action = { act: "make-credentials", why: "they are missing" };
 

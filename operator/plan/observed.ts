@@ -137,6 +137,8 @@ export interface Observed {
   readonly busyPercent: ReadonlyMap<string, number>;
   /** By name: what was issued; undefined: not read yet. */
   readonly certificates: ReadonlyMap<string, Certificate> | undefined;
+  /** When an authority was added that pods must know before it issues, milliseconds since 1970; 0: long ago. */
+  readonly authoritySinceMs: number;
   /** The Secret with the data centre's credentials is there. */
   readonly hasCredentials: boolean;
   /** After a campus is whole again, so long nothing else is disturbed: clients come back, lists catch up. */

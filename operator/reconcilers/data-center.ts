@@ -197,6 +197,7 @@ export class DataCenterReconciler {
       refusals: memory.refusals,
       hasCredentials: memory.hasCredentials,
       certificates: memory.issued?.certificates,
+      authoritySinceMs: memory.issued?.authoritySinceMs ?? 0,
       settleMs,
       image,
     };

@@ -72,9 +72,10 @@ const HOLDER = extensionsOf([
   new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
 ]);
 
+/** Each has a name of its own: of two that are trusted, the name alone says which has issued a certificate. */
 export async function newAuthority(): Promise<CertificateTexts> {
   const { publicKey, privateKey: key } = await newKeys();
-  const subject = commonName("tricampus authority");
+  const subject = commonName(`tricampus authority ${randomBytes(8).toString("hex")}`);
   const signer = { name: subject, key: createPrivateKey(key) };
   const facts = { subject, publicKey, days: CA_DAYS, extensions: AUTHORITY };
   return { cert: await signedBy(signer, facts), key };
