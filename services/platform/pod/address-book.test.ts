@@ -27,10 +27,11 @@ test("address book: addresses follow the file, and outlive one that cannot be re
   expect(book.of("sync")[0]!.label).toBe(inA!.label);
   expect(() => inB!.host).toThrow("no address of text in campus b is known yet");
   expect(() => book.of("kvsvr-2")[0]!.port).toThrow("no address of kvsvr-2 in campus a");
+  // In the turn in which it began to follow: a first look of its own would take this for what was read.
   write("10.0.0.20");
   await expect.poll(() => inA!.host).toBe("10.0.0.20");
   writeFileSync(path, "{");
-  await expect.poll(readTrouble).toMatch(/addresses: the old ones are used: /);
+  await expect.poll(readTrouble).toMatch(/addresses: what was in force stays in force: /);
   expect(inA!.host).toBe("10.0.0.20");
   write("10.0.0.3");
   await expect.poll(readTrouble).toBe("");

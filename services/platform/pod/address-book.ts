@@ -3,42 +3,43 @@
  * process works with what it read last, whatever happens to those who write the file, and an address
  * counts from the next connection on. A file that cannot be read changes nothing and is told.
  */
-import { readFileSync, unwatchFile, watchFile } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { ServiceAddress } from "../../svrkit/client.ts";
-import { setTrouble } from "../../svrkit/monitors/trouble.ts";
+import { signatureOfFiles, Watched } from "../../svrkit/config/watched.ts";
 import { checkedAgainst } from "../checked.ts";
 import type { ServiceName } from "../services.ts";
 import { type AddressBookFile, addressBookSchema } from "./files.ts";
 
-/** A mounted file is a link that is swapped: looked at, since links are not watched. */
 const LOOK_EVERY_MS = 1_000;
 
 export class AddressBook {
-  readonly #path: string;
   readonly #campuses: readonly string[];
-  #file: AddressBookFile;
+  readonly #file: Watched<AddressBookFile>;
 
   /** Throws when the file is missing or says nothing that can be read. */
   constructor(path: string, campuses: readonly string[]) {
-    this.#path = path;
     this.#campuses = campuses;
-    this.#file = this.#read();
+    this.#file = new Watched({
+      name: "addresses",
+      load: () => checkedAgainst(addressBookSchema, JSON.parse(readFileSync(path, "utf8")), path),
+      signature: () => signatureOfFiles([path]),
+    });
   }
 
   follow(): void {
-    watchFile(this.#path, { interval: LOOK_EVERY_MS, persistent: false }, () => this.#readAgain());
+    this.#file.watch(LOOK_EVERY_MS);
   }
 
   stop(): void {
-    unwatchFile(this.#path);
+    this.#file.stop();
   }
 
   /** One address a campus; one that is not known (yet) throws when it is used. */
   of(service: ServiceName): ServiceAddress[] {
-    const door = () => this.#file.services[service];
+    const door = () => this.#file.value.services[service];
     return this.#campuses.map((campus): ServiceAddress => {
       const address = () => {
-        const found = this.#file.doors[door() ?? ""]?.[campus];
+        const found = this.#file.value.doors[door() ?? ""]?.[campus];
         if (found !== undefined) return found;
         throw new Error(`no address of ${service} in campus ${campus} is known yet`);
       };
@@ -53,22 +54,5 @@ export class AddressBook {
         },
       };
     });
-  }
-
-  #readAgain(): void {
-    try {
-      this.#file = this.#read();
-      setTrouble("addresses", undefined);
-    } catch (error) {
-      setTrouble("addresses", `the old ones are used: ${(error as Error).message}`);
-    }
-  }
-
-  #read(): AddressBookFile {
-    return checkedAgainst(
-      addressBookSchema,
-      JSON.parse(readFileSync(this.#path, "utf8")),
-      this.#path,
-    );
   }
 }
