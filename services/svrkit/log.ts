@@ -3,13 +3,15 @@ import { type Logger as PinoLogger, pino } from "pino";
 
 export type Logger = PinoLogger;
 
+/** Tickets and passwords never reach a log: of a line, and of objects in it to the second level. */
+const SECRETS = ["ticket", "password"].flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
+
 export function createLogger(options: { process: string; level: string }): Logger {
   return pino(
     {
       level: options.level,
       base: { process: options.process, pid: process.pid },
-      // Tickets and passwords never reach a log, wherever they sit in what is logged.
-      redact: { paths: ["ticket", "*.ticket", "password", "*.password"], censor: "[removed]" },
+      redact: { paths: SECRETS, censor: "[removed]" },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
     pino.destination({ dest: 2, sync: true }),
