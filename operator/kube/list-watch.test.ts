@@ -19,7 +19,7 @@ test("versions: decimal ones are compared, others are only the same or not", () 
 
 const PLACE = { resource: "/api/v1 configmaps", namespace: "n" };
 /** Watches end after 1 s or 2 here, and are broken off half a second later. */
-const TIMING = { watchSeconds: 1, spreadSeconds: 1, graceMs: 500 };
+const TIMING = { watchSeconds: 1, spreadSeconds: 1, graceMs: 500, relistMs: 2_000 };
 
 interface Kept extends Cached {
   readonly value: string;
@@ -108,6 +108,15 @@ const status = (code: number, retryAfterSeconds?: number): Fault => ({
   ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
 });
 
+/** Far back, so that nothing that happens later comes up to where versions were. */
+async function putBack(rig: Rig): Promise<void> {
+  const restore = rig.double.objects.backup();
+  for (let n = 1; n <= 50; n++) rig.set("o3", `forgotten ${n}`);
+  await rig.until(() => rig.copy === rig.truth);
+  restore();
+  rig.double.breakConnections();
+}
+
 /** Faults that last a while, then are over. */
 const FAULTS: Record<string, (rig: Rig) => void | Promise<void>> = {
   "watches fall silent (half open)": (rig) => rig.double.muteWatches(),
@@ -146,6 +155,11 @@ const FAULTS: Record<string, (rig: Rig) => void | Promise<void>> = {
       if (number % 2 === 0) rig.double.forgetPages();
       return undefined;
     };
+  },
+  "the server was put back from a backup": putBack,
+  "the server was put back from a backup, and tells nobody what is behind": (rig) => {
+    rig.double.isSilentBehind = true;
+    return putBack(rig);
   },
   "answers take long": (rig) => {
     rig.double.faultOf = () => ({ fault: "slow", ms: 300 });

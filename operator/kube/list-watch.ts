@@ -10,6 +10,10 @@
  * the server tells the version reached (a bookmark), so a quiet kind's version never ages either.
  * Thus everything is at most ten seconds old, or `ageMs` says so, for one request every seven seconds and
  * kind, over a connection that is kept.
+ *
+ * Versions go back when the server's store is put back from a backup, and a watch from one that it has not reached yet
+ * is silent without an error. So a list is the truth, whatever its versions are; what comes with an older version than
+ * was reached, or says nothing for long, is listed anew.
  */
 import { rest } from "../../services/svrkit/rest.ts";
 import { type ApiClient, ApiError } from "./api-client.ts";
@@ -22,11 +26,11 @@ interface Timing {
   readonly spreadSeconds: number;
   /** One that has not ended so long after that is broken off. */
   readonly graceMs: number;
+  /** What is so old when a watch ends, well or not, is listed anew. */
+  readonly relistMs: number;
 }
 
-const TIMING: Timing = { watchSeconds: 6, spreadSeconds: 3, graceMs: 1_000 };
-/** What is so old is listed anew when a watch fails. */
-const RELIST_MS = 30_000;
+const TIMING: Timing = { watchSeconds: 6, spreadSeconds: 3, graceMs: 1_000, relistMs: 30_000 };
 const PAGE_LIMIT = 500;
 const BACKOFF = { firstMs: 200, lastMs: 4_000 };
 /** What lived so long was no failure; what ends sooner, and not by its end, is paused after. */
@@ -62,6 +66,7 @@ export interface ListWatchOptions<T extends Cached> {
 
 export class ListWatch<T extends Cached> {
   readonly #options: ListWatchOptions<T>;
+  readonly #timing: Timing;
   readonly #random: () => number;
   readonly #items: Items<T>;
   readonly #stop = new AbortController();
@@ -76,6 +81,7 @@ export class ListWatch<T extends Cached> {
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options;
+    this.#timing = options.timing ?? TIMING;
     this.#items = options.items ?? new Map<string, T>();
     this.#random = options.random ?? Math.random;
   }
@@ -118,6 +124,8 @@ export class ListWatch<T extends Cached> {
         failure = error;
       }
       if (signal.aborted) return;
+      // Whatever the reason is that nothing is heard from there: listing anew cannot fail for it.
+      if (this.ageMs > this.#timing.relistMs) this.#version = undefined;
       if (performance.now() - startedAtMs >= LIVED_MS) backoff.reset();
       else failure ??= new Error("the watch ended at once");
       if (failure === undefined) continue;
@@ -129,9 +137,7 @@ export class ListWatch<T extends Cached> {
   /** For how long the server asked to be left alone. */
   #failed(error: unknown): number {
     this.failures += 1;
-    // Whatever the reason is that no watch succeeds from there: listing anew cannot fail for it.
-    const isStuck = this.ageMs > RELIST_MS;
-    if (isStuck || (error instanceof ApiError && error.isExpired)) this.#version = undefined;
+    if (error instanceof ApiError && error.isExpired) this.#version = undefined;
     this.#options.onTrouble(error instanceof Error ? error : new Error(String(error)));
     return error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
   }
@@ -150,7 +156,8 @@ export class ListWatch<T extends Cached> {
       for (const object of page.items ?? []) {
         const key = object.metadata.name;
         seen.add(key);
-        this.#take(key, object);
+        if (this.#items.get(key)?.resourceVersion !== object.metadata.resourceVersion)
+          this.#take(key, object);
       }
       from = page.metadata.continue ?? "";
     } while (from !== "");
@@ -162,7 +169,7 @@ export class ListWatch<T extends Cached> {
   }
 
   #watch(): Promise<void> {
-    const { watchSeconds, spreadSeconds, graceMs } = this.#options.timing ?? TIMING;
+    const { watchSeconds, spreadSeconds, graceMs } = this.#timing;
     const seconds = watchSeconds + Math.floor(this.#random() * spreadSeconds);
     const path = this.#query({
       watch: "1",
@@ -181,20 +188,24 @@ export class ListWatch<T extends Cached> {
     const { type, object } = JSON.parse(text) as { type: string; object: KubeObject };
     if (type === "ERROR") throw errorIn(object);
     const version = object.metadata.resourceVersion!;
+    if (isOlder(version, this.#version!)) {
+      this.#version = undefined;
+      throw new Error(`the server's versions went back, to ${version}: everything is listed anew`);
+    }
+    const key = object.metadata.name;
+    const before = this.#items.get(key);
     if (type === "DELETED") {
-      const key = object.metadata.name;
-      const before = this.#items.get(key);
       if (before !== undefined && !isNewer(before.resourceVersion, version))
         this.#remove(key, before);
-    } else if (type === "ADDED" || type === "MODIFIED") this.#take(object.metadata.name, object);
+    } else if (type === "ADDED" || type === "MODIFIED") {
+      if (before === undefined || isNewer(version, before.resourceVersion)) this.#take(key, object);
+    }
     this.#version = version;
     this.#freshAtMs = performance.now();
   }
 
   #take(key: string, object: KubeObject): void {
     const before = this.#items.get(key);
-    const version = object.metadata.resourceVersion!;
-    if (before !== undefined && !isNewer(version, before.resourceVersion)) return;
     let now: T | undefined;
     try {
       now = this.#options.project(object);
@@ -233,9 +244,17 @@ export class ListWatch<T extends Cached> {
 
 /** Versions are decimal numbers that may be longer than ours; others are only the same or not. */
 export function isNewer(version: string, than: string): boolean {
-  if (!/^\d+$/.test(version) || !/^\d+$/.test(than)) return version !== than;
+  if (!isDecimal(version) || !isDecimal(than)) return version !== than;
   if (version.length !== than.length) return version.length > than.length;
   return version > than;
+}
+
+function isOlder(version: string, than: string): boolean {
+  return isDecimal(version) && isDecimal(than) && isNewer(than, version);
+}
+
+function isDecimal(version: string): boolean {
+  return /^\d+$/.test(version);
 }
 
 function errorIn(object: unknown): ApiError {

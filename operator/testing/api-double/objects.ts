@@ -125,6 +125,23 @@ export class Objects {
     }
   }
 
+  /** Returns what puts everything back as it is now, versions too, as an etcd is from a backup. */
+  backup(): () => void {
+    const version = this.#version;
+    const before = structuredClone(
+      new Map([...this.#kept].map(([of, kept]) => [of, kept.objects])),
+    );
+    return () => {
+      this.#version = version;
+      for (const [resource, kept] of this.#kept) {
+        kept.objects.clear();
+        for (const [key, object] of before.get(resource) ?? []) kept.objects.set(key, object);
+        kept.changes.length = 0;
+        kept.forgottenThrough = version;
+      }
+    };
+  }
+
   create(place: Place, given: KubeObject, { manager }: Write): KubeObject {
     const name = given.metadata.name;
     if (this.get(place, name) !== undefined)

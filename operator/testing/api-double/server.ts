@@ -40,6 +40,8 @@ interface Watching {
   readonly place: Place;
   readonly labels: readonly (readonly [string, string])[];
   readonly response: ServerResponse;
+  /** What is not newer is not told. */
+  readonly since: number;
   isMute: boolean;
 }
 
@@ -60,6 +62,8 @@ export class ApiDouble {
   faultOf: (asked: Asked) => Fault | undefined = () => undefined;
   /** What is deleted may go at once; else it is only marked, until whoever holds it lets go. */
   mayGo: (resource: string, object: KubeObject, isForced: boolean) => boolean = () => true;
+  /** Watches are told nothing up to the version that they begin from, bookmarks neither, as some servers do. */
+  isSilentBehind = false;
   /** Requests that change something and were carried out. */
   writes = 0;
   readonly #writesTo = new Map<string, number>();
@@ -220,7 +224,8 @@ export class ApiDouble {
     const labels = labelsIn(query);
     const since = Number(query.get("resourceVersion") ?? 0);
     const isMute = fault?.fault === "mute" || fault?.fault === "stall";
-    const watching: Watching = { place, labels, response, isMute };
+    const behind = this.isSilentBehind ? since : 0;
+    const watching: Watching = { place, labels, response, since: behind, isMute };
     response.writeHead(200, { "content-type": "application/json" });
     response.flushHeaders();
     if (fault?.fault === "stall") {
@@ -234,7 +239,7 @@ export class ApiDouble {
     const endMs = Number(query.get("timeoutSeconds") ?? 1_800) * 1_000;
     const hasBookmarks = query.get("allowWatchBookmarks") === "true";
     const bookmark = () => {
-      if (watching.isMute || response.writableEnded) return;
+      if (watching.isMute || response.writableEnded || this.objects.version < behind) return;
       if (hasBookmarks) response.write(this.#bookmark());
     };
     // As a real one: now and then, and two seconds before the end.
@@ -275,8 +280,9 @@ export class ApiDouble {
   }
 }
 
-function send({ place, labels, response, isMute }: Watching, change: Change): void {
-  if (isMute || response.writableEnded || !isIn(place, change.namespace)) return;
+function send({ place, labels, response, since, isMute }: Watching, change: Change): void {
+  if (isMute || change.version <= since || response.writableEnded || !isIn(place, change.namespace))
+    return;
   if (!labels.every(([name, value]) => change.labels[name] === value)) return;
   response.write(change.line);
 }
