@@ -71,3 +71,15 @@ export function accepted(call: Call): Call {
 export function remainingMs(call: Call): number {
   return call.deadlineMs - monotonicMs();
 }
+
+/**
+ * Of the caller's time a sixteenth, at most 250 ms, is kept for the answer's way back: what a handler
+ * gives up at its own deadline still tells the caller why, who else would only know that time is over.
+ */
+const ANSWER_SHARE = 1 / 16;
+const ANSWER_MS_MAX = 250;
+
+/** Until when a handler works, whose caller gives it so long from then on. */
+export function handlersDeadlineMs(startMs: number, timeoutMs: number): number {
+  return startMs + timeoutMs - Math.min(ANSWER_MS_MAX, timeoutMs * ANSWER_SHARE);
+}

@@ -8,6 +8,7 @@ import { inForce } from "./config/limits-in-force.ts";
 import { RpcError } from "./errors.ts";
 import type { Blocks } from "./failover/blocks.ts";
 import { RetryBudget } from "./failover/budget.ts";
+import type { LocalReplica } from "./failover/local-replica.ts";
 import { Outlier } from "./failover/outlier.ts";
 import { Peer } from "./failover/peer.ts";
 import { pickOrder, usableFirst } from "./failover/pick.ts";
@@ -24,14 +25,6 @@ import {
   TypedRequest,
 } from "./pending-call.ts";
 import { isFull, noRoom } from "./room.ts";
-import type { Server } from "./server.ts";
-
-/** A replica in this very process, called without a connection. */
-export interface LocalReplica {
-  readonly campus: string;
-  readonly usable: true;
-  readonly server: Server;
-}
 
 export type Replica = Peer | LocalReplica;
 
@@ -135,12 +128,15 @@ export class Callee {
     const nowMs = monotonicMs();
     const call = this.#callOf(options, nowMs);
     const peer = this.peers[index]!;
-    if (!(peer instanceof Peer)) return peer.server.invoke(method, request, call);
     return new Promise<O>((resolve, reject) => {
       const outgoing = new TypedRequest(method, request);
       const lateMs = nowMs + this.typical(method.hash).lateAfterMs;
       const attempt = new SingleAttempt(this, index, { outgoing, call, lateMs, resolve, reject });
       attempt.startedMs = nowMs;
+      if (!(peer instanceof Peer)) {
+        peer.ask(call, attempt, (server, local) => outgoing.invokeOn(server, local));
+        return;
+      }
       const { ready } = peer;
       peer.onBusy();
       if (ready === undefined) {

@@ -4,8 +4,9 @@
  */
 
 import { monotonicMs } from "./call.ts";
-import { Callee, type LocalReplica } from "./callee.ts";
+import { Callee } from "./callee.ts";
 import { Blocks } from "./failover/blocks.ts";
+import { LocalReplica } from "./failover/local-replica.ts";
 import { Peer, type PeerAddress } from "./failover/peer.ts";
 import { WATCH_INTERVAL_MS } from "./limits.ts";
 import type { Server, ServerIdentity } from "./server.ts";
@@ -33,6 +34,7 @@ export class Client {
   readonly #blocks: Blocks;
   readonly #security: Security | undefined;
   readonly #peers = new Map<string, Peer>();
+  readonly #locals = new Map<Server, LocalReplica>();
   #timer: NodeJS.Timeout | undefined;
   #expectedMs = 0;
   #stopped = false;
@@ -62,11 +64,20 @@ export class Client {
   calleeFrom(service: string, addresses: readonly PeerAddress[], options: CalleeOptions): Callee {
     const peers = addresses.map((address) =>
       options.local !== undefined && address.campus === this.#identity.campus
-        ? ({ campus: address.campus, usable: true, server: options.local } satisfies LocalReplica)
+        ? this.#localReplica(options.local)
         : this.#peer(address, service),
     );
     const { campus } = this.#identity;
     return new Callee(service, peers, { campus, caller: options.caller, blocks: this.#blocks });
+  }
+
+  #localReplica(server: Server): LocalReplica {
+    let local = this.#locals.get(server);
+    if (local === undefined) {
+      local = new LocalReplica(this.#identity.campus, server, () => this.#startWatch());
+      this.#locals.set(server, local);
+    }
+    return local;
   }
 
   #peer(address: PeerAddress, service: string): Peer {
@@ -103,6 +114,10 @@ export class Client {
     for (const peer of this.#peers.values()) {
       peer.watch(nowMs, loopLateMs);
       busy = peer.needsWatch || busy;
+    }
+    for (const local of this.#locals.values()) {
+      local.watch(nowMs);
+      busy = local.needsWatch || busy;
     }
     if (busy) return;
     clearInterval(this.#timer);

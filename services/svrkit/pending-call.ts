@@ -182,10 +182,8 @@ export class PendingCall<O> {
     this.#open += 1;
     const peer = callee.peers[index]!;
     if (!(peer instanceof Peer)) {
-      request.invokeOn(peer.server, call).then(
-        (response) => this.#succeed(response),
-        (error) => this.failed(error, true),
-      );
+      const attempt = this.#attempt(index, undefined, nowMs);
+      peer.ask(call, attempt, (server, local) => request.invokeOn(server, local));
       return;
     }
     const { ready } = peer;
@@ -200,9 +198,8 @@ export class PendingCall<O> {
   }
 
   #send(index: number, session: Session, nowMs: number): void {
-    const { callee, request, call } = this.#parts;
-    const attempt = new Attempt(this, index, session, nowMs);
-    attempt.lateMs = nowMs + callee.typical(request.method).lateAfterMs;
+    const { request, call } = this.#parts;
+    const attempt = this.#attempt(index, session, nowMs);
     try {
       if (isRefusedThere(session, call.priority, nowMs)) {
         monitor.add(heldBack, 1);
@@ -214,21 +211,37 @@ export class PendingCall<O> {
     }
   }
 
+  #attempt(index: number, session: Session | undefined, nowMs: number): Attempt<O> {
+    const attempt = new Attempt(this, index, session, nowMs);
+    const { callee, request } = this.#parts;
+    attempt.lateMs = nowMs + callee.typical(request.method).lateAfterMs;
+    return attempt;
+  }
+
   get deadlineMs(): number {
     return this.#parts.call.deadlineMs;
   }
 
-  answered(attempt: Attempt<O>, body: Reader): void {
-    const { callee, request } = this.#parts;
-    const { index, session, startedMs } = attempt;
-    const nowMs = session.lastHeardMs;
-    callee.answered(index, request.method, { tookMs: nowMs - startedMs, nowMs });
+  replied(attempt: Attempt<O>, body: Reader): void {
+    this.#note(attempt, attempt.session!.lastHeardMs);
     if (this.#isSettled) return;
     try {
-      this.#succeed(request.decode(body));
+      this.#succeed(this.#parts.request.decode(body));
     } catch (error) {
       this.#fail(asUnreadable(error));
     }
+  }
+
+  /** By a handler in this process. */
+  resolved(attempt: Attempt<O>, response: O): void {
+    this.#note(attempt, monotonicMs());
+    this.#succeed(response);
+  }
+
+  /** An attempt was answered: for the record of its replica. */
+  #note({ index, startedMs }: Attempt<O>, nowMs: number): void {
+    const { callee, request } = this.#parts;
+    callee.answered(index, request.method, { tookMs: nowMs - startedMs, nowMs });
   }
 
   /** An attempt has failed; `isAnswer`: the replica said so itself. */
@@ -313,16 +326,22 @@ export class PendingCall<O> {
   }
 }
 
-/** One of a call's attempts, as the session sees it. */
+/** One of a call's attempts, as the session sees it, or the replica in this process. */
 class Attempt<O> implements Waiter {
   readonly index: number;
-  readonly session: Session;
+  /** undefined: it is carried out in this process. */
+  readonly session: Session | undefined;
   readonly startedMs: number;
   lateMs = NEVER_MS;
   isLingering = false;
   readonly #call: PendingCall<O>;
 
-  constructor(call: PendingCall<O>, index: number, session: Session, startedMs: number) {
+  constructor(
+    call: PendingCall<O>,
+    index: number,
+    session: Session | undefined,
+    startedMs: number,
+  ) {
     this.#call = call;
     this.index = index;
     this.session = session;
@@ -334,7 +353,11 @@ class Attempt<O> implements Waiter {
   }
 
   reply(body: Reader): void {
-    this.#call.answered(this, body);
+    this.#call.replied(this, body);
+  }
+
+  resolve(response: O): void {
+    this.#call.resolved(this, response);
   }
 
   fail(error: RpcError, isAnswer: boolean): void {
@@ -395,14 +418,22 @@ export class SingleAttempt<O> implements Waiter {
 
   reply(body: Reader): void {
     const { outgoing, resolve, reject } = this.#parts;
-    const nowMs = this.#session!.lastHeardMs;
-    const tookMs = nowMs - this.startedMs;
-    this.#callee.answered(this.#index, outgoing.method, { tookMs, nowMs });
+    this.#note(this.#session!.lastHeardMs);
     try {
       resolve(outgoing.decode(body));
     } catch (error) {
       reject(error);
     }
+  }
+
+  resolve(response: O): void {
+    this.#note(monotonicMs());
+    this.#parts.resolve(response);
+  }
+
+  #note(nowMs: number): void {
+    const tookMs = nowMs - this.startedMs;
+    this.#callee.answered(this.#index, this.#parts.outgoing.method, { tookMs, nowMs });
   }
 
   fail(error: RpcError, isAnswer: boolean): void {

@@ -13,7 +13,7 @@ import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_cod
 import { AdaptiveLevel } from "./admission/adaptive-level.ts";
 import type { Admission } from "./admission/admission.ts";
 import { EVERYTHING, NEVER_SHED } from "./admission/priority.ts";
-import { type Call, monotonicMs } from "./call.ts";
+import { type Call, handlersDeadlineMs, monotonicMs } from "./call.ts";
 import { CodecError, type Encode, fromBytes, Reader, toBytes } from "./codec.ts";
 import { inForce } from "./config/limits-in-force.ts";
 import { RpcError } from "./errors.ts";
@@ -413,21 +413,13 @@ function unknownMethod(name: string): RpcError {
   );
 }
 
-/**
- * Of the caller's time a sixteenth, at most 250 ms, is kept for the answer's way back: what a handler
- * gives up at its own deadline still tells the caller why, who else would only know that time is over.
- */
-const ANSWER_SHARE = 1 / 16;
-const ANSWER_MS_MAX = 250;
-
 function callOf(head: RequestHead, arrivedMs: number, nowMs: number): Call {
   // A caller's time runs since its call arrived. When that was is an estimate, by which no call is
   // dropped that is never to be.
   const startMs = head.priority === NEVER_SHED ? nowMs : arrivedMs;
-  const answerMs = Math.min(ANSWER_MS_MAX, head.timeoutMs * ANSWER_SHARE);
   return {
     arrivedMs,
-    deadlineMs: startMs + head.timeoutMs - answerMs,
+    deadlineMs: handlersDeadlineMs(startMs, head.timeoutMs),
     operationId: head.operationId,
     ticket: head.ticket,
     caller: head.caller,

@@ -23,20 +23,14 @@ import { codes, RpcError } from "../errors.ts";
 import { FIRST_FRAME_BYTES_MAX, FRAME_BYTES_MAX, SESSION_BUFFERED_BYTES_MAX } from "../limits.ts";
 import { type Frame, FrameReader, FrameWriter } from "./framing.ts";
 import { Unanswered } from "./unanswered.ts";
+import { expireWaiting, type Waiting } from "./waiting.ts";
 import type { Wire } from "./wire.ts";
 
 const WIRE_VERSION = 1;
 
 /** Where an answered or failed call goes; `body` is a view, valid during the call only. */
-export interface Waiter {
-  readonly deadlineMs: number;
-  /** From when on the call is late. */
-  readonly lateMs: number;
+export interface Waiter extends Waiting {
   reply(body: Reader): void;
-  /** `isAnswer`: the other side says so; else it never got the call, or its answer did not come. */
-  fail(error: RpcError, isAnswer: boolean): void;
-  /** Once: it has become late, or the other side has fallen silent. The answer may still come. */
-  linger(why: "late" | "silent"): void;
 }
 
 export interface SessionEvents {
@@ -162,12 +156,7 @@ export class Session {
 
   /** Fails the calls whose deadline has passed; the answer, should it come, is dropped. */
   expire(nowMs: number): void {
-    this.#waiters.visit((callId, waiter) => {
-      if (waiter.lateMs <= nowMs) waiter.linger("late");
-      if (waiter.deadlineMs > nowMs || this.#waiters.take(callId) === undefined) return;
-      const message = `${this.remote} did not answer in time`;
-      waiter.fail(new RpcError("DEADLINE_EXCEEDED", message), false);
-    });
+    expireWaiting(this.#waiters, nowMs, this.remote);
   }
 
   /** The other side has fallen silent: those who can ask elsewhere should. */
