@@ -77,7 +77,7 @@ export class QueueReader {
    * once: the reader polls again anyway, and stops at once when it is told to.
    */
   async poll({ positions, waitMs, topic = "" }: QueuePoll): Promise<readonly StreamEntries[]> {
-    const options = { timeoutMs: waitMs + ANSWER_MS };
+    const options = { timeoutMs: waitMs + ANSWER_MS, waits: true };
     const request = { positions: [...positions], waitMs, topic };
     const reply = await this.#callee.callOne(this.#own, Queue.poll, request, options);
     this.roomIsScarce = reply.roomIsScarce;

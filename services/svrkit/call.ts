@@ -41,6 +41,8 @@ export interface CallOptions {
   readonly priority?: number | undefined;
   /** Another replica is asked too when no answer has come after so long; the first answer counts. */
   readonly hedgeAfterMs?: number | undefined;
+  /** Of a call to one replica: its handler may wait for something to happen, and is not late meanwhile. */
+  readonly waits?: boolean | undefined;
   /** Indexes of the callee's peers in the order to try; default: own campus, then the others evenly. */
   readonly order?: readonly number[] | undefined;
   /** Why an attempt of this very call has failed already, for who hears that no time was left. */

@@ -19,6 +19,7 @@ import {
   BytesRequest,
   headOf,
   isRefusedThere,
+  NEVER_MS,
   type Outgoing,
   PendingCall,
   SingleAttempt,
@@ -27,6 +28,15 @@ import {
 import { isFull, noRoom } from "./room.ts";
 
 export type Replica = Peer | LocalReplica;
+
+interface Answered {
+  readonly tookMs: number;
+  readonly nowMs: number;
+  /** It had been told to be late. */
+  readonly isLate: boolean;
+  /** It tells how long such calls take as a rule. */
+  readonly isUsual: boolean;
+}
 
 const ejections = monitorId("svrkit.replicas_left_out");
 
@@ -130,8 +140,10 @@ export class Callee {
     const peer = this.peers[index]!;
     return new Promise<O>((resolve, reject) => {
       const outgoing = new TypedRequest(method, request);
-      const lateMs = nowMs + this.typical(method.hash).lateAfterMs;
-      const attempt = new SingleAttempt(this, index, { outgoing, call, lateMs, resolve, reject });
+      const waits = options.waits === true;
+      const lateMs = waits ? NEVER_MS : nowMs + this.typical(method.hash).lateAfterMs;
+      const parts = { outgoing, call, waits, lateMs, resolve, reject };
+      const attempt = new SingleAttempt(this, index, parts);
       attempt.startedMs = nowMs;
       if (!(peer instanceof Peer)) {
         peer.ask(call, attempt, (server, local) => outgoing.invokeOn(server, local));
@@ -162,11 +174,10 @@ export class Callee {
     return found;
   }
 
-  /** What became of an attempt, for the replica's record. */
-  answered(index: number, method: number, { tookMs, nowMs }: { tookMs: number; nowMs: number }) {
-    this.typical(method).answered(tookMs);
-    const outlier = this.#outliers[index]!;
-    outlier.succeeded(nowMs);
+  /** What became of an attempt, for the replica's record and for the rule of its method. */
+  answered(index: number, method: number, { tookMs, nowMs, isLate, isUsual }: Answered): void {
+    if (isUsual) this.typical(method).answered(tookMs);
+    if (!isLate) this.#outliers[index]!.succeeded(nowMs);
     if (this.#someOut) this.#look();
   }
 

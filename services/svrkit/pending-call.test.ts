@@ -80,6 +80,44 @@ test("calls: a replica that takes far longer than usual is left out, until a pro
   expect(await who(c)).toBe("a");
 });
 
+test("calls: a slow replica is left out by who makes one call after the other, too", async () => {
+  let slowMs = 0;
+  const a = await serve("a", async () => {
+    await rest(slowMs);
+    return { payload: Buffer.from("a") };
+  });
+  const c = callee([a, await serve("b", named("b"))]);
+  for (let i = 0; i < 30; i++) expect(await who(c)).toBe("a");
+  slowMs = 400;
+  for (let i = 0; i < 3; i++) {
+    expect(await who(c)).toBe("b");
+    // Its answer comes meanwhile: too late to speak for it.
+    await rest(250);
+  }
+  expect(c.takesCalls(0)).toBe(false);
+  for (let i = 0; i < 4; i++) {
+    await rest(1_100);
+    // With or without a probe.
+    expect(await who(c)).toBe("b");
+  }
+  expect(c.takesCalls(0)).toBe(false);
+  expect(c.typical(Echo.echo.hash).lateAfterMs).toBe(250);
+});
+
+test("calls: a slow replica is left out when it alone is asked, but not for waiting", async () => {
+  let slowMs = 0;
+  const slow = async () => {
+    await rest(slowMs);
+    return message;
+  };
+  const c = callee([await serve("a", slow), await serve("b", slow)]);
+  const one = (index: number, waits: boolean) => c.callOne(index, Echo.echo, message, { waits });
+  for (let i = 0; i < 15; i++) await Promise.all([one(0, false), one(1, true)]);
+  slowMs = 350;
+  for (let i = 0; i < 3; i++) await Promise.all([one(0, false), one(1, true)]);
+  expect([c.takesCalls(0), c.takesCalls(1)]).toEqual([false, true]);
+});
+
 test("calls: a late answer still counts when it comes first", async () => {
   let slowMs = 0;
   const slow = (campus: string) => async () => {

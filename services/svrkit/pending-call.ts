@@ -30,7 +30,7 @@ const RETRY_PAUSE_FIRST_MS = 20;
 const RETRY_PAUSE_LAST_MS = 200;
 /** Each server on the way keeps a sixteenth of its caller's time. */
 const RAN_OUT_SHARE = 0.85;
-const NEVER_MS = Number.POSITIVE_INFINITY;
+export const NEVER_MS = Number.POSITIVE_INFINITY;
 
 const failovers = monitorId("svrkit.failovers");
 const doubled = monitorId("svrkit.calls_doubled");
@@ -239,9 +239,12 @@ export class PendingCall<O> {
   }
 
   /** An attempt was answered: for the record of its replica. */
-  #note({ index, startedMs }: Attempt<O>, nowMs: number): void {
+  #note({ index, startedMs, isLate }: Attempt<O>, nowMs: number): void {
     const { callee, request } = this.#parts;
-    callee.answered(index, request.method, { tookMs: nowMs - startedMs, nowMs });
+    // A slow replica does not become the rule as long as another one answers sooner.
+    const isUsual = !(isLate && this.#isSettled);
+    const tookMs = nowMs - startedMs;
+    callee.answered(index, request.method, { tookMs, nowMs, isLate, isUsual });
   }
 
   /** An attempt has failed; `isAnswer`: the replica said so itself. */
@@ -333,6 +336,7 @@ class Attempt<O> implements Waiter {
   readonly session: Session | undefined;
   readonly startedMs: number;
   lateMs = NEVER_MS;
+  isLate = false;
   isLingering = false;
   readonly #call: PendingCall<O>;
 
@@ -366,6 +370,7 @@ class Attempt<O> implements Waiter {
 
   linger(why: "late" | "silent"): void {
     this.lateMs = NEVER_MS;
+    this.isLate ||= why === "late";
     if (this.isLingering) return;
     this.isLingering = true;
     this.#call.lingers(this, why);
@@ -379,10 +384,12 @@ export class SingleAttempt<O> implements Waiter {
   readonly #parts: {
     readonly outgoing: Outgoing<O>;
     readonly call: Call;
+    readonly waits: boolean;
     readonly resolve: (response: O) => void;
     readonly reject: (error: unknown) => void;
   };
   #session: Session | undefined;
+  #isLate = false;
   startedMs = 0;
   lateMs: number;
 
@@ -392,6 +399,7 @@ export class SingleAttempt<O> implements Waiter {
     parts: {
       outgoing: Outgoing<O>;
       call: Call;
+      waits: boolean;
       lateMs: number;
       resolve: (response: O) => void;
       reject: (error: unknown) => void;
@@ -433,7 +441,9 @@ export class SingleAttempt<O> implements Waiter {
 
   #note(nowMs: number): void {
     const tookMs = nowMs - this.startedMs;
-    this.#callee.answered(this.#index, this.#parts.outgoing.method, { tookMs, nowMs });
+    const { outgoing, waits } = this.#parts;
+    const how = { tookMs, nowMs, isLate: this.#isLate, isUsual: !waits };
+    this.#callee.answered(this.#index, outgoing.method, how);
   }
 
   fail(error: RpcError, isAnswer: boolean): void {
@@ -443,7 +453,9 @@ export class SingleAttempt<O> implements Waiter {
 
   linger(why: "late" | "silent"): void {
     this.lateMs = NEVER_MS;
-    if (why === "late") this.#callee.late(this.#index, monotonicMs());
+    if (why !== "late") return;
+    this.#isLate = true;
+    this.#callee.late(this.#index, monotonicMs());
   }
 }
 
