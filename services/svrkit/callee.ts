@@ -145,6 +145,7 @@ export class Callee {
       const parts = { outgoing, call, waits, lateMs, resolve, reject };
       const attempt = new SingleAttempt(this, index, parts);
       attempt.startedMs = nowMs;
+      this.asks(index, nowMs);
       if (!(peer instanceof Peer)) {
         peer.ask(call, attempt, (server, local) => outgoing.invokeOn(server, local));
         return;
@@ -172,6 +173,18 @@ export class Callee {
       this.#typical.set(method, found);
     }
     return found;
+  }
+
+  /** A call goes to that replica now: if it is left out, this may be the one that probes it. */
+  asks(index: number, nowMs: number): void {
+    if (this.#someOut) this.#outliers[index]!.asked(nowMs);
+  }
+
+  /** A call that has others beside it may go there as well: nothing is known against it, or a probe is due. */
+  mayAskBeside(index: number, { priority }: Call, nowMs: number): boolean {
+    if (!this.peers[index]!.usable || this.isBlocked(index)) return false;
+    if (this.#isOut(index) && !this.#outliers[index]!.isDue(nowMs)) return false;
+    return !this.refuses(index, priority, nowMs);
   }
 
   /** What became of an attempt, for the replica's record and for the rule of its method. */
@@ -202,8 +215,7 @@ export class Callee {
   firstChoice(nowMs: number): number | undefined {
     const own = this.#own;
     if (own < 0 || !this.peers[own]!.usable) return undefined;
-    if (this.#someOut && this.#outliers[own]!.isOut)
-      return this.#outliers[own]!.probe(nowMs) ? own : undefined;
+    if (this.#isOut(own) && !this.#outliers[own]!.isDue(nowMs)) return undefined;
     return own;
   }
 
@@ -217,10 +229,10 @@ export class Callee {
         ? pickOrder(candidates, this.#campus, this.#turn, this.#blocked)
         : usableFirst(candidates, wanted, this.#blocked);
     if (!this.#someOut) return order;
-    const probed = order.find(
-      (i) => this.peers[i]!.usable && !this.isBlocked(i) && this.#outliers[i]!.probe(nowMs),
+    const due = order.find(
+      (i) => this.peers[i]!.usable && !this.isBlocked(i) && this.#outliers[i]!.isDue(nowMs),
     );
-    return probed === undefined ? order : [probed, ...order.filter((i) => i !== probed)];
+    return due === undefined ? order : [due, ...order.filter((i) => i !== due)];
   }
 
   #callOf(options: CallOptions, nowMs: number): Call {

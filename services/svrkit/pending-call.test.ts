@@ -137,6 +137,27 @@ test("calls: a hedged read asks another replica after its time, and takes the fi
   await expect(who(c, { timeoutMs: 200 })).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
 });
 
+test("calls: a replica that was left out comes back to hedged reads, and to who asks it alone", async () => {
+  const replicas = async () => {
+    const a = await serve("a", async () => {
+      await rest(150);
+      return { payload: Buffer.from("a") };
+    });
+    const c = callee([a, await serve("b", named("b"))]);
+    for (let i = 0; i < 5; i++) c.failed(1, new RpcError("UNAVAILABLE", "it falls"));
+    return c;
+  };
+  const hedged = await replicas();
+  const alone = await replicas();
+  expect(await who(hedged, { hedgeAfterMs: 20 })).toBe("a");
+  await rest(1_000);
+  expect(await who(hedged, { hedgeAfterMs: 20 })).toBe("b");
+  expect(hedged.takesCalls(1)).toBe(true);
+  expect(alone.takesCalls(1)).toBe(false);
+  await alone.callOne(1, Echo.echo, message);
+  expect(alone.takesCalls(1)).toBe(true);
+});
+
 /** An admission with a fixed level. */
 function fixedLevel(level: () => number): Admission & { arrived: number } {
   return {

@@ -180,6 +180,7 @@ export class PendingCall<O> {
     this.#asked |= 1 << index;
     this.#askedMs = nowMs;
     this.#open += 1;
+    callee.asks(index, nowMs);
     const peer = callee.peers[index]!;
     if (!(peer instanceof Peer)) {
       const attempt = this.#attempt(index, undefined, nowMs);
@@ -285,10 +286,11 @@ export class PendingCall<O> {
   /** Asks one more replica, beside those that have not answered. */
   #askBeside(): void {
     if (this.#isSettled || this.#open === 0) return;
-    const { callee } = this.#parts;
+    const { callee, call } = this.#parts;
     const nowMs = monotonicMs();
-    const order = callee.order(this.#parts.order, nowMs);
-    const next = order.find((i) => (this.#asked & (1 << i)) === 0 && callee.takesCalls(i));
+    const isFree = (i: number) =>
+      (this.#asked & (1 << i)) === 0 && callee.mayAskBeside(i, call, nowMs);
+    const next = callee.order(this.#parts.order, nowMs).find(isFree);
     if (next === undefined || !callee.budget.spend(nowMs)) return;
     monitor.add(doubled, 1);
     this.#ask(next, nowMs);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Outlier } from "./outlier.ts";
 import { Typical } from "./typical.ts";
 
-/** One letter a second: s succeeded, f failed, l late, p asks for a probe, . nothing. */
+/** One letter a second: s succeeded, f failed, l late, p a call goes there, . nothing. */
 const stories: [name: string, story: string, states: string][] = [
   ["failures between successes", "ffffsffffs", "wwwwwwwwww"],
   ["five in a row", "fffff", "wwwwo"],
@@ -21,7 +21,7 @@ test.each(stories)("outlier: %s (%s)", (_, story, states) => {
     if (letter === "s") outlier.succeeded(nowMs);
     if (letter === "f") outlier.failed(nowMs);
     if (letter === "l") outlier.late(nowMs);
-    if (letter === "p") outlier.probe(nowMs);
+    if (letter === "p") outlier.asked(nowMs);
     return outlier.state.state[0];
   });
   expect(seen.join("")).toBe(states);
@@ -37,7 +37,9 @@ test("outlier: left out for at most 30 s, and after a minute of health as for th
     const { state } = outlier;
     if (state.state === "out") outFor.push(state.untilMs - nowMs);
     nowMs += 30_000;
-    expect(outlier.probe(nowMs)).toBe(true);
+    expect(outlier.isDue(nowMs)).toBe(true);
+    outlier.asked(nowMs);
+    expect(outlier.isDue(nowMs)).toBe(false);
     outlier.succeeded(nowMs);
   };
   for (let i = 0; i < 7; i++) leaveOut();

@@ -37,12 +37,14 @@ export class Outlier {
     return this.#state !== WELL;
   }
 
-  /** Takes the next call as its probe, if one is due; the call should then go there first. */
-  probe(nowMs: number): boolean {
-    const { state } = this;
-    if (state.state === "well" || nowMs < state.untilMs) return false;
-    this.#state = { state: "probing", untilMs: nowMs + PROBE_MS };
-    return true;
+  /** A probe is due: the next call should go there first. */
+  isDue(nowMs: number): boolean {
+    return this.#state.state !== "well" && nowMs >= this.#state.untilMs;
+  }
+
+  /** A call goes there now: it is the probe, if one is due. */
+  asked(nowMs: number): void {
+    if (this.isDue(nowMs)) this.#state = { state: "probing", untilMs: nowMs + PROBE_MS };
   }
 
   get state(): State {
