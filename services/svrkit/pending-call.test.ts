@@ -130,6 +130,34 @@ test("calls: a late answer still counts when it comes first", async () => {
   expect(await who(c)).toBe("a");
 });
 
+test("calls: beside a slow replica the third is asked when the second cannot be reached, or refuses", async () => {
+  let slowMs = 0;
+  const slow = async () => {
+    await rest(slowMs);
+    return { payload: Buffer.from("a") };
+  };
+  const a = await serve("a", slow);
+  const dead = { campus: "b", host: "127.0.0.1", port: 1 };
+  const refusing = await serve("b", () => {
+    throw new RpcError("UNAVAILABLE", "not now");
+  });
+  const third = await serve("c", named("c"));
+  const callees = [callee([a, dead, third]), callee([a, refusing, third])];
+  for (let i = 0; i < 25; i++) for (const c of callees) expect(await who(c)).toBe("a");
+  slowMs = 1_500;
+  const left: number[] = [];
+  for (const c of callees) {
+    const three = () => Promise.all([who(c), who(c), who(c)]);
+    const tookMs = await ms(async () => expect(await three()).toEqual(["c", "c", "c"]));
+    expect(tookMs).toBeLessThan(900);
+    let count = 0;
+    for (const nowMs = performance.now(); c.budget.spend(nowMs); ) count += 1;
+    left.push(count);
+  }
+  // Three were paid for once, as nobody worked for them in between, and three twice; time gives some back.
+  expect(left[0]! - left[1]!).toBeGreaterThanOrEqual(2);
+});
+
 test("calls: a hedged read asks another replica after its time, and takes the first answer", async () => {
   const c = callee([await serve("a", never), await serve("b", named("b"))]);
   const tookMs = await ms(async () => expect(await who(c, { hedgeAfterMs: 30 })).toBe("b"));

@@ -120,6 +120,8 @@ export class PendingCall<O> {
   #lastError: RpcError | undefined;
   /** Asking again makes somebody work twice, or may end one more replica: it is paid for. */
   #costs = false;
+  /** An attempt was paid for, and none was sent since: nobody has worked for it. */
+  #isPaid = false;
   /** Attempts that were sent, and whose connection ended before an answer came. */
   #cutOff = 0;
   #overloads = 0;
@@ -150,7 +152,7 @@ export class PendingCall<O> {
     this.#order ??= callee.order(this.#parts.order, nowMs);
     const next = this.#order.find((index) => (this.#asked & (1 << index)) === 0);
     if (next === undefined) this.#endRound(nowMs);
-    else if (this.#costs && !callee.budget.spend(nowMs)) this.#pause(nowMs);
+    else if (this.#costs && !this.#pay(nowMs)) this.#pause(nowMs);
     else {
       if (this.#lastError !== undefined) monitor.add(failovers, 1);
       this.#ask(next, nowMs);
@@ -184,6 +186,7 @@ export class PendingCall<O> {
     const peer = callee.peers[index]!;
     if (!(peer instanceof Peer)) {
       const attempt = this.#attempt(index, undefined, nowMs);
+      this.#isPaid = false;
       peer.ask(call, attempt, (server, local) => request.invokeOn(server, local));
       return;
     }
@@ -207,6 +210,7 @@ export class PendingCall<O> {
         throw new RpcError("OVERLOADED", `${session.remote} has too much to do: retry later`);
       }
       request.send(session, headOf(request.method, call, nowMs), attempt);
+      this.#isPaid = false;
     } catch (error) {
       this.failed(error, false);
     }
@@ -269,7 +273,11 @@ export class PendingCall<O> {
     if (isRefusal && isAnswer) this.#overloads += 1;
     this.#lastError = moreTelling(this.#lastError, error, { ranOut: this.#ranOut() });
     if (isAnswer) this.#parts.callee.budget.failed();
-    if (this.#open > 0) return;
+    if (this.#open > 0) {
+      // Those left are late or silent: the one asked beside them has failed, and not for them.
+      if (this.#open === this.#lingering && this.#overloads <= 1) this.#askBeside();
+      return;
+    }
     // Once is any call's bad luck; what happens to a call again may be its own doing.
     this.#costs = isAnswer || this.#cutOff > 1;
     if (this.#overloads > 1) this.#fail(error);
@@ -291,9 +299,15 @@ export class PendingCall<O> {
     const isFree = (i: number) =>
       (this.#asked & (1 << i)) === 0 && callee.mayAskBeside(i, call, nowMs);
     const next = callee.order(this.#parts.order, nowMs).find(isFree);
-    if (next === undefined || !callee.budget.spend(nowMs)) return;
+    if (next === undefined || !this.#pay(nowMs)) return;
     monitor.add(doubled, 1);
     this.#ask(next, nowMs);
+  }
+
+  /** Whether the budget has room for one more attempt, which is paid for then. */
+  #pay(nowMs: number): boolean {
+    this.#isPaid ||= this.#parts.callee.budget.spend(nowMs);
+    return this.#isPaid;
   }
 
   #succeed(response: O): void {
