@@ -15,16 +15,8 @@ import { pickOrder, usableFirst } from "./failover/pick.ts";
 import { Typical } from "./failover/typical.ts";
 import type { Method } from "./method.ts";
 import { monitor, monitorId } from "./monitors/monitor.ts";
-import {
-  BytesRequest,
-  headOf,
-  isRefusedThere,
-  NEVER_MS,
-  type Outgoing,
-  PendingCall,
-  SingleAttempt,
-  TypedRequest,
-} from "./pending-call.ts";
+import { BytesRequest, type Outgoing, TypedRequest } from "./outgoing.ts";
+import { headOf, isRefusedThere, NEVER_MS, PendingCall, SingleAttempt } from "./pending-call.ts";
 import { isFull, noRoom } from "./room.ts";
 
 export type Replica = Peer | LocalReplica;
@@ -194,8 +186,9 @@ export class Callee {
     if (this.#someOut) this.#look();
   }
 
-  failed(index: number, error: unknown): void {
-    if (!isReplicasOwn(error)) return;
+  /** `hadMs`: so long it had for the attempt, until now. */
+  failed(index: number, error: unknown, { method, hadMs }: { method: number; hadMs: number }) {
+    if (!isReplicasOwn(error, hadMs, this.typical(method))) return;
     this.#outliers[index]!.failed(monotonicMs());
     this.#look();
   }
@@ -250,7 +243,9 @@ export class Callee {
 }
 
 /** What says something about the replica, and not about the call. */
-function isReplicasOwn(error: unknown): boolean {
+function isReplicasOwn(error: unknown, hadMs: number, typical: Typical): boolean {
   if (!(error instanceof RpcError)) return false;
-  return ["UNAVAILABLE", "INTERNAL", "NO_QUORUM", "DEADLINE_EXCEEDED"].includes(error.code);
+  // A caller in a hurry would otherwise leave out for all what is well.
+  if (error.code === "DEADLINE_EXCEEDED") return hadMs >= typical.enoughMs;
+  return ["UNAVAILABLE", "INTERNAL", "NO_QUORUM"].includes(error.code);
 }

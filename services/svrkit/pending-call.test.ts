@@ -118,6 +118,23 @@ test("calls: a slow replica is left out when it alone is asked, but not for wait
   expect([c.takesCalls(0), c.takesCalls(1)]).toEqual([false, true]);
 });
 
+test("calls: who is in a hurry leaves nobody out, and who had time enough does", async () => {
+  let takesMs = 150;
+  const a = await serve("a", async () => {
+    await rest(takesMs);
+    return message;
+  });
+  const c = callee([a, await serve("b", named("b"))]);
+  const failing = (timeoutMs: number) =>
+    Promise.all(Array.from({ length: 6 }, () => who(c, { timeoutMs }).catch(({ code }) => code)));
+  for (let i = 0; i < 3; i++) await who(c);
+  expect(await failing(40)).toContain("DEADLINE_EXCEEDED");
+  expect(c.takesCalls(0)).toBe(true);
+  takesMs = 4_000;
+  expect(new Set(await failing(2_200))).toEqual(new Set(["DEADLINE_EXCEEDED"]));
+  expect(c.takesCalls(0)).toBe(false);
+});
+
 test("calls: a late answer still counts when it comes first", async () => {
   let slowMs = 0;
   const slow = (campus: string) => async () => {
@@ -172,7 +189,10 @@ test("calls: a replica that was left out comes back to hedged reads, and to who 
       return { payload: Buffer.from("a") };
     });
     const c = callee([a, await serve("b", named("b"))]);
-    for (let i = 0; i < 5; i++) c.failed(1, new RpcError("UNAVAILABLE", "it falls"));
+    for (let i = 0; i < 5; i++) {
+      const falls = new RpcError("UNAVAILABLE", "it falls");
+      c.failed(1, falls, { method: Echo.echo.hash, hadMs: 1 });
+    }
     return c;
   };
   const hedged = await replicas();

@@ -17,13 +17,12 @@ import type { RequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_cod
 import { NEVER_SHED } from "./admission/priority.ts";
 import { type Call, monotonicMs } from "./call.ts";
 import type { Callee } from "./callee.ts";
-import { CodecError, type Encode, type Reader } from "./codec.ts";
+import { CodecError, type Reader } from "./codec.ts";
 import { moreTelling, RpcError } from "./errors.ts";
 import { Peer } from "./failover/peer.ts";
 import { LEVEL_STALE_MS } from "./limits.ts";
-import type { Method } from "./method.ts";
 import { monitor, monitorId } from "./monitors/monitor.ts";
-import type { Server } from "./server.ts";
+import type { Outgoing } from "./outgoing.ts";
 import type { Session, Waiter } from "./transport/session.ts";
 
 const RETRY_PAUSE_FIRST_MS = 20;
@@ -35,63 +34,6 @@ export const NEVER_MS = Number.POSITIVE_INFINITY;
 const failovers = monitorId("svrkit.failovers");
 const doubled = monitorId("svrkit.calls_doubled");
 const heldBack = monitorId("svrkit.calls_held_back");
-
-/** What is asked: how to write it, how to read the answer, how to carry it out in this process. */
-export interface Outgoing<O> {
-  readonly method: number;
-  send(session: Session, head: RequestHead, waiter: Waiter): void;
-  decode(body: Reader): O;
-  invokeOn(server: Server, call: Call): Promise<O>;
-}
-
-export class TypedRequest<I, O> implements Outgoing<O> {
-  readonly #method: Method<I, O>;
-  readonly #request: I;
-
-  constructor(method: Method<I, O>, request: I) {
-    this.#method = method;
-    this.#request = request;
-  }
-
-  get method(): number {
-    return this.#method.hash;
-  }
-
-  send(session: Session, head: RequestHead, waiter: Waiter): void {
-    const body: [Encode<I>, I] = [this.#method.encodeRequest, this.#request];
-    session.request(head, body, waiter);
-  }
-
-  decode(body: Reader): O {
-    return this.#method.decodeResponse(body, body.end);
-  }
-
-  invokeOn(server: Server, call: Call): Promise<O> {
-    return server.invoke(this.#method, this.#request, call);
-  }
-}
-
-export class BytesRequest implements Outgoing<Uint8Array> {
-  readonly method: number;
-  readonly #bytes: Uint8Array;
-
-  constructor(method: number, bytes: Uint8Array) {
-    this.method = method;
-    this.#bytes = bytes;
-  }
-
-  send(session: Session, head: RequestHead, waiter: Waiter): void {
-    session.request(head, this.#bytes, waiter);
-  }
-
-  decode(body: Reader): Uint8Array {
-    return Buffer.from(body.buffer.subarray(body.pos, body.end));
-  }
-
-  invokeOn(server: Server, call: Call): Promise<Uint8Array> {
-    return server.invokeBytes(this.method, this.#bytes, call);
-  }
-}
 
 interface Parts<O> {
   readonly callee: Callee;
@@ -252,6 +194,11 @@ export class PendingCall<O> {
     callee.answered(index, request.method, { tookMs, nowMs, isLate, isUsual });
   }
 
+  #noteFailed({ index, startedMs }: Attempt<O>, error: unknown): void {
+    const { callee, request } = this.#parts;
+    callee.failed(index, error, { method: request.method, hadMs: monotonicMs() - startedMs });
+  }
+
   /** An attempt has failed; `isAnswer`: the replica said so itself. */
   failed(thrown: unknown, isAnswer: boolean, attempt?: Attempt<O>): void {
     this.#open -= 1;
@@ -259,7 +206,7 @@ export class PendingCall<O> {
       if (!isAnswer) this.#cutOff += 1;
       if (attempt.isLingering) this.#lingering -= 1;
       // A connection that ended is the peer's affair, and a call beside another one was given up.
-      if (isAnswer || !this.#isSettled) this.#parts.callee.failed(attempt.index, thrown);
+      if (isAnswer || !this.#isSettled) this.#noteFailed(attempt, thrown);
     }
     if (this.#isSettled) return;
     const error = asUnreadable(thrown);
@@ -463,7 +410,9 @@ export class SingleAttempt<O> implements Waiter {
   }
 
   fail(error: RpcError, isAnswer: boolean): void {
-    if (isAnswer) this.#callee.failed(this.#index, error);
+    const { method } = this.#parts.outgoing;
+    const hadMs = monotonicMs() - this.startedMs;
+    if (isAnswer) this.#callee.failed(this.#index, error, { method, hadMs });
     this.#parts.reject(error);
   }
 

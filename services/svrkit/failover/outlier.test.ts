@@ -68,3 +68,20 @@ test("typical: a few that take for ever do not become the rule", () => {
   for (let i = 0; i < 3; i++) typical.answered(5_000);
   expect(typical.lateAfterMs).toBeLessThan(500);
 });
+
+const rules: [meanMs: number, enoughMs: number][] = [
+  [1, 250],
+  [25, 250],
+  [60, 600],
+  [900, 2_000],
+];
+
+test.each(rules)(
+  "typical: who takes %i ms as a rule has had time enough after %i ms",
+  (mean, enough) => {
+    const typical = new Typical();
+    expect(typical.enoughMs).toBe(250);
+    for (let i = 0; i < 10; i++) typical.answered(mean);
+    expect(typical.enoughMs).toBeCloseTo(enough);
+  },
+);

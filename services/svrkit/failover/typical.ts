@@ -9,6 +9,8 @@ const LATE_FACTOR = 10;
 const LATE_MS_MIN = 250;
 /** Longer than this is waiting, not working. */
 const TYPICAL_MS_MAX = 250;
+/** Whoever has not answered in so long has had time enough, whatever is usual. */
+const ENOUGH_MS_MAX = 2_000;
 
 export class Typical {
   #meanMs = 0;
@@ -26,5 +28,10 @@ export class Typical {
   get lateAfterMs(): number {
     if (this.#calls < CALLS_MIN || this.#meanMs > TYPICAL_MS_MAX) return Number.POSITIVE_INFINITY;
     return Math.max(LATE_MS_MIN, LATE_FACTOR * this.#meanMs);
+  }
+
+  /** Who had less time than this need not have answered: that time ran out says nothing about it. */
+  get enoughMs(): number {
+    return Math.min(ENOUGH_MS_MAX, Math.max(LATE_MS_MIN, LATE_FACTOR * this.#meanMs));
   }
 }
