@@ -116,7 +116,7 @@ export class Client {
       busy = peer.needsWatch || busy;
     }
     for (const local of this.#locals.values()) {
-      local.watch(nowMs);
+      local.watch(nowMs, loopLateMs);
       busy = local.needsWatch || busy;
     }
     if (busy) return;

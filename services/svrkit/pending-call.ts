@@ -186,17 +186,18 @@ export class PendingCall<O> {
   }
 
   /** An attempt was answered: for the record of its replica. */
-  #note({ index, startedMs, isLate }: Attempt<O>, nowMs: number): void {
+  #note({ index, startedMs, excusedMs, isLate }: Attempt<O>, nowMs: number): void {
     const { callee, request } = this.#parts;
     // A slow replica does not become the rule as long as another one answers sooner.
     const isUsual = !(isLate && this.#isSettled);
-    const tookMs = nowMs - startedMs;
+    const tookMs = Math.max(0, nowMs - startedMs - excusedMs);
     callee.answered(index, request.method, { tookMs, nowMs, isLate, isUsual });
   }
 
-  #noteFailed({ index, startedMs }: Attempt<O>, error: unknown): void {
+  #noteFailed({ index, startedMs, excusedMs }: Attempt<O>, error: unknown): void {
     const { callee, request } = this.#parts;
-    callee.failed(index, error, { method: request.method, hadMs: monotonicMs() - startedMs });
+    const hadMs = monotonicMs() - startedMs - excusedMs;
+    callee.failed(index, error, { method: request.method, hadMs });
   }
 
   /** An attempt has failed; `isAnswer`: the replica said so itself. */
@@ -299,6 +300,8 @@ class Attempt<O> implements Waiter {
   readonly session: Session | undefined;
   readonly startedMs: number;
   lateMs = NEVER_MS;
+  /** Of the time since it began. */
+  excusedMs = 0;
   isLate = false;
   isLingering = false;
   readonly #call: PendingCall<O>;
@@ -331,6 +334,11 @@ class Attempt<O> implements Waiter {
     this.#call.failed(error, isAnswer, this);
   }
 
+  excuse(ms: number): void {
+    this.lateMs += ms;
+    this.excusedMs += ms;
+  }
+
   linger(why: "late" | "silent"): void {
     this.lateMs = NEVER_MS;
     this.isLate ||= why === "late";
@@ -353,6 +361,7 @@ export class SingleAttempt<O> implements Waiter {
   };
   #session: Session | undefined;
   #isLate = false;
+  #excusedMs = 0;
   startedMs = 0;
   lateMs: number;
 
@@ -403,7 +412,7 @@ export class SingleAttempt<O> implements Waiter {
   }
 
   #note(nowMs: number): void {
-    const tookMs = nowMs - this.startedMs;
+    const tookMs = Math.max(0, nowMs - this.startedMs - this.#excusedMs);
     const { outgoing, waits } = this.#parts;
     const how = { tookMs, nowMs, isLate: this.#isLate, isUsual: !waits };
     this.#callee.answered(this.#index, outgoing.method, how);
@@ -411,9 +420,14 @@ export class SingleAttempt<O> implements Waiter {
 
   fail(error: RpcError, isAnswer: boolean): void {
     const { method } = this.#parts.outgoing;
-    const hadMs = monotonicMs() - this.startedMs;
+    const hadMs = monotonicMs() - this.startedMs - this.#excusedMs;
     if (isAnswer) this.#callee.failed(this.#index, error, { method, hadMs });
     this.#parts.reject(error);
+  }
+
+  excuse(ms: number): void {
+    this.lateMs += ms;
+    this.#excusedMs += ms;
   }
 
   linger(why: "late" | "silent"): void {

@@ -53,8 +53,8 @@ export class LocalReplica {
     return this.#open.size > 0;
   }
 
-  /** Called every WATCH_INTERVAL_MS. */
-  watch(nowMs: number): void {
-    expireWaiting(this.#open, nowMs, "this very process");
+  /** Called every WATCH_INTERVAL_MS; `loopLateMs` is how late this process itself is. */
+  watch(nowMs: number, loopLateMs: number): void {
+    expireWaiting(this.#open, { nowMs, loopLateMs, who: "this very process" });
   }
 }

@@ -185,7 +185,7 @@ export class Peer {
 
   #watchSession(session: Session, nowMs: number, loopLateMs: number): void {
     if (session.unanswered === 0 && !this.#isSuspect) return;
-    session.expire(nowMs);
+    session.expire(nowMs, loopLateMs);
     // When our own loop was stuck, the peer's bytes may be waiting unread: that is not silence.
     if (loopLateMs > 0) session.lastHeardMs += loopLateMs;
     const quietMs = nowMs - session.lastHeardMs;

@@ -155,8 +155,8 @@ export class Session {
   }
 
   /** Fails the calls whose deadline has passed; the answer, should it come, is dropped. */
-  expire(nowMs: number): void {
-    expireWaiting(this.#waiters, nowMs, this.remote);
+  expire(nowMs: number, loopLateMs: number): void {
+    expireWaiting(this.#waiters, { nowMs, loopLateMs, who: this.remote });
   }
 
   /** The other side has fallen silent: those who can ask elsewhere should. */
