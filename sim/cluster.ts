@@ -144,6 +144,7 @@ export class Cluster {
       campus,
       config: configSchema.parse({
         checkpointMs: this.#options.checkpointMs,
+        scrubEveryMs: 0,
         group,
         ...this.#forgetting(),
       }),

@@ -32,6 +32,7 @@ export class DurableEngine {
       rows: (registerKey, range) => stored.rows(registerKey, range),
       changes: (registerKey, after) => stored.changes(registerKey, after),
       changeNames: (registerKey, from, limit) => stored.changeNames(registerKey, from, limit),
+      tableAfter: (registerKey) => stored.tableAfter(registerKey),
       hasRows: (registerKey) => stored.hasRows(registerKey),
       keys: (after, limit) => stored.keys(after, limit),
       commit: (entries) => {

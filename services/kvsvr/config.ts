@@ -9,6 +9,7 @@ import {
   FORGET_LEAST,
   FORGET_WINDOW_MS,
   IN_FLIGHT_BYTES,
+  SCRUB_EVERY_MS,
   VALUE_BYTES_MAX,
 } from "./limits.ts";
 import { GROUPS_MAX } from "./protocol/ballot.ts";
@@ -49,6 +50,8 @@ export const configSchema = z.strictObject({
   forgetWindowMs: z.number().int().min(0).default(FORGET_WINDOW_MS),
   /** Fewer tombstones than this stay. */
   forgetLeast: z.number().int().min(1).default(FORGET_LEAST),
+  /** How often the state engine is looked through for damage that nobody meets; 0: never. */
+  scrubEveryMs: z.number().int().min(0).default(SCRUB_EVERY_MS),
   /** Epoch of the group's membership; raised when a member is replaced. */
   epoch: z.number().int().min(1).default(1),
   /** Number of the group; the first one begins with all slots, the others with none. */

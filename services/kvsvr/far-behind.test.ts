@@ -109,6 +109,7 @@ function gated(engine: StateEngine, gate: Promise<void>): StateEngine {
     rows: (registerKey, range) => engine.rows(registerKey, range),
     changes: (registerKey, after) => engine.changes(registerKey, after),
     changeNames: (registerKey, from, limit) => engine.changeNames(registerKey, from, limit),
+    tableAfter: (registerKey) => engine.tableAfter(registerKey),
     hasRows: (registerKey) => engine.hasRows(registerKey),
     keys: (after, limit) => engine.keys(after, limit),
     commit: (entries: readonly EngineEntry[]) => gate.then(() => engine.commit(entries)),

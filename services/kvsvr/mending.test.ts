@@ -87,8 +87,8 @@ async function scan(level: Level): Promise<string[]> {
 }
 
 /** Every replica has the rows in its engine; replica BAD is down, and its trees are damaged by `act`. */
-async function damaged(act: (trees: LmdbTrees) => void): Promise<void> {
-  cluster = await startCluster();
+async function damaged(act: (trees: LmdbTrees) => void, scrubEveryMs = 0): Promise<void> {
+  cluster = await startCluster({ config: { scrubEveryMs } });
   await cluster.allServe();
   for (const name of ROWS) await change({ up: name, value: `one ${name}` });
   await change({ up: "b", value: "two b" });
@@ -198,4 +198,27 @@ test("S8: a damaged row that its table has forgotten is removed, and the rest of
     expect(left.map((place) => place.subarray(OWN.length + 1).toString())).toEqual(["b", "d"]);
     expect(namesOf(changes)).toHaveLength(2);
   });
+}, 120_000);
+
+test("S3: a row that is there under a wrong name goes when both others say that there is none", async () => {
+  const wrong = Buffer.concat([OWN, Buffer.from(inner("x"))]);
+  await damaged(({ rows }) => {
+    rows.putSync(wrong, rows.get(namesOf(rows).find(isRow("a"))!)!);
+  }, 300);
+  await cluster!.stop(1);
+  await cluster!.start(BAD);
+  expect(rowAt(BAD, "x")).toBe("one a@1");
+  await expect.poll(() => countOf("kvsvr.damaged_rows"), patience).toBe(1);
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  expect(rowAt(BAD, "x")).toBe("one a@1");
+  await cluster!.start(1);
+  await expect.poll(() => rowAt(BAD, "x"), patience).toBeUndefined();
+  expect(changesAt(BAD)).toEqual(WHOLE);
+}, 120_000);
+
+test("S3: a table whose register is lost with its name is copied from both others", async () => {
+  await damaged(({ registers }) => registers.removeSync(OWN), 300);
+  await cluster!.start(BAD);
+  await expect.poll(() => countOf("kvsvr.keys_renewed"), patience).toBeGreaterThan(0);
+  await expect.poll(() => [heldAt(BAD), changesAt(BAD)], patience).toEqual([5, WHOLE]);
 }, 120_000);

@@ -85,9 +85,9 @@ export async function openReplica(given: ReplicaEdges): Promise<OpenReplica> {
 
 function openState(edges: ReplicaEdges, slots: SlotTable): Promise<State> {
   const { dir, files, log, fatal } = edges;
-  const { cacheBytes, checkpointBytes, checkpointMs } = edges.config;
+  const { cacheBytes, checkpointBytes, checkpointMs, scrubEveryMs } = edges.config;
   const engine = (edges.engine ?? openLmdb)(join(dir, "state"));
-  const memory = { cacheBytes, checkpointBytes, checkpointMs };
+  const memory = { cacheBytes, checkpointBytes, checkpointMs, scrubEveryMs };
   const firstShare = (edges.number + 1) / REPLICAS;
   const floorOf = (registerKey: Buffer) => slots.floorOf(registerKey);
   const { forgetting } = slots;

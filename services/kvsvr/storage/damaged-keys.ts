@@ -33,12 +33,12 @@ export class DamagedKeys {
     try {
       return read();
     } catch (error) {
-      if (error instanceof RecordDamaged) this.#note(error.registerKey);
+      if (error instanceof RecordDamaged) this.note(error.registerKey);
       throw error;
     }
   }
 
-  #note(registerKey: Buffer): void {
+  note(registerKey: Buffer): void {
     const name = latin1(registerKey);
     if (this.#damaged.has(name)) return;
     if (this.#damaged.size + this.#renewed.size >= DAMAGED_KEYS_MAX) {

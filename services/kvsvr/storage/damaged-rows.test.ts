@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { readMonitors } from "../../svrkit/monitors/monitor.ts";
 import { innerKey } from "../protocol/table.ts";
 import { ROW_CLASS } from "../protocol/trim.ts";
 import { flipBits, inLmdb, type LmdbTrees, namesOf } from "../testing/damaged-table.ts";
@@ -9,7 +10,8 @@ import { learnChange, TABLE } from "../testing/learned-table.ts";
 import { openTestState } from "../testing/test-state.ts";
 import type { EngineRow } from "./engine.ts";
 import { openLmdb } from "./lmdb.ts";
-import { registerKey } from "./record.ts";
+import { MemoryEngine } from "./memory.ts";
+import { registerKey, sealRow, versionBytes } from "./record.ts";
 import type { State } from "./state.ts";
 
 let dir = "";
@@ -32,19 +34,19 @@ const row = (name: string, version: number): EngineRow => ({
   deleted: false,
 });
 
-const open = async () => {
-  state = await openTestState({ engine: openLmdb(join(dir, "state")), dir });
+const open = async (scrubEveryMs = 0) => {
+  state = await openTestState({ engine: openLmdb(join(dir, "state")), dir, scrubEveryMs });
 };
 
 /** Version 1: a, version 2: b and c, version 3: b again, all in the engine; then it is damaged. */
-async function damaged(act: (trees: LmdbTrees) => void): Promise<void> {
+async function damaged(act: (trees: LmdbTrees) => void, scrubEveryMs = 0): Promise<void> {
   await open();
   learnChange(state, ["a"]);
   learnChange(state, ["b", "c"]);
   learnChange(state, ["b"]);
   await state.close();
   await inLmdb(dir, act);
-  await open();
+  await open(scrubEveryMs);
 }
 
 const entry = () => state.entry(TABLE);
@@ -148,4 +150,63 @@ test("S3: rows of slots that are gone are not waited for", async () => {
   const slot = OWN.readUInt16BE(1);
   await state.removeSlice({ keyspace: OWN[0]!, first: slot, last: slot });
   expect(state.damagedRows.isEmpty).toBe(true);
+});
+
+const SCRUB_MS = 20;
+const patience = { timeout: 10_000 };
+const countOf = (name: string) => readMonitors().find((m) => m.name === name)?.value ?? 0;
+const changeOf = (name: string, version: number) =>
+  Buffer.concat([OWN, versionBytes(version), inner(name)]);
+
+test("S3: a scrub finds damaged rows, rows without a name, and names without a row, that nobody reads", async () => {
+  await damaged(({ rows, changes }) => {
+    flipBits(rows, isRow("b"));
+    rows.removeSync(Buffer.concat([OWN, inner("c")]));
+    changes.removeSync(changeOf("a", 1));
+    // A bit of its name flipped.
+    rows.putSync(Buffer.concat([OWN, inner("x")]), sealRow(row("a", 1)));
+  }, SCRUB_MS);
+  await expect.poll(() => noted().sort(), patience).toEqual(["a", "b", "c", "x"]);
+});
+
+test("S3: a scrub finds nothing where nothing is damaged", async () => {
+  await damaged(() => {}, SCRUB_MS);
+  const before = countOf("kvsvr.records_scrubbed");
+  await expect.poll(() => countOf("kvsvr.records_scrubbed") - before, patience).toBeGreaterThan(30);
+  expect([noted(), state.damaged.keys]).toEqual([[], []]);
+});
+
+test("S3: a scrub finds a damaged register, and one that is lost with its name by its rows", async () => {
+  await damaged(({ registers }) => flipBits(registers, (name) => name.equals(OWN)), SCRUB_MS);
+  await expect.poll(() => state.damaged.keys, patience).toEqual([TABLE]);
+  await state.close();
+  await inLmdb(dir, ({ registers }) => registers.removeSync(OWN));
+  await open(SCRUB_MS);
+  await expect.poll(() => state.damaged.keys, patience).toEqual([TABLE]);
+  expect(() => state.entry(TABLE)).toThrow("a register is damaged here");
+});
+
+test("S3: what memory has of a register that is lost with its name is written again", async () => {
+  const engine = new MemoryEngine();
+  state = await openTestState({ engine, dir, scrubEveryMs: SCRUB_MS });
+  learnChange(state, ["a"]);
+  await state.checkpoint();
+  const nothing = { registerKey: OWN, register: undefined, rows: [], forgotten: [] };
+  await engine.commit([{ ...nothing, removed: true }]);
+  const before = countOf("kvsvr.records_scrubbed");
+  await expect.poll(() => countOf("kvsvr.records_scrubbed") - before, patience).toBeGreaterThan(10);
+  expect(state.damaged.keys).toEqual([]);
+  await state.checkpoint();
+  expect(engine.register(OWN)).toBeDefined();
+});
+
+test("S3: names that are no key's are counted", async () => {
+  const before = countOf("kvsvr.wrong_names");
+  await damaged(({ registers }) => {
+    const wrong = Buffer.from(OWN);
+    wrong[wrong.length - 1]! ^= 1;
+    registers.putSync(wrong, registers.get(OWN)!);
+  }, SCRUB_MS);
+  await expect.poll(() => countOf("kvsvr.wrong_names") - before, patience).toBeGreaterThan(0);
+  expect(state.damaged.keys).toEqual([]);
 });

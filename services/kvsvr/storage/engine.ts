@@ -100,6 +100,8 @@ export interface StateEngine {
   changeNames(registerKey: Buffer, from: ChangeName, limit: number): ChangeName[];
   /** There is something of the table's rows, damaged or not. */
   hasRows(registerKey: Buffer): boolean;
+  /** The next table that has rows, whatever registers there are: in order, from the first on. */
+  tableAfter(registerKey: Buffer | undefined): Buffer | undefined;
   /** Register keys above the cursor, in order. */
   keys(after: Buffer | undefined, limit: number): EngineKey[];
   /**

@@ -17,6 +17,7 @@ import {
   type StateEngine,
 } from "./engine.ts";
 import {
+  KEY_AT,
   openRecord,
   openRow,
   type StoredRow,
@@ -109,6 +110,13 @@ class LmdbEngine implements StateEngine {
 
   hasRows(registerKey: Buffer): boolean {
     return [this.#rows, this.#changes].some((tree) => namesIn(tree, registerKey, 1).length > 0);
+  }
+
+  tableAfter(registerKey: Buffer | undefined): Buffer | undefined {
+    const start = registerKey === undefined ? Buffer.from([0]) : after(registerKey);
+    for (const name of this.#rows.getKeys({ start, limit: 1 }))
+      return Buffer.from(name.subarray(0, KEY_AT + name[KEY_AT - 1]!));
+    return undefined;
   }
 
   keys(afterKey: Buffer | undefined, limit: number): EngineKey[] {

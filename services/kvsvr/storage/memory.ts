@@ -45,6 +45,13 @@ export class MemoryEngine implements StateEngine {
     return (this.#tables.get(latin1(registerKey))?.size ?? 0) > 0;
   }
 
+  tableAfter(registerKey: Buffer | undefined): Buffer | undefined {
+    const floor = registerKey === undefined ? "" : latin1(registerKey);
+    const names = [...this.#tables.keys()].sort();
+    const next = names.find((name) => name > floor && this.#tables.get(name)!.size > 0);
+    return next === undefined ? undefined : Buffer.from(next, "latin1");
+  }
+
   #sorted(registerKey: Buffer, order: (a: EngineRow, b: EngineRow) => number): EngineRow[] {
     return [...(this.#tables.get(latin1(registerKey))?.values() ?? [])].sort(order);
   }

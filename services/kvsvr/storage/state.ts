@@ -34,6 +34,7 @@ import { NO_LIMIT } from "./dirty.ts";
 import {
   type EngineEntry,
   type EngineRow,
+  RecordDamaged,
   type RowRange,
   type StateEngine,
   unlessDamaged,
@@ -43,6 +44,7 @@ import type { Files } from "./files.ts";
 import { Log, type Waiter } from "./log.ts";
 import { KEY_AT, latin1, registerKey, slotGroup } from "./record.ts";
 import { Replay } from "./replay.ts";
+import { Scrub } from "./scrub.ts";
 import { NOT_KEPT, Shelf, type Stored } from "./shelf.ts";
 import { groupsOf, isWithin, removeSlice, type Slice } from "./slot-removal.ts";
 import { decodeInput, logRecord, viewRegister, withoutUnswept } from "./stored-register.ts";
@@ -70,6 +72,8 @@ export interface StateOptions {
   readonly cacheBytes: number;
   readonly checkpointBytes: number;
   readonly checkpointMs: number;
+  /** How often the engine is looked through for damage; 0, the default: never. */
+  readonly scrubEveryMs?: number;
   /** See CheckpointParts; default: 1. */
   readonly firstShare?: number;
   readonly log: Logger;
@@ -94,6 +98,7 @@ export class State {
   /** Resolves when nothing is left of it, or it was stopped. */
   #replayed: Promise<boolean> = Promise.resolve(true);
   readonly #sweeper: Sweeper;
+  readonly #scrub: Scrub;
   readonly damaged = new DamagedKeys();
   readonly damagedRows: DamagedRows;
   readonly #floorOf: (registerKey: Buffer) => Floor;
@@ -128,6 +133,13 @@ export class State {
       committed: () => checkpoints.committed(),
       commit: (...swept) => checkpoints.commitSwept(...swept),
     });
+    this.#scrub = new Scrub({
+      engine,
+      damagedRows: this.damagedRows,
+      list: (after, limit) => this.list(after, limit),
+      hasRows: (own) => this.#requireTable(own),
+      log,
+    });
   }
 
   /**
@@ -151,8 +163,11 @@ export class State {
   async #replayAll(): Promise<boolean> {
     // What it throws was told as fatal.
     const isDone = await this.#replay.toTheEnd().catch(() => false);
-    if (isDone) this.#checkpoints.start(this.#options.checkpointMs);
-    return isDone;
+    if (!isDone) return false;
+    const { checkpointMs, scrubEveryMs = 0, firstShare = 1 } = this.#options;
+    this.#checkpoints.start(checkpointMs);
+    if (scrubEveryMs > 0) this.#scrub.start(scrubEveryMs, scrubEveryMs * firstShare);
+    return true;
   }
 
   /** Log records of earlier runs that nobody has asked for yet. */
@@ -214,6 +229,8 @@ export class State {
   }
 
   #read(own: Buffer): Stored {
+    // Of one that is lost with its name the engine says that there is none.
+    if (this.damaged.has(own)) throw new RecordDamaged(own);
     const encoded = this.damaged.guard(() => this.#options.engine.register(own));
     if (encoded === undefined) return NOTHING;
     const { register, unswept } = viewRegister(encoded);
@@ -492,6 +509,21 @@ export class State {
     return this.durable(entry.logged);
   }
 
+  /**
+   * The engine has rows of a table: without its register that was lost with its name, and is damaged. Not
+   * while somebody works on it: the next look finds it.
+   */
+  #requireTable(own: Buffer): void {
+    const { engine } = this.#options;
+    const there = unlessDamaged(() => this.peek(keyOf(own)))?.register;
+    if (there === undefined) return;
+    if (there.held.model === "table") {
+      // What memory has is as good.
+      const isStored = unlessDamaged(() => engine.register(own)) !== undefined;
+      if (!isStored) this.#checkpoints.changed(this.entry(keyOf(own)), 0);
+    } else if (this.#shelf.drop((other) => other.equals(own))) this.damaged.note(own);
+  }
+
   /** Rows that a table has forgotten leave the engine, if any may be left. */
   sweepSoon(entry: Entry): void {
     if (entry.unswept) this.#sweeper.add(entry);
@@ -505,6 +537,7 @@ export class State {
   async close(): Promise<void> {
     this.stopIntake();
     await this.#replayed;
+    await this.#scrub.stop();
     await this.#sweeper.stop();
     await this.#checkpoints.close();
     await this.#openLog.close();

@@ -109,6 +109,8 @@ const ROWS = [
   [425, "kvsvr.damaged_unnoted", "sum", "reads", "kvsvr", "of damaged records beyond those noted"],
   [426, "kvsvr.damaged_rows", "level", "rows", "kvsvr", "rows that wait to be mended: damaged"],
   [427, "kvsvr.rows_mended", "sum", "rows", "kvsvr", "damaged rows fetched from another replica"],
+  [428, "kvsvr.records_scrubbed", "sum", "records", "kvsvr", "records looked at for damage"],
+  [429, "kvsvr.wrong_names", "sum", "names", "kvsvr", "names of keys found to be no key's"],
   [450, "kv.redirects", "sum", "calls", "kvsvr", "calls that found their slot moved"],
 
   [500, "control.reads", "sum", "reads", "control", "readings of what is blocked"],
