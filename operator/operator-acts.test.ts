@@ -262,6 +262,31 @@ test("a paused group: its pods, volumes and slots stay, others' change; then it 
   expect(rig.status("KVGroup", "main-2")).toMatchObject({ replaced: { phase: "Done" } });
 });
 
+test("two groups' replicas in two campuses that are to be replaced at once: one after the other", async () => {
+  const second = { keyspaces: ["inbox"] };
+  rig.write("KVGroup", "main-2", sampleGroup(2, second));
+  await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);
+  await rig.settled();
+  const acts = rig.acts.length;
+  const replace = (campus: string) => ({ replace: { campus, act: "once", reason: "its disk" } });
+  rig.write("KVGroup", "main-1", sampleGroup(1, replace("a")));
+  rig.write("KVGroup", "main-2", sampleGroup(2, { ...second, ...replace("b") }));
+  const isWaiting = () =>
+    ["main-1", "main-2"].some(
+      (name) => rig.condition("KVGroup", name, "Progressing") === "True ReplaceWaits",
+    );
+  await rig.until("one waits", isWaiting);
+  const isDone = (name: string) =>
+    rig.status<{ replaced?: { phase: string } }>("KVGroup", name).replaced?.phase === "Done";
+  await rig.until("both are done", () => isDone("main-1") && isDone("main-2"));
+  await rig.settled();
+  const disturbed = rig.acts
+    .slice(acts)
+    .flatMap((act) => /disturbs campus (.)$/.exec(act)?.[1] ?? []);
+  const inOrder = disturbed.filter((campus, i) => campus !== disturbed[i - 1]);
+  expect(inOrder.toSorted()).toEqual(["a", "b"]);
+});
+
 test("a replica with a new disk counts when its new pod says so, not by the old one's last word", async () => {
   await rig.close();
   rig = await Rig.open({ startMs: 200 });

@@ -65,7 +65,7 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const changes = changesBetween({ ...observed, desired, isRefused, isPaused, campuses: health });
   const slots = planSlots(observed, groups);
   const removing = leftovers(observed, { desired, groups, slots });
-  const replacing = plans.flatMap((plan) => plan.actions).filter(mayDisturb(health));
+  const replacing = ofOneCampus(plans.flatMap((plan) => plan.actions).filter(mayDisturb(health)));
   const wanted = [
     ...(observed.hasCredentials ? [] : [MAKE_CREDENTIALS]),
     ...changes.actions.filter((action) => replacing.length === 0 || !isDisturbing(action)),
@@ -94,7 +94,7 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
     ],
     dataCenter: statusOf(observed, { ...facts, campuses }),
     campuses: campuses.map(({ object, status }) => ({ resource: object, status })),
-    groups: plans.map((plan) => groupStatusOf(observed, plan, facts)),
+    groups: plans.map((plan) => groupStatusOf(observed, inTurn(plan, replacing), facts)),
     isAsWanted: isAsWanted(desired, observed.children),
     refused: objections.map(actionKey),
     againMs: objections.length > 0 || changes.wanting.size > 0 ? observed.settleMs : undefined,
@@ -128,14 +128,36 @@ const AUTHORITY_HEARD_MS = 10 * 60_000;
 
 const MAKE_CREDENTIALS: Action = { act: "make-credentials", why: "they are missing" };
 
+function disturbedBy(action: Action): string | undefined {
+  return action.act === "apply" || action.act === "delete" ? action.disturbs : undefined;
+}
+
 function isDisturbing(action: Action): boolean {
-  return (action.act === "apply" || action.act === "delete") && action.disturbs !== undefined;
+  return disturbedBy(action) !== undefined;
+}
+
+/** Of acts that could all begin, those of the first one's campus: the others wait until it is whole again. */
+function ofOneCampus(actions: readonly Action[]): readonly Action[] {
+  const [first] = actions.map(disturbedBy);
+  return actions.filter((action) => disturbedBy(action) === first);
+}
+
+/** An act that is not in `replacing` waits, and says what for. */
+function inTurn(plan: GroupPlan, replacing: readonly Action[]): GroupPlan {
+  const { actions } = plan;
+  if (actions.length === 0 || actions.some((action) => replacing.includes(action))) return plan;
+  const first = replacing.map(disturbedBy)[0];
+  const waitsFor =
+    first === undefined
+      ? "another campus is not whole, or may be blocked"
+      : `a replica in campus ${first} is replaced first`;
+  return { ...plan, waitsFor };
 }
 
 /** What disturbs one campus waits until both others are whole and are known to take calls. */
 function mayDisturb(health: readonly CampusHealth[]): (action: Action) => boolean {
   return (action) => {
-    const campus = action.act === "delete" ? action.disturbs : undefined;
+    const campus = disturbedBy(action);
     const others = health.filter((one) => one.campus !== campus);
     return (
       campus === undefined ||
