@@ -52,7 +52,7 @@ export class Credentials {
       name: "tls",
       load: () => this.#load(files),
       signature: () => signatureOfFiles([files.caFile, files.certFile, files.keyFile]),
-      trouble: (loaded: Loaded) => ageing(files, loaded, Date.now()),
+      trouble: (loaded: Loaded) => ageing(files, loaded, Date.now()) ?? stranger(files, loaded),
     };
     this.#watched = new Watched(source, log);
   }
@@ -147,8 +147,17 @@ function requireSuccessor(before: Loaded, loaded: Loaded, { caFile, certFile }: 
   const missing = [...before.services].filter((service) => !loaded.services.has(service));
   if (missing.length > 0)
     throw new Error(`${certFile} does not name ${missing.join(", ")}, which this process is`);
-  if (!leadsTo(certificatesIn(loaded.cert), certificatesIn(loaded.ca)))
-    throw new Error(`${certFile} was issued by no authority in ${caFile}`);
+  const why = stranger({ caFile, certFile }, loaded);
+  if (why !== undefined) throw new Error(why);
+}
+
+/** A process may start so: there is nothing better, and others may believe another authority. */
+function stranger(
+  { caFile, certFile }: Pick<TlsFiles, "caFile" | "certFile">,
+  { cert, ca }: Loaded,
+): string | undefined {
+  if (leadsTo(certificatesIn(cert), certificatesIn(ca))) return undefined;
+  return `${certFile} was issued by no authority in ${caFile}`;
 }
 
 /** Whether the first of a chain was issued by an authority, by itself or through others of the chain. */
