@@ -308,6 +308,18 @@ describe("sdk: one campus", () => {
     await client.send({ userId: login.userId }, "hi");
   });
 
+  test("who guesses its password does not keep a device out that was logged in before", async () => {
+    const ann = await register("ann");
+    const login = await ann.login("ann", "a password");
+    await ann.close();
+    const [stranger, again] = [makeClient(), makeClient()];
+    for (let i = 0; i < 20; i++)
+      await expect(stranger.login("ann", `a guess ${i}`)).rejects.toThrow("password is wrong");
+    await expect(stranger.login("ann", "a password")).rejects.toThrow("too many wrong passwords");
+    again.useLogin(login);
+    expect((await again.login("ann", "a password")).userId).toBe(ann.userId);
+  });
+
   test("the 65th open request is refused; sends wait their turn, and the device syncs meanwhile", async () => {
     const ann = await register("ann");
     const find = () => ann.findUser("ann");

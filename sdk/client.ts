@@ -20,6 +20,7 @@ import {
   makeInboxMessage,
 } from "../protos/gen/tricampus/client/v1/sync_codec.ts";
 import { type SendReply, Text } from "../protos/gen/tricampus/client/v1/text_codec.ts";
+import { NO_BYTES } from "../services/svrkit/codec.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
 import { OwnAccount } from "./account.ts";
 import { fetchBodies } from "./bodies.ts";
@@ -197,8 +198,10 @@ export class TricampusClient {
     return this.#open({ case: "register", value: { name, password, ...this.#device } });
   }
 
+  /** After `useLogin` with whatever log-in the device had last, it is not held up by who guesses the password. */
   login(name: string, password: string): Promise<Login> {
-    return this.#open({ case: "login", value: { name, password, ...this.#device } });
+    const knownTicket = this.#login?.ticket ?? NO_BYTES;
+    return this.#open({ case: "login", value: { name, password, knownTicket, ...this.#device } });
   }
 
   /** With an ID token of an OpenID Connect provider that the platform trusts. */

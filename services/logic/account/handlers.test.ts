@@ -1,6 +1,10 @@
 /** Registration's races and a log-in's silence about what was wrong. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Account } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
+import {
+  Account,
+  type LoginRequest,
+  makeLoginRequest,
+} from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
 import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../../sdk/testing/small-platform.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
@@ -26,8 +30,8 @@ const as = <I, O>(method: Method<I, O>, request: I, ticket: Uint8Array) =>
   platform.calleeAs("access").call(method, request, { ticket });
 const register = (facts: Partial<typeof person> = {}) =>
   platform.calleeAs("access").call(Account.register, { ...person, ...facts });
-const login = (facts: Partial<typeof person> = {}) =>
-  platform.calleeAs("access").call(Account.login, { ...person, ...facts });
+const login = (facts: Partial<LoginRequest> = {}) =>
+  platform.calleeAs("access").call(Account.login, makeLoginRequest({ ...person, ...facts }));
 
 test("account: one name registered many times at once is one user", async () => {
   const replies = await Promise.all(Array.from({ length: 12 }, () => register()));
@@ -54,21 +58,59 @@ test("account: a wrong name and a wrong password look the same", async () => {
   );
 });
 
-test("account: who guesses passwords of a name is slowed down, also its owner; others are not", async () => {
-  await register();
-  const guesses: string[] = [];
-  for (let i = 0; i < 21; i++) {
-    guesses.push(
-      await login({ password: `wrong guess ${i}` }).then(
-        () => "in",
-        (error: RpcError) => error.code,
-      ),
-    );
+/** Guesses, one after the other, until no more are taken; returns how many were. */
+async function guess(facts: Partial<LoginRequest> = {}): Promise<number> {
+  for (let taken = 0; ; taken++) {
+    const attempt = login({ ...facts, password: `wrong guess ${taken}` });
+    const code = await attempt.catch((error: RpcError) => error.code);
+    if (code === "RESOURCE_EXHAUSTED") return taken;
+    expect(code).toBe("UNAUTHENTICATED");
   }
-  expect(new Set(guesses.slice(0, 20))).toEqual(new Set(["UNAUTHENTICATED"]));
-  expect(guesses[20]).toBe("RESOURCE_EXHAUSTED");
-  await expect(login({ name: "ANN" })).rejects.toMatchObject({ code: "RESOURCE_EXHAUSTED" });
+}
+const heldUp = { code: "RESOURCE_EXHAUSTED", message: "too many wrong passwords: wait a minute" };
+
+test("account: who guesses passwords of a name is slowed down, also its owner elsewhere; others are not", async () => {
+  await register();
+  expect(await guess()).toBe(20);
+  await expect(login({ name: "ANN" })).rejects.toMatchObject(heldUp);
   expect(await register({ name: "Bob" })).toHaveProperty("userId");
+});
+
+test("account: who guesses does not hold up the owner on devices that logged in before", async () => {
+  const { userId, ticket: phone } = await register();
+  const desk = (await login({ device: "desk" })).ticket;
+  await guess();
+  const atMs = Date.now();
+  const times = { issuedAtMs: atMs, expiresAtMs: atMs - 1 };
+  const expired = platform.signer.sign({ userId, device: "old", ...times });
+  await as(Account.logOut, { device: "desk" }, desk);
+  for (const knownTicket of [phone, desk, expired]) {
+    expect((await login({ knownTicket })).userId).toBe(userId);
+  }
+  const others = (await register({ name: "Bob" })).ticket;
+  const forged = Buffer.from(phone).fill(1, 1, 65);
+  for (const knownTicket of [others, forged, Buffer.from("none")]) {
+    await expect(login({ knownTicket })).rejects.toMatchObject(heldUp);
+  }
+});
+
+test("account: a device that logged in before guesses no faster, and holds up no other", async () => {
+  const { ticket: phone } = await register();
+  const { ticket: desk } = await login({ device: "desk" });
+  expect(await guess({ knownTicket: phone })).toBe(20);
+  await expect(login({ knownTicket: phone })).rejects.toMatchObject(heldUp);
+  await login({ knownTicket: desk });
+  await login();
+});
+
+test("account: after a new password who knew the old one is a stranger; the owner changes it unhindered", async () => {
+  const { ticket: known } = await register();
+  await guess();
+  const passwords = { oldPassword: person.password, newPassword: "a new horse" };
+  const { ticket } = await as(Account.changePassword, passwords, known);
+  const password = passwords.newPassword;
+  await expect(login({ password, knownTicket: known })).rejects.toMatchObject(heldUp);
+  await login({ password, knownTicket: ticket });
 });
 
 test("account: many guesses at once are as many as one after the other; right ones cost nothing", async () => {
@@ -168,7 +210,8 @@ test("account: a log-in with a password that is replaced meanwhile comes to noth
     if (method.name === AccountData.logIn.name) await as(Account.changePassword, change, ticket);
     return accounts.call(method, request, options);
   });
-  const late = handlers.login({ ...person, device: "thief" }, callWith(NO_BYTES));
+  const thief = makeLoginRequest({ ...person, device: "thief" });
+  const late = handlers.login(thief, callWith(NO_BYTES));
   await expect(late).rejects.toMatchObject({
     ...{ code: "UNAUTHENTICATED", message: "name or password is wrong" },
   });

@@ -28,8 +28,7 @@ import {
   type AccountRecord,
   makeAccountRecord,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
-import { TokenBuckets } from "../../svrkit/admission/token-buckets.ts";
-import { accepted, type Call, forward, monotonicMs } from "../../svrkit/call.ts";
+import { accepted, type Call, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import { ACCOUNT_DELETED, RpcError, requireArgument } from "../../svrkit/errors.ts";
@@ -39,6 +38,7 @@ import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
 import { API_DEVICE } from "../api-device-client.ts";
 import type { LogInFacts } from "./admin.ts";
 import type { AccountConfig } from "./config.ts";
+import { type Guess, Guesses } from "./guesses.ts";
 import type { IdTokens } from "./id-tokens.ts";
 import type { PasswordHasher } from "./password.ts";
 
@@ -46,9 +46,6 @@ const NAME_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
 const NAME_FORM_IN_WORDS = "1-64 characters: letters, digits, _ . -";
 const PASSWORD_CHARACTERS_MIN = 8;
 const PASSWORD_CHARACTERS_MAX = 256;
-/** Of one name and at one campus: so many at once, then one in ten seconds. */
-const GUESSES_MAX = 20;
-const GUESSES_PER_SECOND = 0.1;
 
 export interface AccountParts {
   /** account-data */
@@ -71,11 +68,11 @@ interface Device {
 
 export class AccountHandlers {
   readonly #parts: AccountParts;
-  /** Wrong passwords by name: who guesses is slowed down, here and in the other campuses. */
-  readonly #guesses = new TokenBuckets({ perSecond: GUESSES_PER_SECOND, burst: GUESSES_MAX });
+  readonly #guesses: Guesses;
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
+    this.#guesses = new Guesses(parts.tickets);
   }
 
   async register(request: RegisterRequest, call: Call): Promise<LoginReply> {
@@ -83,7 +80,7 @@ export class AccountHandlers {
     const standing = (await this.#find(request.name, call)) ?? (await this.#claim(request, call));
     if (standing.fresh) return this.#logIn(standing.record, request, accepted(call));
     const { record } = standing;
-    if (await this.#matches(request.name, request.password, record, call)) {
+    if (await this.#matches({ ...request, ticket: NO_BYTES }, record, call)) {
       return this.#logIn(record, request, call);
     }
     throw new RpcError(
@@ -95,7 +92,8 @@ export class AccountHandlers {
   async login(request: LoginRequest, call: Call): Promise<LoginReply> {
     checkRequest(request);
     const found = await this.#find(request.name, call);
-    const matches = await this.#matches(request.name, request.password, found?.record, call);
+    const guess = { ...request, ticket: request.knownTicket };
+    const matches = await this.#matches(guess, found?.record, call);
     if (found === undefined || !matches) {
       throw new RpcError("UNAUTHENTICATED", "name or password is wrong");
     }
@@ -139,7 +137,7 @@ export class AccountHandlers {
   }
 
   async changePassword(request: ChangePasswordRequest, call: Call): Promise<LoginReply> {
-    const { accounts, passwords, tickets, ticketLifetimeMs } = this.#parts;
+    const { accounts, passwords, tickets, ticketLifetimeMs, now } = this.#parts;
     const { userId, device } = tickets.userOf(call);
     checkPassword(request.newPassword);
     const record = await this.#ownRecord(call);
@@ -147,12 +145,14 @@ export class AccountHandlers {
       throw new RpcError("FAILED_PRECONDITION", "you log in elsewhere: change your password there");
     }
     const facts = { devices: [], ticketLifetimeMs, reason: "the password was changed" };
-    if (await this.#matches(record.name, request.oldPassword, record, call)) {
+    const guess = { name: record.name, password: request.oldPassword, ticket: call.ticket };
+    if (await this.#matches(guess, record, call)) {
       const password = await passwords.hash(request.newPassword, call.deadlineMs);
       // Noted first: where the rest is not reached, nobody stays for whom the password was changed. It stays
       // noted when replacing fails: that may have been done all the same, and trying again goes on from there.
       await accounts.call(AccountData.logOut, { ...facts, onlyNoted: true }, forward(call));
-      const replacement = { record: { ...record, password }, oldPassword: record.password };
+      const replaced = { ...record, password, passwordSetAtMs: now() };
+      const replacement = { record: replaced, oldPassword: record.password };
       await accounts.call(AccountData.replace, replacement, forward(accepted(call)));
     } else {
       // Who did not hear that it was replaced tries again: the new password stands, the rest may lack.
@@ -195,30 +195,18 @@ export class AccountHandlers {
   }
 
   async #requirePassword(password: string, record: AccountRecord, call: Call): Promise<void> {
-    if (await this.#matches(record.name, password, record, call)) return;
+    const guess = { name: record.name, password, ticket: call.ticket };
+    if (await this.#matches(guess, record, call)) return;
     throw new RpcError("PERMISSION_DENIED", "the password is wrong");
   }
 
   /** Takes as long, and says no, when there is no such account, or not any more. */
-  async #matches(
-    name: string,
-    password: string,
-    record: AccountRecord | undefined,
-    call: Call,
-  ): Promise<boolean> {
-    const guessed = name.toLowerCase();
-    // Taken first: many guesses at once are as many as one after the other.
-    if (!this.#guesses.take(guessed, monotonicMs())) {
-      throw new RpcError("RESOURCE_EXHAUSTED", "too many wrong passwords: wait a minute");
-    }
+  #matches(guess: Guess, record: AccountRecord | undefined, call: Call): Promise<boolean> {
     const stored = record === undefined || record.deleted ? undefined : record.password;
-    let isWrong = false;
-    try {
-      isWrong = !(await this.#parts.passwords.matches(password, stored, call.deadlineMs));
-    } finally {
-      if (!isWrong) this.#guesses.giveBack(guessed, monotonicMs());
-    }
-    return !isWrong;
+    const { passwords } = this.#parts;
+    return this.#guesses.count(guess, record, () =>
+      passwords.matches(guess.password, stored, call.deadlineMs),
+    );
   }
 
   async #find(

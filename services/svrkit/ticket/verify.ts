@@ -103,6 +103,16 @@ export class TicketVerifier {
     throw new RpcError("UNAUTHENTICATED", `this device was logged out (${reason}): log in again`);
   }
 
+  /** Whose ticket it is, or was before it expired or its device was logged out; undefined: it is none of ours. */
+  onceOf(ticket: Uint8Array): VerifiedTicket | undefined {
+    if (ticket.length === 0) return undefined;
+    try {
+      return this.#remembered.find(ticket, factsOf) ?? this.#check(ticket, undefined);
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The user on whose ticket a call was made. */
   userOf(call: Call): VerifiedTicket {
     return this.verify(call.ticket);

@@ -325,6 +325,12 @@ export interface AccountRecord {
    * @generated from field: string subject = 7;
    */
   subject: string;
+  /**
+   * When the password was changed; 0: never.
+   *
+   * @generated from field: uint64 password_set_at_ms = 8;
+   */
+  passwordSetAtMs: number;
 }
 
 export function encodeAccountRecord(w: Writer, m: AccountRecord): void {
@@ -335,6 +341,7 @@ export function encodeAccountRecord(w: Writer, m: AccountRecord): void {
   if (m.deleted) { w.tag(40); w.bool(m.deleted); }
   if (m.issuer.length > 0) { w.tag(50); w.string(m.issuer); }
   if (m.subject.length > 0) { w.tag(58); w.string(m.subject); }
+  if (m.passwordSetAtMs !== 0) { w.tag(64); w.uint64(m.passwordSetAtMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -347,6 +354,7 @@ export function makeAccountRecord(fields: Partial<AccountRecord>): AccountRecord
     deleted: false,
     issuer: "",
     subject: "",
+    passwordSetAtMs: 0,
     ...fields,
   };
 }
@@ -360,6 +368,7 @@ export function decodeAccountRecord(r: Reader, end: number): AccountRecord {
     deleted: false,
     issuer: "",
     subject: "",
+    passwordSetAtMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -390,6 +399,10 @@ export function decodeAccountRecord(r: Reader, end: number): AccountRecord {
       }
       case 58: {
         m.subject = r.string();
+        break;
+      }
+      case 64: {
+        m.passwordSetAtMs = r.uint64();
         break;
       }
       default:
