@@ -199,6 +199,27 @@ test("server: a drain finishes running calls and sends the next ones elsewhere",
   await stopped;
 });
 
+test("server: a drain carries out what waits for its turn, too", async () => {
+  const server = new Server({ process: "a/echo", campus: "a" }, silentLogger());
+  let begun = 0;
+  server.add(Echo.echo, (request) => {
+    begun += 1;
+    const endMs = monotonicMs() + 2;
+    while (monotonicMs() < endMs);
+    return request;
+  });
+  const port = await server.listen({ host: "127.0.0.1", port: 0 });
+  const c = callee([{ campus: "a", host: "127.0.0.1", port }]);
+  const one = () => c.callOne(0, Echo.echo, { payload: Buffer.from("x") }, { priority: 5 });
+  await one();
+  const calls = Array.from({ length: 100 }, one);
+  // All are here, and most wait.
+  while (begun + server.callsWaiting < 101) await new Promise((resolve) => setImmediate(resolve));
+  expect(server.callsWaiting).toBeGreaterThan(20);
+  await Promise.all([server.stop(), ...calls]);
+  expect(server.callsWaiting).toBe(0);
+});
+
 test("svrkit: the same handlers over the in-memory wire", async () => {
   const server = new Server({ process: "b/echo", campus: "b" }, silentLogger());
   server.add(Echo.echo, (request) => request);

@@ -213,14 +213,14 @@ export class Server {
     return this.#methods.has(hash);
   }
 
-  /** Takes no new calls, waits for the running ones (bounded), then closes everything. */
+  /** Takes no new calls, waits for those it has (bounded), then closes everything. */
   async stop(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
     for (const listener of this.#listeners) listener.close();
     for (const session of this.#sessions) session.goAway();
     const giveUp = monotonicMs() + DRAIN_MS;
-    while (this.#inFlight > 0 && monotonicMs() < giveUp) {
+    while (this.#inFlight + this.#queue.length > 0 && monotonicMs() < giveUp) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     for (const session of [...this.#sessions]) session.close("the server stops");
