@@ -36,7 +36,7 @@ function open() {
     own: new Map([[CLIENT_METHODS.get("Text/Send")!.hash, () => answer.promise]]),
     rates: new TokenBuckets({ perSecond: 1, burst: 9 }),
     sampler: new Sampler(0),
-    ...{ tickets, now, log: keptLog().log },
+    ...{ tickets, now, arrived: now, log: keptLog().log },
   });
   client.stop();
   const forgeries = new Forgeries(now);

@@ -5,6 +5,7 @@ import {
   Text,
 } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
+import type { CallOptions } from "../svrkit/call.ts";
 import { Client } from "../svrkit/client.ts";
 import { NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { keptLog } from "../svrkit/testing/kept-log.ts";
@@ -12,6 +13,7 @@ import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { Sampler } from "../svrkit/tracing/sampler.ts";
 import { Forwarder } from "./forwarder.ts";
+import { REQUEST_TIMEOUT_MS } from "./limits.ts";
 import { CLIENT_METHODS } from "./methods.ts";
 
 test("forwarder: a request fails unexpectedly: its client hears so, the log why, with its trace", async () => {
@@ -34,7 +36,7 @@ test("forwarder: a request fails unexpectedly: its client hears so, the log why,
     rates: new TokenBuckets({ perSecond: 1, burst: 1 }),
     sampler: new Sampler(0),
     log,
-    now: () => 0,
+    ...{ now: () => 0, arrived: () => 0 },
   });
   const request = { ticket: NO_BYTES, body: NO_BYTES, isForced: false };
   await expect(forwarder.forward(method, request)).rejects.toMatchObject({ code: "INTERNAL" });
@@ -62,7 +64,8 @@ test.each([
     callee: (service) => client.callee(service, [], { caller: "access" }),
     tickets: new TicketVerifier({ k1: keys.publicKey }),
     own: new Map([[Text.sendMany.hash, () => Promise.resolve(NO_BYTES)]]),
-    ...{ rates, sampler: new Sampler(0), log: keptLog().log, now: () => 0 },
+    ...{ rates, sampler: new Sampler(0), log: keptLog().log },
+    ...{ now: () => 0, arrived: () => 0 },
   });
   const expiresAtMs = Date.now() + 60_000;
   const who = { userId: "ann", device: "phone", issuedAtMs: 1, expiresAtMs };
@@ -82,6 +85,39 @@ test.each([
     expect(error).toMatchObject({ code: "RESOURCE_EXHAUSTED", retryable: true });
 });
 
+test("forwarder: a request has its time since it arrived, whatever it waited for and however much is done for it", async () => {
+  const client = new Client({ process: "test", campus: "a" });
+  const method = CLIENT_METHODS.get("Session/Open")!;
+  const given: CallOptions[] = [];
+  let arrivedMs = 0;
+  const forwarder = new Forwarder({
+    callee: (service) => client.callee(service, [], { caller: "access" }),
+    tickets: new TicketVerifier({ k1: newTicketKeys().publicKey }),
+    own: new Map([
+      [
+        method.hash,
+        (_body, options) => {
+          given.push(options);
+          return Promise.resolve(NO_BYTES);
+        },
+      ],
+    ]),
+    ...{ rates: new TokenBuckets({ perSecond: 1, burst: 1 }), sampler: new Sampler(0) },
+    ...{ log: keptLog().log, now: () => 10_000, arrived: () => arrivedMs },
+  });
+  const forward = () =>
+    forwarder.forward(method, { ticket: NO_BYTES, body: NO_BYTES, isForced: false });
+  arrivedMs = 7_000;
+  await forward();
+  // A deadline and not a time: two calls, one after the other, share it.
+  expect(given[0]).toMatchObject({ deadlineMs: 7_000 + REQUEST_TIMEOUT_MS });
+  expect(given[0]!.timeoutMs).toBeUndefined();
+  arrivedMs = 10_000 - REQUEST_TIMEOUT_MS;
+  await expect(forward()).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+  expect(given).toHaveLength(1);
+  client.stop();
+});
+
 test("forwarder: a forged ticket that came just now is looked at within its address's limit", () => {
   const client = new Client({ process: "test", campus: "a" });
   const forwarder = new Forwarder({
@@ -91,7 +127,7 @@ test("forwarder: a forged ticket that came just now is looked at within its addr
     rates: new TokenBuckets({ perSecond: 1, burst: 1 }),
     sampler: new Sampler(0),
     log: keptLog().log,
-    now: () => 0,
+    ...{ now: () => 0, arrived: () => 0 },
   });
   const facts = { userId: "u-ann", device: "phone", issuedAtMs: 0, expiresAtMs: 60_000 };
   const forged = new TicketSigner("k1", newTicketKeys().privateKey).sign(facts);

@@ -35,6 +35,8 @@ export interface ForwarderParts {
   readonly log: Logger;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+  /** Since when the request that is taken now may have been waiting, by the same clock. */
+  readonly arrived: () => number;
 }
 
 export interface ForwardedRequest {
@@ -42,6 +44,8 @@ export interface ForwardedRequest {
   readonly body: Uint8Array;
   /** The client wants it traced. */
   readonly isForced: boolean;
+  /** When it arrived; default: in this turn of the event loop. */
+  readonly arrivedMs?: number;
 }
 
 export class Forwarder {
@@ -73,6 +77,11 @@ export class Forwarder {
     if (!method.needsTicket || rates.take(tickets.verify(ticket, limit).userId, now()))
       return method;
     throw tooOften();
+  }
+
+  /** Since when what was read in this turn of the event loop may have been waiting. */
+  arrivedMs(): number {
+    return this.#parts.arrived();
   }
 
   /** Resolves to the encoded response. */
@@ -115,11 +124,14 @@ export class Forwarder {
 
   #forward(
     method: ClientMethod,
-    { ticket, body }: ForwardedRequest,
+    { ticket, body, arrivedMs = this.arrivedMs() }: ForwardedRequest,
     trace: Uint8Array,
   ): Promise<Uint8Array> {
+    // The client's time runs since it asked, and for all that is done for it together.
+    const deadlineMs = arrivedMs + REQUEST_TIMEOUT_MS;
+    if (deadlineMs <= this.#parts.now()) throw tooLate();
     const options: CallOptions = {
-      timeoutMs: REQUEST_TIMEOUT_MS,
+      deadlineMs,
       ticket: method.needsTicket || method.needsApiKey ? ticket : NO_BYTES,
       priority: this.#priorityOf(method, ticket),
       trace,
@@ -136,6 +148,11 @@ export class Forwarder {
       : Math.floor(Math.random() * BUCKETS);
     return priorityOf(classOf(method, inForce.classes), bucket);
   }
+}
+
+function tooLate(): RpcError {
+  const message = "the request waited here until its client had given up";
+  return new RpcError("DEADLINE_EXCEEDED", message);
 }
 
 function tooOften(): RpcError {

@@ -81,8 +81,9 @@ export function createHttp(
   });
   http.post("/v1/as/:user/:service/:method", async (request, reply) => {
     const key = ticketOf(request.headers.authorization);
-    const ticket = await ticketToActAs(forwarder, request, key);
-    return answer(forwarder, request, { reply, ticket });
+    const arrivedMs = forwarder.arrivedMs();
+    const ticket = await ticketToActAs(forwarder, request, { key, arrivedMs });
+    return answer(forwarder, request, { reply, ticket, arrivedMs });
   });
   http.setNotFoundHandler((request, reply) => {
     const message = `there is nothing at ${request.method} ${request.url.slice(0, 64)}: POST to /v1/<Service>/<Method>`;
@@ -128,13 +129,14 @@ async function compressed(
 async function answer(
   forwarder: Forwarder,
   request: FastifyRequest,
-  { reply, ticket, limit }: { reply: FastifyReply; ticket: Uint8Array; limit?: CheckLimit },
+  how: { reply: FastifyReply; ticket: Uint8Array; limit?: CheckLimit; arrivedMs?: number },
 ): Promise<unknown> {
+  const { reply, ticket, limit, arrivedMs = forwarder.arrivedMs() } = how;
   const { service, method: name } = request.params as { service: string; method: string };
   const method = forwarder.admit(`${service}/${name}`, ticket, limit);
   const body = fromJsonBytes(method.request, request.body);
   const isForced = request.headers["x-trace"] === "1";
-  const response = await forwarder.forward(method, { ticket, body, isForced });
+  const response = await forwarder.forward(method, { ticket, body, isForced, arrivedMs });
   reply.type("application/json; charset=utf-8");
   return toJson(method.response, fromBinary(method.response, response));
 }
@@ -143,7 +145,7 @@ async function answer(
 async function ticketToActAs(
   forwarder: Forwarder,
   { params }: FastifyRequest,
-  key: Uint8Array,
+  { key, arrivedMs }: { key: Uint8Array; arrivedMs: number },
 ): Promise<Uint8Array> {
   const { user, service, method } = params as { user: string; service: string; method: string };
   const by: UserReference["by"] = user.startsWith(EXTERNAL)
@@ -152,7 +154,7 @@ async function ticketToActAs(
   const asked = { user: { by }, device: API_DEVICE, platform: Platform.OTHER };
   const body = toBytes(encodeIssueTicketRequest, { ...asked, purpose: `${service}/${method}` });
   const issue = forwarder.admit(ISSUE_TICKET, key);
-  const reply = await forwarder.forward(issue, { ticket: key, body, isForced: false });
+  const reply = await forwarder.forward(issue, { ticket: key, body, isForced: false, arrivedMs });
   return fromBytes(decodeLoginReply, reply).ticket;
 }
 

@@ -8,6 +8,7 @@ import type { StartService } from "../svrkit/context.ts";
 import { raiseIncarnation } from "../svrkit/ids.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { Sampler } from "../svrkit/tracing/sampler.ts";
+import { earliestArrivalMs } from "../svrkit/transport/arrival.ts";
 import { type AccessConfig, checkAccessConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Door, refusalOf } from "./door.ts";
@@ -36,7 +37,8 @@ export const start: StartService = async (context) => {
   const { sampler, rates, forget } = limited(config);
   lifecycle.onStop("limits", forget);
   const forwarder = new Forwarder({
-    ...{ callee, tickets, now: monotonicMs, rates, sampler, log },
+    ...{ callee, tickets, rates, sampler, log },
+    ...{ now: monotonicMs, arrived: earliestArrivalMs },
     own: sessionMethods({
       ...{ callee, endpoints: config.endpoints },
       isClosed: (name) => context.blocks.find(name, context.service) !== undefined,
