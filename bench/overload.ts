@@ -3,12 +3,13 @@
  * run. Tasks call M one to four times (M^1 to M^4), or once through a chain in which M calls itself; they
  * arrive at 0.5 to 4 times the rate that saturates M and succeed when all is done within 500 ms.
  *
- *   node bench/overload.ts [--seconds 1.5] [--strategies random,ours] [--svg docs/overload.svg]
+ *   node bench/overload.ts [--seconds 1.5] [--strategies random,ours] [--svg docs/overload.svg] [--after-wait]
  *
  * What could have been done is what M had of its core in that time, used or idle, over what a call costs:
  * other work of the machine takes part of the core. What a call costs is taken before each strategy, by calls
  * that are always open, and again at the end. Without admission calls have no deadline either; with any of the
- * others, work whose task is over is dropped before it starts.
+ * others, work whose task is over is dropped before it starts. With `--after-wait` M works only after it has waited
+ * for something else: what admission can see of its work is the thread's CPU time alone.
  */
 import { type ChildProcess, fork, spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -37,6 +38,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "1.5" },
     strategies: { type: "string", default: STRATEGIES.join(",") },
     svg: { type: "string", default: "" },
+    "after-wait": { type: "boolean", default: false },
   },
 });
 const FOR_MS = Number(values.seconds) * 1_000;
@@ -217,7 +219,7 @@ function stepOf(strategy: Strategy, shares: readonly number[]): Step {
 }
 
 async function startService() {
-  const child = fork(SERVICE, { execArgv: [] });
+  const child = fork(SERVICE, values["after-wait"] ? ["after-wait"] : [], { execArgv: [] });
   const { port } = await heard<{ port: number }>(child);
   if (process.env[PINNED] !== undefined)
     spawnSync("taskset", ["-a", "-cp", "1", String(child.pid)]);

@@ -3,13 +3,15 @@
  * not a number of rounds: how long rounds take follows from what else the machine does, and from how they
  * were compiled just then, and all loads are multiples of what M can do. The first byte of a request says
  * how deep the chain of calls is: above one, M calls itself, over its own door, before it answers. The
- * second says whether the work is counted. Takes orders from its parent: which strategy to follow from now on.
+ * second says whether the work is counted. Started with "after-wait" it works only after it has waited for
+ * something else, as most handlers do. Takes orders from its parent: which strategy to follow from now on.
  */
 import { Echo } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import type { Admission } from "../../services/svrkit/admission/admission.ts";
 import { forward } from "../../services/svrkit/call.ts";
 import { type Callee, Client } from "../../services/svrkit/client.ts";
 import { silentLogger } from "../../services/svrkit/log.ts";
+import { rest } from "../../services/svrkit/rest.ts";
 import { Server } from "../../services/svrkit/server.ts";
 import { requestOf } from "./load.ts";
 import { admissionOf, type Strategy } from "./strategies.ts";
@@ -24,6 +26,10 @@ export interface Counts {
   /** What M had of its core: what it used, and what it left idle. The rest others took. */
   readonly hadMs: number;
 }
+
+/** What M waits for takes so long. */
+const WAIT_MS = 1;
+const worksAfterWait = process.argv.includes("after-wait");
 
 const identity = { process: "bench/m", campus: "b" };
 
@@ -50,8 +56,16 @@ class Switched implements Admission {
     return isIn;
   }
 
-  worked(ms: number): void {
-    this.#now.worked(ms);
+  ended(nowMs: number): void {
+    this.#now.ended(nowMs);
+  }
+
+  passed(): void {
+    this.#now.passed();
+  }
+
+  worked(sheddableMs: number, otherMs: number): void {
+    this.#now.worked(sheddableMs, otherMs);
   }
 }
 
@@ -82,6 +96,7 @@ const client = new Client(identity);
 let itself: Callee;
 let counted = 0;
 server.add(Echo.echo, async (request, call) => {
+  if (worksAfterWait) await rest(WAIT_MS);
   work();
   const [depth, isCounted] = request.payload;
   if (isCounted === 1) counted += 1;

@@ -2,6 +2,7 @@
 import { AdaptiveLevel } from "../../services/svrkit/admission/adaptive-level.ts";
 import type { Admission } from "../../services/svrkit/admission/admission.ts";
 import { EVERYTHING } from "../../services/svrkit/admission/priority.ts";
+import { readThread } from "../../services/svrkit/thread-times.ts";
 
 export const STRATEGIES = ["none", "random", "codel", "ours"] as const;
 export type Strategy = (typeof STRATEGIES)[number];
@@ -15,7 +16,7 @@ export function admissionOf(strategy: Strategy): Admission {
     case "codel":
       return new CoDel();
     case "ours":
-      return new AdaptiveLevel();
+      return new AdaptiveLevel({ thread: readThread });
   }
 }
 
@@ -32,6 +33,10 @@ class NoAdmission implements Admission {
   start(_priority: number, _waitedMs: number, _nowMs: number): boolean {
     return true;
   }
+
+  ended(): void {}
+
+  passed(): void {}
 
   worked(): void {}
 }

@@ -23,6 +23,7 @@ import { createLogger, type Logger } from "../svrkit/log.ts";
 import { PointsFile } from "../svrkit/monitors/points-file.ts";
 import { Server } from "../svrkit/server.ts";
 import { systemTextFiles } from "../svrkit/text-files.ts";
+import { readThread } from "../svrkit/thread-times.ts";
 import { Revocations } from "../svrkit/ticket/revocations.ts";
 import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
@@ -117,7 +118,7 @@ function makeParts(
   const blocks = new Blocks();
   const credentials = config.tls && new Credentials(config.tls, log);
   const security: Security = { credentials, plaintext: config.plaintext };
-  const admission = new AdaptiveLevel();
+  const admission = new AdaptiveLevel({ thread: readThread });
   const { ticketKeyFiles: files, ticketKeysDir: dir } = config;
   const keys = ticketKeys({ files, dir }, log);
   return {

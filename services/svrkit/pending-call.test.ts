@@ -216,6 +216,8 @@ function fixedLevel(level: () => number): Admission & { arrived: number } {
       return priority < level();
     },
     start: () => true,
+    ended: () => {},
+    passed: () => {},
     worked: () => {},
   };
 }

@@ -23,6 +23,7 @@ import { Peer } from "./failover/peer.ts";
 import { LEVEL_STALE_MS } from "./limits.ts";
 import { monitor, monitorId } from "./monitors/monitor.ts";
 import type { Outgoing } from "./outgoing.ts";
+import { callEnded } from "./thread-times.ts";
 import type { Session, Waiter } from "./transport/session.ts";
 
 const RETRY_PAUSE_FIRST_MS = 20;
@@ -276,6 +277,7 @@ export class PendingCall<O> {
     this.#isSettled = true;
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#parts.callee.ended();
+    callEnded(this.#parts.call.priority);
   }
 
   /** Whether the last attempt took all the time that was left, but for what servers keep for the way back. */
@@ -399,6 +401,7 @@ export class SingleAttempt<O> implements Waiter {
   reply(body: Reader): void {
     const { outgoing, resolve, reject } = this.#parts;
     this.#note(this.#session!.lastHeardMs);
+    callEnded(this.#parts.call.priority);
     try {
       resolve(outgoing.decode(body));
     } catch (error) {

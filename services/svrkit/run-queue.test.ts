@@ -40,6 +40,22 @@ test("run queue: a turn works for a slice, the rest keeps its order and goes on 
   expect(queue.isFree(monotonicMs())).toBe(true);
 });
 
+test("run queue: what a job works after it has waited for nothing is part of the slice", async () => {
+  let done = 0;
+  const queue = new RunQueue<number>(() => {
+    void Promise.resolve().then(() => {
+      busy(3);
+      done += 1;
+    });
+  });
+  queue.isFree(monotonicMs());
+  for (let job = 0; job < 12; job++) queue.add(job);
+  await turn();
+  expect(done).toBe(4);
+  await turn();
+  expect(done).toBe(8);
+});
+
 test("run queue: it holds so many and no more", async () => {
   let runs = 0;
   const queue = new RunQueue<number>(() => {

@@ -47,27 +47,37 @@ export class RunQueue<Job> {
   }
 
   readonly #turn = (): void => {
-    let nowMs = monotonicMs();
-    const endMs = nowMs + SLICE_MS;
-    while (this.#next < this.#jobs.length && nowMs < endMs) {
-      const job = this.#jobs[this.#next]!;
-      this.#jobs[this.#next] = undefined;
-      this.#next += 1;
-      this.#run(job, nowMs);
-      nowMs = monotonicMs();
-    }
+    this.#sliceEndMs = monotonicMs() + SLICE_MS;
+    this.#step();
+  };
+
+  /** One call, and what it goes on with at once, which is its work as well; then the next one. */
+  readonly #step = (): void => {
     if (this.length === 0) {
       this.#jobs = [];
       this.#next = 0;
       this.#sliceEndMs = undefined;
       return;
     }
+    const nowMs = monotonicMs();
+    if (nowMs >= this.#sliceEndMs!) {
+      this.#rest();
+      return;
+    }
+    const job = this.#jobs[this.#next]!;
+    this.#jobs[this.#next] = undefined;
+    this.#next += 1;
+    this.#run(job, nowMs);
+    queueMicrotask(this.#step);
+  };
+
+  /** Until the next turn: what comes meanwhile queues up behind the others. */
+  #rest(): void {
     if (this.#next > QUEUE_MAX) {
       this.#jobs = this.#jobs.slice(this.#next);
       this.#next = 0;
     }
-    // What comes meanwhile queues up behind the others.
     this.#sliceEndMs = 0;
     setImmediate(this.#turn);
-  };
+  }
 }

@@ -192,17 +192,23 @@ export class Server {
 
   /** For a call that carries many: whether one of that priority is let in now. */
   admits(priority: number, { arrivedMs }: Call, nowMs: number): boolean {
-    if (priority === NEVER_SHED) return true;
     const admission = this.#admission;
+    if (priority === NEVER_SHED) {
+      admission.passed();
+      return true;
+    }
     const isIn = admission.arrive(priority, nowMs);
-    if (isIn && admission.start(priority, nowMs - arrivedMs, nowMs)) return true;
+    if (isIn && admission.start(priority, nowMs - arrivedMs, nowMs)) {
+      admission.ended(nowMs);
+      return true;
+    }
     monitor.add(shed, 1);
     return false;
   }
 
   /** Of such a call: so much of its work was for those that might have been shed. */
   worked(ms: number): void {
-    this.#admission.worked(ms);
+    this.#admission.worked(ms, -ms);
   }
 
   get methods(): Method<unknown, unknown>[] {
@@ -266,8 +272,11 @@ export class Server {
       requireAllowed(registered, call.caller, session.proved);
       this.#requireRoom(call, nowMs);
       if (head.priority === NEVER_SHED) {
+        this.#admission.passed();
         const outcome = invoke(registered, call, ownBytes(body));
-        this.#run({ session, callId: head.callId, registered, call }, outcome, monotonicMs());
+        const endMs = monotonicMs();
+        this.#admission.worked(0, endMs - nowMs);
+        this.#run({ session, callId: head.callId, registered, call }, outcome, endMs);
         return;
       }
       if (!this.#admission.arrive(head.priority, nowMs)) throw overloaded();
@@ -285,17 +294,20 @@ export class Server {
     const { session, registered, call, body, arrivedMs } = job;
     // Who asked has gone, and asks elsewhere.
     if (!session.isOpen) return;
+    let hasBegun = false;
     try {
       if (call.deadlineMs <= nowMs) throw tooLate();
       const admission = this.#admission;
       const waitedMs = nowMs - arrivedMs;
       queueDelays.add(waitedMs);
       if (!admission.start(call.priority, waitedMs, nowMs)) throw overloaded();
+      hasBegun = true;
       const outcome = invoke(registered, call, body);
       const endMs = monotonicMs();
-      admission.worked(endMs - nowMs);
+      admission.worked(endMs - nowMs, 0);
       this.#run(job, outcome, endMs);
     } catch (error) {
+      if (hasBegun) this.#ended(call, nowMs);
       this.#refuse(session, job.callId, this.#asRpcError(error, registered, call));
     }
   }
@@ -307,6 +319,7 @@ export class Server {
   #run(running: Running, outcome: unknown, nowMs: number): void {
     if (!(outcome instanceof Promise)) {
       this.#answer(running, outcome, nowMs);
+      this.#ended(running.call, nowMs);
       return;
     }
     const { session, callId, registered, call } = running;
@@ -319,7 +332,12 @@ export class Server {
       })
       .finally(() => {
         this.#inFlight -= 1;
+        this.#ended(call, monotonicMs());
       });
+  }
+
+  #ended({ priority }: Call, nowMs: number): void {
+    if (priority !== NEVER_SHED) this.#admission.ended(nowMs);
   }
 
   #answer({ session, callId, registered, call }: Running, response: unknown, nowMs: number): void {

@@ -1,12 +1,15 @@
 /** Promise 6 in virtual time: overload sheds early, cheaply, and the same share of every kind of task. */
 import { expect, test } from "vitest";
 import { AdaptiveLevel } from "./adaptive-level.ts";
+import type { ThreadTimes } from "./admission.ts";
 import { BUCKETS, bucketOf, EVERYTHING, priorityOf } from "./priority.ts";
 import { type Load, runOverloaded, type TaskOutcome } from "./testing/overloaded-service.ts";
 
 const WORK_MS = 1;
 /** A level needs a moment to be found; that is another test's subject. */
 const SETTLED_MS = 2_000;
+
+const ours = (thread: () => ThreadTimes) => new AdaptiveLevel({ thread });
 
 function load(calls: readonly number[], times: number, more: Partial<Load> = {}): Load {
   const mean = calls.reduce((sum, k) => sum + k, 0) / calls.length;
@@ -26,7 +29,7 @@ const loads = [1, 2, 4].flatMap((times) => kinds.map((calls) => ({ times, calls 
 test.each(loads)(
   "promise 6: at $times x saturation tasks of $calls calls succeed as often as they can, and little is wasted",
   ({ times, calls }) => {
-    const outcomes = settled(runOverloaded(new AdaptiveLevel(), load(calls, times)));
+    const outcomes = settled(runOverloaded(ours, load(calls, times)));
     expect(shareOf(outcomes) * times).toBeGreaterThan(0.94);
     const worked = outcomes.reduce((sum, task) => sum + task.worked, 0);
     const failed = outcomes.filter((task) => !task.succeeded);
@@ -36,6 +39,68 @@ test.each(loads)(
     expect(Math.max(...byCalls) - Math.min(...byCalls)).toBeLessThan(0.05);
   },
 );
+
+test.each(
+  [0.8, 2, 4, 8].flatMap((times) => [[1], [1, 2, 3, 4]].map((calls) => ({ times, calls }))),
+)(
+  "promise 6: work after a wait is seen, too: at $times x saturation, tasks of $calls calls",
+  ({ times, calls }) => {
+    const shares = [1, 2].map((seed) =>
+      shareOf(settled(runOverloaded(ours, load(calls, times, { worksAfterWait: true, seed })))),
+    );
+    const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+    if (times < 1) expect(mean).toBe(1);
+    else expect(mean * times).toBeGreaterThan(0.8);
+  },
+);
+
+test("admission: a thread that has rested has caught up, and begins to shed nobody for what waited before", () => {
+  const sums = { usedMs: 0, idleMs: 0, sheddableEnded: 0, othersEnded: 0 };
+  const level = new AdaptiveLevel({ thread: () => ({ ...sums }) });
+  const second = (fromMs: number, idleShare: number) => {
+    for (let ms = fromMs; ms < fromMs + 1_000; ms++) {
+      sums.idleMs += idleShare;
+      sums.usedMs += 1 - idleShare;
+      const priority = priorityOf("message", ms % BUCKETS);
+      level.arrive(priority, ms);
+      if (level.start(priority, 30)) level.ended(ms);
+    }
+  };
+  second(0, 0.2);
+  expect(level.level(1_000)).toBe(EVERYTHING);
+  second(1_000, 0.05);
+  expect(level.level(2_000)).toBeLessThan(EVERYTHING);
+});
+
+test("admission: that no call ends for a while, since all wait for somebody else, is not taken for all that can be done", () => {
+  const sums = { usedMs: 0, idleMs: 0, sheddableEnded: 0, othersEnded: 0 };
+  const level = new AdaptiveLevel({ thread: () => ({ ...sums }) });
+  for (let ms = 0; ms < 1_500; ms++) {
+    sums.usedMs += 1;
+    const priority = priorityOf("message", ms % BUCKETS);
+    level.arrive(priority, ms);
+    if (level.start(priority, 40) && ms < 500) level.ended(ms);
+  }
+  expect(level.level(1_500)).toBeGreaterThan(priorityOf("message", BUCKETS / 2));
+});
+
+test("admission: the thread's time goes to those that may be shed by their part of what began and ended", () => {
+  const sums = { usedMs: 0, idleMs: 0, sheddableEnded: 0, othersEnded: 0 };
+  const level = new AdaptiveLevel({ thread: () => ({ ...sums }) });
+  const second = (fromMs: number, others: number) => {
+    for (let ms = fromMs; ms < fromMs + 1_000; ms++) {
+      sums.usedMs += 1;
+      sums.othersEnded += others;
+      const priority = priorityOf("message", ms % BUCKETS);
+      level.arrive(priority, ms);
+      if (level.start(priority, 200)) level.ended(ms);
+    }
+  };
+  second(0, 9);
+  expect(level.level(1_000)).toBe(EVERYTHING);
+  second(1_000, 1);
+  expect(level.level(2_000)).toBeLessThan(EVERYTHING);
+});
 
 test.each([
   { times: 1, calls: [1] },
@@ -47,7 +112,7 @@ test.each([
   ({ times, calls }) => {
     const stallMs = 50;
     const shares = [1, 2, 3].map((seed) =>
-      shareOf(settled(runOverloaded(new AdaptiveLevel(), load(calls, times, { stallMs, seed })))),
+      shareOf(settled(runOverloaded(ours, load(calls, times, { stallMs, seed })))),
     );
     const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
     expect((mean * times) / (1 - stallMs / 1_000)).toBeGreaterThan(0.95);
@@ -55,23 +120,23 @@ test.each([
 );
 
 test("admission: after half a minute of 8 x saturation it still lets in what can be done", () => {
-  const outcomes = runOverloaded(new AdaptiveLevel(), load([4], 8, { forMs: 60_000 }));
+  const outcomes = runOverloaded(ours, load([4], 8, { forMs: 60_000 }));
   const late = outcomes.filter(({ atMs }) => atMs >= 30_000 && atMs < 59_000);
   expect(shareOf(late) * 8).toBeGreaterThan(0.96);
 });
 
 test("admission: below saturation nothing is refused", () => {
-  expect(shareOf(settled(runOverloaded(new AdaptiveLevel(), load([1, 2], 0.8))))).toBe(1);
+  expect(shareOf(settled(runOverloaded(ours, load([1, 2], 0.8))))).toBe(1);
 });
 
 test("admission: callers that do not heed the level cost little more", () => {
-  const outcomes = runOverloaded(new AdaptiveLevel(), load([2], 4, { callerHeeds: false }));
+  const outcomes = runOverloaded(ours, load([2], 4, { callerHeeds: false }));
   expect(shareOf(settled(outcomes)) / 0.25).toBeGreaterThan(0.9);
 });
 
 test("admission: logins outrank messages, messages outrank moments", () => {
   const classes = ["login", "message", "moments"] as const;
-  const outcomes = settled(runOverloaded(new AdaptiveLevel(), load([2], 2, { classes })));
+  const outcomes = settled(runOverloaded(ours, load([2], 2, { classes })));
   const shares = classes.map((name) => shareOf(outcomes.filter((task) => task.class === name)));
   expect(shares[0]).toBeGreaterThan(0.99);
   expect(shares[1]).toBeGreaterThan(0.3);
@@ -87,7 +152,7 @@ function afterStep(from: number, to: number): number[] {
     const [before] = load(calls, from).rates;
     const [after] = load(calls, to).rates;
     const rates = [before!, { fromMs: 3_000, tasks: after!.tasks }];
-    const outcomes = runOverloaded(new AdaptiveLevel(), load(calls, to, { rates, seed }));
+    const outcomes = runOverloaded(ours, load(calls, to, { rates, seed }));
     for (const task of outcomes) {
       const index = Math.floor((task.endMs - 3_000) / 100);
       if (task.succeeded && index >= 0 && index < 20) served[index]! += task.calls / runs;
@@ -113,7 +178,9 @@ function oneAMillisecond(level: AdaptiveLevel, waitedMs: number, workMs: number,
   for (let ms = fromMs; ms < fromMs + 1_000; ms++) {
     const priority = priorityOf("message", ms % BUCKETS);
     level.arrive(priority, ms);
-    if (level.start(priority, waitedMs)) level.worked(workMs);
+    if (!level.start(priority, waitedMs)) continue;
+    level.worked(workMs, 0);
+    level.ended(ms);
   }
 }
 
@@ -143,7 +210,8 @@ test("admission: the threshold follows the mean work when that is long", () => {
   for (let ms = 0; ms < 10_000; ms += 50) {
     level.arrive(1, ms);
     level.start(1, 0);
-    level.worked(50);
+    level.worked(50, 0);
+    level.ended(ms);
   }
   expect(level.thresholdMs).toBeGreaterThan(200);
 });

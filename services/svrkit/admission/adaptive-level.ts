@@ -6,7 +6,7 @@
  * admitted in the next one follows from what was started in this one, corrected in proportion to how far
  * the mean wait is from its threshold:
  *
- *   admitted next = started x (1 + gain x (threshold - wait) / window)
+ *   admitted next = ended x (1 + gain x (threshold - wait) / window)
  *
  * so an overload of 4 x is met within a few windows, and around the threshold steps are small (the original
  * takes 5 % off and adds 1 % however far it is off). The level is then put where the demand below it, by
@@ -19,8 +19,12 @@
  * A process does not always have its core. What it starts in a window in which it stood still says nothing
  * of what it can do, and what then comes at once nothing of what is asked for: capacity is the best of a few
  * windows, and demand is learnt slowly unless it is quite another.
+ *
+ * What a call works after it has waited for something is seen by nobody as that call's. So the CPU time that
+ * the thread used beyond what is known is shared out by numbers: of calls that began, and of own calls that
+ * ended, with which somebody went on.
  */
-import type { Admission } from "./admission.ts";
+import type { Admission, ThreadTimes } from "./admission.ts";
 import { BUCKETS, CLASS_COUNT, EVERYTHING } from "./priority.ts";
 
 export interface LevelOptions {
@@ -30,13 +34,21 @@ export interface LevelOptions {
   readonly thresholdWorks: number;
   readonly windowMs: number;
   readonly windowCalls: number;
+  /** Default: calls have done all their work when they first wait. */
+  readonly thread: () => ThreadTimes;
 }
+
+/** However many calls come: of those that are read at once, after the loop was busy, none was started yet. */
+const WINDOW_MS_MIN = 10;
+
+const NOTHING: ThreadTimes = { usedMs: 0, idleMs: 0, sheddableEnded: 0, othersEnded: 0 };
 
 const DEFAULT_LEVEL_OPTIONS: LevelOptions = {
   thresholdMs: 20,
   thresholdWorks: 5,
   windowMs: 100,
   windowCalls: 2_000,
+  thread: () => NOTHING,
 };
 
 /**
@@ -45,6 +57,11 @@ const DEFAULT_LEVEL_OPTIONS: LevelOptions = {
  * there without them.
  */
 const SHARE_MIN = 0.25;
+/**
+ * A thread that had nothing to do for this part of a window has caught up: what waited did so for a moment, as
+ * behind the collector, and nothing is shed for it.
+ */
+const IDLE_MAX = 0.1;
 const GAIN = 0.4;
 /** Bounds of one step, as factors on what was started. */
 const STEP_DOWN_MAX = 0.5;
@@ -68,10 +85,16 @@ export class AdaptiveLevel implements Admission {
   #windowStartMs = 0;
   #arrived = 0;
   #started = 0;
+  #ended = 0;
+  #lastEndedMs = 0;
   #waitedMs = 0;
-  #works = 0;
+  /** Calls that are never shed, and what was worked for them and for the others up to their first wait. */
+  #passed = 0;
+  #passedMs = 0;
   #workedMs = 0;
   #meanWorkMs = 0;
+  /** At the begin of the window. */
+  #thread: ThreadTimes;
   /** Calls a millisecond that were started in the last windows in which calls had to wait. */
   readonly #rates = new Float64Array(CAPACITY_WINDOWS);
   #nextRate = 0;
@@ -83,6 +106,7 @@ export class AdaptiveLevel implements Admission {
 
   constructor(options: Partial<LevelOptions> = {}) {
     this.#options = { ...DEFAULT_LEVEL_OPTIONS, ...options };
+    this.#thread = this.#options.thread();
   }
 
   /** From now on another mean wait is put up with. */
@@ -98,8 +122,10 @@ export class AdaptiveLevel implements Admission {
     return this.#isQuiet(nowMs) ? EVERYTHING : this.#level;
   }
 
+  /** A loop that was busy with what was started before has not looked; that is no quiet. */
   #isQuiet(nowMs: number): boolean {
-    return nowMs - this.#windowStartMs > QUIET_WINDOWS * this.#options.windowMs;
+    const sinceMs = Math.max(this.#windowStartMs, this.#lastEndedMs);
+    return nowMs - sinceMs > QUIET_WINDOWS * this.#options.windowMs;
   }
 
   get thresholdMs(): number {
@@ -109,7 +135,8 @@ export class AdaptiveLevel implements Admission {
 
   arrive(priority: number, nowMs: number): boolean {
     const { windowMs, windowCalls } = this.#options;
-    if (this.#arrived >= windowCalls || nowMs - this.#windowStartMs >= windowMs)
+    const elapsedMs = nowMs - this.#windowStartMs;
+    if (elapsedMs >= (this.#arrived >= windowCalls ? WINDOW_MS_MIN : windowMs))
       this.#endWindow(nowMs);
     this.#arrived += 1;
     const isIn = priority < this.#level;
@@ -127,33 +154,59 @@ export class AdaptiveLevel implements Admission {
     return true;
   }
 
-  worked(ms: number): void {
-    this.#works += 1;
-    this.#workedMs += ms;
+  ended(nowMs: number): void {
+    this.#ended += 1;
+    this.#lastEndedMs = nowMs;
+  }
+
+  passed(): void {
+    this.#passed += 1;
+  }
+
+  worked(sheddableMs: number, otherMs: number): void {
+    this.#workedMs += sheddableMs;
+    this.#passedMs += otherMs;
   }
 
   #endWindow(nowMs: number): void {
     const elapsedMs = nowMs - this.#windowStartMs;
+    const before = this.#thread;
+    this.#thread = this.#options.thread();
     if (this.#isQuiet(nowMs)) {
       this.#level = EVERYTHING;
       this.#demand.fill(0);
     } else {
-      this.#learn(elapsedMs);
-      this.#step(elapsedMs);
+      const sheddableMs = this.#sheddableMs(before);
+      const isIdle = this.#thread.idleMs - before.idleMs > IDLE_MAX * elapsedMs;
+      this.#learn(elapsedMs, sheddableMs);
+      this.#step(elapsedMs, { sheddableMs, isIdle });
     }
     this.#windowStartMs = nowMs;
     this.#arrived = 0;
     this.#started = 0;
+    this.#ended = 0;
     this.#waitedMs = 0;
-    this.#works = 0;
+    this.#passed = 0;
+    this.#passedMs = 0;
     this.#workedMs = 0;
     this.#arrivals.fill(0);
     this.#admitted.fill(0);
   }
 
-  #learn(elapsedMs: number): void {
-    if (this.#works > 0)
-      this.#meanWorkMs += LEARNING * (this.#workedMs / this.#works - this.#meanWorkMs);
+  /** What calls that may be shed took of the window. */
+  #sheddableMs(before: ThreadTimes): number {
+    const { usedMs, sheddableEnded, othersEnded } = this.#thread;
+    const restMs = usedMs - before.usedMs - this.#workedMs - this.#passedMs;
+    if (restMs <= 0) return this.#workedMs;
+    const own = Math.max(this.#started, this.#ended);
+    const sheddable = own + sheddableEnded - before.sheddableEnded;
+    const others = this.#passed + othersEnded - before.othersEnded;
+    return this.#workedMs + (restMs * sheddable) / Math.max(1, sheddable + others);
+  }
+
+  #learn(elapsedMs: number, sheddableMs: number): void {
+    if (this.#started > 0)
+      this.#meanWorkMs += LEARNING * (sheddableMs / this.#started - this.#meanWorkMs);
     const growth = this.#growth(elapsedMs);
     const fading = Math.min(growth, 1) * 0.5 ** (elapsedMs / FADING_MS);
     for (let c = 0; c < CLASS_COUNT; c++) {
@@ -180,23 +233,27 @@ export class AdaptiveLevel implements Admission {
     return ratio > 1 - NOISE && ratio < 1 + NOISE ? 1 : ratio;
   }
 
-  #step(elapsedMs: number): void {
+  #step(elapsedMs: number, had: { sheddableMs: number; isIdle: boolean }): void {
     const { thresholdMs } = this;
     const meanMs = this.#started === 0 ? 0 : this.#waitedMs / this.#started;
-    if (this.#workedMs < SHARE_MIN * elapsedMs) {
+    // Those that were let in wait still: how long, nobody knows yet.
+    if (this.#started === 0 && this.#admitted.some((count) => count > 0)) return;
+    if (had.sheddableMs < SHARE_MIN * elapsedMs) {
       this.#level = EVERYTHING;
       return;
     }
-    if (this.#level === EVERYTHING && meanMs <= thresholdMs) return;
-    const rate = this.#started / elapsedMs;
-    // Started slower than could be is no measure of what can be.
-    if (meanMs >= thresholdMs / 2 || rate > Math.max(...this.#rates)) {
+    if (this.#level === EVERYTHING && (meanMs <= thresholdMs || had.isIdle)) return;
+    const rate = this.#ended / elapsedMs;
+    // Done slower than could be is no measure of what can be; nor is that nothing was, when all wait for somebody else.
+    if (rate > 0 && (meanMs >= thresholdMs / 2 || rate > Math.max(...this.#rates))) {
       this.#rates[this.#nextRate] = rate;
       this.#nextRate = (this.#nextRate + 1) % CAPACITY_WINDOWS;
     }
+    const bestRate = Math.max(...this.#rates);
+    if (bestRate === 0) return;
     const correction = 1 + (GAIN * (thresholdMs - meanMs)) / this.#options.windowMs;
     const factor = Math.min(STEP_UP_MAX, Math.max(STEP_DOWN_MAX, correction));
-    this.#level = this.#levelFor(Math.max(...this.#rates) * factor);
+    this.#level = this.#levelFor(bestRate * factor);
   }
 
   #levelFor(perMs: number): number {

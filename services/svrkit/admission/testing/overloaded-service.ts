@@ -4,7 +4,7 @@
  * the level that the last answer told, and refuse by it themselves.
  */
 import { Random } from "../../seeded-random.ts";
-import type { Admission } from "../admission.ts";
+import type { Admission, ThreadTimes } from "../admission.ts";
 import { BUCKETS, EVERYTHING, priorityOf } from "../priority.ts";
 
 export interface Load {
@@ -19,6 +19,11 @@ export interface Load {
   readonly classes?: readonly ("login" | "message" | "moments")[];
   /** So long in every second its core is somebody else's: it neither works nor hears. */
   readonly stallMs?: number;
+  /**
+   * A call waits for somebody else before it works: in each turn of its loop the service begins what has come,
+   * within a slice of time, then works for all whose wait is over. That work is seen as the thread's alone.
+   */
+  readonly worksAfterWait?: boolean;
   readonly seed: number;
 }
 
@@ -42,13 +47,20 @@ interface Task {
 }
 
 const NETWORK_MS = 0.2;
+/** Of a call that works after a wait: what it takes to begin it, how long it waits; and a turn's time to begin calls. */
+const START_MS = 0.02;
+const WAIT_MS = 1;
+const SLICE_MS = 10;
 const DEADLINE_MS = 500;
 /** What a caller has not heard again for so long it does not believe any more. */
 const LEVEL_STALE_MS = 500;
 const QUEUE_MAX = 4_096;
 
-export function runOverloaded(admission: Admission, load: Load): TaskOutcome[] {
-  return new OverloadedService(admission, load).run();
+export function runOverloaded(
+  admissionOf: (thread: () => ThreadTimes) => Admission,
+  load: Load,
+): TaskOutcome[] {
+  return new OverloadedService(admissionOf, load).run();
 }
 
 class OverloadedService {
@@ -59,15 +71,21 @@ class OverloadedService {
   /** The last one is the next to come. */
   readonly #events: { atMs: number; run: () => void }[] = [];
   readonly #queue: { task: Task; arrivedMs: number }[] = [];
+  /** What has come while the loop did not look, and what waits for somebody else. */
+  #unread: { task: Task; arrivedMs: number }[] = [];
+  #waiting: { task: Task; untilMs: number }[] = [];
   #nowMs = 0;
   #isBusy = false;
+  #usedMs = 0;
+  #idleMs = 0;
+  #idleSinceMs = 0;
   /** What callers know of the level, and since when. */
   #known = EVERYTHING;
   #heardMs = 0;
 
-  constructor(admission: Admission, load: Load) {
-    this.#admission = admission;
+  constructor(admissionOf: (thread: () => ThreadTimes) => Admission, load: Load) {
     this.#load = load;
+    this.#admission = admissionOf(() => this.#thread());
     this.#random = new Random(load.seed, "overload");
   }
 
@@ -111,29 +129,101 @@ class OverloadedService {
       this.#after(this.#stallLeftMs, () => this.#receive(task, arrivedMs));
       return;
     }
+    if (this.#load.worksAfterWait) {
+      this.#unread.push({ task, arrivedMs });
+      this.#wake();
+    } else if (this.#take({ task, arrivedMs }) && !this.#isBusy) this.#next();
+  }
+
+  /** False: it was refused. */
+  #take({ task, arrivedMs }: { task: Task; arrivedMs: number }): boolean {
     const isAdmitted = this.#admission.arrive(task.priority, this.#nowMs);
     if (!isAdmitted || this.#queue.length >= QUEUE_MAX) {
       this.#refuse(task);
-      return;
+      return false;
     }
     this.#queue.push({ task, arrivedMs });
-    if (!this.#isBusy) this.#next();
+    return true;
   }
 
   #next(): void {
+    const task = this.#begin();
+    if (task === undefined) {
+      this.#becomeIdle();
+      return;
+    }
+    this.#becomeBusy();
+    const startedMs = this.#nowMs;
+    this.#after(this.#load.workMs, () => this.#worked(task, startedMs));
+  }
+
+  /** The next call in the queue that is worth it. */
+  #begin(): Task | undefined {
     for (let head = this.#queue.shift(); head !== undefined; head = this.#queue.shift()) {
       const { task, arrivedMs } = head;
       const isLate = this.#nowMs - task.atMs > DEADLINE_MS;
       const waitedMs = this.#nowMs - arrivedMs;
-      if (isLate || !this.#admission.start(task.priority, waitedMs, this.#nowMs)) {
-        this.#refuse(task);
-        continue;
-      }
-      this.#isBusy = true;
-      const startedMs = this.#nowMs;
-      this.#after(this.#load.workMs, () => this.#worked(task, startedMs));
-      return;
+      if (!isLate && this.#admission.start(task.priority, waitedMs, this.#nowMs)) return task;
+      this.#refuse(task);
     }
+    return undefined;
+  }
+
+  /** Turns of the loop until it has nothing to do. */
+  #wake(): void {
+    if (this.#isBusy) return;
+    this.#becomeBusy();
+    const turns = this.#turns();
+    const goOn = () => {
+      const { value: tookMs, done } = turns.next();
+      if (!done) this.#after(tookMs, goOn);
+    };
+    goOn();
+  }
+
+  /** Yields what each step of it takes. */
+  *#turns(): Generator<number, void> {
+    do {
+      const sliceEndMs = this.#nowMs + SLICE_MS;
+      const due = this.#waiting.filter(({ untilMs }) => untilMs <= this.#nowMs);
+      this.#waiting = this.#waiting.filter(({ untilMs }) => untilMs > this.#nowMs);
+      for (const read of this.#unread.splice(0)) {
+        this.#take(read);
+        yield START_MS;
+      }
+      while (this.#nowMs < sliceEndMs) {
+        const task = this.#begin();
+        if (task === undefined) break;
+        this.#waiting.push({ task, untilMs: this.#nowMs + WAIT_MS });
+        this.#after(WAIT_MS, () => this.#wake());
+        yield START_MS;
+      }
+      for (const { task } of due) {
+        const startedMs = this.#nowMs;
+        yield this.#load.workMs;
+        this.#finish(task, startedMs);
+      }
+    } while (this.#unread.length + this.#queue.length > 0 || this.#hasDue);
+    this.#becomeIdle();
+  }
+
+  get #hasDue(): boolean {
+    return this.#waiting.some(({ untilMs }) => untilMs <= this.#nowMs);
+  }
+
+  #becomeBusy(): void {
+    if (!this.#isBusy) this.#idleMs += this.#nowMs - this.#idleSinceMs;
+    this.#isBusy = true;
+  }
+
+  #becomeIdle(): void {
+    if (this.#isBusy) this.#idleSinceMs = this.#nowMs;
+    this.#isBusy = false;
+  }
+
+  #thread(): ThreadTimes {
+    const idleMs = this.#idleMs + (this.#isBusy ? 0 : this.#nowMs - this.#idleSinceMs);
+    return { usedMs: this.#usedMs, idleMs, sheddableEnded: 0, othersEnded: 0 };
   }
 
   get #stallLeftMs(): number {
@@ -145,14 +235,19 @@ class OverloadedService {
       this.#after(this.#stallLeftMs, () => this.#worked(task, startedMs));
       return;
     }
-    this.#admission.worked(this.#nowMs - startedMs);
+    this.#finish(task, startedMs);
+    this.#next();
+  }
+
+  #finish(task: Task, startedMs: number): void {
+    this.#usedMs += this.#load.workMs;
+    if (!this.#load.worksAfterWait) this.#admission.worked(this.#nowMs - startedMs, 0);
+    this.#admission.ended(this.#nowMs);
     task.worked += 1;
     task.left -= 1;
     this.#tellLevel();
     if (task.left > 0) this.#send(task);
     else this.#end(task, this.#nowMs - task.atMs <= DEADLINE_MS);
-    this.#isBusy = false;
-    this.#next();
   }
 
   #refuse(task: Task): void {
