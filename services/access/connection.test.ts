@@ -9,6 +9,8 @@ import {
 import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import { Client } from "../svrkit/client.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
+import { silentLogger } from "../svrkit/log.ts";
+import { Server } from "../svrkit/server.ts";
 import { keptLog } from "../svrkit/testing/kept-log.ts";
 import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
 import { SnapshotSealer } from "../svrkit/ticket/snapshot.ts";
@@ -36,6 +38,7 @@ function open() {
     own: new Map([[CLIENT_METHODS.get("Text/Send")!.hash, () => answer.promise]]),
     rates: new TokenBuckets({ perSecond: 1, burst: 9 }),
     sampler: new Sampler(0),
+    server: new Server({ process: "test", campus: "a" }, silentLogger()),
     ...{ tickets, now, arrived: now, log: keptLog().log },
   });
   client.stop();

@@ -4,10 +4,13 @@ import {
   makeSendRequest,
   Text,
 } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
+import { AdaptiveLevel } from "../svrkit/admission/adaptive-level.ts";
 import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import { Client } from "../svrkit/client.ts";
 import { NO_BYTES, toBytes } from "../svrkit/codec.ts";
+import { silentLogger } from "../svrkit/log.ts";
+import { Server } from "../svrkit/server.ts";
 import { keptLog } from "../svrkit/testing/kept-log.ts";
 import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
@@ -15,6 +18,8 @@ import { Sampler } from "../svrkit/tracing/sampler.ts";
 import { Forwarder } from "./forwarder.ts";
 import { REQUEST_TIMEOUT_MS } from "./limits.ts";
 import { CLIENT_METHODS } from "./methods.ts";
+
+const server = new Server({ process: "test", campus: "a" }, silentLogger());
 
 test("forwarder: a request fails unexpectedly: its client hears so, the log why, with its trace", async () => {
   const { log, lines } = keptLog();
@@ -36,7 +41,7 @@ test("forwarder: a request fails unexpectedly: its client hears so, the log why,
     rates: new TokenBuckets({ perSecond: 1, burst: 1 }),
     sampler: new Sampler(0),
     log,
-    ...{ now: () => 0, arrived: () => 0 },
+    ...{ now: () => 0, arrived: () => 0, server },
   });
   const request = { ticket: NO_BYTES, body: NO_BYTES, isForced: false };
   await expect(forwarder.forward(method, request)).rejects.toMatchObject({ code: "INTERNAL" });
@@ -65,7 +70,7 @@ test.each([
     tickets: new TicketVerifier({ k1: keys.publicKey }),
     own: new Map([[Text.sendMany.hash, () => Promise.resolve(NO_BYTES)]]),
     ...{ rates, sampler: new Sampler(0), log: keptLog().log },
-    ...{ now: () => 0, arrived: () => 0 },
+    ...{ now: () => 0, arrived: () => 0, server },
   });
   const expiresAtMs = Date.now() + 60_000;
   const who = { userId: "ann", device: "phone", issuedAtMs: 1, expiresAtMs };
@@ -103,7 +108,7 @@ test("forwarder: a request has its time since it arrived, whatever it waited for
       ],
     ]),
     ...{ rates: new TokenBuckets({ perSecond: 1, burst: 1 }), sampler: new Sampler(0) },
-    ...{ log: keptLog().log, now: () => 10_000, arrived: () => arrivedMs },
+    ...{ log: keptLog().log, server, now: () => 10_000, arrived: () => arrivedMs },
   });
   const forward = () =>
     forwarder.forward(method, { ticket: NO_BYTES, body: NO_BYTES, isForced: false });
@@ -118,6 +123,55 @@ test("forwarder: a request has its time since it arrived, whatever it waited for
   client.stop();
 });
 
+test("forwarder: a process that falls behind sheds what matters least, and asks no service for it", async () => {
+  const client = new Client({ process: "test", campus: "a" });
+  const sums = { usedMs: 0, idleMs: 0, sheddableEnded: 0, othersEnded: 0 };
+  const admission = new AdaptiveLevel({ thread: () => ({ ...sums }) });
+  let nowMs = 0;
+  let asked = 0;
+  // Twice of what it can do is asked for, a quarter of it log-ins.
+  let backlogMs = 0;
+  const answer = () => {
+    asked += 1;
+    backlogMs += 2;
+    return Promise.resolve(NO_BYTES);
+  };
+  const login = CLIENT_METHODS.get("Session/Open")!;
+  const keys = newTicketKeys();
+  const post = CLIENT_METHODS.get("Moments/Post")!;
+  const forwarder = new Forwarder({
+    callee: (service) => client.callee(service, [], { caller: "access" }),
+    tickets: new TicketVerifier({ k1: keys.publicKey }),
+    own: new Map([login, post].map(({ hash }) => [hash, answer])),
+    ...{ rates: new TokenBuckets({ perSecond: 1, burst: 1 }), sampler: new Sampler(0) },
+    ...{ log: keptLog().log, now: () => nowMs, arrived: () => nowMs - backlogMs },
+    server: new Server({ process: "test", campus: "a" }, silentLogger(), { admission }),
+  });
+  const expiresAtMs = Date.now() + 60_000;
+  const signer = new TicketSigner("k1", keys.privateKey);
+  const ticketOf = (userId: string) =>
+    signer.sign({ userId, device: "phone", issuedAtMs: 1, expiresAtMs });
+  const refused = { login: 0, post: 0 };
+  for (; nowMs < 2_000; nowMs += 1) {
+    if (backlogMs > 0) sums.usedMs += 1;
+    else sums.idleMs += 1;
+    backlogMs = Math.max(0, backlogMs - 1);
+    const kind = nowMs % 4 === 0 ? "login" : "post";
+    const [method, ticket] =
+      kind === "login" ? [login, NO_BYTES] : [post, ticketOf(`user-${nowMs}`)];
+    const outcome = forwarder.forward(method, { ticket, body: NO_BYTES, isForced: false });
+    await outcome.catch((error) => {
+      expect(error).toMatchObject({ code: "OVERLOADED", retryable: true });
+      refused[kind] += 1;
+    });
+  }
+  client.stop();
+  expect(refused.post).toBeGreaterThan(500);
+  // While the level is being found.
+  expect(refused.login).toBeLessThan(10);
+  expect(asked).toBe(2_000 - refused.login - refused.post);
+});
+
 test("forwarder: a forged ticket that came just now is looked at within its address's limit", () => {
   const client = new Client({ process: "test", campus: "a" });
   const forwarder = new Forwarder({
@@ -127,7 +181,7 @@ test("forwarder: a forged ticket that came just now is looked at within its addr
     rates: new TokenBuckets({ perSecond: 1, burst: 1 }),
     sampler: new Sampler(0),
     log: keptLog().log,
-    ...{ now: () => 0, arrived: () => 0 },
+    ...{ now: () => 0, arrived: () => 0, server },
   });
   const facts = { userId: "u-ann", device: "phone", issuedAtMs: 0, expiresAtMs: 60_000 };
   const forged = new TicketSigner("k1", newTicketKeys().privateKey).sign(facts);

@@ -13,6 +13,7 @@ import { inForce } from "../svrkit/config/limits-in-force.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
 import type { Logger } from "../svrkit/log.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
+import type { Server } from "../svrkit/server.ts";
 import type { CheckLimit, TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { inTrace, newTrace } from "../svrkit/tracing/context.ts";
 import type { Sampler } from "../svrkit/tracing/sampler.ts";
@@ -37,6 +38,8 @@ export interface ForwarderParts {
   readonly now: () => number;
   /** Since when the request that is taken now may have been waiting, by the same clock. */
   readonly arrived: () => number;
+  /** Whose calls this process serves besides: requests are let in, or shed, by the same rules. */
+  readonly server: Pick<Server, "admits" | "ended">;
 }
 
 export interface ForwardedRequest {
@@ -122,23 +125,30 @@ export class Forwarder {
     if (!rates.take(userId, now(), sends)) throw tooOften();
   }
 
-  #forward(
+  async #forward(
     method: ClientMethod,
     { ticket, body, arrivedMs = this.arrivedMs() }: ForwardedRequest,
     trace: Uint8Array,
   ): Promise<Uint8Array> {
     // The client's time runs since it asked, and for all that is done for it together.
     const deadlineMs = arrivedMs + REQUEST_TIMEOUT_MS;
-    if (deadlineMs <= this.#parts.now()) throw tooLate();
+    const { server, now } = this.#parts;
+    const nowMs = now();
+    if (deadlineMs <= nowMs) throw tooLate();
+    const priority = this.#priorityOf(method, ticket);
+    if (!server.admits(priority, { arrivedMs }, nowMs)) throw overloaded();
     const options: CallOptions = {
       deadlineMs,
       ticket: method.needsTicket || method.needsApiKey ? ticket : NO_BYTES,
-      priority: this.#priorityOf(method, ticket),
-      trace,
+      ...{ priority, trace },
     };
-    const own = this.#parts.own.get(method.hash);
-    if (own !== undefined) return own(body, options);
-    return this.#callees.get(method.service)!.callBytes(method.hash, body, options);
+    try {
+      const own = this.#parts.own.get(method.hash);
+      if (own !== undefined) return await own(body, options);
+      return await this.#callees.get(method.service)!.callBytes(method.hash, body, options);
+    } finally {
+      server.ended(priority, now());
+    }
   }
 
   /** Of the user on the ticket; who has none yet is in another bucket at every try. */
@@ -153,6 +163,11 @@ export class Forwarder {
 function tooLate(): RpcError {
   const message = "the request waited here until its client had given up";
   return new RpcError("DEADLINE_EXCEEDED", message);
+}
+
+function overloaded(): RpcError {
+  const message = "access has too much to do, and requests as important as this one wait too long";
+  return new RpcError("OVERLOADED", `${message}: retry later`);
 }
 
 function tooOften(): RpcError {

@@ -38,7 +38,7 @@ export const start: StartService = async (context) => {
   lifecycle.onStop("limits", forget);
   const forwarder = new Forwarder({
     ...{ callee, tickets, rates, sampler, log },
-    ...{ now: monotonicMs, arrived: earliestArrivalMs },
+    ...{ now: monotonicMs, arrived: earliestArrivalMs, server: context.server },
     own: sessionMethods({
       ...{ callee, endpoints: config.endpoints },
       isClosed: (name) => context.blocks.find(name, context.service) !== undefined,

@@ -90,7 +90,7 @@ export class Handlers {
   readonly #proposals: Proposals;
   readonly #reads: Reads;
   readonly #batches: KeptBatches;
-  readonly #server: Pick<Server, "admits" | "worked">;
+  readonly #server: Pick<Server, "admits" | "ended" | "worked">;
   readonly #inFlight: InFlight;
 
   constructor(
@@ -98,7 +98,7 @@ export class Handlers {
     parts: {
       proposals: Proposals;
       reads: Reads;
-      server: Pick<Server, "admits" | "worked">;
+      server: Pick<Server, "admits" | "ended" | "worked">;
       inFlight: InFlight;
       batches: KeptBatches;
     },
@@ -201,8 +201,11 @@ export class Handlers {
     batch: RunningBatch,
     index: number,
   ): void {
-    if (priority !== NEVER_SHED && !this.#server.admits(priority, call, monotonicMs()))
+    const nowMs = monotonicMs();
+    if (!this.#server.admits(priority, call, nowMs))
       throw new RpcError("OVERLOADED", "this replica has too much to do: retry later");
+    // Most of what it works for an item comes before the first wait.
+    this.#server.ended(priority, nowMs);
     // Clients batch first attempts only (client.ts).
     const own = { ...call, operationId, priority, isFirst: true };
     switch (item?.case) {

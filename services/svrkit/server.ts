@@ -190,23 +190,30 @@ export class Server {
     return toBytes(method.encodeResponse, await this.invoke(method, decoded, call));
   }
 
-  /** For a call that carries many: whether one of that priority is let in now. */
-  admits(priority: number, { arrivedMs }: Call, nowMs: number): boolean {
+  /**
+   * For work that is no call of its own here, as one of many in a call: whether it is let in now. Who was let in tells
+   * when it has `ended`.
+   */
+  admits(priority: number, { arrivedMs }: Pick<Call, "arrivedMs">, nowMs: number): boolean {
     const admission = this.#admission;
     if (priority === NEVER_SHED) {
       admission.passed();
       return true;
     }
-    const isIn = admission.arrive(priority, nowMs);
-    if (isIn && admission.start(priority, nowMs - arrivedMs, nowMs)) {
-      admission.ended(nowMs);
-      return true;
+    const waitedMs = nowMs - arrivedMs;
+    if (admission.arrive(priority, nowMs)) {
+      queueDelays.add(waitedMs);
+      if (admission.start(priority, waitedMs, nowMs)) return true;
     }
     monitor.add(shed, 1);
     return false;
   }
 
-  /** Of such a call: so much of its work was for those that might have been shed. */
+  ended(priority: number, nowMs: number): void {
+    if (priority !== NEVER_SHED) this.#admission.ended(nowMs);
+  }
+
+  /** Of a call that carries many: so much of its work was for those that might have been shed. */
   worked(ms: number): void {
     this.#admission.worked(ms, -ms);
   }
@@ -307,7 +314,7 @@ export class Server {
       admission.worked(endMs - nowMs, 0);
       this.#run(job, outcome, endMs);
     } catch (error) {
-      if (hasBegun) this.#ended(call, nowMs);
+      if (hasBegun) this.ended(call.priority, nowMs);
       this.#refuse(session, job.callId, this.#asRpcError(error, registered, call));
     }
   }
@@ -319,7 +326,7 @@ export class Server {
   #run(running: Running, outcome: unknown, nowMs: number): void {
     if (!(outcome instanceof Promise)) {
       this.#answer(running, outcome, nowMs);
-      this.#ended(running.call, nowMs);
+      this.ended(running.call.priority, nowMs);
       return;
     }
     const { session, callId, registered, call } = running;
@@ -332,12 +339,8 @@ export class Server {
       })
       .finally(() => {
         this.#inFlight -= 1;
-        this.#ended(call, monotonicMs());
+        this.ended(call.priority, monotonicMs());
       });
-  }
-
-  #ended({ priority }: Call, nowMs: number): void {
-    if (priority !== NEVER_SHED) this.#admission.ended(nowMs);
   }
 
   #answer({ session, callId, registered, call }: Running, response: unknown, nowMs: number): void {

@@ -241,7 +241,8 @@ export class Campuses {
   #openAccess(context: ServiceContext) {
     const callee = (service: string) => context.callee(service);
     const forwarder = new Forwarder({
-      ...{ callee, tickets: context.tickets, now: monotonicMs, arrived: monotonicMs },
+      ...{ callee, tickets: context.tickets, server: context.server },
+      ...{ now: monotonicMs, arrived: monotonicMs },
       rates: new TokenBuckets({ perSecond: 200, burst: 1_000 }),
       sampler: new Sampler(0),
       log: context.log,
