@@ -6,6 +6,7 @@ import type { InboxMessage } from "../../protos/gen/tricampus/client/v1/sync_cod
 import { decodeAccountRecord } from "../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type Key, Level, type VersionedRow } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../kvsvr/client.ts";
+import { LEAST } from "../svrkit/admission/priority.ts";
 import { fromBytes, NO_BYTES } from "../svrkit/codec.ts";
 import { nameKey } from "./account/keys.ts";
 import { userKey } from "./account/rows.ts";
@@ -21,7 +22,7 @@ import { trimmedThrough } from "./trim.ts";
 
 const PAGE = 1_000;
 const NAME_CHARACTERS_MAX = 64;
-const OPTIONS = { timeoutMs: 10_000 };
+const OPTIONS = { timeoutMs: 10_000, priority: LEAST };
 
 /** A message as it lies in an inbox or in its conversation's table. */
 export interface AuditedMessage {

@@ -7,6 +7,7 @@
 
 import type { MediaFacts } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
 import { MediaData } from "../../../protos/gen/tricampus/data/v1/media_codec.ts";
+import { LEAST } from "../../svrkit/admission/priority.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import type { Logger } from "../../svrkit/log.ts";
@@ -17,7 +18,7 @@ import type { PartEngine } from "./parts/engine.ts";
 import { leftOver, partsOf } from "./rows.ts";
 
 const PAGE = 200;
-const OPTIONS: CallOptions = { timeoutMs: 5_000 };
+const OPTIONS: CallOptions = { timeoutMs: 5_000, priority: LEAST };
 /**
  * What an upload left in an engine that all campuses share is looked for so long after its beginning. Such a
  * removal is a request for each part, and no campus that was away has a copy of its own there.

@@ -12,6 +12,8 @@ import { MomentsData } from "../../../protos/gen/tricampus/data/v1/moments_codec
 import { type Key, Keyspace } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { mediaOwnerOf } from "../../data/media/client.ts";
 import { isTimeline } from "../../data/moments/client.ts";
+import { LEAST } from "../../svrkit/admission/priority.ts";
+import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { murmur3 } from "../../svrkit/murmur3.ts";
@@ -19,7 +21,8 @@ import { hasBug } from "../../svrkit/planted.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { confirmedBy, type RetentionRules, timesOf } from "./plan/limits.ts";
 
-const TIMEOUT_MS = 10_000;
+/** Before anybody's request waits for it, a pass does without: the next one comes by again. */
+const OPTIONS: CallOptions = { timeoutMs: 10_000, priority: LEAST };
 
 const looked = monitorId("retention.tables_looked_at");
 const failures = monitorId("retention.failures");
@@ -58,29 +61,28 @@ async function lookAfter({ keyspace, key }: Key, parts: PassParts): Promise<void
   const name = Buffer.from(key).toString();
   const nowMs = parts.now();
   const times = timesOf(parts.rules, nowMs);
-  const options = { timeoutMs: TIMEOUT_MS };
   switch (keyspace) {
     case Keyspace.INBOX: {
       const { deliveredBeforeMs, committedBeforeMs } = times;
       const confirmedVersion = await confirmed(name, parts, nowMs);
       const facts = { deliveredBeforeMs, committedBeforeMs, confirmedVersion };
-      await parts.inboxes.call(InboxData.retain, { userId: name, ...facts }, options);
+      await parts.inboxes.call(InboxData.retain, { userId: name, ...facts }, OPTIONS);
       return;
     }
     case Keyspace.ACCOUNT:
       if (name !== "revoked") return;
-      await parts.accounts.call(AccountData.retainRevocations, { nowMs }, options);
+      await parts.accounts.call(AccountData.retainRevocations, { nowMs }, OPTIONS);
       return;
     case Keyspace.MESSAGE: {
       const request = { conversationId: name, beforeMs: times.conversationBeforeMs };
-      await parts.messages.call(MessageData.retain, request, options);
+      await parts.messages.call(MessageData.retain, request, OPTIONS);
       return;
     }
     case Keyspace.GROUP: {
       if (name.includes("/")) return; // how far members have read: one row a member
       const { groupBeforeMs: messagesBeforeMs, outcomesBeforeMs } = times;
       const request = { groupId: name, messagesBeforeMs, outcomesBeforeMs };
-      await parts.groups.call(GroupData.retain, request, options);
+      await parts.groups.call(GroupData.retain, request, OPTIONS);
       return;
     }
     case Keyspace.MEDIA: {
@@ -88,24 +90,23 @@ async function lookAfter({ keyspace, key }: Key, parts: PassParts): Promise<void
       if (userId === undefined) return; // each is in its owner's table
       const { mediaBeforeMs: beforeMs, unfinishedBeforeMs } = times;
       const request = { userId, beforeMs, unfinishedBeforeMs };
-      await parts.media.call(MediaData.retain, request, options);
+      await parts.media.call(MediaData.retain, request, OPTIONS);
       return;
     }
     case Keyspace.MOMENTS: {
       if (!isTimeline(name)) return; // authors delete what is theirs
       const request = { table: name, beforeMs: times.timelineBeforeMs };
-      await parts.moments.call(MomentsData.retain, request, options);
+      await parts.moments.call(MomentsData.retain, request, OPTIONS);
     }
   }
 }
 
 async function confirmed(userId: string, parts: PassParts, nowMs: number): Promise<number> {
   if (parts.rules.forget === "by-age") return 0;
-  const options = { timeoutMs: TIMEOUT_MS };
   const { confirmations } = await parts.accounts.call(
     AccountData.confirmations,
     { userId },
-    options,
+    OPTIONS,
   );
   if (hasBug("trim-at-newest"))
     return Math.max(0, ...confirmations.map((device) => device.messagesVersion));

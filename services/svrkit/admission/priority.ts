@@ -43,3 +43,6 @@ export function priorityOf(businessClass: BusinessClass, bucket: number): number
 export function bucketOf(userId: string, nowMs: number): number {
   return murmur3(Buffer.from(userId), Math.floor(nowMs / HOUR_MS)) % BUCKETS;
 }
+
+/** Of work that nobody waits for, and that comes by again: clean-up, audits. */
+export const LEAST = priorityOf("other", BUCKETS - 1);
