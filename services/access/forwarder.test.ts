@@ -90,7 +90,7 @@ test.each([
     expect(error).toMatchObject({ code: "RESOURCE_EXHAUSTED", retryable: true });
 });
 
-test("forwarder: a request has its time since it arrived, whatever it waited for and however much is done for it", async () => {
+test("forwarder: a request has its time since it arrived, once for all that is done", async () => {
   const client = new Client({ process: "test", campus: "a" });
   const method = CLIENT_METHODS.get("Session/Open")!;
   const given: CallOptions[] = [];

@@ -72,7 +72,7 @@ test("admission: a thread that has rested has caught up, and begins to shed nobo
   expect(level.level(2_000)).toBeLessThan(EVERYTHING);
 });
 
-test("admission: that no call ends for a while, since all wait for somebody else, is not taken for all that can be done", () => {
+test("admission: that no call ends for a while is not taken for all that can be done", () => {
   const sums = { usedMs: 0, idleMs: 0, sheddableEnded: 0, othersEnded: 0 };
   const level = new AdaptiveLevel({ thread: () => ({ ...sums }) });
   for (let ms = 0; ms < 1_500; ms++) {

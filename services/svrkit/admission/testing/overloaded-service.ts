@@ -47,7 +47,7 @@ interface Task {
 }
 
 const NETWORK_MS = 0.2;
-/** Of a call that works after a wait: what it takes to begin it, how long it waits; and a turn's time to begin calls. */
+/** Of a call that works after a wait: what its begin takes, how long it waits, and a turn's time for begins. */
 const START_MS = 0.02;
 const WAIT_MS = 1;
 const SLICE_MS = 10;
