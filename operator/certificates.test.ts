@@ -143,3 +143,20 @@ test("certificates that no trusted authority has issued are issued anew", async 
   await rig.quiet();
   expectBelieved(texts());
 });
+
+test("an authority is heard of for its time also when the answer to its announcement was lost", async () => {
+  rig.remove("Secret", "main-authority");
+  loseCertificate("access");
+  let announced = 0;
+  rig.double.faultOf = ({ method, name }) =>
+    method === "PATCH" && name === "main-tls" && announced++ === 0
+      ? { fault: "reset", carriedOut: true }
+      : undefined;
+  passing(6 * 60_000);
+  await rig.until("there are two", () => authoritiesTold().length === 2);
+  await rig.quiet(400);
+  expect(announced).toBe(1);
+  expect(texts()["access.crt"]).toBeUndefined();
+  passing(11 * 60_000);
+  await rig.until("it issues", () => texts()["access.crt"] !== undefined);
+});

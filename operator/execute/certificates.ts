@@ -13,7 +13,7 @@ import { servicesOf } from "../../services/svrkit/tls/identity.ts";
 import { ApiError, type Requests } from "../kube/api-client.ts";
 import { apiVersionOf, pathOf } from "../kube/api-paths.ts";
 import { labelsOf, nameOf, TLS_FILE, tlsName } from "../manifests/site.ts";
-import type { Certificate } from "../plan/observed.ts";
+import { AUTHORITY_HEARD_MS, type Certificate } from "../plan/observed.ts";
 
 const DAYS = 90;
 
@@ -56,9 +56,11 @@ export async function readIssued(parts: CertificateParts, dataCenter: string): P
   return {
     certificates: new Map(certificates),
     own: isWhole ? { ca, cert, key } : undefined,
-    authoritySinceMs: Date.parse(data[SINCE] ?? "") || 0,
+    authoritySinceMs: sinceIn(data),
   };
 }
+
+const sinceIn = (data: Data) => Date.parse(data[SINCE] ?? "") || 0;
 
 /** undefined: it is none, or nobody believes it; it is issued anew like one that is missing. */
 function certificateIn(
@@ -106,6 +108,8 @@ export async function issueCertificates(
   const { issueCertificate } = await import("../../services/platform/certificates.ts");
   const secret = tlsName({ name: dataCenter });
   const issued = (await readSecret(parts, secret)) ?? {};
+  // As the plan has it, which may not have seen yet what was written when the answer was lost.
+  if (atMs < sinceIn(issued) + AUTHORITY_HEARD_MS) return;
   const authority = await openAuthority(parts, dataCenter);
   const own = new X509Certificate(authority.cert);
   const trusted = authoritiesIn(issued);
@@ -115,9 +119,10 @@ export async function issueCertificates(
     await addToSecret(parts, secret, { dataCenter, data: told });
     return; // issued when pods have taken it: the plan asks again
   }
-  const shown = Object.entries(issued).flatMap(([key, text]) =>
-    key.endsWith(".crt") ? (parsed(text) ?? []) : [],
-  );
+  // Also of workloads that are no more, until their time is over.
+  const shown = Object.entries(issued)
+    .flatMap(([key, text]) => (key.endsWith(".crt") ? (parsed(text) ?? []) : []))
+    .filter(({ validTo }) => Date.parse(validTo) > atMs);
   const needed = others.filter((other) => shown.some((one) => hasIssued(other, one)));
   const data: Data = { [TLS_FILE.ca]: trustText(own, needed) };
   for (const [name, services] of wanted) {

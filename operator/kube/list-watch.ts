@@ -32,6 +32,8 @@ interface Timing {
 
 const TIMING: Timing = { watchSeconds: 6, spreadSeconds: 3, graceMs: 1_000, relistMs: 30_000 };
 const PAGE_LIMIT = 500;
+/** As long as a server takes at most: broken off earlier, a list would begin anew and never end on a slow network. */
+const PAGE_TIMEOUT_MS = 60_000;
 const BACKOFF = { firstMs: 200, lastMs: 4_000 };
 /** What lived so long was no failure; what ends sooner, and not by its end, is paused after. */
 const LIVED_MS = 500;
@@ -151,7 +153,8 @@ export class ListWatch<T extends Cached> {
     do {
       const query = this.#query({ limit: String(PAGE_LIMIT), ...(from && { continue: from }) });
       const { signal } = this.#stop;
-      const asked = { method: "GET", path: query, signal, isPaced: true } as const;
+      const timeoutMs = PAGE_TIMEOUT_MS;
+      const asked = { method: "GET", path: query, signal, isPaced: true, timeoutMs } as const;
       page = await client.request<typeof page>(asked);
       for (const object of page.items ?? []) {
         const key = object.metadata.name;

@@ -24,7 +24,14 @@ import {
 } from "./desired.ts";
 import { firstDisks, type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
 import { leftovers, retiringGroups } from "./leftovers.ts";
-import { childKey, kvWorkload, type Node, type Observed, type Resource } from "./observed.ts";
+import {
+  AUTHORITY_HEARD_MS,
+  childKey,
+  kvWorkload,
+  type Node,
+  type Observed,
+  type Resource,
+} from "./observed.ts";
 import { misplacements } from "./placement.ts";
 import { planSlots, type SlotsPlan } from "./slots.ts";
 import type { CampusHealth } from "./turn.ts";
@@ -122,9 +129,6 @@ function certificateActions(
   const why = "missing, or near their end";
   return [{ act: "issue-certificates", wanted: new Map(due), atMs: nowMs, why }];
 }
-
-/** Until every pod has a changed Secret in its files and has looked at them: two minutes or three, at the worst. */
-const AUTHORITY_HEARD_MS = 10 * 60_000;
 
 const MAKE_CREDENTIALS: Action = { act: "make-credentials", why: "they are missing" };
 

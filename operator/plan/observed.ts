@@ -3,6 +3,12 @@ import type { CampusSpec, CampusStatus } from "../api/campus.ts";
 import type { DataCenterSpec, DataCenterStatus } from "../api/data-center.ts";
 import type { KvGroupSpec, KvGroupStatus } from "../api/kv-group.ts";
 
+/**
+ * An authority that was added to others issues nothing for so long: until every pod has a changed Secret in its files
+ * and has looked at them, which takes two minutes or three at the worst.
+ */
+export const AUTHORITY_HEARD_MS = 10 * 60_000;
+
 /** A resource of ours as the API server has it. */
 export interface Resource<Spec, Status> {
   readonly resourceVersion: string;

@@ -241,19 +241,25 @@ export class DataCenterReconciler {
     restraint.did(due.map(actionKey), nowMs);
     const standing = new Set(plan.refused);
     for (const key of refusals.keys()) if (!standing.has(key)) refusals.delete(key);
-    await execute(executor, { dataCenter: name, writes, outcomes, refusals }, due);
-    if (due.some(({ act }) => act === "issue-certificates")) memory.issued = undefined;
+    try {
+      await execute(executor, { dataCenter: name, writes, outcomes, refusals }, due);
+    } finally {
+      // Also when an answer is lost: what was written is read again before anything is concluded.
+      if (due.some(({ act }) => act === "issue-certificates")) memory.issued = undefined;
+    }
     return due.length;
   }
 
   /** How many statuses were written. */
   async #tell({ dataCenter }: Observed, plan: Plan, writes: OwnWrites): Promise<number> {
-    const said = await Promise.all([
+    const said = await Promise.allSettled([
       this.#say(writes, "DataCenter", { resource: dataCenter, status: plan.dataCenter }),
       ...plan.campuses.map((campus) => this.#say(writes, "Campus", campus)),
       ...plan.groups.map((group) => this.#say(writes, "KVGroup", group)),
     ]);
-    return said.filter(Boolean).length;
+    // None is under way any more, so that the next round knows of all that were written.
+    for (const one of said) if (one.status === "rejected") throw one.reason;
+    return said.filter((one) => one.status === "fulfilled" && one.value).length;
   }
 
   #areUnseen(name: string, writes: OwnWrites): boolean {
