@@ -8,10 +8,12 @@ import type { AccountRecord } from "../../../protos/gen/tricampus/data/v1/accoun
 import { TokenBuckets } from "../../svrkit/admission/token-buckets.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { RpcError } from "../../svrkit/errors.ts";
-import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
+import type { TicketVerifier, VerifiedTicket } from "../../svrkit/ticket/verify.ts";
 
 const GUESSES_MAX = 20;
 const GUESSES_PER_SECOND = 0.1;
+
+type Tickets = Pick<TicketVerifier, "onceOf" | "verify">;
 
 export interface Guess {
   readonly name: string;
@@ -21,10 +23,10 @@ export interface Guess {
 }
 
 export class Guesses {
-  readonly #tickets: Pick<TicketVerifier, "onceOf">;
+  readonly #tickets: Tickets;
   readonly #left = new TokenBuckets({ perSecond: GUESSES_PER_SECOND, burst: GUESSES_MAX });
 
-  constructor(tickets: Pick<TicketVerifier, "onceOf">) {
+  constructor(tickets: Tickets) {
     this.#tickets = tickets;
   }
 
@@ -52,9 +54,20 @@ export class Guesses {
     // Looked at for names that do not exist, too: they take as long.
     const known = this.#tickets.onceOf(ticket);
     const isOwn = known !== undefined && known.userId === record?.userId;
-    // Whoever knew an earlier password may have tickets of as many devices as it liked.
-    return isOwn && known.issuedAtMs >= record.passwordSetAtMs
+    return isOwn && this.#isOfPresent(ticket, known, record)
       ? `device/${known.userId}/${known.device}`
       : `name/${name.toLowerCase()}`;
+  }
+
+  /** Whoever knew an earlier password may have tickets of as many devices as it liked. */
+  #isOfPresent(ticket: Uint8Array, known: VerifiedTicket, record: AccountRecord): boolean {
+    if (record.passwordSetAtMs > 0) return known.issuedAtMs >= record.passwordSetAtMs;
+    // Of a password that the version before has set, only a change's end of all tickets tells.
+    try {
+      this.#tickets.verify(ticket);
+      return true;
+    } catch {
+      return false;
+    }
   }
 }

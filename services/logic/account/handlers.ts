@@ -44,6 +44,7 @@ import type { PasswordHasher } from "./password.ts";
 
 const NAME_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
 const NAME_FORM_IN_WORDS = "1-64 characters: letters, digits, _ . -";
+const CLOCKS_APART_MS = 60_000;
 const PASSWORD_CHARACTERS_MIN = 8;
 const PASSWORD_CHARACTERS_MAX = 256;
 
@@ -228,7 +229,10 @@ export class AccountHandlers {
     const { accounts, passwords, userIds, now } = this.#parts;
     const password = await passwords.hash(request.password, call.deadlineMs);
     const userId = userIds.next();
-    const facts = { name: request.name, userId, password, createdAtMs: now() };
+    const createdAtMs = now();
+    // Before any ticket, however far apart clocks are that make them.
+    const passwordSetAtMs = createdAtMs - CLOCKS_APART_MS;
+    const facts = { name: request.name, userId, password, createdAtMs, passwordSetAtMs };
     const claimed = makeAccountRecord(facts);
     const record = await accounts.call(AccountData.claimName, { record: claimed }, forward(call));
     return { record, fresh: record.userId === userId };
