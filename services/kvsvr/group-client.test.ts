@@ -9,7 +9,7 @@ import {
 import { monotonicMs } from "../svrkit/call.ts";
 import { Client } from "../svrkit/client.ts";
 import { NO_BYTES } from "../svrkit/codec.ts";
-import { codes } from "../svrkit/errors.ts";
+import { codes, RpcError } from "../svrkit/errors.ts";
 import { silentLogger } from "../svrkit/log.ts";
 import { rest } from "../svrkit/rest.ts";
 import { Server } from "../svrkit/server.ts";
@@ -29,11 +29,16 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("group client: what the batch has said is not forgotten over a try for which no time was left", async () => {
+test("group client: what the batch has said is not forgotten over a try for which too little time was", async () => {
   const server = new Server({ process: "a/kvsvr", campus: "a" }, silentLogger());
   server.add(Kv.batch, async ({ items }, { deadlineMs }) => {
     await rest(deadlineMs - monotonicMs() + 1);
     return { outcomes: items.map(() => REFUSED), rest: 0 };
+  });
+  // For it only that is left which the batch kept for its answer's way back.
+  server.add(Kv.get, async (_, { deadlineMs }) => {
+    await rest(deadlineMs - monotonicMs() + 1);
+    throw new RpcError("DEADLINE_EXCEEDED", "the replicas did not agree in time");
   });
   const client = new Client({ process: "test", campus: "a" });
   const here = { campus: "a", host: "127.0.0.1", port: 1 };
@@ -45,8 +50,7 @@ test("group client: what the batch has said is not forgotten over a try for whic
     code: "STORAGE_REFUSED",
     message: expect.stringContaining("the disk takes no writes"),
   });
-  await vi.advanceTimersByTimeAsync(2_000);
-  await heard;
+  await Promise.all([heard, vi.advanceTimersByTimeAsync(2_000)]);
   vi.useRealTimers();
   client.stop();
   await server.stop();
