@@ -1,5 +1,5 @@
 /** A replica in the caller's process has the clock of any other: nobody waits for it for ever. */
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { Echo, type EchoMessage } from "../../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import { remainingMs } from "../call.ts";
 import { type Callee, Client } from "../client.ts";
@@ -10,6 +10,7 @@ import { type Handler, Server } from "../server.ts";
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   for (const cleanUp of cleanUps.splice(0)) await cleanUp();
 });
 
@@ -55,12 +56,14 @@ test("local replica: a call ends at its deadline, however long the handler takes
 });
 
 test("local replica: a handler that gives up at its own deadline, a little late, is still heard", async () => {
+  vi.useFakeTimers();
   const c = await callee(async (_, call) => {
     await rest(remainingMs(call) + 60);
     throw new RpcError("STORAGE_REFUSED", "the disk is full", { retryable: false });
   });
   const call = who(c, { timeoutMs: 3_200 });
-  await expect(call).rejects.toMatchObject({ code: "STORAGE_REFUSED" });
+  const heard = expect(call).rejects.toMatchObject({ code: "STORAGE_REFUSED" });
+  await Promise.all([heard, vi.advanceTimersByTimeAsync(3_500)]);
 });
 
 test("local replica: another one is asked beside it when it is late, or after the time of a hedge", async () => {

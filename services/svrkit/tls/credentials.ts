@@ -143,12 +143,13 @@ function loadTexts(material: Material, files: TlsFiles, nowMs: number): Loaded {
 }
 
 /** What would leave a process that works now with a certificate that nobody believes is not taken. */
-function requireSuccessor(before: Loaded, loaded: Loaded, { caFile, certFile }: TlsFiles): void {
+function requireSuccessor(before: Loaded, loaded: Loaded, files: TlsFiles): void {
   const missing = [...before.services].filter((service) => !loaded.services.has(service));
   if (missing.length > 0)
-    throw new Error(`${certFile} does not name ${missing.join(", ")}, which this process is`);
-  const why = stranger({ caFile, certFile }, loaded);
-  if (why !== undefined) throw new Error(why);
+    throw new Error(`${files.certFile} does not name ${missing.join(", ")}, which this process is`);
+  const why = stranger(files, loaded);
+  // After one that only others believe, its next one is no worse; kept, it would end some day.
+  if (why !== undefined && stranger(files, before) === undefined) throw new Error(why);
 }
 
 /** A process may start so: there is nothing better, and others may believe another authority. */

@@ -185,6 +185,11 @@ test("tls: a certificate that nobody would believe does not replace one that is 
   await expect
     .poll(readTrouble)
     .toMatch(/^tls: .*kept\.pem was issued by no authority in .*kept-ca/);
+  // So is its renewal: who believes the one believes the other.
+  const renewed = await from(theirs, "kept-renewed", ["echo", "text"]);
+  put({ ...renewed, caFile: good.caFile });
+  await expect.poll(() => posing.material.cert).toBe(renewed.certFile);
+  expect(readTrouble()).toMatch(/kept\.pem was issued by no authority/);
   posing.stop();
   put(good);
   const credentials = credentialsOf(files);
