@@ -6,6 +6,7 @@ import {
   encodeClientFrame,
   type ServerFrame,
 } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
+import { NEVER_SHED } from "../svrkit/admission/priority.ts";
 import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import { Client } from "../svrkit/client.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
@@ -33,12 +34,20 @@ function open() {
   const tickets = new TicketVerifier({ test: keys.publicKey }, { now });
   const answer = Promise.withResolvers<Uint8Array>();
   const client = new Client({ process: "test", campus: "a" });
+  const server = new Server({ process: "test", campus: "a" }, silentLogger());
+  const admitted: number[] = [];
   const forwarder = new Forwarder({
     callee: (service) => client.callee(service, [], { caller: "access" }),
     own: new Map([[CLIENT_METHODS.get("Text/Send")!.hash, () => answer.promise]]),
     rates: new TokenBuckets({ perSecond: 1, burst: 9 }),
     sampler: new Sampler(0),
-    server: new Server({ process: "test", campus: "a" }, silentLogger()),
+    server: {
+      admits: (priority, ...asked) => {
+        admitted.push(priority);
+        return server.admits(priority, ...asked);
+      },
+      ended: (...told) => server.ended(...told),
+    },
     ...{ tickets, now, arrived: now, log: keptLog().log },
   });
   client.stop();
@@ -61,7 +70,7 @@ function open() {
   const connection = new ClientConnection(1, { carrier, from: FROM }, parts);
   const signer = new TicketSigner("test", keys.privateKey);
   return {
-    ...{ connection, forgeries, snapshots, sent, closes, answer },
+    ...{ connection, forgeries, snapshots, sent, closes, answer, admitted },
     ask: (kind: ClientFrame["kind"]) =>
       connection.received(Buffer.from(toBytes(encodeClientFrame, { id: 7, kind }))),
     ticket: (expiresAtMs: number) => signer.sign({ ...ANN, issuedAtMs: 0, expiresAtMs }),
@@ -94,6 +103,15 @@ test.each([
     await expect.poll(() => connection.inFlight).toBe(0);
   },
 );
+
+test("connection: an Attach is never shed, and counted: what this process works for it is no request's", () => {
+  const { admitted, sent, ask, ticket } = open();
+  const attach = { snapshot: NO_BYTES, wantPush: false, ticket: ticket(60_000) };
+  ask({ case: "attach", value: attach });
+  ask({ case: "attach", value: attach });
+  expect(sent.map(({ kind }) => kind?.case)).toEqual(["attached", "attached"]);
+  expect(admitted).toEqual([NEVER_SHED, NEVER_SHED]);
+});
 
 test("connection: who is not looked at for others' forgeries is refused, and stays as often as it asks", () => {
   const { forgeries, sent, closes, ask, ticket } = open();

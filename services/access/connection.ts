@@ -15,6 +15,7 @@ import {
   type ServerFrame,
 } from "../../protos/gen/tricampus/client/v1/frame_codec.ts";
 import type { SnapshotPayload } from "../../protos/gen/tricampus/client/v1/ticket_codec.ts";
+import { NEVER_SHED } from "../svrkit/admission/priority.ts";
 import { CodecError, fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { wasStopped } from "../svrkit/stall.ts";
@@ -258,6 +259,8 @@ export class ClientConnection {
   }
 
   #attach(id: number, attach: Attach): void {
+    // Never shed, and counted: after a campus fell it is most of what this process does.
+    this.#parts.forwarder.letIn(NEVER_SHED);
     const ticket = Buffer.from(attach.ticket);
     const who = this.#verified(ticket);
     const before = this.#attachment;

@@ -47,8 +47,8 @@ export interface ForwardedRequest {
   readonly body: Uint8Array;
   /** The client wants it traced. */
   readonly isForced: boolean;
-  /** When it arrived; default: in this turn of the event loop. */
-  readonly arrivedMs?: number;
+  /** Of a request that is done in several steps, from the second on; default: it arrived in this turn of the loop. */
+  readonly deadlineMs?: number;
 }
 
 export class Forwarder {
@@ -82,9 +82,19 @@ export class Forwarder {
     throw tooOften();
   }
 
-  /** Since when what was read in this turn of the event loop may have been waiting. */
-  arrivedMs(): number {
-    return this.#parts.arrived();
+  /** Of a request read in this turn of the event loop: its time runs since it came, for all that is done for it. */
+  deadlineMs(): number {
+    return this.#parts.arrived() + REQUEST_TIMEOUT_MS;
+  }
+
+  /** Something may be begun here now, or throws OVERLOADED; tell when it has `ended`. */
+  letIn(priority: number): void {
+    const { server, arrived, now } = this.#parts;
+    if (!server.admits(priority, { arrivedMs: arrived() }, now())) throw overloaded();
+  }
+
+  ended(priority: number): void {
+    this.#parts.server.ended(priority, this.#parts.now());
   }
 
   /** Resolves to the encoded response. */
@@ -127,16 +137,12 @@ export class Forwarder {
 
   async #forward(
     method: ClientMethod,
-    { ticket, body, arrivedMs = this.arrivedMs() }: ForwardedRequest,
+    { ticket, body, deadlineMs = this.deadlineMs() }: ForwardedRequest,
     trace: Uint8Array,
   ): Promise<Uint8Array> {
-    // The client's time runs since it asked, and for all that is done for it together.
-    const deadlineMs = arrivedMs + REQUEST_TIMEOUT_MS;
-    const { server, now } = this.#parts;
-    const nowMs = now();
-    if (deadlineMs <= nowMs) throw tooLate();
+    if (deadlineMs <= this.#parts.now()) throw tooLate();
     const priority = this.#priorityOf(method, ticket);
-    if (!server.admits(priority, { arrivedMs }, nowMs)) throw overloaded();
+    this.letIn(priority);
     const options: CallOptions = {
       deadlineMs,
       ticket: method.needsTicket || method.needsApiKey ? ticket : NO_BYTES,
@@ -147,7 +153,7 @@ export class Forwarder {
       if (own !== undefined) return await own(body, options);
       return await this.#callees.get(method.service)!.callBytes(method.hash, body, options);
     } finally {
-      server.ended(priority, now());
+      this.ended(priority);
     }
   }
 

@@ -24,6 +24,7 @@ import {
   type UserReference,
 } from "../../protos/gen/tricampus/client/v1/admin_codec.ts";
 import { API_DEVICE } from "../logic/api-device-client.ts";
+import { NEVER_SHED } from "../svrkit/admission/priority.ts";
 import { monotonicMs } from "../svrkit/call.ts";
 import { fromBytes, NO_BYTES, toBytes } from "../svrkit/codec.ts";
 import { codes, RpcError } from "../svrkit/errors.ts";
@@ -67,7 +68,11 @@ export function createHttp(
     const refusal = door.refusal(request.raw.socket);
     if (refusal !== undefined) throw new RpcError("UNAVAILABLE", refusal);
   });
-  http.server.on(tls ? "secureConnection" : "connection", (socket) => door.knocked(socket));
+  http.server.on(tls ? "secureConnection" : "connection", (socket) => {
+    door.knocked(socket);
+    // Its handshake is work of this process that no shed request would have spared.
+    forwarder.letIn(NEVER_SHED);
+  });
   http.addHook("onSend", async (request, reply, payload) => {
     if (await whenJoined()) request.raw.destroy();
     // The client's next request is to go elsewhere.
@@ -81,9 +86,10 @@ export function createHttp(
   });
   http.post("/v1/as/:user/:service/:method", async (request, reply) => {
     const key = ticketOf(request.headers.authorization);
-    const arrivedMs = forwarder.arrivedMs();
-    const ticket = await ticketToActAs(forwarder, request, { key, arrivedMs });
-    return answer(forwarder, request, { reply, ticket, arrivedMs });
+    // One for both steps; how long each has waited here is its own affair.
+    const deadlineMs = forwarder.deadlineMs();
+    const ticket = await ticketToActAs(forwarder, request, { key, deadlineMs });
+    return answer(forwarder, request, { reply, ticket, deadlineMs });
   });
   http.setNotFoundHandler((request, reply) => {
     const message = `there is nothing at ${request.method} ${request.url.slice(0, 64)}: POST to /v1/<Service>/<Method>`;
@@ -129,14 +135,14 @@ async function compressed(
 async function answer(
   forwarder: Forwarder,
   request: FastifyRequest,
-  how: { reply: FastifyReply; ticket: Uint8Array; limit?: CheckLimit; arrivedMs?: number },
+  how: { reply: FastifyReply; ticket: Uint8Array; limit?: CheckLimit; deadlineMs?: number },
 ): Promise<unknown> {
-  const { reply, ticket, limit, arrivedMs = forwarder.arrivedMs() } = how;
+  const { reply, ticket, limit, deadlineMs = forwarder.deadlineMs() } = how;
   const { service, method: name } = request.params as { service: string; method: string };
   const method = forwarder.admit(`${service}/${name}`, ticket, limit);
   const body = fromJsonBytes(method.request, request.body);
   const isForced = request.headers["x-trace"] === "1";
-  const response = await forwarder.forward(method, { ticket, body, isForced, arrivedMs });
+  const response = await forwarder.forward(method, { ticket, body, isForced, deadlineMs });
   reply.type("application/json; charset=utf-8");
   return toJson(method.response, fromBinary(method.response, response));
 }
@@ -145,7 +151,7 @@ async function answer(
 async function ticketToActAs(
   forwarder: Forwarder,
   { params }: FastifyRequest,
-  { key, arrivedMs }: { key: Uint8Array; arrivedMs: number },
+  { key, deadlineMs }: { key: Uint8Array; deadlineMs: number },
 ): Promise<Uint8Array> {
   const { user, service, method } = params as { user: string; service: string; method: string };
   const by: UserReference["by"] = user.startsWith(EXTERNAL)
@@ -154,7 +160,7 @@ async function ticketToActAs(
   const asked = { user: { by }, device: API_DEVICE, platform: Platform.OTHER };
   const body = toBytes(encodeIssueTicketRequest, { ...asked, purpose: `${service}/${method}` });
   const issue = forwarder.admit(ISSUE_TICKET, key);
-  const reply = await forwarder.forward(issue, { ticket: key, body, isForced: false, arrivedMs });
+  const reply = await forwarder.forward(issue, { ticket: key, body, isForced: false, deadlineMs });
   return fromBytes(decodeLoginReply, reply).ticket;
 }
 

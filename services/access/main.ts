@@ -74,7 +74,7 @@ export const start: StartService = async (context) => {
   const { origins } = config;
   const http = createHttp(forwarder, { forgeries, log, door, tls: doorTls, origins });
   acceptLongPolls(http, connections);
-  serveMedia(http, context.callee("media-data"));
+  serveMedia(http, { media: context.callee("media-data"), forwarder });
   acceptWebSockets(http.server, connections, door);
   const endSilent = acceptFramed(
     http.server,

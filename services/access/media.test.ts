@@ -8,9 +8,18 @@ import {
   makeFetchReply,
 } from "../../protos/gen/tricampus/data/v1/media_codec.ts";
 import { pathOf } from "../data/media/client.ts";
-import type { Callee } from "../svrkit/client.ts";
+import { AdaptiveLevel } from "../svrkit/admission/adaptive-level.ts";
+import { BUCKETS, priorityOf } from "../svrkit/admission/priority.ts";
+import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
+import { type Callee, Client } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
+import { silentLogger } from "../svrkit/log.ts";
 import { rest } from "../svrkit/rest.ts";
+import { Server } from "../svrkit/server.ts";
+import { newTicketKeys } from "../svrkit/ticket/sign.ts";
+import { TicketVerifier } from "../svrkit/ticket/verify.ts";
+import { Sampler } from "../svrkit/tracing/sampler.ts";
+import { Forwarder } from "./forwarder.ts";
 import { serveMedia } from "./media.ts";
 
 const DOWNLOADS = 3;
@@ -26,18 +35,53 @@ let http: FastifyInstance;
 let port: number;
 const sockets: Socket[] = [];
 
+/** Of this test's downloads: parts asked for, and those that were let in and have ended. */
+let count: { fetched: number; ended: number };
+/** How far this process is behind, by its own clock. */
+let nowMs: number;
+let backlogMs: number;
+let forwarder: Forwarder;
+
 beforeEach(() => serve({ stalledMs: STALLED_MS, partMs: 60_000 }));
+
+function newForwarder(): Forwarder {
+  [nowMs, backlogMs] = [0, 0];
+  const counted = { fetched: 0, ended: 0 };
+  count = counted;
+  const client = new Client({ process: "test", campus: "a" });
+  client.stop();
+  // Whatever it does is for what may be shed.
+  const thread = () => ({ usedMs: nowMs, idleMs: 0, sheddableEnded: 0, othersEnded: 0 });
+  const options = { admission: new AdaptiveLevel({ thread }) };
+  const server = new Server({ process: "test", campus: "a" }, silentLogger(), options);
+  return new Forwarder({
+    callee: (service) => client.callee(service, [], { caller: "access" }),
+    tickets: new TicketVerifier({ k1: newTicketKeys().publicKey }),
+    ...{ own: new Map(), rates: new TokenBuckets({ perSecond: 1, burst: 1 }) },
+    ...{ sampler: new Sampler(0), log: silentLogger() },
+    ...{ now: () => nowMs, arrived: () => nowMs - backlogMs },
+    server: {
+      admits: (...asked) => server.admits(...asked),
+      ended: (...told) => {
+        counted.ended += 1;
+        server.ended(...told);
+      },
+    },
+  });
+}
 
 async function serve(times: { stalledMs: number; partMs: number }): Promise<void> {
   const media = {
     call: async (_: unknown, { bytesMax }: FetchRequest) => {
+      count.fetched += 1;
       await rest(20);
       return makeFetchReply({ mime: "image/jpeg", bytes: BYTES, data: Buffer.alloc(bytesMax) });
     },
   } as unknown as Callee;
   http = fastify();
   http.setErrorHandler((error, _, reply) => reply.code(503).send(RpcError.from(error).code));
-  serveMedia(http, media, { downloadsMax: DOWNLOADS, ...times });
+  forwarder = newForwarder();
+  serveMedia(http, { media, forwarder }, { downloadsMax: DOWNLOADS, ...times });
   await http.listen({ host: "127.0.0.1", port: 0 });
   port = (http.server.address() as { port: number }).port;
 }
@@ -73,6 +117,26 @@ test("downloads: who takes nothing loses its place, and who is done or leaves gi
   expect(await ask()).toBe("503");
   await rest(STALLED_MS);
   await expect.poll(() => ask(), { timeout: 5_000 }).toBe("200");
+});
+
+test("downloads: a process that falls behind sheds them, before it asks for anything", async () => {
+  for (; nowMs < 2_000; nowMs += 1) {
+    const priority = priorityOf("media", nowMs % BUCKETS);
+    try {
+      forwarder.letIn(priority);
+      forwarder.ended(priority);
+      backlogMs += 10;
+    } catch (error) {
+      expect(error).toMatchObject({ code: "OVERLOADED", retryable: true });
+    }
+    backlogMs = Math.max(0, backlogMs - 1);
+  }
+  count.ended = 0;
+  const answers = await Promise.all(Array.from({ length: 40 }, () => ask("HEAD")));
+  const served = answers.filter((status) => status === "200").length;
+  expect(served).toBeLessThan(25);
+  expect(count.fetched).toBe(served);
+  await expect.poll(() => count.ended).toBe(served);
 });
 
 test("downloads: one connection has one place, however many it asks for", async () => {

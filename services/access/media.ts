@@ -17,6 +17,7 @@ import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
+import type { Forwarder } from "./forwarder.ts";
 import {
   DOWNLOAD_PART_MS,
   DOWNLOAD_STALLED_MS,
@@ -33,19 +34,37 @@ const LIMITS = {
   partMs: DOWNLOAD_PART_MS,
 };
 
-export function serveMedia(http: FastifyInstance, media: Callee, limits = LIMITS): void {
-  const door = new MediaDoor(media, limits);
+export interface MediaParts {
+  readonly media: Callee;
+  /** Lets downloads in, or sheds them, as it does requests. */
+  readonly forwarder: Pick<Forwarder, "letIn" | "ended">;
+}
+
+export function serveMedia(http: FastifyInstance, parts: MediaParts, limits = LIMITS): void {
+  const door = new MediaDoor(parts, limits);
   const url = "/v1/media/:mediaId/:what";
   http.get(url, (request, reply) => door.answer(request, reply));
 }
 
+/** Of a download: the calls for its parts, and the timer of the part under way. */
+interface How {
+  readonly options: CallOptions;
+  readonly slow: NodeJS.Timeout;
+}
+
+interface Piece {
+  readonly address: SealedAddress;
+  readonly range: ByteRange;
+  readonly offset: number;
+}
+
 class MediaDoor {
-  readonly #media: Callee;
+  readonly #parts: MediaParts;
   readonly #limits: typeof LIMITS;
   #open = 0;
 
-  constructor(media: Callee, limits: typeof LIMITS) {
-    this.#media = media;
+  constructor(parts: MediaParts, limits: typeof LIMITS) {
+    this.#parts = parts;
     this.#limits = limits;
   }
 
@@ -54,8 +73,9 @@ class MediaDoor {
     const address = parseAddress(params, request.query as Record<string, unknown>);
     if (address === undefined) throw new RpcError("NOT_FOUND", "this is no address of a medium");
     requireTurn(reply.raw);
+    const priority = this.#letIn(reply.raw);
     monitor.add(downloads, 1);
-    const options = this.#options();
+    const options = { timeoutMs: REQUEST_TIMEOUT_MS, priority };
     const facts = await this.#fetch({ ...address, offset: 0, bytesMax: 0 }, options);
     const etag = `"${address.mediaId.slice(0, 32)}-${address.thumbnail ? "t" : "w"}"`;
     if (request.headers["if-none-match"] === etag) {
@@ -76,7 +96,7 @@ class MediaDoor {
     const body =
       request.method === "HEAD"
         ? Readable.from([])
-        : await this.#body(address, sent, this.#takePlace(reply.raw));
+        : await this.#body(address, sent, { options, slow: this.#takePlace(reply.raw) });
     describe(reply, facts, { address, etag });
     if (range !== "whole") {
       reply.code(206).header("content-range", `bytes ${sent.start}-${sent.last}/${facts.bytes}`);
@@ -85,12 +105,22 @@ class MediaDoor {
     return reply.send(body);
   }
 
+  /** Once for all its parts, before the first: one that has begun goes on. Returns their priority. */
+  #letIn(response: ServerResponse): number {
+    if (response.destroyed) throw gone();
+    const priority = priorityOf("media", Math.floor(Math.random() * BUCKETS));
+    const { forwarder } = this.#parts;
+    forwarder.letIn(priority);
+    response.once("close", () => forwarder.ended(priority));
+    return priority;
+  }
+
   /**
    * Only for who has an address with a good seal, and held until the answer has been taken, or the client is
    * gone or too slow. The timer runs until the next part is asked for: refresh it then.
    */
   #takePlace(response: ServerResponse): NodeJS.Timeout {
-    if (response.destroyed) throw new RpcError("UNAVAILABLE", "the client is gone");
+    if (response.destroyed) throw gone();
     if (this.#open >= this.#limits.downloadsMax) {
       throw new RpcError("OVERLOADED", "too many downloads here: try again a little later");
     }
@@ -105,40 +135,39 @@ class MediaDoor {
     return slow;
   }
 
-  async #body(address: SealedAddress, range: ByteRange, slow: NodeJS.Timeout): Promise<Readable> {
-    const first = await this.#piece(address, range, range.start);
-    return Readable.from(this.#pieces(address, range, { first, slow }), { objectMode: false });
+  async #body(address: SealedAddress, range: ByteRange, how: How): Promise<Readable> {
+    const first = await this.#piece({ address, range, offset: range.start }, how.options);
+    return Readable.from(this.#pieces(address, range, { first, ...how }), { objectMode: false });
   }
 
   async *#pieces(
     address: SealedAddress,
     range: ByteRange,
-    { first, slow }: { first: Uint8Array; slow: NodeJS.Timeout },
+    { first, slow, options }: How & { first: Uint8Array },
   ) {
     yield first;
     for (let at = range.start + first.length; at <= range.last; ) {
       slow.refresh();
-      const piece = await this.#piece(address, range, at);
+      const piece = await this.#piece({ address, range, offset: at }, options);
       yield piece;
       at += piece.length;
     }
   }
 
-  async #piece(address: SealedAddress, range: ByteRange, offset: number): Promise<Uint8Array> {
+  async #piece({ address, range, offset }: Piece, options: CallOptions): Promise<Uint8Array> {
     const bytesMax = Math.min(PART_BYTES, range.last - offset + 1);
-    const { data } = await this.#fetch({ ...address, offset, bytesMax }, this.#options());
+    const { data } = await this.#fetch({ ...address, offset, bytesMax }, options);
     if (data.length === 0) throw new RpcError("UNAVAILABLE", "the medium ended early: try again");
     return Buffer.from(data);
   }
 
   #fetch(request: FetchRequest, options: CallOptions): Promise<FetchReply> {
-    return this.#media.call(MediaData.fetch, request, options);
+    return this.#parts.media.call(MediaData.fetch, request, options);
   }
+}
 
-  #options(): CallOptions {
-    const priority = priorityOf("media", Math.floor(Math.random() * BUCKETS));
-    return { timeoutMs: REQUEST_TIMEOUT_MS, priority };
-  }
+function gone(): RpcError {
+  return new RpcError("UNAVAILABLE", "the client is gone");
 }
 
 /**

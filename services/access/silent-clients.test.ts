@@ -4,6 +4,7 @@ import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../sdk/testing/small-platform.ts";
 import { until } from "../../sdk/testing/until.ts";
 import { rest } from "../svrkit/rest.ts";
+import { SIGN_EVERY_MS } from "./limits.ts";
 import { exchange, RawSocket } from "./testing/raw-client.ts";
 
 const ANN = { userId: "u-ann", device: "phone" };
@@ -58,6 +59,18 @@ test("access: who is silent is pinged, and stays when it answers", async () => {
   });
   await until(() => pings >= 4);
   expect(await socket.ping()).toBe("pong");
+  socket.close();
+});
+
+test("access: a WebSocket's own pings are no parts of a frame, and nobody is told that one comes", async () => {
+  const socket = await open();
+  await socket.attach(ticket());
+  for (let i = 0; i < 3; i++) {
+    socket.webSocket.ping();
+    await rest(SIGN_EVERY_MS + 50);
+  }
+  expect(await socket.ping()).toBe("pong");
+  expect(socket.frames).toEqual([]);
   socket.close();
 });
 

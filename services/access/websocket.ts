@@ -94,10 +94,12 @@ function attend(webSocket: WebSocket, socket: Socket, connections: Connections):
     isWhole = true;
     connection.received(isBinary ? (data as Buffer) : undefined);
   });
-  webSocket.on("pong", () => {
-    isWhole = true;
-    connection.heard();
-  });
+  // Frames of their own, as WebSockets have them: of ours nothing has come.
+  for (const sign of ["ping", "pong"])
+    webSocket.on(sign, () => {
+      isWhole = true;
+      connection.heard();
+    });
   // Behind the listener of the WebSocket, which takes the frames that are whole.
   socket.on("data", () => {
     if (!isWhole) connection.receiving();
