@@ -29,7 +29,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("group client: what the batch has said is not forgotten over a try for which too little time was", async () => {
+test("group client: what the batch has said is not forgotten over a try that had too little time", async () => {
   const server = new Server({ process: "a/kvsvr", campus: "a" }, silentLogger());
   server.add(Kv.batch, async ({ items }, { deadlineMs }) => {
     await rest(deadlineMs - monotonicMs() + 1);
