@@ -55,12 +55,16 @@ async function verifyGroups(
   const verdicts: Verdict[] = [];
   for (const { group, replicas } of groups) {
     const isIncluded = (key: Key) => groupOf(shards, key) === group;
-    const verdict = await verifyReplicas(replicas, { ...PATIENCE, isIncluded, contents });
+    const refresh = async () => {
+      if (groups.length > 1) await shards.refresh();
+    };
+    const patience = { ...PATIENCE, isIncluded, refresh, contents };
+    const verdict = await verifyReplicas(replicas, patience);
     const notCompared = verdict.notCompared.map(({ campus, reason }) => {
       return { campus, reason: groups.length > 1 ? `group ${group}: ${reason}` : reason };
     });
     verdicts.push({ ...verdict, notCompared });
-    if (groups.length > 1) await shards.refresh();
+    await refresh();
   }
   return verdictOfAll(verdicts);
 }

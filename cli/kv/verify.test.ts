@@ -10,6 +10,7 @@ import {
 import { NO_OPERATIONS } from "../../services/kvsvr/protocol/operations.ts";
 import { ReplicasClient } from "../../services/kvsvr/replicas-client.ts";
 import { startCluster, type TestCluster } from "../../services/kvsvr/testing/cluster.ts";
+import { flipBits, inLmdb } from "../../services/kvsvr/testing/damaged-table.ts";
 import { Client } from "../../services/svrkit/client.ts";
 import { PATIENCE, verifyReplicas } from "./verify.ts";
 
@@ -176,6 +177,16 @@ test("verify: what has drifted from its digest is found when contents are read, 
   expect(verdict).toMatchObject({ keys: 3, contentsRead: 3, differences: 2 });
   const names = verdict.shown.map(({ key: found }) => Buffer.from(found.key).toString());
   expect(names.sort()).toEqual(["key", "table"]);
+  // What has left this group meanwhile is not its any more.
+  let isMoved = false;
+  const moved = {
+    isIncluded: () => !isMoved,
+    refresh: async () => {
+      isMoved = true;
+    },
+  };
+  const after = await verifyReplicas(replicas, { ...QUICK, ...moved, contents: true });
+  expect([after.keys, after.differences]).toEqual([3, 0]);
   for (const { standing, answers } of verdict.shown) {
     const [a, b, c] = answers;
     expect(standing).toBe("drifted");
@@ -192,4 +203,21 @@ test("verify: a value that drifted at every replica alike is found by its own di
   }
   const verdict = await verifyReplicas(replicas, { ...QUICK, contents: true });
   expect(verdict).toMatchObject({ keys: 1, differences: 1, shown: [{ standing: "drifted" }] });
+});
+
+test("verify: a table that cannot be read is said to be unknown, and the others are compared", async () => {
+  await change("t", "a=1");
+  await put("x", "one");
+  await cluster.allServe();
+  for (const number of [0, 1, 2]) {
+    await cluster.stop(number);
+    await inLmdb(cluster.dirs[number]!, ({ rows }) => expect(flipBits(rows, () => true)).toBe(1));
+  }
+  for (const number of [0, 1, 2]) await cluster.start(number);
+  await cluster.allServe();
+  const verdict = await verifyReplicas(replicas, { ...QUICK, contents: true });
+  expect(verdict).toMatchObject({ keys: 2, contentsRead: 1, differences: 1 });
+  const [found] = verdict.shown;
+  expect(found!.standing).toBe("unknown");
+  for (const { barred } of found!.answers) expect(barred).toContain("a row is damaged here");
 });

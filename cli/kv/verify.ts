@@ -12,6 +12,7 @@
  */
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { ReplicasClient, Seen } from "../../services/kvsvr/replicas-client.ts";
+import { RpcError } from "../../services/svrkit/errors.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 import { inParallel } from "../ledger/in-parallel.ts";
 import {
@@ -61,11 +62,17 @@ interface Suspect {
   readonly newest: number;
 }
 
+interface ReadKey extends Omit<Difference, "standing"> {
+  readonly standing: "drifted" | "same" | "apart" | "unknown";
+}
+
 interface Patience {
   readonly looks: number;
   readonly pauseMs: number;
   /** Is the key this group's? One that is moved meanwhile is not compared. */
   readonly isIncluded?: (key: Key) => boolean;
+  /** Brings what `isIncluded` goes by up to date. */
+  readonly refresh?: () => Promise<void>;
   /** Values and rows are read, too. */
   readonly contents?: boolean;
 }
@@ -102,6 +109,8 @@ class Verification {
   readonly #patience: Patience;
   readonly #isIncluded: (key: Key) => boolean;
   readonly #shown: Difference[] = [];
+  /** One may be met by its version, and again by its contents. */
+  readonly #reported = new Set<string>();
   #keys = 0;
   #slots = 0;
   #lookedAgain = 0;
@@ -158,32 +167,56 @@ class Verification {
 
   /** Each until all replicas hold the same version of it, or it was read often enough. */
   async #readContents(keys: readonly Key[]): Promise<void> {
+    const { looks, pauseMs } = this.#patience;
     let open = keys;
-    for (let look = 1; open.length > 0 && look <= this.#patience.looks; look++) {
-      if (look > 1) await rest(this.#patience.pauseMs);
+    for (let look = 1; open.length > 0 && look <= looks; look++) {
+      if (look > 1) await rest(pauseMs);
       const apart: Key[] = [];
       await inParallel(open, CONTENTS_AT_ONCE, async (key) => {
-        if (!this.#isIncluded(key)) return;
-        if ((await this.#readOne(key)) === "apart") apart.push(key);
-        else this.#contentsRead += 1;
+        if (!(await this.#isDone(key, look === looks))) apart.push(key);
       });
       open = apart;
     }
   }
 
-  async #readOne(key: Key): Promise<"drifted" | "same" | "apart"> {
-    const contents = await Promise.all(
-      this.#compared.map((replica) => this.#replicas.contents(replica, key)),
-    );
-    const standing = standingOfContents(contents);
-    if (standing === "drifted") {
-      const answers = contents.map((one): Answer => {
-        const { version = 0, digest = 0, held } = one ?? {};
-        return { version, digest, lacks: one === undefined, barred: "", contents: held };
-      });
-      this.#report({ key, standing, answers });
+  /** Reads a key's contents; is there nothing left to be read of it? */
+  async #isDone(key: Key, isLast: boolean): Promise<boolean> {
+    const isBad = (one: ReadKey): one is ReadKey & Difference =>
+      one.standing === "drifted" || (isLast && one.standing === "unknown");
+    if (!this.#isIncluded(key)) return true;
+    let read = await this.#readOne(key);
+    if (isBad(read)) {
+      // Its slot may have been moved: then each replica of this group empties it at its own pace.
+      await this.#patience.refresh?.();
+      if (!this.#isIncluded(key)) return true;
+      read = await this.#readOne(key);
     }
-    return standing;
+    if (isBad(read)) this.#report(read);
+    const isRead = read.standing === "same" || read.standing === "drifted";
+    if (isRead) this.#contentsRead += 1;
+    return isRead;
+  }
+
+  /** `apart`, besides a difference's standings: it is of several versions, or of one that is not held. */
+  async #readOne(key: Key): Promise<ReadKey> {
+    const answers = await Promise.all(
+      this.#compared.map((replica) =>
+        this.#replicas.contents(replica, key).then(
+          (one) => ({ one, barred: "" }),
+          (error: unknown) => ({ one: undefined, barred: RpcError.from(error).message }),
+        ),
+      ),
+    );
+    const standing = standingOfContents(answers.map(({ one }) => one));
+    const isUnknown = standing === "apart" && answers.some(({ barred }) => barred !== "");
+    return {
+      key,
+      standing: isUnknown ? "unknown" : standing,
+      answers: answers.map(({ one, barred }) => {
+        const { version = 0, digest = 0, held } = one ?? {};
+        return { version, digest, lacks: one === undefined, barred, contents: held };
+      }),
+    };
   }
 
   async #lookAgain(suspects: readonly Suspect[]): Promise<void> {
@@ -220,6 +253,10 @@ class Verification {
   }
 
   #report(difference: Difference): void {
+    const { keyspace, key } = difference.key;
+    const name = `${keyspace} ${Buffer.from(key).toString("latin1")}`;
+    if (this.#reported.has(name)) return;
+    this.#reported.add(name);
     this.#differences += 1;
     if (this.#shown.length < SHOWN_MAX) this.#shown.push(difference);
   }

@@ -110,12 +110,12 @@ export const DAMAGED_ROWS_MAX = 10_000;
 /** Names of a table's changes that are looked through in one turn for those of damaged rows. */
 export const DAMAGED_NAMES_AT_ONCE = 2_000;
 
-/** How often the state engine is looked through for damage, so many records in one turn. */
+/** How often the state engine is looked through for damage, so many records in one turn: each up to a MB. */
 export const SCRUB_EVERY_MS = 6 * 3_600_000;
-export const SCRUB_AT_ONCE = 200;
+export const SCRUB_AT_ONCE = 20;
 /** Beside every millisecond of it so many are others', and so many at least. */
 export const SCRUB_REST_SHARE = 30;
-export const SCRUB_REST_MS_MIN = 10;
+export const SCRUB_REST_MS_MIN = 3;
 
 /** Forgotten rows leave the state engine so long after a trim, so many looked at in one turn. */
 export const SWEEP_DELAY_MS = 1_000;

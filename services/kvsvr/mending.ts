@@ -7,10 +7,8 @@ import type { FetchReply, StampedRow } from "../../protos/gen/tricampus/kv/v1/re
 import { Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
-import { rest } from "../svrkit/rest.ts";
+import { restUnless } from "../svrkit/rest.ts";
 import { FETCH_BYTES_MAX } from "./limits.ts";
-import { trimsOf } from "./protocol/register.ts";
-import { isForgotten } from "./protocol/trim.ts";
 import type { Replica } from "./replica.ts";
 import type { DamagedTable } from "./storage/damaged-rows.ts";
 import type { LostRow } from "./storage/engine.ts";
@@ -33,7 +31,7 @@ interface Found {
 export class Mending {
   readonly #replica: Replica;
   #running: Promise<void> | undefined;
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(replica: Replica) {
     this.#replica = replica;
@@ -52,6 +50,10 @@ export class Mending {
     if (!damagedRows.isEmpty) this.#soon();
   }
 
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
   #soon(): void {
     if (this.#stopped) return;
     this.#running ??= this.#run().finally(() => {
@@ -63,7 +65,7 @@ export class Mending {
     const { damagedRows } = this.#replica.state;
     for (let restMs = RETRY_MS; !damagedRows.isEmpty; restMs = Math.min(restMs * 2, RETRY_MS_MAX)) {
       // Not in the turn that has found it: somebody is in the middle of reading it.
-      await rest(restMs);
+      await restUnless(this.#stopping.signal, restMs).catch(() => {});
       for (const table of damagedRows.tables) {
         if (this.#stopped) return;
         await this.#mendTable(table).catch((error: unknown) => this.#later(error));
@@ -79,15 +81,13 @@ export class Mending {
   async #mendTable(table: DamagedTable): Promise<void> {
     const { slots, state, barred } = this.#replica;
     if (barred !== undefined) throw new RpcError("UNAVAILABLE", barred);
-    const { registerKey, key } = table;
-    const { state: holding } = slots.holding(registerKey[0]!, registerKey.readUInt16BE(1));
     // It leaves with its slot.
-    if (holding === "gone") return;
-    const entry = state.entry(key);
+    if (!slots.holds(table.registerKey)) return;
+    const entry = state.entry(table.key);
     entry.pins += 1;
     try {
       let failure: unknown;
-      for (const lost of await state.damagedRows.lostRows(table)) {
+      for (const lost of await state.damagedRows.lostRows(table, this.#stopping.signal)) {
         if (this.#stopped) return;
         await this.#mend(entry, lost).catch((error: unknown) => {
           failure = error;
@@ -109,9 +109,7 @@ export class Mending {
     }
     // The next checkpoint writes over it.
     if (entry.rows?.get(lost.row) !== undefined) return;
-    const version = lost.versions.at(-1) ?? 0;
-    const isGone = version > 0 && isForgotten(trimsOf(entry.register), lost.row, version);
-    const found = isGone ? { row: undefined, version } : await this.#find(entry, lost.row, version);
+    const found = await this.#find(entry, lost);
     if (found.version > entry.register.heldVersion)
       throw new RpcError("UNAVAILABLE", "the others are ahead: what is newer comes first");
     if (this.#replica.epoch !== epoch || this.#stopped) return;
@@ -120,10 +118,13 @@ export class Mending {
     log.warn({ key: registerKey.toString("hex") }, "a damaged row was mended");
   }
 
-  /** The row as others have it; `version`: where its change is noted here, 0 when it is not. */
-  async #find(entry: Entry, row: Uint8Array, version: number): Promise<Found> {
-    const peers = this.#replica.peers.preference(entry.registerKey);
-    if (version > 0 && version <= entry.register.heldVersion) {
+  /** The row as others have it. */
+  async #find(entry: Entry, lost: LostRow): Promise<Found> {
+    const { peers: all, state } = this.#replica;
+    const { row } = lost;
+    const peers = all.preference(entry.registerKey);
+    const version = state.damagedRows.versionOf(entry, lost);
+    if (version > 0) {
       for (const peer of peers) {
         const there = await this.#fetch(peer, entry, version - 1, ONE_VERSION).catch(
           () => undefined,
@@ -182,7 +183,7 @@ export class Mending {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     await this.#running;
   }
 }

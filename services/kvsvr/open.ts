@@ -90,9 +90,10 @@ function openState(edges: ReplicaEdges, slots: SlotTable): Promise<State> {
   const memory = { cacheBytes, checkpointBytes, checkpointMs, scrubEveryMs };
   const firstShare = (edges.number + 1) / REPLICAS;
   const floorOf = (registerKey: Buffer) => slots.floorOf(registerKey);
+  const isHeld = (registerKey: Buffer) => slots.holds(registerKey);
   const { forgetting } = slots;
   const removing = forgetting?.stage === "removing" ? forgottenOf(forgetting) : undefined;
-  const own = { engine, files, dir, ...memory, firstShare, log, fatal, floorOf };
+  const own = { engine, files, dir, ...memory, firstShare, log, fatal, floorOf, isHeld };
   return State.open(own, removing);
 }
 

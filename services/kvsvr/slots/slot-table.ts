@@ -264,6 +264,11 @@ export class SlotTable {
     return codes[registerKey.readUInt16BE(1)]!;
   }
 
+  /** What there is of this key here is this replica's: its slot was not moved away. */
+  holds(registerKey: Buffer): boolean {
+    return this.holding(registerKey[0]!, registerKey.readUInt16BE(1)).state !== "gone";
+  }
+
   holding(keyspace: number, slot: number): SlotHolding {
     return holdingAt(this.#spans, { keyspace, slot }) ?? this.#atFirst;
   }

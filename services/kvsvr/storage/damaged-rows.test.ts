@@ -18,6 +18,7 @@ let dir = "";
 let state: State;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "tricampus-damaged-rows-"));
+  isHeld = true;
 });
 afterEach(async () => {
   await state.close();
@@ -34,8 +35,10 @@ const row = (name: string, version: number): EngineRow => ({
   deleted: false,
 });
 
+let isHeld = true;
 const open = async (scrubEveryMs = 0) => {
-  state = await openTestState({ engine: openLmdb(join(dir, "state")), dir, scrubEveryMs });
+  const engine = openLmdb(join(dir, "state"));
+  state = await openTestState({ engine, dir, scrubEveryMs, isHeld: () => isHeld });
 };
 
 /** Version 1: a, version 2: b and c, version 3: b again, all in the engine; then it is damaged. */
@@ -174,6 +177,38 @@ test("S3: a scrub finds nothing where nothing is damaged", async () => {
   const before = countOf("kvsvr.records_scrubbed");
   await expect.poll(() => countOf("kvsvr.records_scrubbed") - before, patience).toBeGreaterThan(30);
   expect([noted(), state.damaged.keys]).toEqual([[], []]);
+});
+
+test("S3: what is left of a slot that was moved away is not taken for damaged", async () => {
+  isHeld = false;
+  const before = countOf("kvsvr.records_scrubbed");
+  const enough = () =>
+    expect.poll(() => countOf("kvsvr.records_scrubbed") - before, patience).toBeGreaterThan(20);
+  await damaged(({ rows }) => rows.removeSync(Buffer.concat([OWN, inner("c")])), SCRUB_MS);
+  await enough();
+  expect(noted()).toEqual([]);
+  isHeld = true;
+  await expect.poll(noted, patience).toEqual(["c"]);
+});
+
+test("S3: rows of a slot that was moved away need no register", async () => {
+  isHeld = false;
+  await damaged(({ registers }) => registers.removeSync(OWN), SCRUB_MS);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(state.damaged.keys).toEqual([]);
+  isHeld = true;
+  await expect.poll(() => state.damaged.keys, patience).toEqual([TABLE]);
+});
+
+test("a row is of the newest version that its record or a name of its change tells", async () => {
+  await damaged(({ rows }) => flipBits(rows, isRow("c")));
+  const versionOf = (name: string, ...versions: number[]) =>
+    state.damagedRows.versionOf(entry(), { row: inner(name), versions });
+  expect([versionOf("b", 1), versionOf("b"), versionOf("c", 2), versionOf("c")]).toEqual([
+    ...[3, 3, 2, 0],
+  ]);
+  // One of a version that the table has not come to is wrong.
+  expect([versionOf("b", 99), versionOf("c", 99)]).toEqual([3, 0]);
 });
 
 test("S3: a scrub finds a damaged register, and one that is lost with its name by its rows", async () => {

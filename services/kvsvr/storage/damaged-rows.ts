@@ -39,6 +39,8 @@ export interface DamagedTable {
 
 export interface DamagedRowsParts {
   readonly engine: StateEngine;
+  /** Of a slot that was moved away rows and names go one by one: what is left of them is no damage. */
+  readonly isHeld: (registerKey: Buffer) => boolean;
   /** Commits what is made when nothing else is being written. */
   readonly commit: (make: () => readonly EngineEntry[]) => Promise<void>;
 }
@@ -69,6 +71,7 @@ export class DamagedRows {
   note(error: unknown): void {
     if (!(error instanceof RecordDamaged) || error.row === undefined) return;
     const { registerKey, row } = error;
+    if (!this.#parts.isHeld(registerKey)) return;
     const name = latin1(registerKey);
     const table = this.#tables.get(name) ?? { registerKey, rows: new Map<string, Buffer>() };
     if (table.rows.has(latin1(row))) return;
@@ -116,10 +119,11 @@ export class DamagedRows {
     }
   }
 
-  /** With the versions at which changes of each are noted: the last one is the row's, if it is right. */
-  async lostRows({ registerKey, rows }: DamagedTable): Promise<LostRow[]> {
+  /** With the versions at which changes of each are noted. */
+  async lostRows({ registerKey, rows }: DamagedTable, stopped?: AbortSignal): Promise<LostRow[]> {
     const versions = new Map(rows.map((row): [string, number[]] => [latin1(row), []]));
     for (let from = { version: 0, row: NEXT.subarray(1) }, more = true; more; ) {
+      stopped?.throwIfAborted();
       const names = this.#parts.engine.changeNames(registerKey, from, DAMAGED_NAMES_AT_ONCE);
       for (const { row, version } of names) versions.get(latin1(row))?.push(version);
       more = names.length === DAMAGED_NAMES_AT_ONCE;
@@ -129,6 +133,16 @@ export class DamagedRows {
       await new Promise((turn) => setImmediate(turn));
     }
     return rows.map((row) => ({ row, versions: versions.get(latin1(row)) ?? NO_VERSIONS }));
+  }
+
+  /**
+   * The newest version of which there is a trace, the record's own or a noted one; 0: none. A name has no
+   * checksum, so it alone is no proof: not that the row is older, nor that it is forgotten.
+   */
+  versionOf({ registerKey, register }: Entry, { row, versions }: LostRow): number {
+    const stored = unlessDamaged(() => this.#parts.engine.row(registerKey, row));
+    const traces = [...versions, stored?.version ?? 0];
+    return Math.max(0, ...traces.filter((version) => version <= register.heldVersion));
   }
 
   /** What the engine has of a row is as it was written; `versions`: at which changes of it were noted. */

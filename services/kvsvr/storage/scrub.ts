@@ -37,6 +37,13 @@ export interface ScrubParts {
   readonly log: Logger;
 }
 
+interface Page {
+  /** Names of tables; the records are not kept, for looking through a table takes its time. */
+  readonly tables: readonly Buffer[];
+  readonly looked: number;
+  readonly next: Buffer | undefined;
+}
+
 interface Looked {
   readonly rows: readonly Uint8Array[];
   /** Where others may follow. */
@@ -71,14 +78,12 @@ export class Scrub {
   }
 
   async #pass(): Promise<void> {
-    const { engine, hasRows, list } = this.#parts;
+    const { engine, hasRows } = this.#parts;
     for (let after: Buffer | undefined, more = true; more; ) {
       const startedMs = monotonicMs();
-      const { listed, next } = list(after, SCRUB_AT_ONCE);
-      for (const { entryKey } of listed) this.#checkName(entryKey);
-      await this.#rest(startedMs, listed.length);
-      for (const { entryKey, register } of listed)
-        if (register?.held.model === "table") await this.#table(entryKey);
+      const { tables, looked, next }: Page = this.#registers(after);
+      await this.#rest(startedMs, looked);
+      for (const table of tables) await this.#table(table);
       after = next;
       more = next !== undefined;
     }
@@ -88,6 +93,13 @@ export class Scrub {
       table = engine.tableAfter(table);
       await this.#rest(startedMs, 0);
     }
+  }
+
+  #registers(after: Buffer | undefined): Page {
+    const { listed, next } = this.#parts.list(after, SCRUB_AT_ONCE);
+    for (const { entryKey } of listed) this.#checkName(entryKey);
+    const tables = listed.filter(({ register }) => register?.held.model === "table");
+    return { tables: tables.map(({ entryKey }) => entryKey), looked: listed.length, next };
   }
 
   async #table(own: Buffer): Promise<void> {

@@ -80,6 +80,8 @@ export interface StateOptions {
   readonly fatal: (error: Error) => void;
   /** Of the key's slot, by its register key. */
   readonly floorOf?: (registerKey: Buffer) => Floor;
+  /** The key's slot was not moved away; default: none was. */
+  readonly isHeld?: (registerKey: Buffer) => boolean;
 }
 
 /** Tombstones to be removed, and the floor that is in force instead. */
@@ -102,10 +104,12 @@ export class State {
   readonly damaged = new DamagedKeys();
   readonly damagedRows: DamagedRows;
   readonly #floorOf: (registerKey: Buffer) => Floor;
+  readonly #isHeld: (registerKey: Buffer) => boolean;
 
   private constructor(options: StateOptions) {
     this.#options = options;
     this.#floorOf = options.floorOf ?? (() => NO_FLOOR);
+    this.#isHeld = options.isHeld ?? (() => true);
     const { engine, log, fatal } = options;
     const shelf = new Shelf(options.cacheBytes);
     const checkpoints = new Checkpoints({
@@ -125,7 +129,11 @@ export class State {
       isPressed: () => checkpoints.dirtyBytes > options.checkpointBytes,
       fatal,
     });
-    this.damagedRows = new DamagedRows({ engine, commit: (make) => checkpoints.commitMade(make) });
+    this.damagedRows = new DamagedRows({
+      engine,
+      isHeld: this.#isHeld,
+      commit: (make) => checkpoints.commitMade(make),
+    });
     this.#sweeper = new Sweeper({
       engine,
       damaged: this.damagedRows,
@@ -514,6 +522,7 @@ export class State {
    * while somebody works on it: the next look finds it.
    */
   #requireTable(own: Buffer): void {
+    if (!this.#isHeld(own)) return;
     const { engine } = this.#options;
     const there = unlessDamaged(() => this.peek(keyOf(own)))?.register;
     if (there === undefined) return;
