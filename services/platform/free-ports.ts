@@ -4,7 +4,9 @@ import type { PlatformConfig } from "./config.ts";
 import { planLayout } from "./layout.ts";
 
 /** Below the range from which systems lend ports to outgoing connections (32768 on Linux). */
-const LOWEST_BASE = 10_000;
+const LOWEST_PORT = 10_000;
+/** Single ports are given below it: who found one may listen on it after others looked for room. */
+const LOWEST_BASE = 15_000;
 const HIGHEST_BASE = 30_000;
 const ATTEMPTS = 50;
 /** How long a process that was killed may take to let go of its ports. */
@@ -68,12 +70,12 @@ const given = new Set<number>();
  */
 export async function findFreePort(host: string): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const port = LOWEST_BASE + Math.floor(Math.random() * (HIGHEST_BASE - LOWEST_BASE));
+    const port = LOWEST_PORT + Math.floor(Math.random() * (LOWEST_BASE - LOWEST_PORT));
     if (given.has(port)) continue;
     given.add(port);
     if (await isFree(host, port)) return port;
   }
-  throw new Error(`no free port between ${LOWEST_BASE} and ${HIGHEST_BASE}`);
+  throw new Error(`no free port between ${LOWEST_PORT} and ${LOWEST_BASE}`);
 }
 
 function isFree(host: string, port: number): Promise<boolean> {
