@@ -44,6 +44,7 @@ import type { PasswordHasher } from "./password.ts";
 
 const NAME_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
 const NAME_FORM_IN_WORDS = "1-64 characters: letters, digits, _ . -";
+/** More than clocks of two campuses differ by. */
 const CLOCKS_APART_MS = 60_000;
 const PASSWORD_CHARACTERS_MIN = 8;
 const PASSWORD_CHARACTERS_MAX = 256;
