@@ -7,7 +7,7 @@
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -44,6 +44,9 @@ const KEYS = Math.floor((Number(values.mib) * MIB) / BYTES);
 const AT_ONCE = 1_000;
 /** Keys asked for when the state is open. */
 const LOOK_UPS = 1_000;
+
+/** Memory is looked at so often. */
+const MEMORY_EVERY_MS = 50;
 
 process.on("disconnect", () => process.exit(0));
 if (values.part === "fill") await fill(values.dir!);
@@ -94,6 +97,12 @@ function open(dir: string, checkpointBytes = Number.POSITIVE_INFINITY): Promise<
   });
 }
 
+/** Memory that is this process's own, the engine's file not included, MiB. */
+function memory(): number {
+  const kib = /^RssAnon:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))![1];
+  return Math.round(Number(kib) / 1024);
+}
+
 /** To hundredths. */
 function round(value: number): number {
   return Math.round(value * 100) / 100;
@@ -128,6 +137,11 @@ async function learnMany(state: State, count: number, keyOf: (n: number) => numb
 }
 
 async function measureOpening(dir: string): Promise<void> {
+  let peakRssMiB = 0;
+  const look = () => {
+    peakRssMiB = Math.max(peakRssMiB, memory());
+  };
+  setInterval(look, MEMORY_EVERY_MS);
   const startedMs = performance.now();
   const before = process.cpuUsage();
   const seconds = () => round((performance.now() - startedMs) / 1_000);
@@ -136,7 +150,7 @@ async function measureOpening(dir: string): Promise<void> {
     return round((user + system) / 1_000_000);
   };
   const state = await open(dir);
-  const opened = { openS: seconds(), openCpuS: cpuS() };
+  const opened = { openS: seconds(), openCpuS: cpuS(), openRssMiB: memory() };
   const lookUpsMs: number[] = [];
   // One a millisecond, from the first moment on, while the rest of the log is taken in.
   for (let i = 0; i < LOOK_UPS; i++) {
@@ -149,5 +163,7 @@ async function measureOpening(dir: string): Promise<void> {
   const [p50, p99, worst] = [0.5, 0.99, 1].map((share) => percentile(lookUpsMs, share));
   while (state.unreplayed > 0) await rest(10);
   const lookUps = { lookUpP50Ms: p50, lookUpP99Ms: p99, lookUpWorstMs: worst };
-  process.send!({ ...opened, ...lookUps, allS: seconds(), allCpuS: cpuS() });
+  look();
+  const all = { allS: seconds(), allCpuS: cpuS(), allRssMiB: memory(), peakRssMiB };
+  process.send!({ ...opened, ...lookUps, ...all });
 }

@@ -150,10 +150,12 @@ export class Disk {
 
   #open(file: StoredFile, wait: (ms: number, act: () => void) => Promise<void>): LogFile {
     return {
-      readAll: async () => {
+      size: async () => {
         await wait(0.1, () => {});
-        return Buffer.from(file.cached.all);
+        return file.cached.length;
       },
+      read: async (into, position) => file.cached.all.copy(into, 0, position),
+      readNow: (into, position) => file.cached.all.copy(into, 0, position),
       write: (bytes, at) => {
         if (this.writeError !== undefined)
           throw Object.assign(new Error(`${this.writeError}: simulated`), {

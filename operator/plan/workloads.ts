@@ -38,7 +38,7 @@ const WHOLE_CAMPUS: Resources = {
   limits: { memory: "1536Mi" },
 };
 
-/** Eight in memory, eight in the log, and as much for all else. */
+/** Eight in memory, and three times as much for all else. */
 const CHECKPOINTS_IN_MEMORY = 32;
 /** The least that the store takes, and what it has where nothing is said. */
 const CHECKPOINT_BYTES_MIN = 1024 * 1024;
@@ -129,9 +129,9 @@ export function kvWorkloadOf(spec: DataCenterSpec, group: KvGroupSpec): PlannedW
 }
 
 /**
- * A replica refuses writes when eight times `checkpointBytes` wait for a checkpoint, and a start has the log
- * of as much in memory, too: half of what the limit leaves beside the cache, so that the pod is not killed
- * for it, start after start. Without a limit the store's own default holds.
+ * A replica refuses writes when eight times `checkpointBytes` wait for a checkpoint: a quarter of what the
+ * limit leaves beside the cache, so that the pod is not killed for it, start after start. Without a limit
+ * the store's own default holds.
  */
 function memoryOf({ limits }: Resources, cacheBytes: number) {
   const limit = limits?.memory;

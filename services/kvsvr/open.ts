@@ -32,7 +32,7 @@ import { SlotTable } from "./slots/slot-table.ts";
 import type { StateEngine } from "./storage/engine.ts";
 import { endingWhenBroken, type Files } from "./storage/files.ts";
 import { openLmdb } from "./storage/lmdb.ts";
-import { LogDamaged } from "./storage/log.ts";
+import { LogDamaged } from "./storage/log-segment.ts";
 import { State } from "./storage/state.ts";
 
 export interface ReplicaEdges {

@@ -13,9 +13,12 @@ export function folderOn(files: Files): SegmentFolder {
       const file = await files.open(join(DIR, name));
       if (access === "create") await file.truncate(0);
       return {
-        size: async () => (await file.readAll()).length,
+        size: () => file.size(),
         read: async (position, length) => {
-          return (await file.readAll()).subarray(position, position + length);
+          const size = await file.size();
+          const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - position)));
+          await file.read(bytes, position);
+          return bytes;
         },
         write: async (bytes, position) => file.write(bytes, position),
         datasync: () => file.sync(),

@@ -83,7 +83,7 @@ export class Checkpoints {
   }
 
   /**
-   * Called when all of the log is taken in: until then nothing is written, for the log's segments go then.
+   * Called when all of the log is taken in: until then there is no checkpoint, for the log's segments go then.
    * `intervalMs`: how late at most.
    */
   start(intervalMs: number): void {
@@ -147,9 +147,21 @@ export class Checkpoints {
     this.#start();
   }
 
+  /**
+   * While the log is taken in: what is newer than the engine's is written, and may leave memory; the log keeps
+   * all of it. Resolves when that is over, at once if it cannot be done now.
+   */
+  async relieve(): Promise<void> {
+    const mayStart = this.#running === undefined && monotonicMs() - this.#failedMs >= RETRY_MS;
+    // That a tombstone has left the engine counts when no record of it is left to bring it back.
+    if (mayStart && this.#dirty.size > 0 && this.isForgottenRemoved)
+      this.#start({ keepsLog: true });
+    await this.#running;
+  }
+
   /** One at a time: what one has taken out of `#dirty` must be written before another lets the log go. */
-  #start(): void {
-    this.#running = this.#write()
+  #start({ keepsLog } = { keepsLog: false }): void {
+    this.#running = (keepsLog ? this.#writeDirty() : this.#write())
       .catch((error: unknown) => {
         // Of a commit that failed nothing counts, and the log has all of it: the next one writes it again.
         if (error instanceof EngineFailed) this.#parts.fatal(error);
@@ -179,13 +191,19 @@ export class Checkpoints {
       await log.removeThrough(closed);
       await rest(PLANTED_MS);
     }
+    this.#dueBytes = this.#parts.dirtyBytes;
+    await this.#writeDirty();
+    await log.removeThrough(closed);
+    monitor.add(checkpoints, 1);
+  }
+
+  async #writeDirty(): Promise<void> {
     // By slot: neighbours in the engine share its pages, and each page is rewritten once.
     this.#leaving = this.#dirty;
     const ids = this.#leaving.inOrder();
     this.#leavingBytes = this.#dirtyBytes;
     this.#dirty = new Dirty();
     this.#dirtyBytes = 0;
-    this.#dueBytes = this.#parts.dirtyBytes;
     for (let at = 0; at < ids.length; ) {
       const startedMs = monotonicMs();
       const before = at;
@@ -203,8 +221,6 @@ export class Checkpoints {
       if (!this.#closing && share > 0) await rest((monotonicMs() - startedMs) * share);
     }
     this.#failedBytes = 0;
-    await log.removeThrough(closed);
-    monitor.add(checkpoints, 1);
   }
 
   /**
@@ -394,9 +410,14 @@ export class Checkpoints {
     }
   }
 
+  /** What is being written rests no more for others. */
+  hurry(): void {
+    this.#closing = true;
+  }
+
   /** Writes what is dirty, if it may; a log that refuses leaves it to the next start. */
   async close(): Promise<void> {
-    this.#closing = true;
+    this.hurry();
     clearInterval(this.#timer);
     await this.#ended();
     if (this.#isStarted && this.#dirty.size > 0) this.#start();

@@ -2,16 +2,17 @@
  * The few file operations the log needs, behind an interface: production uses the system's, tests
  * and the simulator put in one that delays, fails, tears or forgets.
  */
-import { writeSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import { type FileHandle, open, readdir, rename, unlink } from "node:fs/promises";
 import { setAside, syncDir } from "../../svrkit/set-aside.ts";
 import { systemTextFiles, type TextFiles } from "../../svrkit/text-files.ts";
 
-const READ_BYTES_MAX = 64 * 1024 * 1024;
-
 export interface LogFile {
-  /** Reads the whole file. */
-  readAll(): Promise<Buffer>;
+  size(): Promise<number>;
+  /** Fills the buffer with what there is from a position on; tells how many bytes that were. */
+  read(into: Buffer, position: number): Promise<number>;
+  /** The same at once, of a few bytes that are in the page cache as a rule: as the state engine reads. */
+  readNow(into: Buffer, position: number): number;
   /** Into the page cache, at once: a detour over a thread costs more than the copy. */
   write(bytes: Buffer, position: number): void;
   /** fdatasync: what was written before is on the disk when it resolves. */
@@ -45,7 +46,14 @@ export const systemFiles: Files = {
       throw error;
     });
     return {
-      readAll: () => readAll(handle),
+      size: async () => (await handle.stat()).size,
+      read: (into, position) => read(handle, into, position),
+      readNow(into, position) {
+        let done = 0;
+        for (let more = -1; more !== 0 && done < into.length; done += more)
+          more = readSync(handle.fd, into, done, into.length - done, position + done);
+        return done;
+      },
       write(bytes, position) {
         for (let done = 0; done < bytes.length; ) {
           done += writeSync(handle.fd, bytes, done, bytes.length - done, position + done);
@@ -101,16 +109,13 @@ export function endingWhenBroken(files: Files, fatal: (error: Error) => void): F
   };
 }
 
-/** In a few large reads: the handle's own makes hundreds of a long log, each a detour over a thread. */
-async function readAll(handle: FileHandle): Promise<Buffer> {
-  const { size } = await handle.stat();
-  const bytes = Buffer.allocUnsafeSlow(size);
+async function read(handle: FileHandle, into: Buffer, position: number): Promise<number> {
   let done = 0;
-  while (done < size) {
-    const length = Math.min(READ_BYTES_MAX, size - done);
-    const { bytesRead } = await handle.read(bytes, done, length, done);
+  while (done < into.length) {
+    const left = into.length - done;
+    const { bytesRead } = await handle.read(into, done, left, position + done);
     if (bytesRead === 0) break;
     done += bytesRead;
   }
-  return bytes.subarray(0, done);
+  return done;
 }

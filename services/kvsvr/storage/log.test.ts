@@ -4,6 +4,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -12,7 +13,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Faults, faultyFiles } from "../testing/faulty-files.ts";
 import { systemFiles } from "./files.ts";
-import { Log, LogDamaged } from "./log.ts";
+import { Log } from "./log.ts";
+import { LogDamaged } from "./log-segment.ts";
 import { SEGMENTS_FILE } from "./log-segments.ts";
 
 let dir = "";
@@ -31,7 +33,7 @@ async function open(
   const log = await Log.open({
     dir,
     files,
-    replay: (bytes, start, end) => replayed.push(bytes.toString("utf8", start, end)),
+    replay: ({ bytes }, start, end) => replayed.push(bytes.toString("utf8", start, end)),
     fatal,
   });
   return { log, replayed };
@@ -99,6 +101,53 @@ test("S3: a flipped bit before a durable record is damage, not a torn end", asyn
   bytes[bytes.indexOf("one")]! ^= 1;
   writeFileSync(segment(), bytes);
   await expect(open()).rejects.toThrow(LogDamaged);
+});
+
+/** How each group begins. */
+const GROUP_BEGINNING = Buffer.from([0x7c, 0xc7, 0x1e, 0xe1]);
+/** So large that a segment is read in several pieces, and one group is larger than a piece. */
+const PIECE = 2 * 1024 * 1024;
+
+async function writeLarge(): Promise<{ texts: string[]; path: string }> {
+  const { log } = await open();
+  const texts = [PIECE - 40, 100, PIECE + 100, 100, PIECE / 2, PIECE / 2, 100].map((length, i) =>
+    String(i).repeat(length),
+  );
+  await write(log, ...texts);
+  await log.close();
+  return { texts, path: segment() };
+}
+
+test("log: a long segment is read in pieces, groups across them too", async () => {
+  const { texts } = await writeLarge();
+  const { log, replayed } = await open();
+  await log.close();
+  expect(replayed.map((text) => text.length)).toEqual(texts.map((text) => text.length));
+  expect(replayed).toEqual(texts);
+});
+
+test.each([0, 1, 2, 3])(
+  "S3: damage in a long segment is noticed pieces before the durable end (%i)",
+  async (at) => {
+    const { texts, path } = await writeLarge();
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf(texts[at]!)]! ^= 1;
+    writeFileSync(path, bytes);
+    await expect(open()).rejects.toThrow(LogDamaged);
+  },
+);
+
+test("log: of a long segment a torn end of many pieces is cut off", async () => {
+  const { texts, path } = await writeLarge();
+  const whole = readFileSync(path).length;
+  appendFileSync(
+    path,
+    Buffer.alloc(2 * PIECE, Buffer.concat([GROUP_BEGINNING, Buffer.alloc(9_999, 1)])),
+  );
+  const { log, replayed } = await open();
+  await log.close();
+  expect(replayed).toHaveLength(texts.length);
+  expect(statSync(path).size).toBe(whole);
 });
 
 test("log: a broken closed segment is damage", async () => {

@@ -2,10 +2,8 @@
  * The write-ahead log: append, fdatasync, then answer. All records that wait form one group: one
  * write, one checksum, one fdatasync (group commit); while that runs, the next group gathers.
  *
- * Segment file: 16 bytes header (magic, format version, segment number), then groups:
- *   u32 magic | u32 length | u32 crc32 of the rest | u32 synced | records, each u32 length, payload
- * `synced` is the file offset known durable when the group was written. It tells the two kinds of
- * broken group apart: beyond every such offset it is the torn end of a write that nobody was
+ * A group names the file offset known durable when it was written (log-segment.ts). That tells the two
+ * kinds of broken group apart: beyond every such offset it is the torn end of a write that nobody was
  * answered for, and is cut off; before one it is damage, and the replica must not vote (S3).
  *
  * Segments are numbered, and a small file says which of them must be there (log-segments.ts).
@@ -15,7 +13,6 @@
  * accepted meanwhile. A failing fdatasync ends the process: what the kernel then holds is unknown.
  */
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
 import { type Encode, Writer } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Position } from "../../svrkit/known-disk.ts";
@@ -24,15 +21,18 @@ import { setTrouble } from "../../svrkit/monitors/trouble.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { planted } from "../protocol/planted.ts";
 import type { Files, LogFile } from "./files.ts";
+import {
+  encodeHeader,
+  GROUP_HEAD_BYTES,
+  HEADER_BYTES,
+  LENGTH_BYTES,
+  LogDamaged,
+  type Replayed,
+  readSegment,
+  sealGroup,
+} from "./log-segment.ts";
 import { Segments } from "./log-segments.ts";
 
-const MAGIC = 0x564b4354; // "TCKV"
-const LOG_FORMAT = 2;
-const HEADER_BYTES = 16;
-const GROUP_MAGIC = Buffer.from([0x7c, 0xc7, 0x1e, 0xe1]);
-const GROUP_HEAD_BYTES = 16;
-const CRC_FROM = 12;
-const LENGTH_BYTES = 4;
 const RETRY_MS = 250;
 /**
  * After a group of so many records the next one gathers for a while: when many wait, fewer and
@@ -47,8 +47,6 @@ const KEPT_GROUP_BYTES = 4 * 1024 * 1024;
 const fsyncs = monitorId("kvsvr.fsyncs");
 const logBytes = monitorId("kvsvr.log_bytes");
 const syncedRecords = monitorId("kvsvr.records_synced");
-
-export class LogDamaged extends Error {}
 
 /** Hears once: what it waited for is on the disk, or the disk refused it. */
 export interface Waiter {
@@ -66,13 +64,10 @@ interface Group {
   readonly last: number;
 }
 
-/** A record is the bytes of a segment from `start` to `end`; whoever keeps the segment keeps its memory. */
-type Replayed = (segment: Buffer, start: number, end: number) => void;
-
 export interface LogOptions {
   readonly dir: string;
   readonly files: Files;
-  /** Gets every record of the existing segments, in order. */
+  /** Gets every record of the existing segments, in order; their files can be read until `forgetEarlier`. */
   readonly replay: Replayed;
   /** Called when going on would risk promises; must end the process. */
   readonly fatal: (error: Error) => void;
@@ -81,6 +76,8 @@ export interface LogOptions {
 export class Log {
   readonly #options: LogOptions;
   readonly #segments: Segments;
+  /** Closed segments that were replayed. */
+  #earlier: LogFile[];
   #file: LogFile;
   #segment: number;
   #offset: number;
@@ -100,12 +97,13 @@ export class Log {
   private constructor(
     options: LogOptions,
     segments: Segments,
-    file: LogFile,
+    files: { earlier: LogFile[]; last: LogFile },
     at: { segment: number; offset: number },
   ) {
     this.#options = options;
     this.#segments = segments;
-    this.#file = file;
+    this.#earlier = files.earlier;
+    this.#file = files.last;
     this.#segment = at.segment;
     this.#offset = at.offset;
     this.#syncedOffset = at.offset;
@@ -116,47 +114,33 @@ export class Log {
     const found = new Segments(options.dir, options.files.texts, await segmentNumbers(options));
     if (found.missing !== undefined)
       throw new LogDamaged(`log segment ${found.missing} is not there`);
-    const segments = found.needed;
-    for (const segment of segments.slice(0, -1)) {
+    const opened: LogFile[] = [];
+    const open = async (segment: number) => {
       const file = await options.files.open(segmentPath(options.dir, segment));
-      const bytes = await file.readAll();
-      await file.close();
-      const end = replaySegment(bytes, segment, options.replay);
-      if (end !== bytes.length)
-        throw new LogDamaged(`log segment ${segment} is broken at byte ${end}`);
-    }
-    const last = segments.at(-1) ?? 1;
-    const file = await options.files.open(segmentPath(options.dir, last));
+      opened.push(file);
+      return file;
+    };
     try {
-      return await Log.#openLast(options, found, file, last);
+      for (const segment of found.needed.slice(0, -1)) {
+        const file = await open(segment);
+        const size = await file.size();
+        const end = await readSegment(file, { segment, size }, options.replay);
+        if (end !== size) throw new LogDamaged(`log segment ${segment} is broken at byte ${end}`);
+      }
+      const segment = found.needed.at(-1) ?? 1;
+      const earlier = [...opened];
+      const last = await open(segment);
+      const offset = await openLast(options, last, segment);
+      return new Log(options, found, { earlier, last }, { segment, offset });
     } catch (error) {
-      await file.close();
+      for (const file of opened) await file.close();
       throw error;
     }
   }
 
-  static async #openLast(
-    options: LogOptions,
-    segments: Segments,
-    file: LogFile,
-    last: number,
-  ): Promise<Log> {
-    const bytes = await file.readAll();
-    const end = bytes.length < HEADER_BYTES ? 0 : replaySegment(bytes, last, options.replay);
-    const behind = planted("torn-end-kept") ? bytes.length : end;
-    if (end === 0) {
-      await beginSegment(file, last);
-      await syncSegment(options, file);
-    }
-    const offset = end === 0 ? HEADER_BYTES : behind;
-    if (end !== 0 && !planted("torn-end-kept")) {
-      if (end < bytes.length) await file.truncate(end);
-      // What a killed process wrote, or the file's very name, may be in the page cache only; from
-      // here on they count as durable.
-      await file.sync();
-      await options.files.syncDir(options.dir);
-    }
-    return new Log(options, segments, file, { segment: last, offset });
+  /** Nothing of the records of earlier runs is read any more. */
+  async forgetEarlier(): Promise<void> {
+    for (const file of this.#earlier.splice(0)) await file.close();
   }
 
   /** Why nothing is accepted at present; undefined when all is well. */
@@ -231,6 +215,7 @@ export class Log {
     if (this.#appended > this.#durable) await this.durable(this.#appended).catch(() => {});
     this.#closed = true;
     clearTimeout(this.#retry);
+    await this.forgetEarlier();
     await this.#file.close();
   }
 
@@ -259,11 +244,7 @@ export class Log {
 
   #takeGroup(): Group {
     const writer = this.#gathered;
-    const { buffer, pos } = writer;
-    GROUP_MAGIC.copy(buffer, 0);
-    buffer.writeUInt32LE(pos - GROUP_HEAD_BYTES, 4);
-    buffer.writeUInt32LE(this.#syncedOffset, 12);
-    buffer.writeUInt32LE(crc32(buffer.subarray(CRC_FROM, pos)), 8);
+    sealGroup(writer.buffer.subarray(0, writer.pos), this.#syncedOffset);
     this.#gathered = this.#spare ?? emptyGroup();
     this.#spare = undefined;
     return { writer, last: this.#appended };
@@ -372,74 +353,33 @@ async function segmentNumbers(options: LogOptions): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
+/** Replays the segment that is gone on with; returns where what comes next begins in it. */
+async function openLast(options: LogOptions, file: LogFile, segment: number): Promise<number> {
+  const size = await file.size();
+  if (size < HEADER_BYTES) {
+    await beginSegment(file, segment);
+    await syncSegment(options, file);
+    return HEADER_BYTES;
+  }
+  const end = await readSegment(file, { segment, size }, options.replay);
+  if (planted("torn-end-kept")) return size;
+  if (end < size) await file.truncate(end);
+  // What a killed process wrote, or the file's very name, may be in the page cache only; from
+  // here on they count as durable.
+  await file.sync();
+  await options.files.syncDir(options.dir);
+  return end;
+}
+
 async function beginSegment(file: LogFile, segment: number): Promise<void> {
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt32LE(MAGIC, 0);
-  header.writeUInt32LE(LOG_FORMAT, 4);
-  header.writeBigUInt64LE(BigInt(segment), 8);
   await file.truncate(0);
-  file.write(header, 0);
+  file.write(encodeHeader(segment), 0);
 }
 
 /** Header and name are on the disk. What it throws is fatal, as of any group. */
 async function syncSegment(options: LogOptions, file: LogFile): Promise<void> {
   await file.sync();
   await options.files.syncDir(options.dir);
-}
-
-/** Replays one segment; returns the offset behind the last whole record. */
-function replaySegment(bytes: Buffer, segment: number, replay: Replayed): number {
-  if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(0) !== MAGIC) {
-    throw new LogDamaged(`log segment ${segment} does not begin as one`);
-  }
-  const format = bytes.readUInt32LE(4);
-  if (format !== LOG_FORMAT) {
-    throw new LogDamaged(
-      `log segment ${segment} has format ${format}; this version reads ${LOG_FORMAT}`,
-    );
-  }
-  let at = HEADER_BYTES;
-  for (let end = groupEnd(bytes, at); end !== undefined; end = groupEnd(bytes, at)) {
-    replayGroup(bytes, { start: at + GROUP_HEAD_BYTES, end }, replay);
-    at = end;
-  }
-  if (at < bytes.length && syncedAfter(bytes, at) > at) {
-    throw new LogDamaged(`log segment ${segment} is damaged at byte ${at}: durable records follow`);
-  }
-  return at;
-}
-
-function replayGroup(
-  bytes: Buffer,
-  records: { start: number; end: number },
-  replay: Replayed,
-): void {
-  for (let at = records.start; at < records.end; ) {
-    const start = at + LENGTH_BYTES;
-    at = start + bytes.readUInt32LE(at);
-    replay(bytes, start, at);
-  }
-}
-
-/** End of the group at `at`; undefined when there is no whole one. */
-function groupEnd(bytes: Buffer, at: number): number | undefined {
-  if (at + GROUP_HEAD_BYTES > bytes.length) return undefined;
-  if (GROUP_MAGIC.compare(bytes, at, at + GROUP_MAGIC.length) !== 0) return undefined;
-  const end = at + GROUP_HEAD_BYTES + bytes.readUInt32LE(at + 4);
-  if (end > bytes.length) return undefined;
-  const isWhole = crc32(bytes.subarray(at + CRC_FROM, end)) === bytes.readUInt32LE(at + 8);
-  return isWhole || planted("checksum-ignored") ? end : undefined;
-}
-
-/** The highest durable offset that any whole group after the broken place names. */
-function syncedAfter(bytes: Buffer, broken: number): number {
-  let synced = 0;
-  for (let at = bytes.indexOf(GROUP_MAGIC, broken + 1); at >= 0; ) {
-    const end = groupEnd(bytes, at);
-    if (end !== undefined) synced = Math.max(synced, bytes.readUInt32LE(at + 12));
-    at = bytes.indexOf(GROUP_MAGIC, end ?? at + 1);
-  }
-  return synced;
 }
 
 function emptyGroup(): Writer {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -139,6 +139,70 @@ test("replay: a checkpoint waits until all is taken in, and then the log goes", 
   expectAll(heldIn(await open()));
 });
 
+/** Values of a mebibyte, in the log alone. */
+const LARGE = 1024 * 1024;
+
+async function crashWithLarge(keys: number): Promise<void> {
+  const state = await open();
+  for (let i = 0; i < keys; i++) {
+    const body = { deleted: false, value: Buffer.alloc(LARGE, i), operations: undefined };
+    const owner = { replica: 0, incarnation: 1 };
+    const decision = sealDecision(1, owner, { case: "key", value: body });
+    state.take(state.entry(key(i)), { kind: "learn", decision });
+  }
+  await state.durable(state.logged);
+}
+
+const bufferBytes = () => process.memoryUsage().arrayBuffers;
+
+test("replay: a long log takes no memory at a start, and is read again record by record", async () => {
+  await crashWithLarge(32);
+  opened.shift(); // its memory may go
+  const before = bufferBytes();
+  const state = await open();
+  expect(state.unreplayed).toBe(32);
+  expect(bufferBytes() - before).toBeLessThan(16 * LARGE);
+  const { held } = state.entry(key(7)).register;
+  const value = held.model === "key" ? held.decision.key.value : Buffer.of();
+  expect(Buffer.alloc(LARGE, 7).equals(value)).toBe(true);
+});
+
+test("replay: what is taken in of a long log is written to the engine, and the log stays until the end", async () => {
+  await crash(KEYS);
+  const checkpointBytes = 64 * 1024;
+  const state = await openTestState({ engine, dir, checkpointBytes, cacheBytes: checkpointBytes });
+  opened.push(state);
+  let most = 0;
+  while (state.unreplayed > 0) {
+    most = Math.max(most, state.memory.dirtyBytes + state.memory.cleanBytes);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const inEngine = Array.from({ length: KEYS }, (_, i) => engine.register(registerKey(key(i))));
+  expect(inEngine.filter((register) => register !== undefined).length).toBeGreaterThan(KEYS / 2);
+  expect(most).toBeLessThan(6 * checkpointBytes);
+  // A crash before the next checkpoint: the log brings all of it over what the engine has.
+  const again = await open();
+  expect(again.unreplayed).toBe((KEYS * 4) / 3);
+  expectAll(heldIn(again));
+});
+
+test("S3: a record that is not there any more when it is asked for ends the process", async () => {
+  await crash(1);
+  const state = await open();
+  truncateSync(join(dir, readdirSync(dir).find((name) => /^log-\d+$/.test(name))!), 20);
+  expect(() => state.entry(key(0))).toThrow("is not there any more");
+  expect(failures).toHaveLength(1);
+});
+
+test("replay: who asks after the log is closed is refused, which no record is missing for", async () => {
+  await crash(3);
+  const state = await open();
+  await state.close();
+  expect(state.unreplayed).toBeGreaterThan(0);
+  expect(() => state.entry(key(1))).toThrow("the replica stops before");
+  expect(failures).toEqual([]);
+});
+
 /** Its first read fails. */
 class FailingEngine extends MemoryEngine {
   isFailing = true;
@@ -215,6 +279,7 @@ function slowReplay(keys: number, isPressed: boolean): Replay {
   const replay = new Replay({
     take: () => spin(REPLAY_TURN_MS + 1),
     isPressed: () => isPressed,
+    relieve: () => Promise.resolve(),
     fatal: (error) => failures.push(error.message),
   });
   for (let i = 0; i < keys; i++) {
@@ -222,7 +287,9 @@ function slowReplay(keys: number, isPressed: boolean): Replay {
       encodeLogRecord,
       logRecord(key(2 * i), { kind: "settle", from: undefined }),
     );
-    replay.add(Buffer.from(record), 0, record.length);
+    const bytes = Buffer.from(record);
+    const file = { readNow: (into: Buffer, position: number) => bytes.copy(into, 0, position) };
+    replay.add({ file, position: 0, bytes }, 0, bytes.length);
   }
   return replay;
 }

@@ -4,9 +4,13 @@
  * takes a tenth of the time, and serves. Who asks for a key waits for the records that share its bucket, a
  * few; all others follow in short turns, slot by slot, which is the state engine's order.
  *
- *   segment (read and checked whole) -> buckets of positions -> asked for, or its turn -> taken in, once
+ *   log (read once, and checked) -> buckets of positions -> asked for, or its turn -> read again, taken in, once
  *
- * Until all are taken in no checkpoint may be written: it would remove what the log alone has.
+ * Of a record its position is in memory: a start needs as much memory for a long log as for a short one, but
+ * for 16 bytes a record and what a checkpoint has yet to write.
+ *
+ * Until all are taken in no checkpoint may be written: it would remove what the log alone has. When much is
+ * taken in it is written to the state engine before, and the log stays.
  */
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
@@ -16,6 +20,8 @@ import { murmur3 } from "../../svrkit/murmur3.ts";
 import { rest } from "../../svrkit/rest.ts";
 import { REPLAY_DELAY_MS, REPLAY_TURN_MS, REPLAY_TURN_RECORDS } from "../limits.ts";
 import { NO_LIMIT } from "./dirty.ts";
+import type { LogFile } from "./files.ts";
+import { LogDamaged, type ReadGroup } from "./log-segment.ts";
 import { groupsOf } from "./slot-removal.ts";
 import { keyOfRecord } from "./stored-register.ts";
 
@@ -24,8 +30,8 @@ const PARTS = 16;
 const BUCKETS = SLOTS * PARTS;
 const FIRST_RECORDS = 1_024;
 const WORDS = 4;
-const START = 1;
-const END = 2;
+const POSITION = 1;
+const LENGTH = 2;
 const NEXT = 3;
 
 const unreplayed = monitorId("kvsvr.unreplayed");
@@ -36,24 +42,29 @@ interface Chains {
   readonly last: Int32Array;
 }
 
+type RecordFile = Pick<LogFile, "readNow">;
+type RecordGroup = Omit<ReadGroup, "file"> & { readonly file: RecordFile };
+
 interface ReplayParts {
   /** Takes in one record, the next of its key; what it throws ends the process. */
   readonly take: (payload: Buffer) => void;
   /** So much is taken in, or new, that it is time for a checkpoint. */
   readonly isPressed: () => boolean;
+  /** Writes it to the state engine, so that it can leave memory. */
+  readonly relieve: () => Promise<void>;
   readonly fatal: (error: Error) => void;
 }
 
 export class Replay {
   readonly #parts: ReplayParts;
   readonly #byKeyspace = new Map<number, Chains>();
-  #segments: Buffer[] = [];
-  /** Four words a record: its segment, where it begins and ends there, number + 1 of the next in its bucket. */
+  #files: RecordFile[] = [];
+  /** Of each record its file, where it begins there, its length, number + 1 of the next in its bucket. */
   #words = new Uint32Array(FIRST_RECORDS * WORDS);
   #count = 0;
   #left = 0;
   #stopped = false;
-  /** Why a record could not be taken in: what is asked for from then on would lack it. */
+  /** Why records cannot be taken in: what is asked for from then on would lack them. */
   #failure: Error | undefined;
 
   constructor(parts: ReplayParts) {
@@ -66,14 +77,14 @@ export class Replay {
   }
 
   /** The next record of the log; throws CodecError when it names no key. */
-  add(segment: Buffer, start: number, end: number): void {
-    const { keyspace, key } = keyOfRecord(segment, start, end);
-    if (this.#segments.at(-1) !== segment) this.#segments.push(segment);
+  add({ file, position, bytes }: RecordGroup, start: number, end: number): void {
+    const { keyspace, key } = keyOfRecord(bytes, start, end);
+    if (this.#files.at(-1) !== file) this.#files.push(file);
     const at = this.#count * WORDS;
     if (at === this.#words.length) this.#grow();
-    this.#words[at] = this.#segments.length - 1;
-    this.#words[at + START] = start;
-    this.#words[at + END] = end;
+    this.#words[at] = this.#files.length - 1;
+    this.#words[at + POSITION] = position + start;
+    this.#words[at + LENGTH] = end - start;
     this.#count += 1;
     this.#left += 1;
     const { first, last } = this.#chainsOf(keyspace);
@@ -135,7 +146,9 @@ export class Replay {
       // A turn that had to wait for a CPU itself owes others no more than that.
       const restMs = Math.min(REPLAY_TURN_MS, monotonicMs() - startedMs);
       monitor.set(unreplayed, this.#left);
-      await rest(this.#parts.isPressed() ? 0 : restMs);
+      const isPressed = this.#parts.isPressed();
+      if (isPressed) await this.#parts.relieve();
+      await rest(isPressed ? 0 : restMs);
     }
     return this.#left === 0;
   }
@@ -152,6 +165,11 @@ export class Replay {
     this.#stopped = true;
   }
 
+  /** The log's files are closed next: who still asks for a key of which something is left is told `why`. */
+  close(why: Error): void {
+    if (this.#left > 0) this.#failure ??= why;
+  }
+
   #takeBucket(chains: Chains, bucket: number): void {
     const words = this.#words;
     let number = chains.first[bucket]!;
@@ -159,9 +177,8 @@ export class Replay {
     chains.first[bucket] = 0;
     for (let at = 0; number > 0; number = words[at + NEXT]!) {
       at = (number - 1) * WORDS;
-      const segment = this.#segments[words[at]!]!;
       try {
-        this.#parts.take(segment.subarray(words[at + START]!, words[at + END]!));
+        this.#parts.take(this.#read(at));
       } catch (error) {
         this.#failure = error instanceof Error ? error : new Error(String(error));
         this.#parts.fatal(this.#failure);
@@ -172,9 +189,18 @@ export class Replay {
     if (this.#left === 0) this.#forgetAll();
   }
 
-  /** Segments and positions are memory that nobody needs any more. */
+  /** A record once more: that it is sound was found a moment ago, and it comes from the page cache as a rule. */
+  #read(at: number): Buffer {
+    const words = this.#words;
+    const bytes = Buffer.allocUnsafe(words[at + LENGTH]!);
+    const position = words[at + POSITION]!;
+    if (this.#files[words[at]!]!.readNow(bytes, position) === bytes.length) return bytes;
+    throw new LogDamaged(`a record of the log, at byte ${position}, is not there any more`);
+  }
+
+  /** Files and positions are that nobody needs any more. */
   #forgetAll(): void {
-    this.#segments = [];
+    this.#files = [];
     this.#byKeyspace.clear();
     this.#words = new Uint32Array(0);
     monitor.set(unreplayed, 0);

@@ -127,6 +127,7 @@ export class State {
       take: (payload) => this.#takeLogged(payload),
       // No checkpoint makes room before all is taken in.
       isPressed: () => checkpoints.dirtyBytes > options.checkpointBytes,
+      relieve: () => checkpoints.relieve(),
       fatal,
     });
     this.damagedRows = new DamagedRows({
@@ -161,7 +162,7 @@ export class State {
       dir: options.dir,
       files: options.files,
       fatal: options.fatal,
-      replay: (segment, start, end) => state.#replay.add(segment, start, end),
+      replay: (group, start, end) => state.#replay.add(group, start, end),
     });
     state.#sweeper.start();
     state.#replayed = state.#replayAll();
@@ -172,6 +173,7 @@ export class State {
     // What it throws was told as fatal.
     const isDone = await this.#replay.toTheEnd().catch(() => false);
     if (!isDone) return false;
+    await this.#openLog.forgetEarlier();
     const { checkpointMs, scrubEveryMs = 0, firstShare = 1 } = this.#options;
     this.#checkpoints.start(checkpointMs);
     if (scrubEveryMs > 0) this.#scrub.start(scrubEveryMs, scrubEveryMs * firstShare);
@@ -541,6 +543,7 @@ export class State {
   /** What waits for all of the log to be taken in waits no longer, and fails. */
   stopIntake(): void {
     this.#replay.stop();
+    this.#checkpoints.hurry();
   }
 
   async close(): Promise<void> {
@@ -549,6 +552,7 @@ export class State {
     await this.#scrub.stop();
     await this.#sweeper.stop();
     await this.#checkpoints.close();
+    this.#replay.close(stopping());
     await this.#openLog.close();
     await this.#options.engine.close();
   }

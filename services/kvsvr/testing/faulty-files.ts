@@ -26,7 +26,9 @@ function injected(code: string): Error {
 
 function withFaults(file: LogFile, faults: Faults): LogFile {
   return {
-    readAll: () => file.readAll(),
+    size: () => file.size(),
+    read: (into, position) => file.read(into, position),
+    readNow: (into, position) => file.readNow(into, position),
     write(bytes, position) {
       if (faults.writeError !== undefined) throw injected(faults.writeError);
       file.write(bytes, position);
