@@ -7,12 +7,11 @@
  * under way. When the server says that it is busy, what was asked waits as long as it says, and so does what is like
  * it; watches, lists and renewals of the Lease each have a pace of their own, and none of them holds up another.
  */
-import { type Agent, type IncomingMessage, request as requestPlain } from "node:http";
-import { request as requestTls } from "node:https";
-import type { Socket } from "node:net";
-import { StringDecoder } from "node:string_decoder";
+import type { Dispatcher } from "undici";
+import Pool from "undici/lib/dispatcher/pool.js";
 import { rest } from "../../services/svrkit/rest.ts";
 import type { Connection } from "./connection.ts";
+import { type Answer, type Exchange, exchange, isSuccess, NoAnswer } from "./exchange.ts";
 import type { KubeObject } from "./object.ts";
 
 export interface ApiRequest {
@@ -98,15 +97,19 @@ const RETRY_AFTER_MS_MAX = 30_000;
 /** Who waits for a busy server is asked so often whether to go on. */
 const LOOK_MS = 100;
 
+/** An idle connection is kept for so long. */
+const IDLE_MS = 60_000;
+/** A dead peer is noticed by the kernel some 11 s after it fell silent, whatever runs on the socket. */
+const SILENT_MS = 1_000;
+const CONNECT_MS = 10_000;
+
 export class ApiClient {
-  readonly #connection: Connection;
-  /** Where every request goes, taken apart once. */
-  readonly #server: { readonly hostname: string; readonly port: string };
+  readonly #token: Connection["token"];
   /** Of every path, "" as a rule: some proxies before API servers have one. */
   readonly #prefix: string;
-  readonly #agent: Agent;
+  readonly #pool: Dispatcher;
   /** Without a bound: for watches, and for those who pace themselves. */
-  readonly #freeAgent: Agent;
+  readonly #freePool: Dispatcher;
   #busyUntilMs = 0;
   /** Requests sent, watches included, by method: for metrics and for goals on idle traffic. */
   readonly sent: Record<string, number> = { GET: 0, POST: 0, PATCH: 0, DELETE: 0, WATCH: 0 };
@@ -115,47 +118,54 @@ export class ApiClient {
   /** Told of every request before it is sent, watches too; tests let an operator die at one of them. */
   onRequest: ((request: ApiRequest) => void) | undefined;
 
-  constructor(connection: Connection) {
-    this.#connection = connection;
-    const { hostname, port, pathname } = new URL(connection.base);
-    this.#server = { hostname: hostname.replace(/^\[|\]$/g, ""), port };
+  constructor({ base, token, tls, socketsMax = 16 }: Connection) {
+    this.#token = token;
+    const { origin, pathname } = new URL(base);
     this.#prefix = pathname.replace(/\/$/, "");
-    this.#agent = connection.newAgent(connection.socketsMax ?? 16);
-    this.#freeAgent = connection.newAgent(Number.POSITIVE_INFINITY);
+    const options = {
+      allowH2: false,
+      keepAliveTimeout: IDLE_MS,
+      // Each exchange has a time of its own, for all of it.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { ...tls, timeout: CONNECT_MS, keepAliveInitialDelay: SILENT_MS },
+    };
+    this.#pool = new Pool(origin, { ...options, connections: socketsMax });
+    this.#freePool = new Pool(origin, options);
   }
 
   stop(): void {
-    this.#agent.destroy();
-    this.#freeAgent.destroy();
+    for (const pool of [this.#pool, this.#freePool]) pool.destroy(() => {});
   }
 
   /** The answer's JSON; throws an ApiError for everything that is no success. */
   async request<T = KubeObject>(asked: ApiRequest): Promise<T> {
-    const text = await this.#ask(asked, readAll);
+    const text = await this.#ask(asked);
     return (text === "" ? {} : JSON.parse(text)) as T;
   }
 
   /** The same of a write of which only the version is wanted that it has made. */
   async write(asked: ApiRequest): Promise<string> {
-    return versionIn(await this.#ask({ ...asked, metadataOnly: true }, readAll));
+    return versionIn(await this.#ask({ ...asked, metadataOnly: true }));
   }
 
   /** The same for an answer that nobody reads: it is not parsed. */
-  carryOut(asked: ApiRequest): Promise<void> {
-    return this.#ask(asked, drain);
+  async carryOut(asked: ApiRequest): Promise<void> {
+    await this.#ask(asked, true);
   }
 
-  async #ask<T>(asked: ApiRequest, read: (response: IncomingMessage) => Promise<T>): Promise<T> {
+  async #ask(asked: ApiRequest, isUnread = false): Promise<string> {
     const isPaced = asked.isPaced === true;
     if (!isPaced) await this.#pause(asked);
     this.onRequest?.(asked);
     this.sent[asked.method]! += 1;
-    const agent = isPaced ? this.#freeAgent : this.#agent;
-    const { response } = await this.#send(asked, agent, asked.timeoutMs ?? TIMEOUT_MS);
-    this.answeredAtMs = performance.now();
-    const status = response.statusCode ?? 0;
-    if (status >= 200 && status < 300) return read(response);
-    const error = errorOf(response, await readAll(response), asked);
+    const answer = await this.#send(asked, isPaced ? this.#freePool : this.#pool, {
+      timeoutMs: asked.timeoutMs ?? TIMEOUT_MS,
+      answered: this.#answered,
+      isUnread,
+    });
+    if (isSuccess(answer.status)) return answer.text;
+    const error = errorOf(answer, asked);
     if (!isPaced && error.retryAfterMs !== undefined) {
       // Not all at once afterwards: up to a quarter longer.
       const untilMs = performance.now() + error.retryAfterMs * (1 + Math.random() / 4);
@@ -163,6 +173,10 @@ export class ApiClient {
     }
     throw error;
   }
+
+  readonly #answered = () => {
+    this.answeredAtMs = performance.now();
+  };
 
   async #pause({ mayLeave }: ApiRequest): Promise<void> {
     for (;;) {
@@ -189,82 +203,46 @@ export class ApiClient {
     const asked = { method: "GET", path, signal } as const;
     this.onRequest?.(asked);
     this.sent.WATCH! += 1;
-    const { response, timer } = await this.#send(asked, this.#freeAgent, lifeMs);
-    if (response.statusCode !== 200) {
-      throw errorOf(response, await readAll(response), asked);
-    }
-    timer.refresh();
-    await readLines(response, line);
+    const answer = await this.#send(asked, this.#freePool, { timeoutMs: lifeMs, line });
+    if (!isSuccess(answer.status)) throw errorOf(answer, asked);
   }
 
-  /** Resolves at the headers; the timer breaks the answer off when it has not ended by then. */
   async #send(
     asked: ApiRequest,
-    agent: Agent,
-    timeoutMs: number,
-  ): Promise<{ response: IncomingMessage; timer: NodeJS.Timeout }> {
-    const { token, isTls } = this.#connection;
-    const { method, path, body, contentType = "application/json", signal } = asked;
+    pool: Dispatcher,
+    rules: Pick<Exchange, "timeoutMs"> & Partial<Pick<Exchange, "answered" | "line" | "isUnread">>,
+  ): Promise<Answer> {
+    const { method, body, contentType = "application/json", signal, mayLeave } = asked;
     const accept = asked.metadataOnly === true ? ACCEPT_METADATA : ACCEPT;
-    const headers: Record<string, string> = { accept, "user-agent": AGENT };
-    const authorization = await token?.();
-    if (authorization !== undefined) headers.authorization = `Bearer ${authorization}`;
-    const payload = body === undefined ? undefined : JSON.stringify(body);
-    if (payload !== undefined) {
-      headers["content-type"] = contentType;
-      headers["content-length"] = String(Buffer.byteLength(payload));
+    const headers = ["accept", accept, "user-agent", AGENT];
+    const token = await this.#token?.();
+    if (token !== undefined) headers.push("authorization", `Bearer ${token}`);
+    if (body !== undefined) headers.push("content-type", contentType);
+    try {
+      return await exchange(pool, {
+        method,
+        path: `${this.#prefix}${asked.path}`,
+        headers,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        signal,
+        mayLeave,
+        timeoutMs: rules.timeoutMs,
+        answered: rules.answered,
+        line: rules.line,
+        isUnread: rules.isUnread === true,
+      });
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) throw error;
+      throw new ApiError(`${method} ${asked.path}: ${error.message}`, { status: 0 });
     }
-    const send = isTls ? requestTls : requestPlain;
-    const place = { ...this.#server, path: `${this.#prefix}${path}` };
-    const options = { ...place, method, headers, agent, ...(signal && { signal }) };
-    return new Promise((resolve, reject) => {
-      let answer: IncomingMessage | undefined;
-      const sent = send(options, (response) => {
-        answer = response;
-        response.once("close", () => clearTimeout(timer));
-        resolve({ response, timer });
-      });
-      const timer = setTimeout(() => {
-        if (answer === undefined) sent.destroy(new Error(`no answer in ${timeoutMs} ms`));
-        else answer.destroy(new Error(`no end of it in ${timeoutMs} ms`));
-      }, timeoutMs);
-      sent.on("error", (error) => {
-        clearTimeout(timer);
-        reject(new ApiError(`${method} ${path}: ${error.message}`, { status: 0 }));
-      });
-      const { mayLeave } = asked;
-      if (mayLeave === undefined) {
-        sent.end(payload);
-        return;
-      }
-      const leave = () => {
-        try {
-          mayLeave();
-          sent.end(payload);
-        } catch (error) {
-          reject(error);
-          sent.destroy();
-        }
-      };
-      // Not a moment earlier: it may have waited for a connection, and for that one to stand.
-      sent.once("socket", (socket) => {
-        if (isStanding(socket)) leave();
-        else socket.once(isTls ? "secureConnect" : "connect", leave);
-      });
-    });
   }
-}
-
-function isStanding(socket: Socket & { secureConnecting?: boolean }): boolean {
-  return !socket.connecting && socket.secureConnecting !== true;
 }
 
 const AGENT = "tricampus-operator";
 const MESSAGE_MAX = 500;
 
-function errorOf(response: IncomingMessage, text: string, { method, path }: ApiRequest): ApiError {
-  const status = response.statusCode ?? 0;
-  const seconds = Number(response.headers["retry-after"]);
+function errorOf({ status, retryAfter, text }: Answer, { method, path }: ApiRequest): ApiError {
+  const seconds = Number(retryAfter);
   const isAsked = (status === 429 || status === 503) && seconds > 0;
   const retryAfterMs = isAsked ? Math.min(seconds * 1_000, RETRY_AFTER_MS_MAX) : undefined;
   const { reason, message } = statusIn(text);
@@ -288,54 +266,4 @@ export function versionIn(text: string): string {
   const [found, another] = text.matchAll(VERSION);
   if (found !== undefined && another === undefined) return found[1]!;
   return (JSON.parse(text) as KubeObject).metadata.resourceVersion!;
-}
-
-/** By events: going through the chunks as an iterable takes a third of a short request's time. */
-function readAll(response: IncomingMessage): Promise<string> {
-  let text = "";
-  response.setEncoding("utf8");
-  response.on("data", (chunk: string) => {
-    text += chunk;
-  });
-  return ended(response).then(() => text);
-}
-
-function drain(response: IncomingMessage): Promise<void> {
-  response.resume();
-  return ended(response);
-}
-
-function ended(response: IncomingMessage): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const broken = (error: Error) =>
-      reject(new ApiError(`the answer broke off: ${error.message}`, { status: 0 }));
-    response.once("end", resolve);
-    response.once("error", broken);
-    response.once("close", () => {
-      if (!response.complete) broken(new Error("the connection was closed"));
-    });
-  });
-}
-
-/** Resolves at the stream's end; rejects when it breaks, or `line` throws. */
-function readLines(response: IncomingMessage, line: (text: string) => void): Promise<void> {
-  const decoder = new StringDecoder("utf8");
-  let rest = "";
-  return new Promise((resolve, reject) => {
-    response.on("data", (chunk: Buffer) => {
-      const lines = (rest + decoder.write(chunk)).split("\n");
-      rest = lines.pop()!;
-      try {
-        for (const text of lines) if (text !== "") line(text);
-      } catch (error) {
-        reject(error);
-        response.destroy();
-      }
-    });
-    response.once("end", resolve);
-    const broken = (error: Error) =>
-      reject(new ApiError(`the watch broke off: ${error.message}`, { status: 0 }));
-    response.once("error", broken);
-    response.once("close", () => broken(new Error("the connection was closed")));
-  });
 }

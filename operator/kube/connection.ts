@@ -1,33 +1,30 @@
 /** How to reach an API server: from inside a pod by its service account, from outside by a kubeconfig. */
 import { readFileSync } from "node:fs";
-import { Agent as PlainAgent } from "node:http";
-import { Agent as TlsAgent } from "node:https";
 
 export interface Connection {
   /** "https://10.96.0.1:443" */
   readonly base: string;
-  readonly isTls: boolean;
   /** Asked before every request: tokens are replaced while the operator runs. */
   readonly token?: () => Promise<string> | string;
   /** Requests under way at once, watches apart. */
   readonly socketsMax?: number;
-  newAgent(socketsMax: number): PlainAgent;
+  /** What is not here is as Node has it. */
+  readonly tls?: TlsParts;
+}
+
+export interface TlsParts {
+  readonly ca?: string | Buffer;
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+  readonly rejectUnauthorized?: boolean;
 }
 
 const ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TOKEN_READ_EVERY_MS = 60_000;
 
-/** A dead peer is noticed by the kernel some 11 s after it fell silent, whatever runs on the socket. */
-const AGENT_OPTIONS = { keepAlive: true, keepAliveMsecs: 1_000 } as const;
-
 /** Without TLS: an API double on loopback. */
 export function plainConnection(base: string, socketsMax?: number): Connection {
-  return {
-    base,
-    isTls: false,
-    ...(socketsMax !== undefined && { socketsMax }),
-    newAgent: (maxSockets) => new PlainAgent({ ...AGENT_OPTIONS, maxSockets }),
-  };
+  return { base, ...(socketsMax !== undefined && { socketsMax }) };
 }
 
 /** The pod's own API server; throws when this is no pod. */
@@ -41,7 +38,6 @@ export function connectionInPod(env: NodeJS.ProcessEnv): Connection {
   let readAtMs = Number.NEGATIVE_INFINITY;
   return {
     base: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    isTls: true,
     token: () => {
       if (performance.now() - readAtMs > TOKEN_READ_EVERY_MS) {
         token = readFileSync(`${ACCOUNT_DIR}/token`, "utf8").trim();
@@ -49,7 +45,7 @@ export function connectionInPod(env: NodeJS.ProcessEnv): Connection {
       }
       return token;
     },
-    newAgent: (maxSockets) => new TlsAgent({ ...AGENT_OPTIONS, maxSockets, ca }),
+    tls: { ca },
   };
 }
 

@@ -1,6 +1,5 @@
 /** Reaching an API server from outside, as kubectl does: by a kubeconfig, its context and its user. */
-import { type AgentOptions, Agent as TlsAgent } from "node:https";
-import type { Connection } from "./connection.ts";
+import type { Connection, TlsParts } from "./connection.ts";
 
 export interface KubeconfigChoice {
   /** Default: $KUBECONFIG, else ~/.kube/config. */
@@ -29,7 +28,7 @@ export async function connectionByKubeconfig({
   }
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error("the kubeconfig names no cluster");
-  const options: AgentOptions & { headers?: Record<string, string> } = {};
+  const options: TlsParts & { headers?: Record<string, string> } = {};
   await config.applyToHTTPSOptions(options as never);
   const { ca, cert, key, headers, rejectUnauthorized } = options;
   const authorization = headers?.Authorization ?? headers?.authorization;
@@ -42,9 +41,8 @@ export async function connectionByKubeconfig({
   };
   const connection: Connection = {
     base: cluster.server,
-    isTls: true,
     ...(token !== undefined && { token: () => token }),
-    newAgent: (maxSockets) => new TlsAgent({ keepAlive: true, maxSockets, ...tls }),
+    tls,
   };
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
   return { connection, namespace, context: config.getCurrentContext() };
