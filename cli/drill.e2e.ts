@@ -1,4 +1,5 @@
 /** `tricampus drill` on a whole platform: one that passes, and ones that must not. */
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -81,6 +82,19 @@ test("drill: stops by itself when a replica that is needed falls silent, and Fai
   } finally {
     process.kill(pid, "SIGCONT");
   }
+});
+
+test("drill: of one that is killed nothing is blocked half a minute later", async () => {
+  const main = join(import.meta.dirname, "main.ts");
+  const words = ["drill", "run", "b", "--for", "10m", "--before", "2s", ...BUSY];
+  const env = { ...process.env, TRICAMPUS_DATA: platform.config.dataDir };
+  const child = spawn(process.execPath, [main, ...words], { env, stdio: "ignore" });
+  try {
+    await expect.poll(blocks, { timeout: 60_000 }).toHaveLength(1);
+  } finally {
+    child.kill("SIGKILL");
+  }
+  await expect.poll(blocks, { timeout: 30_000 }).toEqual([]);
 });
 
 test("drill: Refused while something is blocked, Inconclusive when nobody talks", async () => {

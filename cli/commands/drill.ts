@@ -19,7 +19,6 @@ import { printJson } from "../output/json.ts";
 
 const BEFORE_MS = 20_000;
 const AFTER_MS = 10_000;
-/** Its block has an end of its own, a little later, and that is within a day. */
 const FOR_HOURS_MAX = 23;
 const LOOK_MS_MAX = 24 * 3_600_000;
 

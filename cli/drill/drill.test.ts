@@ -7,8 +7,10 @@ import {
 import { ControlTable } from "../../services/control/client.ts";
 import { startCluster, type TestCluster } from "../../services/kvsvr/testing/cluster.ts";
 import { Client } from "../../services/svrkit/client.ts";
+import { rest } from "../../services/svrkit/rest.ts";
 import type { Reach, ReachedPod } from "../reach.ts";
 import { type DrillSettings, runDrill } from "./drill.ts";
+import { keepBlock, setBlock, TERM_MS } from "./own-block.ts";
 import { judge } from "./plan/verdict.ts";
 
 const CAMPUSES = ["a", "b", "c"];
@@ -71,10 +73,8 @@ function begin(signal: AbortSignal, changes: Partial<DrillSettings>) {
 
 const LONG = { timeout: 25_000 };
 
-const blocks = async () => {
-  const table = new ControlTable(client.callee("kvsvr", cluster.addresses, { caller: "test" }));
-  return (await table.blocks()).map(({ what }) => what);
-};
+const table = () => new ControlTable(client.callee("kvsvr", cluster.addresses, { caller: "test" }));
+const blocks = async () => (await table().blocks()).map(({ what }) => what);
 
 test("drill: its block is ended though the control table is away when it has to stop", async () => {
   const { done, said } = begin(new AbortController().signal, {});
@@ -97,4 +97,31 @@ test("drill: an interrupt ends the look at what comes back, too", async () => {
   interrupt.abort();
   expect((await done).endedAtMs).toBeLessThan(60_000);
   expect(await blocks()).toEqual([]);
+});
+
+test("drill: its block is for a short term, put off while the drill watches", async () => {
+  const interrupt = new AbortController();
+  const { done, said } = begin(interrupt.signal, {});
+  await said("blocked");
+  const [first] = await table().blocks();
+  expect(first!.remainingMs).toBeLessThanOrEqual(TERM_MS);
+  const end = async () => (await table().blocks())[0]?.untilMs;
+  await expect.poll(end, LONG).toBeGreaterThan(first!.untilMs);
+  interrupt.abort();
+  await done;
+  expect((await table().audit(10)).map(({ did }) => did)).toEqual(["block", "unblock"]);
+}, 60_000);
+
+test("drill: a block that nobody keeps any more is over when its term is", async () => {
+  const block = { target: { campus: "b", service: "" }, who: "ann", why: "a test", termMs: 2_000 };
+  const set = await setBlock(table(), block);
+  for (const endMs = performance.now() + 5_000; performance.now() < endMs; ) {
+    expect(await keepBlock(table(), block, set)).toBe(true);
+    await rest(200);
+  }
+  const leftMs = set.endsAtMs - performance.now();
+  await expect.poll(blocks, LONG).toEqual([]);
+  expect(set.endsAtMs - performance.now()).toBeGreaterThan(-1_500);
+  expect(leftMs).toBeLessThanOrEqual(block.termMs);
+  expect(await keepBlock(table(), block, set)).toBe(false);
 });

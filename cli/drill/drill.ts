@@ -1,13 +1,20 @@
 /**
  * A drill from beginning to end: look, check, block, watch, unblock, look again. Whatever happens in between,
- * the block is ended; should this process die, it ends by itself soon after the drill's own time.
+ * the block is ended; should this process die, it ends by itself within seconds.
  */
 import { ControlTable } from "../../services/control/client.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 import type { Target } from "../block-arguments.ts";
 import { requireCaughtUp } from "../caught-up.ts";
 import type { Reach } from "../reach.ts";
-import { endBlock, setBlock } from "./own-block.ts";
+import {
+  endBlock,
+  keepBlock,
+  type OwnBlock,
+  type SetBlock,
+  setBlock,
+  TERM_MS,
+} from "./own-block.ts";
 import type { Check, Evidence, Stop } from "./plan/evidence.ts";
 import { preChecks } from "./plan/pre-checks.ts";
 import { breachIn } from "./plan/watch.ts";
@@ -30,10 +37,8 @@ export interface DrillSettings {
 }
 
 const LOOK_EVERY_MS = 200;
-/** How often it is read whether the block still stands. */
+/** How often it is read whether the block still stands, and put off. */
 const TABLE_EVERY_MS = 1_000;
-/** The block's own end comes so long after the drill's. */
-const MARGIN_MS = 30_000;
 
 export async function runDrill(reach: Reach, settings: DrillSettings): Promise<Evidence> {
   const { target, forMs, beforeMs, busyPercentMax, who, why, signal, progress } = settings;
@@ -73,7 +78,7 @@ async function whileBlocked(
 ): Promise<Blocked> {
   const { table, sampler, settings, now } = watching;
   const { target, forMs, afterMs, who, why, signal, progress } = settings;
-  const block = { target, who, why: `drill: ${why}`, forMs: forMs + MARGIN_MS };
+  const block = { target, who, why: `drill: ${why}`, termMs: TERM_MS };
   const blockedAtMs = now();
   sampler.blocked(blockedAtMs);
   const set = await setBlock(table, block);
@@ -83,7 +88,7 @@ async function whileBlocked(
     progress(`blocked for ${forMs / 1_000} s`);
     stop =
       set.doubt === undefined
-        ? await watch({ ...facts, seen: sampler.seen, blockedAtMs }, watching)
+        ? await watch({ ...facts, seen: sampler.seen, blockedAtMs }, { ...watching, block, set })
         : { kind: "signal", text: `it may be blocked or not: ${set.doubt}`, seenAtMs: now() };
     if (stop !== undefined) progress(`stops: ${stop.text}`);
   } finally {
@@ -163,17 +168,14 @@ interface Watching {
 /** Until its time is over, or why it is over before. */
 async function watch(
   facts: Parameters<typeof breachIn>[0] & { readonly blockedAtMs: number },
-  { table, settings, now }: Watching,
+  { table, settings, now, block, set }: Watching & { block: OwnBlock; set: SetBlock },
 ): Promise<Stop | undefined> {
-  const { forMs, signal, target } = settings;
+  const { forMs, signal } = settings;
   let isGone = false;
   let readAtMs = now();
   let reading: Promise<void> | undefined;
-  const read = async () => {
-    // What cannot be read is no proof; the processes' own silence is.
-    const blocks = await table.blocks().catch(() => undefined);
-    const what = target.service === "" ? target.campus : `${target.campus}/${target.service}`;
-    isGone = blocks !== undefined && !blocks.some((block) => block.what === what);
+  const keep = async () => {
+    isGone = !(await keepBlock(table, block, set));
     reading = undefined;
   };
   while (now() - facts.blockedAtMs < forMs) {
@@ -181,15 +183,18 @@ async function watch(
     if (signal.aborted) return byPerson(now());
     const breach = breachIn(facts, now());
     if (breach !== undefined) return breach;
-    if (isGone) return { kind: "unblocked", text: "somebody ended the block", seenAtMs: now() };
+    if (isGone) return { kind: "unblocked", text: GONE, seenAtMs: now() };
     if (reading === undefined && now() - readAtMs >= TABLE_EVERY_MS) {
       readAtMs = now();
-      reading = read();
+      reading = keep();
     }
   }
   await reading;
   return undefined;
 }
+
+const GONE =
+  "the block does not stand any more: somebody ended it, or it could not be put off in time";
 
 function byPerson(seenAtMs: number): Stop {
   return { kind: "person", text: "it was interrupted", seenAtMs };

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { RpcError } from "../../services/svrkit/errors.ts";
 import { endBlock, setBlock } from "./own-block.ts";
 
-const BLOCK = { target: { campus: "b", service: "" }, who: "ann", why: "a drill", forMs: 60_000 };
+const BLOCK = { target: { campus: "b", service: "" }, who: "ann", why: "a drill", termMs: 60_000 };
 const SHOWN = { what: "b", remainingMs: 1, untilMs: 1, why: "", who: "", forced: false };
 
 /** What comes of its calls, one after the other; the last of each goes on. */
@@ -40,14 +40,18 @@ class Table {
     return SHOWN;
   }
 
+  async renew() {
+    if (!this.isBlocked) throw new RpcError("FAILED_PRECONDITION", "it does not stand any more");
+  }
+
   #set(): void {
     this.isBlocked = true;
   }
 }
 
-async function setAndEnd(table: Table, forMs = BLOCK.forMs) {
+async function setAndEnd(table: Table, termMs = BLOCK.termMs) {
   const told: string[] = [];
-  const block = { ...BLOCK, forMs };
+  const block = { ...BLOCK, termMs };
   const set = await setBlock(table, block);
   const failure = await endBlock(table, block, { ...set, waits: (why) => told.push(why) });
   return { doubt: set.doubt, failure, told };

@@ -1,30 +1,38 @@
 /**
  * The block that a drill sets and, whatever happens, ends. From the moment it is asked for it counts as set: an
  * answer that is lost, or comes too late, says nothing about the write.
+ *
+ * It is for a short term, put off for as long as the drill watches: of a drill whose process dies or sleeps the campus
+ * is back when the term is over, since nobody would notice a breach any more.
  */
 import type { ControlTable } from "../../services/control/client.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 import type { Target } from "../block-arguments.ts";
 
-type Table = Pick<ControlTable, "block" | "unblock">;
+type Table = Pick<ControlTable, "block" | "unblock" | "renew">;
 
 export interface OwnBlock {
   readonly target: Target;
   readonly who: string;
   readonly why: string;
-  /** So long after it was set it ends by itself. */
-  readonly forMs: number;
+  /** So long after it was set, or put off last, it ends by itself. */
+  readonly termMs: number;
 }
+
+/** Longer than a write to the table is tried, and a read before it. */
+export const TERM_MS = 20_000;
+/** What is left of a term when it is put off. */
+const RENEW_AT_MS = 15_000;
 
 /** A write that was given up may still take effect for so long: as long as writes are tried at most. */
 const UNSURE_MS = 10_000;
 const PAUSE_FIRST_MS = 200;
 const PAUSE_LAST_MS = 5_000;
 
-/** When it is over by itself, and since when "nothing is blocked" is believed; monotonic. */
+/** When it is over by itself at the latest, and since when "nothing is blocked" is believed; monotonic. */
 export interface SetBlock {
-  readonly endsAtMs: number;
+  endsAtMs: number;
   readonly sureAtMs: number;
   /** Why nobody knows whether it is set; undefined: it is. */
   readonly doubt: string | undefined;
@@ -32,7 +40,7 @@ export interface SetBlock {
 
 /** Throws when it is refused: then it is not set. */
 export async function setBlock(table: Table, block: OwnBlock): Promise<SetBlock> {
-  const { target, who, why, forMs } = block;
+  const { target, who, why, termMs: forMs } = block;
   let doubt: string | undefined;
   try {
     await table.block(target, { forMs, why, who, forced: false });
@@ -42,6 +50,26 @@ export async function setBlock(table: Table, block: OwnBlock): Promise<SetBlock>
   }
   const nowMs = performance.now();
   return { endsAtMs: nowMs + forMs, sureAtMs: doubt === undefined ? 0 : nowMs + UNSURE_MS, doubt };
+}
+
+/** Whether it stands, as far as can be read; puts it off when it is time for that. */
+export async function keepBlock(
+  table: Table & Pick<ControlTable, "blocks">,
+  { target, who, why, termMs }: OwnBlock,
+  set: SetBlock,
+): Promise<boolean> {
+  // What cannot be read is no proof; the processes' own silence is.
+  const blocks = await table.blocks().catch(() => undefined);
+  if (blocks === undefined) return true;
+  const name = target.service === "" ? target.campus : `${target.campus}/${target.service}`;
+  const own = blocks.find(({ what }) => what === name);
+  if (own === undefined) return false;
+  // Somebody else's by now, or one for longer: it is theirs to end.
+  if (own.who !== who || own.why !== why || own.remainingMs > RENEW_AT_MS) return true;
+  set.endsAtMs = performance.now() + UNSURE_MS + termMs;
+  await table.renew(target, { forMs: termMs, who, why }).catch(() => {}); // read again, and tried again
+  set.endsAtMs = performance.now() + termMs;
+  return true;
 }
 
 /**

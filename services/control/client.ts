@@ -9,9 +9,11 @@ import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import {
   type Decision,
+  type Holder,
   inForce,
   nameOf,
   planBlock,
+  planRenewal,
   planUnblock,
   type Target,
 } from "./plan/blocks.ts";
@@ -21,6 +23,7 @@ import {
   auditRequest,
   type ControlState,
   changeRequest,
+  renewalRequest,
   stateOf,
   stateRequest,
 } from "./rows.ts";
@@ -98,6 +101,22 @@ export class ControlTable {
       return planBlock(blocks, wanted, nowMs);
     });
     return shown(changed, nowMs);
+  }
+
+  /**
+   * Puts the end of a block off, which its holder does again and again: no entry of the audit log. Fails with
+   * FAILED_PRECONDITION when that block does not stand any more.
+   */
+  async renew(target: Target, { forMs, ...holder }: Holder & { forMs: number }): Promise<void> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const state = await this.#read();
+      const nowMs = Date.now();
+      const planned = planRenewal(state.blocks, { target, holder, untilMs: nowMs + forMs }, nowMs);
+      if (planned.verdict === "refused") throw new RpcError("FAILED_PRECONDITION", planned.reason);
+      const reply = await this.#kv.change(renewalRequest(state, planned.blocks));
+      if (reply.applied) return;
+    }
+    throw new RpcError("ABORTED", OTHERS_CHANGE);
   }
 
   /** Fails with FAILED_PRECONDITION when it is not blocked. */

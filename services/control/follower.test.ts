@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { KvClient } from "../kvsvr/client.ts";
 import { startCluster, type TestCluster } from "../kvsvr/testing/cluster.ts";
 import { Beat } from "../svrkit/beat.ts";
 import { Client } from "../svrkit/client.ts";
@@ -13,7 +14,7 @@ import { silentLogger } from "../svrkit/log.ts";
 import { systemTextFiles } from "../svrkit/text-files.ts";
 import { ControlTable } from "./client.ts";
 import { BlockFollower } from "./follower.ts";
-import { AUDIT_ROWS_MAX } from "./rows.ts";
+import { AUDIT_ROWS_MAX, renewalRequest, stateOf, stateRequest } from "./rows.ts";
 
 const MINUTE_MS = 60_000;
 const FACTS = { forMs: MINUTE_MS, why: "a drill", who: "ann", forced: false };
@@ -131,6 +132,26 @@ test("control: of two who block at once one is refused, and told what stands", a
   expect(refused[0]!.reason).toMatchObject({ code: "FAILED_PRECONDITION" });
   expect(await table.blocks()).toHaveLength(1);
   expect(await table.audit(10)).toHaveLength(1);
+});
+
+test("control: a block that is put off is one act, its holder's, and does not come back", async () => {
+  const holder = { who: FACTS.who, why: FACTS.why };
+  const { untilMs } = await table.block(campus("b"), FACTS);
+  await table.renew(campus("b"), { ...holder, forMs: 2 * MINUTE_MS });
+  const [block] = await table.blocks();
+  expect(block!.untilMs - untilMs).toBeGreaterThanOrEqual(MINUTE_MS);
+  const refused = { code: "FAILED_PRECONDITION" };
+  const others = table.renew(campus("b"), { ...holder, who: "bob", forMs: MINUTE_MS });
+  await expect(others).rejects.toMatchObject(refused);
+  // Decided before it is ended, written after that.
+  const store = new KvClient(kvsvr());
+  const before = stateOf(await store.getRows(stateRequest(Level.STRONG), { timeoutMs: 2_000 }));
+  await table.unblock(campus("b"), "bob");
+  const written = await store.change(renewalRequest(before, before.blocks));
+  expect([written.applied, await table.blocks()]).toEqual([false, []]);
+  const late = table.renew(campus("b"), { ...holder, forMs: MINUTE_MS });
+  await expect(late).rejects.toMatchObject(refused);
+  expect((await table.audit(10)).map(({ did }) => did)).toEqual(["block", "unblock"]);
 });
 
 test("control: the audit log says who did what, in order, and keeps a stated number", async () => {

@@ -63,6 +63,8 @@ export interface ControlState {
   readonly changes: number;
   /** Those that are over may still be among them. */
   readonly blocks: readonly Block[];
+  /** Of their row; 0: there is none. */
+  readonly blocksVersion: number;
   readonly slots: Slots;
   /** How often `slots` was changed. */
   readonly slotChanges: number;
@@ -74,14 +76,15 @@ export function stateRequest(level: Level): GetRowsRequest {
 }
 
 export function stateOf({ version, rows, marks }: GetRowsReply): ControlState {
-  const stored = (name: Buffer) => rows.find(({ row }) => name.equals(row))?.value;
-  const blocksValue = stored(BLOCKS_ROW);
-  const slotsValue = stored(SLOTS_ROW);
+  const stored = (name: Buffer) => rows.find(({ row }) => name.equals(row));
+  const blocksRow = stored(BLOCKS_ROW);
+  const slotsRow = stored(SLOTS_ROW);
   return {
     version,
     changes: marks[0] ?? 0,
-    blocks: blocksValue === undefined ? [] : fromBytes(decodeBlocks, blocksValue).blocks,
-    slots: slotsValue === undefined ? NO_SLOTS : fromBytes(decodeSlots, slotsValue),
+    blocks: blocksRow === undefined ? [] : fromBytes(decodeBlocks, blocksRow.value).blocks,
+    blocksVersion: blocksRow?.version ?? 0,
+    slots: slotsRow === undefined ? NO_SLOTS : fromBytes(decodeSlots, slotsRow.value),
     slotChanges: marks[1] ?? 0,
   };
 }
@@ -112,6 +115,13 @@ export function changeRequest(
   ];
   const guards = [nextMark(CHANGES_MARK, before.changes)];
   return { key: TABLE, change: { guards, operations } };
+}
+
+/** The same of blocks that are put off: no change of what is blocked, so no entry of the audit log. */
+export function renewalRequest(before: ControlState, blocks: readonly Block[]): ChangeRequest {
+  const operations = [upsert(BLOCKS_ROW, toBytes(encodeBlocks, { blocks: [...blocks] }))];
+  const value = { row: BLOCKS_ROW, version: before.blocksVersion };
+  return { key: TABLE, change: { guards: [{ guard: { case: "row", value } }], operations } };
 }
 
 /** Only an entry of the audit log: what it tells of lies elsewhere. */

@@ -53,6 +53,23 @@ export function planBlock(blocks: readonly Block[], wanted: Block, nowMs: number
   return { verdict: "set", blocks: [...others, wanted], changed: wanted };
 }
 
+/** Whose block it is, and which of theirs. */
+export type Holder = Pick<Block, "who" | "why">;
+
+/** Puts the end of a block off that stands and is still its holder's; it is the same block. */
+export function planRenewal(
+  blocks: readonly Block[],
+  { target, holder, untilMs }: { target: Target; holder: Holder; untilMs: number },
+  nowMs: number,
+): Decision {
+  const standing = inForce(blocks, nowMs).find((block) => isSame(block, target));
+  if (standing === undefined || standing.who !== holder.who || standing.why !== holder.why) {
+    const reason = `${nameOf(target)} is not blocked by ${holder.who} (${holder.why}) any more`;
+    return { verdict: "refused", reason };
+  }
+  return planBlock(blocks, { ...standing, untilMs }, nowMs);
+}
+
 /** Ends a block before its time. */
 export function planUnblock(blocks: readonly Block[], target: Target, nowMs: number): Decision {
   const standing = inForce(blocks, nowMs);

@@ -174,7 +174,7 @@ export function decodeBlock(r: Reader, end: number): Block {
  */
 export interface AuditEntry {
   /**
-   * 1 and rising, without gaps: the n-th change of what is blocked.
+   * 1 and rising, without gaps: the n-th change of what is blocked. A block that is put off is the same block.
    *
    * @generated from field: uint64 number = 1;
    */

@@ -97,7 +97,7 @@ export const BlockSchema: GenMessage<Block> = /*@__PURE__*/
  */
 export type AuditEntry = Message<"tricampus.control.v1.AuditEntry"> & {
   /**
-   * 1 and rising, without gaps: the n-th change of what is blocked.
+   * 1 and rising, without gaps: the n-th change of what is blocked. A block that is put off is the same block.
    *
    * @generated from field: uint64 number = 1;
    */
