@@ -5,7 +5,7 @@ import {
   type OpenRequest,
   Session,
 } from "../protos/gen/tricampus/client/v1/session_codec.ts";
-import { RpcError } from "../services/svrkit/errors.ts";
+import { orAsBefore } from "../services/svrkit/version-before.ts";
 import { PASSWORD_OPTIONS, type Requester } from "./requester.ts";
 import { PAGE } from "./sync-loop.ts";
 
@@ -18,13 +18,8 @@ export async function openSession(
   snapshot: Uint8Array | undefined,
 ): Promise<OpenReply> {
   const sync = snapshot && { snapshot, limit: PAGE, allParts: true };
-  try {
-    return await link.request(Session.open, { with: given, sync }, OPTIONS);
-  } catch (error) {
-    // A campus that is not upgraded yet.
-    if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
-  }
-  return { login: await logIn(link, given), sync: undefined };
+  const asked = link.request(Session.open, { with: given, sync }, OPTIONS);
+  return orAsBefore(asked, async () => ({ login: await logIn(link, given), sync: undefined }));
 }
 
 function logIn(link: Requester, given: NonNullable<OpenRequest["with"]>) {

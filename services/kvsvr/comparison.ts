@@ -18,6 +18,7 @@ import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
 import { rest } from "../svrkit/rest.ts";
+import { orAsBefore } from "../svrkit/version-before.ts";
 import { CATCH_UP_TIMEOUT_MS, COMPARE_PAGE_KEYS } from "./limits.ts";
 import { restAfter } from "./protocol/catch-up-pace.ts";
 import { isCurrent } from "./protocol/register.ts";
@@ -127,13 +128,9 @@ export class Comparison {
     const { workedMs } = slices;
     await this.#rest({ tookMs: monotonicMs() - startedMs, workedMs });
     if (!this.#answersOneByOne) {
-      try {
-        await this.#takeMany(wanted);
-        return;
-      } catch (error) {
-        if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
-        this.#answersOneByOne = true;
-      }
+      const isTaken = this.#takeMany(wanted).then(() => true);
+      if (await orAsBefore(isTaken, () => false)) return;
+      this.#answersOneByOne = true;
     }
     await this.#fetchAlone(wanted.map(({ listed }) => listed));
   }

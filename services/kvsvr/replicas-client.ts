@@ -6,7 +6,6 @@
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import {
   type FetchReply,
-  type FloorsReply,
   type QueryVersionReply,
   Replica as ReplicaService,
   type SlotFloor,
@@ -16,6 +15,7 @@ import { NO_BYTES } from "../svrkit/codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import type { Method } from "../svrkit/method.ts";
 import { rest } from "../svrkit/rest.ts";
+import { orAsBefore } from "../svrkit/version-before.ts";
 import { type Contents, contentsOf } from "./contents.ts";
 import { latin1, registerKey, slotGroup } from "./storage/record.ts";
 
@@ -110,7 +110,9 @@ export class ReplicasClient {
 
   /** What is absent in these slots is, at this replica, of these versions. */
   async floors(replica: number): Promise<readonly SlotFloor[]> {
-    const { floors, barred } = await this.#call(replica, ReplicaService.floors, {}).catch(noFloors);
+    const asked = this.#call(replica, ReplicaService.floors, {});
+    // The version before forgot nothing.
+    const { floors, barred } = await orAsBefore(asked, () => ({ floors: [], barred: "" }));
     if (barred !== "") throw this.#failure(replica, "UNAVAILABLE", barred);
     return floors;
   }
@@ -168,12 +170,6 @@ export class ReplicasClient {
   #failure(replica: number, code: RpcError["code"], reason: string): RpcError {
     return new RpcError(code, `the replica in campus ${this.campuses[replica]}: ${reason}`);
   }
-}
-
-/** A replica of a version that forgets nothing has none. */
-function noFloors(error: unknown): FloorsReply {
-  if (RpcError.from(error).code === "UNIMPLEMENTED") return { floors: [], barred: "" };
-  throw error;
 }
 
 async function next(listing: AsyncGenerator<ListedKey>): Promise<ListedKey | undefined> {

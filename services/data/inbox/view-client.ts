@@ -7,18 +7,13 @@ import {
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
-import { RpcError } from "../../svrkit/errors.ts";
+import { orAsBefore } from "../../svrkit/version-before.ts";
 
-/** While versions are mixed: who does not know the method says that nothing lies there and nothing is hidden. */
-export async function viewOf(
+/** The version before says that nothing lies there and nothing is hidden. */
+export function viewOf(
   inboxes: Callee,
   request: ViewRequest,
   options: CallOptions,
 ): Promise<ViewReply> {
-  try {
-    return await inboxes.call(InboxData.view, request, options);
-  } catch (error) {
-    if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
-    return makeViewReply({});
-  }
+  return orAsBefore(inboxes.call(InboxData.view, request, options), () => makeViewReply({}));
 }

@@ -3,7 +3,7 @@ import type { SequencesRequest } from "../../../protos/gen/tricampus/data/v1/mes
 import type { VersionedRow } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
-import { RpcError } from "../../svrkit/errors.ts";
+import { orAsBefore } from "../../svrkit/version-before.ts";
 import { levelOf } from "../consistency.ts";
 import { conversationKey, indexRowKey, isMessageRow, readMessage } from "./rows.ts";
 
@@ -18,15 +18,11 @@ export async function findSequences(
   const key = conversationKey(request.conversationId);
   const level = levelOf(request.consistency);
   const ids = request.messageIds.map((id) => Buffer.from(id));
-  try {
-    return (await kv.numbers({ key, ids, level }, options)).numbers;
-  } catch (error) {
-    // A replica of a version that is not asked for numbers: its rows say the same, in two reads.
-    if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
-    return findInRows(kv, request, options);
-  }
+  const asked = kv.numbers({ key, ids, level }, options).then(({ numbers }) => numbers);
+  return orAsBefore(asked, () => findInRows(kv, request, options));
 }
 
+/** The rows say the same, in two reads. */
 async function findInRows(
   kv: KvClient,
   request: SequencesRequest,

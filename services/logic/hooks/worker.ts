@@ -3,6 +3,7 @@
  * Of users who deleted their accounts nothing is buried; and a message that is taken back takes with it
  * the letters of its stream that are about it: they were buried before, for its stream is in order. What is to
  * be done once a server was told is repeated by itself: a step that fails is told again, from its beginning.
+ * Services of the version before, which keep no letters and do not tell who is gone, hold nothing up.
  */
 import {
   encodeHookEntry,
@@ -13,6 +14,7 @@ import { toBytes } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { restUnless } from "../../svrkit/rest.ts";
+import { orAsBefore } from "../../svrkit/version-before.ts";
 import { contentOf, usersOfHook } from "../dead-letter-client.ts";
 import { isDefect } from "../defects.ts";
 import { takenBackBy } from "../hook-streams.ts";
@@ -73,7 +75,8 @@ export class HookWorker {
       items.map(({ json, entry }) => ({ json, sinceMs: entry.queuedAtMs || now() })),
     );
     if (givenUp.length > 0) await this.#repeat(stream, () => this.#bury(stream, items, givenUp));
-    if (recalled.size > 0) await this.#repeat(stream, () => this.#forget(stream, recalled));
+    const forget = () => orAsBefore(this.#forget(stream, recalled), () => {});
+    if (recalled.size > 0) await this.#repeat(stream, forget);
     return through;
   }
 
@@ -109,7 +112,7 @@ export class HookWorker {
       return { userIds, letter: { stream, slot, part, payload, why, buriedAtMs } };
     });
     const userIds = new Set(letters.flatMap((one) => [...one.userIds]));
-    const left = new Set(await gone([...userIds]).catch(noneIfUnknown));
+    const left = new Set(await orAsBefore(gone([...userIds]), () => []));
     const kept = letters.filter(({ userIds }) => userIds.isDisjointFrom(left));
     if (kept.length > 0) await queue.bury(kept.map(({ letter }) => letter));
   }
@@ -118,19 +121,9 @@ export class HookWorker {
     const { letters } = this.#parts;
     const options = { timeoutMs: LETTERS_TIMEOUT_MS };
     const found = [];
-    try {
-      for await (const letter of letters.all({ streamStart: `${stream}#` }, options)) {
-        if (!(contentOf(letter)?.messages.isDisjointFrom(messages) ?? true)) found.push(letter);
-      }
-      await letters.forget(found, options);
-    } catch (error) {
-      noneIfUnknown(error);
+    for await (const letter of letters.all({ streamStart: `${stream}#` }, options)) {
+      if (!(contentOf(letter)?.messages.isDisjointFrom(messages) ?? true)) found.push(letter);
     }
+    await letters.forget(found, options);
   }
-}
-
-/** While versions are mixed: who does not know the method keeps nothing that it could be asked for. */
-function noneIfUnknown(error: unknown): [] {
-  if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
-  return [];
 }

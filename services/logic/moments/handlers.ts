@@ -27,6 +27,7 @@ import { type Call, forward } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { TicketVerifier } from "../../svrkit/ticket/verify.ts";
+import { orAsBefore } from "../../svrkit/version-before.ts";
 import { requireCharacters, requireClientId, requireId, requireMediaId } from "../arguments.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { audienceOf, type Circle, deliveryOf } from "./plan/audience.ts";
@@ -86,10 +87,7 @@ export class MomentsHandlers {
     );
   }
 
-  /**
-   * So that images of a moment that stays do not go by age. While versions are mixed, a media-data that does not
-   * know the method keeps them for as long as it did.
-   */
+  /** So that images of a moment that stays do not go by age. Before, they were kept for as long as others. */
   async #keep(
     mediaIds: readonly string[],
     { mark: moment, kept }: { mark: string; kept: boolean },
@@ -97,11 +95,7 @@ export class MomentsHandlers {
   ): Promise<void> {
     if (mediaIds.length === 0) return;
     const request = { mediaIds: [...mediaIds], moment, kept };
-    try {
-      await this.#parts.media.call(MediaData.keep, request, forward(call));
-    } catch (error) {
-      if (RpcError.from(error).code !== "UNIMPLEMENTED") throw error;
-    }
+    await orAsBefore(this.#parts.media.call(MediaData.keep, request, forward(call)), () => ({}));
   }
 
   async #circle(userId: string, call: Call): Promise<Circle> {
