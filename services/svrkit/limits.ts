@@ -14,6 +14,10 @@ export const CALLS_IN_FLIGHT_MAX = 20_000;
 export const CALLEE_CALLS_MAX = 10_000;
 /** So many more of either when they are never shed: what waits for a slow store must not keep votes out. */
 export const NEVER_SHED_ROOM = 5_000;
+/** Bytes of requests that wait in a server, or whose handlers wait, together; twice as many with those never shed. */
+export const REQUEST_BYTES_MAX = 64 * 1024 * 1024;
+/** Calls open on one gRPC connection: each may hold a whole frame before the server sees it. */
+export const GRPC_CALLS_MAX = 256;
 /** A level that was not told again for so long is not believed any more. */
 export const LEVEL_STALE_MS = 500;
 /** Bytes written and not yet taken by the kernel, per connection. */
@@ -44,6 +48,7 @@ export const DRAIN_MS = 3_000;
 
 assert(FIRST_FRAME_BYTES_MAX < FRAME_BYTES_MAX);
 assert(FRAME_BYTES_MAX < SESSION_BUFFERED_BYTES_MAX);
+assert(FRAME_BYTES_MAX < REQUEST_BYTES_MAX);
 assert(WATCH_INTERVAL_MS < PING_AFTER_MS && PING_AFTER_MS * 2 <= SUSPECT_MS);
 assert(SUSPECT_MS <= SUSPECT_MS_MAX && SUSPECT_MS + WATCH_INTERVAL_MS < SILENCE_MS);
 assert(SUSPECT_MS_MAX < SILENCE_MS_MAX);

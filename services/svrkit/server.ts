@@ -22,7 +22,7 @@ import type { Logger } from "./log.ts";
 import type { Method } from "./method.ts";
 import { callsOf, type MethodCalls, queueDelays } from "./monitors/calls.ts";
 import { monitor, monitorId } from "./monitors/monitor.ts";
-import { isFull, noRoom } from "./room.ts";
+import { areTooMany, isFull, noRoom } from "./room.ts";
 import { QUEUE_MAX, RunQueue } from "./run-queue.ts";
 import { wasStopped } from "./stall.ts";
 import { inTrace, isSampled } from "./tracing/context.ts";
@@ -86,21 +86,27 @@ interface Job {
   readonly registered: Registered;
   readonly call: Call;
   readonly body: Reader;
+  readonly bytes: number;
   readonly arrivedMs: number;
 }
 
-type Running = Pick<Job, "session" | "callId" | "registered" | "call">;
+type Running = Pick<Job, "session" | "callId" | "registered" | "call" | "bytes">;
 
 export class Server {
   readonly #identity: ServerIdentity;
   readonly #log: Logger;
   readonly #options: ServerOptions;
   readonly #admission: Admission;
-  readonly #queue = new RunQueue<Job>((job, nowMs) => this.#take(job, nowMs));
+  readonly #queue = new RunQueue<Job>((job, nowMs) => {
+    this.#bytes -= job.bytes;
+    this.#take(job, nowMs);
+  });
   readonly #methods = new Map<number, Registered>();
   readonly #sessions = new Set<Session>();
   readonly #listeners: NetServer[] = [];
   #inFlight = 0;
+  /** Of requests that wait for their turn, or whose handlers wait for something. */
+  #bytes = 0;
   #draining = false;
 
   constructor(identity: ServerIdentity, log: Logger, options: ServerOptions = {}) {
@@ -159,7 +165,7 @@ export class Server {
     registered.calls.arrived += 1;
     try {
       requireAllowed(registered, call.caller, undefined);
-      this.#requireRoom(call, startedMs);
+      this.#requireRoom(call, 0, startedMs);
     } catch (error) {
       throw this.#asRpcError(error, registered, traced);
     }
@@ -253,12 +259,17 @@ export class Server {
     return level === EVERYTHING ? 0 : level;
   }
 
-  #requireRoom({ deadlineMs, priority }: Call, nowMs: number): void {
+  /** `bytes`: of its request, those that nobody else holds anyway. */
+  #requireRoom({ deadlineMs, priority }: Call, bytes: number, nowMs: number): void {
     if (this.#draining)
       throw new RpcError("UNAVAILABLE", "this process is stopping; call another replica");
     if (isFull(this.#inFlight, inForce.callsInFlightMax, priority)) {
       monitor.add(refused, 1);
       throw noRoom(`${this.#inFlight} calls are running here`, priority);
+    }
+    if (areTooMany(bytes, this.#bytes, priority)) {
+      monitor.add(refused, 1);
+      throw noRoom(`requests of ${this.#bytes} bytes wait here`, priority);
     }
     if (deadlineMs <= nowMs) throw tooLate();
   }
@@ -266,6 +277,8 @@ export class Server {
   /** A call that came through any door; what is wrong with it is answered, and never thrown. */
   serve(session: AnswerTo, head: RequestHead, body: Reader): void {
     const nowMs = monotonicMs();
+    const { callId } = head;
+    const bytes = body.end - body.pos;
     const registered = this.#methods.get(head.method);
     let call: Call | undefined;
     try {
@@ -277,22 +290,22 @@ export class Server {
       if (isSampled(head.trace)) call = spanned(registered, call, arrivedMs);
       registered.calls.arrived += 1;
       requireAllowed(registered, call.caller, session.proved);
-      this.#requireRoom(call, nowMs);
+      this.#requireRoom(call, bytes, nowMs);
       if (head.priority === NEVER_SHED) {
         this.#admission.passed();
         const outcome = invoke(registered, call, ownBytes(body));
         const endMs = monotonicMs();
         this.#admission.worked(0, endMs - nowMs);
-        this.#run({ session, callId: head.callId, registered, call }, outcome, endMs);
+        this.#run({ session, callId, registered, call, bytes }, outcome, endMs);
         return;
       }
       if (!this.#admission.arrive(head.priority, nowMs)) throw overloaded();
-      const { callId } = head;
-      const job = { session, callId, registered, call, body: ownBytes(body), arrivedMs };
+      const job = { session, callId, registered, call, body: ownBytes(body), bytes, arrivedMs };
       if (this.#queue.isFree(nowMs)) this.#take(job, nowMs);
-      else if (!this.#queue.add(job)) throw overloaded(`${QUEUE_MAX} calls wait here`);
+      else if (this.#queue.add(job)) this.#bytes += bytes;
+      else throw overloaded(`${QUEUE_MAX} calls wait here`);
     } catch (error) {
-      this.#refuse(session, head.callId, this.#asRpcError(error, registered, call));
+      this.#refuse(session, callId, this.#asRpcError(error, registered, call));
     }
   }
 
@@ -329,8 +342,9 @@ export class Server {
       this.ended(running.call.priority, nowMs);
       return;
     }
-    const { session, callId, registered, call } = running;
+    const { session, callId, registered, call, bytes } = running;
     this.#inFlight += 1;
+    this.#bytes += bytes;
     outcome
       .then((response) => this.#answer(running, response, monotonicMs()))
       .catch((error: unknown) => {
@@ -339,6 +353,7 @@ export class Server {
       })
       .finally(() => {
         this.#inFlight -= 1;
+        this.#bytes -= bytes;
         this.ended(call.priority, monotonicMs());
       });
   }

@@ -1,5 +1,7 @@
 /** The gRPC door with grpc-js's own client: conformance, health, reflection, certificates. */
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -9,6 +11,7 @@ import { afterEach, expect, test } from "vitest";
 import { Echo } from "../../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import { CertificateAuthority } from "../../platform/certificate-folder.ts";
 import { describeTransport } from "../conformance.suite.ts";
+import { GRPC_CALLS_MAX } from "../limits.ts";
 import { silentLogger } from "../log.ts";
 import { Server } from "../server.ts";
 import { Credentials, type TlsFiles } from "../tls/credentials.ts";
@@ -68,6 +71,14 @@ test.each([
     ),
   );
   expect(reply).toEqual(serving);
+});
+
+test("grpc: a caller is told how many calls may be open on its connection", async () => {
+  const { port } = await openEcho();
+  const session = connect(`http://127.0.0.1:${port}`);
+  cleanUps.push(() => session.destroy());
+  const [settings] = await once(session, "remoteSettings");
+  expect(settings.maxConcurrentStreams).toBe(GRPC_CALLS_MAX);
 });
 
 test("grpc: reflection names what is served, and describes it", async () => {

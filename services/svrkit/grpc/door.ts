@@ -15,7 +15,7 @@ import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { type Encode, Reader, toBytes } from "../codec.ts";
 import type { RpcError } from "../errors.ts";
-import { DRAIN_MS, FRAME_BYTES_MAX, KEEPALIVE_MS } from "../limits.ts";
+import { DRAIN_MS, FRAME_BYTES_MAX, GRPC_CALLS_MAX, KEEPALIVE_MS } from "../limits.ts";
 import type { Method } from "../method.ts";
 import type { AnswerTo, Server } from "../server.ts";
 import { servicesOf } from "../tls/identity.ts";
@@ -45,6 +45,7 @@ export async function openGrpcDoor(
   const grpc = new GrpcServer({
     "grpc.max_receive_message_length": FRAME_BYTES_MAX,
     "grpc.max_send_message_length": FRAME_BYTES_MAX,
+    "grpc.max_concurrent_streams": GRPC_CALLS_MAX,
     "grpc.keepalive_time_ms": KEEPALIVE_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_MS,
   });
