@@ -22,34 +22,51 @@ export interface Contents {
   readonly isOther: boolean;
 }
 
-/** Of all parts of one state (ReplicasClient.fetch); undefined: there is none, or they are of several versions. */
-export function contentsOf(parts: readonly FetchReply[]): Contents | undefined {
-  const [first] = parts;
-  if (first === undefined || parts.some(({ version }) => version !== first.version))
-    return undefined;
-  const { version, digest, body } = first;
-  if (body?.case === "table") {
-    const rows = parts.flatMap((part) => (part.body?.case === "table" ? part.body.value.rows : []));
-    return { version, digest, held: hashOfRows(rows, body.value.lastNumber), isOther: false };
+/**
+ * Of all parts of one state, each looked at once and none kept; undefined: one of them is not there, or is
+ * of another version, and no more are asked for.
+ */
+export async function contentsOf(
+  parts: AsyncIterable<FetchReply | undefined>,
+): Promise<Contents | undefined> {
+  let table: { version: number; digest: number; lastNumber: number } | undefined;
+  const rows = new HashOfRows();
+  for await (const part of parts) {
+    if (part === undefined) return undefined;
+    const { version, digest, body } = part;
+    if (body?.case !== "table") {
+      const held =
+        body === undefined ? absentDigest(version) : recomputedDigest(openDecision(body.value));
+      return table === undefined ? { version, digest, held, isOther: held !== digest } : undefined;
+    }
+    const { lastNumber } = body.value;
+    table ??= { version, digest, lastNumber };
+    if (table.version !== version) return undefined;
+    for (const row of body.value.rows) rows.add(row);
   }
-  const held =
-    body === undefined ? absentDigest(version) : recomputedDigest(openDecision(body.value));
-  return { version, digest, held, isOther: held !== digest };
+  if (table === undefined) return undefined;
+  const { version, digest, lastNumber } = table;
+  return { version, digest, held: rows.sum(lastNumber), isOther: false };
 }
 
-/** In whatever order they come. */
-function hashOfRows(rows: readonly StampedRow[], lastNumber: number): number {
-  let high = lastNumber >>> 0;
-  let low = 0;
-  for (const { row, value, version, deleted } of rows) {
+/** Of rows in whatever order they come. */
+class HashOfRows {
+  #high = 0;
+  #low = 0;
+
+  add({ row, value, version, deleted }: StampedRow): void {
     const bytes = Buffer.allocUnsafe(ROW_HEAD_BYTES + row.length + value.length);
     bytes.writeUIntBE(version, 0, 6);
     bytes[6] = deleted ? 1 : 0;
     bytes.writeUInt16BE(row.length, 7);
     bytes.set(row, ROW_HEAD_BYTES);
     bytes.set(value, ROW_HEAD_BYTES + row.length);
-    high = (high + murmur3(bytes, 1)) >>> 0;
-    low = (low + murmur3(bytes, 2)) >>> 0;
+    this.#high = (this.#high + murmur3(bytes, 1)) >>> 0;
+    this.#low = (this.#low + murmur3(bytes, 2)) >>> 0;
   }
-  return high * (1 << LOW_BITS) + (low & LOW_MASK);
+
+  sum(lastNumber: number): number {
+    const high = (this.#high + lastNumber) >>> 0;
+    return high * (1 << LOW_BITS) + (this.#low & LOW_MASK);
+  }
 }

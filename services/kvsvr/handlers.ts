@@ -462,21 +462,25 @@ function answer<I, O>(write: Pending<I, O>, outcome: Outcome<O>): void {
       write.reject(refusalOf(write, noRoom(TOO_OFTEN, write.priority)));
       return;
     case "resultTooLarge":
-      write.reject(
-        new RpcError(
-          "TOO_LARGE",
-          `rows that are there already have more than ${CHANGE_RESULT_BYTES_MAX} bytes: insert fewer at once`,
-        ),
-      );
+      write.reject(refusalOf(write, resultTooLarge()));
       return;
     case "tooManyTrims":
-      write.reject(
-        new RpcError(
-          "FAILED_PRECONDITION",
-          `a table remembers trims of ${TRIMS_MAX} kinds of rows: trim by a shorter prefix`,
-        ),
-      );
+      write.reject(refusalOf(write, tooManyTrims()));
   }
+}
+
+function resultTooLarge(): RpcError {
+  return new RpcError(
+    "TOO_LARGE",
+    `rows that are there already have more than ${CHANGE_RESULT_BYTES_MAX} bytes: insert fewer at once`,
+  );
+}
+
+function tooManyTrims(): RpcError {
+  return new RpcError(
+    "FAILED_PRECONDITION",
+    `a table remembers trims of ${TRIMS_MAX} kinds of rows: trim by a shorter prefix`,
+  );
 }
 
 function wrongModel(model: string): RpcError {

@@ -1,6 +1,7 @@
 /** S3 for rows: damaged ones on real replicas, in LMDB's own file. */
 import { afterEach, expect, test } from "vitest";
 import { Keyspace, Level } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import { callsOf } from "../svrkit/monitors/calls.ts";
 import { readMonitors } from "../svrkit/monitors/monitor.ts";
 import { innerKey } from "./protocol/table.ts";
 import { ROW_CLASS } from "./protocol/trim.ts";
@@ -213,6 +214,29 @@ test("S3: a row that is there under a wrong name goes when both others say that 
   expect(rowAt(BAD, "x")).toBe("one a@1");
   await cluster!.start(1);
   await expect.poll(() => rowAt(BAD, "x"), patience).toBeUndefined();
+  expect(changesAt(BAD)).toEqual(WHOLE);
+}, 120_000);
+
+test("S3: one replica is not looked through again for what it has not while the other is away", async () => {
+  const wrong = (name: string) => Buffer.concat([OWN, Buffer.from(inner(name))]);
+  await damaged(({ rows }) => {
+    for (const name of ["x", "y", "z"])
+      rows.putSync(wrong(name), rows.get(namesOf(rows).find(isRow("a"))!)!);
+  }, 300);
+  await cluster!.stop(1);
+  await cluster!.start(BAD);
+  await expect.poll(() => countOf("kvsvr.damaged_rows"), patience).toBe(3);
+  const asked = () => callsOf("Replica/Fetch").arrived;
+  const before = asked();
+  // Each at its version, and all three in one look.
+  await expect.poll(() => asked() - before, patience).toBe(3 + 1);
+  // Then at their versions alone, twice: the rests are 500 ms, 1 s, 2 s, 4 s.
+  await expect.poll(() => asked() - before, patience).toBe(4 + 3 + 3);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(asked() - before).toBe(4 + 3 + 3);
+  await cluster!.start(1);
+  for (const name of ["x", "y", "z"])
+    await expect.poll(() => rowAt(BAD, name), patience).toBeUndefined();
   expect(changesAt(BAD)).toEqual(WHOLE);
 }, 120_000);
 

@@ -13,6 +13,7 @@ import type { Replica } from "./replica.ts";
 import type { DamagedTable } from "./storage/damaged-rows.ts";
 import type { LostRow } from "./storage/engine.ts";
 import type { Entry } from "./storage/entry.ts";
+import { latin1 } from "./storage/record.ts";
 
 const RETRY_MS = 500;
 /** Looking through a large table again and again costs who has it. */
@@ -22,16 +23,12 @@ const ONE_VERSION = 1;
 
 const mendedRows = monitorId("kvsvr.rows_mended");
 
-/** The row, or undefined: the table has none at `version`. */
-interface Found {
-  readonly row: StampedRow | undefined;
-  readonly version: number;
-}
-
 export class Mending {
   readonly #replica: Replica;
   #running: Promise<void> | undefined;
   readonly #stopping = new AbortController();
+  /** Tables of which one other replica was looked through in vain: without both of them it would be again. */
+  readonly #needsBoth = new Set<string>();
 
   constructor(replica: Replica) {
     this.#replica = replica;
@@ -86,85 +83,92 @@ export class Mending {
     const entry = state.entry(table.key);
     entry.pins += 1;
     try {
-      let failure: unknown;
+      const unknown: LostRow[] = [];
       for (const lost of await state.damagedRows.lostRows(table, this.#stopping.signal)) {
         if (this.#stopped) return;
-        await this.#mend(entry, lost).catch((error: unknown) => {
-          failure = error;
-        });
+        if (this.#isWhole(entry, lost)) continue;
+        const row = await this.#atItsVersion(entry, lost);
+        if (row === undefined) unknown.push(lost);
+        else await this.#put(entry, lost, row);
       }
-      if (failure !== undefined) throw failure;
+      // Names are wrong or lost, or rows were written anew since.
+      if (unknown.length > 0) await this.#lookFor(entry, unknown);
       state.sweepSoon(entry);
     } finally {
       entry.pins -= 1;
     }
   }
 
-  async #mend(entry: Entry, lost: LostRow): Promise<void> {
-    const { state, log, epoch } = this.#replica;
-    const { registerKey } = entry;
-    if (state.damagedRows.isSound(registerKey, lost)) {
-      state.damagedRows.forget(registerKey, lost.row);
-      return;
-    }
-    // The next checkpoint writes over it.
-    if (entry.rows?.get(lost.row) !== undefined) return;
-    const found = await this.#find(entry, lost);
-    if (found.version > entry.register.heldVersion)
-      throw new RpcError("UNAVAILABLE", "the others are ahead: what is newer comes first");
-    if (this.#replica.epoch !== epoch || this.#stopped) return;
-    await state.damagedRows.mend(entry, lost, found.row);
+  /** There is nothing to do, or the next checkpoint does it. */
+  #isWhole({ registerKey, rows }: Entry, lost: LostRow): boolean {
+    const { damagedRows } = this.#replica.state;
+    if (!damagedRows.isSound(registerKey, lost)) return rows?.get(lost.row) !== undefined;
+    damagedRows.forget(registerKey, lost.row);
+    return true;
+  }
+
+  /** `row` undefined: the table has none. */
+  async #put(entry: Entry, lost: LostRow, row: StampedRow | undefined): Promise<void> {
+    if (this.#stopped) return;
+    if (!(await this.#replica.state.damagedRows.mend(entry, lost, row))) return;
     monitor.add(mendedRows, 1);
-    log.warn({ key: registerKey.toString("hex") }, "a damaged row was mended");
+    const { log } = this.#replica;
+    log.warn({ key: entry.registerKey.toString("hex") }, "a damaged row was mended");
   }
 
-  /** The row as others have it. */
-  async #find(entry: Entry, lost: LostRow): Promise<Found> {
-    const { peers: all, state } = this.#replica;
-    const { row } = lost;
-    const peers = all.preference(entry.registerKey);
+  /** The row as another replica has it at the version that is missed here. */
+  async #atItsVersion(entry: Entry, lost: LostRow): Promise<StampedRow | undefined> {
+    const { peers, state } = this.#replica;
     const version = state.damagedRows.versionOf(entry, lost);
-    if (version > 0) {
-      for (const peer of peers) {
-        const there = await this.#fetch(peer, entry, version - 1, ONE_VERSION).catch(
-          () => undefined,
-        );
-        const same = there && rowIn(there, row);
-        if (same?.version === version) return { row: same, version };
-      }
+    if (version === 0) return undefined;
+    for (const peer of peers.preference(entry.registerKey)) {
+      const reply = await this.#fetch(peer, entry, version - 1, ONE_VERSION).catch(() => undefined);
+      const same = reply && rowsIn(reply).find(({ row }) => Buffer.compare(row, lost.row) === 0);
+      if (same?.version === version) return same;
     }
-    // Its name is wrong or lost, or it was written anew since.
-    const { heldVersion } = entry.register;
-    let failure: unknown;
-    let newest = 0;
-    for (const peer of peers) {
-      try {
-        const found = await this.#look(peer, entry, row);
-        if (found.version < heldVersion)
-          throw new RpcError("UNAVAILABLE", `replica ${peer} is behind`);
-        if (found.row !== undefined) return { row: found.row, version: found.row.version };
-        newest = Math.max(newest, found.version);
-      } catch (error) {
-        failure = error;
-      }
-    }
-    if (failure !== undefined) throw failure;
-    return { row: undefined, version: newest };
+    return undefined;
   }
 
-  /** Looks through all rows that a peer has; `version`: of its table. */
-  async #look(peer: number, entry: Entry, row: Uint8Array): Promise<Found> {
-    for (let above = 0; !this.#stopped; ) {
+  /** Looks through all rows of the others, once for all that are missed: what neither has the table has not. */
+  async #lookFor(entry: Entry, lost: readonly LostRow[]): Promise<void> {
+    const { peers: all } = this.#replica;
+    const peers = all.preference(entry.registerKey);
+    if (this.#needsBoth.has(entry.name) && !peers.every((peer) => all.usable(peer)))
+      throw new RpcError("UNAVAILABLE", "one other replica does not have it, the other is away");
+    const missed = new Map(lost.map((one) => [latin1(one.row), one]));
+    const failures: unknown[] = [];
+    for (const peer of peers) {
+      await this.#lookAt(peer, entry, missed).catch((error: unknown) => failures.push(error));
+      if (missed.size === 0) break;
+    }
+    if (failures.length > 0 && missed.size > 0) {
+      if (failures.length < peers.length) this.#needsBoth.add(entry.name);
+      throw failures[0];
+    }
+    this.#needsBoth.delete(entry.name);
+    for (const one of missed.values()) await this.#put(entry, one, undefined);
+  }
+
+  /** Puts in their places those of the rows that a peer has. */
+  async #lookAt(peer: number, entry: Entry, missed: Map<string, LostRow>): Promise<void> {
+    const { heldVersion } = entry.register;
+    for (let above = 0; missed.size > 0; ) {
       const reply = await this.#fetch(peer, entry, above, FETCH_BYTES_MAX);
-      const found = rowIn(reply, row);
       const { version, body } = reply;
-      if (found !== undefined) return { row: found, version };
       if (body?.case !== "table")
         throw new RpcError("UNAVAILABLE", `replica ${peer} does not hold the table`);
-      if (body.value.throughVersion >= version) return { row: undefined, version };
-      above = body.value.throughVersion;
+      if (version < heldVersion) throw new RpcError("UNAVAILABLE", `replica ${peer} is behind`);
+      for (const row of rowsIn(reply)) {
+        const lost = missed.get(latin1(row.row));
+        if (lost === undefined) continue;
+        if (row.version > entry.register.heldVersion) throw ahead();
+        await this.#put(entry, lost, row);
+        missed.delete(latin1(row.row));
+      }
+      if (body.value.throughVersion < version) above = body.value.throughVersion;
+      else if (version <= entry.register.heldVersion) return;
+      else throw ahead();
     }
-    throw new RpcError("UNAVAILABLE", "this replica stops");
   }
 
   async #fetch(
@@ -179,6 +183,8 @@ export class Mending {
     if (reply.barred !== "") throw new RpcError("UNAVAILABLE", reply.barred);
     if (reply.unavailable)
       throw new RpcError("UNAVAILABLE", `replica ${peer} holds nothing above ${aboveVersion}`);
+    if (this.#replica.epoch !== epoch)
+      throw new RpcError("UNAVAILABLE", "the answer is of a group epoch that is over");
     return reply;
   }
 
@@ -188,7 +194,11 @@ export class Mending {
   }
 }
 
-function rowIn({ body }: FetchReply, row: Uint8Array): StampedRow | undefined {
-  if (body?.case !== "table") return undefined;
-  return body.value.rows.find((one) => Buffer.compare(one.row, row) === 0);
+/** The register of what is newer comes first. */
+function ahead(): RpcError {
+  return new RpcError("UNAVAILABLE", "the others are ahead");
+}
+
+function rowsIn({ body }: FetchReply): readonly StampedRow[] {
+  return body?.case === "table" ? body.value.rows : [];
 }

@@ -7,7 +7,7 @@ import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { Replica as ReplicaService } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { RpcError } from "../svrkit/errors.ts";
 import { monitor, monitorId } from "../svrkit/monitors/monitor.ts";
-import { rest } from "../svrkit/rest.ts";
+import { restUnless } from "../svrkit/rest.ts";
 import { leftVotes } from "./left-votes.ts";
 import { DAMAGED_KEYS_MAX, FETCH_BYTES_MAX } from "./limits.ts";
 import { ProtocolViolation } from "./protocol/assert.ts";
@@ -22,10 +22,14 @@ const renewed = monitorId("kvsvr.keys_renewed");
 export class Renewal {
   readonly #replica: Replica;
   #running: Promise<void> | undefined;
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(replica: Replica) {
     this.#replica = replica;
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
   }
 
   /** Renews what is damaged already, and what turns out to be. */
@@ -55,9 +59,9 @@ export class Renewal {
 
   async #run(): Promise<void> {
     const { state, log, fatal } = this.#replica;
-    while (!state.damaged.isEmpty) {
+    while (!state.damaged.isEmpty && !this.#stopped) {
       // Not in the turn that has found it: somebody is in the middle of reading it.
-      await rest(RETRY_MS);
+      await restUnless(this.#stopping.signal, RETRY_MS).catch(() => {});
       for (const key of state.damaged.keys) {
         if (this.#stopped) return;
         try {
@@ -112,7 +116,7 @@ export class Renewal {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     await this.#running;
   }
 }

@@ -132,15 +132,24 @@ export class ReplicasClient {
    */
   async fetch(replica: number, key: Key): Promise<readonly FetchReply[]> {
     const parts: FetchReply[] = [];
+    for await (const part of this.#parts(replica, key)) {
+      if (part === undefined) return [];
+      if (part.body === undefined) return [part];
+      parts.push(part);
+    }
+    return parts;
+  }
+
+  /** The same part by part; undefined: of what came before nothing counts. */
+  async *#parts(replica: number, key: Key): AsyncGenerator<FetchReply | undefined> {
     for (let aboveVersion = 0; ; ) {
       const request = { key, aboveVersion, epoch: ONLY_LOOKING, bytesMax: 0 };
       const reply = await this.#call(replica, ReplicaService.fetch, request);
-      if (reply.unavailable || reply.barred !== "") return [];
-      if (reply.body === undefined) return [reply];
-      parts.push(reply);
-      if (reply.body.case === "decision") return parts;
+      const isRefused = reply.unavailable || reply.barred !== "";
+      yield isRefused ? undefined : reply;
+      if (isRefused || reply.body?.case !== "table") return;
       const { throughVersion } = reply.body.value;
-      if (throughVersion === reply.version) return parts;
+      if (throughVersion === reply.version) return;
       if (throughVersion <= aboveVersion)
         throw this.#failure(replica, "INTERNAL", "a table does not come to an end");
       aboveVersion = throughVersion;
@@ -148,8 +157,8 @@ export class ReplicasClient {
   }
 
   /** What a replica holds of a key, from its value or rows; undefined as with `fetch`, or while it changes. */
-  async contents(replica: number, key: Key): Promise<Contents | undefined> {
-    return contentsOf(await this.fetch(replica, key));
+  contents(replica: number, key: Key): Promise<Contents | undefined> {
+    return contentsOf(this.#parts(replica, key));
   }
 
   /** One replica is asked and no other: after a broken connection, again. */

@@ -102,6 +102,18 @@ test("S3: a mended row is what it was, after a start, too", async () => {
   expect(Buffer.from(state.row(entry(), inner("b"))!.value).toString()).toBe("b of 3");
 });
 
+test("S3: a row found at another replica does not go before its register: a newer one waits here", async () => {
+  await damaged((trees) => flipBits(trees.rows, isRow("b")));
+  expect(shown).toThrow();
+  const found = await lost();
+  learnChange(state, ["b"]);
+  expect(await state.damagedRows.mend(entry(), found, row("b", 4))).toBe(false);
+  expect(noted()).toEqual(["b"]);
+  expect(isSound("b", 3)).toBe(false);
+  await state.checkpoint();
+  expect(isSound("b", 4)).toBe(true);
+});
+
 test("S3: what was written over a damaged row meanwhile stays", async () => {
   await damaged((trees) => flipBits(trees.rows, isRow("b")));
   expect(shown).toThrow();

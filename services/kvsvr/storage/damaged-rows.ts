@@ -161,18 +161,23 @@ export class DamagedRows {
 
   /**
    * Puts a row in the place of a damaged one, or, `mended` undefined, nothing: the table has none any more.
-   * Durable when it resolves.
+   * Durable when it resolves. False: a newer one has come meanwhile, which the next checkpoint writes there.
    */
-  async mend(entry: Entry, lost: LostRow, mended: EngineRow | undefined): Promise<void> {
+  async mend(entry: Entry, lost: LostRow, mended: EngineRow | undefined): Promise<boolean> {
     const { registerKey } = entry;
+    let isNewer = false;
     await this.#parts.commit(() => {
       // Another one may have been written over it meanwhile.
       if (this.isSound(registerKey, lost)) return [];
+      // It goes with its register, and when the log has it: alone it would be of a version that is not there.
+      isNewer = entry.rows?.get(lost.row) !== undefined;
+      if (isNewer) return [];
       const stays =
         mended !== undefined && !isForgotten(trimsOf(entry.register), mended.row, mended.version);
       const rows = stays ? [mended] : [];
       return [{ registerKey, register: undefined, rows, forgotten: [], lost: [lost] }];
     });
-    this.forget(registerKey, lost.row);
+    if (!isNewer) this.forget(registerKey, lost.row);
+    return !isNewer;
   }
 }
