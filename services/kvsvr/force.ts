@@ -17,7 +17,7 @@ import type { GroupEpoch } from "./group-epoch.ts";
 import { forcedEpoch } from "./protocol/keeper.ts";
 import { isCurrent } from "./protocol/register.ts";
 import type { Replica } from "./replica.ts";
-import type { Listed } from "./storage/state.ts";
+import type { Listed } from "./storage/listing.ts";
 
 /** Says who permits to force the group from this replica, and why. */
 export const FORCE_FILE = "force";

@@ -41,9 +41,10 @@ import type { SlotSpan } from "./slots/plan/held-slots.ts";
 import type { BeingForgotten } from "./slots/slot-table.ts";
 import { RecordDamaged } from "./storage/engine.ts";
 import type { Entry } from "./storage/entry.ts";
+import type { Listed } from "./storage/listing.ts";
 import { KEY_AT, registerKey, slotGroup } from "./storage/record.ts";
 import { groupsOf } from "./storage/slot-removal.ts";
-import type { Forgotten, Listed } from "./storage/state.ts";
+import type { Forgotten } from "./storage/state.ts";
 
 /** Who looks for what can be forgotten, and proposes it. */
 const PROPOSER = 0;

@@ -13,7 +13,7 @@ import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { DAMAGED_KEYS_MAX } from "../limits.ts";
 import { RecordDamaged } from "./engine.ts";
-import { KEY_AT, latin1 } from "./record.ts";
+import { keyOf, latin1 } from "./record.ts";
 
 const damagedKeys = monitorId("kvsvr.damaged_keys");
 const unnoted = monitorId("kvsvr.damaged_unnoted");
@@ -61,9 +61,7 @@ export class DamagedKeys {
   }
 
   get keys(): Key[] {
-    return [...this.#damaged.values()].map((own) => {
-      return { keyspace: own[0]!, key: own.subarray(KEY_AT) };
-    });
+    return [...this.#damaged.values()].map(keyOf);
   }
 
   has(registerKey: Buffer): boolean {

@@ -22,7 +22,7 @@ import {
   unlessDamaged,
 } from "./engine.ts";
 import type { Entry } from "./entry.ts";
-import { KEY_AT, latin1 } from "./record.ts";
+import { keyOf, latin1 } from "./record.ts";
 
 const damagedRows = monitorId("kvsvr.damaged_rows");
 const unnoted = monitorId("kvsvr.damaged_unnoted");
@@ -96,7 +96,7 @@ export class DamagedRows {
 
   get tables(): DamagedTable[] {
     return [...this.#tables.values()].map(({ registerKey, rows }) => ({
-      key: { keyspace: registerKey[0]!, key: registerKey.subarray(KEY_AT) },
+      key: keyOf(registerKey),
       registerKey,
       rows: [...rows.values()],
     }));

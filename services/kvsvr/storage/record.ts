@@ -29,6 +29,11 @@ export function registerKey(key: Key): Buffer {
   return bytes;
 }
 
+/** The key that a register key names, as a view. */
+export function keyOf(own: Buffer): Key {
+  return { keyspace: own[0]!, key: own.subarray(KEY_AT) };
+}
+
 /** Keyspace and slot of a register key as one number, in the order of register keys. */
 export function slotGroup(registerKey: Buffer): number {
   return registerKey.readUIntBE(0, 3);

@@ -7,7 +7,6 @@
  *   rows         checksum; the name of its newest change has a row, and each row has such a name
  *   tables       rows have a register
  */
-import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
@@ -15,8 +14,8 @@ import { restUnless } from "../../svrkit/rest.ts";
 import { SCRUB_AT_ONCE, SCRUB_REST_MS_MIN, SCRUB_REST_SHARE } from "../limits.ts";
 import type { DamagedRows } from "./damaged-rows.ts";
 import { type ChangeName, RecordDamaged, type StateEngine } from "./engine.ts";
-import { KEY_AT, registerKey } from "./record.ts";
-import type { Listed } from "./state.ts";
+import type { Page } from "./listing.ts";
+import { keyOf, registerKey } from "./record.ts";
 
 const scrubbed = monitorId("kvsvr.records_scrubbed");
 const wrongNames = monitorId("kvsvr.wrong_names");
@@ -28,16 +27,13 @@ export interface ScrubParts {
   readonly engine: StateEngine;
   readonly damagedRows: DamagedRows;
   /** Lists registers, and notes those that are damaged. */
-  readonly list: (
-    after: Buffer | undefined,
-    limit: number,
-  ) => { listed: Listed[]; next: Buffer | undefined };
+  readonly list: (after: Buffer | undefined, limit: number) => Page;
   /** There are rows of the table in the engine; its register may be lost. */
   readonly hasRows: (registerKey: Buffer) => void;
   readonly log: Logger;
 }
 
-interface Page {
+interface Registers {
   /** Names of tables; the records are not kept, for looking through a table takes its time. */
   readonly tables: readonly Buffer[];
   readonly looked: number;
@@ -81,7 +77,7 @@ export class Scrub {
     const { engine, hasRows } = this.#parts;
     for (let after: Buffer | undefined, more = true; more; ) {
       const startedMs = monotonicMs();
-      const { tables, looked, next }: Page = this.#registers(after);
+      const { tables, looked, next }: Registers = this.#registers(after);
       await this.#rest(startedMs, looked);
       for (const table of tables) await this.#table(table);
       after = next;
@@ -95,7 +91,7 @@ export class Scrub {
     }
   }
 
-  #registers(after: Buffer | undefined): Page {
+  #registers(after: Buffer | undefined): Registers {
     const { listed, next } = this.#parts.list(after, SCRUB_AT_ONCE);
     for (const { entryKey } of listed) this.#checkName(entryKey);
     const tables = listed.filter(({ register }) => register?.held.model === "table");
@@ -146,8 +142,7 @@ export class Scrub {
 
   /** A name that no key has is one that was another: nothing tells which. */
   #checkName(own: Buffer): boolean {
-    const key: Key = { keyspace: own[0]!, key: own.subarray(KEY_AT) };
-    if (own.equals(registerKey(key))) return true;
+    if (own.equals(registerKey(keyOf(own)))) return true;
     monitor.add(wrongNames, 1);
     this.#parts.log.error(
       { name: own.toString("hex") },

@@ -11,13 +11,11 @@
  */
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { encodeLogRecord } from "../../../protos/gen/tricampus/kv/v1/storage_codec.ts";
-import { monotonicMs } from "../../svrkit/call.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import { RpcError } from "../../svrkit/errors.ts";
 import type { Position } from "../../svrkit/known-disk.ts";
 import type { Logger } from "../../svrkit/log.ts";
-import { REPLAY_TURN_MS } from "../limits.ts";
-import { absentAt, behindFloor, type Floor, isNowhere, NO_FLOOR } from "../protocol/absent.ts";
+import { absentAt, behindFloor, type Floor, NO_FLOOR } from "../protocol/absent.ts";
 import { planted } from "../protocol/planted.ts";
 import {
   EMPTY_REGISTER,
@@ -41,8 +39,9 @@ import {
 } from "./engine.ts";
 import { Entry } from "./entry.ts";
 import type { Files } from "./files.ts";
+import { Listing, type Page } from "./listing.ts";
 import { Log, type Waiter } from "./log.ts";
-import { KEY_AT, latin1, registerKey, slotGroup } from "./record.ts";
+import { keyOf, registerKey } from "./record.ts";
 import { Replay } from "./replay.ts";
 import { Scrub } from "./scrub.ts";
 import { NOT_KEPT, Shelf, type Stored } from "./shelf.ts";
@@ -57,13 +56,6 @@ const NOTICE_BYTES = 40;
 const ROW_BYTES = 400;
 /** The second one begins for sure after the slots were closed. */
 const CHECKPOINTS_BEFORE_REMOVAL = 2;
-const NAMES_AT_ONCE = 500;
-
-export interface Listed {
-  readonly entryKey: Buffer;
-  /** undefined: a record of the key is damaged, and what there was of it is not known here. */
-  readonly register: Register | undefined;
-}
 
 export interface StateOptions {
   readonly engine: StateEngine;
@@ -99,6 +91,7 @@ export class State {
   readonly #replay: Replay;
   /** Resolves when nothing is left of it, or it was stopped. */
   #replayed: Promise<boolean> = Promise.resolve(true);
+  readonly #listing: Listing;
   readonly #sweeper: Sweeper;
   readonly #scrub: Scrub;
   readonly damaged = new DamagedKeys();
@@ -129,6 +122,15 @@ export class State {
       isPressed: () => checkpoints.dirtyBytes > options.checkpointBytes,
       relieve: () => checkpoints.relieve(),
       fatal,
+    });
+    this.#listing = new Listing({
+      engine,
+      shelf,
+      replay: this.#replay,
+      newer: () => checkpoints.newer,
+      readable: (key) => this.readable(key),
+      changed: (entry) => checkpoints.changed(entry, 0),
+      floorOf: this.#floorOf,
     });
     this.damagedRows = new DamagedRows({
       engine,
@@ -359,86 +361,14 @@ export class State {
     return this.damagedRows.guard(() => lookAtChanges(this.#options.engine, entry, scan));
   }
 
-  /**
-   * About `limit` keys above the cursor, in order, with their registers: from memory where newer. `next`:
-   * the cursor behind which others follow; undefined at the end.
-   */
-  list(after: Buffer | undefined, limit: number): { listed: Listed[]; next: Buffer | undefined } {
-    const stored = this.#options.engine.keys(after, limit);
-    const last = stored.length < limit ? undefined : stored.at(-1)!.registerKey;
-    const floor = after === undefined ? "" : latin1(after);
-    const firstGroup = after === undefined ? 0 : slotGroup(after);
-    const lastStored = last === undefined ? NO_LIMIT : slotGroup(last);
-    const lastGroup = this.#lastGroup(firstGroup, lastStored, limit);
-    const { newer } = this.#checkpoints;
-    const ceiling = last !== undefined && slotGroup(last) === lastGroup ? latin1(last) : undefined;
-    const found = new Map<string, Register | undefined>();
-    for (const { registerKey, register } of stored) {
-      if (slotGroup(registerKey) <= lastGroup)
-        found.set(latin1(registerKey), register && viewRegister(register).register);
-    }
-    for (const id of newer.flatMap((dirty) => dirty.within(firstGroup, lastGroup))) {
-      // The engine has it by now, and its number may be another key's.
-      if (!this.#shelf.isNewer(id)) continue;
-      const { registerKey, register } = this.#shelf.look(id);
-      const group = slotGroup(registerKey);
-      if (group < firstGroup || group > lastGroup) continue;
-      const at = latin1(registerKey);
-      if (at > floor && (ceiling === undefined || at <= ceiling)) found.set(at, register);
-    }
-    const names = [...found.keys()].sort();
-    const listed = names.flatMap((at): Listed[] => {
-      const entryKey = Buffer.from(at, "latin1");
-      const sound = this.#soundOf(entryKey, found.get(at));
-      if (sound === undefined) return [{ entryKey, register: undefined }];
-      const register = behindFloor(sound, this.#floorOf(entryKey).version);
-      return isNowhere(register) ? [] : [{ entryKey, register }];
-    });
-    if (lastGroup === NO_LIMIT) return { listed, next: undefined };
-    const name = names.at(-1);
-    const next = name === undefined ? beginning(lastGroup + 1) : Buffer.from(name, "latin1");
-    return { listed, next };
-  }
-
-  /** `listed`: what a listing has found of the key; undefined: its record is damaged. */
-  #soundOf(own: Buffer, listed: Register | undefined): Register | undefined {
-    if (listed !== undefined) return listed;
-    // What memory has is as good, and mends the record; else it is noted now.
-    const entry = this.readable(keyOf(own));
-    if (entry !== undefined) this.#checkpoints.changed(entry, 0);
-    return entry?.register;
-  }
-
-  /**
-   * The slot that ends a page: what is only in memory, or the log, is cut off so, not walked through. Of the
-   * log no more is taken in for a page than a turn has time for.
-   */
-  #lastGroup(first: number, lastStored: number, limit: number): number {
-    const { newer } = this.#checkpoints;
-    const startedMs = monotonicMs();
-    for (let unlooked = this.unreplayed === 0 ? undefined : first; ; ) {
-      const last = Math.min(lastStored, ...newer.map((dirty) => dirty.through(first, limit)));
-      if (unlooked === undefined || unlooked > last) return last;
-      if (monotonicMs() - startedMs >= REPLAY_TURN_MS) return unlooked - 1;
-      unlooked = this.#replay.ofSlots(unlooked, last, limit);
-    }
+  /** See Listing. */
+  list(after: Buffer | undefined, limit: number): Page {
+    return this.#listing.page(after, limit);
   }
 
   /** Keys of these slots of which there is something; version 0: it is damaged. */
   namesWithin(slice: Slice): { key: Key; name: string; version: number }[] {
-    const all: { key: Key; name: string; version: number }[] = [];
-    const [first, last] = groupsOf(slice);
-    let after: Buffer | undefined = beginning(first);
-    while (after !== undefined) {
-      const page: { listed: Listed[]; next: Buffer | undefined } = this.list(after, NAMES_AT_ONCE);
-      for (const { entryKey, register } of page.listed) {
-        if (slotGroup(entryKey) > last) return all;
-        const version = register?.known.version ?? 0;
-        all.push({ key: keyOf(entryKey), name: latin1(entryKey), version });
-      }
-      after = page.next;
-    }
-    return all;
+    return this.#listing.namesWithin(slice);
   }
 
   /**
@@ -559,15 +489,6 @@ export class State {
 }
 
 const NOTHING = { register: EMPTY_REGISTER, unswept: false, encoded: NO_BYTES };
-
-function keyOf(own: Buffer): Key {
-  return { keyspace: own[0]!, key: own.subarray(KEY_AT) };
-}
-
-/** The cursor in front of a slot's keys. */
-function beginning(group: number): Buffer {
-  return Buffer.from([group >> 16, (group >> 8) & 0xff, group & 0xff]);
-}
 
 function stopping(): RpcError {
   return new RpcError("UNAVAILABLE", "the replica stops before it has taken in its whole log");
