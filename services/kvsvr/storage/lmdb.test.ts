@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { open } from "lmdb";
 import { expect, test } from "vitest";
+import { inLmdb, namesOf } from "../testing/damaged-table.ts";
 import { engineSuite } from "./engine.suite.ts";
-import { RecordDamaged } from "./engine.ts";
+import { type EngineEntry, RecordDamaged, type StateEngine } from "./engine.ts";
 import { openLmdb } from "./lmdb.ts";
-import { registerKey } from "./record.ts";
+import { keyOf, registerKey } from "./record.ts";
 import { removeSlice } from "./slot-removal.ts";
 
 engineSuite("lmdb", () => {
@@ -18,7 +19,7 @@ test("lmdb: what a later version has written is refused, not misread", async () 
   const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
   await openLmdb(dir).close();
   await openLmdb(dir).close();
-  const root = open({ path: `${dir}/state.mdb`, maxDbs: 4, encoding: "binary" });
+  const root = open({ path: `${dir}/state.mdb`, maxDbs: 5, encoding: "binary" });
   const options = { name: "about", encoding: "binary", keyEncoding: "binary" } as const;
   await root.openDB<Buffer, Buffer>(options).put(Buffer.from("format"), Buffer.from([2]));
   await root.close();
@@ -35,7 +36,7 @@ test("lmdb: damaged records are never served, and a slot that is moved away is r
     { registerKey: key, register: Buffer.from("register"), rows: [row], forgotten: [] },
   ]);
   await before.close();
-  const root = open({ path: `${dir}/state.mdb`, maxDbs: 4, encoding: "binary" });
+  const root = open({ path: `${dir}/state.mdb`, maxDbs: 5, encoding: "binary" });
   for (const name of ["registers", "rows"]) {
     const tree = root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" });
     for (const { key: place, value } of [...tree.getRange({})]) {
@@ -58,5 +59,65 @@ test("lmdb: damaged records are never served, and a slot that is moved away is r
   expect(engine.row(key, row.row)).toBeUndefined();
   expect(engine.hasRows(key)).toBe(false);
   await engine.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test("S3: a register that is lost with its name is damaged, not absent, wherever it is asked for", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
+  const keys = ["a", "b", "c", "d"].map((name) =>
+    registerKey({ keyspace: 1, key: Buffer.from(name) }),
+  );
+  const commit = (engine: StateEngine, own: Buffer, more: Partial<EngineEntry> = {}) =>
+    engine.commit([
+      { registerKey: own, register: Buffer.from("register"), rows: [], forgotten: [], ...more },
+    ]);
+  const before = openLmdb(join(dir, "state"));
+  for (const own of keys) await commit(before, own);
+  await before.close();
+  const [first, second, third, last] = keys.sort(Buffer.compare) as [
+    Buffer,
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  await inLmdb(dir, ({ registers, names }) => {
+    registers.removeSync(first);
+    registers.removeSync(last);
+    // As an earlier version has left it.
+    names.removeSync(second);
+    // A flipped bit in either tree.
+    const wrong = Buffer.from(third);
+    wrong[wrong.length - 1]! ^= 0x80;
+    names.putSync(wrong, Buffer.from([1]));
+  });
+  const engine = openLmdb(join(dir, "state"));
+  expect(() => engine.register(first)).toThrow(RecordDamaged);
+  expect(() => engine.register(last)).toThrow(RecordDamaged);
+  const absent = registerKey({ keyspace: 1, key: Buffer.from("absent") });
+  expect(engine.register(absent)).toBeUndefined();
+  const listed: [Buffer, boolean][] = [];
+  for (let after: Buffer | undefined; ; after = listed.at(-1)![0]) {
+    const page = engine.keys(after, 2);
+    listed.push(
+      ...page.map((one): [Buffer, boolean] => [one.registerKey, one.register !== undefined]),
+    );
+    if (page.length < 2) break;
+  }
+  expect(listed).toEqual([
+    [first, false],
+    [second, true],
+    [third, true],
+    [last, false],
+  ]);
+  // The listing has found the one without a name, and the next commit notes it; what is removed leaves none.
+  await commit(engine, first);
+  expect(engine.register(first)?.toString()).toBe("register");
+  await commit(engine, last, { register: undefined, removed: true });
+  expect(engine.register(last)).toBeUndefined();
+  await engine.close();
+  await inLmdb(dir, ({ names }) => {
+    const sound = namesOf(names).filter((own) => own.equals(registerKey(keyOf(own))));
+    expect(sound).toEqual([first, second, third]);
+  });
   rmSync(dir, { recursive: true, force: true });
 });

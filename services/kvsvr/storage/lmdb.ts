@@ -1,7 +1,11 @@
 /**
- * The production state engine: LMDB, three named trees (registers, rows, changes) in one file.
+ * The production state engine: LMDB, named trees in one file.
  * LMDB alone would write 18 x the payload for random keys; behind the log it is written in large
  * commits of what is newest, and read by everything that is not in memory.
+ *
+ *   registers, rows   records, by register key and row key
+ *   changes           names of rows in the order of versions, without records
+ *   names             register keys, without records: what is lost with its name in one tree has it in the other
  */
 import { mkdirSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
@@ -18,8 +22,10 @@ import {
 } from "./engine.ts";
 import {
   KEY_AT,
+  keyOf,
   openRecord,
   openRow,
+  registerKey,
   type StoredRow,
   sealRecord,
   sealRow,
@@ -32,6 +38,8 @@ const FORMAT_NAME = Buffer.from("format");
 const PRESENT = Buffer.from([1]);
 const VERSION_BYTES = 6;
 const MDB_PANIC = -30_795;
+/** More are found again by the next listing. */
+const UNNAMED_MAX = 10_000;
 
 /** Each time that one is read, or missed. */
 const damagedRecords = monitorId("kvsvr.damaged_records");
@@ -43,7 +51,7 @@ export function openLmdb(path: string): StateEngine {
   // overlappingSync: false makes data visible only once it is durable.
   const root = open({
     path: `${path}/state.mdb`,
-    maxDbs: 4,
+    maxDbs: 5,
     overlappingSync: false,
     encoding: "binary",
   });
@@ -55,6 +63,9 @@ class LmdbEngine implements StateEngine {
   readonly #registers: Tree;
   readonly #rows: Tree;
   readonly #changes: Tree;
+  readonly #names: Tree;
+  /** Registers of earlier versions, which noted no names: the next commit does. */
+  #unnamed: Buffer[] = [];
 
   constructor(root: RootDatabase) {
     this.#root = root;
@@ -63,12 +74,14 @@ class LmdbEngine implements StateEngine {
     this.#registers = tree("registers");
     this.#rows = tree("rows");
     this.#changes = tree("changes");
+    this.#names = tree("names");
     requireFormat(tree("about"));
   }
 
   register(registerKey: Buffer): Buffer | undefined {
     const bytes = this.#registers.getBinary(registerKey);
-    return bytes === undefined ? undefined : opened(openRecord(bytes), registerKey);
+    if (bytes !== undefined) return opened(openRecord(bytes), registerKey);
+    return this.#names.doesExist(registerKey) ? opened(undefined, registerKey) : undefined;
   }
 
   row(registerKey: Buffer, row: Uint8Array): StoredRow | undefined {
@@ -128,11 +141,43 @@ class LmdbEngine implements StateEngine {
       if (register === undefined) monitor.add(damagedRecords, 1);
       found.push({ registerKey: Buffer.from(key), register: register && Buffer.from(register) });
     }
-    return found;
+    const names = this.#names.getKeys({ start })[Symbol.iterator]();
+    try {
+      return this.#withLost(found, names, limit);
+    } finally {
+      names.return?.();
+    }
+  }
+
+  /** Of both in their order the first ones: of a name that has no register the register was lost. */
+  #withLost(found: readonly EngineKey[], names: Iterator<Buffer>, limit: number): EngineKey[] {
+    const all: EngineKey[] = [];
+    let name = nextOf(names);
+    for (let at = 0; all.length < limit && (at < found.length || name !== undefined); ) {
+      const there = found[at];
+      const order = orderOf(there?.registerKey, name);
+      if (order <= 0) {
+        all.push(there!);
+        at += 1;
+        if (order < 0) this.#nameSoon(there!.registerKey);
+      } else if (isKeys(name!)) {
+        monitor.add(damagedRecords, 1);
+        all.push({ registerKey: name!, register: undefined });
+      }
+      if (order >= 0) name = nextOf(names);
+    }
+    return all;
+  }
+
+  #nameSoon(own: Buffer): void {
+    if (this.#unnamed.length < UNNAMED_MAX && isKeys(own)) this.#unnamed.push(own);
   }
 
   async commit(entries: readonly EngineEntry[]): Promise<void> {
+    const unnamed = this.#unnamed;
+    this.#unnamed = [];
     const written = this.#root.batch(() => {
+      for (const own of unnamed) if (this.#registers.doesExist(own)) this.#names.put(own, PRESENT);
       for (const entry of entries) this.#put(entry);
     });
     // Its own error says no more than that there is another, whose rejection nobody else hears.
@@ -171,9 +216,11 @@ class LmdbEngine implements StateEngine {
       this.#rows.put(key, sealRow(row));
       this.#changes.put(changeKey(entry.registerKey, row.version, row.row), PRESENT);
     }
-    if (entry.removed === true) this.#registers.remove(entry.registerKey);
-    if (entry.register !== undefined)
-      this.#registers.put(entry.registerKey, sealRecord(entry.register));
+    if (entry.removed === true)
+      for (const tree of [this.#registers, this.#names]) tree.remove(entry.registerKey);
+    if (entry.register === undefined) return;
+    this.#registers.put(entry.registerKey, sealRecord(entry.register));
+    if (!this.#names.doesExist(entry.registerKey)) this.#names.put(entry.registerKey, PRESENT);
   }
 
   async close(): Promise<void> {
@@ -198,6 +245,22 @@ function changeOf(name: Buffer, registerKey: Buffer): ChangeName {
   const at = registerKey.length;
   const row = Buffer.from(name.subarray(at + VERSION_BYTES));
   return { version: name.readUIntBE(at, VERSION_BYTES), row };
+}
+
+function nextOf(names: Iterator<Buffer>): Buffer | undefined {
+  const { done, value } = names.next();
+  return done === true ? undefined : Buffer.from(value);
+}
+
+/** Which comes first; one of them is there. */
+function orderOf(own: Buffer | undefined, name: Buffer | undefined): number {
+  if (own === undefined) return 1;
+  return name === undefined ? -1 : Buffer.compare(own, name);
+}
+
+/** A name that no key has is one that was another: nothing tells which. */
+function isKeys(name: Buffer): boolean {
+  return name.equals(registerKey(keyOf(name)));
 }
 
 /** Throws when a later version has written here. What was written before there was a note is of the first format. */

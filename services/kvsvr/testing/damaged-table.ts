@@ -1,4 +1,4 @@
-/** Damages the state engine of a replica that is down: rows of its tables, in LMDB's own file. */
+/** Damages the state engine of a replica that is down, in LMDB's own file. */
 import { join } from "node:path";
 import { type Database, open } from "lmdb";
 
@@ -8,17 +8,19 @@ export interface LmdbTrees {
   readonly registers: Tree;
   readonly rows: Tree;
   readonly changes: Tree;
+  readonly names: Tree;
 }
 
 /** `dir`: of the replica. */
 export async function inLmdb(dir: string, act: (trees: LmdbTrees) => void): Promise<void> {
-  const root = open({ path: join(dir, "state", "state.mdb"), maxDbs: 4, encoding: "binary" });
+  const root = open({ path: join(dir, "state", "state.mdb"), maxDbs: 5, encoding: "binary" });
   const tree = (name: string): Tree =>
     root.openDB({ name, encoding: "binary", keyEncoding: "binary" });
   const trees = {
     registers: tree("registers"),
     rows: tree("rows"),
     changes: tree("changes"),
+    names: tree("names"),
   };
   root.transactionSync(() => act(trees));
   await root.close();
