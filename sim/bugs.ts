@@ -26,6 +26,10 @@ const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   // A connection lost while the first attempt waits in a queue.
   "retry-packed-twice": { reset: 12, pause: 6 },
   "future-ids-accepted": { clockJump: 12 },
+  // Killed before its own vote was written, when both others had voted.
+  "ballot-zero-reused": { slowDisk: 8, kill: 8, power: 4 },
+  // A query's answer is on its way for long, and a write is decided meanwhile by another replica.
+  "joined-query": { slowLink: 12, partition: 6, oneWay: 6 },
   // A version decided past this replica, and the proposer gone before it could tell.
   "base-digest-unchecked": { partition: 6, kill: 6, oneWay: 4 },
   // Killed within a checkpoint, and another replica away afterwards.
@@ -77,12 +81,40 @@ const FORGETTING_SOON: Options = {
   deleteShare: 0.5,
 };
 
+/**
+ * Many keys that are asked for seldom: between a crash and the next write by the same replica nobody else
+ * must finish what was left. What it takes is a disk so slow that both others vote before it.
+ */
+const SELDOM_ASKED: Options = {
+  ...DEFAULT_OPTIONS,
+  faults: { ...DEFAULT_OPTIONS.faults, everyMs: [20, 300], lastsMs: [20, 600] },
+  clients: 8,
+  keys: 40,
+  tableShare: 0,
+  thinkMs: [1, 60],
+};
+
+/** One key that all ask for all the time, over links on which now and then an answer is late. */
+const ALWAYS_ASKED: Options = {
+  ...DEFAULT_OPTIONS,
+  cluster: {
+    ...DEFAULT_OPTIONS.cluster,
+    network: { latencyMs: [0.1, 1.2], spikes: 0.2, spikeMs: 60 },
+  },
+  clients: 12,
+  keys: 1,
+  tableShare: 0,
+  thinkMs: [1, 10],
+};
+
 export function needsSeveralFaults(bug: Bug): boolean {
   return Object.keys(NEEDED_FAULTS[bug] ?? {}).length >= 2;
 }
 
 function baseFor(bug: Bug): Options {
   if (bug === "forgotten-ids") return FORGETTING_SOON;
+  if (bug === "ballot-zero-reused") return SELDOM_ASKED;
+  if (bug === "joined-query") return ALWAYS_ASKED;
   if (bug.startsWith("recent-")) return withRecentReads(DEFAULT_OPTIONS);
   const moves = NEEDED_FAULTS[bug]?.slotMove !== undefined;
   if (FORGETTING.has(bug)) return moves ? FORGETTING_MOVES_OPTIONS : FORGETTING_OPTIONS;

@@ -33,6 +33,8 @@ export class Reads {
   readonly #hedges = new Hedges();
   /** By key: when the last query began that recent reads rest on. */
   readonly #confirmedMs = new RecentlyUsed<string, number>(RECENT_KEYS_MAX);
+  /** Only of a planted bug: who waits for a query under way, by key. */
+  readonly #joined = new Map<string, Heard[]>();
 
   constructor(replica: Replica, repair: Repair, proposals: Proposals) {
     this.#replica = replica;
@@ -121,11 +123,20 @@ export class Reads {
     return new Promise((resolve) => this.#ask(entry, { both, trace: NO_BYTES }, resolve));
   }
 
-  #ask(
-    entry: Entry,
-    how: { both: boolean; trace: Uint8Array },
-    done: (answers: readonly Version[] | RpcError) => void,
-  ): void {
+  #ask(entry: Entry, how: { both: boolean; trace: Uint8Array }, done: Heard): void {
+    if (planted("joined-query")) {
+      const joined = this.#joined.get(entry.name);
+      if (joined !== undefined) {
+        joined.push(done);
+        return;
+      }
+      const all = [done];
+      this.#joined.set(entry.name, all);
+      done = (answers) => {
+        this.#joined.delete(entry.name);
+        for (const tell of all) tell(answers);
+      };
+    }
     monitor.add(queries, 1);
     new VersionRound({ peers: this.#replica.peers, entry, ...how, hedges: this.#hedges }, done);
   }
@@ -154,6 +165,8 @@ export class Reads {
     this.#hedges.stop();
   }
 }
+
+type Heard = (answers: readonly Version[] | RpcError) => void;
 
 /** Of the call that reads. */
 export interface Asked {

@@ -24,9 +24,12 @@ export function chooseWay(register: Register, self: Owner, seen: Ballot): Way {
   if (!isCurrent(register)) return { way: "fetch" };
   const untouched =
     register.accepted === undefined && compareBallots(register.promised, NO_BALLOT) === 0;
-  if (untouched && register.known.version > 0 && isSameOwner(register.known.owner, self)) {
-    return { way: "fast", ballot: { round: 0, proposer: proposerOf(self) } };
-  }
+  const { version, owner } = register.known;
+  const isOwner = planted("ballot-zero-reused")
+    ? owner.incarnation > 0 && owner.replica === self.replica
+    : isSameOwner(owner, self);
+  if (untouched && version > 0 && isOwner)
+    return { way: "fast", ballot: { round: 0, proposer: proposerOf(owner) } };
   const highest = compareBallots(register.promised, seen) > 0 ? register.promised : seen;
   return { way: "prepare", ballot: nextBallot(highest, self) };
 }
