@@ -242,4 +242,38 @@ describe("one data centre, from nothing and through its life", () => {
     expect(after.metadata.uid).not.toBe(before.metadata.uid);
     expect(rig.names("PersistentVolumeClaim")).toContain("main-kvsvr-1-b");
   });
+
+  test("the volume of queue logs that is gone is missed, not made anew; replacing it is a named act", async () => {
+    const ofB = () =>
+      rig.pods("queuelog").find(({ metadata }) => metadata.name.includes("-b-"))!.metadata.uid;
+    const before = ofB();
+    rig.remove("PersistentVolumeClaim", "main-queuelog-b");
+    const isMissed = () => rig.condition("DataCenter", "main", "Ready") === "False VolumeMissing";
+    await rig.until("missed", isMissed);
+    await rig.quiet();
+    expect(rig.names("PersistentVolumeClaim")).not.toContain("main-queuelog-b");
+    const replaceLogs = { campus: "b", act: "2026-11-28  ann", reason: "its disk is gone" };
+    const permits: object[] = [];
+    rig.double.objects.listen((_, __, { kind, metadata, ...rest }) => {
+      const { data } = rest as { data?: Record<string, string> };
+      if (kind === "ConfigMap" && metadata.name === "main-queuelog")
+        permits.push(JSON.parse(data!["permits.json"]!));
+    });
+    rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:5", replaceLogs }));
+    const phase = () =>
+      rig.status<{ replacedLogs?: { phase: string } }>("DataCenter", "main").replacedLogs?.phase;
+    await rig.until("replaced", () => phase() === "Done");
+    await rig.settled();
+    expect(ofB()).not.toBe(before);
+    expect(rig.names("PersistentVolumeClaim")).toContain("main-queuelog-b");
+    const rebuild = ["queuelog-1", "queuelog-2"].map((service) => {
+      return { service, campus: "b", token: "2026-11-28 ann" };
+    });
+    expect(permits).toContainEqual({ bootstrap: [], rebuild });
+    expect(permits.at(-1)).toEqual({ bootstrap: [] });
+    await rig.until(
+      "all is well",
+      () => rig.condition("DataCenter", "main", "Ready") === "True AllServe",
+    );
+  });
 });

@@ -1,11 +1,13 @@
 /**
  * `tricampus queue rebuild`: the named human act after which a campus's queue log that lost its disk, or is
- * damaged, begins anew, from both others. Its old data is set aside, never removed.
+ * damaged, begins anew, from both others. Its old data is set aside, never removed; in a cluster its volume is.
  */
 import { permitLogRebuild } from "../../services/platform/bootstrap.ts";
 import { planLayout } from "../../services/platform/layout.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { QUEUE_LOGS, type QueueLogName } from "../../services/platform/services.ts";
+import { AS } from "../act.ts";
+import { replaceLogs } from "../cluster/replace-logs.ts";
 import { type CommandDefinition, numberOption } from "../command.ts";
 import { requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
@@ -18,10 +20,16 @@ export const queueRebuildCommand: CommandDefinition = {
   summary: "rebuild a campus's queue logs from the two others, after they lost their disk",
   arguments: [["<campus>", "name of the campus, like b"]],
   options: [
-    ["--group <n>", "only the log of this queue group: 1 or 2"],
-    ["--yes", "do it: the log forgets what it granted; its data is set aside in its folder"],
+    ["--group <n>", "only the log of this queue group: 1 or 2; in a cluster always both"],
+    ["--why <words>", "in a cluster: for the events and the status"],
+    AS,
+    [
+      "--yes",
+      "do it: the log forgets what it granted; its data is set aside in its folder; in a cluster it is deleted",
+    ],
   ],
   run: async (call) => {
+    if (call.context !== undefined) return replaceLogs(call);
     const platform = await requireRunning(call.dataDir);
     const campus = call.arguments[0]!;
     requireCampus(platform, campus);

@@ -56,6 +56,12 @@ const BAD: [why: string, kind: string, changes: Record<string, unknown>, says: s
     { campuses: campuses("z1", "z2") },
     "should have at least 3 items",
   ],
+  [
+    "logs replaced where they are on a replica's volume",
+    "DataCenter",
+    { profile: "Dev", replaceLogs: { campus: "b", act: "once", reason: "its disk" } },
+    "with profile Dev the logs are replaced with KVGroup",
+  ],
   ["an id above 255", "DataCenter", { id: 256 }, "should be less than or equal to 255"],
   [
     "a size that is not the same in all campuses",

@@ -10,6 +10,8 @@ import {
   listByKey,
   observedGeneration,
   quantity,
+  replaceAct,
+  replacedStatus,
   resources,
   volumeRules,
   withRules,
@@ -423,6 +425,13 @@ const spec = withRules(
         "Limits of every process that differ from the usual ones. Changed, they count within seconds, without a " +
           "restart; only the first time that there are any, pods are replaced.",
       ),
+    replaceLogs: replaceAct
+      .optional()
+      .describe(
+        "Gives one campus's queue logs a new disk: their volume is deleted and both are rebuilt from the others'. " +
+          "For a volume that is lost, or a node that is gone for good; `tricampus queue rebuild` writes it. As " +
+          "KVGroup.spec.replace, which with profile Dev does this, too.",
+      ),
     paused: z
       .boolean()
       .default(false)
@@ -435,6 +444,10 @@ const spec = withRules(
     message:
       "campuses: three campuses need three different zones (profile Dev allows one zone, and " +
       "is not highly available)",
+  },
+  {
+    rule: "self.profile != 'Dev' || !has(self.replaceLogs)",
+    message: "replaceLogs: with profile Dev the logs are replaced with KVGroup.spec.replace",
   },
   {
     rule: "self.profile == oldSelf.profile",
@@ -472,6 +485,9 @@ const status = z.strictObject({
       "While bootstrap is Permitted: campuses whose logs have been ready once, so that an empty volume there may " +
         "not vote any more.",
     ),
+  replacedLogs: replacedStatus
+    .optional()
+    .describe("How far the last act of spec.replaceLogs has come."),
   clients: campusAddress.optional().describe("Where clients connect."),
   admin: campusAddress.optional().describe("Where `tricampus` connects."),
   conditions: conditions.optional(),

@@ -7,6 +7,8 @@ import {
   listByKey,
   observedGeneration,
   quantity,
+  replaceAct,
+  replacedStatus,
   resources,
   setOf,
   volumeRules,
@@ -77,15 +79,7 @@ const spec = z.strictObject({
   storage: storage.prefault({}).describe("The volume of each replica."),
   resources: resources.optional(),
   cache: quantity.default("96Mi").describe("Memory of each replica for what is on the disk too."),
-  replace: z
-    .strictObject({
-      campus: campusName,
-      act: z
-        .string()
-        .min(1)
-        .describe("A new text for each act: what was done once is not done again."),
-      reason: z.string().min(3).describe("Why, for the events and the audit log."),
-    })
+  replace: replaceAct
     .optional()
     .describe(
       "Gives one replica a new disk: its volume is deleted and it is rebuilt from both others. " +
@@ -132,14 +126,7 @@ const status = z.strictObject({
       "While bootstrap is Permitted: campuses whose replica has served once, so that an empty volume there may " +
         "not vote any more.",
     ),
-  replaced: z
-    .strictObject({
-      act: z.string(),
-      campus: campusName,
-      phase: z.enum(["Removing", "Rebuilding", "Done"]),
-    })
-    .optional()
-    .describe("How far the last act of spec.replace has come."),
+  replaced: replacedStatus.optional().describe("How far the last act of spec.replace has come."),
   conditions: conditions.optional(),
 });
 

@@ -84,3 +84,19 @@ export const conditions = listByKey(
 export const observedGeneration = z
   .int()
   .describe("The generation of the object that the status was made for.");
+
+export const replaceAct = z.strictObject({
+  campus: campusName,
+  act: z.string().min(1).describe("A new text for each act: what was done once is not done again."),
+  reason: z.string().min(3).describe("Why, for the events and the audit log."),
+});
+
+export type Replace = z.output<typeof replaceAct>;
+
+export const replacedStatus = z.strictObject({
+  act: z.string(),
+  campus: campusName,
+  phase: z.enum(["Removing", "Rebuilding", "Done"]),
+});
+
+export type Replaced = z.output<typeof replacedStatus>;

@@ -2,7 +2,6 @@
  * The plan of a whole data centre: what to do now, and what to say of it. Pure and total: the same
  * observation gives the same plan, and every observation gives one.
  */
-import { QUEUE_LOGS } from "../../services/platform/services.ts";
 import { checkCallers, type ToldCallers } from "../../services/platform/usual-callers.ts";
 import type { CampusStatus } from "../api/campus.ts";
 import type { DataCenterStatus } from "../api/data-center.ts";
@@ -22,7 +21,7 @@ import {
   type Wanted,
   workloadsOf,
 } from "./desired.ts";
-import { firstDisks, type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
+import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
 import { leftovers, retiringGroups } from "./leftovers.ts";
 import {
   AUTHORITY_HEARD_MS,
@@ -33,6 +32,14 @@ import {
   type Resource,
 } from "./observed.ts";
 import { misplacements } from "./placement.ts";
+import {
+  LOGS_WORKLOAD,
+  type LogsPlan,
+  lostLogsText,
+  planLogs,
+  sharedPermits,
+} from "./queue-logs.ts";
+import { type Replacement, sayReplacing } from "./replacement.ts";
 import { planSlots, type SlotsPlan } from "./slots.ts";
 import type { CampusHealth } from "./turn.ts";
 import { type PlannedWorkload, wantedCertificates } from "./workloads.ts";
@@ -62,7 +69,8 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const site = siteOf(observed);
   const groups = groupsInOrder(observed);
   const plans = groups.map((group) => planGroup(observed, site, group));
-  const inputs = inputsOf(observed, site, plans);
+  const logs = planLogs(observed, site);
+  const inputs = inputsOf(observed, site, { plans, logs });
   const desired = desiredBy(inputs);
   const workloads = workloadsOf(inputs);
   const health = site.spec.campuses.map(({ name }) => campusHealth(observed, plans, name));
@@ -72,7 +80,8 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const changes = changesBetween({ ...observed, desired, isRefused, isPaused, campuses: health });
   const slots = planSlots(observed, groups);
   const removing = leftovers(observed, { desired, groups, slots });
-  const replacing = ofOneCampus(plans.flatMap((plan) => plan.actions).filter(mayDisturb(health)));
+  const acts = [...plans, logs].flatMap(({ actions }) => actions);
+  const replacing = ofOneCampus(acts.filter(mayDisturb(health)));
   const wanted = [
     ...(observed.hasCredentials ? [] : [MAKE_CREDENTIALS]),
     ...changes.actions.filter((action) => replacing.length === 0 || !isDisturbing(action)),
@@ -99,7 +108,7 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
       ...certificates,
       ...(refused.length > 0 ? [] : allowed),
     ],
-    dataCenter: statusOf(observed, { ...facts, campuses }),
+    dataCenter: statusOf(observed, { ...facts, campuses, logs: inTurn(logs, replacing) }),
     campuses: campuses.map(({ object, status }) => ({ resource: object, status })),
     groups: plans.map((plan) => groupStatusOf(observed, inTurn(plan, replacing), facts)),
     isAsWanted: isAsWanted(desired, observed.children),
@@ -147,14 +156,14 @@ function ofOneCampus(actions: readonly Action[]): readonly Action[] {
 }
 
 /** An act that is not in `replacing` waits, and says what for. */
-function inTurn(plan: GroupPlan, replacing: readonly Action[]): GroupPlan {
+function inTurn<T extends Replacement>(plan: T, replacing: readonly Action[]): T {
   const { actions } = plan;
   if (actions.length === 0 || actions.some((action) => replacing.includes(action))) return plan;
   const first = replacing.map(disturbedBy)[0];
   const waitsFor =
     first === undefined
       ? "another campus is not whole, or may be blocked"
-      : `a replica in campus ${first} is replaced first`;
+      : `what is in campus ${first} is replaced first`;
   return { ...plan, waitsFor };
 }
 
@@ -190,34 +199,24 @@ function pausedWorkloads(groups: readonly KvGroup[]): (workload: string) => bool
   return (workload) => names.has(workload);
 }
 
-function inputsOf(observed: Observed, site: Site, plans: readonly GroupPlan[]): DesiredInputs {
-  const { status, spec } = observed.dataCenter;
-  const logs = { service: "queuelog" };
-  const permits = new Map(plans.map((plan) => [`kvsvr-${plan.group.spec.number}`, plan.permits]));
-  const volumes = new Map(plans.map((plan) => [`kvsvr-${plan.group.spec.number}`, plan.volumes]));
-  const campuses = spec.campuses.map(({ name }) => name);
-  const isMaking = status.bootstrap === "Permitted";
-  const isThere = (campus: string) =>
-    observed.children.has(childKey("PersistentVolumeClaim", nameOf(site, logs.service, campus)));
-  const { made = [] } = status;
-  const disks = firstDisks(isMaking ? QUEUE_LOGS : [], made);
-  permits.set(logs.service, disks);
-  if (spec.profile === "Dev") {
-    const first = permits.get("kvsvr-1");
-    const bootstrap = [...(first?.bootstrap ?? []), ...(disks.bootstrap ?? [])];
-    const bothMade = [...(first?.made ?? []), ...(disks.made ?? [])];
-    permits.set("kvsvr-1", {
-      ...first,
-      bootstrap,
-      ...(bothMade.length > 0 && { made: bothMade }),
-    });
-  }
-  volumes.set(
-    logs.service,
-    campuses.filter((campus) => (isMaking && !made.includes(campus)) || isThere(campus)),
-  );
+function inputsOf(
+  observed: Observed,
+  site: Site,
+  { plans, logs }: { plans: readonly GroupPlan[]; logs: LogsPlan },
+): DesiredInputs {
+  const { spec } = observed.dataCenter;
+  const permits = new Map(plans.map((plan) => [kvWorkload(plan.group.spec.number), plan.permits]));
+  const volumes = new Map(plans.map((plan) => [kvWorkload(plan.group.spec.number), plan.volumes]));
+  permits.set(LOGS_WORKLOAD, logs.permits);
+  volumes.set(LOGS_WORKLOAD, logs.volumes);
+  const whole = kvWorkload(1);
+  if (spec.profile === "Dev")
+    permits.set(whole, sharedPermits(permits.get(whole) ?? {}, logs.permits));
   // An empty volume of media does no harm: it is filled from the others.
-  volumes.set("media-data", campuses);
+  volumes.set(
+    "media-data",
+    spec.campuses.map(({ name }) => name),
+  );
   const ips = new Map<string, string>();
   for (const child of observed.children.values()) {
     const { service, campus, workload } = child;
@@ -378,52 +377,42 @@ function shortened(said: readonly string[]): string {
 
 function statusOf(
   observed: Observed,
-  facts: Facts & { readonly campuses: readonly CampusResult[] },
+  facts: Facts & { readonly campuses: readonly CampusResult[]; readonly logs: LogsPlan },
 ): DataCenterStatus {
-  const { dataCenter, nowMs, children, image } = observed;
+  const { dataCenter, nowMs, image } = observed;
   const { generation, spec, status } = dataCenter;
-  const { campuses, workloads, problem } = facts;
+  const { campuses, workloads, problem, logs } = facts;
   const wanted = 3 * workloads.reduce((sum, { perCampus }) => sum + perCampus, 0);
   const ready = observed.pods.filter((pod) => pod.isReady && !pod.isLeaving).length;
   const line = spec.campuses.map(({ name }) => {
     const found = campuses.find(({ object }) => object.spec.name === name);
     return `${name}=${found?.status.state ?? "unknown"}`;
   });
+  const progress = progressOf(facts, spec.paused);
+  const replacing = progress.reason === "Paused" ? undefined : sayReplacing(logs, spec.replaceLogs);
+  const [missing] = logs.lost.map((campus) =>
+    say("Ready", false, "VolumeMissing", lostLogsText(campus)),
+  );
   const statements = [
-    problem ?? readiness(facts.health, { ready, wanted }),
-    progressOf(facts, spec.paused),
+    problem ?? missing ?? readiness(facts.health, { ready, wanted }),
+    replacing ?? progress,
     available(observed),
   ];
   const clients = addressesOf(observed, "clients");
   const admin = addressesOf(observed, "admin");
-  const { bootstrap, made } = firstLogs(observed);
+  const { bootstrap, made, replaced } = logs;
   return {
     observedGeneration: generation,
     campuses: line.join(" "),
     pods: `${ready}/${wanted}`,
     image: spec.image ?? image,
     ...(bootstrap !== undefined && { bootstrap }),
-    ...(made.length > 0 && { made }),
+    ...(made.length > 0 && { made: [...made] }),
+    ...(replaced !== undefined && { replacedLogs: replaced }),
     ...(clients.length > 0 && { clients }),
     ...(admin.length > 0 && { admin }),
     conditions: conditionsOf(statements, status.conditions, { generation, nowMs }),
   };
-
-  /** As of a KV group: noted before any volume exists, over when all are ready. */
-  function firstLogs({ pods }: Observed): Pick<DataCenterStatus, "bootstrap"> & { made: string[] } {
-    const before = status.bootstrap;
-    const isThere = [...children.values()].some(
-      (child) => child.kind === "PersistentVolumeClaim" && child.workload === "queuelog",
-    );
-    if (before === undefined) return { bootstrap: isThere ? "Adopted" : "Permitted", made: [] };
-    if (before !== "Permitted") return { bootstrap: before, made: [] };
-    const logs = spec.profile === "Dev" ? "kvsvr-1" : "queuelog";
-    const up = pods.filter((pod) => pod.workload === logs && pod.isReady);
-    const made = new Set([...(status.made ?? []), ...up.map(({ campus }) => campus)]);
-    return made.size === 3
-      ? { bootstrap: "Done", made: [] }
-      : { bootstrap: before, made: [...made].toSorted() };
-  }
 }
 
 function readiness(

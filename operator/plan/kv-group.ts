@@ -9,41 +9,37 @@
 import type { Permits } from "../../services/platform/pod/files.ts";
 import { KV_GROUPS } from "../../services/platform/services.ts";
 import type { KvGroupSpec, KvGroupStatus, ReplicaStatus } from "../api/kv-group.ts";
+import type { Replaced } from "../api/schema.ts";
 import { wholeUnits } from "../manifests/quantity.ts";
 import { nameOf, type Site } from "../manifests/site.ts";
-import type { Action } from "./actions.ts";
 import { conditionsOf, type Statement, say } from "./conditions.ts";
+import { type Child, childKey, kvWorkload, type Observed, type Resource } from "./observed.ts";
 import {
-  type Child,
-  childKey,
-  kvWorkload,
-  type Observed,
-  type Pod,
-  type Resource,
-} from "./observed.ts";
+  isRemade,
+  isUnderWay,
+  planReplacement,
+  type Replacement,
+  sayReplacing,
+  tokenOf,
+} from "./replacement.ts";
 import { replicaStates, zoneLine } from "./replica-states.ts";
 
 export type KvGroup = Resource<KvGroupSpec, KvGroupStatus>;
 type Bootstrap = KvGroupStatus["bootstrap"];
-type Replaced = NonNullable<KvGroupStatus["replaced"]>;
 
-export interface GroupPlan {
+export interface GroupPlan extends Replacement {
   readonly group: KvGroup;
   readonly replicas: readonly ReplicaStatus[];
   readonly bootstrap: Bootstrap;
   /** During the bootstrap: campuses whose disk is made. */
   readonly made: readonly string[];
-  readonly replaced: Replaced | undefined;
   readonly permits: Permits;
   /** Campuses whose volume may be made or changed. */
   readonly volumes: readonly string[];
-  readonly actions: readonly Action[];
   /** Campuses whose volume is not there and must not be made. */
   readonly lost: readonly string[];
   /** Campuses whose volume is to grow and has not yet. */
   readonly growing: readonly string[];
-  /** Why the act in spec.replace waits; undefined: it does not. */
-  readonly waitsFor: string | undefined;
 }
 
 export function planGroup(observed: Observed, site: Site, group: KvGroup): GroupPlan {
@@ -57,22 +53,25 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
   );
   const replicas = replicaStates(observed, number, campuses);
   const { bootstrap, made } = nextBootstrap(group.status, claims, replicas);
-  const replacement = planReplacement({ observed, group, claims, replicas });
-  const { replaced } = replacement;
+  const { replaced, actions, waitsFor } = planReplacement(observed, {
+    ...{ wanted: group.spec.replace, before: group.status.replaced, claims },
+    ...{ isPaused: group.spec.paused, workload: kvWorkload(number) },
+    weakness: (campus) => {
+      const replica = replicas.find((one) => one.campus === campus);
+      if (replica?.state === "ok") return undefined;
+      return `the replica in campus ${campus} is ${replica?.state ?? "missing"}`;
+    },
+  });
   const isMaking = group.status.bootstrap === "Permitted";
   const { made: notedAsMade = [] } = group.status;
-  // By what the status says already: whoever comes next must not take the new volume for the old one.
-  const noted = group.status.replaced;
-  const isRemaking = (campus: string) => noted?.campus === campus && noted.phase === "Rebuilding";
   const volumes = campuses.filter(
     (campus) =>
       (isMaking && !notedAsMade.includes(campus)) ||
       claims.get(campus) !== undefined ||
-      isRemaking(campus),
+      isRemade(group.status.replaced, campus),
   );
   const isBegun = (campus: string) => bootstrap !== "Permitted" || made.includes(campus);
   const lost = campuses.filter((campus) => isBegun(campus) && !volumes.includes(campus));
-  const { actions, waitsFor } = replacement;
   const permits = permitsOf(group, replaced);
   const growing = campuses.filter((campus) => isGrowing(claims.get(campus)));
   return {
@@ -97,11 +96,10 @@ function isGrowing({ claim }: Partial<Pick<Child, "claim">> = {}): boolean {
 
 function permitsOf({ spec, status }: KvGroup, replaced: Replaced | undefined): Permits {
   const service = KV_GROUPS[spec.number - 1]!;
-  const isUnderWay = replaced !== undefined && replaced.phase !== "Done";
   return {
     ...(status.bootstrap === "Permitted" && firstDisks([service], status.made)),
-    ...(isUnderWay && {
-      rebuild: [{ service, campus: replaced.campus, token: digestlessToken(replaced.act) }],
+    ...(isUnderWay(replaced) && {
+      rebuild: [{ service, campus: replaced.campus, token: tokenOf(replaced) }],
     }),
   };
 }
@@ -113,11 +111,6 @@ export function firstDisks<S extends NonNullable<Permits["bootstrap"]>[number]>(
 ): Pick<Permits, "bootstrap" | "made"> {
   const disks = services.flatMap((service) => made.map((campus) => ({ service, campus })));
   return { bootstrap: [...services], ...(disks.length > 0 && { made: disks }) };
-}
-
-/** One line, as it is written beside the disk. */
-function digestlessToken(act: string): string {
-  return act.replaceAll(/\s+/g, " ").trim();
 }
 
 /**
@@ -138,87 +131,6 @@ function nextBootstrap(
   const made = replicas.filter(({ campus, state }) => state === "ok" || noted.includes(campus));
   if (made.length === replicas.length) return { bootstrap: "Done", made: [] };
   return { bootstrap: before, made: made.map(({ campus }) => campus) };
-}
-
-interface Replacing {
-  readonly observed: Observed;
-  readonly group: KvGroup;
-  readonly claims: ReadonlyMap<string, Child | undefined>;
-  readonly replicas: readonly ReplicaStatus[];
-}
-
-type Replacement = Pick<GroupPlan, "replaced" | "actions" | "waitsFor">;
-
-/** Removing (volume and pod go) -> Rebuilding (a new volume, from both others) -> Done. */
-function planReplacement(facts: Replacing): Replacement {
-  const { group, claims, replicas } = facts;
-  const { replace: wanted, paused } = group.spec;
-  const before = group.status.replaced;
-  const standing: Replacement = { replaced: before, actions: [], waitsFor: undefined };
-  if (paused) return standing;
-  if (before !== undefined && before.phase !== "Done") return carryOn(facts, before);
-  if (wanted === undefined || before?.act === wanted.act) return standing;
-  const { act, campus } = wanted;
-  if (!claims.has(campus)) {
-    return { ...standing, waitsFor: `there is no campus ${campus} in this data centre` };
-  }
-  const others = replicas.filter((replica) => replica.campus !== campus);
-  const weak = others.find(({ state }) => state !== "ok");
-  if (weak !== undefined) {
-    const why = `the replica in campus ${weak.campus} is ${weak.state}`;
-    return { ...standing, waitsFor: `a new disk is filled from both others, and ${why}` };
-  }
-  return { ...standing, replaced: { act, campus, phase: "Removing" } };
-}
-
-/**
- * An act that has begun is brought to its end, whatever the spec says by then: a volume that is to go cannot stay,
- * and a permit must not outlive the act. Taken back before that, it is given up.
- */
-function carryOn({ observed, group, claims, replicas }: Replacing, begun: Replaced): Replacement {
-  const { act, campus, phase } = begun;
-  const standing: Replacement = { replaced: begun, actions: [], waitsFor: undefined };
-  const claim = claims.get(campus);
-  if (phase === "Removing") {
-    const { replace } = group.spec;
-    const isWanted = replace?.act === act && replace.campus === campus;
-    if (!isWanted && claim?.isLeaving === false) return { ...standing, replaced: undefined };
-    const pod = observed.pods.find(
-      (one) => one.workload === kvWorkload(group.spec.number) && one.campus === campus,
-    );
-    // The next pod has no place until it has a volume, and reads its permit when it starts.
-    const isGone = claim === undefined && (pod === undefined || pod.node === "");
-    if (isGone) return { ...standing, replaced: { ...begun, phase: "Rebuilding" } };
-    const why = `replaced by hand (${isWanted ? replace.reason : act})`;
-    return { ...standing, actions: removal(observed, { begun, claim, pod, why }) };
-  }
-  const isDone =
-    replicas.find((replica) => replica.campus === campus)?.state === "ok" &&
-    claim?.isLeaving === false;
-  return isDone ? { ...standing, replaced: { ...begun, phase: "Done" } } : standing;
-}
-
-function removal(
-  { nodes }: Pick<Observed, "nodes">,
-  {
-    begun: { act, campus },
-    claim,
-    pod,
-    why,
-  }: { begun: Replaced; claim: Child | undefined; pod: Pod | undefined; why: string },
-): Action[] {
-  const base = { act: "delete", disturbs: campus, namedAct: act, why } as const;
-  const actions: Action[] = [];
-  if (claim !== undefined && !claim.isLeaving) {
-    const { kind, name, uid } = claim;
-    actions.push({ ...base, kind, name, uid, isForced: false });
-  }
-  // The volume goes when the pod is gone, which a node that is away will never confirm.
-  const isAway = pod !== undefined && nodes.get(pod.node)?.isReady !== true;
-  if (pod !== undefined && pod.node !== "" && (!pod.isLeaving || isAway)) {
-    actions.push({ ...base, kind: "Pod", name: pod.name, uid: pod.uid, isForced: isAway });
-  }
-  return actions;
 }
 
 export interface GroupFacts {
@@ -294,13 +206,9 @@ function quorum({ replicas, bootstrap }: GroupPlan): Statement {
 
 function progressing(plan: GroupPlan, other: Statement): Statement {
   if (other.reason === "Paused") return other;
-  const { group, replaced, waitsFor, bootstrap, growing } = plan;
-  if (waitsFor !== undefined) return say("Progressing", true, "ReplaceWaits", waitsFor);
-  if (replaced !== undefined && replaced.phase !== "Done") {
-    const why = group.spec.replace?.reason ?? replaced.act;
-    const text = `campus ${replaced.campus}: ${replaced.phase.toLowerCase()} (${why})`;
-    return say("Progressing", true, "Replacing", text);
-  }
+  const { group, bootstrap, growing } = plan;
+  const replacing = sayReplacing(plan, group.spec.replace);
+  if (replacing !== undefined) return replacing;
   if (bootstrap === "Permitted") return say("Progressing", true, "Bootstrapping", "first disks");
   if (growing.length > 0) {
     const text = `the volumes in campuses ${growing.join(", ")} are growing`;
