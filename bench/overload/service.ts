@@ -25,6 +25,8 @@ export interface Counts {
   readonly counted: number;
   /** What M had of its core: what it used, and what it left idle. The rest others took. */
   readonly hadMs: number;
+  /** By M's clock. */
+  readonly atMs: number;
 }
 
 /** What M waits for takes so long. */
@@ -60,12 +62,20 @@ class Switched implements Admission {
     this.#now.ended(nowMs);
   }
 
+  expired(waitedMs: number): void {
+    this.#now.expired(waitedMs);
+  }
+
   passed(): void {
     this.#now.passed();
   }
 
   worked(sheddableMs: number, otherMs: number): void {
     this.#now.worked(sheddableMs, otherMs);
+  }
+
+  get laterMs(): number {
+    return this.#now.laterMs;
   }
 }
 
@@ -109,7 +119,7 @@ process.on("message", (strategy: Strategy | "count") => {
   if (strategy !== "count") admission.become(strategy);
   const hadMs = cpuMs() + performance.nodeTiming.idleTime;
   const { started } = admission;
-  process.send?.({ started, counted, hadMs } satisfies Counts);
+  process.send?.({ started, counted, hadMs, atMs: performance.now() } satisfies Counts);
 });
 process.on("disconnect", () => process.exit(0));
 process.send?.({ port });

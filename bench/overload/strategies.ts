@@ -36,9 +36,13 @@ class NoAdmission implements Admission {
 
   ended(): void {}
 
+  expired(): void {}
+
   passed(): void {}
 
   worked(): void {}
+
+  readonly laterMs: number = 0;
 }
 
 const WINDOW_MS = 100;

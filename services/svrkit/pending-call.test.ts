@@ -1,5 +1,5 @@
 /** What a call does when replicas are slow, silent for a moment, overloaded or refuse: over real sockets. */
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { Echo, type EchoMessage } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import type { Admission } from "./admission/admission.ts";
 import { EVERYTHING } from "./admission/priority.ts";
@@ -11,7 +11,7 @@ import { silentLogger } from "./log.ts";
 import { rest } from "./rest.ts";
 import { type Handler, Server, type ServerOptions } from "./server.ts";
 import { Session } from "./transport/session.ts";
-import { listen } from "./transport/tcp.ts";
+import { dial, listen } from "./transport/tcp.ts";
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -182,6 +182,31 @@ test("calls: a hedged read asks another replica after its time, and takes the fi
   await expect(who(c, { timeoutMs: 200 })).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
 });
 
+test("calls: each call beside another is paid for, however long the connection for one takes", async () => {
+  let isWell = true;
+  const a = await serve("a", () => (isWell ? message : never()));
+  const [b, c] = [await serve("b", never), await serve("c", never)];
+  const client = new Client({ process: "test", campus: "a" });
+  cleanUps.push(() => client.stop());
+  let connecting = 0;
+  const addresses = [a, b, c].map(({ campus, host, port }, i) => ({
+    ...{ campus, label: campus },
+    dial: async (timeoutMs: number) => {
+      connecting += 1;
+      if (i > 0) await rest(200);
+      return dial({ host, port }, timeoutMs);
+    },
+  }));
+  const replicas = client.calleeFrom("echo", addresses, { caller: "test" });
+  for (let i = 0; i < 25; i++) await who(replicas);
+  isWell = false;
+  const paid = vi.spyOn(replicas.budget, "spend");
+  // Late after 250 ms, looked for every 50: while one beside it connects, the hedge's time comes.
+  await who(replicas, { hedgeAfterMs: 400, timeoutMs: 900 }).catch(() => {});
+  expect(connecting).toBe(3);
+  expect(paid.mock.results.filter(({ value }) => value).length).toBe(2);
+});
+
 test("calls: a replica that was left out comes back to hedged reads, and to who asks it alone", async () => {
   const replicas = async () => {
     const a = await serve("a", async () => {
@@ -217,8 +242,10 @@ function fixedLevel(level: () => number): Admission & { arrived: number } {
     },
     start: () => true,
     ended: () => {},
+    expired: () => {},
     passed: () => {},
     worked: () => {},
+    laterMs: 0,
   };
 }
 

@@ -63,7 +63,7 @@ export class PendingCall<O> {
   #lastError: RpcError | undefined;
   /** Asking again makes somebody work twice, or may end one more replica: it is paid for. */
   #costs = false;
-  /** An attempt was paid for, and none was sent since: nobody has worked for it. */
+  /** Was paid for an attempt that was not sent: nobody has worked for it. */
   #isPaid = false;
   /** Attempts that were sent, and whose connection ended before an answer came. */
   #cutOff = 0;
@@ -126,26 +126,37 @@ export class PendingCall<O> {
     this.#askedMs = nowMs;
     this.#open += 1;
     callee.asks(index, nowMs);
+    const isPaid = this.#isPaid;
+    this.#isPaid = false;
     const peer = callee.peers[index]!;
     if (!(peer instanceof Peer)) {
       const attempt = this.#attempt(index, undefined, nowMs);
-      this.#isPaid = false;
       peer.ask(call, attempt, (server, local) => request.invokeOn(server, local));
       return;
     }
     const { ready } = peer;
     peer.onBusy();
-    if (ready !== undefined) this.#send(index, ready, nowMs);
+    if (ready !== undefined) this.#send(index, ready, { nowMs, isPaid });
     else {
       peer.session().then(
-        (session) => this.#send(index, session, monotonicMs()),
-        (error) => this.failed(error, false),
+        (session) => this.#send(index, session, { nowMs: monotonicMs(), isPaid }),
+        (error) => this.#notSent(error, isPaid),
       );
     }
   }
 
-  #send(index: number, session: Session, nowMs: number): void {
+  #notSent(error: unknown, isPaid: boolean): void {
+    this.#isPaid ||= isPaid;
+    this.failed(error, false);
+  }
+
+  #send(index: number, session: Session, how: { nowMs: number; isPaid: boolean }): void {
+    const { nowMs, isPaid } = how;
     const { request, call } = this.#parts;
+    if (this.#isSettled) {
+      this.#open -= 1;
+      return;
+    }
     const attempt = this.#attempt(index, session, nowMs);
     try {
       if (isRefusedThere(session, call.priority, nowMs)) {
@@ -153,9 +164,8 @@ export class PendingCall<O> {
         throw new RpcError("OVERLOADED", `${session.remote} has too much to do: retry later`);
       }
       request.send(session, headOf(request.method, call, nowMs), attempt);
-      this.#isPaid = false;
     } catch (error) {
-      this.failed(error, false);
+      this.#notSent(error, isPaid);
     }
   }
 

@@ -1,30 +1,40 @@
-/** How many bytes of requests a server keeps, whoever sent them. */
+/** How many bytes of requests a server keeps, whoever sent them, and what it takes from those that come too late. */
+import { setImmediate } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
-import { Echo, encodeEchoMessage } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
+import {
+  Echo,
+  type EchoMessage,
+  encodeEchoMessage,
+} from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import { makeRequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
+import { AdaptiveLevel } from "./admission/adaptive-level.ts";
+import { BUCKETS, EVERYTHING, priorityOf } from "./admission/priority.ts";
 import { Reader, toBytes } from "./codec.ts";
 import type { Code } from "./errors.ts";
 import { REQUEST_BYTES_MAX } from "./limits.ts";
 import { silentLogger } from "./log.ts";
-import { type AnswerTo, type Handler, Server } from "./server.ts";
+import { type AnswerTo, type Handler, Server, type ServerOptions } from "./server.ts";
 
 const ANSWERED = "answered";
 const PART = 16;
-const body = toBytes(encodeEchoMessage, { payload: Buffer.alloc(REQUEST_BYTES_MAX / PART) });
+const large = toBytes(encodeEchoMessage, { payload: Buffer.alloc(REQUEST_BYTES_MAX / PART) });
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0)) await cleanUp();
 });
 
 /** Asks with a little more than a sixteenth of what may be kept, and tells what has become of each. */
-function asker(handle: Handler<{ payload: Uint8Array }, { payload: Uint8Array }>) {
-  const server = new Server({ process: "a/echo", campus: "a" }, silentLogger());
+function asker(
+  handle: Handler<EchoMessage, EchoMessage>,
+  { body = large, ...options }: ServerOptions & { body?: Uint8Array } = {},
+) {
+  const server = new Server({ process: "a/echo", campus: "a" }, silentLogger(), options);
   server.add(Echo.echo, handle);
   cleanUps.push(() => server.stop());
   const outcomes: (Code | typeof ANSWERED)[] = [];
-  const ask = (priority: number) => {
+  const ask = (priority: number, waitedMs = 0) => {
     const answer: AnswerTo = {
-      ...{ isOpen: true, arrivedMs: performance.now(), proved: undefined },
+      ...{ isOpen: true, arrivedMs: performance.now() - waitedMs, proved: undefined },
       reply: () => outcomes.push(ANSWERED),
       replyError: (_, { code }) => outcomes.push(code),
     };
@@ -72,4 +82,24 @@ test("room: requests that wait for their turn have so many bytes together, each 
     await expect.poll(() => server.callsWaiting, { timeout: 5_000 }).toBe(0);
     expect(outcomes.filter((outcome) => outcome === ANSWERED).length).toBe(PART);
   }
+});
+
+test("room: calls whose time was over when they were read have waited, and more of them are shed", async () => {
+  const thread = { usedMs: 0, idleMs: 0, sheddableEnded: 0, othersEnded: 0 };
+  const admission = new AdaptiveLevel({ thread: () => ({ ...thread, usedMs: performance.now() }) });
+  const { outcomes, ask } = asker((request) => request, { admission, body: Buffer.alloc(0) });
+  const readFor = async (ms: number, how: { waitedMs: number; restMs: number }) => {
+    const endMs = performance.now() + ms;
+    for (let i = 1; performance.now() < endMs; i++) {
+      ask(priorityOf("message", i % BUCKETS), how.waitedMs);
+      for (const untilMs = performance.now() + how.restMs; performance.now() < untilMs; );
+      await setImmediate();
+    }
+  };
+  await readFor(250, { waitedMs: 0, restMs: 1 });
+  expect(admission.level(performance.now())).toBe(EVERYTHING);
+  outcomes.length = 0;
+  await readFor(250, { waitedMs: 61_000, restMs: 0.1 });
+  expect(new Set(outcomes)).toEqual(new Set(["DEADLINE_EXCEEDED"]));
+  expect(admission.level(performance.now())).toBeLessThan(EVERYTHING);
 });

@@ -13,6 +13,7 @@ afterEach(() => {
 function busy(ms: number): void {
   clockMs += ms;
 }
+const nothing = () => 0;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test("run queue: a turn works for a slice, the rest keeps its order and goes on in the next ones", async () => {
@@ -20,7 +21,7 @@ test("run queue: a turn works for a slice, the rest keeps its order and goes on 
   const queue = new RunQueue<number>((job) => {
     busy(3);
     done.push(job);
-  });
+  }, nothing);
   const submit = (job: number) => {
     if (!queue.isFree(monotonicMs())) return queue.add(job);
     busy(3);
@@ -47,7 +48,7 @@ test("run queue: what a job works after it has waited for nothing is part of the
       busy(3);
       done += 1;
     });
-  });
+  }, nothing);
   queue.isFree(monotonicMs());
   for (let job = 0; job < 12; job++) queue.add(job);
   await turn();
@@ -56,11 +57,30 @@ test("run queue: what a job works after it has waited for nothing is part of the
   expect(done).toBe(8);
 });
 
+test("run queue: what a job works when it has waited for somebody is taken from the slice that begins it", async () => {
+  const done: number[] = [];
+  const queue = new RunQueue<number>(
+    (job) => done.push(job),
+    () => 2.6,
+  );
+  const turns: number[] = [];
+  for (let job = 0; job < 10; job++) {
+    if (queue.isFree(monotonicMs())) done.push(job);
+    else queue.add(job);
+  }
+  while (queue.length > 0) {
+    turns.push(done.length);
+    await turn();
+  }
+  expect(turns).toEqual([4, 8]);
+  expect(done).toEqual(Array.from({ length: 10 }, (_, job) => job));
+});
+
 test("run queue: it holds so many and no more", async () => {
   let runs = 0;
   const queue = new RunQueue<number>(() => {
     runs += 1;
-  });
+  }, nothing);
   queue.isFree(monotonicMs());
   for (let job = 0; job < QUEUE_MAX; job++) expect(queue.add(job)).toBe(true);
   expect(queue.add(0)).toBe(false);

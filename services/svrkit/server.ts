@@ -97,10 +97,13 @@ export class Server {
   readonly #log: Logger;
   readonly #options: ServerOptions;
   readonly #admission: Admission;
-  readonly #queue = new RunQueue<Job>((job, nowMs) => {
-    this.#bytes -= job.bytes;
-    this.#take(job, nowMs);
-  });
+  readonly #queue = new RunQueue<Job>(
+    (job, nowMs) => {
+      this.#bytes -= job.bytes;
+      this.#take(job, nowMs);
+    },
+    () => this.#admission.laterMs,
+  );
   readonly #methods = new Map<number, Registered>();
   readonly #sessions = new Set<Session>();
   readonly #listeners: NetServer[] = [];
@@ -290,6 +293,12 @@ export class Server {
       if (isSampled(head.trace)) call = spanned(registered, call, arrivedMs);
       registered.calls.arrived += 1;
       requireAllowed(registered, call.caller, session.proved);
+      if (call.deadlineMs <= nowMs && call.priority !== NEVER_SHED) {
+        // Nobody waits for it any more; how long it waited until now is worth knowing.
+        if (this.#admission.arrive(call.priority, nowMs))
+          this.#admission.expired(nowMs - arrivedMs);
+        throw tooLate();
+      }
       this.#requireRoom(call, bytes, nowMs);
       if (head.priority === NEVER_SHED) {
         this.#admission.passed();
@@ -316,10 +325,13 @@ export class Server {
     if (!session.isOpen) return;
     let hasBegun = false;
     try {
-      if (call.deadlineMs <= nowMs) throw tooLate();
       const admission = this.#admission;
       const waitedMs = nowMs - arrivedMs;
       queueDelays.add(waitedMs);
+      if (call.deadlineMs <= nowMs) {
+        admission.expired(waitedMs);
+        throw tooLate();
+      }
       if (!admission.start(call.priority, waitedMs, nowMs)) throw overloaded();
       hasBegun = true;
       const outcome = invoke(registered, call, body);

@@ -20,6 +20,10 @@
  * of what it can do, and what then comes at once nothing of what is asked for: capacity is the best of a few
  * windows, and demand is learnt slowly unless it is quite another.
  *
+ * A loop that works for long reads at once what came meanwhile, and much of it too late: what comes is counted over
+ * the time since the last look, and calls whose time was over have waited, too. With neither, a burst was taken for
+ * no demand, and its end, when all were too late, for rest: nobody was shed, and nobody served.
+ *
  * What a call works after it has waited for something is seen by nobody as that call's. So the CPU time that
  * the thread used beyond what is known is shared out by numbers: of calls that began, and of own calls that
  * ended, with which somebody went on.
@@ -85,19 +89,25 @@ export class AdaptiveLevel implements Admission {
   #windowStartMs = 0;
   #arrived = 0;
   #started = 0;
+  #expired = 0;
   #ended = 0;
   #lastEndedMs = 0;
+  /** Of a call in this window, and of the last one in the windows before. */
+  #lastArrivedMs = 0;
+  #arrivedBeforeMs = 0;
   #waitedMs = 0;
   /** Calls that are never shed, and what was worked for them and for the others up to their first wait. */
   #passed = 0;
   #passedMs = 0;
   #workedMs = 0;
   #meanWorkMs = 0;
+  #meanLaterMs = 0;
   /** At the begin of the window. */
   #thread: ThreadTimes;
   /** Calls a millisecond that were started in the last windows in which calls had to wait. */
   readonly #rates = new Float64Array(CAPACITY_WINDOWS);
   #nextRate = 0;
+  #before = { elapsedMs: 0, ended: 0 };
   /** Calls that arrived in this window, by class: of buckets below the level, and of all. */
   readonly #admitted = new Uint32Array(CLASS_COUNT);
   readonly #arrivals = new Uint32Array(CLASS_COUNT);
@@ -122,10 +132,18 @@ export class AdaptiveLevel implements Admission {
     return this.#isQuiet(nowMs) ? EVERYTHING : this.#level;
   }
 
-  /** A loop that was busy with what was started before has not looked; that is no quiet. */
+  /**
+   * A loop that was busy with what was started before has not looked; that is no quiet. But one long call that
+   * ends at last is no sign of what comes.
+   */
   #isQuiet(nowMs: number): boolean {
-    const sinceMs = Math.max(this.#windowStartMs, this.#lastEndedMs);
-    return nowMs - sinceMs > QUIET_WINDOWS * this.#options.windowMs;
+    const quietMs = QUIET_WINDOWS * this.#options.windowMs;
+    const busyMs = Math.min(quietMs, this.#lastEndedMs - this.#windowStartMs);
+    return nowMs - this.#windowStartMs - Math.max(0, busyMs) > quietMs;
+  }
+
+  get laterMs(): number {
+    return this.#meanLaterMs;
   }
 
   get thresholdMs(): number {
@@ -136,9 +154,11 @@ export class AdaptiveLevel implements Admission {
   arrive(priority: number, nowMs: number): boolean {
     const { windowMs, windowCalls } = this.#options;
     const elapsedMs = nowMs - this.#windowStartMs;
-    if (elapsedMs >= (this.#arrived >= windowCalls ? WINDOW_MS_MIN : windowMs))
-      this.#endWindow(nowMs);
+    // As long as none has ended, many are only a heap that was read at once.
+    const isMany = this.#arrived >= windowCalls && this.#ended > 0;
+    if (elapsedMs >= (isMany ? WINDOW_MS_MIN : windowMs)) this.#endWindow(nowMs);
     this.#arrived += 1;
+    this.#lastArrivedMs = nowMs;
     const isIn = priority < this.#level;
     const at = Math.min(CLASS_COUNT - 1, Math.floor((priority - 1) / BUCKETS));
     this.#arrivals[at]! += 1;
@@ -152,6 +172,12 @@ export class AdaptiveLevel implements Admission {
     this.#started += 1;
     this.#waitedMs += waitedMs;
     return true;
+  }
+
+  /** It did wait: when a whole turn's calls are too late, that is all there is to see. */
+  expired(waitedMs: number): void {
+    this.#expired += 1;
+    this.#waitedMs += waitedMs;
   }
 
   ended(nowMs: number): void {
@@ -175,6 +201,7 @@ export class AdaptiveLevel implements Admission {
     if (this.#isQuiet(nowMs)) {
       this.#level = EVERYTHING;
       this.#demand.fill(0);
+      this.#arrivedBeforeMs = nowMs;
     } else {
       const sheddableMs = this.#sheddableMs(before);
       const isIdle = this.#thread.idleMs - before.idleMs > IDLE_MAX * elapsedMs;
@@ -184,6 +211,7 @@ export class AdaptiveLevel implements Admission {
     this.#windowStartMs = nowMs;
     this.#arrived = 0;
     this.#started = 0;
+    this.#expired = 0;
     this.#ended = 0;
     this.#waitedMs = 0;
     this.#passed = 0;
@@ -196,7 +224,8 @@ export class AdaptiveLevel implements Admission {
   /** What calls that may be shed took of the window. */
   #sheddableMs(before: ThreadTimes): number {
     const { usedMs, sheddableEnded, othersEnded } = this.#thread;
-    const restMs = usedMs - before.usedMs - this.#workedMs - this.#passedMs;
+    // Below nothing: of calls that carry many, and were not counted themselves since they came from this process.
+    const restMs = usedMs - before.usedMs - this.#workedMs - Math.max(0, this.#passedMs);
     if (restMs <= 0) return this.#workedMs;
     const own = Math.max(this.#started, this.#ended);
     const sheddable = own + sheddableEnded - before.sheddableEnded;
@@ -205,15 +234,21 @@ export class AdaptiveLevel implements Admission {
   }
 
   #learn(elapsedMs: number, sheddableMs: number): void {
-    if (this.#started > 0)
+    if (this.#started > 0) {
       this.#meanWorkMs += LEARNING * (sheddableMs / this.#started - this.#meanWorkMs);
-    const growth = this.#growth(elapsedMs);
+      const laterMs = (sheddableMs - this.#workedMs) / this.#started;
+      this.#meanLaterMs += LEARNING * (laterMs - this.#meanLaterMs);
+    }
+    // What is read at once came since the last look, which may be long before the window began.
+    const cameMs = Math.max(1, this.#lastArrivedMs - this.#arrivedBeforeMs);
+    this.#arrivedBeforeMs = this.#lastArrivedMs;
+    const growth = this.#growth(cameMs);
     const fading = Math.min(growth, 1) * 0.5 ** (elapsedMs / FADING_MS);
     for (let c = 0; c < CLASS_COUNT; c++) {
       const before = this.#demand[c]!;
       const buckets = bucketsBelow(this.#level, c);
       const counted = buckets > 0 ? this.#admitted[c]! : this.#arrivals[c]!;
-      const seen = counted / (buckets || BUCKETS) / elapsedMs;
+      const seen = counted / (buckets || BUCKETS) / cameMs;
       const learnt = before * growth + LEARNING * (seen - before * growth);
       // Of a class above the level only that comes which callers have not heard of yet.
       this.#demand[c] = buckets > 0 ? learnt : Math.max(learnt, before * fading);
@@ -221,12 +256,12 @@ export class AdaptiveLevel implements Admission {
   }
 
   /** By how much demand has changed as a whole: far faster to see than its spread over classes. */
-  #growth(elapsedMs: number): number {
+  #growth(cameMs: number): number {
     let seen = 0;
     let expected = 0;
     for (let c = 0; c < CLASS_COUNT; c++) {
       seen += this.#admitted[c]!;
-      expected += this.#demand[c]! * bucketsBelow(this.#level, c) * elapsedMs;
+      expected += this.#demand[c]! * bucketsBelow(this.#level, c) * cameMs;
     }
     if (expected < COUNT_MIN) return 1;
     const ratio = seen / expected;
@@ -235,15 +270,18 @@ export class AdaptiveLevel implements Admission {
 
   #step(elapsedMs: number, had: { sheddableMs: number; isIdle: boolean }): void {
     const { thresholdMs } = this;
-    const meanMs = this.#started === 0 ? 0 : this.#waitedMs / this.#started;
+    const waits = this.#started + this.#expired;
+    const meanMs = waits === 0 ? 0 : this.#waitedMs / waits;
+    const rate = this.#rate(elapsedMs);
     // Those that were let in wait still: how long, nobody knows yet.
-    if (this.#started === 0 && this.#admitted.some((count) => count > 0)) return;
-    if (had.sheddableMs < SHARE_MIN * elapsedMs) {
+    if (waits === 0 && this.#admitted.some((count) => count > 0)) return;
+    // Of a window in which none began and none ended nobody knows what they would have taken.
+    const isTold = this.#started + this.#ended > 0;
+    if (isTold && had.sheddableMs < SHARE_MIN * elapsedMs) {
       this.#level = EVERYTHING;
       return;
     }
     if (this.#level === EVERYTHING && (meanMs <= thresholdMs || had.isIdle)) return;
-    const rate = this.#ended / elapsedMs;
     // Done slower than could be is no measure of what can be; nor is that nothing was, when all wait for somebody else.
     if (rate > 0 && (meanMs >= thresholdMs / 2 || rate > Math.max(...this.#rates))) {
       this.#rates[this.#nextRate] = rate;
@@ -254,6 +292,17 @@ export class AdaptiveLevel implements Admission {
     const correction = 1 + (GAIN * (thresholdMs - meanMs)) / this.#options.windowMs;
     const factor = Math.min(STEP_UP_MAX, Math.max(STEP_DOWN_MAX, correction));
     this.#level = this.#levelFor(bestRate * factor);
+  }
+
+  /**
+   * Calls a millisecond that ended, in this window and the one before: those of a long turn of the loop may end all
+   * together, at its end.
+   */
+  #rate(elapsedMs: number): number {
+    const before = this.#before;
+    this.#before = { elapsedMs, ended: this.#ended };
+    const rate = (before.ended + this.#ended) / (before.elapsedMs + elapsedMs);
+    return rate;
   }
 
   #levelFor(perMs: number): number {

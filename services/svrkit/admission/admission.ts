@@ -6,12 +6,16 @@ export interface Admission {
   arrive(priority: number, nowMs: number): boolean;
   /** Its turn has come, so long after it may have arrived; false: refuse it now. */
   start(priority: number, waitedMs: number, nowMs: number): boolean;
+  /** It was let in, and its caller's time was over before its turn, so long after it may have arrived. */
+  expired(waitedMs: number): void;
   /** A call that was started has been answered. */
   ended(nowMs: number): void;
   /** A call that is never shed has begun. */
   passed(): void;
   /** Up to its first wait a call took so long: for what may be shed, and for what never is. */
   worked(sheddableMs: number, otherMs: number): void;
+  /** What a call works after its first wait, ms, on average. */
+  readonly laterMs: number;
 }
 
 /** What the thread has done since it began: sums. */

@@ -163,7 +163,8 @@ class OverloadedService {
       const { task, arrivedMs } = head;
       const isLate = this.#nowMs - task.atMs > DEADLINE_MS;
       const waitedMs = this.#nowMs - arrivedMs;
-      if (!isLate && this.#admission.start(task.priority, waitedMs, this.#nowMs)) return task;
+      if (isLate) this.#admission.expired(waitedMs);
+      else if (this.#admission.start(task.priority, waitedMs, this.#nowMs)) return task;
       this.#refuse(task);
     }
     return undefined;
@@ -184,7 +185,7 @@ class OverloadedService {
   /** Yields what each step of it takes. */
   *#turns(): Generator<number, void> {
     do {
-      const sliceEndMs = this.#nowMs + SLICE_MS;
+      let sliceEndMs = this.#nowMs + SLICE_MS;
       const due = this.#waiting.filter(({ untilMs }) => untilMs <= this.#nowMs);
       this.#waiting = this.#waiting.filter(({ untilMs }) => untilMs > this.#nowMs);
       for (const read of this.#unread.splice(0)) {
@@ -194,6 +195,7 @@ class OverloadedService {
       while (this.#nowMs < sliceEndMs) {
         const task = this.#begin();
         if (task === undefined) break;
+        sliceEndMs -= this.#admission.laterMs;
         this.#waiting.push({ task, untilMs: this.#nowMs + WAIT_MS });
         this.#after(WAIT_MS, () => this.#wake());
         yield START_MS;
