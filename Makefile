@@ -66,8 +66,9 @@ fmt: node_modules/.stamp ## format the code and apply safe fixes
 bench-echo: node_modules/.stamp ## measure svrkit beside grpc-js: echo calls
 	@node bench/echo.ts $(if $(SECONDS),--seconds $(SECONDS),)
 
-bench-overload: node_modules/.stamp ## measure a service at 0.5 to 4 x saturation, four strategies; draws docs/overload.svg
-	@node bench/overload.ts $(if $(SECONDS),--seconds $(SECONDS),) --svg docs/overload.svg
+bench-overload: node_modules/.stamp ## measure a service at 0.5 to 4 x saturation, four strategies; draws docs/overload.svg. QUICK=1: three minutes, AFTER_WAIT=1: M waits before it works
+	@node bench/overload.ts $(if $(SECONDS),--seconds $(SECONDS),) $(if $(AFTER_WAIT),--after-wait,) \
+	  $(if $(QUICK),--quick,$(if $(AFTER_WAIT),,--svg docs/overload.svg))
 
 bench-monitors: node_modules/.stamp ## measure what counting costs, in nanoseconds
 	@node bench/monitors.ts

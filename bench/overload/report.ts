@@ -60,16 +60,20 @@ export function printReport(report: Report): void {
     );
   }
   console.log("\nafter a step from 0.5 to 4 x: goodput by 100 ms, % of what M can do");
-  for (const { strategy, shares, settledMs } of steps) {
-    const line = shares.map((share) => String(Math.round(100 * share)).padStart(4)).join("");
-    console.log(
-      `${strategy.padEnd(7)}${line}   settled after ${settledMs ?? "more than the run's"} ms`,
-    );
+  for (const step of steps) {
+    const line = step.shares.map((share) => String(Math.round(100 * share)).padStart(4)).join("");
+    console.log(`${step.strategy.padEnd(7)}${line}   ${describeSettling(step)}`);
   }
-  console.table(goalsOf(report));
+  // The goals are ours.
+  if (runs.some((run) => run.strategy === "ours")) console.table(goalsOf(report));
 }
 
-function describe({ ofIdeal, wasted, p99Ms }: Run): string {
+export function describeSettling({ settledMs }: Step): string {
+  return settledMs === null ? "not settled within the run" : `settled after ${settledMs} ms`;
+}
+
+/** Tasks that succeeded, of those that could have; work wasted; p99. */
+export function describe({ ofIdeal, wasted, p99Ms }: Run): string {
   return `${percent(ofIdeal)}, ${percent(wasted)}, ${Math.round(p99Ms)} ms`;
 }
 
