@@ -20,19 +20,19 @@ async function rush(gate: Gate, weights: readonly number[], fails: readonly numb
 }
 
 test("gate: so much at once, in order, a failure frees its place", async () => {
-  const { begun, failed } = await rush(new Gate(2), [1, 1, 1, 1, 1], [1]);
+  const { begun, failed } = await rush(new Gate({ min: 2, max: 2 }), [1, 1, 1, 1, 1], [1]);
   expect(begun.map((b) => b.piece)).toEqual([0, 1, 2, 3, 4]);
   expect(Math.max(...begun.map((b) => b.underWay))).toBe(2);
   expect(failed).toBe(1);
 });
 
 test("gate: the last one let in may be heavier than what is free, and holds the next ones up", async () => {
-  const { begun } = await rush(new Gate(10), [9, 30, 1, 1]);
+  const { begun } = await rush(new Gate({ min: 10, max: 10 }), [9, 30, 1, 1]);
   expect(begun.map((b) => b.underWay)).toEqual([9, 39, 1, 2]);
 });
 
 test("gate: as much room after a rush as before it", async () => {
-  const gate = new Gate(2);
+  const gate = new Gate({ min: 2, max: 2 });
   for (let time = 0; time < 3; time++) {
     const { begun } = await rush(gate, [1, 1, 1, 1, 1, 1]);
     expect(Math.max(...begun.map((b) => b.underWay))).toBe(2);

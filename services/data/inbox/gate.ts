@@ -1,32 +1,41 @@
+import { monotonicMs } from "../../svrkit/call.ts";
+import { Window, type WindowBounds } from "./window.ts";
+
 /**
  * A window over pieces of work: those under way weigh no more together than it allows, plus the one
  * that was let in last; first come first served. Fan-out passes through it as a whole: what it has
- * under way at the store is what everybody else waits behind there.
+ * under way at the store is what everybody else waits behind there. How wide it is says window.ts.
  */
 export class Gate {
-  readonly #weightMax: number;
+  readonly #window: Window;
   #underWay = 0;
   #waiting: { readonly weight: number; readonly enter: () => void }[] = [];
   /** Waiters before this one have entered. */
   #first = 0;
 
-  constructor(weightMax: number) {
-    this.#weightMax = weightMax;
+  constructor(weights: WindowBounds) {
+    this.#window = new Window(weights);
   }
 
   async run<T>(weight: number, work: () => Promise<T>): Promise<T> {
-    if (this.#underWay < this.#weightMax && this.#waiting.length === 0) this.#underWay += weight;
-    else await new Promise<void>((enter) => this.#waiting.push({ weight, enter }));
+    if (this.#underWay < this.#window.size && this.#waiting.length === 0) this.#underWay += weight;
+    else {
+      this.#window.full();
+      await new Promise<void>((enter) => this.#waiting.push({ weight, enter }));
+    }
+    const beganMs = monotonicMs();
     try {
       return await work();
     } finally {
+      const nowMs = monotonicMs();
+      this.#window.ended(nowMs - beganMs, nowMs);
       this.#underWay -= weight;
       this.#letIn();
     }
   }
 
   #letIn(): void {
-    while (this.#first < this.#waiting.length && this.#underWay < this.#weightMax) {
+    while (this.#first < this.#waiting.length && this.#underWay < this.#window.size) {
       const { weight, enter } = this.#waiting[this.#first]!;
       this.#first += 1;
       this.#underWay += weight;

@@ -57,7 +57,8 @@ export class InboxHandlers {
   constructor(kv: KvClient, tickets: TicketVerifier, options: InboxDataOptions) {
     this.#kv = kv;
     this.#tickets = tickets;
-    this.#fanoutGate = new Gate(options.fanoutBytesInFlightMax);
+    const { fanoutBytesInFlightMin, fanoutBytesInFlightMax: max } = options;
+    this.#fanoutGate = new Gate({ min: Math.min(fanoutBytesInFlightMin, max), max });
     this.#settings = new SettingWriter(kv);
   }
 

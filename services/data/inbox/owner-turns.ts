@@ -15,7 +15,7 @@ export class OwnerTurns {
   readonly #byOwner = new Map<string, Turns>();
 
   async run<T>(owner: string, work: () => Promise<T>): Promise<T> {
-    const turns = this.#byOwner.get(owner) ?? { gate: new Gate(1), count: 0 };
+    const turns = this.#byOwner.get(owner) ?? { gate: new Gate({ min: 1, max: 1 }), count: 0 };
     if (turns.count >= TURNS_MAX) {
       const message = `${TURNS_MAX} changes of one user wait for their turn: wait a little`;
       throw new RpcError("RESOURCE_EXHAUSTED", message);
