@@ -12,6 +12,9 @@ const MIB = 1024 * 1024;
 const KEYS = 4_000;
 const VALUE_BYTES = 1_000;
 const BEHIND = 2;
+/** Others may have the machine: what is asked comes late then, and how late is no expectation. */
+const limits = { timeoutMs: 30_000 };
+const AT_ONCE = 500;
 
 let cluster: TestCluster;
 let gate = Promise.withResolvers<void>();
@@ -22,22 +25,21 @@ afterEach(async () => {
 
 const key = (name: string) => ({ keyspace: Keyspace.ACCOUNT, key: Buffer.from(name) });
 const put = (name: string, value: Buffer) =>
-  cluster.kv.write({
-    key: key(name),
-    write: { case: "put", value },
-    expectedVersion: undefined,
-  });
+  cluster.kv.write(
+    { key: key(name), write: { case: "put", value }, expectedVersion: undefined },
+    limits,
+  );
 
 /** Writes keys while one replica is away, and lets the others forget what they would send it. */
 async function missMany(): Promise<void> {
   await cluster.allServe();
   await cluster.stop(BEHIND);
   const value = Buffer.alloc(VALUE_BYTES, 7);
-  for (let at = 0; at < KEYS; at += 500)
-    await Promise.all(Array.from({ length: 500 }, (_, i) => put(`k${at + i}`, value)));
+  for (let at = 0; at < KEYS; at += AT_ONCE)
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => put(`k${at + i}`, value)));
   const untold = () =>
     cluster.replica(0).replica!.outbox(1).backlog + cluster.replica(1).replica!.outbox(0).backlog;
-  await expect.poll(untold, { timeout: 5_000 }).toBe(0);
+  await expect.poll(untold, { timeout: 30_000 }).toBe(0);
   for (const other of [0, 1]) {
     await cluster.stop(other);
     await cluster.start(other);
@@ -46,7 +48,7 @@ async function missMany(): Promise<void> {
 }
 
 const servesAgain = () =>
-  expect.poll(() => cluster.replica(BEHIND).replica?.isServing, { timeout: 20_000 }).toBe(true);
+  expect.poll(() => cluster.replica(BEHIND).replica?.isServing, { timeout: 60_000 }).toBe(true);
 
 /** How many of the keys the replica holds when the others are gone. */
 async function heldAlone(): Promise<number> {
@@ -54,12 +56,16 @@ async function heldAlone(): Promise<number> {
   await cluster.stop(1);
   const client = new Client({ process: "test", campus: "" });
   const replicas = client.callee("kvsvr", cluster.addresses, { caller: "kvsvr" });
-  const reads = Array.from({ length: KEYS }, async (_, i) => {
+  const isHeld = async (i: number) => {
     const request = { key: key(`k${i}`), level: Level.ANY };
-    const { value } = await replicas.callOne(BEHIND, Kv.get, request, { timeoutMs: 5_000 });
-    return value.length;
-  });
-  const held = (await Promise.all(reads)).filter((length) => length === VALUE_BYTES).length;
+    const { value } = await replicas.callOne(BEHIND, Kv.get, request, limits);
+    return value.length === VALUE_BYTES;
+  };
+  let held = 0;
+  for (let at = 0; at < KEYS; at += AT_ONCE) {
+    const some = await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => isHeld(at + i)));
+    held += some.filter(Boolean).length;
+  }
   client.stop();
   return held;
 }
@@ -99,7 +105,7 @@ test("far behind: a replica catches up in bounded memory while the others serve"
   expect(calls).toBeGreaterThanOrEqual((KEYS * VALUE_BYTES) / (300 * 1024));
   expect(counted("Replica/Fetch") - askedAlone).toBeLessThan(KEYS / 10);
   expect(await heldAlone()).toBe(KEYS);
-}, 40_000);
+}, 200_000);
 
 /** LMDB behind commits that wait for a gate. */
 function gated(engine: StateEngine, gate: Promise<void>): StateEngine {
@@ -129,7 +135,7 @@ test("far behind: catching up waits for checkpoints that are behind, so clients 
   isGated = true;
   await cluster.start(BEHIND);
   const { state } = cluster.replica(BEHIND).replica!;
-  await expect.poll(() => state.isPressed, { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => state.isPressed, { timeout: 30_000 }).toBe(true);
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(state.refusing).toBeUndefined();
   expect(state.memory.dirtyBytes).toBeLessThan(3 * MIB);
@@ -137,7 +143,7 @@ test("far behind: catching up waits for checkpoints that are behind, so clients 
   gate.resolve();
   await servesAgain();
   expect(await heldAlone()).toBe(KEYS);
-}, 40_000);
+}, 200_000);
 
 test("far behind: an answer of many states is bounded, in order, and says what is held of each key", async () => {
   cluster = await startCluster();
