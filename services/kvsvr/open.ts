@@ -47,7 +47,7 @@ export interface ReplicaEdges {
   readonly server: Server;
   readonly log: Logger;
   readonly files: Files;
-  readonly engine?: (path: string) => StateEngine;
+  readonly engine?: (path: string, incarnation: number) => StateEngine;
   /** How to find the other KV groups; undefined: there are none, and nothing is ever moved. */
   readonly groups?: Omit<MoveEdges, "restart">;
   readonly fatal: (error: Error) => void;
@@ -76,7 +76,7 @@ export async function openReplica(given: ReplicaEdges): Promise<OpenReplica> {
     return refusing(edges, EXCLUDED);
   try {
     const slots = new SlotTable(edges.dir, edges.files.texts, edges.config.group);
-    const state = await openState(edges, slots);
+    const state = await openState(edges, slots, identity.incarnation);
     return assemble(edges, identity, { state, slots, sources: stage?.sources });
   } catch (error) {
     if (!(error instanceof LogDamaged)) throw error;
@@ -84,10 +84,10 @@ export async function openReplica(given: ReplicaEdges): Promise<OpenReplica> {
   }
 }
 
-function openState(edges: ReplicaEdges, slots: SlotTable): Promise<State> {
+function openState(edges: ReplicaEdges, slots: SlotTable, incarnation: number): Promise<State> {
   const { dir, files, log, fatal } = edges;
   const { cacheBytes, checkpointBytes, checkpointMs, scrubEveryMs } = edges.config;
-  const engine = (edges.engine ?? openLmdb)(join(dir, "state"));
+  const engine = (edges.engine ?? openLmdb)(join(dir, "state"), incarnation);
   const memory = { cacheBytes, checkpointBytes, checkpointMs, scrubEveryMs };
   const firstShare = (edges.number + 1) / REPLICAS;
   const floorOf = (registerKey: Buffer) => slots.floorOf(registerKey);

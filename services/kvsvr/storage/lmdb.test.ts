@@ -121,3 +121,33 @@ test("S3: a register that is lost with its name is damaged, not absent, wherever
   });
   rmSync(dir, { recursive: true, force: true });
 });
+
+test.each([
+  ["the start before", 2, true],
+  ["a start of another version, which keeps no names", 3, false],
+])(
+  "S3: a name without a register tells of a loss after %s: %i, %s",
+  async (_, incarnation, isLost) => {
+    const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
+    const [gone, stays] = ["a", "b"].map((name) =>
+      registerKey({ keyspace: 1, key: Buffer.from(name) }),
+    ) as [Buffer, Buffer];
+    const commit = (engine: StateEngine, own: Buffer) =>
+      engine.commit([
+        { registerKey: own, register: Buffer.from("register"), rows: [], forgotten: [] },
+      ]);
+    const first = openLmdb(join(dir, "state"), 1);
+    for (const own of [gone, stays]) await commit(first, own);
+    await first.close();
+    await inLmdb(dir, ({ registers }) => registers.removeSync(gone));
+    const engine = openLmdb(join(dir, "state"), incarnation);
+    if (isLost) expect(() => engine.register(gone)).toThrow(RecordDamaged);
+    else expect(engine.register(gone)).toBeUndefined();
+    expect(engine.keys(undefined, 10)).toHaveLength(isLost ? 2 : 1);
+    // What was listed has a name again from the next commit on.
+    await commit(engine, stays);
+    await engine.close();
+    await inLmdb(dir, ({ names }) => expect(namesOf(names)).toContainEqual(stays));
+    rmSync(dir, { recursive: true, force: true });
+  },
+);

@@ -35,9 +35,12 @@ import {
 /** Of names and records (record.ts, storage.proto). Another one is read by other code. */
 const FORMAT = 1;
 const FORMAT_NAME = Buffer.from("format");
+/** In which incarnation `names` was kept last. */
+const NAMES_KEPT_NAME = Buffer.from("names kept");
 const PRESENT = Buffer.from([1]);
 const VERSION_BYTES = 6;
 const MDB_PANIC = -30_795;
+const NO_NAMES: Iterable<Buffer> = [];
 /** More are found again by the next listing. */
 const UNNAMED_MAX = 10_000;
 
@@ -46,7 +49,8 @@ const damagedRecords = monitorId("kvsvr.damaged_records");
 
 type Tree = Database<Buffer, Buffer>;
 
-export function openLmdb(path: string): StateEngine {
+/** `incarnation`: of the replica, one more at each start, of whatever version; undefined: nobody starts. */
+export function openLmdb(path: string, incarnation?: number): StateEngine {
   mkdirSync(path, { recursive: true });
   // overlappingSync: false makes data visible only once it is durable.
   const root = open({
@@ -55,7 +59,7 @@ export function openLmdb(path: string): StateEngine {
     overlappingSync: false,
     encoding: "binary",
   });
-  return new LmdbEngine(root);
+  return new LmdbEngine(root, incarnation);
 }
 
 class LmdbEngine implements StateEngine {
@@ -64,10 +68,11 @@ class LmdbEngine implements StateEngine {
   readonly #rows: Tree;
   readonly #changes: Tree;
   readonly #names: Tree;
+  readonly #hasNames: boolean;
   /** Registers of earlier versions, which noted no names: the next commit does. */
   #unnamed: Buffer[] = [];
 
-  constructor(root: RootDatabase) {
+  constructor(root: RootDatabase, incarnation: number | undefined) {
     this.#root = root;
     const tree = (name: string): Tree =>
       root.openDB({ name, encoding: "binary", keyEncoding: "binary" });
@@ -75,13 +80,16 @@ class LmdbEngine implements StateEngine {
     this.#rows = tree("rows");
     this.#changes = tree("changes");
     this.#names = tree("names");
-    requireFormat(tree("about"));
+    const about = tree("about");
+    requireFormat(about);
+    this.#hasNames = incarnation === undefined || keepNames(about, this.#names, incarnation);
   }
 
   register(registerKey: Buffer): Buffer | undefined {
     const bytes = this.#registers.getBinary(registerKey);
     if (bytes !== undefined) return opened(openRecord(bytes), registerKey);
-    return this.#names.doesExist(registerKey) ? opened(undefined, registerKey) : undefined;
+    const isLost = this.#hasNames && this.#names.doesExist(registerKey);
+    return isLost ? opened(undefined, registerKey) : undefined;
   }
 
   row(registerKey: Buffer, row: Uint8Array): StoredRow | undefined {
@@ -141,7 +149,8 @@ class LmdbEngine implements StateEngine {
       if (register === undefined) monitor.add(damagedRecords, 1);
       found.push({ registerKey: Buffer.from(key), register: register && Buffer.from(register) });
     }
-    const names = this.#names.getKeys({ start })[Symbol.iterator]();
+    const all = this.#hasNames ? this.#names.getKeys({ start }) : NO_NAMES;
+    const names = all[Symbol.iterator]();
     try {
       return this.#withLost(found, names, limit);
     } finally {
@@ -271,6 +280,21 @@ function requireFormat(about: Tree): void {
     throw new Error(
       `the store's state has format ${noted[0]}; this version reads ${FORMAT}: run a newer one`,
     );
+}
+
+/**
+ * Names of what another version has removed would stay, and it would be taken for lost, at all three replicas at
+ * once: after a start that kept none, all are noted anew. False: the disk is full, and they count for nothing.
+ */
+function keepNames(about: Tree, names: Tree, incarnation: number): boolean {
+  try {
+    const kept = about.getBinary(NAMES_KEPT_NAME)?.readUIntBE(0, VERSION_BYTES);
+    if (kept !== incarnation - 1) names.clearSync();
+    about.putSync(NAMES_KEPT_NAME, versionBytes(incarnation));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Names of a table's rows, or of its changes: some of them, without a look at the records. */

@@ -51,7 +51,7 @@ export interface TestCluster {
 export async function startCluster(
   options: {
     files?: (replica: number) => Files;
-    engine?: (replica: number, path: string) => StateEngine;
+    engine?: (replica: number, path: string, incarnation: number) => StateEngine;
     config?: Partial<Config>;
     fatal?: ReplicaEdges["fatal"];
     /** Fills the replicas' folders before they start. */
@@ -72,13 +72,13 @@ export async function startCluster(
   const addresses: ServiceAddress[] = await Promise.all(CAMPUSES.map(freeAddress));
   const running: (Running | undefined)[] = [undefined, undefined, undefined];
   const blocks = new Blocks();
-  const { group = 1, directory = new Map(), shards, fatal = rethrow } = options;
+  const { group = 1, directory = new Map(), shards, fatal = rethrow, engine: on = lmdb } = options;
   directory.set(groupService(group), addresses);
   const start = async (number: number, files: Files = systemFiles) => {
     const restart = () => void stop(number).then(() => start(number, files));
     const dir = dirs[number]!;
     const config = configSchema.parse({ group, ...options.config });
-    const engine = (path: string) => options.engine?.(number, path) ?? openLmdb(path);
+    const engine = (path: string, incarnation: number) => on(number, path, incarnation);
     const edges = { dir, number, config, files, engine, restart, fatal };
     running[number] = await startReplica(edges, { addresses, blocks, directory, shards });
   };
@@ -117,6 +117,10 @@ export async function startCluster(
       rmSync(root, { recursive: true, force: true });
     },
   };
+}
+
+function lmdb(_: number, path: string, incarnation: number): StateEngine {
+  return openLmdb(path, incarnation);
 }
 
 function rethrow(error: Error): never {
