@@ -1,4 +1,11 @@
-import { mkdtempSync, readdirSync, rmSync, truncateSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -186,11 +193,21 @@ test("replay: what is taken in of a long log is written to the engine, and the l
   expectAll(heldIn(again));
 });
 
-test("S3: a record that is not there any more when it is asked for ends the process", async () => {
+test.each<[string, (path: string) => void]>([
+  ["cut off", (path) => truncateSync(path, 20)],
+  [
+    "damaged",
+    (path) => {
+      const bytes = readFileSync(path);
+      bytes[bytes.length - 2]! ^= 1;
+      writeFileSync(path, bytes);
+    },
+  ],
+])("S3: a record that is %s after it was read at the start ends the process", async (_, damage) => {
   await crash(1);
   const state = await open();
-  truncateSync(join(dir, readdirSync(dir).find((name) => /^log-\d+$/.test(name))!), 20);
-  expect(() => state.entry(key(0))).toThrow("is not there any more");
+  damage(join(dir, readdirSync(dir).find((name) => /^log-\d+$/.test(name))!));
+  expect(() => state.entry(key(0))).toThrow("is not as it was at the start");
   expect(failures).toHaveLength(1);
 });
 

@@ -6,12 +6,13 @@
  *
  *   log (read once, and checked) -> buckets of positions -> asked for, or its turn -> read again, taken in, once
  *
- * Of a record its position is in memory: a start needs as much memory for a long log as for a short one, but
- * for 16 bytes a record and what a checkpoint has yet to write.
+ * Of a record its position is in memory, and its checksum, for it may be read from the disk again: a start needs
+ * as much memory for a long log as for a short one, but for 20 bytes a record and what a checkpoint has yet to write.
  *
  * Until all are taken in no checkpoint may be written: it would remove what the log alone has. When much is
  * taken in it is written to the state engine before, and the log stays.
  */
+import { crc32 } from "node:zlib";
 import type { Key } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import { SLOTS } from "../../svrkit/failover/shards.ts";
@@ -29,10 +30,11 @@ import { keyOfRecord } from "./stored-register.ts";
 const PARTS = 16;
 const BUCKETS = SLOTS * PARTS;
 const FIRST_RECORDS = 1_024;
-const WORDS = 4;
+const WORDS = 5;
 const POSITION = 1;
 const LENGTH = 2;
 const NEXT = 3;
+const CHECKSUM = 4;
 
 const unreplayed = monitorId("kvsvr.unreplayed");
 
@@ -59,7 +61,7 @@ export class Replay {
   readonly #parts: ReplayParts;
   readonly #byKeyspace = new Map<number, Chains>();
   #files: RecordFile[] = [];
-  /** Of each record its file, where it begins there, its length, number + 1 of the next in its bucket. */
+  /** Of each record its file, where it begins there, its length, number + 1 of the next in its bucket, crc32. */
   #words = new Uint32Array(FIRST_RECORDS * WORDS);
   #count = 0;
   #left = 0;
@@ -85,6 +87,7 @@ export class Replay {
     this.#words[at] = this.#files.length - 1;
     this.#words[at + POSITION] = position + start;
     this.#words[at + LENGTH] = end - start;
+    this.#words[at + CHECKSUM] = crc32(bytes.subarray(start, end));
     this.#count += 1;
     this.#left += 1;
     const { first, last } = this.#chainsOf(keyspace);
@@ -189,13 +192,14 @@ export class Replay {
     if (this.#left === 0) this.#forgetAll();
   }
 
-  /** A record once more: that it is sound was found a moment ago, and it comes from the page cache as a rule. */
+  /** A record once more; what is not as it was at first was damaged since. */
   #read(at: number): Buffer {
     const words = this.#words;
     const bytes = Buffer.allocUnsafe(words[at + LENGTH]!);
     const position = words[at + POSITION]!;
-    if (this.#files[words[at]!]!.readNow(bytes, position) === bytes.length) return bytes;
-    throw new LogDamaged(`a record of the log, at byte ${position}, is not there any more`);
+    const read = this.#files[words[at]!]!.readNow(bytes, position);
+    if (read === bytes.length && crc32(bytes) === words[at + CHECKSUM]) return bytes;
+    throw new LogDamaged(`a record of the log, at byte ${position}, is not as it was at the start`);
   }
 
   /** Files and positions are that nobody needs any more. */
