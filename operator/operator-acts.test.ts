@@ -1,5 +1,6 @@
 /** What people ask for through objects: blocks, more groups and fewer, and what comes of mistakes. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { rest } from "../services/svrkit/rest.ts";
 import type { KubeObject } from "./kube/object.ts";
 import { isReady } from "./testing/api-double/controllers.ts";
 import type { Asked } from "./testing/api-double/server.ts";
@@ -261,6 +262,25 @@ test("a paused group: its pods, volumes and slots stay, others' change; then it 
   expect(rig.store.slots.media).toEqual([2_048, 2_048]);
   expect(rig.status("KVGroup", "main-2")).toMatchObject({ replaced: { phase: "Done" } });
 });
+
+test("while nobody tells how pods are, none is disturbed; then the roll goes on", async () => {
+  const unheard = { fault: "status", code: 503 } as const;
+  const { double } = rig;
+  double.faultOf = ({ resource }) => (resource === "/api/v1 pods" ? unheard : undefined);
+  double.cutWatches();
+  await rest(16_000); // what is known is old
+  const acts = rig.acts.length;
+  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
+  const waits = () => rig.message("DataCenter", "main", "Progressing");
+  await rig.until("it waits", () => waits().includes("has not been heard lately"));
+  await rig.quiet();
+  expect(rig.acts.slice(acts).filter((act) => act.includes("disturbs"))).toEqual([]);
+  expect(rig.condition("DataCenter", "main", "Ready")).toBe("True AllServe");
+  double.faultOf = () => undefined;
+  const isNew = ({ spec }: KubeObject) => JSON.stringify(spec).includes("tricampus:2");
+  await rig.until("all are new", () => rig.pods().filter(isNew).length === 21);
+  await rig.settled();
+}, 90_000);
 
 test("two groups' replicas in two campuses that are to be replaced at once: one after the other", async () => {
   const second = { keyspaces: ["inbox"] };

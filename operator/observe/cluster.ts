@@ -44,6 +44,8 @@ export interface Inside {
   readonly groups: Map<string, Resource<KvGroupSpec, KvGroupStatus>>;
 }
 
+const OF_PODS = new Set(["Pod", "StatefulSet", "Deployment", "Node"]);
+
 interface ClusterOptions {
   readonly client: ApiClient;
   readonly namespace: string;
@@ -107,6 +109,12 @@ export class Cluster {
       const { ageMs, lists, failures } = watch;
       return { kind, ageMs, lists, failures };
     });
+  }
+
+  /** How old what is known of who runs where may be, milliseconds. */
+  get podsAgeMs(): number {
+    const ages = this.ages().filter(({ kind }) => OF_PODS.has(kind));
+    return Math.max(...ages.map(({ ageMs }) => ageMs));
   }
 
   /** What belongs to a data centre, whether or not there is one of that name. */

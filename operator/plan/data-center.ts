@@ -228,12 +228,13 @@ function inputsOf(
 }
 
 function campusHealth(
-  { pods, children, table, nowMs, settleMs }: Observed,
+  { pods, children, table, nowMs, settleMs, ageMs }: Observed,
   plans: readonly GroupPlan[],
   campus: string,
 ): CampusHealth {
   const isBlocked = table?.blocks.some(({ what }) => what.split("/")[0] === campus);
   const told = (trouble: string | undefined): CampusHealth => ({ campus, trouble, isBlocked });
+  if (ageMs > OLD_MS) return told(UNSEEN);
   for (const { group, replicas } of plans) {
     const replica = replicas.find((one) => one.campus === campus);
     if (replica !== undefined && replica.state !== "ok")
@@ -419,7 +420,7 @@ function readiness(
   health: readonly CampusHealth[],
   { ready, wanted }: { ready: number; wanted: number },
 ): Statement {
-  const broken = health.filter(({ trouble }) => trouble !== undefined && trouble !== JUST_UP);
+  const broken = health.filter(({ trouble }) => trouble !== undefined && !NO_LOSS.has(trouble));
   if (broken.length === 0 && ready >= wanted)
     return say("Ready", true, "AllServe", `${ready} of ${wanted} pods are ready`);
   const text = broken.map(({ campus, trouble }) => `campus ${campus}: ${trouble}`).join("; ");
@@ -427,6 +428,11 @@ function readiness(
 }
 
 const JUST_UP = "it has just come up";
+const UNSEEN = "how its pods are has not been heard lately";
+/** Reasons to disturb no other campus, and none to say that this one has lost something. */
+const NO_LOSS = new Set([JUST_UP, UNSEEN]);
+/** Somewhat longer than a watch that says nothing lives. */
+const OLD_MS = 15_000;
 
 function available({ dataCenter, nodes }: Observed): Statement {
   const { profile, campuses } = dataCenter.spec;

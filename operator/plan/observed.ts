@@ -147,6 +147,8 @@ export interface Observed {
   readonly authoritySinceMs: number;
   /** The Secret with the data centre's credentials is there. */
   readonly hasCredentials: boolean;
+  /** What of pods, what makes them, and nodes is known may be so old. */
+  readonly ageMs: number;
   /** After a campus is whole again, so long nothing else is disturbed: clients come back, lists catch up. */
   readonly settleMs: number;
   /** The image of the operator itself, used where none is named. */

@@ -198,6 +198,7 @@ export class DataCenterReconciler {
       hasCredentials: memory.hasCredentials,
       certificates: memory.issued?.certificates,
       authoritySinceMs: memory.issued?.authoritySinceMs ?? 0,
+      ageMs: cluster.podsAgeMs,
       settleMs,
       image,
     };
