@@ -1,7 +1,10 @@
 /** From nothing to a conversation of real people, with the chart as it is. */
 import { expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import type { KubeObject } from "../../operator/kube/object.ts";
 import {
   CAMPUSES,
+  CHART,
   cluster,
   get,
   helm,
@@ -17,6 +20,7 @@ import {
   wholePlatform,
 } from "./testing/cluster.ts";
 import { Replay } from "./testing/replay.ts";
+import { run } from "./testing/run.ts";
 
 test("helm install makes a platform that delivers a message", async () => {
   const startMs = performance.now();
@@ -73,6 +77,22 @@ test("people see it in kubectl and in the command line", async () => {
     const said = await kubectl("logs", `${RELEASE}-first-message`).catch(String);
     throw new Error(`${error.message}\n${said}`);
   });
+});
+
+test("no budget of disruptions selects a pod that runs once", async () => {
+  // One such pod that failed, and stays, would keep every node with an operator from being drained.
+  const text = await run("helm", ["template", RELEASE, CHART, "--kube-version", "1.30"]);
+  const objects = parseAllDocuments(text).map((one) => one.toJS() as KubeObject | null);
+  const ofKind = (kind: string) => objects.flatMap((one) => (one?.kind === kind ? [one] : []));
+  const jobs = ofKind("Job").map(({ spec }) => (spec as { template: KubeObject }).template);
+  const tasks = [...jobs, ...ofKind("Pod")].map(({ metadata }) => metadata.labels ?? {});
+  const budgets = ofKind("PodDisruptionBudget").map(
+    ({ spec }) => (spec as { selector: { matchLabels: object } }).selector.matchLabels,
+  );
+  expect([tasks.length, budgets.length]).toEqual([2, 1]);
+  const selects = (labels: object) => (task: Record<string, string>) =>
+    Object.entries(labels).every(([name, value]) => task[name] === value);
+  expect(tasks.filter(selects(budgets[0]!))).toEqual([]);
 });
 
 test("a real chat log is replayed from outside the cluster, and the ledger is clean", async () => {

@@ -10,6 +10,14 @@ app.kubernetes.io/name: tricampus-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- /* Of a pod that runs once, by its component: not what the Deployment's budget of disruptions selects, which with a
+pod of no scale in it would let nothing go, nor what the platform's policies let in as an operator. */ -}}
+{{- define "tricampus.taskLabels" -}}
+app.kubernetes.io/name: tricampus-{{ .component }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
 {{- define "tricampus.image" -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
