@@ -74,6 +74,18 @@ test.each(FROZEN)("certificates are renewed before their end while %s", async (_
   expect(isIt()).toBe(true);
 });
 
+test("certificates that cannot be renewed are said to age, long before their end", async () => {
+  expect(said("CertificatesFresh")).toBe("True CertificatesRenewed");
+  const refused = { fault: "status", code: 403 } as const;
+  rig.double.faultOf = ({ resource, method }) =>
+    resource === "/api/v1 secrets" && method === "PATCH" ? refused : undefined;
+  passing(61 * DAY_MS);
+  await rig.until("refused", () => said("Progressing") === "True ObjectRefused");
+  expect(said("CertificatesFresh")).toBe("True CertificatesRenewed");
+  passing(9 * DAY_MS);
+  await rig.until("ageing", () => said("CertificatesFresh") === "False CertificatesAgeing");
+});
+
 /** Every certificate shown is of an authority that is trusted now. */
 function expectBelieved(shown: Texts): void {
   const trusted = authorities(pem(texts()["ca.crt"]!));

@@ -35,6 +35,7 @@ const ALERTS: Partial<Record<Reason, Alert>> = {
   ReplaceWaits: ticket("10m"),
   ZoneMissing: page("10m"),
   TableUnreachable: page("1m"),
+  CertificatesAgeing: page("1h"),
   TwoCannotCarry: ticket("1h"),
   Misplaced: ticket("10m"),
   DataCenterMissing: ticket("10m"),

@@ -75,6 +75,8 @@ function certificateIn(
   return {
     services: [...servicesOf(certificate)].toSorted(),
     renewAtMs: toMs - (toMs - fromMs) / 3,
+    oldAtMs: toMs - (toMs - fromMs) / 4,
+    endsAtMs: toMs,
   };
 }
 

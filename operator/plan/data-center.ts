@@ -10,6 +10,7 @@ import { OUTSIDE } from "../manifests/outside.ts";
 import { nameOf, type Site } from "../manifests/site.ts";
 import { type Action, actionKey, applyKey, describeAction } from "./actions.ts";
 import { type CampusObject, loadOf, planCampus } from "./campus.ts";
+import { ageing, certificateActions } from "./certificates.ts";
 import { type Changes, changesBetween } from "./changes.ts";
 import { violations } from "./checks.ts";
 import { conditionsOf, type Statement, say } from "./conditions.ts";
@@ -23,14 +24,7 @@ import {
 } from "./desired.ts";
 import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
 import { leftovers, retiringGroups } from "./leftovers.ts";
-import {
-  AUTHORITY_HEARD_MS,
-  childKey,
-  kvWorkload,
-  type Node,
-  type Observed,
-  type Resource,
-} from "./observed.ts";
+import { childKey, kvWorkload, type Node, type Observed, type Resource } from "./observed.ts";
 import { misplacements } from "./placement.ts";
 import {
   LOGS_WORKLOAD,
@@ -42,7 +36,7 @@ import {
 import { type Replacement, sayReplacing } from "./replacement.ts";
 import { planSlots, type SlotsPlan } from "./slots.ts";
 import type { CampusHealth } from "./turn.ts";
-import { type PlannedWorkload, wantedCertificates } from "./workloads.ts";
+import type { PlannedWorkload } from "./workloads.ts";
 
 export interface StatusOf<S> {
   readonly resource: Resource<unknown, S>;
@@ -115,28 +109,6 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
     refused: objections.map(actionKey),
     againMs: objections.length > 0 || changes.wanting.size > 0 ? observed.settleMs : undefined,
   };
-}
-
-/**
- * Those that are missing, name other services, or near their end. Time does not stop while nothing may be changed: what
- * there is, is for pods as they are then, and renewed with the services that it names.
- */
-function certificateActions(
-  { certificates, authoritySinceMs, nowMs, dataCenter }: Observed,
-  { workloads, isFrozen }: { workloads: readonly PlannedWorkload[]; isFrozen: boolean },
-): Action[] {
-  if (certificates === undefined || dataCenter.spec.tls.mode === "Plain") return [];
-  if (nowMs < authoritySinceMs + AUTHORITY_HEARD_MS) return [];
-  const wanted = new Map(wantedCertificates(workloads));
-  if (isFrozen) for (const [name, { services }] of certificates) wanted.set(name, services);
-  const due = [...wanted].filter(([name, services]) => {
-    const known = certificates.get(name);
-    if (known === undefined || known.renewAtMs <= nowMs) return true;
-    return known.services.join() !== services.toSorted().join();
-  });
-  if (due.length === 0) return [];
-  const why = "missing, or near their end";
-  return [{ act: "issue-certificates", wanted: new Map(due), atMs: nowMs, why }];
 }
 
 const MAKE_CREDENTIALS: Action = { act: "make-credentials", why: "they are missing" };
@@ -398,6 +370,7 @@ function statusOf(
     problem ?? missing ?? readiness(facts.health, { ready, wanted }),
     replacing ?? progress,
     available(observed),
+    ...ageing(observed),
   ];
   const clients = addressesOf(observed, "clients");
   const admin = addressesOf(observed, "admin");

@@ -14,6 +14,7 @@ const WELL: Readonly<Record<string, Condition["status"]>> = {
   HighlyAvailable: "True",
   CapacitySufficient: "True",
   Placed: "True",
+  CertificatesFresh: "True",
   Degraded: "False",
 };
 /** Reasons that are worth a warning whatever the status. */

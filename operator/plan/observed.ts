@@ -112,6 +112,9 @@ export interface Certificate {
   readonly services: readonly string[];
   /** Milliseconds since 1970, well before its end. */
   readonly renewAtMs: number;
+  /** When it should have been renewed long ago. */
+  readonly oldAtMs: number;
+  readonly endsAtMs: number;
 }
 
 /** What the table answered to the block, or its end, that a Campus object asked for. */

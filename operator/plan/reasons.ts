@@ -37,6 +37,9 @@ export const REASONS = {
   ThreeZones: "three zones, each with what it needs",
   DevProfile: "profile Dev: for trying out",
   ZoneMissing: "a zone has no node that could run pods",
+  // CertificatesFresh
+  CertificatesRenewed: "certificates between pods are renewed in time",
+  CertificatesAgeing: "certificates between pods near their end and are not renewed",
   // Blocked
   BlockedByTable: "the control table says so",
   NotBlocked: "it takes part in routing",
