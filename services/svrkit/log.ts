@@ -4,7 +4,8 @@ import { type Logger as PinoLogger, pino } from "pino";
 export type Logger = PinoLogger;
 
 /** Tickets and passwords never reach a log: of a line, and of objects in it to the second level. */
-const SECRETS = ["ticket", "password"].flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
+const NAMES = ["ticket", "knownTicket", "password", "oldPassword", "newPassword"];
+const SECRETS = NAMES.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
 export function createLogger(options: { process: string; level: string }): Logger {
   return pino(
