@@ -15,7 +15,7 @@
  * is silent without an error. So a list is the truth, whatever its versions are; what comes with an older version than
  * was reached, or says nothing for long, is listed anew.
  */
-import { rest } from "../../services/svrkit/rest.ts";
+import { restUnless } from "../../services/svrkit/rest.ts";
 import { type ApiClient, ApiError } from "./api-client.ts";
 import { Backoff } from "./backoff.ts";
 import type { KubeObject } from "./object.ts";
@@ -132,7 +132,7 @@ export class ListWatch<T extends Cached> {
       else failure ??= new Error("the watch ended at once");
       if (failure === undefined) continue;
       const asked = this.#failed(failure);
-      await Promise.race([rest(Math.max(asked, backoff.nextMs())), aborted(signal)]);
+      await restUnless(signal, Math.max(asked, backoff.nextMs())).catch(() => {});
     }
   }
 
@@ -263,11 +263,4 @@ function isDecimal(version: string): boolean {
 function errorIn(object: unknown): ApiError {
   const { code = 500, reason = "", message = "" } = object as Record<string, never>;
   return new ApiError(`the watch ended with ${code} ${message}`, { status: code, reason });
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) =>
-    signal.addEventListener("abort", () => resolve(), { once: true }),
-  );
 }

@@ -149,7 +149,9 @@ function troubleOf(status: Fields): string {
   if (unscheduled !== undefined) {
     return `${textOf(unscheduled.reason)}: ${textOf(unscheduled.message)}`;
   }
-  for (const container of listOf(status.containerStatuses)) {
+  // Servers of engines run beside a service as init containers that stay, and its own wait for them.
+  const { initContainerStatuses, containerStatuses } = status;
+  for (const container of [...listOf(initContainerStatuses), ...listOf(containerStatuses)]) {
     const waiting = fieldsOf(fieldsOf(container.state).waiting);
     const reason = textOf(waiting.reason);
     if (reason === "" || NO_TROUBLE.has(reason)) continue;
