@@ -32,14 +32,14 @@ function asker(
   server.add(Echo.echo, handle);
   cleanUps.push(() => server.stop());
   const outcomes: (Code | typeof ANSWERED)[] = [];
-  const ask = (priority: number, waitedMs = 0) => {
+  const ask = (priority: number, waitedMs = 0, request = body) => {
     const answer: AnswerTo = {
       ...{ isOpen: true, arrivedMs: performance.now() - waitedMs, proved: undefined },
       reply: () => outcomes.push(ANSWERED),
       replyError: (_, { code }) => outcomes.push(code),
     };
     const head = makeRequestHead({ method: Echo.echo.hash, timeoutMs: 60_000, priority });
-    server.serve(answer, head, new Reader(body));
+    server.serve(answer, head, new Reader(request));
   };
   return { server, outcomes, ask };
 }
@@ -63,6 +63,27 @@ test("room: requests whose handlers wait have so many bytes together, those neve
   for (let i = 1; i < PART; i++) ask(1);
   await expect.poll(() => outcomes.length).toBe(3 * PART);
   expect(outcomes.slice(2).every((outcome) => outcome === ANSWERED)).toBe(true);
+});
+
+test("room: requests never shed take none of what others may have, until both together have all there is", async () => {
+  const { promise: waited, resolve: goOn } = Promise.withResolvers<void>();
+  const { outcomes, ask } = asker(async (request) => {
+    await waited;
+    return { payload: request.payload.subarray(0, 1) };
+  });
+  // More than others may have, of what both may.
+  for (let i = 0; i < PART + 2; i++) ask(0);
+  for (let i = 1; i < PART - 2; i++) ask(1);
+  expect(outcomes).toEqual([]);
+  ask(1);
+  expect(outcomes).toEqual(["OVERLOADED"]);
+  ask(0);
+  expect(outcomes).toEqual(["OVERLOADED", "UNAVAILABLE"]);
+  // Who brings nothing needs no room.
+  ask(1, 0, Buffer.alloc(0));
+  expect(outcomes.length).toBe(2);
+  goOn();
+  await expect.poll(() => outcomes.filter((outcome) => outcome === ANSWERED).length).toBe(2 * PART);
 });
 
 test("room: requests that wait for their turn have so many bytes together, each until it was its turn", async () => {

@@ -22,7 +22,7 @@ import type { Logger } from "./log.ts";
 import type { Method } from "./method.ts";
 import { callsOf, type MethodCalls, queueDelays } from "./monitors/calls.ts";
 import { monitor, monitorId } from "./monitors/monitor.ts";
-import { areTooMany, isFull, noRoom } from "./room.ts";
+import { isFull, KeptBytes, noRoom } from "./room.ts";
 import { QUEUE_MAX, RunQueue } from "./run-queue.ts";
 import { wasStopped } from "./stall.ts";
 import { inTrace, isSampled } from "./tracing/context.ts";
@@ -99,7 +99,7 @@ export class Server {
   readonly #admission: Admission;
   readonly #queue = new RunQueue<Job>(
     (job, nowMs) => {
-      this.#bytes -= job.bytes;
+      this.#kept.add(-job.bytes, job.call.priority);
       this.#take(job, nowMs);
     },
     () => this.#admission.laterMs,
@@ -109,7 +109,7 @@ export class Server {
   readonly #listeners: NetServer[] = [];
   #inFlight = 0;
   /** Of requests that wait for their turn, or whose handlers wait for something. */
-  #bytes = 0;
+  readonly #kept = new KeptBytes();
   #draining = false;
 
   constructor(identity: ServerIdentity, log: Logger, options: ServerOptions = {}) {
@@ -270,9 +270,9 @@ export class Server {
       monitor.add(refused, 1);
       throw noRoom(`${this.#inFlight} calls are running here`, priority);
     }
-    if (areTooMany(bytes, this.#bytes, priority)) {
+    if (this.#kept.areTooMany(bytes, priority)) {
       monitor.add(refused, 1);
-      throw noRoom(`requests of ${this.#bytes} bytes wait here`, priority);
+      throw noRoom(`requests of ${this.#kept.all} bytes wait here`, priority);
     }
     if (deadlineMs <= nowMs) throw tooLate();
   }
@@ -311,7 +311,7 @@ export class Server {
       if (!this.#admission.arrive(head.priority, nowMs)) throw overloaded();
       const job = { session, callId, registered, call, body: ownBytes(body), bytes, arrivedMs };
       if (this.#queue.isFree(nowMs)) this.#take(job, nowMs);
-      else if (this.#queue.add(job)) this.#bytes += bytes;
+      else if (this.#queue.add(job)) this.#kept.add(bytes, call.priority);
       else throw overloaded(`${QUEUE_MAX} calls wait here`);
     } catch (error) {
       this.#refuse(session, callId, this.#asRpcError(error, registered, call));
@@ -356,7 +356,7 @@ export class Server {
     }
     const { session, callId, registered, call, bytes } = running;
     this.#inFlight += 1;
-    this.#bytes += bytes;
+    this.#kept.add(bytes, call.priority);
     outcome
       .then((response) => this.#answer(running, response, monotonicMs()))
       .catch((error: unknown) => {
@@ -365,7 +365,7 @@ export class Server {
       })
       .finally(() => {
         this.#inFlight -= 1;
-        this.#bytes -= bytes;
+        this.#kept.add(-bytes, call.priority);
         this.ended(call.priority, monotonicMs());
       });
   }
