@@ -7,6 +7,7 @@ import {
   type PlatformConfig,
   type PlatformConfigInput,
 } from "../../services/platform/config.ts";
+import { lentAmong } from "../../services/platform/free-ports.ts";
 import { clientEndpoints, planLayout } from "../../services/platform/layout.ts";
 import { paths, readJson } from "../../services/platform/paths.ts";
 import { Platform } from "../../services/platform/platform.ts";
@@ -140,6 +141,11 @@ function printWelcome(config: PlatformConfig, started: readonly string[]): void 
   );
   for (const { campus, webSocket, http } of endpoints(config)) {
     console.log(`  campus ${campus}   ${webSocket}   ${http}/v1/<Service>/<Method>`);
+  }
+  const lent = lentAmong(config);
+  if (lent !== undefined) {
+    console.log(`Note: some of its ports are among those that this system lends to outgoing connections
+  (${lent.join(" to ")}). A process that is started again may find its own taken: choose another --base-port.`);
   }
   console.log("Try next:");
   console.log(`  ${commandFor("status")}`);

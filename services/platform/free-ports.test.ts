@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { expect, test } from "vitest";
 import { checkConfig } from "./config.ts";
-import { findBasePort, findTakenPort } from "./free-ports.ts";
+import { findBasePort, findTakenPort, lentAmong } from "./free-ports.ts";
 
 test("free ports: what somebody else has is named with the process that wants it", async () => {
   const config = checkConfig({});
@@ -16,4 +16,13 @@ test("free ports: what somebody else has is named with the process that wants it
   // A port that is let go a little later counts as free.
   setTimeout(() => other.close(), 300);
   expect(await findTakenPort(own, ["a", "b", "c"])).toBeUndefined();
+});
+
+test.each([
+  ["below", 24_000, undefined],
+  ["in part", 32_600, [32_768, 60_999]],
+  ["whole", 44_000, [32_768, 60_999]],
+  ["above", 61_000, undefined],
+] as const)("free ports: a platform %s what is lent to connections", (_, basePort, lent) => {
+  expect(lentAmong(checkConfig({ basePort }), [32_768, 60_999])).toEqual(lent);
 });

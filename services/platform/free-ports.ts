@@ -1,4 +1,5 @@
 /** Which of the platform's ports somebody else has, and room for a platform beside others. */
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { PlatformConfig } from "./config.ts";
 import { planLayout } from "./layout.ts";
@@ -37,18 +38,43 @@ async function findPortTakenNow(
   config: PortFacts,
   campuses: readonly string[],
 ): Promise<TakenPort | undefined> {
-  for (const { name, campus, doors, httpPort, healthPort } of planLayout(config).processes) {
-    if (!campuses.includes(campus)) continue;
-    const ports = [
-      ...doors.flatMap(({ port, grpcPort }) => (grpcPort === undefined ? port : [port, grpcPort])),
-      healthPort,
-      ...(httpPort === undefined ? [] : [httpPort]),
-    ];
-    for (const port of ports) {
-      if (!(await isFree(config.host, port))) return { port, process: name };
-    }
+  for (const { port, process } of portsOf(config, campuses)) {
+    if (!(await isFree(config.host, port))) return { port, process };
   }
   return undefined;
+}
+
+function* portsOf(config: PortFacts, campuses: readonly string[]): Generator<TakenPort> {
+  for (const { name: process, campus, doors, ...own } of planLayout(config).processes) {
+    if (!campuses.includes(campus)) continue;
+    const inDoors = doors.flatMap(({ port, grpcPort }) => [port, grpcPort]);
+    for (const port of [...inDoors, own.healthPort, own.httpPort])
+      if (port !== undefined) yield { port, process };
+  }
+}
+
+/** Ports that a system lends to outgoing connections: the first and the last. */
+type LentPorts = readonly [number, number];
+
+/**
+ * What the system lends, when some of the platform's ports are among it: any program's connection may have one just
+ * when the process that was killed starts again and needs it. undefined also where the system does not tell.
+ */
+export function lentAmong(config: PortFacts, lent = lentPorts()): LentPorts | undefined {
+  if (lent === undefined) return undefined;
+  const [first, last] = lent;
+  const isLent = ({ port }: TakenPort) => port >= first && port <= last;
+  return [...portsOf(config, config.campuses)].some(isLent) ? lent : undefined;
+}
+
+function lentPorts(): LentPorts | undefined {
+  try {
+    const range = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8");
+    const [first, last] = range.trim().split(/\s+/).map(Number);
+    return [first!, last!];
+  } catch {
+    return undefined;
+  }
 }
 
 /** A base port above which everything is free now. */
