@@ -278,9 +278,9 @@ test("while nobody tells how pods are, none is disturbed; then the roll goes on"
   expect(rig.condition("DataCenter", "main", "Ready")).toBe("True AllServe");
   double.faultOf = () => undefined;
   const isNew = ({ spec }: KubeObject) => JSON.stringify(spec).includes("tricampus:2");
-  await rig.until("all are new", () => rig.pods().filter(isNew).length === 21);
+  await rig.until("all are new", () => rig.pods().filter(isNew).length === 21, 80_000);
   await rig.settled();
-}, 90_000);
+}, 150_000);
 
 test("two groups' replicas in two campuses that are to be replaced at once: one after the other", async () => {
   const second = { keyspaces: ["inbox"] };

@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { makeInboxMessage } from "../../../protos/gen/tricampus/client/v1/sync_codec.ts";
 import type { Delivery } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
-import { RpcError } from "../../svrkit/errors.ts";
-import { outcomeOf, planChanges } from "./deliver.ts";
+import type { KvClient } from "../../kvsvr/client.ts";
+import { monotonicMs } from "../../svrkit/call.ts";
+import { codes, RpcError } from "../../svrkit/errors.ts";
+import { deliver, outcomeOf, planChanges } from "./deliver.ts";
+import { Gate } from "./gate.ts";
 
 const target = (userId: string, fromSequence: number, throughSequence = 2) => ({
   ...{ userId, fromSequence, throughSequence, allowSkip: false },
@@ -49,4 +52,24 @@ test("deliver: outcomes", () => {
     "2 v9 false mark 4 0",
     "3 v0 false mark 0 104 nobody there",
   ]);
+});
+
+test("deliver: what waited for its turn until its time was over is not asked of the store", async () => {
+  const gate = new Gate({ min: 1, max: 1 });
+  const held = Promise.withResolvers<void>();
+  const before = gate.run(1, () => held.promise);
+  let asked = 0;
+  const kv = {
+    change: async () => {
+      asked += 1;
+      return { version: 1, alone: true, applied: true, failedGuard: undefined, results: [] };
+    },
+  } as unknown as KvClient;
+  const call = { deadlineMs: monotonicMs() + 20 };
+  const outcomes = deliver(kv, [deliveryTo(target("ann", 0), target("bob", 0))], gate, call);
+  setTimeout(() => held.resolve(), 40);
+  await before;
+  const { number } = codes.DEADLINE_EXCEEDED;
+  expect((await outcomes).map(({ code }) => code)).toEqual([number, number]);
+  expect(asked).toBe(0);
 });

@@ -13,7 +13,7 @@ import {
 } from "../../../protos/gen/tricampus/data/v1/inbox_codec.ts";
 import type { ChangeReply, ChangeRequest } from "../../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { KvClient } from "../../kvsvr/client.ts";
-import type { CallOptions } from "../../svrkit/call.ts";
+import { type CallOptions, monotonicMs } from "../../svrkit/call.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
 import { codes, RpcError, requireArgument } from "../../svrkit/errors.ts";
 import type { Gate } from "./gate.ts";
@@ -75,9 +75,27 @@ export function deliver(
         kv.change(request, unnamed).then(outcomeOf, (error: unknown) => {
           return outcomeOf(RpcError.from(error));
         });
-      return gate === undefined ? change() : gate.run(bytes + CHANGE_BYTES, change);
+      if (gate === undefined) return change();
+      // One that waited for too long must not go: it would take its short time for that of a whole batch.
+      const unlessLate = () => (isOver(call) ? Promise.resolve(outcomeOf(tooLate())) : change());
+      return gate.run(bytes + CHANGE_BYTES, unlessLate, isDone);
     }),
   );
+}
+
+function isOver({ deadlineMs }: CallOptions): boolean {
+  return deadlineMs !== undefined && monotonicMs() >= deadlineMs;
+}
+
+function tooLate(): RpcError {
+  return new RpcError(
+    "DEADLINE_EXCEEDED",
+    "the delivery waited for its turn until it was too late",
+  );
+}
+
+function isDone({ kind }: DeliveryOutcome): boolean {
+  return kind !== DeliveryOutcomeKind.FAILED;
 }
 
 export function outcomeOf(result: ChangeReply | RpcError): DeliveryOutcome {

@@ -38,3 +38,19 @@ test("gate: as much room after a rush as before it", async () => {
     expect(Math.max(...begun.map((b) => b.underWay))).toBe(2);
   }
 });
+
+test("gate: what waits on widens it round after round, once it is quick again", async () => {
+  const gate = new Gate({ min: 2, max: 64 });
+  const lasting = (ms: number) => () => new Promise((resolve) => setTimeout(resolve, ms));
+  // Slow for five rounds: down to two at once.
+  for (let round = 0; round < 6; round++) await gate.run(1, lasting(200));
+  let underWay = 0;
+  let most = 0;
+  const quick = async () => {
+    most = Math.max(most, ++underWay);
+    await lasting(20)();
+    underWay -= 1;
+  };
+  await Promise.all(Array.from({ length: 200 }, () => gate.run(1, quick)));
+  expect(most).toBeGreaterThan(8);
+});

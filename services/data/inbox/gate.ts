@@ -17,25 +17,33 @@ export class Gate {
     this.#window = new Window(weights);
   }
 
-  async run<T>(weight: number, work: () => Promise<T>): Promise<T> {
+  /** `isDone`: false for a result that is a failure. */
+  async run<T>(
+    weight: number,
+    work: () => Promise<T>,
+    isDone: (result: T) => boolean = () => true,
+  ): Promise<T> {
     if (this.#underWay < this.#window.size && this.#waiting.length === 0) this.#underWay += weight;
-    else {
-      this.#window.full();
-      await new Promise<void>((enter) => this.#waiting.push({ weight, enter }));
-    }
+    else await new Promise<void>((enter) => this.#waiting.push({ weight, enter }));
     const beganMs = monotonicMs();
     try {
-      return await work();
-    } finally {
+      const result = await work();
       const nowMs = monotonicMs();
-      this.#window.ended(nowMs - beganMs, nowMs);
+      const facts = { isFull: this.#waits, isDone: isDone(result) };
+      this.#window.ended(nowMs - beganMs, nowMs, facts);
+      return result;
+    } finally {
       this.#underWay -= weight;
       this.#letIn();
     }
   }
 
+  get #waits(): boolean {
+    return this.#first < this.#waiting.length;
+  }
+
   #letIn(): void {
-    while (this.#first < this.#waiting.length && this.#underWay < this.#window.size) {
+    while (this.#waits && this.#underWay < this.#window.size) {
       const { weight, enter } = this.#waiting[this.#first]!;
       this.#first += 1;
       this.#underWay += weight;

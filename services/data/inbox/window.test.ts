@@ -9,10 +9,10 @@ function sizes(rounds: readonly { tookMs: number; isFull: boolean }[]): number[]
   const after: number[] = [];
   for (const [round, { tookMs, isFull }] of [...rounds, { tookMs: 0, isFull: false }].entries()) {
     // A round is judged when the first piece of the next one ends.
-    window.ended(tookMs, 1_000 + round * 100);
+    window.ended(tookMs, 1_000 + round * 100, { isFull, isDone: true });
     after.push(window.size);
-    for (let piece = 1; piece < 3; piece++) window.ended(tookMs, 1_000 + round * 100 + piece);
-    if (isFull) window.full();
+    for (let piece = 1; piece < 3; piece++)
+      window.ended(tookMs, 1_000 + round * 100 + piece, { isFull, isDone: true });
   }
   return after.slice(1);
 }
@@ -38,9 +38,9 @@ test.each([
     wanted: [800, 400, 200, 400, 800, 1_600],
   },
   {
-    what: "stays where pieces are neither",
+    what: "widens little by little where pieces are neither",
     rounds: [slow, between, between],
-    wanted: [800, 800, 800],
+    wanted: [800, 900, 1_000],
   },
   {
     what: "is no wider when nothing waited for it",
@@ -50,7 +50,7 @@ test.each([
   {
     what: "what waited in one round says nothing of the next",
     rounds: [slow, between, { ...quick, isFull: false }],
-    wanted: [800, 800, 800],
+    wanted: [800, 900, 900],
   },
 ])("window: $what", ({ rounds, wanted }) => {
   expect(sizes(rounds)).toEqual(wanted);
@@ -58,8 +58,20 @@ test.each([
 
 test("window: pieces that end together are judged together, however many", () => {
   const window = new Window(BOUNDS);
-  for (let piece = 0; piece < 50; piece++) window.ended(300, 1_000 + piece);
+  const facts = { isFull: true, isDone: true };
+  for (let piece = 0; piece < 50; piece++) window.ended(300, 1_000 + piece, facts);
   expect(window.size).toBe(1_600);
-  window.ended(300, 1_100);
+  window.ended(300, 1_100, facts);
   expect(window.size).toBe(800);
+});
+
+test.each([
+  ["fail at once", 1, 1_600],
+  ["fail after long", 900, 200],
+])("window: of pieces that %s", (_, failedAfterMs, size) => {
+  const window = new Window(BOUNDS);
+  window.ended(300, 1_000, { isFull: true, isDone: true });
+  for (const nowMs of [1_100, 1_200, 1_300])
+    window.ended(failedAfterMs, nowMs, { isFull: true, isDone: false });
+  expect(window.size).toBe(size);
 });
