@@ -79,7 +79,7 @@ test("room: requests never shed take none of what others may have, until both to
   expect(outcomes).toEqual(["OVERLOADED"]);
   ask(0);
   expect(outcomes).toEqual(["OVERLOADED", "UNAVAILABLE"]);
-  // Who brings nothing needs no room.
+  // Who brings nothing finds room even then.
   ask(1, 0, Buffer.alloc(0));
   expect(outcomes.length).toBe(2);
   goOn();

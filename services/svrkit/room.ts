@@ -35,7 +35,6 @@ export class KeptBytes {
 
   /** Whether a request of so many bytes more is too much to keep. */
   areTooMany(bytes: number, priority: number): boolean {
-    if (bytes === 0) return false;
     if (this.all + bytes > 2 * REQUEST_BYTES_MAX) return true;
     return priority !== NEVER_SHED && this.#sheddable + bytes > REQUEST_BYTES_MAX;
   }
