@@ -1,6 +1,6 @@
 /** How many bytes of requests a server keeps, whoever sent them, and what it takes from those that come too late. */
 import { setImmediate } from "node:timers/promises";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import {
   Echo,
   type EchoMessage,
@@ -8,6 +8,7 @@ import {
 } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
 import { makeRequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
 import { AdaptiveLevel } from "./admission/adaptive-level.ts";
+import type { Admission } from "./admission/admission.ts";
 import { BUCKETS, EVERYTHING, priorityOf } from "./admission/priority.ts";
 import { Reader, toBytes } from "./codec.ts";
 import type { Code } from "./errors.ts";
@@ -20,6 +21,7 @@ const PART = 16;
 const large = toBytes(encodeEchoMessage, { payload: Buffer.alloc(REQUEST_BYTES_MAX / PART) });
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const cleanUp of cleanUps.splice(0)) await cleanUp();
 });
 
@@ -103,6 +105,25 @@ test("room: requests that wait for their turn have so many bytes together, each 
     await expect.poll(() => server.callsWaiting, { timeout: 5_000 }).toBe(0);
     expect(outcomes.filter((outcome) => outcome === ANSWERED).length).toBe(PART);
   }
+});
+
+test("room: of a turn, calls take what they work later when they begin, and nothing when they are refused", () => {
+  let areIn = false;
+  const admission: Admission = {
+    ...{ laterMs: 5, level: () => EVERYTHING, arrive: () => true, start: () => areIn },
+    ...{ expired() {}, ended() {}, passed() {}, worked() {} },
+  };
+  const { server, outcomes, ask } = asker((request) => request, {
+    ...{ admission, body: Buffer.alloc(0) },
+  });
+  // The clock stands still: a slice is used up by what calls work later alone.
+  vi.spyOn(performance, "now").mockReturnValue(1_000);
+  for (let i = 0; i < 10; i++) ask(1);
+  expect(outcomes).toEqual(Array(10).fill("OVERLOADED"));
+  areIn = true;
+  for (let i = 0; i < 10; i++) ask(1);
+  expect(outcomes.slice(10)).toEqual(Array(4).fill(ANSWERED));
+  expect(server.callsWaiting).toBe(6);
 });
 
 test("room: calls whose time was over when they were read have waited, and more of them are shed", async () => {

@@ -59,13 +59,14 @@ test("run queue: what a job works after it has waited for nothing is part of the
 
 test("run queue: what a job works when it has waited for somebody is taken from the slice that begins it", async () => {
   const done: number[] = [];
-  const queue = new RunQueue<number>(
-    (job) => done.push(job),
-    () => 2.6,
-  );
+  const run = (job: number) => {
+    queue.begun();
+    done.push(job);
+  };
+  const queue = new RunQueue<number>(run, () => 2.6);
   const turns: number[] = [];
   for (let job = 0; job < 10; job++) {
-    if (queue.isFree(monotonicMs())) done.push(job);
+    if (queue.isFree(monotonicMs())) run(job);
     else queue.add(job);
   }
   while (queue.length > 0) {
@@ -74,6 +75,25 @@ test("run queue: what a job works when it has waited for somebody is taken from 
   }
   expect(turns).toEqual([4, 8]);
   expect(done).toEqual(Array.from({ length: 10 }, (_, job) => job));
+});
+
+test("run queue: jobs that do not begin take only the time that it took to see so", async () => {
+  let seen = 0;
+  const queue = new RunQueue<number>(
+    () => {
+      busy(0.125);
+      seen += 1;
+    },
+    () => 2.6,
+  );
+  queue.isFree(monotonicMs());
+  for (let job = 0; job < 200; job++) queue.add(job);
+  const turns: number[] = [];
+  while (queue.length > 0) {
+    await turn();
+    turns.push(seen);
+  }
+  expect(turns).toEqual([80, 160, 200]);
 });
 
 test("run queue: it holds so many and no more", async () => {

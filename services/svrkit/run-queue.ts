@@ -6,7 +6,8 @@
  *
  * Most calls work on after they have waited for somebody else, and what a turn begins comes back together: a
  * thousand begun in ten milliseconds is a second in which nobody looks at the network. So what a call
- * works later, on average, is taken from the slice of the turn that begins it.
+ * works later, on average, is taken from the slice of the turn that begins it. One that is refused when its
+ * turn comes, or is too late then, works nothing later and takes nothing.
  *
  * Calls that are never shed do not pass through here.
  */
@@ -27,7 +28,10 @@ export class RunQueue<Job> {
   /** The turn's slice is over then; undefined: no call came in this turn. */
   #sliceEndMs: number | undefined;
 
-  /** `run` must not throw. `laterMs`: what a job works on average after its first wait. */
+  /**
+   * `run` must not throw, and says so when the job has `begun`. `laterMs`: what such a job works on average after its
+   * first wait.
+   */
   constructor(run: (job: Job, nowMs: number) => void, laterMs: () => number) {
     this.#run = run;
     this.#laterMs = laterMs;
@@ -41,13 +45,10 @@ export class RunQueue<Job> {
   isFree(nowMs: number): boolean {
     if (this.#sliceEndMs === undefined) {
       this.#sliceEndMs = nowMs + SLICE_MS;
-      this.#takeLater();
       setImmediate(this.#turn);
       return true;
     }
-    if (this.length > 0 || nowMs >= this.#sliceEndMs) return false;
-    this.#takeLater();
-    return true;
+    return this.length === 0 && nowMs < this.#sliceEndMs;
   }
 
   /** False: too many wait already. */
@@ -55,6 +56,11 @@ export class RunQueue<Job> {
     if (this.length >= QUEUE_MAX) return false;
     this.#jobs.push(job);
     return true;
+  }
+
+  /** A job that came when it was free here, or whose turn it is: what it works later is taken from the slice. */
+  begun(): void {
+    this.#sliceEndMs! -= Math.min(this.#laterMs(), SLICE_MS / CALLS_MIN);
   }
 
   readonly #turn = (): void => {
@@ -78,15 +84,9 @@ export class RunQueue<Job> {
     const job = this.#jobs[this.#next]!;
     this.#jobs[this.#next] = undefined;
     this.#next += 1;
-    this.#takeLater();
     this.#run(job, nowMs);
     queueMicrotask(this.#step);
   };
-
-  /** From the slice, what the call that begins now works later. */
-  #takeLater(): void {
-    this.#sliceEndMs! -= Math.min(this.#laterMs(), SLICE_MS / CALLS_MIN);
-  }
 
   /** Until the next turn: what comes meanwhile queues up behind the others. */
   #rest(): void {

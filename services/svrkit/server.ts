@@ -334,6 +334,7 @@ export class Server {
       }
       if (!admission.start(call.priority, waitedMs, nowMs)) throw overloaded();
       hasBegun = true;
+      this.#queue.begun();
       const outcome = invoke(registered, call, body);
       const endMs = monotonicMs();
       admission.worked(endMs - nowMs, 0);
