@@ -10,7 +10,7 @@ import { Client } from "../../services/svrkit/client.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 import type { Reach, ReachedPod } from "../reach.ts";
 import { type DrillSettings, runDrill } from "./drill.ts";
-import { keepBlock, setBlock, TERM_MS } from "./own-block.ts";
+import { endBlock, keepBlock, setBlock, TERM_MS } from "./own-block.ts";
 import { judge } from "./plan/verdict.ts";
 
 const CAMPUSES = ["a", "b", "c"];
@@ -111,6 +111,16 @@ test("drill: its block is for a short term, put off while the drill watches", as
   await done;
   expect((await table().audit(10)).map(({ did }) => did)).toEqual(["block", "unblock"]);
 }, 60_000);
+
+test("drill: a block that is another's by then is theirs to end", async () => {
+  const block = { target: { campus: "b", service: "" }, who: "ann", why: "a test", termMs: 60_000 };
+  const set = await setBlock(table(), block);
+  const theirs = { forMs: 600_000, why: "an incident", who: "bob", forced: false };
+  await table().block(block.target, theirs);
+  expect(await keepBlock(table(), block, set)).toBe(false);
+  expect(await endBlock(table(), block, { ...set, waits: () => {} })).toBeUndefined();
+  expect(await table().blocks()).toMatchObject([{ what: "b", who: "bob" }]);
+});
 
 test("drill: a block that nobody keeps any more is over when its term is", async () => {
   const block = { target: { campus: "b", service: "" }, who: "ann", why: "a test", termMs: 2_000 };

@@ -194,7 +194,7 @@ async function watch(
 }
 
 const GONE =
-  "the block does not stand any more: somebody ended it, or it could not be put off in time";
+  "the block does not stand any more: somebody ended it or set one of their own, or it could not be put off in time";
 
 function byPerson(seenAtMs: number): Stop {
   return { kind: "person", text: "it was interrupted", seenAtMs };

@@ -63,9 +63,9 @@ export async function keepBlock(
   if (blocks === undefined) return true;
   const name = target.service === "" ? target.campus : `${target.campus}/${target.service}`;
   const own = blocks.find(({ what }) => what === name);
-  if (own === undefined) return false;
-  // Somebody else's by now, or one for longer: it is theirs to end.
-  if (own.who !== who || own.why !== why || own.remainingMs > RENEW_AT_MS) return true;
+  // Somebody else's by now: it is theirs to keep and to end.
+  if (own === undefined || own.who !== who || own.why !== why) return false;
+  if (own.remainingMs > RENEW_AT_MS) return true;
   set.endsAtMs = performance.now() + UNSURE_MS + termMs;
   await table.renew(target, { forMs: termMs, who, why }).catch(() => {}); // read again, and tried again
   set.endsAtMs = performance.now() + termMs;
@@ -74,15 +74,15 @@ export async function keepBlock(
 
 /**
  * Tries until it is ended, or over by itself: then resolves to why it could not be ended. One that has ended
- * meanwhile is no failure. `waits` is told once why it is not ended yet.
+ * meanwhile is no failure, nor one that is another's by now. `waits` is told once why it is not ended yet.
  */
 export async function endBlock(
   table: Table,
-  { target, who }: OwnBlock,
+  { target, who, why }: OwnBlock,
   { endsAtMs, sureAtMs, waits }: SetBlock & { readonly waits: (why: string) => void },
 ): Promise<string | undefined> {
   for (let attempt = 0; ; attempt++) {
-    const failure = await table.unblock(target, who).then(
+    const failure = await table.unblock(target, who, { who, why }).then(
       () => undefined,
       (error: Error) => error,
     );

@@ -119,10 +119,10 @@ export class ControlTable {
     throw new RpcError("ABORTED", OTHERS_CHANGE);
   }
 
-  /** Fails with FAILED_PRECONDITION when it is not blocked. */
-  async unblock(target: Target, who: string): Promise<ShownBlock> {
+  /** Fails with FAILED_PRECONDITION when it is not blocked, or with a holder when it is not theirs. */
+  async unblock(target: Target, who: string, holder?: Holder): Promise<ShownBlock> {
     const { changed, nowMs } = await this.#change(who, true, ({ blocks }, nowMs) =>
-      planUnblock(blocks, target, nowMs),
+      planUnblock(blocks, { ...target, holder }, nowMs),
     );
     return shown(changed, nowMs);
   }

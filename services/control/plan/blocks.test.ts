@@ -96,6 +96,21 @@ test.each([
   });
 });
 
+test("unblock: with a holder, another's block of the same place stays", () => {
+  const standing = blocks("b");
+  const [{ who, why }] = standing as [Block];
+  const ended = planUnblock(standing, { ...target("b"), holder: { who, why } }, NOW_MS);
+  expect(ended.verdict).toBe("set");
+  for (const holder of [
+    { who: "bob", why },
+    { who, why: "something else" },
+  ])
+    expect(planUnblock(standing, { ...target("b"), holder }, NOW_MS)).toEqual({
+      ...{ verdict: "refused" },
+      reason: `b is not blocked by ${holder.who} (${holder.why}) any more`,
+    });
+});
+
 test("unblock: what is over by itself is not there to be ended", () => {
   expect(planUnblock([block("b", NOW_MS)], target("b"), NOW_MS).verdict).toBe("refused");
 });

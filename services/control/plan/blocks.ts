@@ -63,23 +63,35 @@ export function planRenewal(
   nowMs: number,
 ): Decision {
   const standing = inForce(blocks, nowMs).find((block) => isSame(block, target));
-  if (standing === undefined || standing.who !== holder.who || standing.why !== holder.why) {
-    const reason = `${nameOf(target)} is not blocked by ${holder.who} (${holder.why}) any more`;
-    return { verdict: "refused", reason };
-  }
+  if (standing === undefined || !isHeldBy(standing, holder)) return notHeld(target, holder);
   return planBlock(blocks, { ...standing, untilMs }, nowMs);
 }
 
-/** Ends a block before its time. */
-export function planUnblock(blocks: readonly Block[], target: Target, nowMs: number): Decision {
+/** Ends a block before its time; with a holder only theirs. */
+export function planUnblock(
+  blocks: readonly Block[],
+  { holder, ...target }: Target & { readonly holder?: Holder | undefined },
+  nowMs: number,
+): Decision {
   const standing = inForce(blocks, nowMs);
   const ended = standing.find((block) => isSame(block, target));
+  if (ended !== undefined && holder !== undefined && !isHeldBy(ended, holder))
+    return notHeld(target, holder);
   if (ended !== undefined) {
     const left = standing.filter((block) => block !== ended);
     return { verdict: "set", blocks: left, changed: ended };
   }
   const names = standing.map(nameOf).sort().join(", ");
   const reason = `${nameOf(target)} is not blocked: ${names === "" ? "nothing is" : `only ${names}`}`;
+  return { verdict: "refused", reason };
+}
+
+function isHeldBy(block: Holder, { who, why }: Holder): boolean {
+  return block.who === who && block.why === why;
+}
+
+function notHeld(target: Target, { who, why }: Holder): Decision {
+  const reason = `${nameOf(target)} is not blocked by ${who} (${why}) any more`;
   return { verdict: "refused", reason };
 }
 
