@@ -420,6 +420,19 @@ test("an object that the server refuses keeps no other from being applied, and i
   await rig.settled();
 });
 
+test("what is refused is said also while an act waits, which may wait for just that", async () => {
+  const progress = () => rig.condition("DataCenter", "main", "Progressing");
+  const replaceLogs = { campus: "b", act: "once", reason: "its disk" };
+  rig.store.isReadable = false;
+  rig.write("DataCenter", "main", sampleDataCenter({ replaceLogs }));
+  await rig.until("the act waits", () => progress() === "True ReplaceWaits");
+  rig.double.faultOf = refusing("configmaps", "main-logic");
+  rig.write("DataCenter", "main", sampleDataCenter({ replaceLogs, logLevel: "debug" }));
+  await rig.until("it is said", () => progress() === "True ObjectRefused");
+  rig.double.faultOf = () => undefined;
+  await rig.until("the act waits again", () => progress() === "True ReplaceWaits");
+});
+
 test("while a workload's configuration is refused its pods stay; those of others are replaced", async () => {
   rig.double.faultOf = refusing("configmaps", "main-logic");
   const idsOf = (workload: string) => rig.pods(workload).map(({ metadata }) => metadata.uid);

@@ -342,6 +342,9 @@ function progressOf(facts: Facts, isPaused: boolean): Statement {
   return say("Progressing", false, "Done", "nothing is under way");
 }
 
+/** Why nothing, or not all, is done at all: perhaps why the act itself is not; alerts go by them. */
+const OF_ALL = new Set(["Paused", "PlanRefused", "ObjectRefused", "RolloutStalled"]);
+
 /** A quota refuses many objects in the same words: the first few say it. */
 function shortened(said: readonly string[]): string {
   const shown = said.slice(0, 3).join("; ");
@@ -362,7 +365,7 @@ function statusOf(
     return `${name}=${found?.status.state ?? "unknown"}`;
   });
   const progress = progressOf(facts, spec.paused);
-  const replacing = progress.reason === "Paused" ? undefined : sayReplacing(logs, spec.replaceLogs);
+  const replacing = OF_ALL.has(progress.reason) ? undefined : sayReplacing(logs, spec.replaceLogs);
   const [missing] = logs.lost.map((campus) =>
     say("Ready", false, "VolumeMissing", lostLogsText(campus)),
   );
