@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -151,3 +152,27 @@ test.each([
     rmSync(dir, { recursive: true, force: true });
   },
 );
+
+test("lmdb: on a full disk a replica of an earlier version's state starts, and reads it", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
+  const key = registerKey({ keyspace: 1, key: Buffer.from("t") });
+  const before = openLmdb(dir);
+  await before.commit([
+    { registerKey: key, register: Buffer.from("register"), rows: [], forgotten: [] },
+  ]);
+  await before.close();
+  const root = open({ path: `${dir}/state.mdb`, maxDbs: 5, encoding: "binary" });
+  await root.openDB({ name: "names" }).drop();
+  await root.close();
+  // No byte of any file can be written there.
+  const start = `
+    import { openLmdb } from ${JSON.stringify(new URL("lmdb.ts", import.meta.url))};
+    const engine = openLmdb(process.argv[1], 2);
+    const own = Buffer.from(process.argv[2], "hex");
+    console.log(engine.register(own).toString(), engine.keys(undefined, 10).length);`;
+  const node = [process.execPath, "--input-type=module", "-e", start, dir, key.toString("hex")];
+  const onFullDisk = ["-c", 'ulimit -f 0; exec "$@"', "sh", ...node];
+  const { stdout, stderr } = spawnSync("sh", onFullDisk, { encoding: "utf8" });
+  expect(stdout.trim(), stderr).toBe("register 1");
+  rmSync(dir, { recursive: true, force: true });
+});

@@ -67,7 +67,8 @@ class LmdbEngine implements StateEngine {
   readonly #registers: Tree;
   readonly #rows: Tree;
   readonly #changes: Tree;
-  readonly #names: Tree;
+  /** Undefined: the disk was full when they were to be kept for the first time. */
+  readonly #names: Tree | undefined;
   readonly #hasNames: boolean;
   /** Registers of earlier versions, which noted no names: the next commit does. */
   #unnamed: Buffer[] = [];
@@ -79,16 +80,18 @@ class LmdbEngine implements StateEngine {
     this.#registers = tree("registers");
     this.#rows = tree("rows");
     this.#changes = tree("changes");
-    this.#names = tree("names");
     const about = tree("about");
     requireFormat(about);
-    this.#hasNames = incarnation === undefined || keepNames(about, this.#names, incarnation);
+    this.#names = unlessFull(() => tree("names"));
+    this.#hasNames =
+      this.#names !== undefined &&
+      (incarnation === undefined || keepNames(about, this.#names, incarnation));
   }
 
   register(registerKey: Buffer): Buffer | undefined {
     const bytes = this.#registers.getBinary(registerKey);
     if (bytes !== undefined) return opened(openRecord(bytes), registerKey);
-    const isLost = this.#hasNames && this.#names.doesExist(registerKey);
+    const isLost = this.#hasNames && this.#names!.doesExist(registerKey);
     return isLost ? opened(undefined, registerKey) : undefined;
   }
 
@@ -149,7 +152,7 @@ class LmdbEngine implements StateEngine {
       if (register === undefined) monitor.add(damagedRecords, 1);
       found.push({ registerKey: Buffer.from(key), register: register && Buffer.from(register) });
     }
-    const all = this.#hasNames ? this.#names.getKeys({ start }) : NO_NAMES;
+    const all = this.#hasNames ? this.#names!.getKeys({ start }) : NO_NAMES;
     const names = all[Symbol.iterator]();
     try {
       return this.#withLost(found, names, limit);
@@ -186,7 +189,7 @@ class LmdbEngine implements StateEngine {
     const unnamed = this.#unnamed;
     this.#unnamed = [];
     const written = this.#root.batch(() => {
-      for (const own of unnamed) if (this.#registers.doesExist(own)) this.#names.put(own, PRESENT);
+      for (const own of unnamed) if (this.#registers.doesExist(own)) this.#names?.put(own, PRESENT);
       for (const entry of entries) this.#put(entry);
     });
     // Its own error says no more than that there is another, whose rejection nobody else hears.
@@ -225,11 +228,13 @@ class LmdbEngine implements StateEngine {
       this.#rows.put(key, sealRow(row));
       this.#changes.put(changeKey(entry.registerKey, row.version, row.row), PRESENT);
     }
+    const { registerKey, register } = entry;
+    const names = this.#names;
     if (entry.removed === true)
-      for (const tree of [this.#registers, this.#names]) tree.remove(entry.registerKey);
-    if (entry.register === undefined) return;
-    this.#registers.put(entry.registerKey, sealRecord(entry.register));
-    if (!this.#names.doesExist(entry.registerKey)) this.#names.put(entry.registerKey, PRESENT);
+      for (const tree of [this.#registers, names]) tree?.remove(registerKey);
+    if (register === undefined) return;
+    this.#registers.put(registerKey, sealRecord(register));
+    if (names?.doesExist(registerKey) === false) names.put(registerKey, PRESENT);
   }
 
   async close(): Promise<void> {
@@ -294,6 +299,15 @@ function keepNames(about: Tree, names: Tree, incarnation: number): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** A disk without room for a tree that earlier versions had not: a replica has to start there. */
+function unlessFull(open: () => Tree): Tree | undefined {
+  try {
+    return open();
+  } catch {
+    return undefined;
   }
 }
 
