@@ -232,6 +232,25 @@ test("admission: what a call carries for others is counted once, though nobody c
   expect(level.level(500)).toBe(EVERYTHING);
 });
 
+test("admission: what calls work later is not learnt from the few of an idle process, which works for itself", () => {
+  const sums = { usedMs: 0, idleMs: 0, sheddableEnded: 0, othersEnded: 0 };
+  const level = new AdaptiveLevel({ thread: () => ({ ...sums }) });
+  const tenSeconds = (fromMs: number, everyMs: number) => {
+    for (let ms = fromMs; ms < fromMs + 10_000; ms++) {
+      sums.usedMs += 0.05;
+      sums.idleMs += 0.95;
+      if (ms % everyMs > 0) continue;
+      const priority = priorityOf("message", (ms / everyMs) % BUCKETS);
+      level.arrive(priority, ms);
+      if (level.start(priority, 0)) level.ended(ms);
+    }
+  };
+  tenSeconds(0, 1_000);
+  expect(level.laterMs).toBe(0);
+  tenSeconds(10_000, 5);
+  expect(level.laterMs).toBeCloseTo(0.25);
+});
+
 test("admission: the threshold follows the mean work when that is long", () => {
   const level = new AdaptiveLevel();
   expect(level.thresholdMs).toBe(20);

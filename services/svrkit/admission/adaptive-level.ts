@@ -78,7 +78,7 @@ const CAPACITY_WINDOWS = 3;
 const FADING_MS = 2_000;
 /** Demand is taken to have changed as a whole when it did by more than this part; less is chance. */
 const NOISE = 0.5;
-/** Fewer calls say nothing about that. */
+/** Fewer calls say nothing about that, nor about what each of them works later. */
 const COUNT_MIN = 10;
 /** After so many windows without a call everything is admitted again. */
 const QUIET_WINDOWS = 10;
@@ -236,6 +236,9 @@ export class AdaptiveLevel implements Admission {
   #learn(elapsedMs: number, sheddableMs: number): void {
     if (this.#started > 0) {
       this.#meanWorkMs += LEARNING * (sheddableMs / this.#started - this.#meanWorkMs);
+    }
+    // What is left over beside a few calls may be no call's, but the process's own work in a long window.
+    if (this.#started >= COUNT_MIN) {
       const laterMs = (sheddableMs - this.#workedMs) / this.#started;
       this.#meanLaterMs += LEARNING * (laterMs - this.#meanLaterMs);
     }
