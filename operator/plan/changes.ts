@@ -22,10 +22,13 @@ interface Facts {
   readonly children: ReadonlyMap<string, Child>;
   readonly pods: readonly Pod[];
   readonly campuses: readonly CampusHealth[];
+  /** What is known of pods may be over: one that could not run perhaps runs, and is what its service stands on. */
+  readonly isOld: boolean;
 }
 
 export function changesBetween(facts: Facts): Changes {
-  const { desired, children, pods, campuses, isRefused, isPaused } = facts;
+  const { desired, children, pods, campuses, isRefused, isPaused, isOld } = facts;
+  const areLost = (some: readonly Pod[]) => !isOld && areHopeless(some);
   const free: Action[] = [];
   let disturbing = new Map<string, Action[]>();
   /** The same, of what the server has refused: tried again when nothing else waits for a turn. */
@@ -44,7 +47,7 @@ export function changesBetween(facts: Facts): Changes {
     if (child?.digest === wanted.digest || child?.isLeaving || isHeld(wanted)) continue;
     const isReplacing =
       wanted.kind === "Deployment" && child !== undefined && child.template !== wanted.template;
-    const isDisturbing = isReplacing && !areHopeless(podsOf(pods, wanted));
+    const isDisturbing = isReplacing && !areLost(podsOf(pods, wanted));
     const why = child === undefined ? "it is missing" : "it differs from what is wanted";
     const { kind, name, object, digest, campus } = wanted;
     const disturbs = isDisturbing ? campus : undefined;
@@ -53,7 +56,7 @@ export function changesBetween(facts: Facts): Changes {
     else free.push(action);
   }
   for (const pod of outdated(desired, children, pods).filter(isFree)) {
-    if (areHopeless([pod])) free.push(restart(pod, undefined));
+    if (areLost([pod])) free.push(restart(pod, undefined));
     else push(disturbing, pod.campus, restart(pod, pod.campus));
   }
   if (disturbing.size === 0) disturbing = objected;

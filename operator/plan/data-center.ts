@@ -71,7 +71,9 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const { refusals } = observed;
   const isRefused = (entry: Desired) => refusals.has(applyKey(entry));
   const isPaused = pausedWorkloads(groups);
-  const changes = changesBetween({ ...observed, desired, isRefused, isPaused, campuses: health });
+  const isOld = observed.ageMs > OLD_MS;
+  const known = { ...observed, isOld, campuses: health };
+  const changes = changesBetween({ ...known, desired, isRefused, isPaused });
   const slots = planSlots(observed, groups);
   const removing = leftovers(observed, { desired, groups, slots });
   const acts = [...plans, logs].flatMap(({ actions }) => actions);
