@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { KvGroupStatus } from "../api/kv-group.ts";
 import { sampleGroup, sampleInputs } from "../testing/samples.ts";
-import { planGroup } from "./kv-group.ts";
+import { type GroupPlan, planGroup } from "./kv-group.ts";
 import type { Observed } from "./observed.ts";
 
 const { site } = sampleInputs("n");
@@ -38,18 +38,22 @@ function observedOf({ claim = "there", pod = "old", word = "old" }: There): Obse
   } as unknown as Observed;
 }
 
-function replacement(
+function planned(
   replace: object | undefined,
   replaced: KvGroupStatus["replaced"],
   there: There,
-): string {
+): GroupPlan {
   const spec = sampleGroup(1, replace === undefined ? {} : { replace });
   const status: KvGroupStatus = {
     bootstrap: "Done",
     ...(replaced !== undefined && { replaced }),
   };
   const group = { name: "main-1", uid: "g", resourceVersion: "1", generation: 1, spec, status };
-  const plan = planGroup(observedOf(there), site, group);
+  return planGroup(observedOf(there), site, group);
+}
+
+function replacement(...facts: Parameters<typeof planned>): string {
+  const plan = planned(...facts);
   const next = plan.replaced;
   const acts = plan.actions.map((action) => `${action.act} ${"kind" in action && action.kind}`);
   return [next === undefined ? "none" : `${next.act} ${next.phase}`, ...acts].join(", ");
@@ -96,6 +100,16 @@ test.each([
   ["taken back when it is done", undefined, is("Done"), {}, "x Done"],
 ] as const)("replacing: %s", (_, replace, replaced, there, expected) => {
   expect(replacement(replace, replaced, there)).toBe(expected);
+});
+
+test.each([
+  ["the old volume is there and may stay long", is("Removing"), {}, false],
+  ["it goes", is("Removing"), { claim: "leaving" }, true],
+  ["it is gone", is("Removing"), GONE, true],
+  ["the new one is there", is("Rebuilding"), { pod: "new" }, true],
+  ["it is done", is("Done"), { pod: "new", word: "new" }, false],
+] as const)("replacing: its memory may be given up: %s", (_, replaced, there, may) => {
+  expect(planned(X, replaced, there).permits.rebuild !== undefined).toBe(may);
 });
 
 /** Volumes of a and b are there unless they are named in `gone`; c has no node yet, or says that it is well. */

@@ -16,7 +16,7 @@ import { conditionsOf, type Statement, say } from "./conditions.ts";
 import { type Child, childKey, kvWorkload, type Observed, type Resource } from "./observed.ts";
 import {
   isRemade,
-  isUnderWay,
+  mayRebuild,
   planReplacement,
   type Replacement,
   sayReplacing,
@@ -72,7 +72,7 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
   );
   const isBegun = (campus: string) => bootstrap !== "Permitted" || made.includes(campus);
   const lost = campuses.filter((campus) => isBegun(campus) && !volumes.includes(campus));
-  const permits = permitsOf(group, replaced);
+  const permits = permitsOf(group, mayRebuild(replaced, claims) ? replaced : undefined);
   const growing = campuses.filter((campus) => isGrowing(claims.get(campus)));
   return {
     group,
@@ -94,12 +94,12 @@ function isGrowing({ claim }: Partial<Pick<Child, "claim">> = {}): boolean {
   return wholeUnits(claim.capacity) < wholeUnits(claim.storage);
 }
 
-function permitsOf({ spec, status }: KvGroup, replaced: Replaced | undefined): Permits {
+function permitsOf({ spec, status }: KvGroup, rebuilt: Replaced | undefined): Permits {
   const service = KV_GROUPS[spec.number - 1]!;
   return {
     ...(status.bootstrap === "Permitted" && firstDisks([service], status.made)),
-    ...(isUnderWay(replaced) && {
-      rebuild: [{ service, campus: replaced.campus, token: tokenOf(replaced) }],
+    ...(rebuilt !== undefined && {
+      rebuild: [{ service, campus: rebuilt.campus, token: tokenOf(rebuilt) }],
     }),
   };
 }

@@ -8,13 +8,17 @@ const { site } = sampleInputs("n");
 const REPLACE = { act: "x", campus: "b", reason: "its node is gone" };
 
 /** Pods of a and c are ready unless named in `weak`; campus b has lost its volume. */
-function lostB(changes: object, status: DataCenterStatus = { bootstrap: "Done" }, weak = "") {
+function lostB(
+  changes: object,
+  status: DataCenterStatus = { bootstrap: "Done" },
+  { weak = "", there = "ac" } = {},
+) {
   const pods = ["a", "b", "c"].map((campus) => ({
     ...{ name: `main-queuelog-${campus}-0`, workload: "queuelog", campus, isLeaving: false },
     ...{ uid: campus, node: campus === "b" ? "" : "node" },
     isReady: campus !== "b" && campus !== weak,
   }));
-  const claims = ["a", "c"].map((campus) => [
+  const claims = [...there].map((campus) => [
     `PersistentVolumeClaim/main-queuelog-${campus}`,
     { kind: "PersistentVolumeClaim", workload: "queuelog", isLeaving: false },
   ]);
@@ -36,8 +40,26 @@ test("queue logs: a volume that is lost is missed until somebody says by name wh
   ]);
 });
 
+test("queue logs: they give up no memory while the volume that is to go stays", () => {
+  const replacedLogs = { act: "x", campus: "b", phase: "Removing" } as const;
+  const rebuildOf = (there: string) => {
+    const { permits } = lostB(
+      { replaceLogs: REPLACE },
+      { bootstrap: "Done", replacedLogs },
+      { there },
+    );
+    return permits.rebuild?.length;
+  };
+  expect(rebuildOf("abc")).toBeUndefined();
+  expect(rebuildOf("ac")).toBe(2);
+});
+
 test("queue logs: what a new volume is filled from is waited for", () => {
-  const { waitsFor, replaced } = lostB({ replaceLogs: REPLACE }, { bootstrap: "Done" }, "c");
+  const { waitsFor, replaced } = lostB(
+    { replaceLogs: REPLACE },
+    { bootstrap: "Done" },
+    { weak: "c" },
+  );
   expect(replaced).toBeUndefined();
   expect(waitsFor).toMatch(
     /^a new disk is filled from both others, and the queue logs in campus c/,

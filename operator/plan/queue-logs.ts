@@ -9,7 +9,7 @@ import type { DataCenterStatus } from "../api/data-center.ts";
 import { nameOf, type Site } from "../manifests/site.ts";
 import { firstDisks } from "./kv-group.ts";
 import { childKey, kvWorkload, type Observed } from "./observed.ts";
-import { isRemade, isUnderWay, planReplacement, type Replacement, tokenOf } from "./replacement.ts";
+import { isRemade, mayRebuild, planReplacement, type Replacement, tokenOf } from "./replacement.ts";
 
 export const LOGS_WORKLOAD = "queuelog";
 
@@ -47,7 +47,7 @@ export function planLogs(observed: Observed, site: Site): LogsPlan {
   const isMaking = status.bootstrap === "Permitted";
   const noted = status.made ?? [];
   const first = firstDisks(isMaking ? QUEUE_LOGS : [], noted);
-  const rebuild = isUnderWay(replaced)
+  const rebuild = mayRebuild(replaced, claims)
     ? QUEUE_LOGS.map((service) => {
         return { service, campus: replaced.campus, token: tokenOf(replaced) };
       })

@@ -93,13 +93,25 @@ function removal(
   return actions;
 }
 
-export function isUnderWay(replaced: Replaced | undefined): replaced is Replaced {
+function isUnderWay(replaced: Replaced | undefined): replaced is Replaced {
   return replaced !== undefined && replaced.phase !== "Done";
 }
 
 /** By what the status says already: whoever comes next must not take the new volume for the old one. */
 export function isRemade(noted: Replaced | undefined, campus: string): boolean {
   return noted?.campus === campus && noted.phase === "Rebuilding";
+}
+
+/**
+ * Whether a process there may give up what it remembers: not while its volume is the old one and stays, for that
+ * may wait long, and a process that starts meanwhile would give up what others perhaps stand on by then.
+ */
+export function mayRebuild(
+  replaced: Replaced | undefined,
+  claims: Replaceable["claims"],
+): replaced is Replaced {
+  if (!isUnderWay(replaced)) return false;
+  return replaced.phase === "Rebuilding" || claims.get(replaced.campus)?.isLeaving !== false;
 }
 
 /** Of an act, one line, as it is written beside the disk. */
