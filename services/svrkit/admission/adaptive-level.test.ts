@@ -129,6 +129,24 @@ test("admission: below saturation nothing is refused", () => {
   expect(shareOf(settled(runOverloaded(ours, load([1, 2], 0.8))))).toBe(1);
 });
 
+test.each([
+  [50, 0, false],
+  [50, 0, true],
+  [200, 0.1, false],
+  [200, 0.1, true],
+])(
+  "admission: at 0.3 x saturation, %d calls of a second at once: at most so many are shed: %f (work after a wait: %s)",
+  (burst, shedMax, worksAfterWait) => {
+    const perSecond = 0.3 / (WORK_MS / 1_000);
+    const rates = [{ fromMs: 0, tasks: perSecond - burst }];
+    const shares = [1, 2, 3, 4, 5].map((seed) =>
+      shareOf(settled(runOverloaded(ours, load([1], 0.3, { rates, burst, worksAfterWait, seed })))),
+    );
+    const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+    expect(1 - mean).toBeLessThanOrEqual(shedMax);
+  },
+);
+
 test("admission: callers that do not heed the level cost little more", () => {
   const outcomes = runOverloaded(ours, load([2], 4, { callerHeeds: false }));
   expect(shareOf(settled(outcomes)) / 0.25).toBeGreaterThan(0.9);

@@ -1,7 +1,7 @@
 /**
- * A service that works on one call at a time, in virtual time: Poisson arrivals of tasks, each of which
- * calls it one to four times, one call after the other, and succeeds when all of them do. Callers know
- * the level that the last answer told, and refuse by it themselves.
+ * A service that works on one call at a time, in virtual time: Poisson arrivals of tasks, and bursts of them. Each
+ * calls it one to four times, one call after the other, and succeeds when all of them do. Callers know the level that
+ * the last answer told, and refuse by it themselves.
  */
 import { Random } from "../../seeded-random.ts";
 import type { Admission, ThreadTimes } from "../admission.ts";
@@ -13,6 +13,8 @@ export interface Load {
   /** Calls of a task: one is drawn for each. */
   readonly calls: readonly number[];
   readonly workMs: number;
+  /** So many tasks more come all at once, every second. */
+  readonly burst?: number;
   readonly forMs: number;
   readonly callerHeeds: boolean;
   /** Classes of the tasks: one is drawn for each. Default: one class. */
@@ -91,6 +93,7 @@ class OverloadedService {
 
   run(): TaskOutcome[] {
     this.#arrive();
+    if (this.#load.burst !== undefined) this.#burst();
     for (;;) {
       const event = this.#events.pop()!;
       if (event.atMs > this.#load.forMs) return this.#outcomes;
@@ -107,15 +110,23 @@ class OverloadedService {
   }
 
   #arrive(): void {
+    this.#send(this.#task());
+    const { tasks } = this.#load.rates.findLast(({ fromMs }) => fromMs <= this.#nowMs)!;
+    this.#after((-Math.log(1 - this.#random.next()) * 1_000) / tasks, () => this.#arrive());
+  }
+
+  #burst(): void {
+    for (let i = 0; i < this.#load.burst!; i++) this.#send(this.#task());
+    this.#after(1_000, () => this.#burst());
+  }
+
+  #task(): Task {
     const random = this.#random;
-    const { rates, classes = ["message"] } = this.#load;
+    const { classes = ["message"] } = this.#load;
     const calls = random.pick(this.#load.calls);
     const kind = random.pick(classes);
     const priority = priorityOf(kind, Math.floor(random.next() * BUCKETS));
-    const atMs = this.#nowMs;
-    this.#send({ atMs, calls, class: kind, priority, left: calls, worked: 0 });
-    const { tasks } = rates.findLast(({ fromMs }) => fromMs <= atMs)!;
-    this.#after((-Math.log(1 - random.next()) * 1_000) / tasks, () => this.#arrive());
+    return { atMs: this.#nowMs, calls, class: kind, priority, left: calls, worked: 0 };
   }
 
   #send(task: Task): void {
