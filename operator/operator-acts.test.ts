@@ -327,6 +327,28 @@ test("a replica with a new disk counts when its new pod says so, not by the old 
   expect(readyWhenDone).toBe(3);
 });
 
+test("an act is done once, also when the status that says so is lost, as by an earlier version", async () => {
+  const replaceLogs = { campus: "b", act: "once", reason: "its disk" };
+  const uidOf = () => rig.get("PersistentVolumeClaim", "main-queuelog-b")!.metadata.uid;
+  const first = uidOf();
+  const phase = () =>
+    rig.status<{ replacedLogs?: { phase: string } }>("DataCenter", "main").replacedLogs?.phase;
+  rig.write("DataCenter", "main", sampleDataCenter({ replaceLogs }));
+  await rig.until("it is done", () => phase() === "Done");
+  await rig.settled();
+  const second = uidOf();
+  expect(second).not.toBe(first);
+  const place = { resource: "/apis/tricampus.dev/v1alpha1 datacenters", namespace: "test" };
+  rig.double.objects.update(place, "main", (object) => {
+    delete (object.status as { replacedLogs?: object }).replacedLogs;
+  });
+  expect(phase()).toBeUndefined();
+  await rig.until("it is known again", () => phase() !== undefined);
+  await rig.settled();
+  expect(phase()).toBe("Done");
+  expect(uidOf()).toBe(second);
+});
+
 test("a group whose owner wants its data gone loses its volumes, after its slots", async () => {
   const storage = { policy: "Delete", confirmDelete: "main-2" };
   rig.write("KVGroup", "main-2", sampleGroup(2, { storage }));

@@ -6,6 +6,7 @@ import { RpcError } from "../../services/svrkit/errors.ts";
 import { ApiError, type Requests } from "../kube/api-client.ts";
 import { type KindName, pathOf } from "../kube/api-paths.ts";
 import type { KubeObject } from "../kube/object.ts";
+import { ANNOTATION } from "../manifests/site.ts";
 import { FIELD_MANAGER } from "../observe/projection.ts";
 import type { StoreLink } from "../observe/store-link.ts";
 import { type Action, actionKey, isConfig, isOfPods, workloadOf } from "../plan/actions.ts";
@@ -97,6 +98,8 @@ async function carryOut(executor: Executor, round: Round, action: Action): Promi
       return applyObject(executor, writes, { object: action.object });
     case "delete":
       return deleteObject(executor, writes, action);
+    case "note-act":
+      return noteAct(executor, writes, action);
     case "issue-certificates":
       return issueCertificates(executor, dataCenter, action);
     case "make-credentials":
@@ -129,6 +132,28 @@ export async function applyObject(
   });
   // With a uid the server takes a write for the object that was looked at, or not at all.
   writes.wrote(childKey(kind, name), { version, wasThere: uid !== undefined }, performance.now());
+}
+
+/** By a manager of its own: no version of the operator takes away what it does not apply itself. */
+async function noteAct(
+  { client, namespace }: Executor,
+  writes: OwnWrites,
+  { name, uid, noted }: Action & { act: "note-act" },
+): Promise<void> {
+  const kind = "PersistentVolumeClaim";
+  const annotations = { [ANNOTATION.madeBy]: noted };
+  try {
+    const version = await client.write({
+      method: "PATCH",
+      path: `${pathOf(kind, namespace, name)}?fieldManager=${FIELD_MANAGER}-acts`,
+      contentType: "application/merge-patch+json",
+      body: { metadata: { uid, annotations } },
+      timeoutMs: REQUEST_MS,
+    });
+    writes.wrote(childKey(kind, name), { version, wasThere: true }, performance.now());
+  } catch (error) {
+    if (!(error instanceof ApiError && (error.isNotFound || error.isConflict))) throw error;
+  }
 }
 
 async function deleteObject(

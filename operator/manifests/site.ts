@@ -28,6 +28,8 @@ export const ANNOTATION = {
   template: `${API_GROUP}/template`,
   /** On a volume claim: what becomes of it when its group is gone. */
   storagePolicy: `${API_GROUP}/storage-policy`,
+  /** On a volume claim: the act that it was made by in another one's place. */
+  madeBy: `${API_GROUP}/made-by`,
 } as const;
 
 export const ZONE_LABEL = "topology.kubernetes.io/zone";

@@ -23,7 +23,7 @@ function child(kind: string, name: string, more: Partial<Child> = {}): Child {
   };
 }
 
-const CLAIM = { storage: "1Gi", capacity: "2Gi", storagePolicy: "Retain" };
+const CLAIM = { storage: "1Gi", capacity: "2Gi", storagePolicy: "Retain", madeBy: "" };
 const ALL: readonly Child[] = [
   child("Service", "main-logic-a", { service: { ip: "10.0.0.1", nodePort: 0, outside: "" } }),
   child("Service", "main-logic", { service: { ip: "", nodePort: 0, outside: "" }, campus: "" }),

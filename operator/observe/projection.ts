@@ -94,10 +94,13 @@ function claimFacts({ metadata, spec, status }: KubeObject): ClaimFacts {
   const storage = textOf(requests.storage);
   const capacity = textOf(fieldsOf(fieldsOf(status).capacity).storage);
   const storagePolicy = metadata.annotations?.[ANNOTATION.storagePolicy] ?? "";
+  const madeBy = metadata.annotations?.[ANNOTATION.madeBy] ?? "";
+  // An act is nobody else's.
+  if (madeBy !== "") return { storage, capacity, storagePolicy, madeBy };
   const key = [storage, capacity, storagePolicy].join();
   const known = claims.get(key);
   if (known !== undefined) return known;
-  const facts = { storage, capacity, storagePolicy };
+  const facts = { storage, capacity, storagePolicy, madeBy };
   claims.set(key, facts);
   return facts;
 }

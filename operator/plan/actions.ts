@@ -27,6 +27,14 @@ export type Action =
       readonly isForced: boolean;
       readonly why: string;
     }
+  | {
+      /** On the volume claim that was looked at: what was done once is known there, whatever becomes of a status. */
+      readonly act: "note-act";
+      readonly name: string;
+      readonly uid: string;
+      readonly noted: string;
+      readonly why: string;
+    }
   | { readonly act: "make-credentials"; readonly why: string }
   | {
       readonly act: "issue-certificates";
@@ -79,7 +87,8 @@ export function isOfPods(action: Action): boolean {
 /** What tells the same action, of the same content on the same object, when it is planned again. */
 export function actionKey(action: Action): string {
   if (action.act === "apply") return applyKey(action);
-  return action.act === "delete" ? `delete ${action.uid}` : action.act;
+  const isOfOne = action.act === "delete" || action.act === "note-act";
+  return isOfOne ? `${action.act} ${action.uid}` : action.act;
 }
 
 export function applyKey(wanted: { kind: string; name: string; digest: number }): string {
@@ -94,6 +103,8 @@ export function describeAction(action: Action): string {
       const disturbs = action.disturbs === undefined ? "" : `, disturbs campus ${action.disturbs}`;
       return `${action.act} ${action.kind} ${action.name}: ${action.why}${disturbs}`;
     }
+    case "note-act":
+      return `note on PersistentVolumeClaim ${action.name}: ${action.why}`;
     case "issue-certificates":
       return `issue certificates ${[...action.wanted.keys()].join(", ")}: ${action.why}`;
     case "make-credentials":

@@ -77,11 +77,12 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const slots = planSlots(observed, groups);
   const removing = leftovers(observed, { desired, groups, slots });
   const acts = [...plans, logs].flatMap(({ actions }) => actions);
-  const replacing = ofOneCampus(acts.filter(mayDisturb(health)));
+  const replacing = ofOneCampus(acts.filter(isDisturbing).filter(mayDisturb(health)));
   const wanted = [
     ...(observed.hasCredentials ? [] : [MAKE_CREDENTIALS]),
     ...changes.actions.filter((action) => replacing.length === 0 || !isDisturbing(action)),
     ...replacing,
+    ...acts.filter((action) => !isDisturbing(action)),
     ...removing,
     ...slots.actions,
   ];
@@ -131,7 +132,7 @@ function ofOneCampus(actions: readonly Action[]): readonly Action[] {
 
 /** An act that is not in `replacing` waits, and says what for. */
 function inTurn<T extends Replacement>(plan: T, replacing: readonly Action[]): T {
-  const { actions } = plan;
+  const actions = plan.actions.filter(isDisturbing);
   if (actions.length === 0 || actions.some((action) => replacing.includes(action))) return plan;
   const first = replacing.map(disturbedBy)[0];
   const waitsFor =

@@ -11,16 +11,24 @@ const Y = { act: "y", campus: "c", reason };
 
 interface There {
   readonly claim?: "there" | "leaving" | "gone";
+  /** The act that the claim bears. */
+  readonly madeBy?: string;
   /** Of campus b; "unplaced": the new one, that has no node. */
   readonly pod?: "old" | "unplaced" | "new";
   /** Which pod of campus b has said that it is well. */
   readonly word?: "old" | "new" | "none";
 }
 
-function observedOf({ claim = "there", pod = "old", word = "old" }: There): Observed {
+function observedOf({ claim = "there", pod = "old", word = "old", madeBy = "" }: There): Observed {
   const uid = pod === "unplaced" ? "new" : pod;
   const name = "main-kvsvr-1-b";
-  const volume = { kind: "PersistentVolumeClaim", name, uid: "v", isLeaving: claim === "leaving" };
+  const made = {
+    kind: "PersistentVolumeClaim",
+    name,
+    uid: "v",
+    claim: { storage: "", capacity: "", madeBy },
+  };
+  const volume = { ...made, isLeaving: claim === "leaving" };
   const pods = ["a", "b", "c"].map((campus) => ({
     ...{ name: `main-kvsvr-1-${campus}-0`, workload: "kvsvr-1", campus, trouble: "" },
     ...{ uid: campus === "b" ? uid : "old", isLeaving: false },
@@ -55,12 +63,13 @@ function planned(
 function replacement(...facts: Parameters<typeof planned>): string {
   const plan = planned(...facts);
   const next = plan.replaced;
-  const acts = plan.actions.map((action) => `${action.act} ${"kind" in action && action.kind}`);
+  const acts = plan.actions.map((one) => ("kind" in one ? `${one.act} ${one.kind}` : one.act));
   return [next === undefined ? "none" : `${next.act} ${next.phase}`, ...acts].join(", ");
 }
 
 const is = (phase: "Removing" | "Rebuilding" | "Done") => ({ act: "x", campus: "b", phase });
 const GONE: There = { claim: "gone", pod: "unplaced" };
+const NEW: There = { pod: "new", word: "new", madeBy: "x" };
 const REMOVAL = "x Removing, delete PersistentVolumeClaim, delete Pod";
 
 test.each([
@@ -73,11 +82,21 @@ test.each([
     "only the old pod has said that it is well",
     X,
     is("Rebuilding"),
-    { pod: "new" },
+    { pod: "new", madeBy: "x" },
     "x Rebuilding",
   ],
-  ["the new one says it", X, is("Rebuilding"), { pod: "new", word: "new" }, "x Done"],
-  ["it is done", X, is("Done"), { pod: "new", word: "new" }, "x Done"],
+  ["the new one says it", X, is("Rebuilding"), NEW, "x Done"],
+  [
+    "it is not noted on the volume",
+    X,
+    is("Rebuilding"),
+    { ...NEW, madeBy: "w" },
+    "x Rebuilding, note-act",
+  ],
+  ["it is done", X, is("Done"), NEW, "x Done"],
+  ["an earlier version did it", X, is("Done"), { ...NEW, madeBy: "" }, "x Done, note-act"],
+  ["the status is lost", X, undefined, NEW, "x Done"],
+  ["the status is lost, another act", Y, undefined, NEW, "y Removing"],
   ["taken back before the volume goes", undefined, is("Removing"), {}, "none"],
   ["another campus before it goes", { ...X, campus: "c" }, is("Removing"), {}, "none"],
   [
@@ -88,13 +107,7 @@ test.each([
     "x Removing, delete Pod",
   ],
   ["taken back when both are gone", undefined, is("Removing"), GONE, "x Rebuilding"],
-  [
-    "taken back while it is filled",
-    undefined,
-    is("Rebuilding"),
-    { pod: "new", word: "new" },
-    "x Done",
-  ],
+  ["taken back while it is filled", undefined, is("Rebuilding"), NEW, "x Done"],
   ["another one while the volume goes", Y, is("Removing"), GONE, "x Rebuilding"],
   ["another one when it is done", Y, is("Done"), { pod: "new", word: "new" }, "y Removing"],
   ["taken back when it is done", undefined, is("Done"), {}, "x Done"],

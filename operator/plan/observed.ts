@@ -52,6 +52,8 @@ export interface ClaimFacts {
   readonly storage: string;
   readonly capacity: string;
   readonly storagePolicy: string;
+  /** The act that it was made by in another one's place, or "". */
+  readonly madeBy: string;
 }
 
 export interface Pod {

@@ -11,7 +11,7 @@ const REPLACE = { act: "x", campus: "b", reason: "its node is gone" };
 function lostB(
   changes: object,
   status: DataCenterStatus = { bootstrap: "Done" },
-  { weak = "", there = "ac" } = {},
+  { weak = "", there = "ac", madeBy = "" } = {},
 ) {
   const pods = ["a", "b", "c"].map((campus) => ({
     ...{ name: `main-queuelog-${campus}-0`, workload: "queuelog", campus, isLeaving: false },
@@ -20,7 +20,7 @@ function lostB(
   }));
   const claims = [...there].map((campus) => [
     `PersistentVolumeClaim/main-queuelog-${campus}`,
-    { kind: "PersistentVolumeClaim", workload: "queuelog", isLeaving: false },
+    { kind: "PersistentVolumeClaim", isLeaving: false, claim: { madeBy }, workload: "queuelog" },
   ]);
   const dataCenter = { spec: sampleDataCenter(changes), status };
   const observed = { pods, nodes: new Map(), children: new Map(claims as never), dataCenter };
@@ -52,6 +52,13 @@ test("queue logs: they give up no memory while the volume that is to go stays", 
   };
   expect(rebuildOf("abc")).toBeUndefined();
   expect(rebuildOf("ac")).toBe(2);
+});
+
+test("queue logs: an act that a volume bears is not done again, whatever became of the status", () => {
+  const done = { there: "abc", madeBy: "x" };
+  const { replaced, actions } = lostB({ replaceLogs: REPLACE }, { bootstrap: "Done" }, done);
+  expect(replaced).toEqual({ act: "x", campus: "b", phase: "Done" });
+  expect(actions).toEqual([]);
 });
 
 test("queue logs: what a new volume is filled from is waited for", () => {

@@ -31,8 +31,13 @@ export function planReplacement(observed: Observed, facts: Replaceable): Replace
   const standing: Replacement = { replaced: before, actions: [], waitsFor: undefined };
   if (isPaused) return standing;
   if (before !== undefined && before.phase !== "Done") return carryOn(observed, facts, before);
-  if (wanted === undefined || before?.act === wanted.act) return standing;
+  if (wanted === undefined) return standing;
   const { act, campus } = wanted;
+  const claim = claims.get(campus);
+  if (before?.act === act) return { ...standing, actions: notes(claim, before) };
+  // A status can be lost, with an earlier version of the operator or in a copy of the cluster.
+  if (claim?.claim?.madeBy === act)
+    return { ...standing, replaced: { act, campus, phase: "Done" } };
   if (!claims.has(campus)) {
     return { ...standing, waitsFor: `there is no campus ${campus} in this data centre` };
   }
@@ -66,8 +71,17 @@ function carryOn(
     const why = `replaced by hand (${isWanted ? wanted.reason : act})`;
     return { ...standing, actions: removal(observed, { begun, claim, pod, why }) };
   }
-  const isDone = weakness(campus) === undefined && claim?.isLeaving === false;
-  return isDone ? { ...standing, replaced: { ...begun, phase: "Done" } } : standing;
+  const actions = notes(claim, begun);
+  const isMade = claim?.isLeaving === false && actions.length === 0;
+  const isDone = isMade && weakness(campus) === undefined;
+  return isDone ? { ...standing, replaced: { ...begun, phase: "Done" } } : { ...standing, actions };
+}
+
+/** That the volume was made by the act is noted on it, unless it is already. */
+function notes(claim: Child | undefined, { act }: Replaced): Action[] {
+  if (claim === undefined || claim.isLeaving || claim.claim?.madeBy === act) return [];
+  const { name, uid } = claim;
+  return [{ act: "note-act", name, uid, noted: act, why: `made by ${act}` }];
 }
 
 function removal(
