@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 
-test("log: tickets and passwords are removed, in the line and in objects of it", () => {
+test("log: tickets, tokens and passwords are removed, in the line and in objects of it", () => {
   const script = `
     import { createLogger } from "${new URL("log.ts", import.meta.url).href}";
     const log = createLogger({ process: "a/logic", level: "info" });
-    const names = ["ticket", "knownTicket", "password", "oldPassword", "newPassword"];
+    const names = ["ticket", "knownTicket", "password", "oldPassword", "newPassword", "idToken"];
     const secrets = { user: "ann", ...Object.fromEntries(names.map((name) => [name, "secret"])) };
     log.warn({ ...secrets, call: secrets, attempt: { call: secrets } }, "a login failed");
     log.child(secrets).info("another one");

@@ -3,8 +3,8 @@ import { type Logger as PinoLogger, pino } from "pino";
 
 export type Logger = PinoLogger;
 
-/** Tickets and passwords never reach a log: of a line, and of objects in it to the second level. */
-const NAMES = ["ticket", "knownTicket", "password", "oldPassword", "newPassword"];
+/** Tickets, tokens and passwords never reach a log: of a line, and of objects in it to the second level. */
+const NAMES = ["ticket", "knownTicket", "password", "oldPassword", "newPassword", "idToken"];
 const SECRETS = NAMES.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
 export function createLogger(options: { process: string; level: string }): Logger {
