@@ -450,6 +450,10 @@ const spec = withRules(
     message: "replaceLogs: with profile Dev the logs are replaced with KVGroup.spec.replace",
   },
   {
+    rule: "!has(self.replaceLogs) || self.campuses.exists(c, c.name == self.replaceLogs.campus)",
+    message: "replaceLogs: its campus is none of campuses",
+  },
+  {
     rule: "self.profile == oldSelf.profile",
     message: "profile cannot be changed: make a new DataCenter",
   },

@@ -52,6 +52,12 @@ test.each(["dataCenter", "number", "name", "zone", "id", "layout", "kind", "tls.
   },
 );
 
+test("rules: an act on the queue's logs names a campus that there is", () => {
+  expect(rules).toContain(
+    "!has(self.replaceLogs) || self.campuses.exists(c, c.name == self.replaceLogs.campus)",
+  );
+});
+
 const network = new RegExp(NETWORK_FORM);
 
 test("rules: a network is judged by its form", () => {
