@@ -10,6 +10,7 @@ import { type CommandCall, textOption } from "../command.ts";
 import { EXIT, type ExitCode, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
 import { type ApiServer, withApiServer } from "./from-api-server.ts";
+import { writeAct } from "./write-act.ts";
 
 interface DataCenterObject extends KubeObject {
   readonly spec: {
@@ -30,12 +31,8 @@ export async function replaceLogs(call: CommandCall): Promise<ExitCode> {
       const lost = `the volume of the queue's logs in campus ${campus}`;
       throw new Failure(EXIT.usage, `${lost} would be deleted: say --yes to do it`);
     }
-    await server.client.carryOut({
-      method: "PATCH",
-      path: pathOf("DataCenter", server.namespace, dataCenter),
-      contentType: "application/merge-patch+json",
-      body: { spec: { replaceLogs: { campus, act, reason } } },
-    });
+    const replaceLogs = { campus, act, reason };
+    await writeAct(server, { kind: "DataCenter", name: dataCenter }, { replaceLogs });
     return dataCenter;
   });
   if (call.json) printJson({ dataCenter: name, campus, act });

@@ -7,6 +7,7 @@ import type { KubeObject } from "../../operator/kube/object.ts";
 import { AS, WHY, whoOf } from "../act.ts";
 import { parseWords } from "../block-arguments.ts";
 import { type ApiServer, withApiServer } from "../cluster/from-api-server.ts";
+import { writeAct } from "../cluster/write-act.ts";
 import { type CommandDefinition, textOption } from "../command.ts";
 import { EXIT, Failure } from "../failure.ts";
 import { printJson } from "../output/json.ts";
@@ -39,7 +40,8 @@ export const kvGroupReplaceCommand: CommandDefinition = {
         const lost = `the volume of ${group.metadata.name}'s replica in campus ${campus}`;
         throw new Failure(EXIT.usage, `${lost} would be deleted: say --yes to do it`);
       }
-      await write(server, group.metadata.name, { campus, act, reason: why });
+      const replace = { campus, act, reason: why };
+      await writeAct(server, { kind: "KVGroup", name: group.metadata.name }, { replace });
       return group.metadata.name;
     });
     if (call.json) printJson({ group: name, campus, act });
@@ -75,17 +77,4 @@ function requireReplica({ status }: GroupObject, campus: string): void {
   if (replicas.some((one) => one.campus === campus)) return;
   const there = replicas.map((one) => one.campus).join(", ");
   throw new Failure(EXIT.usage, `there is no replica in campus "${campus}": there are ${there}`);
-}
-
-async function write(
-  { client, namespace }: ApiServer,
-  name: string,
-  replace: { campus: string; act: string; reason: string },
-): Promise<void> {
-  await client.carryOut({
-    method: "PATCH",
-    path: pathOf("KVGroup", namespace, name),
-    contentType: "application/merge-patch+json",
-    body: { spec: { replace } },
-  });
 }
