@@ -29,7 +29,7 @@ import { isGone } from "./table-scan.ts";
 const CHUNKS_AT_ONCE = 8;
 const TURN_MS_MAX = 50;
 /** With the engine failing, dirty state may grow to so many checkpoints before writes are refused. */
-const REFUSED_SHARE = 8;
+export const REFUSED_SHARE = 8;
 const PRESSED_SHARE = 2;
 
 /** What failed is not tried again at once, whatever becomes dirty. */

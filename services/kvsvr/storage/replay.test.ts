@@ -193,6 +193,17 @@ test("replay: what is taken in of a long log is written to the engine, and the l
   expectAll(heldIn(again));
 });
 
+test("replay: while a long log is taken in it gets no longer, however often a start is cut off", async () => {
+  await crash();
+  const checkpointBytes = 8 * 1024;
+  const state = await openTestState({ engine, dir, checkpointBytes });
+  opened.push(state);
+  expect(() => learn(state, 1, 2)).toThrow("MB of the log wait until all of it is taken in");
+  await expect.poll(() => state.unreplayed, { timeout: 20_000 }).toBe(0);
+  await state.checkpoint();
+  learn(state, 1, 2);
+});
+
 test.each<[string, (path: string) => void]>([
   ["cut off", (path) => truncateSync(path, 20)],
   [

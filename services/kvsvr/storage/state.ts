@@ -25,7 +25,7 @@ import {
   step,
   trimsOf,
 } from "../protocol/register.ts";
-import { Checkpoints } from "./checkpoints.ts";
+import { Checkpoints, REFUSED_SHARE } from "./checkpoints.ts";
 import { DamagedKeys } from "./damaged-keys.ts";
 import { DamagedRows } from "./damaged-rows.ts";
 import { NO_LIMIT } from "./dirty.ts";
@@ -54,6 +54,8 @@ import { allChanges, isGone, lookAtChanges, lookAtRows } from "./table-scan.ts";
 const NOTICE_BYTES = 40;
 /** Memory of a row that waits for the next checkpoint besides its bytes, estimated. */
 const ROW_BYTES = 400;
+/** Well below where the log's words for positions end. */
+const SEGMENT_BYTES_MAX = 2 ** 31;
 /** The second one begins for sure after the slots were closed. */
 const CHECKPOINTS_BEFORE_REMOVAL = 2;
 
@@ -188,7 +190,16 @@ export class State {
   }
 
   get refusing(): string | undefined {
-    return this.#checkpoints.refusing ?? this.#openLog.refusing;
+    return this.#checkpoints.refusing ?? this.#openLog.refusing ?? this.#longLog;
+  }
+
+  /** No new segment begins before all of the log is taken in: until then the last one would grow without end. */
+  get #longLog(): string | undefined {
+    if (this.#replay.left === 0) return undefined;
+    const { bytes } = this.reach;
+    const most = REFUSED_SHARE * this.#options.checkpointBytes;
+    if (bytes <= Math.min(most, SEGMENT_BYTES_MAX)) return undefined;
+    return `${Math.round(bytes / 1_000_000)} MB of the log wait until all of it is taken in`;
   }
 
   /** Checkpoints cannot keep up: who only catches up should wait, for clients would be refused next. */
