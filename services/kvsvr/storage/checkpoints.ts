@@ -73,6 +73,8 @@ export class Checkpoints {
   #timer: NodeJS.Timeout | undefined;
   #lastCommit: Promise<void> = Promise.resolve();
   #closing = false;
+  /** The log has records of earlier runs: they go with the next checkpoint, though nothing may be dirty. */
+  #hasOldLog = false;
   /** Tombstones that were forgotten and are still in the engine, by their numbers on the shelf. */
   readonly #forgotten = new Set<number>();
   #failedMs = Number.NEGATIVE_INFINITY;
@@ -84,9 +86,10 @@ export class Checkpoints {
 
   /**
    * Called when all of the log is taken in: until then there is no checkpoint, for the log's segments go then.
-   * `intervalMs`: how late at most.
+   * `intervalMs`: how late at most; `hasOldLog`: there were records in it.
    */
-  start(intervalMs: number): void {
+  start(intervalMs: number, hasOldLog: boolean): void {
+    this.#hasOldLog = hasOldLog;
     this.#timer = setTimeout(() => {
       this.#timer = setInterval(() => this.#soon(), intervalMs);
       this.#soon();
@@ -141,8 +144,12 @@ export class Checkpoints {
     return this.#timer !== undefined;
   }
 
+  get #isDue(): boolean {
+    return this.#isStarted && (this.#dirty.size > 0 || this.#hasOldLog);
+  }
+
   #soon(): void {
-    if (!this.#isStarted || this.#running !== undefined || this.#dirty.size === 0) return;
+    if (!this.#isDue || this.#running !== undefined) return;
     if (monotonicMs() - this.#failedMs < RETRY_MS) return;
     this.#start();
   }
@@ -194,6 +201,7 @@ export class Checkpoints {
     this.#dueBytes = this.#parts.dirtyBytes;
     await this.#writeDirty();
     await log.removeThrough(closed);
+    this.#hasOldLog = false;
     monitor.add(checkpoints, 1);
   }
 
@@ -420,7 +428,7 @@ export class Checkpoints {
     this.hurry();
     clearInterval(this.#timer);
     await this.#ended();
-    if (this.#isStarted && this.#dirty.size > 0) this.#start();
+    if (this.#isDue) this.#start();
     await this.#ended();
   }
 

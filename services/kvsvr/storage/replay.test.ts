@@ -1,7 +1,9 @@
 import {
+  cpSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -144,6 +146,23 @@ test("replay: a checkpoint waits until all is taken in, and then the log goes", 
   expect(state.unreplayed).toBe(0);
   for (const name of readdirSync(dir)) rmSync(join(dir, name));
   expectAll(heldIn(await open()));
+});
+
+test("replay: a log of which the engine has everything already goes with the next checkpoint, too", async () => {
+  await crash(3);
+  const kept = mkdtempSync(join(tmpdir(), "tricampus-replay-"));
+  cpSync(dir, kept, { recursive: true });
+  const before = await open();
+  await before.checkpoint();
+  await before.close();
+  opened = [];
+  rmSync(dir, { recursive: true });
+  renameSync(kept, dir);
+  const state = await open();
+  expect(state.unreplayed).toBe(4);
+  await state.checkpoint();
+  expect(state.memory.dirtyBytes).toBe(0);
+  expect((await open()).unreplayed).toBe(0);
 });
 
 /** Values of a mebibyte, in the log alone. */

@@ -174,12 +174,13 @@ export class State {
   }
 
   async #replayAll(): Promise<boolean> {
+    const hasOldLog = this.#replay.left > 0;
     // What it throws was told as fatal.
     const isDone = await this.#replay.toTheEnd().catch(() => false);
     if (!isDone) return false;
     await this.#openLog.forgetEarlier();
     const { checkpointMs, scrubEveryMs = 0, firstShare = 1 } = this.#options;
-    this.#checkpoints.start(checkpointMs);
+    this.#checkpoints.start(checkpointMs, hasOldLog);
     if (scrubEveryMs > 0) this.#scrub.start(scrubEveryMs, scrubEveryMs * firstShare);
     return true;
   }
