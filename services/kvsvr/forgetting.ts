@@ -349,8 +349,9 @@ export class Forgetting {
     const open = this.#open.splice(0);
     for (const registerKey of open) {
       if (this.#stopped) return;
-      const entry = this.#replica.entry(keyOf(registerKey));
-      if (entry.register.accepted === undefined) continue;
+      // One that is damaged here is copied by others who know it.
+      const entry = this.#replica.state.readable(keyOf(registerKey));
+      if (entry?.register.accepted === undefined) continue;
       entry.pins += 1;
       await this.#options
         .finish(entry)

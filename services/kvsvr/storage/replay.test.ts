@@ -19,6 +19,7 @@ import { readMonitors } from "../../svrkit/monitors/monitor.ts";
 import { REPLAY_TURN_MS } from "../limits.ts";
 import { sealDecision } from "../protocol/decision.ts";
 import { openTestState } from "../testing/test-state.ts";
+import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
 import { registerKey } from "./record.ts";
 import { Replay } from "./replay.ts";
@@ -248,6 +249,34 @@ test("replay: who asks after the log is closed is refused, which no record is mi
   expect(state.unreplayed).toBeGreaterThan(0);
   expect(() => state.entry(key(1))).toThrow("the replica stops before");
   expect(failures).toEqual([]);
+});
+
+/** Its commits fail: the log begins a segment more. */
+class FullEngine extends MemoryEngine {
+  override commit(): Promise<void> {
+    return Promise.reject(new Error("no space"));
+  }
+}
+
+test("replay: a segment that cannot be closed after it was taken in ends the process, with its reason", async () => {
+  const before = await open(new FullEngine());
+  learn(before, 1, 1);
+  await before.checkpoint();
+  await before.close();
+  opened = [];
+  await openTestState({
+    engine,
+    dir,
+    files: {
+      ...systemFiles,
+      open: async (path) => {
+        const file = await systemFiles.open(path);
+        return { ...file, close: () => file.close().then(() => Promise.reject(new Error("EIO"))) };
+      },
+    },
+    fatal: (error) => failures.push(error.message),
+  });
+  await expect.poll(() => failures, { timeout: 20_000 }).toEqual(["EIO"]);
 });
 
 /** Its first read fails. */

@@ -178,7 +178,12 @@ export class State {
     // What it throws was told as fatal.
     const isDone = await this.#replay.toTheEnd().catch(() => false);
     if (!isDone) return false;
-    await this.#openLog.forgetEarlier();
+    try {
+      await this.#openLog.forgetEarlier();
+    } catch (error) {
+      this.#options.fatal(error instanceof Error ? error : new Error(String(error)));
+      return false;
+    }
     const { checkpointMs, scrubEveryMs = 0, firstShare = 1 } = this.#options;
     this.#checkpoints.start(checkpointMs, hasOldLog);
     if (scrubEveryMs > 0) this.#scrub.start(scrubEveryMs, scrubEveryMs * firstShare);
