@@ -123,6 +123,32 @@ test("S3: a register that is lost with its name is damaged, not absent, wherever
   rmSync(dir, { recursive: true, force: true });
 });
 
+test("S3: a register without a name that is removed while it is listed leaves none, and is absent", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
+  const [gone, stays] = ["a", "b"].map((name) =>
+    registerKey({ keyspace: 1, key: Buffer.from(name) }),
+  ) as [Buffer, Buffer];
+  const register = Buffer.from("register");
+  const before = openLmdb(join(dir, "state"));
+  for (const own of [gone, stays])
+    await before.commit([{ registerKey: own, register, rows: [], forgotten: [] }]);
+  await before.close();
+  // As an earlier version has left it.
+  await inLmdb(dir, ({ names }) => names.clearSync());
+  const engine = openLmdb(join(dir, "state"));
+  const removing = engine.commit([
+    { registerKey: gone, register: undefined, rows: [], forgotten: [], removed: true },
+  ]);
+  expect(engine.keys(undefined, 10)).toHaveLength(2);
+  await Promise.all([removing, engine.commit([])]);
+  expect(engine.register(gone)).toBeUndefined();
+  await engine.commit([]);
+  expect(engine.register(gone)).toBeUndefined();
+  await engine.close();
+  await inLmdb(dir, ({ names }) => expect(namesOf(names)).toEqual([stays]));
+  rmSync(dir, { recursive: true, force: true });
+});
+
 test.each([
   ["the start before", 2, true],
   ["a start of another version, which keeps no names", 3, false],

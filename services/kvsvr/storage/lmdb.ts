@@ -10,6 +10,7 @@
 import { mkdirSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
+import { CHECKPOINT_CHUNK } from "../limits.ts";
 import {
   type ChangeName,
   type EngineEntry,
@@ -70,8 +71,10 @@ class LmdbEngine implements StateEngine {
   /** Undefined: the disk was full when they were to be kept for the first time. */
   readonly #names: Tree | undefined;
   readonly #hasNames: boolean;
-  /** Registers of earlier versions, which noted no names: the next commit does. */
-  #unnamed: Buffer[] = [];
+  /** Registers of earlier versions, which noted no names: the next commits do. */
+  readonly #unnamed: Buffer[] = [];
+  /** Commits that have not resolved. */
+  #underWay = 0;
 
   constructor(root: RootDatabase, incarnation: number | undefined) {
     this.#root = root;
@@ -171,7 +174,7 @@ class LmdbEngine implements StateEngine {
       if (order <= 0) {
         all.push(there!);
         at += 1;
-        if (order < 0) this.#nameSoon(there!.registerKey);
+        if (order < 0 && this.#hasNames) this.#nameSoon(there!.registerKey);
       } else if (isKeys(name!)) {
         monitor.add(damagedRecords, 1);
         all.push({ registerKey: name!, register: undefined });
@@ -186,8 +189,15 @@ class LmdbEngine implements StateEngine {
   }
 
   async commit(entries: readonly EngineEntry[]): Promise<void> {
-    const unnamed = this.#unnamed;
-    this.#unnamed = [];
+    // Another one under way may remove what a look finds there still.
+    const unnamed = this.#underWay === 0 ? this.#unnamed.splice(0, CHECKPOINT_CHUNK) : [];
+    this.#underWay += 1;
+    await this.#write(entries, unnamed).finally(() => {
+      this.#underWay -= 1;
+    });
+  }
+
+  async #write(entries: readonly EngineEntry[], unnamed: readonly Buffer[]): Promise<void> {
     const written = this.#root.batch(() => {
       for (const own of unnamed) if (this.#registers.doesExist(own)) this.#names?.put(own, PRESENT);
       for (const entry of entries) this.#put(entry);
