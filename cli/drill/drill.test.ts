@@ -118,7 +118,7 @@ test("drill: a block that is another's by then is theirs to end", async () => {
   const theirs = { forMs: 600_000, why: "an incident", who: "bob", forced: false };
   await table().block(block.target, theirs);
   expect(await keepBlock(table(), block, set)).toBe(false);
-  expect(await endBlock(table(), block, { ...set, waits: () => {} })).toBeUndefined();
+  expect(await endBlock(table(), block, { set, waits: () => {} })).toBeUndefined();
   expect(await table().blocks()).toMatchObject([{ what: "b", who: "bob" }]);
 });
 

@@ -93,7 +93,7 @@ async function whileBlocked(
     if (stop !== undefined) progress(`stops: ${stop.text}`);
   } finally {
     const waits = (reason: string) => progress(waitText(reason, set.endsAtMs));
-    unblockFailure = await endBlock(table, block, { ...set, waits });
+    unblockFailure = await endBlock(table, block, { set, waits });
   }
   const unblockedAtMs = now();
   sampler.unblocked(unblockedAtMs);

@@ -1,7 +1,8 @@
 /** A drill's block before a control table that decides as the real one, and answers late, or not at all. */
 import { expect, test } from "vitest";
 import { RpcError } from "../../services/svrkit/errors.ts";
-import { endBlock, setBlock } from "./own-block.ts";
+import { rest } from "../../services/svrkit/rest.ts";
+import { endBlock, keepBlock, setBlock } from "./own-block.ts";
 
 const BLOCK = { target: { campus: "b", service: "" }, who: "ann", why: "a drill", termMs: 60_000 };
 const SHOWN = { what: "b", remainingMs: 1, untilMs: 1, why: "", who: "", forced: false };
@@ -15,6 +16,8 @@ interface Story {
 class Table {
   isBlocked = false;
   unblocks = 0;
+  renewals = 0;
+  renewMs = 0;
   readonly #story: Story;
 
   constructor(story: Story) {
@@ -40,7 +43,15 @@ class Table {
     return SHOWN;
   }
 
+  /** Read slowly, and then about to end. */
+  async blocks() {
+    await rest(100);
+    return [{ ...SHOWN, who: BLOCK.who, why: BLOCK.why }];
+  }
+
   async renew() {
+    this.renewals++;
+    await rest(this.renewMs);
     if (!this.isBlocked) throw new RpcError("FAILED_PRECONDITION", "it does not stand any more");
   }
 
@@ -53,7 +64,7 @@ async function setAndEnd(table: Table, termMs = BLOCK.termMs) {
   const told: string[] = [];
   const block = { ...BLOCK, termMs };
   const set = await setBlock(table, block);
-  const failure = await endBlock(table, block, { ...set, waits: (why) => told.push(why) });
+  const failure = await endBlock(table, block, { set, waits: (why) => told.push(why) });
   return { doubt: set.doubt, failure, told };
 }
 
@@ -96,6 +107,26 @@ test("block: one that has ended meanwhile is no failure", async () => {
   const table = new Table({ block: ["set"], unblock: ["answers"] });
   const set = await setBlock(table, BLOCK);
   table.isBlocked = false;
-  const outcome = await endBlock(table, BLOCK, { ...set, waits: () => {} });
+  const outcome = await endBlock(table, BLOCK, { set, waits: () => {} });
   expect(outcome).toBeUndefined();
+});
+
+test("block: one that is being ended is put off no more, also by who has begun to look", async () => {
+  const table = new Table({ block: ["set"], unblock: ["answers"] });
+  const set = await setBlock(table, BLOCK);
+  const looking = keepBlock(table, BLOCK, set);
+  await endBlock(table, BLOCK, { set, waits: () => {} });
+  await looking;
+  expect(table.renewals).toBe(0);
+});
+
+test("block: one that was just being put off is tried to be ended until its new end", async () => {
+  const table = new Table({ block: ["set"], unblock: ["silent", "silent", "silent", "answers"] });
+  table.renewMs = 100;
+  const set = await setBlock(table, { ...BLOCK, termMs: 300 });
+  const looking = keepBlock(table, BLOCK, set);
+  await rest(150); // the renewal is under way
+  set.endsAtMs = performance.now() + 100;
+  expect(await endBlock(table, BLOCK, { set, waits: () => {} })).toBeUndefined();
+  expect([await looking, table.isBlocked]).toEqual([true, false]);
 });

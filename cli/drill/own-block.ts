@@ -33,6 +33,8 @@ const PAUSE_LAST_MS = 5_000;
 /** When it is over by itself at the latest, and since when "nothing is blocked" is believed; monotonic. */
 export interface SetBlock {
   endsAtMs: number;
+  /** It is being ended: put off no more. */
+  isEnding: boolean;
   readonly sureAtMs: number;
   /** Why nobody knows whether it is set; undefined: it is. */
   readonly doubt: string | undefined;
@@ -49,7 +51,12 @@ export async function setBlock(table: Table, block: OwnBlock): Promise<SetBlock>
     doubt = (error as Error).message;
   }
   const nowMs = performance.now();
-  return { endsAtMs: nowMs + forMs, sureAtMs: doubt === undefined ? 0 : nowMs + UNSURE_MS, doubt };
+  return {
+    endsAtMs: nowMs + forMs,
+    sureAtMs: doubt === undefined ? 0 : nowMs + UNSURE_MS,
+    doubt,
+    isEnding: false,
+  };
 }
 
 /** Whether it stands, as far as can be read; puts it off when it is time for that. */
@@ -65,7 +72,7 @@ export async function keepBlock(
   const own = blocks.find(({ what }) => what === name);
   // Somebody else's by now: it is theirs to keep and to end.
   if (own === undefined || own.who !== who || own.why !== why) return false;
-  if (own.remainingMs > RENEW_AT_MS) return true;
+  if (own.remainingMs > RENEW_AT_MS || set.isEnding) return true;
   set.endsAtMs = performance.now() + UNSURE_MS + termMs;
   await table.renew(target, { forMs: termMs, who, why }).catch(() => {}); // read again, and tried again
   set.endsAtMs = performance.now() + termMs;
@@ -79,16 +86,18 @@ export async function keepBlock(
 export async function endBlock(
   table: Table,
   { target, who, why }: OwnBlock,
-  { endsAtMs, sureAtMs, waits }: SetBlock & { readonly waits: (why: string) => void },
+  { set, waits }: { readonly set: SetBlock; readonly waits: (why: string) => void },
 ): Promise<string | undefined> {
+  set.isEnding = true;
   for (let attempt = 0; ; attempt++) {
     const failure = await table.unblock(target, who, { who, why }).then(
       () => undefined,
       (error: Error) => error,
     );
-    const leftMs = endsAtMs - performance.now();
+    // One last time it may be put off meanwhile.
+    const leftMs = set.endsAtMs - performance.now();
     if (failure === undefined) return undefined;
-    if (isRefusal(failure) && performance.now() >= sureAtMs) return undefined;
+    if (isRefusal(failure) && performance.now() >= set.sureAtMs) return undefined;
     if (leftMs <= 0) return isRefusal(failure) ? undefined : failure.message;
     if (attempt === 0 && !isRefusal(failure)) waits(failure.message);
     await rest(Math.min(leftMs, PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** Math.min(attempt, 10)));
