@@ -125,6 +125,11 @@ test.each([
   expect(planned(X, replaced, there).permits.rebuild !== undefined).toBe(may);
 });
 
+test("replacing: a volume that is gone by an act under way is not missed", () => {
+  expect(planned(undefined, undefined, GONE).lost).toEqual(["a", "b", "c"]);
+  expect(planned(X, is("Removing"), GONE).lost).toEqual(["a", "c"]);
+});
+
 /** Volumes of a and b are there unless they are named in `gone`; c has no node yet, or says that it is well. */
 function firstDisks(status: KvGroupStatus, { gone = "", isThere = false } = {}) {
   const claims = ["a", "b", "c"].filter((campus) => !gone.includes(campus));

@@ -16,6 +16,7 @@ import { conditionsOf, type Statement, say } from "./conditions.ts";
 import { type Child, childKey, kvWorkload, type Observed, type Resource } from "./observed.ts";
 import {
   isRemade,
+  isReplacedNow,
   mayRebuild,
   planReplacement,
   type Replacement,
@@ -71,7 +72,8 @@ export function planGroup(observed: Observed, site: Site, group: KvGroup): Group
       isRemade(group.status.replaced, campus),
   );
   const isBegun = (campus: string) => bootstrap !== "Permitted" || made.includes(campus);
-  const lost = campuses.filter((campus) => isBegun(campus) && !volumes.includes(campus));
+  const isMissing = (campus: string) => isBegun(campus) && !volumes.includes(campus);
+  const lost = campuses.filter((campus) => isMissing(campus) && !isReplacedNow(replaced, campus));
   const permits = permitsOf(group, mayRebuild(replaced, claims) ? replaced : undefined);
   const growing = campuses.filter((campus) => isGrowing(claims.get(campus)));
   return {

@@ -9,7 +9,14 @@ import type { DataCenterStatus } from "../api/data-center.ts";
 import { nameOf, type Site } from "../manifests/site.ts";
 import { firstDisks } from "./kv-group.ts";
 import { childKey, kvWorkload, type Observed } from "./observed.ts";
-import { isRemade, mayRebuild, planReplacement, type Replacement, tokenOf } from "./replacement.ts";
+import {
+  isRemade,
+  isReplacedNow,
+  mayRebuild,
+  planReplacement,
+  type Replacement,
+  tokenOf,
+} from "./replacement.ts";
 
 export const LOGS_WORKLOAD = "queuelog";
 
@@ -61,7 +68,8 @@ export function planLogs(observed: Observed, site: Site): LogsPlan {
   );
   const { bootstrap, made } = nextBootstrap(observed);
   const isBegun = (campus: string) => bootstrap !== "Permitted" || made.includes(campus);
-  const isLost = (campus: string) => isBegun(campus) && !volumes.includes(campus);
+  const isLost = (campus: string) =>
+    isBegun(campus) && !volumes.includes(campus) && !isReplacedNow(replaced, campus);
   const permits = { ...first, ...(rebuild.length > 0 && { rebuild }) };
   const lost = isDev ? [] : campuses.filter(isLost);
   return { ...replacement, bootstrap, made, permits, volumes, lost };

@@ -107,6 +107,11 @@ function removal(
   return actions;
 }
 
+/** What is being replaced there is not missed: an act that would be asked for is under way. */
+export function isReplacedNow(replaced: Replaced | undefined, campus: string): boolean {
+  return isUnderWay(replaced) && replaced.campus === campus;
+}
+
 function isUnderWay(replaced: Replaced | undefined): replaced is Replaced {
   return replaced !== undefined && replaced.phase !== "Done";
 }
