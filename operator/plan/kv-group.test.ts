@@ -3,6 +3,7 @@ import type { KvGroupStatus } from "../api/kv-group.ts";
 import { sampleGroup, sampleInputs } from "../testing/samples.ts";
 import { type GroupPlan, planGroup } from "./kv-group.ts";
 import type { Observed } from "./observed.ts";
+import { sayReplacing } from "./replacement.ts";
 
 const { site } = sampleInputs("n");
 const reason = "its node is gone";
@@ -95,6 +96,13 @@ test.each([
   ],
   ["it is done", X, is("Done"), NEW, "x Done"],
   ["an earlier version did it", X, is("Done"), { ...NEW, madeBy: "" }, "x Done, note-act"],
+  [
+    "an earlier version did it, and the spec names another campus by now",
+    { ...X, campus: "c" },
+    is("Done"),
+    { ...NEW, madeBy: "" },
+    "x Done, note-act",
+  ],
   ["the status is lost", X, undefined, NEW, "x Done"],
   ["the status is lost, another act", Y, undefined, NEW, "y Removing"],
   ["taken back before the volume goes", undefined, is("Removing"), {}, "none"],
@@ -123,6 +131,12 @@ test.each([
   ["it is done", is("Done"), { pod: "new", word: "new" }, false],
 ] as const)("replacing: its memory may be given up: %s", (_, replaced, there, may) => {
   expect(planned(X, replaced, there).permits.rebuild !== undefined).toBe(may);
+});
+
+test("replacing: what is said is why the act under way was asked for, not another one", () => {
+  const said = (wanted: typeof X) => sayReplacing(planned(wanted, is("Rebuilding"), GONE), wanted);
+  expect(said(X)?.message).toBe("campus b: rebuilding (its node is gone)");
+  expect(said({ ...Y, reason: "slow" })?.message).toBe("campus b: rebuilding (x)");
 });
 
 test("replacing: a volume that is gone by an act under way is not missed", () => {

@@ -34,7 +34,8 @@ export function planReplacement(observed: Observed, facts: Replaceable): Replace
   if (wanted === undefined) return standing;
   const { act, campus } = wanted;
   const claim = claims.get(campus);
-  if (before?.act === act) return { ...standing, actions: notes(claim, before) };
+  if (before?.act === act)
+    return { ...standing, actions: notes(claims.get(before.campus), before) };
   // A status can be lost, with an earlier version of the operator or in a copy of the cluster.
   if (claim?.claim?.madeBy === act)
     return { ...standing, replaced: { act, campus, phase: "Done" } };
@@ -145,7 +146,7 @@ export function sayReplacing(
 ): Statement | undefined {
   if (waitsFor !== undefined) return say("Progressing", true, "ReplaceWaits", waitsFor);
   if (!isUnderWay(replaced)) return undefined;
-  const why = wanted?.reason ?? replaced.act;
+  const why = wanted?.act === replaced.act ? wanted.reason : replaced.act;
   const text = `campus ${replaced.campus}: ${replaced.phase.toLowerCase()} (${why})`;
   return say("Progressing", true, "Replacing", text);
 }
