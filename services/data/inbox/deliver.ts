@@ -90,7 +90,7 @@ function isOver({ deadlineMs }: CallOptions): boolean {
 function tooLate(): RpcError {
   return new RpcError(
     "DEADLINE_EXCEEDED",
-    "the delivery waited for its turn until it was too late",
+    "the delivery waited for its turn at the store until its time was over: nothing was written, deliver it again",
   );
 }
 

@@ -66,12 +66,14 @@ test("window: pieces that end together are judged together, however many", () =>
 });
 
 test.each([
-  ["fail at once", 1, 1_600],
-  ["fail after long", 900, 200],
+  ["fail at once", 1, 200],
+  ["fail after long", 900, 100],
 ])("window: of pieces that %s", (_, failedAfterMs, size) => {
   const window = new Window(BOUNDS);
-  window.ended(300, 1_000, { isFull: true, isDone: true });
-  for (const nowMs of [1_100, 1_200, 1_300])
+  for (const nowMs of [1_000, 1_100, 1_200, 1_300])
+    window.ended(300, nowMs, { isFull: true, isDone: true });
+  expect(window.size).toBe(200);
+  for (const nowMs of [1_400, 1_500, 1_600])
     window.ended(failedAfterMs, nowMs, { isFull: true, isDone: false });
   expect(window.size).toBe(size);
 });
