@@ -22,11 +22,10 @@ import {
   type StateEngine,
 } from "./engine.ts";
 import {
+  isKeys,
   KEY_AT,
-  keyOf,
   openRecord,
   openRow,
-  registerKey,
   type StoredRow,
   sealRecord,
   sealRow,
@@ -280,11 +279,6 @@ function nextOf(names: Iterator<Buffer>): Buffer | undefined {
 function orderOf(own: Buffer | undefined, name: Buffer | undefined): number {
   if (own === undefined) return 1;
   return name === undefined ? -1 : Buffer.compare(own, name);
-}
-
-/** A name that no key has is one that was another: nothing tells which. */
-function isKeys(name: Buffer): boolean {
-  return name.equals(registerKey(keyOf(name)));
 }
 
 /** Throws when a later version has written here. What was written before there was a note is of the first format. */

@@ -34,6 +34,11 @@ export function keyOf(own: Buffer): Key {
   return { keyspace: own[0]!, key: own.subarray(KEY_AT) };
 }
 
+/** A name that no key has is one that was another: nothing tells which. */
+export function isKeys(name: Buffer): boolean {
+  return name.equals(registerKey(keyOf(name)));
+}
+
 /** Keyspace and slot of a register key as one number, in the order of register keys. */
 export function slotGroup(registerKey: Buffer): number {
   return registerKey.readUIntBE(0, 3);

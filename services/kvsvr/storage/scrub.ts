@@ -15,7 +15,7 @@ import { SCRUB_AT_ONCE, SCRUB_REST_MS_MIN, SCRUB_REST_SHARE } from "../limits.ts
 import type { DamagedRows } from "./damaged-rows.ts";
 import { type ChangeName, RecordDamaged, type StateEngine } from "./engine.ts";
 import type { Page } from "./listing.ts";
-import { keyOf, registerKey } from "./record.ts";
+import { isKeys } from "./record.ts";
 
 const scrubbed = monitorId("kvsvr.records_scrubbed");
 const wrongNames = monitorId("kvsvr.wrong_names");
@@ -140,9 +140,8 @@ export class Scrub {
     if (!damagedRows.isSound(own, { row, versions })) damagedRows.note(new RecordDamaged(own, row));
   }
 
-  /** A name that no key has is one that was another: nothing tells which. */
   #checkName(own: Buffer): boolean {
-    if (own.equals(registerKey(keyOf(own)))) return true;
+    if (isKeys(own)) return true;
     monitor.add(wrongNames, 1);
     this.#parts.log.error(
       { name: own.toString("hex") },

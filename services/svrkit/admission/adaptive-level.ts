@@ -304,8 +304,7 @@ export class AdaptiveLevel implements Admission {
   #rate(elapsedMs: number): number {
     const before = this.#before;
     this.#before = { elapsedMs, ended: this.#ended };
-    const rate = (before.ended + this.#ended) / (before.elapsedMs + elapsedMs);
-    return rate;
+    return (before.ended + this.#ended) / (before.elapsedMs + elapsedMs);
   }
 
   #levelFor(perMs: number): number {
