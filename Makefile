@@ -66,7 +66,7 @@ fmt: node_modules/.stamp ## format the code and apply safe fixes
 bench-echo: node_modules/.stamp ## measure svrkit beside grpc-js: echo calls
 	@node bench/echo.ts $(if $(SECONDS),--seconds $(SECONDS),)
 
-bench-overload: node_modules/.stamp ## measure a service at 0.5 to 4 x saturation, four strategies; draws docs/overload.svg. QUICK=1: three minutes, AFTER_WAIT=1: M waits before it works
+bench-overload: node_modules/.stamp ## measure a service at 0.5 to 4 x saturation, four strategies; draws docs/overload.svg. QUICK=1: five minutes, AFTER_WAIT=1: M waits before it works
 	@node bench/overload.ts $(if $(SECONDS),--seconds $(SECONDS),) $(if $(AFTER_WAIT),--after-wait,) \
 	  $(if $(QUICK),--quick,$(if $(AFTER_WAIT),,--svg docs/overload.svg))
 

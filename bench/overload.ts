@@ -7,7 +7,7 @@
  *     [--svg docs/overload.svg]
  *
  * Each run is a line on stderr as it ends; tables and the JSON line come last. The whole takes a quarter of an hour
- * and more; `--quick` has the tasks and loads in which strategies differ most, and takes three minutes.
+ * and more; `--quick` has the tasks and loads in which strategies differ most, and takes four to five minutes.
  *
  * What could have been done is what M had of its core in that time, used or idle, over what a call costs:
  * other work of the machine takes part of the core. What a call costs is taken before each strategy, by calls
