@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from "node:fs";
 import { configDefaults, defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 const INCLUDE = "**/*.test.ts";
 const EXCLUDE = [...configDefaults.exclude, "data/**", "e2e/**"];
@@ -15,8 +16,21 @@ const pure = globSync(INCLUDE, { exclude: EXCLUDE }).filter(
   (file) => !REACHES_OUT.test(readFileSync(file, "utf8")),
 );
 
+/** They compute for a minute and more, while others wait for sockets and timers: begun last, they would run alone. */
+const LONG = ["sim/sim.test.ts", "sim/bugs.test.ts", "operator/operator-acts.test.ts"];
+const isLong = ({ moduleId }: TestSpecification) =>
+  LONG.some((file) => moduleId.endsWith(`/${file}`));
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongFirst },
     reporters: ["default", "./tools/closing-line-reporter.ts"],
     pool: "forks",
     // CI has two cores, and half of the tests' time is waiting.

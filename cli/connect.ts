@@ -75,6 +75,7 @@ function parseEndpoints(text: string): Endpoint[] {
 
 /** svrkit calls from outside into the platform, for status and the first test. */
 export class Inspector implements Reach {
+  readonly dc: number;
   readonly campuses: readonly string[];
   readonly kvGroups: number;
   readonly processes: readonly ReachedProcess[];
@@ -83,6 +84,7 @@ export class Inspector implements Reach {
 
   constructor(platform: Platform) {
     this.#platform = platform;
+    this.dc = platform.config.dc;
     this.campuses = platform.config.campuses;
     this.kvGroups = platform.config.kvGroups;
     this.processes = planLayout(platform.config).processes;

@@ -23,6 +23,8 @@ export interface ReachedPod extends ReachedProcess {
 }
 
 export interface Reach {
+  /** The data centre's number. */
+  readonly dc: number;
   readonly campuses: readonly string[];
   readonly kvGroups: number;
   /** Those that should be there. */

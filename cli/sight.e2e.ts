@@ -1,6 +1,7 @@
 /** What people see of a real platform: top, traces, metrics, and monitors that outlive their process. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { WriterMinute } from "../protos/gen/tricampus/monitor/v1/centre_codec.ts";
+import { People } from "../sdk/testing/people.ts";
 import { MonitorAgent } from "../services/monitor/agent.ts";
 import { MINUTE_MS } from "../services/monitor/minute.ts";
 import { planLayout } from "../services/platform/layout.ts";
@@ -9,7 +10,7 @@ import type { Platform } from "../services/platform/platform.ts";
 import { monitorId } from "../services/svrkit/monitors/monitor.ts";
 import type { Top } from "./output/top.ts";
 import type { PlacedSpan } from "./output/trace.ts";
-import { removePlatform, startPlatform, tricampus } from "./testing/own-platform.ts";
+import { endpointsOf, removePlatform, startPlatform, tricampus } from "./testing/own-platform.ts";
 
 let platform: Platform;
 beforeAll(async () => {
@@ -24,10 +25,11 @@ const run = async (...args: string[]) => {
 };
 const jsonOf = async <T>(...args: string[]) => JSON.parse(await run(...args, "--json")) as T;
 
-test("sight: a message to a group is one trace, from its sender through the queue to the inboxes", async () => {
-  for (const name of ["ann", "bob"])
-    await run("user", "register", name, "--password", "a password");
-  const group = await jsonOf<{ groupId: string }>("group", "create", "ann", "lunch", "bob");
+test("sight: a message to a group is one trace, from its sender through the queue to who is online", async () => {
+  await run("user", "register", "ann", "--password", "a password");
+  const people = new People(endpointsOf(platform));
+  const bob = await people.online("bob", { campus: "c" });
+  const group = await jsonOf<{ groupId: string }>("group", "create", "ann", "lunch", bob.name);
   const sent = await jsonOf<{ messageId: string }>(
     "send",
     "ann",
@@ -54,6 +56,7 @@ test("sight: a message to a group is one trace, from its sender through the queu
           "InboxData/Deliver",
           "Kv/Change",
           "Replica/Vote",
+          "Push/Push",
         ],
       ]),
     );
@@ -66,6 +69,7 @@ test("sight: a message to a group is one trace, from its sender through the queu
   );
   const { code } = await tricampus(platform.config.dataDir, ["trace", untraced.messageId]);
   expect(code).toBe(1);
+  await people.close();
 });
 
 test("sight: top says what processes and services do", async () => {

@@ -67,14 +67,16 @@ async function readAndSave(call: CommandCall): Promise<SavedCluster> {
 const WHO = { process: "cli", campus: "" };
 
 export class ClusterReach implements Reach {
+  readonly dc: number;
   readonly campuses: readonly string[];
   readonly kvGroups: number;
   readonly processes: readonly ReachedProcess[];
   readonly #doors: AdminDoors;
   readonly #client = new Client(WHO);
 
-  private constructor(doors: AdminDoors, { campuses, doors: groups }: Described) {
+  private constructor(doors: AdminDoors, { dc, campuses, doors: groups }: Described) {
     this.#doors = doors;
+    this.dc = dc;
     this.campuses = campuses;
     const services = new Set(groups.flat());
     this.kvGroups = KV_GROUPS.filter((group) => services.has(group)).length;

@@ -18,7 +18,7 @@ import {
   readGroups,
   readManifest,
 } from "../kv/backup-files.ts";
-import { groupOf, type OperatorParts, requireHere, withReplicas } from "../kv/store.ts";
+import { groupOf, type OperatorParts, withReplicas } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
 import { CONFIG_OPTIONS, readConfig } from "./up.ts";
 
@@ -61,8 +61,8 @@ export const kvBackupCommands: readonly CommandDefinition[] = [
 ];
 
 async function backUp(parts: OperatorParts, dir: string) {
-  const { config } = requireHere(parts, "backing up a cluster's store is not there yet");
-  const { dc, campuses } = config;
+  const { dc } = parts.inspector;
+  const campuses = [...parts.inspector.campuses];
   const before = await stillSlots(parts);
   const writer = new BackupWriter(dir);
   try {
@@ -74,8 +74,10 @@ async function backUp(parts: OperatorParts, dir: string) {
         EXIT.failed,
         "slots were moved meanwhile, keys may be missing: back up again",
       );
-    // After the last key: no id in the backup was made in a later incarnation.
-    const incarnations = readIncarnations(config);
+    // After the last key: no id in the backup was made in a later incarnation. Those of a cluster's pods are drawn
+    // at random among 2^52 (platform/incarnations.ts), which numbers counted from 1 do not meet.
+    const incarnations =
+      parts.platform === undefined ? {} : readIncarnations(parts.platform.config);
     const endedAt = new Date().toISOString();
     const manifest = writer.finish({ begunAt, endedAt, dc, campuses, incarnations, ...counts });
     return { manifest, bytes: writer.bytes };
@@ -111,6 +113,12 @@ async function restore(
   call: CommandCall,
   dir: string,
 ): Promise<{ manifest: Manifest; dataDir: string }> {
+  if (call.context !== undefined) {
+    throw new Failure(
+      EXIT.usage,
+      "a backup is restored into a new platform on one machine: leave --context out, name a new --data-dir",
+    );
+  }
   const manifest = readManifest(dir);
   const { dc, campuses, incarnations } = manifest;
   const config = readConfig(call, { dc, campuses });
