@@ -152,14 +152,16 @@ export class UserHandlers {
       const revocations =
         names.length === 0
           ? [revocationOfAll(rows, facts)]
-          : going.map((stored) => revocationOf(stored, facts));
+          : going.map((stored) => revocationOf(stored, rows.revocations, facts));
       const all = names.length === 0 ? going.map((stored) => stored.device!.device) : names;
       const gone = request.onlyNoted ? [] : all;
       const step = { userId, rows, guards: [], operations: [], gone, revocations };
       const version = await (request.onlyNoted
         ? this.#note(step, options)
         : this.#revoke(step, options));
-      if (version !== undefined) return { version };
+      if (version === undefined) continue;
+      const endedBeforeMs = names.length === 0 ? revocations[0]!.issuedBeforeMs : 0;
+      return { version, endedBeforeMs };
     }
     throw changedMeanwhile();
   }

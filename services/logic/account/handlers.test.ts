@@ -1,5 +1,5 @@
 /** Registration's races and a log-in's silence about what was wrong. */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import {
   Account,
   type LoginRequest,
@@ -111,6 +111,36 @@ test("account: after a new password who knew the old one is a stranger; the owne
   const password = passwords.newPassword;
   await expect(login({ password, knownTicket: known })).rejects.toMatchObject(heldUp);
   await login({ password, knownTicket: ticket });
+});
+
+test("account: a ticket of the old password is a stranger's, also one of a clock that was ahead", async () => {
+  const now = Date.now.bind(Date);
+  const clock = vi.spyOn(Date, "now").mockImplementation(() => now() + 3_600_000);
+  const { ticket: known } = await register();
+  clock.mockRestore();
+  const passwords = { oldPassword: person.password, newPassword: "a new horse" };
+  const { ticket } = await as(Account.changePassword, passwords, known);
+  await guess();
+  const password = passwords.newPassword;
+  await expect(login({ password, knownTicket: known })).rejects.toMatchObject(heldUp);
+  await login({ password, knownTicket: ticket });
+});
+
+test("account: so is one that the old password got while it was replaced", async () => {
+  const { ticket } = await register();
+  const accounts = platform.calleeAs("account");
+  let thief: Uint8Array | undefined;
+  const handlers = handlersOn(async (method, request, options) => {
+    if (method.name === AccountData.replace.name)
+      thief ??= (await login({ device: "thief" })).ticket;
+    return accounts.call(method, request, options);
+  });
+  const passwords = { oldPassword: person.password, newPassword: "a new horse" };
+  const { ticket: own } = await handlers.changePassword(passwords, callWith(ticket));
+  await guess();
+  const password = passwords.newPassword;
+  await expect(login({ password, knownTicket: thief! })).rejects.toMatchObject(heldUp);
+  await login({ password, knownTicket: own });
 });
 
 test("account: many guesses at once are as many as one after the other; right ones cost nothing", async () => {

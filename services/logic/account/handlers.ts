@@ -26,6 +26,7 @@ import {
 import {
   AccountData,
   type AccountRecord,
+  type LogOutDevicesReply,
   makeAccountRecord,
 } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { accepted, type Call, forward } from "../../svrkit/call.ts";
@@ -44,8 +45,8 @@ import type { PasswordHasher } from "./password.ts";
 
 const NAME_FORM = /^[A-Za-z0-9_.-]{1,64}$/;
 const NAME_FORM_IN_WORDS = "1-64 characters: letters, digits, _ . -";
-/** More than clocks of two campuses differ by. */
-const CLOCKS_APART_MS = 60_000;
+/** Before any ticket, whatever clocks say: none was got with an earlier password. */
+const SINCE_REGISTERED_MS = 1;
 const PASSWORD_CHARACTERS_MIN = 8;
 const PASSWORD_CHARACTERS_MAX = 256;
 
@@ -139,7 +140,7 @@ export class AccountHandlers {
   }
 
   async changePassword(request: ChangePasswordRequest, call: Call): Promise<LoginReply> {
-    const { accounts, passwords, tickets, ticketLifetimeMs, now } = this.#parts;
+    const { accounts, passwords, tickets, ticketLifetimeMs } = this.#parts;
     const { userId, device } = tickets.userOf(call);
     checkPassword(request.newPassword);
     const record = await this.#ownRecord(call);
@@ -148,24 +149,35 @@ export class AccountHandlers {
     }
     const facts = { devices: [], ticketLifetimeMs, reason: "the password was changed" };
     const guess = { name: record.name, password: request.oldPassword, ticket: call.ticket };
+    let standing = record;
     if (await this.#matches(guess, record, call)) {
       const password = await passwords.hash(request.newPassword, call.deadlineMs);
       // Noted first: where the rest is not reached, nobody stays for whom the password was changed. It stays
       // noted when replacing fails: that may have been done all the same, and trying again goes on from there.
-      await accounts.call(AccountData.logOut, { ...facts, onlyNoted: true }, forward(call));
-      const replaced = { ...record, password, passwordSetAtMs: now() };
-      const replacement = { record: replaced, oldPassword: record.password };
-      await accounts.call(AccountData.replace, replacement, forward(accepted(call)));
+      const noted = { ...facts, onlyNoted: true };
+      const ended = await accounts.call(AccountData.logOut, noted, forward(call));
+      standing = { ...record, password, passwordSetAtMs: this.#endedBefore(ended) };
+      await this.#replace(standing, record.password, call);
     } else {
       // Who did not hear that it was replaced tries again: the new password stands, the rest may lack.
       await this.#requirePassword(request.newPassword, record, call);
     }
-    await accounts.call(
-      AccountData.logOut,
-      { ...facts, onlyNoted: false },
-      forward(accepted(call)),
-    );
+    const all = { ...facts, onlyNoted: false };
+    const ended = await accounts.call(AccountData.logOut, all, forward(accepted(call)));
+    // Until it was replaced the earlier password still got tickets: they were issued later than what was noted.
+    const passwordSetAtMs = this.#endedBefore(ended);
+    await this.#replace({ ...standing, passwordSetAtMs }, standing.password, call);
     return this.ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, accepted(call));
+  }
+
+  /** One of the version before tells nothing. */
+  #endedBefore({ endedBeforeMs }: LogOutDevicesReply): number {
+    return endedBeforeMs === 0 ? this.#parts.now() : endedBeforeMs;
+  }
+
+  async #replace(record: AccountRecord, oldPassword: Uint8Array, call: Call): Promise<void> {
+    const replacement = { record, oldPassword };
+    await this.#parts.accounts.call(AccountData.replace, replacement, forward(accepted(call)));
   }
 
   /**
@@ -179,8 +191,7 @@ export class AccountHandlers {
     const gone = { ...record, deleted: true, password: NO_BYTES };
     const user = { record: gone, sinceMs: now() };
     await accounts.call(AccountData.beginErasing, { user }, forward(call));
-    const replacement = { record: gone, oldPassword: record.password };
-    await accounts.call(AccountData.replace, replacement, forward(accepted(call)));
+    await this.#replace(gone, record.password, call);
     const facts = { devices: [], ticketLifetimeMs, reason: ACCOUNT_DELETED, onlyNoted: false };
     await accounts.call(AccountData.logOut, facts, forward(accepted(call)));
     return {};
@@ -231,8 +242,7 @@ export class AccountHandlers {
     const password = await passwords.hash(request.password, call.deadlineMs);
     const userId = userIds.next();
     const createdAtMs = now();
-    // Before any ticket, however far apart clocks are that make them.
-    const passwordSetAtMs = createdAtMs - CLOCKS_APART_MS;
+    const passwordSetAtMs = SINCE_REGISTERED_MS;
     const facts = { name: request.name, userId, password, createdAtMs, passwordSetAtMs };
     const claimed = makeAccountRecord(facts);
     const record = await accounts.call(AccountData.claimName, { record: claimed }, forward(call));

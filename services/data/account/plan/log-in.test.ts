@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { makeUserDevice } from "../../../../protos/gen/tricampus/client/v1/account_codec.ts";
-import { planLogIn, reasonAgainstRenewal, revocationOfAll } from "./log-in.ts";
+import { planLogIn, reasonAgainstRenewal, revocationOf, revocationOfAll } from "./log-in.ts";
 
 const PHONE = 1;
 const DESKTOP = 3;
@@ -50,7 +50,24 @@ test("log in: what a displaced device has is not good any more, whatever clock i
 });
 
 test("log in: a device that says no platform keeps its own, and when it came", () => {
-  expect(logIn("p1", 0, 3).device).toEqual(stored("p1", PHONE, 10, 100));
+  expect(logIn("p2", 0, 3).device).toEqual(stored("p2", PHONE, 20, 100));
+});
+
+test("log in: a device's newest ticket is not issued before an earlier one, by a clock that was ahead", () => {
+  expect(logIn("p1", PHONE, 3).device).toEqual(stored("p1", PHONE, 10, 300));
+});
+
+test("log out: it never ends fewer tickets than the log-out that it takes the place of", () => {
+  const about = { userId: "u", reason: "x" };
+  const all = revocationOfAll({ devices, revocations: [] }, { ...times, ...about });
+  const revocations = [{ revocation: all, carried: true }];
+  expect(revocationOfAll({ devices: [], revocations }, { ...times, ...about })).toEqual(all);
+  const own = [{ revocation: { ...all, device: "d1" }, carried: true }];
+  const again = revocationOf(stored("d1", DESKTOP, 5), own, { ...times, ...about });
+  expect(again.issuedBeforeMs).toBe(301);
+  expect(revocationOf(stored("d1", DESKTOP, 5), revocations, { ...times, ...about })).toMatchObject(
+    { issuedBeforeMs: 101 },
+  );
 });
 
 test("log in: a new ticket is issued after every log-out of the device, and of all", () => {

@@ -29,7 +29,8 @@ const DISPLACED = "another device of this kind was logged in";
 
 /**
  * Of the devices of one platform, the one that logged in first goes when there is one too many. A ticket
- * is issued after every log-out of its device, whatever the clocks of three campuses say.
+ * is issued after every log-out of its device, and not before any other of its tickets, whatever the clocks of
+ * three campuses say: what is noted of a device is its newest ticket, and a log-out ends all up to that one.
  */
 export function planLogIn(
   { devices, revocations }: Known,
@@ -44,12 +45,13 @@ export function planLogIn(
   const oldestFirst = others.toSorted((a, b) => a.device!.loggedInAtMs - b.device!.loggedInAtMs);
   const tooMany = Math.max(0, others.length + 1 - asked.devicesMax);
   const displaced = oldestFirst.slice(0, tooMany).map((stored) => {
-    return revocationOf(stored, { userId: asked.userId, reason: DISPLACED, ...times });
+    const facts = { userId: asked.userId, reason: DISPLACED, ...times };
+    return revocationOf(stored, revocations, facts);
   });
   const revokedMs = revocations
     .filter(({ revocation }) => ["", asked.device].includes(revocation!.device))
     .map(({ revocation }) => revocation!.issuedBeforeMs);
-  const issuedAtMs = Math.max(times.nowMs, ...revokedMs);
+  const issuedAtMs = Math.max(times.nowMs, before?.issuedAtMs ?? 0, ...revokedMs);
   const loggedInAtMs = before?.device?.loggedInAtMs ?? times.nowMs;
   const device = makeUserDevice({ device: asked.device, platform, loggedInAtMs });
   return { device: { device, issuedAtMs }, displaced };
@@ -77,23 +79,26 @@ export function reasonAgainstRenewal(
   return isThere ? undefined : "it is none of the user's devices";
 }
 
-/** Ends every ticket that the device has now. */
+/** Ends every ticket that the device has now; never fewer than the log-out that it takes the place of. */
 export function revocationOf(
   { device, issuedAtMs }: StoredDevice,
+  revocations: Known["revocations"],
   facts: Times & { userId: string; reason: string },
 ): Revocation {
   const { userId, reason, nowMs, ticketLifetimeMs } = facts;
-  const issuedBeforeMs = Math.max(nowMs, issuedAtMs) + 1;
+  const name = device!.device;
+  const before = revocations.find(({ revocation }) => revocation!.device === name)?.revocation;
+  const issuedBeforeMs = Math.max(Math.max(nowMs, issuedAtMs) + 1, before?.issuedBeforeMs ?? 0);
   const untilMs = issuedBeforeMs + ticketLifetimeMs;
-  return { userId, device: device!.device, issuedBeforeMs, untilMs, reason };
+  return { userId, device: name, issuedBeforeMs, untilMs, reason };
 }
 
 /** Ends every ticket that any device has now. */
 export function revocationOfAll(
-  { devices }: Known,
+  { devices, revocations }: Known,
   facts: Times & { userId: string; reason: string },
 ): Revocation {
   const newestMs = devices.reduce((newest, one) => Math.max(newest, one.issuedAtMs), 0);
   const device = makeUserDevice({ device: "" });
-  return revocationOf({ device, issuedAtMs: newestMs }, facts);
+  return revocationOf({ device, issuedAtMs: newestMs }, revocations, facts);
 }

@@ -326,7 +326,7 @@ export interface AccountRecord {
    */
   subject: string;
   /**
-   * When the password was changed; 0: never.
+   * Tickets issued before this were got with an earlier password; 0: it is not noted.
    *
    * @generated from field: uint64 password_set_at_ms = 8;
    */
@@ -774,16 +774,24 @@ export interface LogOutDevicesReply {
    * @generated from field: uint64 version = 1;
    */
   version: number;
+  /**
+   * Of a log-out of all devices: tickets issued before this are ended, by what is noted of them and no clock.
+   *
+   * @generated from field: uint64 ended_before_ms = 2;
+   */
+  endedBeforeMs: number;
 }
 
 export function encodeLogOutDevicesReply(w: Writer, m: LogOutDevicesReply): void {
   if (m.version !== 0) { w.tag(8); w.uint64(m.version); }
+  if (m.endedBeforeMs !== 0) { w.tag(16); w.uint64(m.endedBeforeMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
 export function makeLogOutDevicesReply(fields: Partial<LogOutDevicesReply>): LogOutDevicesReply {
   return {
     version: 0,
+    endedBeforeMs: 0,
     ...fields,
   };
 }
@@ -791,12 +799,17 @@ export function makeLogOutDevicesReply(fields: Partial<LogOutDevicesReply>): Log
 export function decodeLogOutDevicesReply(r: Reader, end: number): LogOutDevicesReply {
   const m: LogOutDevicesReply = {
     version: 0,
+    endedBeforeMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
     switch (tag) {
       case 8: {
         m.version = r.uint64();
+        break;
+      }
+      case 16: {
+        m.endedBeforeMs = r.uint64();
         break;
       }
       default:
