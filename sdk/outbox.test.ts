@@ -249,3 +249,24 @@ test("what finds no place behind sends to its recipient is refused at once; to o
   held.resolve();
   await Promise.all([...stuck.slice(0, 166), last]);
 });
+
+test("recipients for whom nobody answers, however many, leave places for others, and get all in the end", async () => {
+  const ann = await register("ann", { sendTimeoutMs: 40_000 });
+  let isStuck = true;
+  platform.backend.beforeSend = async ({ to }) => {
+    if (isStuck && to?.value?.startsWith("u-stuck"))
+      throw new RpcError("DEADLINE_EXCEEDED", "the recipient's inbox does not answer");
+  };
+  const recipients = Array.from({ length: 20 }, (_, i) => `u-stuck${i}`);
+  const texts = ["0", "1", "2", "3", "4"];
+  const stuck = texts.flatMap((text) => recipients.map((userId) => ann.send({ userId }, text)));
+  await until(() => platform.backend.calls > 40);
+  for (const text of texts) await ann.send({ userId: "u-friend" }, text);
+  await Promise.all(recipients.map((_, i) => ann.send({ userId: `u-friend${i}` }, "hi")));
+  isStuck = false;
+  await Promise.all(stuck);
+  for (const userId of recipients) {
+    const got = platform.backend.inbox(userId).map(({ text }) => text);
+    expect(got.toSorted()).toEqual(texts);
+  }
+}, 60_000);

@@ -4,9 +4,10 @@
  * Whoever sends waits for a moment, then is told that nobody answered. The message itself stays open: the link
  * repeats it under its id, in the order of the device's sends, on every connection, for as long as the platform
  * would know it again. One that is refused for a moment comes after those behind it. Those to one recipient have a
- * share of the places, on the way and in all: where nobody answers for it, they hold up no others. What a run of the
- * device leaves open the next one goes on with. The tempting other way, to end the message with its caller's
- * patience, loses what is typed in a tunnel, and reports as failed what was taken.
+ * share of the places, on the way and in all, and those to all recipients for whom nobody answers have one together,
+ * which they use in turn: they hold up no others. What a run of the device leaves open the next one goes on with. The
+ * tempting other way, to end the message with its caller's patience, loses what is typed in a tunnel, and reports as
+ * failed what was taken.
  */
 import {
   type SendReply,
@@ -27,6 +28,11 @@ export const RESEND_FOR_MS = 6 * DAY_MS;
 export const OPEN_SENDS_MAX = 500;
 /** Fewer than the link's requests: the device also syncs. The others wait, those to one recipient in their order. */
 const UNDER_WAY_MAX = 48;
+/** For recipients for whom nobody answers, all together: of those that wait, and of those on the way. */
+const SILENT_OPEN_MAX = OPEN_SENDS_MAX / 2;
+const SILENT_UNDER_WAY_MAX = UNDER_WAY_MAX / 4;
+/** So many failures in a row, other than of the time that services have for a send, say the same. */
+const SILENT_FAILURES = 3;
 /** A ticket that one answer refused and the connection does not may be good a moment later. */
 const HOLD_MS = 30_000;
 /** Clocks are adjusted by less than this all the time; by more when they are set, or the machine slept. */
@@ -79,7 +85,8 @@ interface OpenSend {
   readonly send: SendRecord;
   readonly waiters: Set<Waiter>;
   readonly givenUp: AbortController;
-  isUnderWay: boolean;
+  /** Ends what is under way, and leaves the message open; undefined: nothing is. */
+  underWay: AbortController | undefined;
   lastError: RpcError | undefined;
 }
 
@@ -87,8 +94,8 @@ export class Outbox implements Ticking {
   readonly #parts: OutboxParts;
   /** By client message id, oldest first. */
   readonly #open = new Map<string, OpenSend>();
-  readonly #places = new Places(OPEN_SENDS_MAX);
-  readonly #placesUnderWay = new Places(UNDER_WAY_MAX);
+  readonly #places = new Places(OPEN_SENDS_MAX, SILENT_OPEN_MAX);
+  readonly #placesUnderWay = new Places(UNDER_WAY_MAX, SILENT_UNDER_WAY_MAX);
   /** The ticket was refused: nothing is sent before this, or the next ticket. Monotonic; 0: it is good. */
   #heldUntilMs = 0;
   #isRestored = false;
@@ -191,7 +198,7 @@ export class Outbox implements Ticking {
   }
 
   #add(send: SendRecord): void {
-    const facts = { isUnderWay: false, lastError: undefined };
+    const facts = { underWay: undefined, lastError: undefined };
     const open = { send, waiters: new Set<Waiter>(), givenUp: new AbortController(), ...facts };
     this.#open.set(send.clientMessageId, open);
     this.#places.take(nameOf(send.to));
@@ -204,36 +211,81 @@ export class Outbox implements Ticking {
 
   #pump(): void {
     if (this.#heldUntilMs > 0) return;
-    for (const open of this.#open.values()) {
+    for (const open of this.#inTurn()) {
       if (this.#placesUnderWay.areFull || !this.#parts.link.hasRoom) return;
-      if (open.isUnderWay || this.#leftMs(open) <= 0) continue;
+      if (open.underWay !== undefined || this.#leftMs(open) <= 0) continue;
       if (this.#placesUnderWay.hasOneFor(nameOf(open.send.to))) void this.#transmit(open);
     }
+  }
+
+  /** The oldest first; those to recipients for whom nobody answers behind all others, whose turn it is first. */
+  *#inTurn(): Iterable<OpenSend> {
+    const { silent } = this.#placesUnderWay;
+    if (silent.size === 0) {
+      yield* this.#open.values();
+      return;
+    }
+    const waiting = new Map([...silent].map((name) => [name, [] as OpenSend[]]));
+    for (const open of this.#open.values()) {
+      const behind = waiting.get(nameOf(open.send.to));
+      if (behind === undefined) yield open;
+      else behind.push(open);
+    }
+    for (const opens of waiting.values()) yield* opens;
   }
 
   async #transmit(open: OpenSend): Promise<void> {
     const { clientMessageId, text, content, to } = open.send;
     const request = { clientMessageId, text, content, to: recipientOf(to), acceptedAtMs: 0 };
-    open.isUnderWay = true;
+    const takenBack = new AbortController();
+    open.underWay = takenBack;
     this.#placesUnderWay.take(nameOf(to));
+    let failures = 0;
     const options = {
       ...{ timeoutMs: this.#leftMs(open), untilKnown: true },
-      signal: open.givenUp.signal,
+      signal: AbortSignal.any([open.givenUp.signal, takenBack.signal]),
       retrying: (error: RpcError) => {
         open.lastError = error;
+        failures += 1;
+        if (isSilence(error, failures)) this.#silenced(nameOf(to));
       },
     };
     await this.#parts.link.request(Text.send, request, options).then(
       (reply) => this.#acknowledged(open, reply),
-      (error) => this.#notTaken(open, RpcError.from(error)),
+      (error) => {
+        if (!takenBack.signal.aborted) this.#notTaken(open, RpcError.from(error));
+      },
     );
-    open.isUnderWay = false;
-    this.#placesUnderWay.giveBack(nameOf(to));
+    open.underWay = undefined;
+    if (!takenBack.signal.aborted) this.#placesUnderWay.giveBack(nameOf(to));
     this.#pump();
+  }
+
+  /**
+   * Nobody has answered for this recipient: what its sends have beyond the share of such recipients is taken
+   * back, the newest first, or they would come out of their order.
+   */
+  #silenced(name: string): void {
+    this.#places.silence(name);
+    this.#placesUnderWay.silence(name);
+    if (!this.#placesUnderWay.owesOne(name)) return;
+    let newest: OpenSend | undefined;
+    for (const open of this.#open.values()) {
+      const isSent = open.underWay !== undefined && !open.underWay.signal.aborted;
+      if (isSent && nameOf(open.send.to) === name) newest = open;
+    }
+    newest!.underWay!.abort();
+    this.#placesUnderWay.giveBack(name);
+  }
+
+  #heard(name: string): void {
+    this.#places.heard(name);
+    this.#placesUnderWay.heard(name);
   }
 
   #acknowledged(open: OpenSend, reply: SendReply): void {
     const { clientMessageId, sentAtMs } = open.send;
+    this.#heard(nameOf(open.send.to));
     // Given up and sent anew under the same id within a moment: that one has an answer of its own.
     if ((this.#open.get(clientMessageId) ?? open) !== open) return;
     const ackedAtMs = preciseNow();
@@ -257,7 +309,10 @@ export class Outbox implements Ticking {
       this.#heldUntilMs = performance.now() + HOLD_MS;
     }
     if (isOfTicket || this.#parts.link.state === "closed") this.#tellWaiters(open, error);
-    else this.#failed(open, error);
+    else {
+      this.#heard(nameOf(open.send.to));
+      this.#failed(open, error);
+    }
   }
 
   #failed(open: OpenSend, error: RpcError): void {
@@ -280,8 +335,10 @@ export class Outbox implements Ticking {
   }
 
   #remove({ send }: OpenSend): void {
+    const name = nameOf(send.to);
     // One that was given up may have an answer yet.
-    if (this.#open.delete(send.clientMessageId)) this.#places.giveBack(nameOf(send.to));
+    if (this.#open.delete(send.clientMessageId)) this.#places.giveBack(name);
+    if (this.#places.takenBy(name) === 0) this.#heard(name);
     if (this.#open.size > 0) return;
     this.#stopTicking?.();
     this.#stopTicking = undefined;
@@ -291,6 +348,12 @@ export class Outbox implements Ticking {
     for (const { fail } of waiters) fail(error);
     waiters.clear();
   }
+}
+
+/** Of the recipient, and no refusal of the platform as a whole. */
+function isSilence({ code }: RpcError, failures: number): boolean {
+  if (code === "DEADLINE_EXCEEDED") return true;
+  return failures >= SILENT_FAILURES && code !== "OVERLOADED";
 }
 
 function tooOld(): RpcError {
