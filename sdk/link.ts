@@ -22,6 +22,7 @@ import { type Code, codes, RpcError } from "../services/svrkit/errors.ts";
 import type { Method } from "../services/svrkit/method.ts";
 import { type Endpoint, EndpointChooser } from "./endpoints.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { Parts } from "./parts.ts";
 import { startTicking, type Ticking } from "./ticker.ts";
 import type { Channel, Transport } from "./transports/transport.ts";
 
@@ -98,6 +99,7 @@ export class Link implements Ticking {
   readonly #transport: Transport;
   readonly #chooser: EndpointChooser;
   readonly #heartbeat = new Heartbeat();
+  readonly #parts = new Parts();
   readonly #requests = new Map<number, OpenRequest>();
   readonly #watchers = new Set<{
     deadlineMs: number;
@@ -112,6 +114,7 @@ export class Link implements Ticking {
   /** The pause before the next attempt, or the last one, was as long as it was because nobody waited. */
   #pausesIdly = false;
   #pausedMs = 0;
+  #wroteMs = 0;
   #nextId = 1;
   #attachId = 0;
   #stopTicking: (() => void) | undefined;
@@ -268,7 +271,7 @@ export class Link implements Ticking {
   #beat(nowMs: number, lateMs: number): void {
     const verdict = this.#heartbeat.look(nowMs, lateMs);
     if (verdict === "dead") this.#lost();
-    else if (verdict === "ping")
+    else if (verdict === "ping" || this.#parts.needsSign(nowMs, this.#wroteMs))
       this.#write(encode({ id: this.#takeId(), kind: { case: "ping", value: {} } }));
   }
 
@@ -346,18 +349,30 @@ export class Link implements Ticking {
   #drop(): void {
     const channel = this.#channel;
     this.#channel = undefined;
+    this.#parts.clear();
     channel?.close();
   }
 
   #receive(bytes: Uint8Array): void {
     this.#heartbeat.heard(performance.now());
-    let frame: ServerFrame;
+    let frame: ServerFrame | undefined;
     try {
-      frame = fromBytes(decodeServerFrame, bytes);
+      frame = this.#whole(fromBytes(decodeServerFrame, bytes));
     } catch {
       this.#lost(); // not our protocol: another campus may speak it
       return;
     }
+    if (frame !== undefined) this.#take(frame);
+  }
+
+  /** The frame, or that of which it is the last part; undefined: more follows. */
+  #whole(frame: ServerFrame): ServerFrame | undefined {
+    if (frame.kind?.case !== "part") return frame;
+    const bytes = this.#parts.add(frame.kind.value);
+    return bytes && fromBytes(decodeServerFrame, bytes);
+  }
+
+  #take(frame: ServerFrame): void {
     switch (frame.kind?.case) {
       case "push":
         this.#events.push(frame.kind.value);
@@ -460,6 +475,7 @@ export class Link implements Ticking {
   }
 
   #write(frame: Uint8Array<ArrayBuffer>): void {
+    this.#wroteMs = performance.now();
     this.#channel?.send(frame);
   }
 
@@ -486,8 +502,8 @@ function retryPauseMs(code: string, attempts: number, ageMs: number): number {
   return Math.max(usualMs, Math.min(RETRY_OLD_LAST_MS, ageMs * RETRY_AGE_SHARE));
 }
 
-function encode(frame: ClientFrame): Uint8Array<ArrayBuffer> {
-  return toBytes(encodeClientFrame, frame) as Uint8Array<ArrayBuffer>;
+function encode(frame: Omit<ClientFrame, "takesParts">): Uint8Array<ArrayBuffer> {
+  return toBytes(encodeClientFrame, { ...frame, takesParts: true }) as Uint8Array<ArrayBuffer>;
 }
 
 function errorOf(failure: Failure): RpcError {

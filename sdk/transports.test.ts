@@ -83,6 +83,41 @@ describe.each(TRANSPORTS)("sdk over %s", (way, transport) => {
     cable.close();
   });
 
+  test("an answer that takes long on a slow network is asked for once; cut off in it, elsewhere", async () => {
+    const [here, elsewhere] = platform.endpoints;
+    const slow = { bytesPerSecondDown: 40_000 };
+    const cable = await layCable(Number(new URL(here!.url).port), slow);
+    const throughCable = { campus: "a", url: `http://127.0.0.1:${cable.port}` };
+    const dee = await online("dee");
+    const eve = await online("eve", [throughCable, elsewhere!]);
+    const syncs = () => platform.backend.syncs;
+    const pushLarge = async () => {
+      for (let i = 0; i < 2; i++)
+        await dee.send({ userId: eve.userId! }, randomBytes(45_000).toString("base64"));
+    };
+    await dee.send({ userId: eve.userId! }, "are you there");
+    await until(() => eve.store.counts.messages === 1);
+    await rest(300); // what one asks for after connecting
+    const before = syncs();
+    const startedMs = performance.now();
+    await pushLarge();
+    await eve.send({ userId: "u-x" }, "meanwhile");
+    expect(performance.now() - startedMs).toBeGreaterThan(1_500);
+    await until(() => eve.store.counts.messages === 4, 20_000);
+    expect(eve.campus).toBe("a");
+    expect(syncs() - before).toBeLessThanOrEqual(1);
+    await pushLarge();
+    const cut = eve.send({ userId: "u-x" }, "cut off");
+    await rest(700);
+    expect(eve.campus).toBe("a");
+    cable.cut();
+    await cut;
+    expect(eve.campus).toBe("b");
+    await until(() => eve.store.counts.messages === 7, 20_000);
+    expect(eve.store.counts.doubles).toBe(0);
+    cable.close();
+  }, 40_000);
+
   test("a ticket that is not good is refused, and the client says so", async () => {
     const reasons: string[] = [];
     const client = new TricampusClient({

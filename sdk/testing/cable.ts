@@ -1,6 +1,6 @@
 /**
  * A cable that can be cut: forwards TCP to a port until `cut`, then carries nothing and stays open. With
- * `bytesPerSecond` it carries no more than that from the near end.
+ * `bytesPerSecond` it carries no more than that from the near end, with `bytesPerSecondDown` to it.
  * `sever` ends everything on it in one moment, as the death of the other side does.
  */
 import { connect, createServer, type Socket } from "node:net";
@@ -17,29 +17,38 @@ export interface Cable {
 
 const SLICES_PER_SECOND = 20;
 
-export async function layCable(toPort: number, { bytesPerSecond = 0 } = {}): Promise<Cable> {
+interface Slow {
+  readonly chunk: Buffer;
+  /** Bytes a second. */
+  readonly rate: number;
+}
+
+export async function layCable(
+  toPort: number,
+  { bytesPerSecond = 0, bytesPerSecondDown = 0 } = {},
+): Promise<Cable> {
   const sockets = new Set<Socket>();
   const lost = new Set<Socket>();
   let isCut = false;
   const server = createServer((near) => {
     const isLost = () => isCut || lost.has(near);
     const far = connect(toPort, "127.0.0.1");
-    const slowly = async (chunk: Buffer) => {
-      near.pause();
-      const sliceBytes = Math.ceil(bytesPerSecond / SLICES_PER_SECOND);
+    const slowly = async (from: Socket, to: Socket, { chunk, rate }: Slow) => {
+      from.pause();
+      const sliceBytes = Math.ceil(rate / SLICES_PER_SECOND);
       for (let at = 0; at < chunk.length && !isLost(); at += sliceBytes) {
         await rest(1_000 / SLICES_PER_SECOND);
-        if (!isLost()) far.write(chunk.subarray(at, at + sliceBytes));
+        if (!isLost()) to.write(chunk.subarray(at, at + sliceBytes));
       }
-      near.resume();
+      from.resume();
     };
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
+    for (const [from, to, rate] of [
+      [near, far, bytesPerSecond],
+      [far, near, bytesPerSecondDown],
     ] as const) {
       sockets.add(from);
       from.on("data", (chunk) => {
-        if (from === near && bytesPerSecond > 0) void slowly(chunk);
+        if (rate > 0) void slowly(from, to, { chunk, rate });
         else if (!isLost()) to.write(chunk);
       });
       from.on("close", () => {

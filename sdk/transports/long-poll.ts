@@ -84,25 +84,64 @@ class PollSession implements Channel {
   }
 
   async #poll(number: number): Promise<void> {
-    const answer = await this.#askTwice(`/${number}`, { method: "GET" }, POLL_TIMEOUT_MS);
-    const reader = new LengthPrefixedReader(FRAME_BYTES_MAX);
-    const frames = reader.push(new Uint8Array(await answer.arrayBuffer()));
-    if (frames === undefined || !reader.isBetween) throw new Error("these are no frames");
-    for (const frame of frames) if (!this.#isOver) this.#events.received(frame);
+    let taken = 0;
+    const take = async () => {
+      // Asked for again it is the same answer: of what an earlier one had brought nothing is taken twice.
+      let left = taken;
+      for await (const frame of this.#framesOf(number)) {
+        if (this.#isOver) return;
+        if (left-- > 0) continue;
+        taken += 1;
+        this.#events.received(frame);
+      }
+    };
+    await this.#twice(take);
   }
 
-  async #askTwice(path: string, init: RequestInit, timeoutMs: number): Promise<Response> {
+  /** Each as soon as it is there: on a slow network what is large takes longer than the other side may be silent. */
+  async *#framesOf(number: number): AsyncGenerator<Uint8Array> {
+    const giveUp = new AbortController();
+    const signal = AbortSignal.any([this.#aborting.signal, giveUp.signal]);
+    let timer = setTimeout(() => giveUp.abort(), POLL_TIMEOUT_MS);
     try {
-      return await this.#ask(path, init, timeoutMs);
-    } catch (error) {
-      if (this.#isOver) throw error;
-      return this.#ask(path, init, timeoutMs);
+      const answer = await this.#fetch(`/${number}`, { method: "GET", signal });
+      const reader = new LengthPrefixedReader(FRAME_BYTES_MAX);
+      const body = answer.body?.getReader();
+      for (;;) {
+        const { done, value } = (await body?.read()) ?? { done: true, value: undefined };
+        if (done || value === undefined) break;
+        clearTimeout(timer);
+        timer = setTimeout(() => giveUp.abort(), POLL_TIMEOUT_MS);
+        const frames = reader.push(value);
+        if (frames === undefined) throw new Error("these are no frames");
+        yield* frames;
+      }
+      if (!reader.isBetween) throw new Error("the answer ends within a frame");
+    } finally {
+      clearTimeout(timer);
     }
   }
 
-  async #ask(path: string, init: RequestInit, timeoutMs: number): Promise<Response> {
+  #askTwice(path: string, init: RequestInit, timeoutMs: number): Promise<Response> {
+    return this.#twice(() => this.#ask(path, init, timeoutMs));
+  }
+
+  async #twice<O>(act: () => Promise<O>): Promise<O> {
+    try {
+      return await act();
+    } catch (error) {
+      if (this.#isOver) throw error;
+      return act();
+    }
+  }
+
+  #ask(path: string, init: RequestInit, timeoutMs: number): Promise<Response> {
     const signal = AbortSignal.any([this.#aborting.signal, AbortSignal.timeout(timeoutMs)]);
-    const response = await fetch(`${this.#base}${this.#path}${path}`, { ...init, signal });
+    return this.#fetch(path, { ...init, signal });
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const response = await fetch(`${this.#base}${this.#path}${path}`, init);
     if (!response.ok) throw new Error(`${response.status}`);
     return response;
   }

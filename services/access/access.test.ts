@@ -59,7 +59,7 @@ const forged = () => {
 };
 const frame = (id: number, method: string, body: Uint8Array) =>
   toBytes(encodeClientFrame, {
-    id,
+    ...{ id, takesParts: false },
     kind: { case: "request", value: { method, body, trace: false } },
   });
 const goodSend = () => {
@@ -106,7 +106,7 @@ const frames: [string, () => Buffer | string, number, string][] = [
   ["another device's Attach", () => attachOf(BOB), 7, "FAILED_PRECONDITION"],
   [
     "a forged Attach",
-    () => toBytes(encodeClientFrame, { id: 7, kind: attachKind(forged()) }),
+    () => toBytes(encodeClientFrame, { takesParts: false, id: 7, kind: attachKind(forged()) }),
     7,
     "UNAUTHENTICATED",
   ],
@@ -114,7 +114,7 @@ const frames: [string, () => Buffer | string, number, string][] = [
 const attachKind = (ticket: Uint8Array) =>
   ({ case: "attach", value: { ticket, snapshot: NONE, wantPush: false } }) as const;
 const attachOf = (who: typeof ANN) =>
-  toBytes(encodeClientFrame, { id: 7, kind: attachKind(ticketOf(who)) });
+  toBytes(encodeClientFrame, { takesParts: false, id: 7, kind: attachKind(ticketOf(who)) });
 
 /** Its path. */
 async function openPoll(): Promise<string> {
@@ -181,7 +181,7 @@ describe("access: what no client should send", () => {
   test("over TCP: frames in pieces, a frame over 1 MiB, another version", async () => {
     const tcp = await RawTcp.open(door);
     const bytes = lengthPrefixed(
-      toBytes(encodeClientFrame, { id: 9, kind: { case: "ping", value: {} } }),
+      toBytes(encodeClientFrame, { takesParts: false, id: 9, kind: { case: "ping", value: {} } }),
     );
     for (const byte of bytes) {
       tcp.socket.write(Buffer.from([byte]));
@@ -205,7 +205,9 @@ describe("access: what no client should send", () => {
     const at = (method: string, path: string, body?: Uint8Array) =>
       exchange(door, { method, path: `${poll.path}${path}`, ...(body && { body }) });
     const ping = (id: number) =>
-      lengthPrefixed(toBytes(encodeClientFrame, { id, kind: { case: "ping", value: {} } }));
+      lengthPrefixed(
+        toBytes(encodeClientFrame, { takesParts: false, id, kind: { case: "ping", value: {} } }),
+      );
     for (const _ of [1, 2, 3]) expect((await at("POST", "/1", ping(1))).status).toBe(204);
     await poll.take(({ id }) => id === 1);
     expect((await at("POST", "/2", ping(2))).status).toBe(204);
@@ -299,7 +301,7 @@ describe("access: limits and life", () => {
     const held = Promise.withResolvers<void>();
     platform.backend.beforeSend = () => held.promise;
     for (let id = 1_001; id <= 1_257; id++)
-      socket.webSocket.send(toBytes(encodeClientFrame, { id, kind }));
+      socket.webSocket.send(toBytes(encodeClientFrame, { takesParts: false, id, kind }));
     const refused = await socket.take((f) => f.kind?.case === "failure");
     expect(refused).toMatchObject({ id: 1_257, kind: { value: { code: "RESOURCE_EXHAUSTED" } } });
     held.resolve();
@@ -386,13 +388,13 @@ describe("access: limits and life", () => {
     await socket.attach(ticketOf(ANN));
     const underWay = Promise.withResolvers<void>();
     platform.backend.beforeSend = () => underWay.promise;
-    socket.webSocket.send(toBytes(encodeClientFrame, { id: 499, kind }));
+    socket.webSocket.send(toBytes(encodeClientFrame, { takesParts: false, id: 499, kind }));
     await until(() => platform.backend.calls > before);
     border.cut();
     underWay.resolve();
     platform.backend.beforeSend = async () => {};
     const { calls } = platform.backend;
-    socket.webSocket.send(toBytes(encodeClientFrame, { id: 500, kind }));
+    socket.webSocket.send(toBytes(encodeClientFrame, { takesParts: false, id: 500, kind }));
     const newSocket = RawSocket.open(url);
     const short = post(door, "Sync/Sync", "{}", ticketOf(ANN));
     const answered: string[] = [];
@@ -418,7 +420,7 @@ describe("access: limits and life", () => {
     await socket.attach(ticketOf(ANN));
     const { calls } = platform.backend;
     border.cut();
-    socket.webSocket.send(toBytes(encodeClientFrame, { id: 600, kind }));
+    socket.webSocket.send(toBytes(encodeClientFrame, { takesParts: false, id: 600, kind }));
     await new Promise((resolve) => setTimeout(resolve, 2_200));
     const ended = new Promise((resolve) => socket.webSocket.once("close", resolve));
     border.join();
@@ -435,7 +437,7 @@ describe("access: limits and life", () => {
       other.signer.sign({ ...ANN, issuedAtMs, expiresAtMs: issuedAtMs + 60_000 }),
     );
     other.backend.beforeSend = () => new Promise((resolve) => setTimeout(resolve, 200));
-    socket.webSocket.send(toBytes(encodeClientFrame, { id: 77, kind }));
+    socket.webSocket.send(toBytes(encodeClientFrame, { takesParts: false, id: 77, kind }));
     await new Promise((resolve) => setTimeout(resolve, 50));
     const stopped = other.stop();
     await socket.take((f) => f.kind?.case === "leave");

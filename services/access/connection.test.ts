@@ -72,7 +72,9 @@ function open() {
   return {
     ...{ connection, forgeries, snapshots, sent, closes, answer, admitted },
     ask: (kind: ClientFrame["kind"]) =>
-      connection.received(Buffer.from(toBytes(encodeClientFrame, { id: 7, kind }))),
+      connection.received(
+        Buffer.from(toBytes(encodeClientFrame, { takesParts: false, id: 7, kind })),
+      ),
     ticket: (expiresAtMs: number) => signer.sign({ ...ANN, issuedAtMs: 0, expiresAtMs }),
     pass: (ms: number) => {
       nowMs += ms;

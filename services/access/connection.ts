@@ -30,6 +30,8 @@ import {
   BAD_FRAMES_MAX,
   BAD_TICKET_FRAMES,
   BUFFERED_BYTES_MAX,
+  PART_BYTES,
+  PARTS_FROM_BYTES,
   REQUESTS_IN_FLIGHT_MAX,
   ROWS_BUFFERED_BYTES_MAX,
   SIGN_EVERY_MS,
@@ -80,6 +82,7 @@ export class ClientConnection {
   /** Why it ends, as soon as its open requests are answered. */
   #ending: string | undefined;
   #badFrames = 0;
+  #takesParts = false;
   /** When the first part of a frame came that is not whole yet, or its sender was told of it. */
   #partSinceMs: number | undefined;
   lastHeardMs: number;
@@ -243,6 +246,7 @@ export class ClientConnection {
 
   #take(frame: ClientFrame): void {
     if (frame.id === 0) throw new RpcError("INVALID_ARGUMENT", "a frame's id is not 0");
+    this.#takesParts ||= frame.takesParts;
     switch (frame.kind?.case) {
       case "request":
         this.#request(frame.id, frame.kind.value);
@@ -394,6 +398,15 @@ export class ClientConnection {
       if (!border.isCut) this.terminate();
       return;
     }
-    this.#carrier.send(bytes);
+    if (this.#takesParts && bytes.length > PARTS_FROM_BYTES) this.#sendInParts(bytes);
+    else this.#carrier.send(bytes);
+  }
+
+  #sendInParts(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; at += PART_BYTES) {
+      const part = bytes.subarray(at, at + PART_BYTES);
+      const value = { bytes: part, last: at + PART_BYTES >= bytes.length };
+      this.#carrier.send(toBytes(encodeServerFrame, { id: 0, kind: { case: "part", value } }));
+    }
   }
 }

@@ -47,7 +47,7 @@ test("access: an Attach behind the forged ones for which a long poll ended takes
   const frames = tickets.map((ticket, i) => {
     const value = { ticket, snapshot: NO_BYTES, wantPush: false };
     return lengthPrefixed(
-      toBytes(encodeClientFrame, { id: i + 1, kind: { case: "attach", value } }),
+      toBytes(encodeClientFrame, { takesParts: false, id: i + 1, kind: { case: "attach", value } }),
     );
   });
   const body = Buffer.concat(frames);

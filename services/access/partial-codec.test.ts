@@ -59,7 +59,9 @@ test("access: the snapshot of a sync's answer is read without its messages", () 
 
 test("access: the id of a frame is found before the frame is known to be good", () => {
   const ping = { case: "ping", value: {} } as const;
-  expect(requestIdOf(toBytes(encodeClientFrame, { id: 70_000, kind: ping }))).toBe(70_000);
+  expect(
+    requestIdOf(toBytes(encodeClientFrame, { takesParts: false, id: 70_000, kind: ping })),
+  ).toBe(70_000);
   expect(requestIdOf(Buffer.from([8, 5, 0xff, 0xff]))).toBe(5);
   expect(requestIdOf(Buffer.from([0xff]))).toBe(0);
 });

@@ -64,7 +64,7 @@ export abstract class RawFrames {
 
   ask(kind: ClientFrame["kind"], timeoutMs?: number): Promise<ServerFrame> {
     const id = this.#nextId++;
-    this.send(toBytes(encodeClientFrame, { id, kind }));
+    this.send(toBytes(encodeClientFrame, { takesParts: false, id, kind }));
     return this.take((frame) => frame.id === id, timeoutMs);
   }
 

@@ -22,6 +22,12 @@ export interface ClientFrame {
    * @generated from oneof tricampus.client.v1.ClientFrame.kind
    */
   kind: { case: "attach"; value: Attach } | { case: "request"; value: Request } | { case: "ping"; value: Ping } | undefined;
+  /**
+   * Large frames may come in parts, from now on.
+   *
+   * @generated from field: bool takes_parts = 5;
+   */
+  takesParts: boolean;
 }
 
 export function encodeClientFrame(w: Writer, m: ClientFrame): void {
@@ -37,6 +43,7 @@ export function encodeClientFrame(w: Writer, m: ClientFrame): void {
       { w.tag(34); const at = w.fork(); encodePing(w, m.kind.value); w.join(at); }
       break;
   }
+  if (m.takesParts) { w.tag(40); w.bool(m.takesParts); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -44,6 +51,7 @@ export function makeClientFrame(fields: Partial<ClientFrame>): ClientFrame {
   return {
     id: 0,
     kind: undefined,
+    takesParts: false,
     ...fields,
   };
 }
@@ -52,6 +60,7 @@ export function decodeClientFrame(r: Reader, end: number): ClientFrame {
   const m: ClientFrame = {
     id: 0,
     kind: undefined,
+    takesParts: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -70,6 +79,10 @@ export function decodeClientFrame(r: Reader, end: number): ClientFrame {
       }
       case 34: {
         m.kind = { case: "ping", value: decodePing(r, r.message()) };
+        break;
+      }
+      case 40: {
+        m.takesParts = r.bool();
         break;
       }
       default:
@@ -254,7 +267,7 @@ export interface ServerFrame {
   /**
    * @generated from oneof tricampus.client.v1.ServerFrame.kind
    */
-  kind: { case: "body"; value: Uint8Array } | { case: "failure"; value: Failure } | { case: "push"; value: Push } | { case: "pong"; value: Pong } | { case: "attached"; value: Attached } | { case: "leave"; value: Leave } | undefined;
+  kind: { case: "body"; value: Uint8Array } | { case: "failure"; value: Failure } | { case: "push"; value: Push } | { case: "pong"; value: Pong } | { case: "attached"; value: Attached } | { case: "leave"; value: Leave } | { case: "part"; value: Part } | undefined;
 }
 
 export function encodeServerFrame(w: Writer, m: ServerFrame): void {
@@ -277,6 +290,9 @@ export function encodeServerFrame(w: Writer, m: ServerFrame): void {
       break;
     case "leave":
       { w.tag(58); const at = w.fork(); encodeLeave(w, m.kind.value); w.join(at); }
+      break;
+    case "part":
+      { w.tag(66); const at = w.fork(); encodePart(w, m.kind.value); w.join(at); }
       break;
   }
 }
@@ -324,6 +340,62 @@ export function decodeServerFrame(r: Reader, end: number): ServerFrame {
       }
       case 58: {
         m.kind = { case: "leave", value: decodeLeave(r, r.message()) };
+        break;
+      }
+      case 66: {
+        m.kind = { case: "part", value: decodePart(r, r.message()) };
+        break;
+      }
+      default:
+        skipField(r, tag);
+    }
+  }
+  r.finish(end);
+  return m;
+}
+
+/**
+ * @generated from message tricampus.client.v1.Part
+ */
+export interface Part {
+  /**
+   * @generated from field: bytes bytes = 1;
+   */
+  bytes: Uint8Array;
+  /**
+   * @generated from field: bool last = 2;
+   */
+  last: boolean;
+}
+
+export function encodePart(w: Writer, m: Part): void {
+  if (m.bytes.length > 0) { w.tag(10); w.bytes(m.bytes); }
+  if (m.last) { w.tag(16); w.bool(m.last); }
+}
+
+/** What is not given is as if it had come over the wire without it. */
+export function makePart(fields: Partial<Part>): Part {
+  return {
+    bytes: NO_BYTES,
+    last: false,
+    ...fields,
+  };
+}
+
+export function decodePart(r: Reader, end: number): Part {
+  const m: Part = {
+    bytes: NO_BYTES,
+    last: false,
+  };
+  while (r.pos < end) {
+    const tag = r.uint32();
+    switch (tag) {
+      case 10: {
+        m.bytes = r.bytes();
+        break;
+      }
+      case 16: {
+        m.last = r.bool();
         break;
       }
       default:

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tricampus/client/v1/frame.proto.
  */
 export const file_tricampus_client_v1_frame: GenFile = /*@__PURE__*/
-  fileDesc("Ch90cmljYW1wdXMvY2xpZW50L3YxL2ZyYW1lLnByb3RvEhN0cmljYW1wdXMuY2xpZW50LnYxIqwBCgtDbGllbnRGcmFtZRIKCgJpZBgBIAEoDRItCgZhdHRhY2gYAiABKAsyGy50cmljYW1wdXMuY2xpZW50LnYxLkF0dGFjaEgAEi8KB3JlcXVlc3QYAyABKAsyHC50cmljYW1wdXMuY2xpZW50LnYxLlJlcXVlc3RIABIpCgRwaW5nGAQgASgLMhkudHJpY2FtcHVzLmNsaWVudC52MS5QaW5nSABCBgoEa2luZCI9CgZBdHRhY2gSDgoGdGlja2V0GAEgASgMEhAKCHNuYXBzaG90GAIgASgMEhEKCXdhbnRfcHVzaBgDIAEoCCI2CgdSZXF1ZXN0Eg4KBm1ldGhvZBgBIAEoCRIMCgRib2R5GAIgASgMEg0KBXRyYWNlGAMgASgIIgYKBFBpbmcimAIKC1NlcnZlckZyYW1lEgoKAmlkGAEgASgNEg4KBGJvZHkYAiABKAxIABIvCgdmYWlsdXJlGAMgASgLMhwudHJpY2FtcHVzLmNsaWVudC52MS5GYWlsdXJlSAASKQoEcHVzaBgEIAEoCzIZLnRyaWNhbXB1cy5jbGllbnQudjEuUHVzaEgAEikKBHBvbmcYBSABKAsyGS50cmljYW1wdXMuY2xpZW50LnYxLlBvbmdIABIxCghhdHRhY2hlZBgGIAEoCzIdLnRyaWNhbXB1cy5jbGllbnQudjEuQXR0YWNoZWRIABIrCgVsZWF2ZRgHIAEoCzIaLnRyaWNhbXB1cy5jbGllbnQudjEuTGVhdmVIAEIGCgRraW5kIgYKBFBvbmciKwoIQXR0YWNoZWQSDwoHdXNlcl9pZBgBIAEoCRIOCgZkZXZpY2UYAiABKAkiFwoFTGVhdmUSDgoGcmVhc29uGAEgASgJIjsKB0ZhaWx1cmUSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhEKCXJldHJ5YWJsZRgDIAEoCCLAAQoEUHVzaBIPCgd2ZXJzaW9uGAEgASgEEjMKCG1lc3NhZ2VzGAIgAygLMiEudHJpY2FtcHVzLmNsaWVudC52MS5JbmJveE1lc3NhZ2USEAoIc25hcHNob3QYAyABKAwSDwoHZm9sbG93cxgEIAEoBBI6CghzZXR0aW5ncxgFIAMoCzIoLnRyaWNhbXB1cy5jbGllbnQudjEuQ29udmVyc2F0aW9uU2V0dGluZxITCgtvdGhlcl9wYXJ0cxgGIAEoCGIGcHJvdG8z", [file_tricampus_client_v1_sync]);
+  fileDesc("Ch90cmljYW1wdXMvY2xpZW50L3YxL2ZyYW1lLnByb3RvEhN0cmljYW1wdXMuY2xpZW50LnYxIsEBCgtDbGllbnRGcmFtZRIKCgJpZBgBIAEoDRItCgZhdHRhY2gYAiABKAsyGy50cmljYW1wdXMuY2xpZW50LnYxLkF0dGFjaEgAEi8KB3JlcXVlc3QYAyABKAsyHC50cmljYW1wdXMuY2xpZW50LnYxLlJlcXVlc3RIABIpCgRwaW5nGAQgASgLMhkudHJpY2FtcHVzLmNsaWVudC52MS5QaW5nSAASEwoLdGFrZXNfcGFydHMYBSABKAhCBgoEa2luZCI9CgZBdHRhY2gSDgoGdGlja2V0GAEgASgMEhAKCHNuYXBzaG90GAIgASgMEhEKCXdhbnRfcHVzaBgDIAEoCCI2CgdSZXF1ZXN0Eg4KBm1ldGhvZBgBIAEoCRIMCgRib2R5GAIgASgMEg0KBXRyYWNlGAMgASgIIgYKBFBpbmciwwIKC1NlcnZlckZyYW1lEgoKAmlkGAEgASgNEg4KBGJvZHkYAiABKAxIABIvCgdmYWlsdXJlGAMgASgLMhwudHJpY2FtcHVzLmNsaWVudC52MS5GYWlsdXJlSAASKQoEcHVzaBgEIAEoCzIZLnRyaWNhbXB1cy5jbGllbnQudjEuUHVzaEgAEikKBHBvbmcYBSABKAsyGS50cmljYW1wdXMuY2xpZW50LnYxLlBvbmdIABIxCghhdHRhY2hlZBgGIAEoCzIdLnRyaWNhbXB1cy5jbGllbnQudjEuQXR0YWNoZWRIABIrCgVsZWF2ZRgHIAEoCzIaLnRyaWNhbXB1cy5jbGllbnQudjEuTGVhdmVIABIpCgRwYXJ0GAggASgLMhkudHJpY2FtcHVzLmNsaWVudC52MS5QYXJ0SABCBgoEa2luZCIjCgRQYXJ0Eg0KBWJ5dGVzGAEgASgMEgwKBGxhc3QYAiABKAgiBgoEUG9uZyIrCghBdHRhY2hlZBIPCgd1c2VyX2lkGAEgASgJEg4KBmRldmljZRgCIAEoCSIXCgVMZWF2ZRIOCgZyZWFzb24YASABKAkiOwoHRmFpbHVyZRIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSEQoJcmV0cnlhYmxlGAMgASgIIsABCgRQdXNoEg8KB3ZlcnNpb24YASABKAQSMwoIbWVzc2FnZXMYAiADKAsyIS50cmljYW1wdXMuY2xpZW50LnYxLkluYm94TWVzc2FnZRIQCghzbmFwc2hvdBgDIAEoDBIPCgdmb2xsb3dzGAQgASgEEjoKCHNldHRpbmdzGAUgAygLMigudHJpY2FtcHVzLmNsaWVudC52MS5Db252ZXJzYXRpb25TZXR0aW5nEhMKC290aGVyX3BhcnRzGAYgASgIYgZwcm90bzM", [file_tricampus_client_v1_sync]);
 
 /**
  * @generated from message tricampus.client.v1.ClientFrame
@@ -49,6 +49,13 @@ export type ClientFrame = Message<"tricampus.client.v1.ClientFrame"> & {
     value: Ping;
     case: "ping";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Large frames may come in parts, from now on.
+   *
+   * @generated from field: bool takes_parts = 5;
+   */
+  takesParts: boolean;
 };
 
 /**
@@ -191,6 +198,15 @@ export type ServerFrame = Message<"tricampus.client.v1.ServerFrame"> & {
      */
     value: Leave;
     case: "leave";
+  } | {
+    /**
+     * One of several behind one another, nothing between them, that are one encoded ServerFrame together: on a slow
+     * network the whole would take longer than clients bear silence.
+     *
+     * @generated from field: tricampus.client.v1.Part part = 8;
+     */
+    value: Part;
+    case: "part";
   } | { case: undefined; value?: undefined };
 };
 
@@ -200,6 +216,28 @@ export type ServerFrame = Message<"tricampus.client.v1.ServerFrame"> & {
  */
 export const ServerFrameSchema: GenMessage<ServerFrame> = /*@__PURE__*/
   messageDesc(file_tricampus_client_v1_frame, 4);
+
+/**
+ * @generated from message tricampus.client.v1.Part
+ */
+export type Part = Message<"tricampus.client.v1.Part"> & {
+  /**
+   * @generated from field: bytes bytes = 1;
+   */
+  bytes: Uint8Array;
+
+  /**
+   * @generated from field: bool last = 2;
+   */
+  last: boolean;
+};
+
+/**
+ * Describes the message tricampus.client.v1.Part.
+ * Use `create(PartSchema)` to create a new message.
+ */
+export const PartSchema: GenMessage<Part> = /*@__PURE__*/
+  messageDesc(file_tricampus_client_v1_frame, 5);
 
 /**
  * With id 0 and unasked for: a part of a large frame has come, and the rest is waited for.
@@ -214,7 +252,7 @@ export type Pong = Message<"tricampus.client.v1.Pong"> & {
  * Use `create(PongSchema)` to create a new message.
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_frame, 5);
+  messageDesc(file_tricampus_client_v1_frame, 6);
 
 /**
  * @generated from message tricampus.client.v1.Attached
@@ -236,7 +274,7 @@ export type Attached = Message<"tricampus.client.v1.Attached"> & {
  * Use `create(AttachedSchema)` to create a new message.
  */
 export const AttachedSchema: GenMessage<Attached> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_frame, 6);
+  messageDesc(file_tricampus_client_v1_frame, 7);
 
 /**
  * @generated from message tricampus.client.v1.Leave
@@ -253,7 +291,7 @@ export type Leave = Message<"tricampus.client.v1.Leave"> & {
  * Use `create(LeaveSchema)` to create a new message.
  */
 export const LeaveSchema: GenMessage<Leave> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_frame, 7);
+  messageDesc(file_tricampus_client_v1_frame, 8);
 
 /**
  * @generated from message tricampus.client.v1.Failure
@@ -284,7 +322,7 @@ export type Failure = Message<"tricampus.client.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_frame, 8);
+  messageDesc(file_tricampus_client_v1_frame, 9);
 
 /**
  * Something is newer. A hint: losing every push costs at most one fallback sync.
@@ -338,5 +376,5 @@ export type Push = Message<"tricampus.client.v1.Push"> & {
  * Use `create(PushSchema)` to create a new message.
  */
 export const PushSchema: GenMessage<Push> = /*@__PURE__*/
-  messageDesc(file_tricampus_client_v1_frame, 9);
+  messageDesc(file_tricampus_client_v1_frame, 10);
 
