@@ -15,6 +15,7 @@ import {
   encodeClientFrame,
   type Failure,
   type Push,
+  type Request,
   type ServerFrame,
 } from "../protos/gen/tricampus/client/v1/frame_codec.ts";
 import { fromBytes, toBytes } from "../services/svrkit/codec.ts";
@@ -36,6 +37,7 @@ const RETRY_OVERLOADED_FIRST_MS = 1_000;
 const RETRY_OVERLOADED_LAST_MS = 2_000;
 /** What is open for long is asked for less and less often: with pauses of this share of its age. */
 const RETRY_AGE_SHARE = 1 / 8;
+const RETRY_OVERLOADED_AGE_SHARE = 1 / 4;
 const RETRY_OLD_LAST_MS = 30_000;
 /** What is asked for may have been done all the same, or be done yet: no answer to who must know. */
 const UNKNOWN_OUTCOMES: ReadonlySet<Code> = new Set([
@@ -77,12 +79,15 @@ export interface RequestOptions {
   readonly untilKnown?: boolean;
   /** Aborted: nobody wants the answer any more; the request fails within a tick. */
   readonly signal?: AbortSignal;
+  /** From then on nobody waits, and others may come first. */
+  readonly lateAfterMs?: number;
   /** A failure that is tried again. */
   readonly retrying?: (error: RpcError) => void;
 }
 
 interface OpenRequest {
-  readonly frame: Uint8Array<ArrayBuffer>;
+  readonly id: number;
+  readonly value: Omit<Request, "late">;
   readonly options: RequestOptions;
   readonly startedMs: number;
   readonly deadlineMs: number;
@@ -204,7 +209,7 @@ export class Link implements Ticking {
     const startedMs = performance.now();
     const request: OpenRequest = {
       ...facts,
-      frame: encode({ id, kind: { case: "request", value } }),
+      ...{ id, value },
       ...{ startedMs, deadlineMs: startedMs + facts.options.timeoutMs },
       ...{ sent: false, attempts: 0, retryAtMs: 0, lastError: undefined },
     };
@@ -471,7 +476,9 @@ export class Link implements Ticking {
     request.sent = true;
     request.retryAtMs = 0;
     this.#heartbeat.asked(performance.now());
-    this.#write(request.frame);
+    const { id, startedMs, options } = request;
+    const late = performance.now() - startedMs >= (options.lateAfterMs ?? Number.POSITIVE_INFINITY);
+    this.#write(encode({ id, kind: { case: "request", value: { ...request.value, late } } }));
   }
 
   #write(frame: Uint8Array<ArrayBuffer>): void {
@@ -494,12 +501,12 @@ export class Link implements Ticking {
 
 /** Without jitter. */
 function retryPauseMs(code: string, attempts: number, ageMs: number): number {
-  const [firstMs, lastMs] =
+  const [firstMs, lastMs, ageShare] =
     code === "OVERLOADED"
-      ? [RETRY_OVERLOADED_FIRST_MS, RETRY_OVERLOADED_LAST_MS]
-      : [RETRY_FIRST_MS, RETRY_LAST_MS];
+      ? [RETRY_OVERLOADED_FIRST_MS, RETRY_OVERLOADED_LAST_MS, RETRY_OVERLOADED_AGE_SHARE]
+      : [RETRY_FIRST_MS, RETRY_LAST_MS, RETRY_AGE_SHARE];
   const usualMs = Math.min(lastMs, firstMs * 2 ** (attempts - 1));
-  return Math.max(usualMs, Math.min(RETRY_OLD_LAST_MS, ageMs * RETRY_AGE_SHARE));
+  return Math.max(usualMs, Math.min(RETRY_OLD_LAST_MS, ageMs * ageShare));
 }
 
 function encode(frame: Omit<ClientFrame, "takesParts">): Uint8Array<ArrayBuffer> {

@@ -243,6 +243,7 @@ export class Outbox implements Ticking {
     let failures = 0;
     const options = {
       ...{ timeoutMs: this.#leftMs(open), untilKnown: true },
+      lateAfterMs: open.send.sentAtMs + this.#parts.patienceMs - Date.now(),
       signal: AbortSignal.any([open.givenUp.signal, takenBack.signal]),
       retrying: (error: RpcError) => {
         open.lastError = error;

@@ -60,7 +60,7 @@ const forged = () => {
 const frame = (id: number, method: string, body: Uint8Array) =>
   toBytes(encodeClientFrame, {
     ...{ id, takesParts: false },
-    kind: { case: "request", value: { method, body, trace: false } },
+    kind: { case: "request", value: { method, body, trace: false, late: false } },
   });
 const goodSend = () => {
   const to = { case: "userId", value: "u-bob" } as const;
@@ -292,7 +292,7 @@ describe("access: limits and life", () => {
 
   const kind = {
     case: "request",
-    value: { method: "Text/Send", body: NONE, trace: false },
+    value: { method: "Text/Send", body: NONE, trace: false, late: false },
   } as const;
 
   test("257 open requests on one connection: the last is refused, the others are answered", async () => {

@@ -92,7 +92,10 @@ test.each([
     const versions = { ...snapshots.open(ANN, NO_BYTES), messagesVersion: 5 };
     const attach = { snapshot: snapshots.seal(ANN, versions), wantPush: true };
     ask({ case: "attach", value: { ...attach, ticket: ticket(1_000) } });
-    ask({ case: "request", value: { method: "Text/Send", body: NO_BYTES, trace: false } });
+    ask({
+      case: "request",
+      value: { method: "Text/Send", body: NO_BYTES, trace: false, late: false },
+    });
     connection.requireTicketAt(1_000);
     connection.offer(offer);
     pass(500);

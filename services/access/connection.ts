@@ -331,7 +331,10 @@ export class ClientConnection {
     const view = method.hash === SYNC_HASH ? this.#attachment?.view : undefined;
     view?.syncStarted();
     this.#parts.forwarder
-      .forward(method, { ticket, body: request.body, isForced: request.trace })
+      .forward(method, {
+        ...{ ticket, body: request.body },
+        ...{ isForced: request.trace, isLate: request.late },
+      })
       .then(
         (body) => {
           this.#write({ id, kind: { case: "body", value: body } });

@@ -4,7 +4,7 @@
  * service that serves them reads them.
  */
 import { Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
-import { BUCKETS, bucketOf, priorityOf } from "../svrkit/admission/priority.ts";
+import { BUCKETS, bucketOf, LAST_BUCKET, priorityOf } from "../svrkit/admission/priority.ts";
 import type { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
@@ -47,6 +47,8 @@ export interface ForwardedRequest {
   readonly body: Uint8Array;
   /** The client wants it traced. */
   readonly isForced: boolean;
+  /** Nobody waits for it any more. */
+  readonly isLate?: boolean;
   /** Of a request that is done in several steps, from the second on; default: it arrived in this turn of the loop. */
   readonly deadlineMs?: number;
 }
@@ -137,11 +139,11 @@ export class Forwarder {
 
   async #forward(
     method: ClientMethod,
-    { ticket, body, deadlineMs = this.deadlineMs() }: ForwardedRequest,
+    { ticket, body, isLate = false, deadlineMs = this.deadlineMs() }: ForwardedRequest,
     trace: Uint8Array,
   ): Promise<Uint8Array> {
     if (deadlineMs <= this.#parts.now()) throw tooLate();
-    const priority = this.#priorityOf(method, ticket);
+    const priority = isLate ? leastOf(method) : this.#priorityOf(method, ticket);
     this.letIn(priority);
     const options: CallOptions = {
       deadlineMs,
@@ -164,6 +166,11 @@ export class Forwarder {
       : Math.floor(Math.random() * BUCKETS);
     return priorityOf(classOf(method, inForce.classes), bucket);
   }
+}
+
+/** Behind all others of its class. */
+function leastOf(method: ClientMethod): number {
+  return priorityOf(classOf(method, inForce.classes), LAST_BUCKET);
 }
 
 function tooLate(): RpcError {

@@ -126,7 +126,7 @@ test("access: a connection whose ticket ends has its open requests answered firs
   const issuedAtMs = Date.now();
   const soon = platform.signer.sign({ ...ANN, issuedAtMs, expiresAtMs: issuedAtMs + 2_500 });
   await socket.attach(soon, { wantPush: true });
-  const value = { method: "Text/Send", body: new Uint8Array(0), trace: false };
+  const value = { method: "Text/Send", body: new Uint8Array(0), trace: false, late: false };
   const answer = socket.ask({ case: "request", value }, 10_000);
   await rest(issuedAtMs + 3_000 - Date.now());
   const refused = await socket.request("Text/Send", new Uint8Array(0));

@@ -69,7 +69,7 @@ export abstract class RawFrames {
   }
 
   request(method: string, body: Uint8Array): Promise<ServerFrame> {
-    return this.ask({ case: "request", value: { method, body, trace: false } });
+    return this.ask({ case: "request", value: { method, body, trace: false, late: false } });
   }
 
   attach(

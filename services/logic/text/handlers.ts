@@ -28,6 +28,7 @@ import {
   Reaching,
 } from "../../../protos/gen/tricampus/logic/v1/reach_codec.ts";
 import { conversationOf } from "../../data/message/client.ts";
+import { isInLastBucket } from "../../svrkit/admission/priority.ts";
 import { accepted, type Call, forward, monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { RpcError, requireArgument } from "../../svrkit/errors.ts";
@@ -116,7 +117,7 @@ export class TextHandlers {
     const acceptedAtMs = acceptedAt(request, device, nowMs);
     const times = { acceptedAtMs, committedAtMs: acceptedAtMs === nowMs ? 0 : nowMs };
     const beganMs = monotonicMs();
-    if (!this.#pace.take(beganMs)) throw tooManySends();
+    if (!this.#pace.take(beganMs, isInLastBucket(call.priority))) throw tooManySends();
     let elsewhereMs = 0;
     try {
       const taken = await this.#messageOf(request, to, { senderId, call });

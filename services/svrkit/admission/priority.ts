@@ -14,6 +14,8 @@ import { murmur3 } from "../murmur3.ts";
 
 export const NEVER_SHED = 0;
 export const BUCKETS = 128;
+/** The first to be shed of each class; what nobody waits for any more is in it, too. */
+export const LAST_BUCKET = BUCKETS - 1;
 const HOUR_MS = 3_600_000;
 
 /** The business classes, the most important first; several kinds of request may share one. */
@@ -39,10 +41,14 @@ export function priorityOf(businessClass: BusinessClass, bucket: number): number
   return 1 + CLASSES[businessClass] * BUCKETS + bucket;
 }
 
+export function isInLastBucket(priority: number): boolean {
+  return priority !== NEVER_SHED && (priority - 1) % BUCKETS === LAST_BUCKET;
+}
+
 /** `nowMs`: milliseconds since 1970. */
 export function bucketOf(userId: string, nowMs: number): number {
   return murmur3(Buffer.from(userId), Math.floor(nowMs / HOUR_MS)) % BUCKETS;
 }
 
 /** Of work that nobody waits for, and that comes by again: clean-up, audits. */
-export const LEAST = priorityOf("other", BUCKETS - 1);
+export const LEAST = priorityOf("other", LAST_BUCKET);

@@ -16,6 +16,8 @@ const WAIT_MS_MAX = 600;
 const OPEN_MIN = 32;
 /** And so many at most, before it is known how slow they are. */
 const OPEN_MAX = 2_000;
+/** Of what may be open when sends are slow, what goes to those that are the first to be shed. */
+const LAST_SHARE = 1 / 2;
 /** Part of the new in what is remembered. */
 const LEARNING = 0.5;
 
@@ -34,12 +36,17 @@ export class Pace {
     return this.#open;
   }
 
-  /** false: refuse it. Every send taken is told to have ended. */
-  take(nowMs: number): boolean {
+  /**
+   * false: refuse it. Every send taken is told to have ended. `isLast`: others come first, among them a send
+   * whose sender was told that nobody answered. If it were as good as a new one, there would be more and more such
+   * under an overload that lasts, and no sender would hear in time.
+   */
+  take(nowMs: number, isLast: boolean): boolean {
     if (nowMs - this.#windowStartMs >= WINDOW_MS) this.#endWindow(nowMs);
     const isSlow = this.#meanMs > SLOW_MS;
     if (this.#open >= OPEN_MAX) return false;
-    if (isSlow && this.#open >= Math.max(OPEN_MIN, this.#pace * WAIT_MS_MAX)) return false;
+    const openMax = Math.max(OPEN_MIN, this.#pace * WAIT_MS_MAX) * (isLast ? LAST_SHARE : 1);
+    if (isSlow && this.#open >= openMax) return false;
     this.#open += 1;
     return true;
   }

@@ -184,12 +184,19 @@ export interface Request {
    * @generated from field: bool trace = 3;
    */
   trace: boolean;
+  /**
+   * Whoever asked has been told that nobody answered: when there is too much to do, what others wait for comes first.
+   *
+   * @generated from field: bool late = 4;
+   */
+  late: boolean;
 }
 
 export function encodeRequest(w: Writer, m: Request): void {
   if (m.method.length > 0) { w.tag(10); w.string(m.method); }
   if (m.body.length > 0) { w.tag(18); w.bytes(m.body); }
   if (m.trace) { w.tag(24); w.bool(m.trace); }
+  if (m.late) { w.tag(32); w.bool(m.late); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -198,6 +205,7 @@ export function makeRequest(fields: Partial<Request>): Request {
     method: "",
     body: NO_BYTES,
     trace: false,
+    late: false,
     ...fields,
   };
 }
@@ -207,6 +215,7 @@ export function decodeRequest(r: Reader, end: number): Request {
     method: "",
     body: NO_BYTES,
     trace: false,
+    late: false,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -221,6 +230,10 @@ export function decodeRequest(r: Reader, end: number): Request {
       }
       case 24: {
         m.trace = r.bool();
+        break;
+      }
+      case 32: {
+        m.late = r.bool();
         break;
       }
       default:
