@@ -47,7 +47,7 @@ export interface ReplicaEdges {
   readonly server: Server;
   readonly log: Logger;
   readonly files: Files;
-  readonly engine?: (path: string, incarnation: number) => StateEngine;
+  readonly engine?: (path: string, incarnation: number, log: Logger) => StateEngine;
   /** How to find the other KV groups; undefined: there are none, and nothing is ever moved. */
   readonly groups?: Omit<MoveEdges, "restart">;
   readonly fatal: (error: Error) => void;
@@ -87,7 +87,7 @@ export async function openReplica(given: ReplicaEdges): Promise<OpenReplica> {
 function openState(edges: ReplicaEdges, slots: SlotTable, incarnation: number): Promise<State> {
   const { dir, files, log, fatal } = edges;
   const { cacheBytes, checkpointBytes, checkpointMs, scrubEveryMs } = edges.config;
-  const engine = (edges.engine ?? openLmdb)(join(dir, "state"), incarnation);
+  const engine = (edges.engine ?? openLmdb)(join(dir, "state"), incarnation, log);
   const memory = { cacheBytes, checkpointBytes, checkpointMs, scrubEveryMs };
   const firstShare = (edges.number + 1) / REPLICAS;
   const floorOf = (registerKey: Buffer) => slots.floorOf(registerKey);

@@ -40,7 +40,7 @@ export class SeededGroup {
     const taken = paths.find((path) => existsSync(path));
     if (taken !== undefined) throw new SeedRefused(`${taken} exists: a replica's disk is not new`);
     this.#dirs = dirs;
-    this.#engines = paths.map(openLmdb);
+    this.#engines = paths.map((path) => openLmdb(path));
   }
 
   /** Durable at all replicas when it resolves. */

@@ -179,7 +179,7 @@ test.each([
   },
 );
 
-test("lmdb: on a full disk a replica of an earlier version's state starts, and reads it", async () => {
+test("lmdb: a full disk's replica of an earlier version's state starts, and says what is missing", async () => {
   const dir = mkdtempSync(join(tmpdir(), "tricampus-lmdb-"));
   const key = registerKey({ keyspace: 1, key: Buffer.from("t") });
   const before = openLmdb(dir);
@@ -190,15 +190,22 @@ test("lmdb: on a full disk a replica of an earlier version's state starts, and r
   const root = open({ path: `${dir}/state.mdb`, maxDbs: 5, encoding: "binary" });
   await root.openDB({ name: "names" }).drop();
   await root.close();
+  const urlOf = (file: string) => JSON.stringify(new URL(file, import.meta.url));
   // No byte of any file can be written there.
   const start = `
-    import { openLmdb } from ${JSON.stringify(new URL("lmdb.ts", import.meta.url))};
-    const engine = openLmdb(process.argv[1], 2);
+    import { openLmdb } from ${urlOf("lmdb.ts")};
+    import { readMonitors } from ${urlOf("../../svrkit/monitors/monitor.ts")};
+    const said = [];
+    const engine = openLmdb(process.argv[1], 2, { error: (about, text) => said.push(text) });
     const own = Buffer.from(process.argv[2], "hex");
-    console.log(engine.register(own).toString(), engine.keys(undefined, 10).length);`;
+    const unkept = readMonitors().find(({ name }) => name === "kvsvr.names_unkept").value;
+    console.log(engine.register(own).toString(), engine.keys(undefined, 10).length, unkept);
+    console.log(...said);`;
   const node = [process.execPath, "--input-type=module", "-e", start, dir, key.toString("hex")];
   const onFullDisk = ["-c", 'ulimit -f 0; exec "$@"', "sh", ...node];
   const { stdout, stderr } = spawnSync("sh", onFullDisk, { encoding: "utf8" });
-  expect(stdout.trim(), stderr).toBe("register 1");
+  const [state, ...said] = stdout.trim().split("\n");
+  expect(state, stderr).toBe("register 1 1");
+  expect(said.join()).toMatch(/^names of registers cannot be kept a second time.*Free space/);
   rmSync(dir, { recursive: true, force: true });
 });

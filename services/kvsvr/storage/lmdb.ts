@@ -9,6 +9,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
+import type { Logger } from "../../svrkit/log.ts";
 import { monitor, monitorId } from "../../svrkit/monitors/monitor.ts";
 import { CHECKPOINT_CHUNK } from "../limits.ts";
 import {
@@ -38,6 +39,9 @@ const FORMAT_NAME = Buffer.from("format");
 /** In which incarnation `names` was kept last. */
 const NAMES_KEPT_NAME = Buffer.from("names kept");
 const PRESENT = Buffer.from([1]);
+const NAMES_UNKEPT =
+  "names of registers cannot be kept a second time: until a start that can, a register that is lost with " +
+  "its name is taken for absent here. Free space or make the disk writable, then start the replica again";
 const VERSION_BYTES = 6;
 const MDB_PANIC = -30_795;
 const NO_NAMES: Iterable<Buffer> = [];
@@ -47,10 +51,19 @@ const UNNAMED_MAX = 10_000;
 /** Each time that one is read, or missed. */
 const damagedRecords = monitorId("kvsvr.damaged_records");
 
+const namesUnkept = monitorId("kvsvr.names_unkept");
+
 type Tree = Database<Buffer, Buffer>;
 
-/** `incarnation`: of the replica, one more at each start, of whatever version; undefined: nobody starts. */
-export function openLmdb(path: string, incarnation?: number): StateEngine {
+/**
+ * `incarnation`: of the replica, one more at each start, of whatever version; undefined: nobody starts. `log`
+ * hears what cannot be written when it is opened, and is done without.
+ */
+export function openLmdb(
+  path: string,
+  incarnation?: number,
+  log?: Pick<Logger, "error">,
+): StateEngine {
   mkdirSync(path, { recursive: true });
   // overlappingSync: false makes data visible only once it is durable.
   const root = open({
@@ -59,7 +72,7 @@ export function openLmdb(path: string, incarnation?: number): StateEngine {
     overlappingSync: false,
     encoding: "binary",
   });
-  return new LmdbEngine(root, incarnation);
+  return new LmdbEngine(root, incarnation, log);
 }
 
 class LmdbEngine implements StateEngine {
@@ -75,7 +88,11 @@ class LmdbEngine implements StateEngine {
   /** Commits that have not resolved. */
   #underWay = 0;
 
-  constructor(root: RootDatabase, incarnation: number | undefined) {
+  constructor(
+    root: RootDatabase,
+    incarnation: number | undefined,
+    log: Pick<Logger, "error"> | undefined,
+  ) {
     this.#root = root;
     const tree = (name: string): Tree =>
       root.openDB({ name, encoding: "binary", keyEncoding: "binary" });
@@ -84,10 +101,16 @@ class LmdbEngine implements StateEngine {
     this.#changes = tree("changes");
     const about = tree("about");
     requireFormat(about);
-    this.#names = unlessFull(() => tree("names"));
-    this.#hasNames =
-      this.#names !== undefined &&
-      (incarnation === undefined || keepNames(about, this.#names, incarnation));
+    try {
+      this.#names = tree("names");
+      if (incarnation !== undefined) keepNames(about, this.#names, incarnation);
+      this.#hasNames = true;
+    } catch (error) {
+      // A disk without room for a tree that earlier versions had not: a replica has to start there.
+      this.#hasNames = false;
+      monitor.add(namesUnkept, 1);
+      log?.error({ err: error }, NAMES_UNKEPT);
+    }
   }
 
   register(registerKey: Buffer): Buffer | undefined {
@@ -293,26 +316,12 @@ function requireFormat(about: Tree): void {
 
 /**
  * Names of what another version has removed would stay, and it would be taken for lost, at all three replicas at
- * once: after a start that kept none, all are noted anew. False: the disk is full, and they count for nothing.
+ * once: after a start that kept none, all are noted anew.
  */
-function keepNames(about: Tree, names: Tree, incarnation: number): boolean {
-  try {
-    const kept = about.getBinary(NAMES_KEPT_NAME)?.readUIntBE(0, VERSION_BYTES);
-    if (kept !== incarnation - 1) names.clearSync();
-    about.putSync(NAMES_KEPT_NAME, versionBytes(incarnation));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A disk without room for a tree that earlier versions had not: a replica has to start there. */
-function unlessFull(open: () => Tree): Tree | undefined {
-  try {
-    return open();
-  } catch {
-    return undefined;
-  }
+function keepNames(about: Tree, names: Tree, incarnation: number): void {
+  const kept = about.getBinary(NAMES_KEPT_NAME)?.readUIntBE(0, VERSION_BYTES);
+  if (kept !== incarnation - 1) names.clearSync();
+  about.putSync(NAMES_KEPT_NAME, versionBytes(incarnation));
 }
 
 /** Names of a table's rows, or of its changes: some of them, without a look at the records. */

@@ -111,6 +111,7 @@ const ROWS = [
   [427, "kvsvr.rows_mended", "sum", "rows", "kvsvr", "damaged rows fetched from another replica"],
   [428, "kvsvr.records_scrubbed", "sum", "records", "kvsvr", "records looked at for damage"],
   [429, "kvsvr.wrong_names", "sum", "names", "kvsvr", "names of keys found to be no key's"],
+  [430, "kvsvr.names_unkept", "sum", "starts", "kvsvr", "starts that keep no names a second time"],
   [450, "kv.redirects", "sum", "calls", "kvsvr", "calls that found their slot moved"],
 
   [500, "control.reads", "sum", "reads", "control", "readings of what is blocked"],
