@@ -160,15 +160,13 @@ export class Checkpoints {
    */
   async relieve(): Promise<void> {
     const mayStart = this.#running === undefined && monotonicMs() - this.#failedMs >= RETRY_MS;
-    // That a tombstone has left the engine counts when no record of it is left to bring it back.
-    if (mayStart && this.#dirty.size > 0 && this.isForgottenRemoved)
-      this.#start({ keepsLog: true });
+    if (mayStart && this.#dirty.size > 0) this.#start({ keepsLog: true });
     await this.#running;
   }
 
   /** One at a time: what one has taken out of `#dirty` must be written before another lets the log go. */
   #start({ keepsLog } = { keepsLog: false }): void {
-    this.#running = (keepsLog ? this.#writeDirty() : this.#write())
+    this.#running = (keepsLog ? this.#writeDirty({ keepsLog }) : this.#write())
       .catch((error: unknown) => {
         // Of a commit that failed nothing counts, and the log has all of it: the next one writes it again.
         if (error instanceof EngineFailed) this.#parts.fatal(error);
@@ -205,14 +203,22 @@ export class Checkpoints {
     monitor.add(checkpoints, 1);
   }
 
-  async #writeDirty(): Promise<void> {
+  async #writeDirty({ keepsLog } = { keepsLog: false }): Promise<void> {
     // By slot: neighbours in the engine share its pages, and each page is rewritten once.
     this.#leaving = this.#dirty;
-    const ids = this.#leaving.inOrder();
+    const all = this.#leaving.inOrder();
     this.#leavingBytes = this.#dirtyBytes;
     this.#dirty = new Dirty();
     this.#dirtyBytes = 0;
+    // That a tombstone has left the engine counts when no record of it is left to bring it back.
+    const ids = keepsLog ? all.filter((id) => !this.#forgotten.has(id)) : all;
+    if (ids.length < all.length) this.#keepDirty(all.filter((id) => this.#forgotten.has(id)));
     for (let at = 0; at < ids.length; ) {
+      // Who stops waits for no more than what is being written: the log has the rest.
+      if (keepsLog && this.#closing) {
+        this.#keepDirty(ids.slice(at));
+        break;
+      }
       const startedMs = monotonicMs();
       const before = at;
       try {

@@ -19,6 +19,7 @@ import { readMonitors } from "../../svrkit/monitors/monitor.ts";
 import { REPLAY_TURN_MS } from "../limits.ts";
 import { sealDecision } from "../protocol/decision.ts";
 import { openTestState } from "../testing/test-state.ts";
+import type { EngineEntry } from "./engine.ts";
 import { systemFiles } from "./files.ts";
 import { MemoryEngine } from "./memory.ts";
 import { registerKey } from "./record.ts";
@@ -212,6 +213,51 @@ test("replay: what is taken in of a long log is written to the engine, and the l
   const again = await open();
   expect(again.unreplayed).toBe((KEYS * 4) / 3);
   expectAll(heldIn(again));
+});
+
+test("S5: tombstones that are being removed keep nothing else in memory while a long log is taken in", async () => {
+  await crash(KEYS);
+  const bytes = 64 * 1024;
+  const forgotten = { keys: [{ key: key(0), version: 2 }], floor: { version: 5, forgottenMs: 0 } };
+  const state = await openTestState(
+    { engine, dir, checkpointBytes: bytes, cacheBytes: bytes },
+    forgotten,
+  );
+  opened.push(state);
+  let most = 0;
+  while (state.unreplayed > 0) {
+    most = Math.max(most, state.memory.dirtyBytes + state.memory.cleanBytes);
+    // A record in the log would bring it back at the next start.
+    expect(state.isForgottenRemoved).toBe(false);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(most).toBeLessThan(6 * bytes);
+  expect(state.isForgottenRemoved).toBe(false);
+  await state.checkpoint();
+  expect(state.isForgottenRemoved).toBe(true);
+  expect(engine.register(registerKey(key(0)))).toBeUndefined();
+  expect(heldIn(state)(3)).toBe(versionOf(3));
+});
+
+test("replay: a stop waits for no more than what is being written of a long log", async () => {
+  const gate = Promise.withResolvers<void>();
+  let commits = 0;
+  const gated = new (class extends MemoryEngine {
+    override async commit(entries: readonly EngineEntry[]): Promise<void> {
+      commits += 1;
+      await gate.promise;
+      await super.commit(entries);
+    }
+  })();
+  await crash(12_000);
+  const state = await openTestState({ engine: gated, dir, checkpointBytes: 1024 * 1024 });
+  await expect.poll(() => commits, { timeout: 20_000 }).toBeGreaterThan(0);
+  const closed = state.close();
+  gate.resolve();
+  await closed;
+  // Those that are waited for together.
+  expect(commits).toBe(8);
+  expectAll(heldIn(await open(gated)));
 });
 
 test("replay: while a long log is taken in it gets no longer, however often a start is cut off", async () => {
