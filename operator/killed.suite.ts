@@ -5,7 +5,7 @@
  * disturbed at once.
  */
 import { expect, test } from "vitest";
-import { isReady, PODS } from "./testing/api-double/controllers.ts";
+import { isReady, PODS } from "./testing/api-double/disruptions.ts";
 import { Rig } from "./testing/rig.ts";
 import { sampleDataCenter, sampleGroup } from "./testing/samples.ts";
 

@@ -1,9 +1,7 @@
 /** What people ask for through objects: blocks, more groups and fewer, and what comes of mistakes. */
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { rest } from "../services/svrkit/rest.ts";
 import type { KubeObject } from "./kube/object.ts";
-import { isReady } from "./testing/api-double/controllers.ts";
-import type { Asked } from "./testing/api-double/server.ts";
+import { isReady } from "./testing/api-double/disruptions.ts";
 import { Rig } from "./testing/rig.ts";
 import { sampleCampus, sampleDataCenter, sampleGroup, ZONES } from "./testing/samples.ts";
 
@@ -106,71 +104,6 @@ test("while the table cannot be read nothing is known of blocks, and nothing car
   expect(rig.store.audit).toEqual([]);
 });
 
-test("while a campus is blocked no other is disturbed; the blocked one may be", async () => {
-  rig.write("Campus", "b", sampleCampus("b", block()));
-  await rig.until("b is blocked", () => conditionOf("b") === "True BlockedByTable");
-  const acts = rig.acts.length;
-  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
-  await rig.until("b has it", () =>
-    rig.pods("kvsvr-1").some(({ spec }) => JSON.stringify(spec).includes("tricampus:2")),
-  );
-  await rig.until("waits", () =>
-    rig.message("DataCenter", "main", "Progressing").startsWith("campus b is blocked"),
-  );
-  await rig.quiet();
-  const disturbing = rig.acts.slice(acts).filter((act) => act.includes("disturbs"));
-  expect(disturbing.length).toBeGreaterThan(0);
-  expect(disturbing.every((act) => act.endsWith("disturbs campus b"))).toBe(true);
-});
-
-test("while a service of a campus is blocked, no other campus is disturbed either", async () => {
-  const facts = { who: "ann", why: "a canary", setAtMs: 0, forced: false };
-  const untilMs = Date.now() + 600_000;
-  rig.store.blocks = [{ campus: "b", service: "text", untilMs, ...facts }];
-  await rig.until("seen", () => rig.message("Campus", "b", "Blocked") === "only b/text is");
-  const acts = rig.acts.length;
-  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
-  await rig.until("b has it, and the others wait", () =>
-    rig.message("DataCenter", "main", "Progressing").startsWith("campus b is blocked"),
-  );
-  await rig.quiet();
-  const disturbing = rig.acts.slice(acts).filter((act) => act.includes("disturbs"));
-  expect(disturbing.length).toBeGreaterThan(0);
-  expect(disturbing.every((act) => act.endsWith("disturbs campus b"))).toBe(true);
-});
-
-test("while the table cannot be read no campus is disturbed, for anything may be blocked", async () => {
-  rig.store.isReadable = false;
-  await rig.until("unknown", () => conditionOf("b") === "Unknown TableUnreachable");
-  const acts = rig.acts.length;
-  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
-  const replace = { campus: "b", act: "once", reason: "its node is gone" };
-  rig.write("KVGroup", "main-1", sampleGroup(1, { replace }));
-  await rig.until("waits", () =>
-    rig.message("DataCenter", "main", "Progressing").startsWith("the control table cannot"),
-  );
-  await rig.quiet();
-  expect(rig.acts.slice(acts).filter((act) => act.includes("disturbs"))).toEqual([]);
-  rig.store.isReadable = true;
-  await rig.settled();
-});
-
-test("an evicted pod whose object stays keeps no campus from its turn; its successor counts", async () => {
-  const [evicted] = rig.pods("logic").filter(({ metadata }) => metadata.name.includes("-b-"));
-  rig.cluster.evict(evicted!);
-  const [log] = rig.pods("queuelog");
-  rig.cluster.evict(log!);
-  await rig.until("their successors", () => rig.readyPods === 21 && rig.pods().length === 22);
-  await rig.settled();
-  expect(rig.status("DataCenter", "main")).toMatchObject({ pods: "21/21" });
-  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
-  const isNew = ({ spec }: KubeObject) => JSON.stringify(spec).includes("tricampus:2");
-  await rig.until("new pods everywhere", () => rig.pods().filter(isNew).length === 21);
-  await rig.settled();
-  const names = rig.pods().map(({ metadata }) => metadata.name);
-  expect(names).toContain(evicted!.metadata.name);
-});
-
 test("a second group gets its share of slots; without its KVGroup they go back before it goes", async () => {
   rig.write("KVGroup", "main-2", sampleGroup(2, { keyspaces: ["inbox", "message"] }));
   await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);
@@ -261,50 +194,6 @@ test("a paused group: its pods, volumes and slots stay, others' change; then it 
   await rig.settled();
   expect(rig.store.slots.media).toEqual([2_048, 2_048]);
   expect(rig.status("KVGroup", "main-2")).toMatchObject({ replaced: { phase: "Done" } });
-});
-
-test("while nobody tells how pods are, none is disturbed; then the roll goes on", async () => {
-  const unheard = { fault: "status", code: 503 } as const;
-  const { double } = rig;
-  double.faultOf = ({ resource }) => (resource === "/api/v1 pods" ? unheard : undefined);
-  double.cutWatches();
-  await rest(16_000); // what is known is old
-  const acts = rig.acts.length;
-  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
-  const waits = () => rig.message("DataCenter", "main", "Progressing");
-  await rig.until("it waits", () => waits().includes("has not been heard lately"));
-  await rig.quiet();
-  expect(rig.acts.slice(acts).filter((act) => act.includes("disturbs"))).toEqual([]);
-  expect(rig.condition("DataCenter", "main", "Ready")).toBe("True AllServe");
-  double.faultOf = () => undefined;
-  const isNew = ({ spec }: KubeObject) => JSON.stringify(spec).includes("tricampus:2");
-  await rig.until("all are new", () => rig.pods().filter(isNew).length === 21, 80_000);
-  await rig.settled();
-}, 150_000);
-
-test("two groups' replicas in two campuses that are to be replaced at once: one after the other", async () => {
-  const second = { keyspaces: ["inbox"] };
-  rig.write("KVGroup", "main-2", sampleGroup(2, second));
-  await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);
-  await rig.settled();
-  const acts = rig.acts.length;
-  const replace = (campus: string) => ({ replace: { campus, act: "once", reason: "its disk" } });
-  rig.write("KVGroup", "main-1", sampleGroup(1, replace("a")));
-  rig.write("KVGroup", "main-2", sampleGroup(2, { ...second, ...replace("b") }));
-  const isWaiting = () =>
-    ["main-1", "main-2"].some(
-      (name) => rig.condition("KVGroup", name, "Progressing") === "True ReplaceWaits",
-    );
-  await rig.until("one waits", isWaiting);
-  const isDone = (name: string) =>
-    rig.status<{ replaced?: { phase: string } }>("KVGroup", name).replaced?.phase === "Done";
-  await rig.until("both are done", () => isDone("main-1") && isDone("main-2"));
-  await rig.settled();
-  const disturbed = rig.acts
-    .slice(acts)
-    .flatMap((act) => /disturbs campus (.)$/.exec(act)?.[1] ?? []);
-  const inOrder = disturbed.filter((campus, i) => campus !== disturbed[i - 1]);
-  expect(inOrder.toSorted()).toEqual(["a", "b"]);
 });
 
 test("a replica with a new disk counts when its new pod says so, not by the old one's last word", async () => {
@@ -419,54 +308,6 @@ test("a data centre that is gone takes its pods with it; a new one of that name 
     data: Record<string, string>;
   };
   expect(data["permits.json"]).toBe("{}");
-});
-
-const refusing = (resource: string, name: string) => (asked: Asked) =>
-  asked.method === "PATCH" && asked.resource.endsWith(` ${resource}`) && asked.name === name
-    ? ({ fault: "status", code: 422 } as const)
-    : undefined;
-
-test("an object that the server refuses keeps no other from being applied, and is named", async () => {
-  rig.double.faultOf = refusing("poddisruptionbudgets", "main-kvsvr-2");
-  rig.write("KVGroup", "main-2", sampleGroup(2));
-  await rig.until("the group's pods", () => rig.pods("kvsvr-2").length === 3);
-  await rig.until(
-    "it is said",
-    () => rig.condition("DataCenter", "main", "Progressing") === "True ObjectRefused",
-  );
-  expect(rig.message("DataCenter", "main", "Progressing")).toMatch(
-    /^apply PodDisruptionBudget main-kvsvr-2: it is missing: PATCH .*: 422 a fault: 422$/,
-  );
-  rig.double.faultOf = () => undefined;
-  await rig.until("it is there", () => rig.names("PodDisruptionBudget").includes("main-kvsvr-2"));
-  await rig.settled();
-});
-
-test("what is refused is said also while an act waits, which may wait for just that", async () => {
-  const progress = () => rig.condition("DataCenter", "main", "Progressing");
-  const replaceLogs = { campus: "b", act: "once", reason: "its disk" };
-  rig.store.isReadable = false;
-  rig.write("DataCenter", "main", sampleDataCenter({ replaceLogs }));
-  await rig.until("the act waits", () => progress() === "True ReplaceWaits");
-  rig.double.faultOf = refusing("configmaps", "main-logic");
-  rig.write("DataCenter", "main", sampleDataCenter({ replaceLogs, logLevel: "debug" }));
-  await rig.until("it is said", () => progress() === "True ObjectRefused");
-  rig.double.faultOf = () => undefined;
-  await rig.until("the act waits again", () => progress() === "True ReplaceWaits");
-});
-
-test("while a workload's configuration is refused its pods stay; those of others are replaced", async () => {
-  rig.double.faultOf = refusing("configmaps", "main-logic");
-  const idsOf = (workload: string) => rig.pods(workload).map(({ metadata }) => metadata.uid);
-  const [logic, queue] = [idsOf("logic"), idsOf("queue")];
-  rig.write("DataCenter", "main", sampleDataCenter({ logLevel: "debug" }));
-  await rig.until("queues are new", () => idsOf("queue").every((uid) => !queue.includes(uid)));
-  await rig.until("three queues", () => rig.pods("queue").length === 3);
-  expect(idsOf("logic")).toEqual(logic);
-  expect(rig.message("DataCenter", "main", "Progressing")).toContain("ConfigMap main-logic: ");
-  rig.double.faultOf = () => undefined;
-  await rig.until("logic is new", () => idsOf("logic").every((uid) => !logic.includes(uid)));
-  await rig.settled();
 });
 
 test("with NodePort a node that is ready leads people in, as long as its zone has one", async () => {

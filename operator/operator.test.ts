@@ -1,7 +1,7 @@
 /** The whole operator before a simulated cluster: what it makes, in which order it disturbs, what it leaves alone. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { KubeObject } from "./kube/object.ts";
-import { isReady } from "./testing/api-double/controllers.ts";
+import { isReady } from "./testing/api-double/disruptions.ts";
 import { BROKEN_IMAGE, Rig } from "./testing/rig.ts";
 import { sampleDataCenter, sampleGroup } from "./testing/samples.ts";
 
@@ -121,7 +121,7 @@ describe("one data centre, from nothing and through its life", () => {
     expect(disturbed).toHaveLength(21);
     const acts = rig.acts.slice(before).filter((act) => act.endsWith("disturbs campus a"));
     const kinds = acts.map((act) => act.split(" ").slice(0, 2).join(" "));
-    expect(kinds).toEqual([...Array(3).fill("delete Pod"), ...Array(4).fill("apply Deployment")]);
+    expect(kinds).toEqual([...Array(3).fill("evict Pod"), ...Array(4).fill("apply Deployment")]);
     expect(stateAtFirstApply).toEqual([
       "main-kvsvr-1-a-0",
       "main-media-data-a-0",
@@ -188,7 +188,7 @@ describe("one data centre, from nothing and through its life", () => {
       () => rig.condition("KVGroup", "main-1", "Degraded") === "True ReplicaUnready",
     );
     rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:5" }));
-    await rig.until("its turn", () => rig.acts.at(-1)!.startsWith("delete Pod main-queuelog-a"));
+    await rig.until("its turn", () => rig.acts.at(-1)!.startsWith("evict Pod main-queuelog-a"));
     await rig.until("its pods", () => rig.readyPods === 21);
     await rig.quiet();
     const images = rig

@@ -31,6 +31,7 @@ const ALERTS: Partial<Record<Reason, Alert>> = {
   VolumeMissing: page("1m"),
   RolloutStalled: ticket("5m"),
   ObjectRefused: ticket("5m"),
+  EvictionRefused: ticket("15m"),
   PlanRefused: page("1m"),
   ReplaceWaits: ticket("10m"),
   ZoneMissing: page("10m"),

@@ -82,8 +82,10 @@ async function tryOut(executor: Executor, round: Round, action: Action): Promise
   try {
     await carryOut(executor, round, action);
   } catch (error) {
-    if (!(error instanceof ApiError && error.isRefusal)) throw error;
-    round.refusals.set(actionKey(action), error.message);
+    if (!(error instanceof ApiError)) throw error;
+    const isGuarded = action.act === "evict" && error.budget !== undefined;
+    if (!error.isRefusal && !isGuarded) throw error;
+    round.refusals.set(actionKey(action), error.budget ?? error.message);
     return false;
   }
   round.refusals.delete(actionKey(action));
@@ -98,6 +100,8 @@ async function carryOut(executor: Executor, round: Round, action: Action): Promi
       return applyObject(executor, writes, { object: action.object });
     case "delete":
       return deleteObject(executor, writes, action);
+    case "evict":
+      return evictPod(executor, writes, action);
     case "note-act":
       return noteAct(executor, writes, action);
     case "issue-certificates":
@@ -180,6 +184,33 @@ async function deleteObject(
     if (!(error instanceof ApiError && (error.isNotFound || error.isConflict))) throw error;
   }
   writes.deleted(childKey(kind, name), uid, performance.now());
+}
+
+/** The server asks the budgets that guard the pod. What it says of when to ask again is nobody else's pause. */
+async function evictPod(
+  { client, namespace }: Executor,
+  writes: OwnWrites,
+  { name, uid }: Action & { act: "evict" },
+): Promise<void> {
+  const body = {
+    apiVersion: "policy/v1",
+    kind: "Eviction",
+    metadata: { name, namespace },
+    deleteOptions: { preconditions: { uid } },
+  };
+  try {
+    await client.carryOut({
+      method: "POST",
+      path: `${pathOf("Pod", namespace, name)}/eviction`,
+      body,
+      timeoutMs: REQUEST_MS,
+      isPaced: true,
+    });
+  } catch (error) {
+    // Gone, or another one of that name: neither is what was looked at.
+    if (!(error instanceof ApiError && (error.isNotFound || error.isConflict))) throw error;
+  }
+  writes.deleted(childKey("Pod", name), uid, performance.now());
 }
 
 async function changeBlock(

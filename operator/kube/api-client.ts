@@ -52,16 +52,24 @@ export class ApiError extends Error {
   /** "Conflict", "Expired", "NotFound" ... */
   readonly reason: string;
   readonly retryAfterMs: number | undefined;
+  /** In the server's words: what of a budget keeps a pod from being evicted now; undefined: it is not that. */
+  readonly budget: string | undefined;
 
   constructor(
     message: string,
-    facts: { status: number; reason?: string; retryAfterMs?: number | undefined },
+    facts: {
+      status: number;
+      reason?: string;
+      retryAfterMs?: number | undefined;
+      budget?: string | undefined;
+    },
   ) {
     super(message);
     this.name = "ApiError";
     this.status = facts.status;
     this.reason = facts.reason ?? "";
     this.retryAfterMs = facts.retryAfterMs;
+    this.budget = facts.budget;
   }
 
   get isNotFound(): boolean {
@@ -245,17 +253,26 @@ function errorOf({ status, retryAfter, text }: Answer, { method, path }: ApiRequ
   const seconds = Number(retryAfter);
   const isAsked = (status === 429 || status === 503) && seconds > 0;
   const retryAfterMs = isAsked ? Math.min(seconds * 1_000, RETRY_AFTER_MS_MAX) : undefined;
-  const { reason, message } = statusIn(text);
+  const { reason, message, budget } = statusIn(text);
   const shown = path.split("?")[0];
-  return new ApiError(`${method} ${shown}: ${status} ${message}`, { status, reason, retryAfterMs });
+  const facts = { status, reason, retryAfterMs, budget };
+  return new ApiError(`${method} ${shown}: ${status} ${message}`, facts);
 }
 
-function statusIn(text: string): { reason: string; message: string } {
+/** The part of Kubernetes' Status that is looked at. */
+interface Status {
+  readonly reason?: string;
+  readonly message?: string;
+  readonly details?: { readonly causes?: readonly { reason?: string; message?: string }[] };
+}
+
+function statusIn(text: string): Pick<ApiError, "reason" | "message" | "budget"> {
   try {
-    const { reason = "", message = "" } = JSON.parse(text) as { reason?: string; message?: string };
-    return { reason, message };
+    const { reason = "", message = "", details } = JSON.parse(text) as Status;
+    const cause = details?.causes?.find((one) => one.reason === "DisruptionBudget");
+    return { reason, message, budget: cause?.message };
   } catch {
-    return { reason: "", message: text.slice(0, MESSAGE_MAX) };
+    return { reason: "", message: text.slice(0, MESSAGE_MAX), budget: undefined };
   }
 }
 

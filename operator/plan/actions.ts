@@ -28,6 +28,15 @@ export type Action =
       readonly why: string;
     }
   | {
+      /** Of a pod that runs: what guards it, a budget of ours or of others, may say: not now. */
+      readonly act: "evict";
+      readonly name: string;
+      /** Of the pod that was looked at. */
+      readonly uid: string;
+      readonly disturbs: string;
+      readonly why: string;
+    }
+  | {
       /** On the volume claim that was looked at: what was done once is known there, whatever becomes of a status. */
       readonly act: "note-act";
       readonly name: string;
@@ -74,6 +83,11 @@ export function workloadOf(action: Action): string {
   return action.act === "apply" ? (action.object.metadata.labels?.[LABEL.workload] ?? "") : "";
 }
 
+/** The campus in which it takes away what serves; undefined: in none. */
+export function disturbedBy(action: Action): string | undefined {
+  return "disturbs" in action ? action.disturbs : undefined;
+}
+
 /** What pods of a workload read at their start. */
 export function isConfig(action: Action): boolean {
   return action.act === "apply" && action.kind === "ConfigMap" && workloadOf(action) !== "";
@@ -87,8 +101,7 @@ export function isOfPods(action: Action): boolean {
 /** What tells the same action, of the same content on the same object, when it is planned again. */
 export function actionKey(action: Action): string {
   if (action.act === "apply") return applyKey(action);
-  const isOfOne = action.act === "delete" || action.act === "note-act";
-  return isOfOne ? `${action.act} ${action.uid}` : action.act;
+  return "uid" in action ? `${action.act} ${action.uid}` : action.act;
 }
 
 export function applyKey(wanted: { kind: string; name: string; digest: number }): string {
@@ -103,6 +116,8 @@ export function describeAction(action: Action): string {
       const disturbs = action.disturbs === undefined ? "" : `, disturbs campus ${action.disturbs}`;
       return `${action.act} ${action.kind} ${action.name}: ${action.why}${disturbs}`;
     }
+    case "evict":
+      return `evict Pod ${action.name}: ${action.why}, disturbs campus ${action.disturbs}`;
     case "note-act":
       return `note on PersistentVolumeClaim ${action.name}: ${action.why}`;
     case "issue-certificates":

@@ -56,14 +56,14 @@ export function changesBetween(facts: Facts): Changes {
     else free.push(action);
   }
   for (const pod of outdated(desired, children, pods).filter(isFree)) {
-    if (areLost([pod])) free.push(restart(pod, undefined));
-    else push(disturbing, pod.campus, restart(pod, pod.campus));
+    if (areLost([pod])) free.push(removalOf(pod));
+    else push(disturbing, pod.campus, evictionOf(pod));
   }
   if (disturbing.size === 0) disturbing = objected;
   const wanting = new Set(disturbing.keys());
   const turn = whoseTurn(campuses, wanting);
   const mine = turn.turn === "given" ? disturbing.get(turn.campus)! : [];
-  const isFirst = (action: Action) => action.act === "delete";
+  const isFirst = (action: Action) => action.act === "evict";
   const hasState = turn.turn === "given" && isStateBack(turn.campus, { all, children, pods });
   return { actions: [...free, ...(hasState ? mine : mine.filter(isFirst))], turn, wanting };
 }
@@ -138,16 +138,26 @@ function areHopeless(pods: readonly Pod[]): boolean {
   return pods.length > 0 && pods.every(({ trouble }) => trouble !== "");
 }
 
-function restart({ name, uid }: Pod, disturbs: string | undefined): Action {
+const NEWER_TEMPLATE = "its StatefulSet has a newer template";
+
+function evictionOf({ name, uid, campus }: Pod): Action {
+  return { act: "evict", name, uid, disturbs: campus, why: NEWER_TEMPLATE };
+}
+
+/**
+ * Of a pod that cannot run, without asking the budgets that guard it: they would refuse just when pods of several
+ * campuses cannot run, and nothing that serves is lost with it.
+ */
+function removalOf({ name, uid }: Pod): Action {
   return {
     act: "delete",
     kind: "Pod",
     name,
     uid,
-    disturbs,
+    disturbs: undefined,
     namedAct: undefined,
     isForced: false,
-    why: "its StatefulSet has a newer template",
+    why: NEWER_TEMPLATE,
   };
 }
 

@@ -24,15 +24,15 @@ function facts(given: Partial<{ health: CheckFacts["health"]; states: string; zo
 }
 
 function restart(campus: string): Action {
-  const pod = { act: "delete", kind: "Pod", name: `main-kvsvr-1-${campus}-0`, uid: "u" } as const;
-  return { ...pod, disturbs: campus, namedAct: undefined, isForced: false, why: "" };
+  return { act: "evict", name: `main-kvsvr-1-${campus}-0`, uid: "u", disturbs: campus, why: "" };
 }
 
-const CLAIM: Action = {
-  ...(restart("a") as Action & { act: "delete" }),
-  kind: "PersistentVolumeClaim",
-  name: "main-kvsvr-1-a",
-};
+function removal(kind: string, namedAct?: string): Action {
+  const object = { act: "delete", kind, name: "main-kvsvr-1-a", uid: "u" } as const;
+  return { ...object, disturbs: "a", namedAct, isForced: false, why: "" };
+}
+
+const CLAIM = removal("PersistentVolumeClaim");
 
 test("checks: a quiet plan passes them all", () => {
   expect(violations([restart("b")], facts({}))).toEqual([]);
@@ -59,6 +59,7 @@ test.each([
     "campus a would be disturbed while c may be blocked",
   ],
   ["quorumIsKept", [restart("a")], { states: ".!." }, "while main-1's in b is down"],
+  ["quorumIsKept", [removal("Pod", "an act")], { states: "..!" }, "while main-1's in c is down"],
   ["dataIsKept", [CLAIM], {}, "main-kvsvr-1-a would be deleted, and nobody has said so by name"],
   [
     "zonesDiffer",
@@ -73,5 +74,5 @@ test.each([
 test("checks: a campus that is away may be disturbed further, and data deleted by a named act", () => {
   const away = [WHOLE[0]!, { ...WHOLE[1]!, trouble: "away" }, WHOLE[2]!];
   expect(violations([restart("b")], facts({ health: away, states: ".!." }))).toEqual([]);
-  expect(violations([{ ...CLAIM, namedAct: "replace it" } as Action], facts({}))).toEqual([]);
+  expect(violations([removal("PersistentVolumeClaim", "replace it")], facts({}))).toEqual([]);
 });

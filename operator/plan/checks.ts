@@ -2,7 +2,7 @@
  * What no plan may do, checked on the finished plan: whoever made it, with whatever mistake. Each check
  * says in words what is wrong; a plan with a violation is not carried out at all. Pure.
  */
-import type { Action } from "./actions.ts";
+import { type Action, disturbedBy } from "./actions.ts";
 import type { GroupPlan } from "./kv-group.ts";
 import type { Observed } from "./observed.ts";
 import type { CampusHealth } from "./turn.ts";
@@ -27,23 +27,18 @@ export function violations(actions: readonly Action[], facts: CheckFacts): strin
   return Object.values(CHECKS).flatMap((check) => check(actions, facts));
 }
 
-function disturbedBy(actions: readonly Action[]): string[] {
-  const campuses = actions.flatMap((action) =>
-    (action.act === "apply" || action.act === "delete") && action.disturbs !== undefined
-      ? [action.disturbs]
-      : [],
-  );
-  return [...new Set(campuses)].toSorted();
+function campusesOf(actions: readonly Action[]): string[] {
+  return [...new Set(actions.flatMap((action) => disturbedBy(action) ?? []))].toSorted();
 }
 
 function oneCampusAtATime(actions: readonly Action[]): string[] {
-  const disturbed = disturbedBy(actions);
+  const disturbed = campusesOf(actions);
   if (disturbed.length <= 1) return [];
   return [`the plan disturbs campuses ${disturbed.join(" and ")} at once`];
 }
 
 function othersAreWhole(actions: readonly Action[], { health }: CheckFacts): string[] {
-  return disturbedBy(actions).flatMap((campus) =>
+  return campusesOf(actions).flatMap((campus) =>
     health
       .filter((other) => other.campus !== campus)
       .flatMap(({ campus: other, trouble, isBlocked }) => {
@@ -58,12 +53,9 @@ function othersAreWhole(actions: readonly Action[], { health }: CheckFacts): str
 
 /** By the store's own word: a replica is taken away only when both others serve and are caught up. */
 function quorumIsKept(actions: readonly Action[], { plans }: CheckFacts): string[] {
-  const taken = actions.flatMap((action) =>
-    action.act === "delete" && action.kind === "Pod" && action.disturbs !== undefined
-      ? [action.disturbs]
-      : [],
-  );
-  return [...new Set(taken)].flatMap((campus) =>
+  const takesPods = (action: Action) =>
+    action.act === "evict" || (action.act === "delete" && action.kind === "Pod");
+  return campusesOf(actions.filter(takesPods)).flatMap((campus) =>
     plans.flatMap(({ group, replicas }) =>
       replicas
         .filter((replica) => replica.campus !== campus && replica.state !== "ok")

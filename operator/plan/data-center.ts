@@ -8,7 +8,7 @@ import type { DataCenterStatus } from "../api/data-center.ts";
 import type { KvGroupStatus } from "../api/kv-group.ts";
 import { OUTSIDE } from "../manifests/outside.ts";
 import { nameOf, type Site } from "../manifests/site.ts";
-import { type Action, actionKey, applyKey, describeAction } from "./actions.ts";
+import { type Action, actionKey, applyKey, describeAction, disturbedBy } from "./actions.ts";
 import { type CampusObject, loadOf, planCampus } from "./campus.ts";
 import { ageing, certificateActions } from "./certificates.ts";
 import { type Changes, changesBetween } from "./changes.ts";
@@ -95,9 +95,12 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
   const objections = [...certificates, ...wanted].filter((one) => refusals.has(actionKey(one)));
   const campuses = campusPlans(observed, { workloads, plans });
   const hopeless = hopelessPod(observed);
-  const said = objections.map(
-    (action) => `${describeAction(action)}: ${refusals.get(actionKey(action))}`,
+  const [evictions, others] = [true, false].map((isEviction) =>
+    objections
+      .filter(({ act }) => (act === "evict") === isEviction)
+      .map((action) => `${describeAction(action)}: ${refusals.get(actionKey(action))}`),
   );
+  const said = { evictions: evictions!, others: others! };
   const facts = { plans, changes, slots, refused, said, problem, workloads, health, hopeless };
   return {
     actions: [
@@ -115,10 +118,6 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
 }
 
 const MAKE_CREDENTIALS: Action = { act: "make-credentials", why: "they are missing" };
-
-function disturbedBy(action: Action): string | undefined {
-  return action.act === "apply" || action.act === "delete" ? action.disturbs : undefined;
-}
 
 function isDisturbing(action: Action): boolean {
   return disturbedBy(action) !== undefined;
@@ -312,7 +311,7 @@ interface Facts {
   readonly slots: SlotsPlan;
   readonly refused: readonly string[];
   /** What the API server refuses, and why. */
-  readonly said: readonly string[];
+  readonly said: { readonly evictions: readonly string[]; readonly others: readonly string[] };
   readonly problem: Statement | undefined;
   readonly workloads: readonly PlannedWorkload[];
   readonly health: readonly CampusHealth[];
@@ -333,7 +332,10 @@ function progressOf(facts: Facts, isPaused: boolean): Statement {
   const { turn, wanting } = changes;
   if (isPaused) return say("Progressing", false, "Paused", "spec.paused: nothing is changed");
   if (refused.length > 0) return say("Progressing", false, "PlanRefused", refused.join("; "));
-  if (said.length > 0) return say("Progressing", true, "ObjectRefused", shortened(said));
+  if (said.others.length > 0)
+    return say("Progressing", true, "ObjectRefused", shortened(said.others));
+  if (said.evictions.length > 0)
+    return say("Progressing", true, "EvictionRefused", shortened(said.evictions));
   if (wanting.size > 0) {
     const left = [...wanting].toSorted().join(", ");
     if (turn.turn === "given")
@@ -346,7 +348,9 @@ function progressOf(facts: Facts, isPaused: boolean): Statement {
 }
 
 /** Why nothing, or not all, is done at all: perhaps why the act itself is not; alerts go by them. */
-const OF_ALL = new Set(["Paused", "PlanRefused", "ObjectRefused", "RolloutStalled"]);
+const OF_ALL = new Set([
+  ...["Paused", "PlanRefused", "ObjectRefused", "EvictionRefused", "RolloutStalled"],
+]);
 
 /** A quota refuses many objects in the same words: the first few say it. */
 function shortened(said: readonly string[]): string {

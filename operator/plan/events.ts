@@ -21,6 +21,7 @@ const WELL: Readonly<Record<string, Condition["status"]>> = {
 const WARNINGS = new Set([
   "PlanRefused",
   "ObjectRefused",
+  "EvictionRefused",
   "BlockRefused",
   "OtherCampusBlocked",
   "ReplaceWaits",

@@ -9,11 +9,14 @@ import type { Connection } from "../kube/connection.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { digestOf, ownedDigest } from "../kube/owned-fields.ts";
 import { desiredOf } from "../plan/desired.ts";
+import { PodSpace } from "./pod-space.ts";
 import { SAMPLE_BESIDE, SAMPLE_FOREIGN, sampleDataCenter, sampleInputs } from "./samples.ts";
 
 interface Reached {
   readonly connection: Connection;
   readonly namespace: string;
+  /** Another one, in which there may be pods; no node runs them. */
+  readonly podSpace: string;
   close(): Promise<void>;
 }
 
@@ -29,6 +32,8 @@ function writeOf({ kind, metadata }: KubeObject): string {
 
 const CONTROLLED = ["Deployment", "StatefulSet", "PodDisruptionBudget", "PersistentVolumeClaim"];
 
+const COUNTED = { timeout: 20_000 };
+
 /** `isOld`: it has forgotten its first versions, as servers do that run for some minutes. */
 export function apiServerSuite(
   name: string,
@@ -38,10 +43,12 @@ export function apiServerSuite(
   describe(`API server: ${name}`, () => {
     let reached: Reached;
     let client: ApiClient;
+    let pods: PodSpace;
     let unique = 0;
     beforeAll(async () => {
       reached = await open();
       client = new ApiClient(reached.connection);
+      pods = new PodSpace(client, reached.podSpace);
     });
     afterAll(async () => {
       client?.stop();
@@ -324,6 +331,50 @@ export function apiServerSuite(
       expect(versions.toSorted((a, b) => a - b)).toEqual(versions);
       expect(tookMs).toBeGreaterThan(2_000);
       expect(tookMs).toBeLessThan(9_000);
+    });
+
+    test("an eviction hits the pod that was looked at, or nothing", async () => {
+      const object = fresh("evicted");
+      const uid = await pods.makePod(object, object, true);
+      expect((await refusal(pods.evict(object, "another"))).isConflict).toBe(true);
+      await pods.evict(object, uid);
+      expect(await pods.isThere(object)).toBe(false);
+      expect((await refusal(pods.evict(object, uid))).isNotFound).toBe(true);
+    });
+
+    test("a budget lets so many go as leave enough, and none that is not ready while too few are", async () => {
+      const run = fresh("budget");
+      const names = ["1", "2", "3", "4"].map((n) => `${run}-${n}`) as [string, ...string[]];
+      const [first, second, third, unready] = names as [string, string, string, string];
+      await pods.makeBudget(run, run);
+      const uids = new Map<string, string>();
+      for (const name of names) uids.set(name, await pods.makePod(name, run, name !== unready));
+      const go = (name: string) => pods.evict(name, uids.get(name)!);
+      await expect.poll(() => pods.counted(run), COUNTED).toBe("3 healthy, 1 may go");
+      await go(first);
+      await expect.poll(() => pods.counted(run), COUNTED).toBe("2 healthy, 0 may go");
+      const refused = await refusal(go(second));
+      expect([refused.status, refused.retryAfterMs]).toEqual([429, undefined]);
+      const text = `The disruption budget ${run} needs 2 healthy pods and has 2 currently`;
+      expect(refused.budget).toBe(text);
+      await go(unready);
+      await pods.sayReady(third, false);
+      await expect.poll(() => pods.counted(run), COUNTED).toBe("1 healthy, 0 may go");
+      expect((await refusal(go(third))).budget).toContain("needs 2 healthy pods and has 1");
+      const pending = `${run}-5`;
+      await pods.evict(pending, await pods.makePod(pending, run, "pending"));
+      expect(await pods.isThere(pending)).toBe(false);
+      expect(await pods.isThere(first)).toBe(false);
+    });
+
+    test("a pod with two budgets is evicted by nobody", async () => {
+      const run = fresh("budgets");
+      await pods.makeBudget(run, run);
+      await pods.makeBudget(`${run}-more`, run);
+      const uid = await pods.makePod(run, run, true);
+      const error = await refusal(pods.evict(run, uid));
+      expect(error.status).toBe(500);
+      expect(error.message).toContain("more than one PodDisruptionBudget");
     });
 
     if (!isOld) return;

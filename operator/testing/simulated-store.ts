@@ -7,7 +7,8 @@ import { RpcError } from "../../services/svrkit/errors.ts";
 import { KEYSPACES } from "../api/kv-group.ts";
 import type { StoreFacts, StoreLink, StorePlace, StoreTables } from "../observe/store-link.ts";
 import type { ReplicaWord } from "../plan/observed.ts";
-import { isReady, nodeOf, type SimulatedCluster } from "./api-double/controllers.ts";
+import { nodeOf, type SimulatedCluster } from "./api-double/controllers.ts";
+import { isReady } from "./api-double/disruptions.ts";
 
 type Block = Parameters<typeof planBlock>[1];
 

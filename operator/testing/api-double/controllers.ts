@@ -4,6 +4,7 @@
  * services; what belongs to something that is gone goes too. Nodes can be lost and come back.
  */
 import type { KubeObject } from "../../kube/object.ts";
+import { countDisruptions, isReady, PODS } from "./disruptions.ts";
 import { type Change, NODES, type Place } from "./objects.ts";
 import type { ApiDouble } from "./server.ts";
 
@@ -23,7 +24,6 @@ interface Options {
 
 const SETS = "/apis/apps/v1 statefulsets";
 const DEPLOYMENTS = "/apis/apps/v1 deployments";
-export const PODS = "/api/v1 pods";
 const CLAIMS = "/api/v1 persistentvolumeclaims";
 const SERVICES = "/api/v1 services";
 const ZONE = "topology.kubernetes.io/zone";
@@ -59,6 +59,7 @@ export class SimulatedCluster {
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #due = new Set<string>();
   readonly #down = new Set<string>();
+  readonly #stopCounting: () => void;
   #addresses = 0;
   #nodePorts = 30_000;
   #podNumber = 0;
@@ -74,10 +75,12 @@ export class SimulatedCluster {
       objects.create({ resource: NODES, namespace: "" }, nodeObject(node), BY);
     for (const [i, node] of options.nodes.entries()) this.#setNode(node.name, true, i);
     objects.listen((resource, change, object) => this.#heard(resource, change, object));
+    this.#stopCounting = countDisruptions(objects);
   }
 
   stop(): void {
     this.#isStopped = true;
+    this.#stopCounting();
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
@@ -263,6 +266,7 @@ export class SimulatedCluster {
   #setReady(pod: KubeObject, ready: boolean): void {
     this.#status(pod, (status) => {
       const lastTransitionTime = new Date(this.#double.objects.now() * 1_000).toISOString();
+      status.phase = "Running";
       status.conditions = [{ type: "Ready", status: ready ? "True" : "False", lastTransitionTime }];
       status.containerStatuses = [];
     });
@@ -357,13 +361,6 @@ function nodeObject({ name, zone, labels }: NodePlan): KubeObject {
 
 export function nodeOf(pod: KubeObject): string {
   return (pod.spec as { nodeName?: string }).nodeName ?? "";
-}
-
-export function isReady(pod: KubeObject): boolean {
-  const { conditions = [] } = (pod.status ?? {}) as {
-    conditions?: { type: string; status: string }[];
-  };
-  return conditions.some(({ type, status }) => type === "Ready" && status === "True");
 }
 
 function hasFailed({ status }: KubeObject): boolean {

@@ -30,14 +30,21 @@ export interface Change {
   readonly labels: Record<string, string>;
 }
 
+interface RefusalDetails {
+  readonly causes: readonly { readonly reason: string; readonly message: string }[];
+  readonly retryAfterSeconds?: number | undefined;
+}
+
 export class Refused extends Error {
   readonly status: number;
   readonly reason: string;
+  readonly details: RefusalDetails | undefined;
 
-  constructor(status: number, reason: string, message: string) {
+  constructor(status: number, reason: string, message: string, details?: RefusalDetails) {
     super(message);
     this.status = status;
     this.reason = reason;
+    this.details = details;
   }
 }
 

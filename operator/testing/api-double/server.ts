@@ -6,11 +6,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { KubeObject } from "../../kube/object.ts";
+import { mayEvict } from "./disruptions.ts";
 import { type Change, Objects, type Place, Refused } from "./objects.ts";
 
 /** What goes wrong with a request; asked for each, with what is known of it. */
 export type Fault =
-  | { readonly fault: "status"; readonly code: number; readonly retryAfterSeconds?: number }
+  | {
+      readonly fault: "status";
+      readonly code: number;
+      readonly retryAfterSeconds?: number;
+      /** What a budget of disruptions is said to object. */
+      readonly budget?: string;
+    }
   /** The connection is reset before (or after) the request is carried out. */
   | { readonly fault: "reset"; readonly carriedOut?: boolean }
   /** Never answered; a watch that is open falls silent. */
@@ -128,7 +135,7 @@ export class ApiDouble {
     }
     if (fault?.fault === "slow") await new Promise((resolve) => setTimeout(resolve, fault.ms));
     if (response.destroyed) return;
-    if (fault?.fault === "status") throw refusedWith(fault, response);
+    if (fault?.fault === "status") throw refusedWith(fault);
     if (isWatch) return this.#watch(place, url.searchParams, { response, fault });
     const answer = this.#answer(method, { place, name, subresource }, { url, request, body });
     if (fault?.fault === "reset") {
@@ -160,6 +167,10 @@ export class ApiDouble {
     this.#writesTo.set(place.resource, this.writesTo(place.resource) + 1);
     const manager = searchParams.get("fieldManager") ?? request.headers["user-agent"] ?? "somebody";
     if (method === "DELETE") return this.#delete(place, name, body);
+    if (method === "POST" && subresource === "eviction") {
+      this.#delete(place, name, mayEvict(this.objects, place, name, body));
+      return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 };
+    }
     const object = JSON.parse(body) as KubeObject;
     if (method === "POST") return this.objects.create(place, object, { manager });
     const contentType = request.headers["content-type"] ?? "";
@@ -316,12 +327,10 @@ function isIn({ namespace }: Place, other: string | undefined): boolean {
   return namespace === "" || namespace === other;
 }
 
-function refusedWith(
-  { code, retryAfterSeconds }: Fault & { fault: "status" },
-  response: ServerResponse,
-): Refused {
-  if (retryAfterSeconds !== undefined) response.setHeader("retry-after", String(retryAfterSeconds));
-  return new Refused(code, code === 410 ? "Expired" : "Fault", `a fault: ${code}`);
+function refusedWith({ code, retryAfterSeconds, budget }: Fault & { fault: "status" }): Refused {
+  const causes = budget === undefined ? [] : [{ reason: "DisruptionBudget", message: budget }];
+  const details = { causes, retryAfterSeconds };
+  return new Refused(code, code === 410 ? "Expired" : "Fault", `a fault: ${code}`, details);
 }
 
 function answerError(response: ServerResponse, error: unknown): void {
@@ -331,7 +340,9 @@ function answerError(response: ServerResponse, error: unknown): void {
   }
   const refused =
     error instanceof Refused ? error : new Refused(500, "InternalError", (error as Error).message);
-  const { status: code, reason, message } = refused;
+  const { status: code, reason, message, details } = refused;
+  const seconds = details?.retryAfterSeconds;
+  if (seconds !== undefined) response.setHeader("retry-after", String(seconds));
   sendJson(response, code, {
     kind: "Status",
     apiVersion: "v1",
@@ -339,6 +350,7 @@ function answerError(response: ServerResponse, error: unknown): void {
     code,
     reason,
     message,
+    details,
   });
 }
 
