@@ -20,12 +20,15 @@ let client: Client;
 let startMs: number;
 /** What the made-up replicas say of themselves. */
 let unready: string;
+/** By how much the clock of campus c's is ahead. */
+let aheadMs: number;
 beforeEach(async () => {
   cluster = await startCluster();
   await cluster.allServe();
   client = new Client({ process: "test", campus: "" });
   startMs = performance.now();
   unready = "";
+  aheadMs = 0;
 });
 afterEach(async () => {
   client.stop();
@@ -35,7 +38,8 @@ afterEach(async () => {
 function statusOf(name: string) {
   const monitors = [makeMonitor({ name: "kvsvr.behind", value: 0 })];
   const uptimeMs = Math.round(performance.now() - startMs) + 1_000;
-  return makeStatusReply({ process: name, uptimeMs, monitors, unready });
+  const nowMs = Date.now() + (name.startsWith("c/") ? aheadMs : 0);
+  return makeStatusReply({ process: name, uptimeMs, monitors, unready, nowMs });
 }
 
 function reach(): Reach {
@@ -98,6 +102,16 @@ test("drill: an interrupt ends the look at what comes back, too", async () => {
   expect((await done).endedAtMs).toBeLessThan(60_000);
   expect(await blocks()).toEqual([]);
 });
+
+test("drill: while a process's clock is wrong it is refused, and nothing is blocked", async () => {
+  aheadMs = 2_500;
+  const { done } = begin(new AbortController().signal, {});
+  const evidence = await done;
+  expect(judge(evidence).verdict).toBe("Refused");
+  const found = evidence.checks.find(({ name }) => name === "the clocks agree")?.found;
+  expect(found).toMatch(/^the clock of c\/kvsvr is at least 2\.[45] s ahead of [ab]\/kvsvr's/);
+  expect(await table().audit(10)).toEqual([]);
+}, 60_000);
 
 test("drill: its block is for a short term, put off while the drill watches", async () => {
   const interrupt = new AbortController();

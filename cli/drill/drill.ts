@@ -2,7 +2,7 @@
  * A drill from beginning to end: look, check, block, watch, unblock, look again. Whatever happens in between,
  * the block is ended; should this process die, it ends by itself within seconds.
  */
-import { ControlTable } from "../../services/control/client.ts";
+import { CLOCKS_APART_MS, ControlTable } from "../../services/control/client.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 import type { Target } from "../block-arguments.ts";
 import { requireCaughtUp } from "../caught-up.ts";
@@ -59,7 +59,8 @@ export async function runDrill(reach: Reach, settings: DrillSettings): Promise<E
   try {
     progress(`looks for ${beforeMs / 1_000} s at what is usual`);
     await restUnless(signal, beforeMs);
-    const checks = await checksNow(reach, target, { ...facts, table, nowMs: now() });
+    const seen = { ...facts, clocks: sampler.clocks.apart, nowMs: now() };
+    const checks = await checksNow(reach, target, { ...seen, table });
     if (checks.some(({ ok }) => !ok)) return { ...facts, checks, endedAtMs: now() };
     if (signal.aborted) return { ...facts, checks, stop: byPerson(now()), endedAtMs: now() };
     const blocked = await whileBlocked(facts, { table, sampler, settings, now });
@@ -128,7 +129,7 @@ export async function checkBefore(
     await rest(forMs);
     return await checksNow(reach, target, {
       ...{ campus: target.campus, campuses: reach.campuses, processes: pods },
-      ...{ samples: sampler.samples, busyPercentMax },
+      ...{ samples: sampler.samples, clocks: sampler.clocks.apart, busyPercentMax },
       nowMs: performance.now() - startMs,
       table: new ControlTable(reach.callee("kvsvr")),
     });
@@ -137,7 +138,7 @@ export async function checkBefore(
   }
 }
 
-type Seen = Omit<Parameters<typeof preChecks>[0], "behind" | "blocks">;
+type Seen = Omit<Parameters<typeof preChecks>[0], "behind" | "blocks" | "clocksApartMsMax">;
 
 async function checksNow(
   reach: Reach,
@@ -148,7 +149,8 @@ async function checksNow(
     (all) => all.map(({ what }) => what),
     () => undefined,
   );
-  return preChecks({ ...seen, behind: await whyBehind(reach, target), blocks: await blocks });
+  const behind = await whyBehind(reach, target);
+  return preChecks({ ...seen, behind, blocks: await blocks, clocksApartMsMax: CLOCKS_APART_MS });
 }
 
 async function whyBehind(reach: Reach, target: Target): Promise<string | undefined> {

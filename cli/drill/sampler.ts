@@ -2,6 +2,7 @@
 import type { StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import type { ReachedPod } from "../reach.ts";
 import { routedCalls } from "../routed-calls.ts";
+import { Clocks } from "./plan/clocks.ts";
 import type { Sample } from "./plan/evidence.ts";
 import { KeptSamples } from "./plan/kept-samples.ts";
 import { Seen } from "./plan/seen.ts";
@@ -11,6 +12,7 @@ const TIMEOUT_MS = 1_000;
 
 export class Sampler {
   readonly seen = new Seen();
+  readonly clocks = new Clocks();
   readonly #kept = new KeptSamples();
   readonly #service: string;
   readonly #startMs: number;
@@ -48,7 +50,11 @@ export class Sampler {
     while (!this.#isOver) {
       const askedMs = performance.now();
       const reply = await pod.ask(TIMEOUT_MS);
-      if (reply !== undefined) this.#take(this.#sampleOf(pod.name, reply));
+      const heardMs = performance.now();
+      if (reply !== undefined) {
+        this.clocks.add(pod.name, { askedMs, heardMs, saidMs: reply.nowMs });
+        this.#take(this.#sampleOf(pod.name, reply));
+      }
       const leftMs = askedMs + EVERY_MS - performance.now();
       if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs));
     }

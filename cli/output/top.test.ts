@@ -22,7 +22,7 @@ function statusOf({ pid = 7, uptimeMs = 60_000, busyMs = 0, calls = 0, ...facts 
   const method = { arrived: calls, failures, latencies: [...latencies.counts] };
   return {
     ...{ process: "a/logic", campus: "a", pid, uptimeMs, services: ["text"] },
-    ...{ trouble: "", unready: "" },
+    ...{ trouble: "", unready: "", nowMs: 0 },
     monitors: [
       { name: "process.busy_ms", number: 1, value: busyMs },
       { name: "process.loop_delay_ms", number: 2, value: 4 },

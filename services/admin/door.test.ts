@@ -60,6 +60,7 @@ const EMPTY_STATUS: StatusReply = {
   uptimeMs: 0,
   services: [],
   trouble: "",
+  nowMs: 0,
   monitors: [],
   unready: "",
   methods: [],

@@ -43,6 +43,8 @@ interface BlockFacts {
   readonly forced: boolean;
 }
 
+export { CLOCKS_APART_MS } from "./plan/blocks.ts";
+
 /** A block as people see it. */
 export interface ShownBlock {
   /** "b", or "b/text". */

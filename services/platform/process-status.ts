@@ -29,6 +29,7 @@ export function statusOf(config: ProcessConfig): StatusReply {
     }),
     unready: readUnreadiness(),
     methods: methodFigures(),
+    nowMs: Date.now(),
   };
 }
 

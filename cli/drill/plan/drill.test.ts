@@ -234,6 +234,8 @@ describe("before it begins", () => {
     nowMs: BLOCKED,
     busyPercentMax: 90,
     behind: undefined,
+    clocksApartMsMax: 2_000,
+    clocks: { known: 6, apartMs: 2_000, ahead: "a/access", behind: "b/access" },
   };
   const wrong = (changes: Partial<typeof facts> | { behind: string }) =>
     preChecks({ ...facts, ...changes } as typeof facts).flatMap(({ name, ok }) =>
@@ -247,6 +249,7 @@ describe("before it begins", () => {
       "every process answers",
       { samples: facts.samples.filter(({ process }) => process !== "c/access") },
     ],
+    ["the clocks agree", { clocks: { ...facts.clocks, apartMs: 2_001 } }],
     ["every replica of the store is caught up", { behind: "campus a is 3 keys behind" }],
     [
       "two campuses can carry the load",

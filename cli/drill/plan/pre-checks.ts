@@ -1,5 +1,6 @@
 /** May a drill begin? Every check is recorded with what it found, whether or not it holds. Pure. */
 import { type Load, withoutCampus } from "../../../operator/plan/capacity.ts";
+import type { ClocksApart } from "./clocks.ts";
 import type { Check, DrilledProcess, Sample } from "./evidence.ts";
 import { busyPercent } from "./watch.ts";
 
@@ -18,10 +19,13 @@ export interface CheckFacts {
   readonly busyPercentMax: number;
   /** Why the replicas that are needed are not caught up; undefined: they are. */
   readonly behind: string | undefined;
+  readonly clocks: ClocksApart;
+  /** Blocks allow for clocks that are so far apart. */
+  readonly clocksApartMsMax: number;
 }
 
 export function preChecks(facts: CheckFacts): Check[] {
-  return [noOtherBlock(facts), signals(facts), replicas(facts), capacity(facts)];
+  return [noOtherBlock(facts), signals(facts), clocks(facts), replicas(facts), capacity(facts)];
 }
 
 function noOtherBlock({ blocks }: CheckFacts): Check {
@@ -37,6 +41,21 @@ function signals({ processes, samples }: CheckFacts): Check {
   const found =
     silent.length === 0 ? `${processes.length} processes` : `${silent.join(", ")} silent`;
   return { name: "every process answers", ok: silent.length === 0, found };
+}
+
+/** Every process ends a block by its own clock: where one is behind, two campuses could be blocked at once. */
+function clocks({
+  clocks: { known, apartMs, ahead, behind },
+  clocksApartMsMax,
+}: CheckFacts): Check {
+  const name = "the clocks agree";
+  const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
+  if (apartMs <= clocksApartMsMax)
+    return { name, ok: true, found: `within ${seconds(clocksApartMsMax)}, in ${known} processes` };
+  const found =
+    `the clock of ${ahead} is at least ${seconds(apartMs)} ahead of ${behind}'s, and blocks, which each ends by its ` +
+    `own, allow for ${seconds(clocksApartMsMax)}: set the clocks of their machines (NTP)`;
+  return { name, ok: false, found };
 }
 
 function replicas({ processes, samples, behind }: CheckFacts): Check {

@@ -79,6 +79,12 @@ export interface StatusReply {
    * @generated from field: repeated tricampus.svrkit.v1.MethodCalls methods = 9;
    */
   methods: MethodCalls[];
+  /**
+   * Milliseconds since 1970, by the process's own clock, when it answered; 0: of a version that did not say.
+   *
+   * @generated from field: uint64 now_ms = 10;
+   */
+  nowMs: number;
 }
 
 export function encodeStatusReply(w: Writer, m: StatusReply): void {
@@ -91,6 +97,7 @@ export function encodeStatusReply(w: Writer, m: StatusReply): void {
   for (const x of m.monitors) { { w.tag(58); const at = w.fork(); encodeMonitor(w, x); w.join(at); } }
   if (m.unready.length > 0) { w.tag(66); w.string(m.unready); }
   for (const x of m.methods) { { w.tag(74); const at = w.fork(); encodeMethodCalls(w, x); w.join(at); } }
+  if (m.nowMs !== 0) { w.tag(80); w.uint64(m.nowMs); }
 }
 
 /** What is not given is as if it had come over the wire without it. */
@@ -105,6 +112,7 @@ export function makeStatusReply(fields: Partial<StatusReply>): StatusReply {
     monitors: [],
     unready: "",
     methods: [],
+    nowMs: 0,
     ...fields,
   };
 }
@@ -120,6 +128,7 @@ export function decodeStatusReply(r: Reader, end: number): StatusReply {
     monitors: [],
     unready: "",
     methods: [],
+    nowMs: 0,
   };
   while (r.pos < end) {
     const tag = r.uint32();
@@ -158,6 +167,10 @@ export function decodeStatusReply(r: Reader, end: number): StatusReply {
       }
       case 74: {
         m.methods.push(decodeMethodCalls(r, r.message()));
+        break;
+      }
+      case 80: {
+        m.nowMs = r.uint64();
         break;
       }
       default:
