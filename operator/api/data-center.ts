@@ -2,6 +2,8 @@
 import { z } from "zod";
 import { beforeSendHook, eventsHook, pushesHook } from "../../services/logic/hook-schema.ts";
 import { limitsSchema } from "../../services/platform/limits-schema.ts";
+import { mediaEngine, queueEngine, routerEngine, secretName } from "./engines.ts";
+import { LAYOUTS, ONE_A_CAMPUS, WORKLOADS } from "./layouts.ts";
 import { NETWORK_FORM } from "./network-form.ts";
 import {
   campusName,
@@ -9,74 +11,14 @@ import {
   immutable,
   listByKey,
   observedGeneration,
-  quantity,
   replaceAct,
   replacedStatus,
   resources,
-  volumeRules,
   withRules,
 } from "./schema.ts";
 
-/** What runs in pods of its own, by layout. KV groups are not among them: see KVGroup. */
-export const LAYOUTS = {
-  Compact: {
-    access: ["access"],
-    logic: [
-      "account-data",
-      "inbox-data",
-      "message-data",
-      "group-data",
-      "contact-data",
-      "account",
-      "text",
-      "group",
-      "sync",
-      "conversation",
-      "contact",
-      "moments-data",
-      "moments",
-    ],
-    queue: ["router", "queue", "fanout", "hooks", "retention"],
-    "media-data": ["media-data", "media"],
-    queuelog: ["queuelog-1", "queuelog-2"],
-    admin: ["admin"],
-  },
-  Split: {
-    access: ["access"],
-    account: ["account"],
-    text: ["text"],
-    group: ["group"],
-    sync: ["sync"],
-    "account-data": ["account-data"],
-    "inbox-data": ["inbox-data"],
-    "message-data": ["message-data"],
-    "group-data": ["group-data"],
-    "contact-data": ["contact-data"],
-    "media-data": ["media-data"],
-    media: ["media"],
-    "moments-data": ["moments-data"],
-    moments: ["moments"],
-    contact: ["contact"],
-    router: ["router"],
-    queue: ["queue"],
-    fanout: ["fanout"],
-    hooks: ["hooks"],
-    conversation: ["conversation"],
-    retention: ["retention"],
-    queuelog: ["queuelog-1", "queuelog-2"],
-    admin: ["admin"],
-  },
-} as const;
-
-/** One a campus, whatever is asked for: they own what their campus does. */
-const ONE_A_CAMPUS = [
-  ...["queuelog", "queue", "fanout", "hooks", "router", "retention"],
-  "media-data",
-] as const;
-
-const WORKLOADS = [
-  ...new Set([...Object.keys(LAYOUTS.Compact), ...Object.keys(LAYOUTS.Split)]),
-] as [string, ...string[]];
+const COMPACT = Object.keys(LAYOUTS.Compact);
+const COMPACT_LIST = `[${COMPACT.map((name) => `'${name}'`).join(", ")}]`;
 
 const service = withRules(
   z.strictObject({
@@ -105,127 +47,6 @@ const service = withRules(
   {
     rule: `!(self.name in [${ONE_A_CAMPUS.map((name) => `'${name}'`).join(", ")}]) || self.replicas == 3`,
     message: `${ONE_A_CAMPUS.join(", ")} have one pod a campus: replicas must be 3`,
-  },
-);
-
-const storage = withRules(
-  z.strictObject({
-    className: z
-      .string()
-      .optional()
-      .describe("The StorageClass; the cluster's default when left out. It cannot be changed."),
-    size: quantity
-      .default("10Gi")
-      .describe("How large each volume is. It can grow and never shrinks."),
-  }),
-  ...volumeRules("make a new DataCenter for another one"),
-);
-
-const volume = (of: string) => storage.prefault({}).describe(`The volume of each campus's ${of}.`);
-
-const secretName = z
-  .string()
-  .min(1)
-  .max(253)
-  .describe(
-    "A Secret in this namespace; it is mounted into the pods that need it, and nobody else reads it.",
-  );
-
-/** NATS or Redis: beside the pods that need it, or somebody else's. */
-const serverOf = (what: string, image: string, scheme: string) =>
-  withRules(
-    z.strictObject({
-      image: z
-        .string()
-        .min(1)
-        .default(image)
-        .describe(`The image of the ${what} that runs beside each campus's pods.`),
-      resources: resources.optional(),
-      external: listByKey(
-        z
-          .array(
-            z.strictObject({
-              campus: campusName,
-              url: z
-                .string()
-                .regex(new RegExp(`^(${scheme})://[^\\s/@]+:[0-9]+$`), "is no scheme://host:port")
-                .describe(
-                  `Where this campus's ${what} is: ${scheme.replace("|", " or ")}://host:port.`,
-                ),
-            }),
-          )
-          .max(3)
-          .optional()
-          .describe(
-            `One ${what} a campus that somebody else runs, each on its own; then none is started.`,
-          ),
-        "campus",
-      ),
-      secretName: secretName
-        .optional()
-        .describe(
-          `With external: a Secret with any of username, password, token, ca.crt, tls.crt, tls.key for the ${what}.`,
-        ),
-    }),
-    {
-      rule: "!has(self.external) || self.external.size() == 3",
-      message: "external: name one server for each of the three campuses",
-    },
-  );
-
-const queueEngine = z.strictObject({
-  kind: withRules(
-    z
-      .enum(["Embedded", "Nats"])
-      .default("Embedded")
-      .describe("Embedded: the logs' own files. Nats: a JetStream server a campus keeps them."),
-    immutable("kind"),
-  ),
-  storage: volume("two logs"),
-  nats: serverOf("NATS", "nats:2.14-alpine", "nats|tls")
-    .prefault({})
-    .describe("With kind Nats: the servers."),
-});
-
-const routerEngine = z.strictObject({
-  kind: z
-    .enum(["Embedded", "Redis"])
-    .default("Embedded")
-    .describe("Embedded: the router's memory. Redis: one a campus, in memory alone."),
-  redis: serverOf("Redis", "redis:7", "redis|rediss")
-    .prefault({})
-    .describe("With kind Redis: the servers."),
-});
-
-const mediaEngine = withRules(
-  z.strictObject({
-    kind: withRules(
-      z
-        .enum(["Files", "S3"])
-        .default("Files")
-        .describe("Files: a copy in each campus. S3: one bucket that all campuses share."),
-      immutable("kind"),
-    ),
-    storage: volume("copy of all files, images and videos"),
-    s3: z
-      .strictObject({
-        endpoint: withRules(z.url().max(500).describe("https://host[:port], what speaks S3."), {
-          rule: "!self.contains('@')",
-          message:
-            "no user and password in the address: the keys belong into the Secret secretName",
-        }),
-        bucket: z.string().min(3).max(63).describe("The bucket; it is there already."),
-        region: z.string().min(1).default("us-east-1"),
-        secretName: secretName.describe(
-          "A Secret whose key credentials.json holds {accessKeyId, secretAccessKey}.",
-        ),
-      })
-      .optional()
-      .describe("With kind S3: where the bucket is."),
-  }),
-  {
-    rule: "!has(self.kind) || self.kind == 'Files' || has(self.s3)",
-    message: "kind S3 needs s3: endpoint, bucket and secretName",
   },
 );
 
@@ -458,8 +279,8 @@ const spec = withRules(
     message: "profile cannot be changed: make a new DataCenter",
   },
   {
-    rule: "self.layout == 'Split' || self.services.all(s, s.name in ['access', 'logic', 'queue', 'queuelog', 'admin'])",
-    message: "services: with layout Compact there are access, logic, queue, queuelog and admin",
+    rule: `self.layout == 'Split' || self.services.all(s, s.name in ${COMPACT_LIST})`,
+    message: `services: with layout Compact there are ${COMPACT.join(", ")}`,
   },
   {
     rule: "self.layout == 'Compact' || self.services.all(s, s.name != 'logic')",

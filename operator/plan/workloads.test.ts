@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { SERVICES } from "../../services/platform/services.ts";
-import { LAYOUTS } from "../api/data-center.ts";
+import { LAYOUTS } from "../api/layouts.ts";
 import { sampleDataCenter, sampleGroup } from "../testing/samples.ts";
 import { kvWorkloadOf, serviceIn, statelessWorkloads, wantedCertificates } from "./workloads.ts";
 

@@ -1,8 +1,9 @@
 /** Which pods a data centre is made of. Pure. */
 import { ADMIN, KV_GROUPS, SERVICES } from "../../services/platform/services.ts";
 import { CONTROL_IDENTITY } from "../../services/svrkit/tls/identity.ts";
-import { type DataCenterSpec, LAYOUTS } from "../api/data-center.ts";
+import type { DataCenterSpec } from "../api/data-center.ts";
 import type { KvGroupSpec } from "../api/kv-group.ts";
+import { LAYOUTS } from "../api/layouts.ts";
 import type { Resources } from "../api/schema.ts";
 import {
   engineMounts,
