@@ -6,8 +6,8 @@ import { open } from "lmdb";
 import { expect, test } from "vitest";
 import { inLmdb, namesOf } from "../testing/damaged-table.ts";
 import { engineSuite } from "./engine.suite.ts";
-import { type EngineEntry, RecordDamaged, type StateEngine } from "./engine.ts";
-import { openLmdb } from "./lmdb.ts";
+import { type EngineEntry, EngineFailed, RecordDamaged, type StateEngine } from "./engine.ts";
+import { openLmdb, throwReason } from "./lmdb.ts";
 import { keyOf, registerKey } from "./record.ts";
 import { removeSlice } from "./slot-removal.ts";
 
@@ -208,4 +208,15 @@ test("lmdb: a full disk's replica of an earlier version's state starts, and says
   expect(state, stderr).toBe("register 1 1");
   expect(said.join()).toMatch(/^names of registers cannot be kept a second time.*Free space/);
   rmSync(dir, { recursive: true, force: true });
+});
+
+test("lmdb: why a commit failed is told as soon as it is known, and not waited for without end", async () => {
+  const failed = (commitError?: Promise<never>) =>
+    Object.assign(new Error("see the reason"), commitError && { commitError });
+  const panic = Object.assign(new Error("a broken disk"), { code: -30_795 });
+  await expect(throwReason(failed(Promise.reject(panic)))).rejects.toThrow(EngineFailed);
+  const full = new Error("no space left");
+  await expect(throwReason(failed(Promise.reject(full)))).rejects.toBe(full);
+  await expect(throwReason(failed())).rejects.toThrow("see the reason");
+  await expect(throwReason(failed(new Promise(() => {})), 5)).rejects.toThrow("see the reason");
 });

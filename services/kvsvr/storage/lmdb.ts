@@ -44,6 +44,8 @@ const NAMES_UNKEPT =
   "its name is taken for absent here. Free space or make the disk writable, then start the replica again";
 const VERSION_BYTES = 6;
 const MDB_PANIC = -30_795;
+/** Far longer than a reason is behind its error. */
+const REASON_WAIT_MS = 1_000;
 const NO_NAMES: Iterable<Buffer> = [];
 /** More are found again by the next listing. */
 const UNNAMED_MAX = 10_000;
@@ -224,11 +226,7 @@ class LmdbEngine implements StateEngine {
       for (const own of unnamed) if (this.#registers.doesExist(own)) this.#names?.put(own, PRESENT);
       for (const entry of entries) this.#put(entry);
     });
-    // Its own error says no more than that there is another, whose rejection nobody else hears.
-    await written.catch(async (error: Error & { commitError?: Promise<never> }) => {
-      await error.commitError?.catch(asFailed);
-      throw error;
-    });
+    await written.catch((error: Error) => throwReason(error));
     // LMDB's reader keeps its snapshot for a turn. Who waits for the commit forgets its own copy now,
     // so the next read must not be answered from before it, whenever the reader would renew itself.
     this.#root.resetReadTxn();
@@ -273,6 +271,26 @@ class LmdbEngine implements StateEngine {
     await this.#root.flushed;
     await this.#root.close();
   }
+}
+
+/**
+ * A failed commit's own error says no more than that there is another, whose rejection nobody else hears. The binding
+ * may never settle it: who waited for ever would hold all later checkpoints up, and say nothing.
+ */
+export async function throwReason(
+  error: Error & { commitError?: Promise<never> },
+  waitMs = REASON_WAIT_MS,
+): Promise<never> {
+  let timer: NodeJS.Timeout | undefined;
+  const waited = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, waitMs);
+  });
+  try {
+    await Promise.race([error.commitError?.catch(asFailed), waited]);
+  } finally {
+    clearTimeout(timer);
+  }
+  throw error;
 }
 
 /**
