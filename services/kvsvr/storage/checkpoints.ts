@@ -418,7 +418,8 @@ export class Checkpoints {
     const { shelf } = this.#parts;
     const changedAgain = new Set(this.#dirty.inOrder());
     for (const id of ids) {
-      if (changedAgain.has(id)) continue;
+      // What was written before another commit failed may have left memory, and its number is another key's by now.
+      if (changedAgain.has(id) || !shelf.isNewer(id)) continue;
       shelf.becomeDirty(id);
       this.#dirty.add(id, slotGroup(shelf.look(id).registerKey));
     }

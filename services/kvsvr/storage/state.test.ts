@@ -99,14 +99,15 @@ test("state: what was durable is there after a start without a checkpoint, from 
   await crashed.close();
 });
 
-/** Refuses the first commits, as a disk that is full for a while does. */
+/** Refuses some commits, the first ones unless it is said, as a disk that is full for a while does. */
 class RefusingEngine extends MemoryEngine {
   refusals = 1;
   commits = 0;
+  taken = 0;
 
   override commit(entries: readonly EngineEntry[]): Promise<void> {
     this.commits += 1;
-    if (this.refusals <= 0) return super.commit(entries);
+    if (this.refusals <= 0 || this.commits <= this.taken) return super.commit(entries);
     this.refusals -= 1;
     return Promise.reject(new Error("no space left"));
   }
@@ -126,6 +127,28 @@ test("state: after a checkpoint that failed the next one writes all of it, and o
   const state = await open(engine);
   expect(engine.refusals).toBe(0);
   expect(listAll(state, 500).versions.size).toBe(keys);
+  await state.close();
+});
+
+test("state: of a checkpoint that failed in part the rest is written, also when what was written has left memory", async () => {
+  const keys = 3 * CHUNKS_AT_ONCE * CHECKPOINT_CHUNK;
+  const engine = new RefusingEngine();
+  engine.taken = CHUNKS_AT_ONCE - 1;
+  const crashed = await open(engine, 1);
+  for (let i = 0; i < keys; i++) {
+    learn(crashed, i, 1);
+    // A key is packed, and can leave memory, when nobody has worked on it for some turns.
+    if (i % CHECKPOINT_CHUNK === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await crashed.durable(crashed.logged);
+  await crashed.checkpoint();
+  expect(engine.refusals).toBe(0);
+  learn(crashed, keys, 1);
+  const segments = () => crashed.checkpoint().then(() => readdirSync(dir));
+  await expect.poll(segments, { timeout: 5_000 }).not.toContain("log-0000000001");
+  await crashed.close();
+  const state = await open(engine);
+  expect(listAll(state, 500).versions.size).toBe(keys + 1);
   await state.close();
 });
 
