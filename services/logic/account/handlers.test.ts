@@ -5,12 +5,15 @@ import {
   type LoginRequest,
   makeLoginRequest,
 } from "../../../protos/gen/tricampus/client/v1/account_codec.ts";
-import { AccountData } from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
+import {
+  AccountData,
+  type LogOutDevicesRequest,
+} from "../../../protos/gen/tricampus/data/v1/account_codec.ts";
 import { type SmallPlatform, startSmallPlatform } from "../../../sdk/testing/small-platform.ts";
 import { monotonicMs } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import { NO_BYTES } from "../../svrkit/codec.ts";
-import type { RpcError } from "../../svrkit/errors.ts";
+import { RpcError } from "../../svrkit/errors.ts";
 import { IdMaker } from "../../svrkit/ids.ts";
 import type { Method } from "../../svrkit/method.ts";
 import { AccountHandlers } from "./handlers.ts";
@@ -197,6 +200,26 @@ function handlersOn(call: Callee["call"]): AccountHandlers {
     now: Date.now,
   });
 }
+
+test("account: a changed password is told to everybody when nothing more needs the caller's own ticket", async () => {
+  const { ticket } = await register();
+  const accounts = platform.calleeAs("account");
+  let isTold = false;
+  const handlers = handlersOn(async (method, request, options) => {
+    // As account data does when it has heard of it.
+    if (isTold && method.name !== AccountData.logIn.name)
+      throw new RpcError("UNAUTHENTICATED", "the password was changed");
+    const reply = await accounts.call(method, request, options);
+    const { onlyNoted } = request as Partial<LogOutDevicesRequest>;
+    isTold ||= method.name === AccountData.logOut.name && onlyNoted === false;
+    return reply;
+  });
+  const passwords = { oldPassword: person.password, newPassword: "a new horse" };
+  const { ticket: own } = await handlers.changePassword(passwords, callWith(ticket));
+  expect(isTold).toBe(true);
+  expect(await renew(own)).toHaveProperty("ticket");
+  await expect(renew(ticket)).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+});
 
 /** Handlers of a process that dies right after it has replaced an account's record. */
 function dyingHandlers(): AccountHandlers {

@@ -140,7 +140,7 @@ export class AccountHandlers {
   }
 
   async changePassword(request: ChangePasswordRequest, call: Call): Promise<LoginReply> {
-    const { accounts, passwords, tickets, ticketLifetimeMs } = this.#parts;
+    const { accounts, passwords, tickets, ticketLifetimeMs, now } = this.#parts;
     const { userId, device } = tickets.userOf(call);
     checkPassword(request.newPassword);
     const record = await this.#ownRecord(call);
@@ -149,30 +149,27 @@ export class AccountHandlers {
     }
     const facts = { devices: [], ticketLifetimeMs, reason: "the password was changed" };
     const guess = { name: record.name, password: request.oldPassword, ticket: call.ticket };
+    const noted = { ...facts, onlyNoted: true };
     let standing = record;
     if (await this.#matches(guess, record, call)) {
       const password = await passwords.hash(request.newPassword, call.deadlineMs);
       // Noted first: where the rest is not reached, nobody stays for whom the password was changed. It stays
       // noted when replacing fails: that may have been done all the same, and trying again goes on from there.
-      const noted = { ...facts, onlyNoted: true };
       const ended = await accounts.call(AccountData.logOut, noted, forward(call));
-      standing = { ...record, password, passwordSetAtMs: this.#endedBefore(ended) };
+      standing = { ...record, password, passwordSetAtMs: endedBefore(ended, now()) };
       await this.#replace(standing, record.password, call);
     } else {
       // Who did not hear that it was replaced tries again: the new password stands, the rest may lack.
       await this.#requirePassword(request.newPassword, record, call);
     }
-    const all = { ...facts, onlyNoted: false };
-    const ended = await accounts.call(AccountData.logOut, all, forward(accepted(call)));
     // Until it was replaced the earlier password still got tickets: they were issued later than what was noted.
-    const passwordSetAtMs = this.#endedBefore(ended);
+    const ended = await accounts.call(AccountData.logOut, noted, forward(accepted(call)));
+    const passwordSetAtMs = endedBefore(ended, standing.passwordSetAtMs);
     await this.#replace({ ...standing, passwordSetAtMs }, standing.password, call);
+    // Told to everybody last: from then on the caller's own ticket is as good as none.
+    const all = { ...facts, onlyNoted: false };
+    await accounts.call(AccountData.logOut, all, forward(accepted(call)));
     return this.ticketFor({ userId, device, platform: Platform.UNSPECIFIED }, {}, accepted(call));
-  }
-
-  /** One of the version before tells nothing. */
-  #endedBefore({ endedBeforeMs }: LogOutDevicesReply): number {
-    return endedBeforeMs === 0 ? this.#parts.now() : endedBeforeMs;
   }
 
   async #replace(record: AccountRecord, oldPassword: Uint8Array, call: Call): Promise<void> {
@@ -327,4 +324,9 @@ function checkPassword({ length }: string): void {
     length >= PASSWORD_CHARACTERS_MIN && length <= PASSWORD_CHARACTERS_MAX,
     `password: ${PASSWORD_CHARACTERS_MIN}-${PASSWORD_CHARACTERS_MAX} characters`,
   );
+}
+
+/** `otherwise`: of the version before, which tells nothing. */
+function endedBefore({ endedBeforeMs }: LogOutDevicesReply, otherwise: number): number {
+  return endedBeforeMs === 0 ? otherwise : endedBeforeMs;
 }
