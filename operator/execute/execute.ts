@@ -186,7 +186,7 @@ async function deleteObject(
   writes.deleted(childKey(kind, name), uid, performance.now());
 }
 
-/** The server asks the budgets that guard the pod. What it says of when to ask again is nobody else's pause. */
+/** The server asks the budgets that guard the pod. */
 async function evictPod(
   { client, namespace }: Executor,
   writes: OwnWrites,
@@ -204,7 +204,6 @@ async function evictPod(
       path: `${pathOf("Pod", namespace, name)}/eviction`,
       body,
       timeoutMs: REQUEST_MS,
-      isPaced: true,
     });
   } catch (error) {
     // Gone, or another one of that name: neither is what was looked at.

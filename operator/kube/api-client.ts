@@ -174,7 +174,8 @@ export class ApiClient {
     });
     if (isSuccess(answer.status)) return answer.text;
     const error = errorOf(answer, asked);
-    if (!isPaced && error.retryAfterMs !== undefined) {
+    // When to ask a budget again says nothing of how busy the server is.
+    if (!isPaced && error.retryAfterMs !== undefined && error.budget === undefined) {
       // Not all at once afterwards: up to a quarter longer.
       const untilMs = performance.now() + error.retryAfterMs * (1 + Math.random() / 4);
       this.#busyUntilMs = Math.max(this.#busyUntilMs, untilMs);
