@@ -25,10 +25,10 @@ USER 10001:10001
 # Two thirds of a process's start would go into stripping types and compiling. The cache holds for this
 # user and these flags only.
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/opt/compile-cache
-RUN node --v8-pool-size=1 --min-semi-space-size=16 --max-semi-space-size=32 services/platform/pod/warm-up.ts
+RUN node --v8-pool-size=1 --max-semi-space-size=32 services/platform/pod/warm-up.ts
 # The entry as well: one file whose types are still to be stripped brings the whole tool for that into memory. Without
 # a campus it ends before it does anything.
-RUN node --v8-pool-size=1 --min-semi-space-size=16 --max-semi-space-size=32 services/platform/pod/main.ts 2>&1 | grep -qx "TRICAMPUS_CAMPUS and POD_NAME must be set"
+RUN node --v8-pool-size=1 --max-semi-space-size=32 services/platform/pod/main.ts 2>&1 | grep -qx "TRICAMPUS_CAMPUS and POD_NAME must be set"
 RUN node --v8-pool-size=1 --max-semi-space-size=8 --heap-growing-percent=50 operator/warm-up.ts
-ENTRYPOINT ["node", "--v8-pool-size=1", "--min-semi-space-size=16", "--max-semi-space-size=32"]
+ENTRYPOINT ["node", "--v8-pool-size=1", "--max-semi-space-size=32"]
 CMD ["services/platform/pod/main.ts"]

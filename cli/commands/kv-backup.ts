@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { Key } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import type { SlotFloor } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
+import { shardsOf } from "../../services/control/slots-client.ts";
 import {
   RestoredPlatform,
   RestoreRefused,
@@ -101,12 +102,22 @@ async function backUpGroups({ store, groups, shards }: OperatorParts, writer: Ba
   return counts;
 }
 
-/** The number of the last move, which is over: a key on its way might be read in neither group. */
+/**
+ * The number of the last move, which is over: a key on its way might be read in neither group. In a cluster a new
+ * group serves before every admin door has heard of it, and what it serves would be left out.
+ */
 async function stillSlots({ slots, groups }: OperatorParts): Promise<number> {
-  if (groups.length === 1) return 0;
-  const { move, lastNumber } = await slots.read();
-  if (move === undefined) return lastNumber;
-  throw new Failure(EXIT.failed, `move ${move.number} of slots is under way: wait for its end`);
+  const map = await slots.read();
+  const { move, lastNumber } = map;
+  if (move !== undefined)
+    throw new Failure(EXIT.failed, `move ${move.number} of slots is under way: wait for its end`);
+  const reached = new Set(groups.map(({ group }) => group));
+  const other = shardsOf(map).find(({ group }) => !reached.has(group));
+  if (other === undefined) return lastNumber;
+  throw new Failure(
+    EXIT.unreachable,
+    `KV group ${other.group} serves slots and cannot be reached through this door yet: try again in a minute`,
+  );
 }
 
 async function restore(

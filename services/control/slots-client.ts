@@ -30,7 +30,7 @@ export interface Act {
 }
 
 export { inMoves, MOVES_MAX, planRebalance, type Transfer, transfersTo } from "./plan/rebalance.ts";
-export { nameOfSpan, rangesOf, type Span } from "./plan/slot-map.ts";
+export { nameOfSpan, rangesOf, type Span, shardsOf } from "./plan/slot-map.ts";
 export { owns, type WantedMove } from "./plan/slot-moves.ts";
 
 const NO_BLOCK = { block: undefined, unblocked: false, forced: undefined };

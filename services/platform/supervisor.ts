@@ -57,14 +57,9 @@ const PROCESS_MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 /**
  * One thread for the garbage collector beside the event loop: by default every process has four, and a
  * dozen processes on a few cores kept event loops waiting for them, up to a second. Young objects get
- * twice the usual room (MiB), so that fewer of those that die soon are taken for old ones, and half of it from the
- * start: it would grow from 1 MiB on, while a process that has just started is at its slowest anyway.
+ * twice the usual room (MiB), so that fewer of those that die soon are taken for old ones.
  */
-export const V8_FLAGS = [
-  "--v8-pool-size=1",
-  "--min-semi-space-size=16",
-  "--max-semi-space-size=32",
-];
+export const V8_FLAGS = ["--v8-pool-size=1", "--max-semi-space-size=32"];
 /** Longer than a process gives itself to stop (svrkit/lifecycle.ts). */
 const STOP_TIMEOUT_MS = 9_000;
 const BORDER_TIMEOUT_MS = 1_000;
