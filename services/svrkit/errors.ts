@@ -75,11 +75,12 @@ export class RpcError extends Error {
   readonly retryable: boolean;
 
   constructor(code: Code, message: string, options?: { cause?: unknown; retryable?: boolean }) {
+    const said = bounded(message);
     // A refusal is an answer, and the cheaper it is the more of an overload is borne: walking the stack takes
     // longer than a whole call. What nobody foresaw keeps where it was thrown.
     const limit = Error.stackTraceLimit;
     if (code !== "INTERNAL") Error.stackTraceLimit = 0;
-    super(bounded(message), options);
+    super(said, options);
     Error.stackTraceLimit = limit;
     this.name = "RpcError";
     this.code = code;
