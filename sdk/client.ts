@@ -294,10 +294,18 @@ export class TricampusClient {
 
   /**
    * Resolves when everything that is in the inbox now is in the store, but for what lies behind an own
-   * message that is on its way: that comes by itself, a moment later.
+   * message that is on its way (`awaitsOwn`): that comes by itself, a moment later.
    */
   sync(): Promise<void> {
     return this.#syncs.sync();
+  }
+
+  /**
+   * The last sync ended before a message that a device of this user sent, which is accepted and has no number in
+   * its conversation yet: what lies behind it in the inbox is not in the store.
+   */
+  get awaitsOwn(): boolean {
+    return this.#waitMs > 0;
   }
 
   /** Ends the connection and hands the store's last writes to the disk; open requests fail. */

@@ -10,6 +10,7 @@ import {
   type DeviceStore,
   MemoryStore,
   type Recipient,
+  type SendRecord,
   type StoredMessage,
 } from "../../sdk/store.ts";
 import { rest } from "../../services/svrkit/rest.ts";
@@ -27,6 +28,8 @@ export interface DeviceFacts {
   readonly path: string | undefined;
   readonly endpoints: readonly Endpoint[];
   readonly arrived: (message: StoredMessage) => void;
+  /** The outcome of a send whose sender was told that nobody answered. */
+  readonly settledLate: (send: SendRecord) => void;
 }
 
 export class LoadDevice {
@@ -72,6 +75,15 @@ export class LoadDevice {
     }
   }
 
+  /** Sends that have no outcome yet, whether or not somebody waits for it. */
+  get openSends(): number {
+    return this.store.openSends().length;
+  }
+
+  giveUpSends(): void {
+    for (const send of this.store.openSends()) this.#client.giveUp(send.clientMessageId);
+  }
+
   get isReturning(): boolean {
     return this.#returning !== undefined;
   }
@@ -107,7 +119,12 @@ export class LoadDevice {
   }
 
   #makeClient(): TricampusClient {
-    const { endpoints, device, arrived } = this.facts;
-    return new TricampusClient({ endpoints, device, store: this.store, onMessage: arrived });
+    const { endpoints, device, arrived, settledLate } = this.facts;
+    return new TricampusClient({
+      ...{ endpoints, device, store: this.store, onMessage: arrived },
+      onUpdate: (update) => {
+        if (update.kind === "send") settledLate(update.send);
+      },
+    });
   }
 }

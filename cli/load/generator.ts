@@ -2,7 +2,8 @@
  * One process of a load: the devices of its users, what they send and when. Open loop: a send happens
  * when it is due, whatever became of those before it, and its latency counts from then on.
  */
-import type { Recipient, StoredMessage } from "../../sdk/store.ts";
+import { UnansweredSend } from "../../sdk/outbox.ts";
+import type { Recipient, SendRecord, StoredMessage } from "../../sdk/store.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 import { Random } from "../../services/svrkit/seeded-random.ts";
 import { inParallel } from "../ledger/in-parallel.ts";
@@ -18,12 +19,19 @@ import {
   Schedule,
   textOf,
 } from "./plan.ts";
+import { SETTLE_MS_MAX, STILL_MS } from "./settle.ts";
 import { Tally } from "./tally.ts";
 import { writeUnread } from "./unread-file.ts";
 
 const LOGINS_AT_ONCE = 16;
 const GROUPS_AT_ONCE = 4;
 const SYNC_ATTEMPTS = 5;
+/** For its own message that is on its way a device syncs so often, and so long: from 6 s on a sync finishes it. */
+const OWN_EVERY_MS = 500;
+const OWN_MS_MAX = 30_000;
+const QUIET_POLL_MS = 250;
+/** What is under way when its message is given up may have its answer within a tick of the link's. */
+const GIVEN_UP_MS = 1_000;
 /** One user in so many reads, every second of its conversations. */
 const READS_ONE_IN = 3;
 
@@ -35,10 +43,15 @@ export class Generator {
   readonly #devices: (readonly LoadDevice[] | undefined)[];
   /** By group: devices that are online. */
   readonly #onlineDevices: readonly number[];
+  /** By client message id: arrivals to come once a send is acknowledged whose sender was told of no answer. */
+  readonly #unanswered = new Map<string, number>();
+  readonly #stillMs: number;
   #userIds: readonly string[] = [];
 
-  constructor(task: GeneratorTask) {
+  /** `stillMs`: open sends are given up when none of them has had an outcome for so long. */
+  constructor(task: GeneratorTask, stillMs: number = STILL_MS) {
     this.#task = task;
+    this.#stillMs = stillMs;
     this.#population = planPopulation(task.run, task.profile);
     const { users, groups } = this.#population;
     this.#devices = users.map(() => undefined);
@@ -51,6 +64,9 @@ export class Generator {
         return this.meet(order.userIds);
       case "phase":
         await this.#run(order.phase, order.groupIds);
+        return undefined;
+      case "quiet":
+        await this.#quiet();
         return undefined;
       case "sync":
         await this.#syncAll();
@@ -147,12 +163,14 @@ export class Generator {
     const recipient: Recipient =
       "user" in to ? { userId: this.#userIds[to.user]! } : { groupId: groupIds[to.group]! };
     const text = textOf(dueMs, bytes);
+    const arrivals =
+      "user" in to ? this.#countOnline([sender, to.user]) : this.#onlineDevices[to.group]!;
     try {
       await this.#devices[sender]![0]!.send(recipient, text, clientMessageId);
       this.tally.acknowledgements.add(preciseNow() - dueMs);
-      this.tally.expected +=
-        "user" in to ? this.#countOnline([sender, to.user]) : this.#onlineDevices[to.group]!;
+      this.tally.expected += arrivals;
     } catch (error) {
+      if (error instanceof UnansweredSend) this.#unanswered.set(clientMessageId, arrivals);
       this.tally.fail(clientMessageId, error);
     }
   }
@@ -192,17 +210,42 @@ export class Generator {
     if (lateMs > this.tally.lateMs) this.tally.lateMs = lateMs;
   }
 
+  async #quiet(): Promise<void> {
+    const devices = this.#own().map((user) => this.#devices[user]![0]!);
+    const countOpen = () => devices.reduce((sum, device) => sum + device.openSends, 0);
+    const beginMs = performance.now();
+    let movedMs = beginMs;
+    for (let before = countOpen(); before > 0; ) {
+      await rest(QUIET_POLL_MS);
+      const open = countOpen();
+      const nowMs = performance.now();
+      if (open !== before) movedMs = nowMs;
+      before = open;
+      if (nowMs - movedMs > this.#stillMs || nowMs - beginMs > SETTLE_MS_MAX) break;
+    }
+    const left = countOpen();
+    if (left === 0) return;
+    this.tally.givenUp += left;
+    for (const device of devices) device.giveUpSends();
+    await rest(GIVEN_UP_MS);
+  }
+
+  #settledLate({ clientMessageId, outcome }: SendRecord): void {
+    if (outcome.state === "acknowledged")
+      this.tally.expected += this.#unanswered.get(clientMessageId) ?? 0;
+  }
+
   /** Who was away comes, takes everything, and goes. */
   async #syncAll(): Promise<void> {
     const { profile } = this.#task;
     await inParallel(this.#own(), profile.syncsAtOnce, async (user) => {
       for (const device of this.#devices[user]!) {
         if (user < profile.online) {
-          await syncPatiently(device);
+          await this.#syncPatiently(device);
         } else if (device.store.snapshot.version === 0) {
           const startMs = performance.now();
           await device.connect();
-          await syncPatiently(device);
+          await this.#syncPatiently(device);
           this.tally.syncs.add(performance.now() - startMs);
           this.#noteUnread(device);
           await device.leave();
@@ -210,6 +253,26 @@ export class Generator {
       }
       this.tally.ready += 1;
     });
+  }
+
+  /** Until no own message is on its way: what others have acknowledged may lie behind it. */
+  async #syncPatiently({ client }: LoadDevice): Promise<void> {
+    const beginMs = performance.now();
+    for (let failures = 0; ; ) {
+      try {
+        await client.sync();
+      } catch (error) {
+        failures += 1;
+        if (failures === SYNC_ATTEMPTS) throw error;
+        continue;
+      }
+      if (!client.awaitsOwn) return;
+      if (performance.now() - beginMs > OWN_MS_MAX) {
+        this.tally.syncsBehind += 1;
+        return;
+      }
+      await rest(OWN_EVERY_MS);
+    }
   }
 
   async #read(): Promise<void> {
@@ -267,22 +330,16 @@ export class Generator {
     const arrived = (message: StoredMessage) => {
       if (message.notice === undefined && isOnline) this.#arrived(user, message);
     };
-    return new LoadDevice({ user: name, device, path, endpoints: usable, arrived });
+    const settledLate = (send: SendRecord) => this.#settledLate(send);
+    return new LoadDevice({
+      ...{ user: name, device, path, endpoints: usable },
+      ...{ arrived, settledLate },
+    });
   }
 
   #arrived(user: number, { senderId, text }: StoredMessage): void {
     this.tally.arrived += 1;
     if (senderId !== this.#userIds[user]) this.tally.deliveries.add(preciseNow() - dueOf(text));
-  }
-}
-
-async function syncPatiently({ client }: LoadDevice): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await client.sync();
-    } catch (error) {
-      if (attempt === SYNC_ATTEMPTS) throw error;
-    }
   }
 }
 

@@ -21,15 +21,12 @@ import { planPopulation } from "./plan.ts";
 import { writePopulation } from "./population-file.ts";
 import type { Profile } from "./profile.ts";
 import { judgeStep, nextRate, type SearchStep } from "./search.ts";
+import { type ArrivalsEnd, arrivals, settle } from "./settle.ts";
 import { UsageMeter, type Use } from "./usage.ts";
 
 const LEDGER_MAIN = fileURLToPath(new URL("ledger-main.ts", import.meta.url));
 /** Between the last preparation and the first send, and between the steps of a search. */
 const REST_MS = 2_000;
-/** Arrivals are given up when nothing moves for so long: twice what a lost push may cost. */
-const STILL_MS = 60_000;
-/** What online devices have, the inboxes of the others have a moment later. */
-const OTHERS_MS = 3_000;
 const POLL_MS = 100;
 
 export interface LoadSettings {
@@ -52,6 +49,7 @@ export interface LoadOutcome {
   readonly seconds: number;
   readonly use: Use | undefined;
   readonly search: readonly SearchStep[];
+  readonly arrivals: ArrivalsEnd;
   /** Undefined when nothing was sent. */
   readonly ledger: LoadLedgerReport | undefined;
   /** Kept when something is wrong. */
@@ -100,13 +98,13 @@ class Load {
     if (!profile.searches) await this.#single();
     const seconds = profile.searches ? profile.seconds : (performance.now() - startMs) / 1_000;
     const use = await this.#usage?.end();
-    await this.#settle();
+    const ended = await this.#settle();
     const ledger = sends
       ? await makeLedgerApart<LoadLedgerReport>(LEDGER_MAIN, { storesDir: this.#workDir })
       : undefined;
     this.#keeps = ledger !== undefined && ledger.examples.length > 0;
     const storesDir = this.#keeps ? this.#workDir : undefined;
-    return { meter: this.#meter, seconds, use, search, ledger, storesDir };
+    return { meter: this.#meter, seconds, use, search, arrivals: ended, ledger, storesDir };
   }
 
   async stop(): Promise<void> {
@@ -180,7 +178,7 @@ class Load {
       );
       found.push(step);
       progress(`${rate}/s offered: ${step.isGood ? "carried" : "too much"}, p99 ${step.p99Ms} ms`);
-      await this.#arrivals();
+      await arrivals(this.#meter);
       await rest(REST_MS);
     }
   }
@@ -194,24 +192,15 @@ class Load {
     await this.#generators.order(() => ({ kind: "phase", phase, groupIds }));
   }
 
-  /** Until every device has everything, some have read, and all know of it. */
-  async #settle(): Promise<void> {
-    this.#line = () => `settling: ${this.#meter.takeLine()}`;
-    await this.#arrivals();
-    await rest(this.#settings.profile.offline > 0 ? OTHERS_MS : 0);
-    for (const kind of ["sync", "read", "sync", "close"] as const)
-      await this.#generators.order(() => ({ kind }));
-  }
-
-  /** Until every online device has everything, or nothing has moved for too long. */
-  async #arrivals(): Promise<void> {
-    const { run } = this.#meter;
-    const sinceMs = performance.now();
-    while (run.arrived < run.expected) {
-      const stillMs = performance.now() - Math.max(sinceMs, this.#meter.lastArrivalMs);
-      if (stillMs > STILL_MS) return;
-      await rest(POLL_MS);
-    }
+  #settle(): Promise<ArrivalsEnd> {
+    return settle({
+      order: (orderOf) => this.#generators.order(orderOf),
+      meter: this.#meter,
+      hasOffline: this.#settings.profile.offline > 0,
+      doing: (words) => {
+        this.#line = () => `settling, ${words}: ${this.#meter.takeLine()}`;
+      },
+    });
   }
 }
 

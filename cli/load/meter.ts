@@ -15,6 +15,8 @@ export class Measured {
   failed = 0;
   arrived = 0;
   expected = 0;
+  givenUp = 0;
+  syncsBehind = 0;
   ready = 0;
   lateMs = 0;
 
@@ -27,6 +29,8 @@ export class Measured {
     this.failed += second.failed;
     this.arrived += second.arrived;
     this.expected += second.expected;
+    this.givenUp += second.givenUp;
+    this.syncsBehind += second.syncsBehind;
     this.ready += second.ready;
     this.lateMs = Math.max(this.lateMs, second.lateMs);
   }

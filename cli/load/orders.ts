@@ -28,8 +28,10 @@ export type Order =
   | { readonly kind: "open"; readonly task: GeneratorTask }
   /** The ids of all users: makes its groups and contacts; answers with the groups' ids. */
   | { readonly kind: "meet"; readonly userIds: readonly string[] }
-  /** The ids of all groups: sends; answers when every send of its users has its outcome. */
+  /** The ids of all groups: sends; answers when whoever sent was told: of an outcome, or of none yet. */
   | { readonly kind: "phase"; readonly phase: Phase; readonly groupIds: readonly string[] }
+  /** Answers when no send of its users is open any more: what nobody answers is given up. */
+  | { readonly kind: "quiet" }
   /** Every user syncs. */
   | { readonly kind: "sync" }
   /** Some of the users read some of their conversations. */
@@ -54,6 +56,10 @@ export interface Second {
   readonly loginMs: HistogramCounts;
   /** Of those that were offline: the sync at the end. */
   readonly syncMs: HistogramCounts;
+  /** Open sends that were given up at the end. */
+  readonly givenUp: number;
+  /** Syncs at the end that did not get past an own message that is on its way. */
+  readonly syncsBehind: number;
   /** How late the generator itself was, at most, ms. */
   readonly lateMs: number;
   /** Users that are ready, during `open` and `sync`. */

@@ -5,10 +5,21 @@ import { formatTable } from "../output/table.ts";
 import type { LoadOutcome } from "./load.ts";
 import type { Profile } from "./profile.ts";
 import { bestRate, type SearchStep } from "./search.ts";
+import type { ArrivalsEnd } from "./settle.ts";
 import type { ProcessUse } from "./usage.ts";
 
 interface Comings extends LatencySummary {
   readonly count: number;
+}
+
+/** What was waited for at the end, and waited for no longer. */
+interface Unsettled {
+  /** Sends without an outcome that were given up: the ledger does not ask for them. */
+  readonly sends: number;
+  /** Syncs that ended before an own message that was on its way. */
+  readonly syncs: number;
+  /** How waiting for arrivals ended. */
+  readonly arrivals: ArrivalsEnd;
 }
 
 export interface LoadResult {
@@ -34,6 +45,7 @@ export interface LoadResult {
   readonly backlogSyncs: Comings;
   /** How late the generators were, at most: more than a few ms belong to them, not to the platform. */
   readonly generatorLateMs: number;
+  readonly unsettled: Unsettled;
   readonly ledger: LedgerCounts | null;
   /** Of all the platform's processes; null: they run elsewhere, or nothing was sent. */
   readonly cpuUsPerMessage: number | null;
@@ -45,7 +57,7 @@ export interface LoadResult {
 }
 
 export function resultOf(
-  { meter, seconds, use, search, ledger }: LoadOutcome,
+  { meter, seconds, use, search, arrivals, ledger }: LoadOutcome,
   { profile, factor }: { profile: Profile; factor: number },
 ): LoadResult {
   const { run } = meter;
@@ -68,6 +80,7 @@ export function resultOf(
     logins: { count: run.logins.count, ...run.logins.summary() },
     backlogSyncs: { count: run.syncs.count, ...run.syncs.summary() },
     generatorLateMs: Math.round(run.lateMs),
+    unsettled: { sends: run.givenUp, syncs: run.syncsBehind, arrivals },
     ledger: ledger?.counts ?? null,
     cpuUsPerMessage: perMessage(use?.platformCpuUs, 1),
     quorumWritesPerMessage: perMessage(use?.quorumWrites, 100),
@@ -101,6 +114,7 @@ export function describeResult(result: LoadResult): string {
     line("generators", `at most ${number(result.generatorLateMs)} ms late`),
     ...describeSearch(result),
     ...describeUse(result),
+    ...describeUnsettled(result),
     ...describeLedger(result),
   ].join("\n");
 }
@@ -136,6 +150,22 @@ function describeUse({ processes }: LoadResult): string[] {
     ...[name, `${cpuPercent} %`, `${number(rssMib)} MiB`, `${grownMib} MiB`],
   ]);
   return [formatTable(["process", "CPU", "memory", "grown by"], rows)];
+}
+
+const ARRIVALS: Readonly<Record<ArrivalsEnd, string | undefined>> = {
+  all: undefined,
+  short: "fewer messages arrived by themselves than were expected, then nothing for 60 s",
+  coming: "messages still arrived after 10 minutes, and were waited for no longer",
+};
+
+/** The ledger is made all the same: whoever reads it knows by this what a finding may come from. */
+function describeUnsettled({ unsettled: { sends, syncs, arrivals } }: LoadResult): string[] {
+  const said = [
+    sends > 0 && `${number(sends)} sends without an answer were given up: they are not required`,
+    syncs > 0 && `${number(syncs)} syncs ended before an own message without a number, after 30 s`,
+    ARRIVALS[arrivals],
+  ];
+  return said.filter((words) => typeof words === "string").map((words) => `not settled: ${words}`);
 }
 
 function describeLedger({ ledger, ...result }: LoadResult): string[] {

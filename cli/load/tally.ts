@@ -14,6 +14,8 @@ export class Tally {
   failed = 0;
   arrived = 0;
   expected = 0;
+  givenUp = 0;
+  syncsBehind = 0;
   lateMs = 0;
   ready = 0;
   #failures: string[] = [];
@@ -32,6 +34,7 @@ export class Tally {
     const second: Second = {
       acknowledged: acknowledgements.count,
       ...{ failed: this.failed, arrived: this.arrived, expected: this.expected },
+      ...{ givenUp: this.givenUp, syncsBehind: this.syncsBehind },
       reconnected: reconnects.count + logins.count,
       acknowledgeMs: acknowledgements.toCounts(),
       deliverMs: deliveries.toCounts(),
@@ -46,6 +49,7 @@ export class Tally {
     this.logins = new Histogram();
     this.syncs = new Histogram();
     this.failed = this.arrived = this.expected = this.lateMs = this.ready = 0;
+    this.givenUp = this.syncsBehind = 0;
     this.#failures = [];
     return second;
   }
