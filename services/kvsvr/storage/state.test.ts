@@ -130,7 +130,7 @@ test("state: after a checkpoint that failed the next one writes all of it, and o
   await state.close();
 });
 
-test("state: of a checkpoint that failed in part the rest is written, also when what was written has left memory", async () => {
+test("state: of a checkpoint that failed in part the rest is written, also when what was has left memory", async () => {
   const keys = 3 * CHUNKS_AT_ONCE * CHECKPOINT_CHUNK;
   const engine = new RefusingEngine();
   engine.taken = CHUNKS_AT_ONCE - 1;
