@@ -242,6 +242,14 @@ describe("before it begins", () => {
       ok ? [] : [name],
     );
   test("all is well", () => expect(wrong({})).toEqual([]));
+  test("of clocks it is said how many are known", () => {
+    const clocks = { ...facts.clocks, known: 4 };
+    const found = preChecks({ ...facts, clocks }).find(({ name }) => name === "the clocks agree");
+    expect(found).toMatchObject({
+      ok: true,
+      found: "4 of 6 processes said their time, none more than 2.0 s apart for certain",
+    });
+  });
   test.each([
     ["nothing is blocked", { blocks: ["c/text"] }],
     ["nothing is blocked", { blocks: undefined }],
