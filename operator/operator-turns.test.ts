@@ -90,7 +90,7 @@ test("while nobody tells how pods are, none is disturbed; then the roll goes on"
   const { double } = rig;
   double.faultOf = ({ resource }) => (resource === "/api/v1 pods" ? unheard : undefined);
   double.cutWatches();
-  await rest(16_000); // what is known is old
+  await rest(21_000); // what is known is old
   const acts = rig.acts.length;
   rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
   const waits = () => rig.message("DataCenter", "main", "Progressing");
@@ -148,16 +148,35 @@ test("a pod with a second budget, of somebody else, stays and is named; others t
   await rig.settled();
 });
 
-test("a budget that says not now is asked again, and holds up nothing else", async () => {
+test("a budget that says not now is asked again; the roll waits, and all that replaces nothing goes on", async () => {
   const budget = "The disruption budget main-kvsvr-1 is still being processed by the server.";
   const notNow = { fault: "status", code: 429, retryAfterSeconds: 20, budget } as const;
-  rig.double.faultOf = ({ subresource }) => (subresource === "eviction" ? notNow : undefined);
+  const askedAtMs: number[] = [];
+  rig.double.faultOf = ({ subresource, name }) => {
+    if (subresource !== "eviction") return undefined;
+    if (name === "main-kvsvr-1-a-0") askedAtMs.push(performance.now());
+    return notNow;
+  };
   rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
   await rig.until("it is said", () => progress() === "True EvictionRefused", 10_000);
   expect(rig.message("DataCenter", "main", "Progressing")).toContain(`campus a: ${budget}`);
-  expect(rig.pods().filter(isNew)).toEqual([]);
+  rig.write("KVGroup", "main-2", sampleGroup(2, { keyspaces: ["inbox"] }));
+  await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);
+  rig.write("Campus", "b", sampleCampus("b", block()));
+  await rig.until("b is blocked", () => conditionOf("b") === "True BlockedByTable");
+  rig.write("Campus", "b", sampleCampus("b"));
+  await rig.until("b is not any more", () => conditionOf("b") === "False NotBlocked");
+  await rig.until("it was asked again", () => askedAtMs.length >= 4);
+  // Twice at once, then after 1 s and 2 s, whatever happens meanwhile.
+  expect(askedAtMs[3]! - askedAtMs[1]!).toBeGreaterThan(2_000);
+  await rig.until("it is said still", () => progress() === "True EvictionRefused");
+  const rolled = rig
+    .pods()
+    .filter(isNew)
+    .map(({ metadata }) => metadata.labels!["tricampus.dev/workload"]);
+  expect(new Set(rolled)).toEqual(new Set(["kvsvr-2"]));
   rig.double.faultOf = () => undefined;
-  await rig.until("all are new", () => rig.pods().filter(isNew).length === 21);
+  await rig.until("all are new", () => rig.pods().filter(isNew).length === 24);
   await rig.settled();
 });
 

@@ -46,12 +46,16 @@ interface Round {
   readonly refusals: Map<string, string>;
 }
 
-/** What the server refuses is noted, and keeps nothing else from being done but what needs it. */
+/**
+ * What the server refuses is noted, and keeps nothing else from being done but what needs it. Says how many were
+ * carried out.
+ */
 export async function execute(
   executor: Executor,
   round: Round,
   actions: readonly Action[],
-): Promise<void> {
+): Promise<number> {
+  let done = 0;
   /** Workloads whose configuration was refused. */
   const refused = new Set<string>();
   const mayBegin = (action: Action) => !isOfPods(action) || !refused.has(workloadOf(action));
@@ -59,11 +63,19 @@ export async function execute(
     const end = at + countTogether(actions.slice(at, at + APPLIES_MAX));
     const due = actions.slice(at, end).filter(mayBegin);
     const taken = await Promise.all(due.map((action) => tryOut(executor, round, action)));
+    done += taken.filter(Boolean).length;
     for (const [i, action] of due.entries())
       if (taken[i] === false && isConfig(action)) refused.add(workloadOf(action));
     at = end;
   }
+  return done;
 }
+
+/**
+ * How an eviction is refused for now: a budget says so, or the server, with others of its kind (429); the budget was
+ * changed by others all the while (504); there is another pod of that name, or others change this one (409).
+ */
+const NOT_NOW: ReadonlySet<number> = new Set([409, 429, 504]);
 
 /** Applies that may be under way at once: pods of a workload come after what they read at their start. */
 function countTogether(actions: readonly Action[]): number {
@@ -83,8 +95,8 @@ async function tryOut(executor: Executor, round: Round, action: Action): Promise
     await carryOut(executor, round, action);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    const isGuarded = action.act === "evict" && error.budget !== undefined;
-    if (!error.isRefusal && !isGuarded) throw error;
+    const isNotNow = action.act === "evict" && NOT_NOW.has(error.status);
+    if (!error.isRefusal && !isNotNow) throw error;
     round.refusals.set(actionKey(action), error.budget ?? error.message);
     return false;
   }
@@ -206,8 +218,7 @@ async function evictPod(
       timeoutMs: REQUEST_MS,
     });
   } catch (error) {
-    // Gone, or another one of that name: neither is what was looked at.
-    if (!(error instanceof ApiError && (error.isNotFound || error.isConflict))) throw error;
+    if (!(error instanceof ApiError && error.isNotFound)) throw error;
   }
   writes.deleted(childKey("Pod", name), uid, performance.now());
 }

@@ -6,10 +6,16 @@
 
 import { murmur3 } from "../../services/svrkit/murmur3.ts";
 
-/** So many repetitions cost nothing. */
-const FREE = 4;
+interface Pauses {
+  /** So many times it may be done without a pause, twice at least. */
+  readonly free: number;
+  readonly lastMs: number;
+}
+
+const PAUSES: Pauses = { free: 4, lastMs: 60_000 };
+/** Of what is done again because somebody said "not now", which holds for seconds. */
+export const PAUSES_OF_ASKING: Pauses = { free: 2, lastMs: 5_000 };
 const PAUSE_FIRST_MS = 1_000;
-const PAUSE_LAST_MS = 60_000;
 /** What was not done for so long begins anew. */
 const FORGET_MS = 120_000;
 
@@ -28,10 +34,11 @@ export class Restraint {
   readonly #done = new Map<number, Done>();
 
   /** May it be done now? */
-  allows(key: string, nowMs: number): boolean {
+  allows(key: string, nowMs: number, { free, lastMs } = PAUSES): boolean {
     const known = this.#done.get(hashOf(key));
-    if (known === undefined || known.times < FREE) return true;
-    return nowMs - known.lastMs >= pauseAfter(known.times);
+    if (known === undefined || known.times < free) return true;
+    const pauseMs = Math.min(lastMs, PAUSE_FIRST_MS * 2 ** (known.times - free));
+    return nowMs - known.lastMs >= pauseMs;
   }
 
   /** All that is done in one round. */
@@ -62,8 +69,4 @@ export class Restraint {
 /** That two things of a data centre share one is unlikely, and costs a pause. */
 function hashOf(key: string): number {
   return murmur3(Buffer.from(key)) | 0;
-}
-
-function pauseAfter(times: number): number {
-  return Math.min(PAUSE_LAST_MS, PAUSE_FIRST_MS * 2 ** (times - FREE));
 }

@@ -60,6 +60,8 @@ export function changesBetween(facts: Facts): Changes {
     else push(disturbing, pod.campus, evictionOf(pod));
   }
   if (disturbing.size === 0) disturbing = objected;
+  // A refused eviction keeps its campus's turn: somebody wants the pod to stay, and a roll that went on elsewhere would
+  // leave the platform half of one version and half of another for as long.
   const wanting = new Set(disturbing.keys());
   const turn = whoseTurn(campuses, wanting);
   const mine = turn.turn === "given" ? disturbing.get(turn.campus)! : [];

@@ -32,7 +32,8 @@ export const REASONS = {
   Expanding: "volumes are growing",
   Done: "nothing is under way",
   ObjectRefused: "the API server refuses an object; everything else goes on",
-  EvictionRefused: "a budget of disruptions says that a pod must not be taken away now",
+  EvictionRefused:
+    "a pod may not be taken away now, by a budget as a rule; the roll waits, all else goes on",
   PlanRefused: "the plan would have disturbed what must not be disturbed: nothing was done",
   // HighlyAvailable
   ThreeZones: "three zones, each with what it needs",

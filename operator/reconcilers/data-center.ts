@@ -10,7 +10,7 @@ import { type Issued, READ_ISSUED_EVERY_MS, readIssued } from "../execute/certif
 import { hasCredentials } from "../execute/credentials.ts";
 import { applyObject, type Executor, execute } from "../execute/execute.ts";
 import { OwnWrites, type Seen } from "../execute/own-writes.ts";
-import { Restraint } from "../execute/restraint.ts";
+import { PAUSES_OF_ASKING, Restraint } from "../execute/restraint.ts";
 import { digestOfValue, NO_DIGEST } from "../kube/digest.ts";
 import type { Events } from "../kube/events.ts";
 import { isSameJson } from "../kube/stable-json.ts";
@@ -231,24 +231,26 @@ export class DataCenterReconciler {
     memory.issuedReadAtMs = now();
   }
 
-  /** How many actions it were. */
+  /** How many actions were carried out: of what is refused alone no round follows at once. */
   async #carryOut(name: string, { memory, plan }: { memory: Memory; plan: Plan }): Promise<number> {
     const { executor, log } = this.#parts;
     const { writes, outcomes, refusals, restraint } = memory;
     const nowMs = performance.now();
     restraint.forget(nowMs);
-    const due = plan.actions.filter((action) => restraint.allows(actionKey(action), nowMs));
+    const due = plan.actions.filter((action) => {
+      const pauses = action.act === "evict" ? PAUSES_OF_ASKING : undefined;
+      return restraint.allows(actionKey(action), nowMs, pauses);
+    });
     for (const action of due) log(name, describeAction(action));
     restraint.did(due.map(actionKey), nowMs);
     const standing = new Set(plan.refused);
     for (const key of refusals.keys()) if (!standing.has(key)) refusals.delete(key);
     try {
-      await execute(executor, { dataCenter: name, writes, outcomes, refusals }, due);
+      return await execute(executor, { dataCenter: name, writes, outcomes, refusals }, due);
     } finally {
       // Also when an answer is lost: what was written is read again before anything is concluded.
       if (due.some(({ act }) => act === "issue-certificates")) memory.issued = undefined;
     }
-    return due.length;
   }
 
   /** How many statuses were written. */
