@@ -33,7 +33,7 @@ class Rig {
   client!: ApiClient;
   watch!: ListWatch<Kept>;
 
-  async start(objects = 3, project = this.project): Promise<this> {
+  async start(objects = 3, project = this.project, timing = TIMING): Promise<this> {
     for (let n = 1; n <= objects; n++) this.set(`o${n}`, "first");
     const base = await this.double.listen();
     this.port = Number(new URL(base).port);
@@ -46,7 +46,7 @@ class Rig {
         this.told.push(`${key}: ${before?.value ?? "-"} > ${now?.value ?? "-"}`);
       },
       onTrouble: (error) => this.troubles.push(error.message),
-      timing: TIMING,
+      timing,
     });
     this.watch.start();
     return this;
@@ -81,8 +81,8 @@ class Rig {
   }
 
   /** Resolves when it holds, or after a while. */
-  async until(holds: () => boolean): Promise<void> {
-    const giveUpMs = performance.now() + 8_000;
+  async until(holds: () => boolean, ms = 8_000): Promise<void> {
+    const giveUpMs = performance.now() + ms;
     while (!holds() && performance.now() < giveUpMs)
       await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -96,10 +96,10 @@ class Rig {
 
 type Finished = (stop: () => Promise<void>) => void;
 
-const newRig = (onTestFinished: Finished, objects?: number) => {
+const newRig = (onTestFinished: Finished, objects?: number, timing = TIMING) => {
   const rig = new Rig();
   onTestFinished(() => rig.stop());
-  return rig.start(objects);
+  return rig.start(objects, rig.project, timing);
 };
 
 const status = (code: number, retryAfterSeconds?: number): Fault => ({
@@ -241,6 +241,53 @@ test("while the server is away it is asked at most about once a second, and know
   expect(asked).toBeGreaterThan(1);
   expect(asked).toBeLessThanOrEqual(2 + 2 * seconds);
   expect(rig.watch.ageMs).toBeGreaterThan(2_000);
+});
+
+describe.concurrent("of a kind of which there is nothing to tell, a copy", () => {
+  test("is known to be true without bookmarks, and is not listed anew", async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const rig = await newRig(onTestFinished, 3, { ...TIMING, graceMs: 3_000, relistMs: 5_000 });
+    await rig.watch.synced;
+    rig.double.tellsBookmarks = false;
+    await new Promise((resolve) => setTimeout(resolve, 9_000));
+    await rig.until(() => rig.watch.ageMs < 4_000);
+    expect(rig.watch.ageMs).toBeLessThan(4_000);
+    expect(rig.watch.lists).toBe(1);
+  });
+
+  test("is listed anew while watches are dead, or ended by others", async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const rig = await newRig(onTestFinished);
+    await rig.watch.synced;
+    rig.double.tellsBookmarks = false;
+    rig.double.faultOf = ({ isWatch }) => (isWatch ? { fault: "mute" } : undefined);
+    rig.double.cutWatches();
+    await rig.until(() => rig.watch.lists === 3, 25_000);
+    expect(rig.watch.lists).toBe(3);
+    rig.double.faultOf = () => undefined;
+    const cutting = setInterval(() => rig.double.cutWatches(), 700);
+    onTestFinished(() => clearInterval(cutting));
+    await rig.until(() => rig.watch.lists >= 5, 25_000);
+    expect(rig.watch.lists).toBeGreaterThanOrEqual(5);
+  }, 60_000);
+
+  test("is known to be of what was before the server was put back from a backup", async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const rig = await newRig(onTestFinished);
+    await rig.watch.synced;
+    rig.double.tellsBookmarks = false;
+    rig.double.isSilentBehind = true;
+    await putBack(rig);
+    await rig.until(() => rig.troubles.some((text) => text.includes("went back")));
+    await rig.until(() => rig.watch.lists === 2);
+    expect(rig.copy).toBe(rig.truth);
+  });
 });
 
 test("stopped during its list, it watches nothing", async ({ onTestFinished }) => {

@@ -11,6 +11,12 @@
  * Thus everything is at most ten seconds old, or `ageMs` says so, for one request every seven seconds and
  * kind, over a connection that is kept.
  *
+ * Servers leave a bookmark out that would say what the watch began from, and some send none. A watch that told nothing
+ * and ended when it was asked to proves as much of the time of its beginning: what the server knew then it sends first,
+ * it had all of the watch's life for that, and the end came over the same connection. It proves nothing when the server
+ * is behind the version asked for; so a list of one object, which says the store's version, is asked for that. A quiet
+ * kind is two watches' lives old at most, then, and no kind is listed anew because it is quiet.
+ *
  * Versions go back when the server's store is put back from a backup, and a watch from one that it has not reached yet
  * is silent without an error. So a list is the truth, whatever its versions are; what comes with an older version than
  * was reached, or says nothing for long, is listed anew.
@@ -26,11 +32,18 @@ interface Timing {
   readonly spreadSeconds: number;
   /** One that has not ended so long after that is broken off. */
   readonly graceMs: number;
-  /** What is so old when a watch ends, well or not, is listed anew. */
+  /** What is so old when a watch ends, well or not, is listed anew: less than two watches' lives. */
   readonly relistMs: number;
 }
 
-const TIMING: Timing = { watchSeconds: 6, spreadSeconds: 3, graceMs: 1_000, relistMs: 30_000 };
+const TIMING: Timing = { watchSeconds: 6, spreadSeconds: 3, graceMs: 1_000, relistMs: 12_000 };
+/** So old a copy gets at most, but for what answers and pauses take, while lists or watches can be relied on. */
+export const AGE_MS_MAX =
+  2 * ((TIMING.watchSeconds + TIMING.spreadSeconds - 1) * 1_000 + TIMING.graceMs);
+/** Lists take no larger share of the time than one in so many, however large they are, ... */
+const LIST_SHARE = 10;
+/** ... but what is so old is listed anew in any case. */
+const RELIST_MS_MAX = 60_000;
 const PAGE_LIMIT = 500;
 /** As long as a server takes at most: broken off earlier, a list would begin anew and never end on a slow network. */
 const PAGE_TIMEOUT_MS = 60_000;
@@ -76,6 +89,7 @@ export class ListWatch<T extends Cached> {
   #version: string | undefined;
   /** When the copy was last known to be what the server has. */
   #freshAtMs = Number.NEGATIVE_INFINITY;
+  #listTookMs = 0;
   #running: Promise<void> | undefined;
   /** For metrics. */
   lists = 0;
@@ -127,13 +141,18 @@ export class ListWatch<T extends Cached> {
       }
       if (signal.aborted) return;
       // Whatever the reason is that nothing is heard from there: listing anew cannot fail for it.
-      if (this.ageMs > this.#timing.relistMs) this.#version = undefined;
+      if (this.ageMs > this.#relistMs) this.#version = undefined;
       if (performance.now() - startedAtMs >= LIVED_MS) backoff.reset();
       else failure ??= new Error("the watch ended at once");
       if (failure === undefined) continue;
       const asked = this.#failed(failure);
       await restUnless(signal, Math.max(asked, backoff.nextMs())).catch(() => {});
     }
+  }
+
+  get #relistMs(): number {
+    const ofList = Math.min(LIST_SHARE * this.#listTookMs, RELIST_MS_MAX);
+    return Math.max(this.#timing.relistMs, ofList);
   }
 
   /** For how long the server asked to be left alone. */
@@ -168,33 +187,53 @@ export class ListWatch<T extends Cached> {
     this.lists += 1;
     this.#version = page.metadata.resourceVersion;
     this.#freshAtMs = startedAtMs;
+    this.#listTookMs = performance.now() - startedAtMs;
     this.#synced.resolve();
   }
 
-  #watch(): Promise<void> {
+  async #watch(): Promise<void> {
     const { watchSeconds, spreadSeconds, graceMs } = this.#timing;
     const seconds = watchSeconds + Math.floor(this.#random() * spreadSeconds);
+    const begunAtMs = performance.now();
     const path = this.#query({
       watch: "1",
       allowWatchBookmarks: "true",
       timeoutSeconds: String(seconds),
       resourceVersion: this.#version!,
     });
-    return this.#options.client.watch(path, {
+    await this.#options.client.watch(path, {
       line: (text) => this.#heard(text),
       lifeMs: seconds * 1_000 + graceMs,
       signal: this.#stop.signal,
     });
+    // Ended earlier, somebody else has ended it, who perhaps heard no more of the server than we.
+    const hasLived = performance.now() - begunAtMs >= seconds * 1_000;
+    if (hasLived && this.#freshAtMs < begunAtMs) await this.#confirm(begunAtMs);
+  }
+
+  /** Of a watch that told nothing and was ended by its time: the server was not behind what was asked for. */
+  async #confirm(begunAtMs: number): Promise<void> {
+    const { client, path } = this.#options;
+    // Without a version the server looks into its store; without a selector it looks at one object only.
+    const asked = { method: "GET", path: `${path}?limit=1`, isPaced: true } as const;
+    const { signal } = this.#stop;
+    const { metadata } = await client.request({ ...asked, signal });
+    const version = metadata.resourceVersion!;
+    this.#requireNotBack(version);
+    if (isDecimal(version) && isDecimal(this.#version!)) this.#freshAtMs = begunAtMs;
+  }
+
+  #requireNotBack(version: string): void {
+    if (!isOlder(version, this.#version!)) return;
+    this.#version = undefined;
+    throw new Error(`the server's versions went back, to ${version}: everything is listed anew`);
   }
 
   #heard(text: string): void {
     const { type, object } = JSON.parse(text) as { type: string; object: KubeObject };
     if (type === "ERROR") throw errorIn(object);
     const version = object.metadata.resourceVersion!;
-    if (isOlder(version, this.#version!)) {
-      this.#version = undefined;
-      throw new Error(`the server's versions went back, to ${version}: everything is listed anew`);
-    }
+    this.#requireNotBack(version);
     const key = object.metadata.name;
     const before = this.#items.get(key);
     if (type === "DELETED") {

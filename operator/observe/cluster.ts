@@ -2,15 +2,23 @@
  * The cluster as the operator knows it: a copy of each kind it needs, sorted by data centre. Says which
  * data centre has changed; nothing is looked up in the API server while planning.
  */
+import assert from "node:assert/strict";
 import type { CampusSpec, CampusStatus } from "../api/campus.ts";
 import type { DataCenterSpec, DataCenterStatus } from "../api/data-center.ts";
 import type { KvGroupSpec, KvGroupStatus } from "../api/kv-group.ts";
 import type { ApiClient } from "../kube/api-client.ts";
 import { type KindName, pathOf } from "../kube/api-paths.ts";
-import { type Cached, ListWatch, type ListWatchOptions } from "../kube/list-watch.ts";
+import { AGE_MS_MAX, type Cached, ListWatch, type ListWatchOptions } from "../kube/list-watch.ts";
 import type { KubeObject } from "../kube/object.ts";
 import { MANAGED_BY } from "../manifests/site.ts";
-import { type Child, childKey, type Node, type Pod, type Resource } from "../plan/observed.ts";
+import {
+  type Child,
+  childKey,
+  type Node,
+  OLD_MS,
+  type Pod,
+  type Resource,
+} from "../plan/observed.ts";
 import { Children } from "./children.ts";
 import {
   isSameNode,
@@ -43,6 +51,9 @@ export interface Inside {
   readonly campuses: Map<string, Resource<CampusSpec, CampusStatus>>;
   readonly groups: Map<string, Resource<KvGroupSpec, KvGroupStatus>>;
 }
+
+// Else a kind of which there is nothing to tell would keep every campus from its turn.
+assert(AGE_MS_MAX < OLD_MS);
 
 const OF_PODS = new Set(["Pod", "StatefulSet", "Deployment", "Node"]);
 

@@ -24,7 +24,14 @@ import {
 } from "./desired.ts";
 import { type GroupPlan, groupStatus, type KvGroup, planGroup } from "./kv-group.ts";
 import { leftovers, retiringGroups } from "./leftovers.ts";
-import { childKey, kvWorkload, type Node, type Observed, type Resource } from "./observed.ts";
+import {
+  childKey,
+  kvWorkload,
+  type Node,
+  type Observed,
+  OLD_MS,
+  type Resource,
+} from "./observed.ts";
 import { misplacements } from "./placement.ts";
 import {
   LOGS_WORKLOAD,
@@ -414,8 +421,6 @@ const JUST_UP = "it has just come up";
 const UNSEEN = "how its pods are has not been heard lately";
 /** Reasons to disturb no other campus, and none to say that this one has lost something. */
 const NO_LOSS = new Set([JUST_UP, UNSEEN]);
-/** Somewhat longer than a watch that says nothing lives. */
-const OLD_MS = 15_000;
 
 function available({ dataCenter, nodes }: Observed): Statement {
   const { profile, campuses } = dataCenter.spec;

@@ -160,6 +160,9 @@ export interface Observed {
   readonly image: string;
 }
 
+/** What is known of pods is too old to disturb anything by it: more than the copies' age while all goes well. */
+export const OLD_MS = 20_000;
+
 export const kvWorkload = (group: number) => `kvsvr-${group}`;
 export const wordKey = (group: number, campus: string) => `${kvWorkload(group)}/${campus}`;
 export const childKey = (kind: string, name: string) => `${kind}/${name}`;

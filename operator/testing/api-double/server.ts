@@ -71,6 +71,8 @@ export class ApiDouble {
   mayGo: (resource: string, object: KubeObject, isForced: boolean) => boolean = () => true;
   /** Watches are told nothing up to the version that they begin from, bookmarks neither, as some servers do. */
   isSilentBehind = false;
+  /** Watches that ask for bookmarks are told some. */
+  tellsBookmarks = true;
   /** Requests that change something and were carried out. */
   writes = 0;
   readonly #writesTo = new Map<string, number>();
@@ -251,7 +253,7 @@ export class ApiDouble {
     const hasBookmarks = query.get("allowWatchBookmarks") === "true";
     const bookmark = () => {
       if (watching.isMute || response.writableEnded || this.objects.version < behind) return;
-      if (hasBookmarks) response.write(this.#bookmark());
+      if (hasBookmarks && this.tellsBookmarks) response.write(this.#bookmark());
     };
     // As a real one: now and then, and two seconds before the end.
     const every = setInterval(bookmark, this.#options.bookmarkEveryMs ?? 60_000);
