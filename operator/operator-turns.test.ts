@@ -160,6 +160,11 @@ test("a budget that says not now is asked again; the roll waits, and all that re
   rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2" }));
   await rig.until("it is said", () => progress() === "True EvictionRefused", 10_000);
   expect(rig.message("DataCenter", "main", "Progressing")).toContain(`campus a: ${budget}`);
+  // While it stands: with a new group, or a block, the turn is nobody's or another's, and it is gone for a while.
+  const clients = { type: "LoadBalancer" };
+  rig.write("DataCenter", "main", sampleDataCenter({ image: "tricampus:2", clients }));
+  const doors = () => JSON.stringify(rig.get("Service", "main-clients-a")?.spec ?? {});
+  await rig.until("doors are made anew", () => doors().includes("LoadBalancer"));
   rig.write("KVGroup", "main-2", sampleGroup(2, { keyspaces: ["inbox"] }));
   await rig.until("slots move", () => rig.store.slots.inbox!.length === 2);
   rig.write("Campus", "b", sampleCampus("b", block()));
