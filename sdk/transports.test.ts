@@ -1,6 +1,6 @@
 /** The SDK over each transport: the same client, the same promises. */
 import { randomBytes } from "node:crypto";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { rest } from "../services/svrkit/rest.ts";
 import { TricampusClient } from "./client.ts";
 import { layCable } from "./testing/cable.ts";
@@ -24,6 +24,7 @@ beforeAll(async () => {
   platform = await startSmallPlatform({ campuses: ["a", "b"] });
 });
 afterEach(async () => {
+  vi.unstubAllGlobals();
   await Promise.all(clients.splice(0).map((client) => client.close()));
 });
 afterAll(() => platform.stop());
@@ -129,4 +130,25 @@ describe.each(TRANSPORTS)("sdk over %s", (way, transport) => {
     await expect(client.connect()).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
     expect(reasons).toHaveLength(1);
   });
+});
+
+test("over long poll where fetch has no streams, as React Native's, what is pushed arrives", async () => {
+  const real = globalThis.fetch;
+  vi.stubGlobal("fetch", async (...asked: Parameters<typeof fetch>) =>
+    Object.defineProperty(await real(...asked), "body", { value: undefined }),
+  );
+  const [ann, bob] = ["fay", "gus"].map((device) => {
+    const { endpoints } = platform;
+    return new TricampusClient({ endpoints, device, transport: longPollTransport });
+  });
+  clients.push(ann!, bob!);
+  for (const [name, client] of [
+    ["fay", ann!],
+    ["gus", bob!],
+  ] as const) {
+    await client.register(name, "a password");
+    await client.connect();
+  }
+  await ann!.send({ userId: bob!.userId! }, "hi");
+  await until(() => bob!.store.counts.messages === 1);
 });

@@ -106,13 +106,10 @@ class PollSession implements Channel {
     try {
       const answer = await this.#fetch(`/${number}`, { method: "GET", signal });
       const reader = new LengthPrefixedReader(FRAME_BYTES_MAX);
-      const body = answer.body?.getReader();
-      for (;;) {
-        const { done, value } = (await body?.read()) ?? { done: true, value: undefined };
-        if (done || value === undefined) break;
+      for await (const bytes of bytesOf(answer)) {
         clearTimeout(timer);
         timer = setTimeout(() => giveUp.abort(), POLL_TIMEOUT_MS);
-        const frames = reader.push(value);
+        const frames = reader.push(bytes);
         if (frames === undefined) throw new Error("these are no frames");
         yield* frames;
       }
@@ -157,4 +154,11 @@ class PollSession implements Channel {
     this.#aborting.abort();
     this.#events.closed();
   }
+}
+
+async function* bytesOf(answer: Response): AsyncGenerator<Uint8Array> {
+  const body = answer.body?.getReader();
+  // React Native's fetch has no streams: what it brings is there when it is whole.
+  if (body === undefined) yield new Uint8Array(await answer.arrayBuffer());
+  else for (let part = await body.read(); !part.done; part = await body.read()) yield part.value;
 }
