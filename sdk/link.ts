@@ -24,31 +24,13 @@ import type { Method } from "../services/svrkit/method.ts";
 import { type Endpoint, EndpointChooser } from "./endpoints.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Parts } from "./parts.ts";
+import { leavesUnknown, Retry } from "./retry.ts";
 import { startTicking, type Ticking } from "./ticker.ts";
 import type { Channel, Transport } from "./transports/transport.ts";
 
 const CONNECT_TIMEOUT_MS = 1_000;
 const OPEN_REQUESTS_MAX = 64;
 const REQUEST_BYTES_MAX = 1_000_000;
-const RETRY_FIRST_MS = 50;
-const RETRY_LAST_MS = 500;
-/** Who is overloaded is not asked again as soon: that would be more load. */
-const RETRY_OVERLOADED_FIRST_MS = 1_000;
-const RETRY_OVERLOADED_LAST_MS = 2_000;
-/** What is open for long is asked for less and less often: with pauses of this share of its age. */
-const RETRY_AGE_SHARE = 1 / 8;
-const RETRY_OVERLOADED_AGE_SHARE = 1 / 4;
-const RETRY_OLD_LAST_MS = 30_000;
-/** What is asked for may have been done all the same, or be done yet: no answer to who must know. */
-const UNKNOWN_OUTCOMES: ReadonlySet<Code> = new Set([
-  "DEADLINE_EXCEEDED",
-  "OUTCOME_UNKNOWN",
-  "INTERNAL",
-  "ABORTED",
-  "FENCED",
-  "MOVED",
-  "RESOURCE_EXHAUSTED",
-]);
 
 export type LinkState =
   | "idle"
@@ -81,6 +63,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** From then on nobody waits, and others may come first. */
   readonly lateAfterMs?: number;
+  /** Pauses that go on where an earlier request for the same left them. */
+  readonly retry?: Retry;
   /** A failure that is tried again. */
   readonly retrying?: (error: RpcError) => void;
 }
@@ -91,9 +75,8 @@ interface OpenRequest {
   readonly options: RequestOptions;
   readonly startedMs: number;
   readonly deadlineMs: number;
+  readonly retry: Retry;
   sent: boolean;
-  attempts: number;
-  retryAtMs: number;
   lastError: RpcError | undefined;
   readonly done: (body: Uint8Array) => void;
   readonly fail: (error: RpcError) => void;
@@ -211,7 +194,8 @@ export class Link implements Ticking {
       ...facts,
       ...{ id, value },
       ...{ startedMs, deadlineMs: startedMs + facts.options.timeoutMs },
-      ...{ sent: false, attempts: 0, retryAtMs: 0, lastError: undefined },
+      retry: facts.options.retry ?? new Retry(startedMs),
+      ...{ sent: false, lastError: undefined },
     };
     this.#requests.set(id, request);
     this.start();
@@ -283,7 +267,7 @@ export class Link implements Ticking {
   /** Requests whose time is over, or has come again. */
   #look(nowMs: number): void {
     for (const [id, request] of this.#requests) {
-      const { options, lastError } = request;
+      const { options, retry, lastError } = request;
       if (options.signal?.aborted) {
         this.#settle(id, request);
         request.fail(new RpcError("ABORTED", "nobody wants the answer any more"));
@@ -293,7 +277,7 @@ export class Link implements Ticking {
         request.fail(
           new RpcError("DEADLINE_EXCEEDED", `no answer in ${options.timeoutMs} ms${last}`),
         );
-      } else if (request.retryAtMs > 0 && request.retryAtMs <= nowMs && this.#canSend(request)) {
+      } else if (retry.atMs > 0 && retry.atMs <= nowMs && this.#canSend(request)) {
         this.#send(request);
       }
     }
@@ -421,16 +405,13 @@ export class Link implements Ticking {
   /** Whether a request that failed is tried again later. */
   #retries(request: OpenRequest, failure: Failure): boolean {
     const error = errorOf(failure);
-    const isUnknown = UNKNOWN_OUTCOMES.has(error.code) && request.options.untilKnown === true;
+    const isUnknown = request.options.untilKnown === true && leavesUnknown(error);
     if (!failure.retryable && !isUnknown) return false;
     if (request.sent) this.#heartbeat.answered();
     request.sent = false;
-    request.attempts += 1;
     request.lastError = error;
+    request.retry.failed(error, performance.now(), Math.random);
     request.options.retrying?.(error);
-    const nowMs = performance.now();
-    const pauseMs = retryPauseMs(failure.code, request.attempts, nowMs - request.startedMs);
-    request.retryAtMs = nowMs + pauseMs * (0.5 + Math.random() / 2);
     return true;
   }
 
@@ -474,7 +455,7 @@ export class Link implements Ticking {
 
   #send(request: OpenRequest): void {
     request.sent = true;
-    request.retryAtMs = 0;
+    request.retry.endPause();
     this.#heartbeat.asked(performance.now());
     const { id, startedMs, options } = request;
     const late = performance.now() - startedMs >= (options.lateAfterMs ?? Number.POSITIVE_INFINITY);
@@ -497,16 +478,6 @@ export class Link implements Ticking {
     this.#state = state;
     this.#events.changed(state, this.campus);
   }
-}
-
-/** Without jitter. */
-function retryPauseMs(code: string, attempts: number, ageMs: number): number {
-  const [firstMs, lastMs, ageShare] =
-    code === "OVERLOADED"
-      ? [RETRY_OVERLOADED_FIRST_MS, RETRY_OVERLOADED_LAST_MS, RETRY_OVERLOADED_AGE_SHARE]
-      : [RETRY_FIRST_MS, RETRY_LAST_MS, RETRY_AGE_SHARE];
-  const usualMs = Math.min(lastMs, firstMs * 2 ** (attempts - 1));
-  return Math.max(usualMs, Math.min(RETRY_OLD_LAST_MS, ageMs * ageShare));
 }
 
 function encode(frame: Omit<ClientFrame, "takesParts">): Uint8Array<ArrayBuffer> {

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { makeContent, makeVoice } from "../protos/gen/tricampus/client/v1/content_codec.ts";
+import { decodeServerFrame } from "../protos/gen/tricampus/client/v1/frame_codec.ts";
+import { fromBytes } from "../services/svrkit/codec.ts";
 import { type Code, RpcError } from "../services/svrkit/errors.ts";
 import { type ClientOptions, TricampusClient, type Update } from "./client.ts";
 import { FileStore } from "./file-store.ts";
@@ -11,6 +13,8 @@ import { MemoryStore } from "./store.ts";
 import { layCable } from "./testing/cable.ts";
 import { type SmallPlatform, startSmallPlatform } from "./testing/small-platform.ts";
 import { until } from "./testing/until.ts";
+import type { Transport } from "./transports/transport.ts";
+import { webSocketTransport } from "./transports/web-socket.ts";
 
 let platform: SmallPlatform;
 const clients: TricampusClient[] = [];
@@ -257,11 +261,12 @@ test("recipients for whom nobody answers, however many, leave places for others,
     if (isStuck && to?.value?.startsWith("u-stuck"))
       throw new RpcError("DEADLINE_EXCEEDED", "the recipient's inbox does not answer");
   };
-  const recipients = Array.from({ length: 20 }, (_, i) => `u-stuck${i}`);
-  const texts = ["0", "1", "2", "3", "4"];
-  const stuck = texts.flatMap((text) => recipients.map((userId) => ann.send({ userId }, text)));
+  const recipients = Array.from({ length: 12 }, (_, i) => `u-stuck${i}`);
+  const texts = Array.from({ length: 18 }, (_, i) => String.fromCharCode(97 + i));
+  // One recipient after the other: so nine of them have all places on the way.
+  const stuck = recipients.flatMap((userId) => texts.map((text) => ann.send({ userId }, text)));
   await until(() => platform.backend.calls > 40);
-  for (const text of texts) await ann.send({ userId: "u-friend" }, text);
+  for (const text of texts.slice(0, 5)) await ann.send({ userId: "u-friend" }, text);
   await Promise.all(recipients.map((_, i) => ann.send({ userId: `u-friend${i}` }, "hi")));
   isStuck = false;
   await Promise.all(stuck);
@@ -270,3 +275,67 @@ test("recipients for whom nobody answers, however many, leave places for others,
     expect(got.toSorted()).toEqual(texts);
   }
 }, 60_000);
+
+test("failures of what was given up a moment before are nobody's", async () => {
+  const network = holdableNetwork();
+  const ann = await register("ann", { sendTimeoutMs: 20_000, transport: network.transport });
+  platform.backend.beforeSend = async ({ to }) => {
+    if (to?.value === "u-stuck") throw new RpcError("DEADLINE_EXCEEDED", "nobody");
+  };
+  network.hold();
+  const ids = Array.from({ length: 16 }, (_, i) => `id-${i}`);
+  const sends = ids.map((id) => ann.send({ userId: "u-stuck" }, id, id));
+  const told = Promise.allSettled(sends);
+  await until(() => network.kinds().includes("failure"));
+  for (const id of ids) expect(ann.giveUp(id)).toBe(true);
+  expect(() => network.release()).not.toThrow();
+  for (const outcome of await told) expect(outcome).toMatchObject({ status: "rejected" });
+  await ann.send({ userId: "u-friend" }, "hi");
+});
+
+test("what is taken back goes again before what is behind it, also when its recipient answers at once", async () => {
+  const network = holdableNetwork();
+  const ann = await register("ann", { sendTimeoutMs: 20_000, transport: network.transport });
+  const came: string[] = [];
+  const others = Promise.withResolvers<void>();
+  platform.backend.beforeSend = async ({ text }) => {
+    came.push(text);
+    // Of "a" to "p", which go at once, the failure of "a" takes "p" back; "b" is taken.
+    if (text === "a" && came.length === 1) throw new RpcError("DEADLINE_EXCEEDED", "nobody");
+    if (text === "b") await until(() => network.kinds().includes("failure"));
+    else if (came.length <= 16) await others.promise;
+  };
+  network.hold();
+  const texts = Array.from({ length: 20 }, (_, i) => String.fromCharCode(97 + i));
+  const sends = texts.map((text) => ann.send({ userId: "u-x" }, text));
+  await until(() => came.length >= 16 && network.kinds().includes("body"));
+  network.release();
+  await until(() => came.includes("q"));
+  others.resolve();
+  await Promise.all(sends);
+  const again = came.slice(16).filter((text) => text !== "a");
+  expect(again.slice(0, 2)).toEqual(["p", "q"]);
+});
+
+/** While it is held nothing comes from it; then all of that does, before anything else happens. */
+function holdableNetwork() {
+  const frames: { readonly bytes: Uint8Array; readonly received: (bytes: Uint8Array) => void }[] =
+    [];
+  let isHeld = false;
+  const transport: Transport = (url, { opened, received, closed }) =>
+    webSocketTransport(url, {
+      ...{ opened, closed },
+      received: (bytes) => (isHeld ? void frames.push({ bytes, received }) : received(bytes)),
+    });
+  return {
+    transport,
+    hold: () => {
+      isHeld = true;
+    },
+    release: () => {
+      isHeld = false;
+      for (const { bytes, received } of frames.splice(0)) received(bytes);
+    },
+    kinds: () => frames.map(({ bytes }) => fromBytes(decodeServerFrame, bytes).kind?.case),
+  };
+}

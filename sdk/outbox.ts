@@ -19,6 +19,7 @@ import { hasBug } from "../services/svrkit/planted.ts";
 import { contentText } from "./device-lines.ts";
 import type { Link } from "./link.ts";
 import { Places } from "./places.ts";
+import { Retry } from "./retry.ts";
 import type { DeviceStore, Recipient, SendRecord } from "./store.ts";
 import { startTicking, type Ticking } from "./ticker.ts";
 
@@ -31,7 +32,9 @@ const UNDER_WAY_MAX = 48;
 /** For recipients for whom nobody answers, all together: of those that wait, and of those on the way. */
 const SILENT_OPEN_MAX = OPEN_SENDS_MAX / 2;
 const SILENT_UNDER_WAY_MAX = UNDER_WAY_MAX / 4;
-/** So many failures in a row, other than of the time that services have for a send, say the same. */
+/** However many they are, and however soon all fail: the platform takes only so many requests a second of one user. */
+const SILENT_EVERY_MS = 50;
+/** So many failures of a send, other than of the time that services have for it, say the same. */
 const SILENT_FAILURES = 3;
 /** A ticket that one answer refused and the connection does not may be good a moment later. */
 const HOLD_MS = 30_000;
@@ -85,6 +88,10 @@ interface OpenSend {
   readonly send: SendRecord;
   readonly waiters: Set<Waiter>;
   readonly givenUp: AbortController;
+  /** As old as the send, not as what is under way, which may be taken back. */
+  readonly retry: Retry;
+  /** Those that are of the recipient. */
+  failures: number;
   /** Ends what is under way, and leaves the message open; undefined: nothing is. */
   underWay: AbortController | undefined;
   lastError: RpcError | undefined;
@@ -98,6 +105,8 @@ export class Outbox implements Ticking {
   readonly #placesUnderWay = new Places(UNDER_WAY_MAX, SILENT_UNDER_WAY_MAX);
   /** The ticket was refused: nothing is sent before this, or the next ticket. Monotonic; 0: it is good. */
   #heldUntilMs = 0;
+  /** When the next send to a recipient for whom nobody answers may begin. Monotonic. */
+  #silentAtMs = 0;
   #isRestored = false;
   #stopTicking: (() => void) | undefined;
 
@@ -115,9 +124,10 @@ export class Outbox implements Ticking {
     }
   }
 
-  /** There is a connection whose ticket is good. */
+  /** There is a connection whose ticket is good: where it leads, all may be well. */
   attached(): void {
     this.#heldUntilMs = 0;
+    for (const open of this.#open.values()) if (open.underWay === undefined) open.retry.endPause();
     this.#pump();
   }
 
@@ -198,9 +208,12 @@ export class Outbox implements Ticking {
   }
 
   #add(send: SendRecord): void {
-    const facts = { underWay: undefined, lastError: undefined };
-    const open = { send, waiters: new Set<Waiter>(), givenUp: new AbortController(), ...facts };
-    this.#open.set(send.clientMessageId, open);
+    const ageMs = Math.max(0, Date.now() - send.sentAtMs);
+    this.#open.set(send.clientMessageId, {
+      ...{ send, waiters: new Set(), givenUp: new AbortController() },
+      ...{ retry: new Retry(performance.now() - ageMs), failures: 0 },
+      ...{ underWay: undefined, lastError: undefined },
+    });
     this.#places.take(nameOf(send.to));
     this.#stopTicking ??= startTicking(this);
   }
@@ -211,11 +224,25 @@ export class Outbox implements Ticking {
 
   #pump(): void {
     if (this.#heldUntilMs > 0) return;
+    const nowMs = performance.now();
+    /** The link lets go of what is taken back at its next tick; what is behind it would come before it. */
+    const withOneTakenBack = new Set<string>();
     for (const open of this.#inTurn()) {
       if (this.#placesUnderWay.areFull || !this.#parts.link.hasRoom) return;
-      if (open.underWay !== undefined || this.#leftMs(open) <= 0) continue;
-      if (this.#placesUnderWay.hasOneFor(nameOf(open.send.to))) void this.#transmit(open);
+      const name = nameOf(open.send.to);
+      if (open.underWay?.signal.aborted) withOneTakenBack.add(name);
+      if (open.underWay !== undefined || withOneTakenBack.has(name)) continue;
+      if (nowMs < open.retry.atMs || this.#leftMs(open) <= 0) continue;
+      if (this.#hasTurn(name, nowMs)) void this.#transmit(open);
     }
+  }
+
+  #hasTurn(name: string, nowMs: number): boolean {
+    if (!this.#placesUnderWay.hasOneFor(name)) return false;
+    if (!this.#placesUnderWay.silent.has(name)) return true;
+    if (nowMs < this.#silentAtMs) return false;
+    this.#silentAtMs = nowMs + SILENT_EVERY_MS;
+    return true;
   }
 
   /** The oldest first; those to recipients for whom nobody answers behind all others, whose turn it is first. */
@@ -240,15 +267,13 @@ export class Outbox implements Ticking {
     const takenBack = new AbortController();
     open.underWay = takenBack;
     this.#placesUnderWay.take(nameOf(to));
-    let failures = 0;
+    const signal = AbortSignal.any([open.givenUp.signal, takenBack.signal]);
     const options = {
-      ...{ timeoutMs: this.#leftMs(open), untilKnown: true },
+      ...{ timeoutMs: this.#leftMs(open), untilKnown: true, signal, retry: open.retry },
       lateAfterMs: open.send.sentAtMs + this.#parts.patienceMs - Date.now(),
-      signal: AbortSignal.any([open.givenUp.signal, takenBack.signal]),
       retrying: (error: RpcError) => {
-        open.lastError = error;
-        failures += 1;
-        if (isSilence(error, failures)) this.#silenced(nameOf(to));
+        // The link lets go of it at its next tick; until then it may hear of it.
+        if (!signal.aborted) this.#failedForNow(open, error);
       },
     };
     await this.#parts.link.request(Text.send, request, options).then(
@@ -262,9 +287,17 @@ export class Outbox implements Ticking {
     this.#pump();
   }
 
+  #failedForNow(open: OpenSend, error: RpcError): void {
+    open.lastError = error;
+    if (!isOfRecipient(error)) return;
+    open.failures += 1;
+    if (error.code === "DEADLINE_EXCEEDED" || open.failures >= SILENT_FAILURES)
+      this.#silenced(nameOf(open.send.to));
+  }
+
   /**
-   * Nobody has answered for this recipient: what its sends have beyond the share of such recipients is taken
-   * back, the newest first, or they would come out of their order.
+   * Nobody has answered for this recipient, to whom there are sends: what they have beyond the share of such
+   * recipients is taken back, the newest first, or they would come out of their order.
    */
   #silenced(name: string): void {
     this.#places.silence(name);
@@ -275,7 +308,8 @@ export class Outbox implements Ticking {
       const isSent = open.underWay !== undefined && !open.underWay.signal.aborted;
       if (isSent && nameOf(open.send.to) === name) newest = open;
     }
-    newest!.underWay!.abort();
+    if (newest === undefined) return; // what is under way was given up
+    newest.underWay?.abort();
     this.#placesUnderWay.giveBack(name);
   }
 
@@ -351,10 +385,9 @@ export class Outbox implements Ticking {
   }
 }
 
-/** Of the recipient, and no refusal of the platform as a whole. */
-function isSilence({ code }: RpcError, failures: number): boolean {
-  if (code === "DEADLINE_EXCEEDED") return true;
-  return failures >= SILENT_FAILURES && code !== "OVERLOADED";
+/** And not of the platform as a whole, or of this device, which asks for too much. */
+function isOfRecipient({ code }: RpcError): boolean {
+  return code !== "OVERLOADED" && code !== "RESOURCE_EXHAUSTED";
 }
 
 function tooOld(): RpcError {
