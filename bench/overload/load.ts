@@ -1,6 +1,6 @@
 /** Tasks offered to M at a rate, whatever becomes of them: open loop, Poisson arrivals. */
 import { Echo, type EchoMessage } from "../../protos/gen/tricampus/svrkit/v1/echo_codec.ts";
-import { BUCKETS, priorityOf } from "../../services/svrkit/admission/priority.ts";
+import { priorityOf, USER_BUCKETS } from "../../services/svrkit/admission/priority.ts";
 import { monotonicMs } from "../../services/svrkit/call.ts";
 import type { Callee } from "../../services/svrkit/client.ts";
 import { rest } from "../../services/svrkit/rest.ts";
@@ -78,7 +78,7 @@ async function carryOut(
   const { calls, depth } = task.kind;
   const { startedMs, patienceMs, isCounted } = how;
   const beganMs = startedMs + task.atMs;
-  const priority = priorityOf("message", Math.floor(Math.random() * BUCKETS));
+  const priority = priorityOf("message", Math.floor(Math.random() * USER_BUCKETS));
   const options = { deadlineMs: beganMs + patienceMs, priority };
   const request = requestOf(depth, isCounted);
   try {

@@ -9,7 +9,7 @@ import {
 } from "../../protos/gen/tricampus/data/v1/media_codec.ts";
 import { pathOf } from "../data/media/client.ts";
 import { AdaptiveLevel } from "../svrkit/admission/adaptive-level.ts";
-import { BUCKETS, priorityOf } from "../svrkit/admission/priority.ts";
+import { priorityOf, USER_BUCKETS } from "../svrkit/admission/priority.ts";
 import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import { type Callee, Client } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
@@ -121,7 +121,8 @@ test("downloads: who takes nothing loses its place, and who is done or leaves gi
 
 test("downloads: a process that falls behind sheds them, before it asks for anything", async () => {
   for (; nowMs < 2_000; nowMs += 1) {
-    const priority = priorityOf("media", nowMs % BUCKETS);
+    // Evenly, over a short time, too.
+    const priority = priorityOf("media", (nowMs * 50) % USER_BUCKETS);
     try {
       forwarder.letIn(priority);
       forwarder.ended(priority);

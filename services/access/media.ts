@@ -12,7 +12,7 @@ import {
   MediaData,
 } from "../../protos/gen/tricampus/data/v1/media_codec.ts";
 import { PART_BYTES, parseAddress, type SealedAddress } from "../data/media/client.ts";
-import { BUCKETS, priorityOf } from "../svrkit/admission/priority.ts";
+import { priorityOf, USER_BUCKETS } from "../svrkit/admission/priority.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
 import { RpcError } from "../svrkit/errors.ts";
@@ -108,7 +108,7 @@ class MediaDoor {
   /** Once for all its parts, before the first: one that has begun goes on. Returns their priority. */
   #letIn(response: ServerResponse): number {
     if (response.destroyed) throw gone();
-    const priority = priorityOf("media", Math.floor(Math.random() * BUCKETS));
+    const priority = priorityOf("media", Math.floor(Math.random() * USER_BUCKETS));
     const { forwarder } = this.#parts;
     forwarder.letIn(priority);
     response.once("close", () => forwarder.ended(priority));

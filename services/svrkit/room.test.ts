@@ -9,7 +9,7 @@ import {
 import { makeRequestHead } from "../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
 import { AdaptiveLevel } from "./admission/adaptive-level.ts";
 import type { Admission } from "./admission/admission.ts";
-import { BUCKETS, EVERYTHING, priorityOf } from "./admission/priority.ts";
+import { EVERYTHING, priorityOf, USER_BUCKETS } from "./admission/priority.ts";
 import { Reader, toBytes } from "./codec.ts";
 import type { Code } from "./errors.ts";
 import { REQUEST_BYTES_MAX } from "./limits.ts";
@@ -133,7 +133,7 @@ test("room: calls whose time was over when they were read have waited, and more 
   const readFor = async (ms: number, how: { waitedMs: number; restMs: number }) => {
     const endMs = performance.now() + ms;
     for (let i = 1; performance.now() < endMs; i++) {
-      ask(priorityOf("message", i % BUCKETS), how.waitedMs);
+      ask(priorityOf("message", i % USER_BUCKETS), how.waitedMs);
       for (const untilMs = performance.now() + how.restMs; performance.now() < untilMs; );
       await setImmediate();
     }

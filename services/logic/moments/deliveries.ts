@@ -7,7 +7,7 @@ import {
   MomentsData,
   type OpenDelivery,
 } from "../../../protos/gen/tricampus/data/v1/moments_codec.ts";
-import { BUCKETS, priorityOf } from "../../svrkit/admission/priority.ts";
+import { priorityOf, USER_BUCKETS } from "../../svrkit/admission/priority.ts";
 import type { CallOptions } from "../../svrkit/call.ts";
 import type { Callee } from "../../svrkit/client.ts";
 import type { Logger } from "../../svrkit/log.ts";
@@ -96,6 +96,6 @@ export class Deliveries {
 }
 
 function optionsNow(): CallOptions {
-  const priority = priorityOf("moments", Math.floor(Math.random() * BUCKETS));
+  const priority = priorityOf("moments", Math.floor(Math.random() * USER_BUCKETS));
   return { timeoutMs: TIMEOUT_MS, priority };
 }

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { AdaptiveLevel } from "./adaptive-level.ts";
 import type { ThreadTimes } from "./admission.ts";
-import { BUCKETS, bucketOf, EVERYTHING, priorityOf } from "./priority.ts";
+import { bucketOf, EVERYTHING, LAST_BUCKET, priorityOf, USER_BUCKETS } from "./priority.ts";
 import { type Load, runOverloaded, type TaskOutcome } from "./testing/overloaded-service.ts";
 
 const WORK_MS = 1;
@@ -61,7 +61,7 @@ test("admission: a thread that has rested has caught up, and begins to shed nobo
     for (let ms = fromMs; ms < fromMs + 1_000; ms++) {
       sums.idleMs += idleShare;
       sums.usedMs += 1 - idleShare;
-      const priority = priorityOf("message", ms % BUCKETS);
+      const priority = priorityOf("message", ms % USER_BUCKETS);
       level.arrive(priority, ms);
       if (level.start(priority, 30)) level.ended(ms);
     }
@@ -77,11 +77,11 @@ test("admission: that no call ends for a while is not taken for all that can be 
   const level = new AdaptiveLevel({ thread: () => ({ ...sums }) });
   for (let ms = 0; ms < 1_500; ms++) {
     sums.usedMs += 1;
-    const priority = priorityOf("message", ms % BUCKETS);
+    const priority = priorityOf("message", ms % USER_BUCKETS);
     level.arrive(priority, ms);
     if (level.start(priority, 40) && ms < 500) level.ended(ms);
   }
-  expect(level.level(1_500)).toBeGreaterThan(priorityOf("message", BUCKETS / 2));
+  expect(level.level(1_500)).toBeGreaterThan(priorityOf("message", USER_BUCKETS / 2));
 });
 
 test("admission: the thread's time goes to those that may be shed by their part of what began and ended", () => {
@@ -91,7 +91,7 @@ test("admission: the thread's time goes to those that may be shed by their part 
     for (let ms = fromMs; ms < fromMs + 1_000; ms++) {
       sums.usedMs += 1;
       sums.othersEnded += others;
-      const priority = priorityOf("message", ms % BUCKETS);
+      const priority = priorityOf("message", ms % USER_BUCKETS);
       level.arrive(priority, ms);
       if (level.start(priority, 200)) level.ended(ms);
     }
@@ -152,6 +152,38 @@ test("admission: callers that do not heed the level cost little more", () => {
   expect(shareOf(settled(outcomes)) / 0.25).toBeGreaterThan(0.9);
 });
 
+test.each(
+  [[1], [1, 2, 3, 4]].flatMap((calls) => [
+    { calls, waitedFor: 0.8, late: 0.5, everyMs: 10_000 },
+    { calls, waitedFor: 0.8, late: 4, everyMs: 10_000 },
+    { calls, waitedFor: 0.9, late: 2, everyMs: 10_000 },
+    { calls, waitedFor: 0.9, late: 4, everyMs: 10_000 },
+    // Gone, and back again.
+    { calls, waitedFor: 0.9, late: 4, everyMs: 300 },
+    { calls, waitedFor: 0.8, late: 2, everyMs: 1_000 },
+  ]),
+)(
+  "admission: $waitedFor of what can be done is served, whatever comes that nobody waits for: $late, for $everyMs ms, tasks of $calls calls",
+  ({ calls, waitedFor, late, everyMs }) => {
+    const { tasks } = load(calls, waitedFor).rates[0]!;
+    const rates = Array.from({ length: 10_000 / everyMs }, (_, i) => ({
+      ...{ fromMs: i * everyMs, tasks },
+      late: i % 2 === 0 ? (tasks / waitedFor) * late : 0,
+    }));
+    const shares = [1, 2, 3, 4, 5].map((seed) => {
+      const outcomes = settled(runOverloaded(ours, load(calls, waitedFor, { rates, seed })));
+      return shareOf(outcomes.filter(({ isLate }) => !isLate));
+    });
+    expect(shares.reduce((sum, share) => sum + share, 0) / shares.length).toBeGreaterThan(0.99);
+  },
+);
+
+test("admission: what nobody waits for has what others leave", () => {
+  const rates = [{ fromMs: 0, tasks: 600, late: 600 }];
+  const outcomes = settled(runOverloaded(ours, load([1], 1.2, { rates })));
+  expect(shareOf(outcomes.filter(({ isLate }) => isLate)) * 0.6).toBeGreaterThan(0.3);
+});
+
 test("admission: logins outrank messages, messages outrank moments", () => {
   const classes = ["login", "message", "moments"] as const;
   const outcomes = settled(runOverloaded(ours, load([2], 2, { classes })));
@@ -200,7 +232,7 @@ test.each([
 /** A second of one call a millisecond, each worked on for so long after it has waited for so long. */
 function oneAMillisecond(level: AdaptiveLevel, waitedMs: number, workMs: number, fromMs = 0): void {
   for (let ms = fromMs; ms < fromMs + 1_000; ms++) {
-    const priority = priorityOf("message", ms % BUCKETS);
+    const priority = priorityOf("message", ms % USER_BUCKETS);
     level.arrive(priority, ms);
     if (!level.start(priority, waitedMs)) continue;
     level.worked(workMs, 0);
@@ -243,7 +275,7 @@ test("admission: what a call carries for others is counted once, though nobody c
   for (let ms = 0; ms < 500; ms++) {
     sums.usedMs += 0.2;
     level.worked(0.2, -0.2);
-    const priority = priorityOf("message", ms % BUCKETS);
+    const priority = priorityOf("message", ms % USER_BUCKETS);
     level.arrive(priority, ms);
     if (level.start(priority, 200)) level.ended(ms);
   }
@@ -258,7 +290,7 @@ test("admission: what calls work later is not learnt from the few of an idle pro
       sums.usedMs += 0.05;
       sums.idleMs += 0.95;
       if (ms % everyMs > 0) continue;
-      const priority = priorityOf("message", (ms / everyMs) % BUCKETS);
+      const priority = priorityOf("message", (ms / everyMs) % USER_BUCKETS);
       level.arrive(priority, ms);
       if (level.start(priority, 0)) level.ended(ms);
     }
@@ -287,7 +319,8 @@ test("priority: a user's bucket is the same all through an hour, and another one
   const now = users.map((user) => bucketOf(user, hourMs * 7));
   expect(users.map((user) => bucketOf(user, hourMs * 8 - 1))).toEqual(now);
   const later = users.map((user) => bucketOf(user, hourMs * 8));
+  expect(Math.max(...now)).toBeLessThan(LAST_BUCKET);
   const same = later.filter((bucket, i) => bucket === now[i]).length;
   expect(same / users.length).toBeLessThan(0.03);
-  expect(new Set(now).size).toBe(BUCKETS);
+  expect(new Set(now).size).toBe(USER_BUCKETS);
 });

@@ -14,7 +14,9 @@
  * demand above it is not seen any more. Users are spread evenly over the buckets of a class, so what comes
  * from those that are let in tells of the others; of a class that is shed as a whole, what was seen last is
  * remembered and fades. (By bucket, and each remembered for itself, the same goes wrong: a few calls a
- * window are mostly chance, and what has faded is let in all at once.)
+ * window are mostly chance, and what has faded is let in all at once.) A class's last bucket, which is nobody's, is
+ * remembered for itself all the same: there may be more in it than in all others, and taken for a user's, it had
+ * users shed for it.
  *
  * A process does not always have its core. What it starts in a window in which it stood still says nothing
  * of what it can do, and what then comes at once nothing of what is asked for: capacity is the best of a few
@@ -29,7 +31,7 @@
  * ended, with which somebody went on.
  */
 import type { Admission, ThreadTimes } from "./admission.ts";
-import { BUCKETS, CLASS_COUNT, EVERYTHING } from "./priority.ts";
+import { BUCKETS, CLASS_COUNT, EVERYTHING, LAST_BUCKET, USER_BUCKETS } from "./priority.ts";
 
 export interface LevelOptions {
   /** Mean wait that is put up with, ms ... */
@@ -82,6 +84,8 @@ const NOISE = 0.5;
 const COUNT_MIN = 10;
 /** After so many windows without a call everything is admitted again. */
 const QUIET_WINDOWS = 10;
+/** Of each class two, in the order of priorities: the buckets of its users, and the last one. */
+const BANDS = 2 * CLASS_COUNT;
 
 export class AdaptiveLevel implements Admission {
   #options: LevelOptions;
@@ -108,11 +112,11 @@ export class AdaptiveLevel implements Admission {
   readonly #rates = new Float64Array(CAPACITY_WINDOWS);
   #nextRate = 0;
   #before = { elapsedMs: 0, ended: 0 };
-  /** Calls that arrived in this window, by class: of buckets below the level, and of all. */
-  readonly #admitted = new Uint32Array(CLASS_COUNT);
-  readonly #arrivals = new Uint32Array(CLASS_COUNT);
-  /** Calls a millisecond of one bucket, by class: what would come if nobody held back. */
-  readonly #demand = new Float64Array(CLASS_COUNT);
+  /** Calls that arrived in this window, by band: of buckets below the level, and of all. */
+  readonly #admitted = new Uint32Array(BANDS);
+  readonly #arrivals = new Uint32Array(BANDS);
+  /** Calls a millisecond of one bucket, by band: what would come if nobody held back. */
+  readonly #demand = new Float64Array(BANDS);
 
   constructor(options: Partial<LevelOptions> = {}) {
     this.#options = { ...DEFAULT_LEVEL_OPTIONS, ...options };
@@ -160,9 +164,9 @@ export class AdaptiveLevel implements Admission {
     this.#arrived += 1;
     this.#lastArrivedMs = nowMs;
     const isIn = priority < this.#level;
-    const at = Math.min(CLASS_COUNT - 1, Math.floor((priority - 1) / BUCKETS));
-    this.#arrivals[at]! += 1;
-    if (isIn) this.#admitted[at]! += 1;
+    const band = bandOf(priority);
+    this.#arrivals[band]! += 1;
+    if (isIn) this.#admitted[band]! += 1;
     return isIn;
   }
 
@@ -245,26 +249,30 @@ export class AdaptiveLevel implements Admission {
     // What is read at once came since the last look, which may be long before the window began.
     const cameMs = Math.max(1, this.#lastArrivedMs - this.#arrivedBeforeMs);
     this.#arrivedBeforeMs = this.#lastArrivedMs;
-    const growth = this.#growth(cameMs);
-    const fading = Math.min(growth, 1) * 0.5 ** (elapsedMs / FADING_MS);
-    for (let c = 0; c < CLASS_COUNT; c++) {
-      const before = this.#demand[c]!;
-      const buckets = bucketsBelow(this.#level, c);
-      const counted = buckets > 0 ? this.#admitted[c]! : this.#arrivals[c]!;
-      const seen = counted / (buckets || BUCKETS) / cameMs;
+    const growths = [this.#growth(0, cameMs), this.#growth(1, cameMs)];
+    for (let band = 0; band < BANDS; band++) {
+      const growth = growths[band % 2]!;
+      const fading = Math.min(growth, 1) * 0.5 ** (elapsedMs / FADING_MS);
+      const before = this.#demand[band]!;
+      const buckets = bucketsBelow(this.#level, band);
+      const counted = buckets > 0 ? this.#admitted[band]! : this.#arrivals[band]!;
+      const seen = counted / (buckets || widthOf(band)) / cameMs;
       const learnt = before * growth + LEARNING * (seen - before * growth);
-      // Of a class above the level only that comes which callers have not heard of yet.
-      this.#demand[c] = buckets > 0 ? learnt : Math.max(learnt, before * fading);
+      // Of a band above the level only that comes which callers have not heard of yet.
+      this.#demand[band] = buckets > 0 ? learnt : Math.max(learnt, before * fading);
     }
   }
 
-  /** By how much demand has changed as a whole: far faster to see than its spread over classes. */
-  #growth(cameMs: number): number {
+  /**
+   * By how much the demand of users, or of last buckets, has changed as a whole: far faster to see than its spread
+   * over classes. The one says nothing of the other.
+   */
+  #growth(first: 0 | 1, cameMs: number): number {
     let seen = 0;
     let expected = 0;
-    for (let c = 0; c < CLASS_COUNT; c++) {
-      seen += this.#admitted[c]!;
-      expected += this.#demand[c]! * bucketsBelow(this.#level, c) * cameMs;
+    for (let band: number = first; band < BANDS; band += 2) {
+      seen += this.#admitted[band]!;
+      expected += this.#demand[band]! * bucketsBelow(this.#level, band) * cameMs;
     }
     if (expected < COUNT_MIN) return 1;
     const ratio = seen / expected;
@@ -309,17 +317,31 @@ export class AdaptiveLevel implements Admission {
 
   #levelFor(perMs: number): number {
     let room = perMs;
-    for (let c = 0; c < CLASS_COUNT; c++) {
-      const ofBucket = this.#demand[c]!;
-      if (ofBucket * BUCKETS > room)
-        return Math.max(1, 1 + c * BUCKETS + Math.round(room / ofBucket));
-      room -= ofBucket * BUCKETS;
+    for (let band = 0; band < BANDS; band++) {
+      const ofBucket = this.#demand[band]!;
+      const ofBand = ofBucket * widthOf(band);
+      if (ofBand > room) return startOf(band) + Math.max(0, Math.round(room / ofBucket));
+      room -= ofBand;
     }
     return EVERYTHING;
   }
 }
 
-/** How many buckets of the class are let in at that level. */
-function bucketsBelow(level: number, c: number): number {
-  return Math.min(BUCKETS, Math.max(0, level - 1 - c * BUCKETS));
+function bandOf(priority: number): number {
+  const c = Math.min(CLASS_COUNT - 1, Math.floor((priority - 1) / BUCKETS));
+  return 2 * c + (priority - 1 - c * BUCKETS >= LAST_BUCKET ? 1 : 0);
+}
+
+/** The most important priority in it. */
+function startOf(band: number): number {
+  return 1 + Math.floor(band / 2) * BUCKETS + (band % 2) * LAST_BUCKET;
+}
+
+function widthOf(band: number): number {
+  return band % 2 === 0 ? USER_BUCKETS : 1;
+}
+
+/** How many buckets of the band are let in at that level. */
+function bucketsBelow(level: number, band: number): number {
+  return Math.min(widthOf(band), Math.max(0, level - startOf(band)));
 }

@@ -6,16 +6,19 @@
  *   1 + 128 class + bucket
  *
  * Class before bucket: login outranks messages, messages outrank moments, whoever asks. Within a class,
- * users are spread over 128 buckets by a hash of the user and the hour, so what is shed is shed from the
+ * users are spread over 127 buckets by a hash of the user and the hour, so what is shed is shed from the
  * same users all along a call chain and over a whole task, and from others an hour later. (After DAGOR,
- * SoCC 2018; a session in place of the user would let people log in again for a better bucket.)
+ * SoCC 2018; a session in place of the user would let people log in again for a better bucket.) The last
+ * bucket is nobody's: what no user waits for any more is in it.
  */
 import { murmur3 } from "../murmur3.ts";
 
 export const NEVER_SHED = 0;
 export const BUCKETS = 128;
-/** The first to be shed of each class; what nobody waits for any more is in it, too. */
-export const LAST_BUCKET = BUCKETS - 1;
+/** Those of users. */
+export const USER_BUCKETS = BUCKETS - 1;
+/** The first to be shed of each class: what nobody waits for, and nothing else. */
+export const LAST_BUCKET = USER_BUCKETS;
 const HOUR_MS = 3_600_000;
 
 /** The business classes, the most important first; several kinds of request may share one. */
@@ -47,7 +50,7 @@ export function isInLastBucket(priority: number): boolean {
 
 /** `nowMs`: milliseconds since 1970. */
 export function bucketOf(userId: string, nowMs: number): number {
-  return murmur3(Buffer.from(userId), Math.floor(nowMs / HOUR_MS)) % BUCKETS;
+  return murmur3(Buffer.from(userId), Math.floor(nowMs / HOUR_MS)) % USER_BUCKETS;
 }
 
 /** Of work that nobody waits for, and that comes by again: clean-up, audits. */

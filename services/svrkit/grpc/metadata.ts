@@ -11,7 +11,7 @@
  */
 import type { Metadata } from "@grpc/grpc-js";
 import type { RequestHead } from "../../../protos/gen/tricampus/svrkit/v1/frame_codec.ts";
-import { BUCKETS, EVERYTHING, priorityOf } from "../admission/priority.ts";
+import { EVERYTHING, priorityOf, USER_BUCKETS } from "../admission/priority.ts";
 import { DEFAULT_TIMEOUT_MS } from "../call.ts";
 import { NO_BYTES } from "../codec.ts";
 import { parseTraceparent } from "../tracing/context.ts";
@@ -35,7 +35,7 @@ export function headOf(method: number, metadata: Metadata, deadline: Date | numb
 }
 
 function priorityIn(text: string): number {
-  const least = priorityOf("other", Math.floor(Math.random() * BUCKETS));
+  const least = priorityOf("other", Math.floor(Math.random() * USER_BUCKETS));
   return /^\d{1,6}$/.test(text) ? Math.min(Number(text), EVERYTHING - 1) : least;
 }
 

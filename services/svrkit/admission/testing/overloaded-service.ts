@@ -5,11 +5,18 @@
  */
 import { Random } from "../../seeded-random.ts";
 import type { Admission, ThreadTimes } from "../admission.ts";
-import { BUCKETS, EVERYTHING, priorityOf } from "../priority.ts";
+import { EVERYTHING, isInLastBucket, LAST_BUCKET, priorityOf, USER_BUCKETS } from "../priority.ts";
+
+interface Rate {
+  readonly fromMs: number;
+  readonly tasks: number;
+  /** So many more that nobody waits for; default: none. */
+  readonly late?: number;
+}
 
 export interface Load {
   /** Tasks a second, from when on. */
-  readonly rates: readonly { readonly fromMs: number; readonly tasks: number }[];
+  readonly rates: readonly Rate[];
   /** Calls of a task: one is drawn for each. */
   readonly calls: readonly number[];
   readonly workMs: number;
@@ -33,6 +40,7 @@ export interface TaskOutcome {
   readonly atMs: number;
   readonly calls: number;
   readonly class: string;
+  readonly isLate: boolean;
   readonly succeeded: boolean;
   readonly endMs: number;
   /** Calls of it that were worked on. */
@@ -110,22 +118,24 @@ class OverloadedService {
   }
 
   #arrive(): void {
-    this.#send(this.#task());
-    const { tasks } = this.#load.rates.findLast(({ fromMs }) => fromMs <= this.#nowMs)!;
-    this.#after((-Math.log(1 - this.#random.next()) * 1_000) / tasks, () => this.#arrive());
+    const { tasks, late = 0 } = this.#load.rates.findLast(({ fromMs }) => fromMs <= this.#nowMs)!;
+    this.#send(this.#task(late > 0 && this.#random.chance(late / (tasks + late))));
+    const pauseMs = (-Math.log(1 - this.#random.next()) * 1_000) / (tasks + late);
+    this.#after(pauseMs, () => this.#arrive());
   }
 
   #burst(): void {
-    for (let i = 0; i < this.#load.burst!; i++) this.#send(this.#task());
+    for (let i = 0; i < this.#load.burst!; i++) this.#send(this.#task(false));
     this.#after(1_000, () => this.#burst());
   }
 
-  #task(): Task {
+  #task(isLate: boolean): Task {
     const random = this.#random;
     const { classes = ["message"] } = this.#load;
     const calls = random.pick(this.#load.calls);
     const kind = random.pick(classes);
-    const priority = priorityOf(kind, Math.floor(random.next() * BUCKETS));
+    const bucket = Math.floor(random.next() * USER_BUCKETS);
+    const priority = priorityOf(kind, isLate ? LAST_BUCKET : bucket);
     return { atMs: this.#nowMs, calls, class: kind, priority, left: calls, worked: 0 };
   }
 
@@ -276,7 +286,16 @@ class OverloadedService {
     });
   }
 
-  #end({ atMs, calls, worked, class: kind }: Task, succeeded: boolean): void {
-    this.#outcomes.push({ atMs, calls, class: kind, succeeded, endMs: this.#nowMs, worked });
+  #end({ atMs, calls, worked, class: kind, priority }: Task, succeeded: boolean): void {
+    const isLate = isInLastBucket(priority);
+    this.#outcomes.push({
+      atMs,
+      calls,
+      class: kind,
+      isLate,
+      succeeded,
+      endMs: this.#nowMs,
+      worked,
+    });
   }
 }
