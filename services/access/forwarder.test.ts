@@ -5,10 +5,12 @@ import {
   Text,
 } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
 import { AdaptiveLevel } from "../svrkit/admission/adaptive-level.ts";
+import { isInLastBucket } from "../svrkit/admission/priority.ts";
 import { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import { Client } from "../svrkit/client.ts";
 import { NO_BYTES, toBytes } from "../svrkit/codec.ts";
+import { RpcError } from "../svrkit/errors.ts";
 import { silentLogger } from "../svrkit/log.ts";
 import { Server } from "../svrkit/server.ts";
 import { keptLog } from "../svrkit/testing/kept-log.ts";
@@ -16,7 +18,7 @@ import { newTicketKeys, TicketSigner } from "../svrkit/ticket/sign.ts";
 import { TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { Sampler } from "../svrkit/tracing/sampler.ts";
 import { Forwarder } from "./forwarder.ts";
-import { REQUEST_TIMEOUT_MS } from "./limits.ts";
+import { LATE_AS_NEW_EVERY_MS, REQUEST_TIMEOUT_MS } from "./limits.ts";
 import { CLIENT_METHODS } from "./methods.ts";
 
 const server = new Server({ process: "test", campus: "a" }, silentLogger());
@@ -170,6 +172,55 @@ test("forwarder: a process that falls behind sheds what matters least, and asks 
   // While the level is being found.
   expect(refused.login).toBeLessThan(50);
   expect(asked).toBe(2_000 - refused.login - refused.post);
+});
+
+test("forwarder: of what nobody waits for one at a time, and ten a second, is as good as new, and the rest the last", async () => {
+  const client = new Client({ process: "test", campus: "a" });
+  const method = CLIENT_METHODS.get("Session/Open")!;
+  const given: CallOptions[] = [];
+  const answers: PromiseWithResolvers<Uint8Array>[] = [];
+  let nowMs = 1_000;
+  const forwarder = new Forwarder({
+    callee: (service) => client.callee(service, [], { caller: "access" }),
+    tickets: new TicketVerifier({ k1: newTicketKeys().publicKey }),
+    own: new Map([
+      [
+        method.hash,
+        (_body, options) => {
+          given.push(options);
+          answers.push(Promise.withResolvers());
+          return answers.at(-1)!.promise;
+        },
+      ],
+    ]),
+    ...{ rates: new TokenBuckets({ perSecond: 1, burst: 1 }), sampler: new Sampler(0) },
+    ...{ log: keptLog().log, server, now: () => nowMs, arrived: () => nowMs },
+  });
+  const request = { ticket: NO_BYTES, body: NO_BYTES, isForced: false };
+  const forwarded: Promise<Uint8Array>[] = [];
+  const ask = (isLate: boolean) =>
+    forwarded.push(forwarder.forward(method, { ...request, isLate }));
+  const pass = () => {
+    nowMs += LATE_AS_NEW_EVERY_MS;
+  };
+  for (const isLate of [false, true, true]) ask(isLate);
+  pass();
+  // The first late one is still open.
+  ask(true);
+  answers[1]!.reject(new RpcError("OVERLOADED", "too much to do"));
+  await expect(forwarded[1]).rejects.toMatchObject({ code: "OVERLOADED" });
+  for (const isLate of [true, true, false]) ask(isLate);
+  for (const { resolve } of answers) resolve(NO_BYTES);
+  await Promise.allSettled(forwarded);
+  // One ended just now, but the last began just now, too.
+  ask(true);
+  pass();
+  ask(true);
+  for (const { resolve } of answers) resolve(NO_BYTES);
+  await Promise.allSettled(forwarded);
+  client.stop();
+  const areLast = given.map(({ priority }) => isInLastBucket(priority!));
+  expect(areLast).toEqual([false, false, true, true, false, true, false, true, false]);
 });
 
 test("forwarder: a forged ticket that came just now is looked at within its address's limit", () => {

@@ -4,7 +4,7 @@
  * service that serves them reads them.
  */
 import { Text } from "../../protos/gen/tricampus/client/v1/text_codec.ts";
-import { BUCKETS, bucketOf, LAST_BUCKET, priorityOf } from "../svrkit/admission/priority.ts";
+import { bucketOf, LAST_BUCKET, priorityOf, USER_BUCKETS } from "../svrkit/admission/priority.ts";
 import type { TokenBuckets } from "../svrkit/admission/token-buckets.ts";
 import type { CallOptions } from "../svrkit/call.ts";
 import type { Callee } from "../svrkit/client.ts";
@@ -18,7 +18,7 @@ import type { CheckLimit, TicketVerifier } from "../svrkit/ticket/verify.ts";
 import { inTrace, newTrace } from "../svrkit/tracing/context.ts";
 import type { Sampler } from "../svrkit/tracing/sampler.ts";
 import { beginTrace } from "../svrkit/tracing/span.ts";
-import { REQUEST_TIMEOUT_MS } from "./limits.ts";
+import { LATE_AS_NEW_EVERY_MS, REQUEST_TIMEOUT_MS } from "./limits.ts";
 import { CLIENT_METHODS, type ClientMethod, classOf, OWN_SERVICE } from "./methods.ts";
 import { countSends } from "./partial-codec.ts";
 import type { OwnMethods } from "./session.ts";
@@ -56,6 +56,9 @@ export interface ForwardedRequest {
 export class Forwarder {
   readonly #callees = new Map<string, Callee>();
   readonly #parts: ForwarderParts;
+  /** A late request that is as good as a new one: whether one is open, and from when on the next may be. */
+  #isLateOpen = false;
+  #nextLateMs = 0;
 
   constructor(parts: ForwarderParts) {
     this.#parts = parts;
@@ -137,13 +140,35 @@ export class Forwarder {
     if (!rates.take(userId, now(), sends)) throw tooOften();
   }
 
+  /**
+   * A late one comes behind all others of its class, at every service: an overload that lasts would keep it away until
+   * it is over. So now and then one of them counts as what it was when it was new.
+   */
   async #forward(
     method: ClientMethod,
-    { ticket, body, isLate = false, deadlineMs = this.deadlineMs() }: ForwardedRequest,
+    request: ForwardedRequest,
     trace: Uint8Array,
   ): Promise<Uint8Array> {
+    if (request.isLate !== true) return await this.#ask(method, { request, trace, isLast: false });
+    const nowMs = this.#parts.now();
+    if (this.#isLateOpen || nowMs < this.#nextLateMs)
+      return await this.#ask(method, { request, trace, isLast: true });
+    this.#isLateOpen = true;
+    this.#nextLateMs = nowMs + LATE_AS_NEW_EVERY_MS;
+    try {
+      return await this.#ask(method, { request, trace, isLast: false });
+    } finally {
+      this.#isLateOpen = false;
+    }
+  }
+
+  async #ask(
+    method: ClientMethod,
+    { request, trace, isLast }: { request: ForwardedRequest; trace: Uint8Array; isLast: boolean },
+  ): Promise<Uint8Array> {
+    const { ticket, body, deadlineMs = this.deadlineMs() } = request;
     if (deadlineMs <= this.#parts.now()) throw tooLate();
-    const priority = isLate ? leastOf(method) : this.#priorityOf(method, ticket);
+    const priority = isLast ? leastOf(method) : this.#priorityOf(method, ticket);
     this.letIn(priority);
     const options: CallOptions = {
       deadlineMs,
@@ -163,7 +188,7 @@ export class Forwarder {
   #priorityOf(method: ClientMethod, ticket: Uint8Array): number {
     const bucket = method.needsTicket
       ? bucketOf(this.#parts.tickets.verify(ticket).userId, Date.now())
-      : Math.floor(Math.random() * BUCKETS);
+      : Math.floor(Math.random() * USER_BUCKETS);
     return priorityOf(classOf(method, inForce.classes), bucket);
   }
 }

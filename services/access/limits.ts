@@ -20,6 +20,8 @@ export const ENDPOINTS_REFRESH_MS = 10 * 60_000;
 /** What one user may ask of one access process: so many requests a second, and so many at once. */
 export const USER_REQUESTS_PER_SECOND = 200;
 export const USER_BURST = 1_000;
+/** So often one request that nobody waits for any more is as good as a new one, and no other is while it is open. */
+export const LATE_AS_NEW_EVERY_MS = 100;
 /** Connections of one user to one access process. */
 export const USER_CONNECTIONS_MAX = 32;
 /** Requests of one connection that services work on at once. */

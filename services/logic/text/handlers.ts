@@ -117,7 +117,8 @@ export class TextHandlers {
     const acceptedAtMs = acceptedAt(request, device, nowMs);
     const times = { acceptedAtMs, committedAtMs: acceptedAtMs === nowMs ? 0 : nowMs };
     const beganMs = monotonicMs();
-    if (!this.#pace.take(beganMs, isInLastBucket(call.priority))) throw tooManySends();
+    const isLast = isInLastBucket(call.priority);
+    if (!this.#pace.take(beganMs, isLast)) throw tooManySends();
     let elsewhereMs = 0;
     try {
       const taken = await this.#messageOf(request, to, { senderId, call });
@@ -131,7 +132,7 @@ export class TextHandlers {
       const taking = this.#take(taken, call, times);
       return hasBug("acknowledged-unwritten") ? unwritten(taking, taken) : await taking;
     } finally {
-      this.#pace.ended(monotonicMs() - beganMs - elsewhereMs);
+      this.#pace.ended(monotonicMs() - beganMs - elsewhereMs, isLast);
     }
   }
 

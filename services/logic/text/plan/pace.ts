@@ -16,13 +16,16 @@ const WAIT_MS_MAX = 600;
 const OPEN_MIN = 32;
 /** And so many at most, before it is known how slow they are. */
 const OPEN_MAX = 2_000;
-/** Of what may be open when sends are slow, what goes to those that are the first to be shed. */
+/** Those that are the first to be shed are taken while no more than this part of what may be open is ... */
 const LAST_SHARE = 1 / 2;
+/** ... and beside all others as long as so few of them are open: an overload may last for days. */
+const LAST_MIN = OPEN_MIN / 8;
 /** Part of the new in what is remembered. */
 const LEARNING = 0.5;
 
 export class Pace {
   #open = 0;
+  #lastOpen = 0;
   /** Of those that are open: they wait for somebody else, which says nothing of how fast sends end. */
   #elsewhere = 0;
   #windowStartMs = 0;
@@ -37,17 +40,19 @@ export class Pace {
   }
 
   /**
-   * false: refuse it. Every send taken is told to have ended. `isLast`: others come first, among them a send
-   * whose sender was told that nobody answered. If it were as good as a new one, there would be more and more such
-   * under an overload that lasts, and no sender would hear in time.
+   * false: refuse it. Every send taken is told to have ended. `isLast`: others come first, since its sender was told
+   * that nobody answered. If it were as good as a new one, there would be more and more such under an overload that
+   * lasts, and no sender would hear in time.
    */
   take(nowMs: number, isLast: boolean): boolean {
     if (nowMs - this.#windowStartMs >= WINDOW_MS) this.#endWindow(nowMs);
     const isSlow = this.#meanMs > SLOW_MS;
     if (this.#open >= OPEN_MAX) return false;
     const openMax = Math.max(OPEN_MIN, this.#pace * WAIT_MS_MAX) * (isLast ? LAST_SHARE : 1);
-    if (isSlow && this.#open >= openMax) return false;
+    const isOneOfFew = isLast && this.#lastOpen < LAST_MIN;
+    if (isSlow && this.#open >= openMax && !isOneOfFew) return false;
     this.#open += 1;
+    if (isLast) this.#lastOpen += 1;
     return true;
   }
 
@@ -61,8 +66,9 @@ export class Pace {
   }
 
   /** `tookMs`: without the time it was elsewhere. */
-  ended(tookMs: number): void {
+  ended(tookMs: number, isLast: boolean): void {
     this.#open -= 1;
+    if (isLast) this.#lastOpen -= 1;
     this.#ended += 1;
     this.#tookMs += tookMs;
   }
