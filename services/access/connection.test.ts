@@ -20,7 +20,7 @@ import { Sampler } from "../svrkit/tracing/sampler.ts";
 import { ClientConnection } from "./connection.ts";
 import { Forgeries } from "./forgeries.ts";
 import { Forwarder } from "./forwarder.ts";
-import { BAD_FRAMES_MAX } from "./limits.ts";
+import { BAD_FRAMES_MAX, PART_BYTES } from "./limits.ts";
 import { CLIENT_METHODS } from "./methods.ts";
 
 const ANN = { userId: "u-ann", device: "phone" };
@@ -71,10 +71,8 @@ function open() {
   const signer = new TicketSigner("test", keys.privateKey);
   return {
     ...{ connection, forgeries, snapshots, sent, closes, answer, admitted },
-    ask: (kind: ClientFrame["kind"]) =>
-      connection.received(
-        Buffer.from(toBytes(encodeClientFrame, { takesParts: false, id: 7, kind })),
-      ),
+    ask: (kind: ClientFrame["kind"], takesParts = false) =>
+      connection.received(Buffer.from(toBytes(encodeClientFrame, { takesParts, id: 7, kind }))),
     ticket: (expiresAtMs: number) => signer.sign({ ...ANN, issuedAtMs: 0, expiresAtMs }),
     pass: (ms: number) => {
       nowMs += ms;
@@ -131,4 +129,27 @@ test("connection: who is not looked at for others' forgeries is refused, and sta
   for (const { kind } of sent)
     expect(kind?.value).toMatchObject({ code: "RESOURCE_EXHAUSTED", retryable: true });
   expect(closes).toEqual([]);
+});
+
+test.each([
+  ["goes in parts to who takes them", true, ["part", "part"]],
+  ["goes whole to others", false, ["body"]],
+] as const)("connection: a frame that is larger than a part %s", async (_, takesParts, kinds) => {
+  const { connection, sent, answer, ask, ticket } = open();
+  ask({
+    case: "attach",
+    value: { ticket: ticket(60_000), snapshot: NO_BYTES, wantPush: false },
+  });
+  const value = { method: "Text/Send", body: NO_BYTES, trace: false, late: false };
+  ask({ case: "request", value }, takesParts);
+  answer.resolve(new Uint8Array(PART_BYTES));
+  await expect.poll(() => connection.inFlight).toBe(0);
+  const frames = sent.slice(1);
+  expect(frames.map(({ kind }) => kind?.case)).toEqual(kinds);
+  const parts = frames.flatMap(({ kind }) => (kind?.case === "part" ? [kind.value] : []));
+  for (const { bytes } of parts) expect(bytes.length).toBeLessThanOrEqual(PART_BYTES);
+  if (takesParts) {
+    const whole = fromBytes(decodeServerFrame, Buffer.concat(parts.map(({ bytes }) => bytes)));
+    expect(whole.kind).toMatchObject({ case: "body", value: { length: PART_BYTES } });
+  }
 });

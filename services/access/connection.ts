@@ -31,7 +31,6 @@ import {
   BAD_TICKET_FRAMES,
   BUFFERED_BYTES_MAX,
   PART_BYTES,
-  PARTS_FROM_BYTES,
   REQUESTS_IN_FLIGHT_MAX,
   ROWS_BUFFERED_BYTES_MAX,
   SIGN_EVERY_MS,
@@ -401,7 +400,7 @@ export class ClientConnection {
       if (!border.isCut) this.terminate();
       return;
     }
-    if (this.#takesParts && bytes.length > PARTS_FROM_BYTES) this.#sendInParts(bytes);
+    if (this.#takesParts && bytes.length > PART_BYTES) this.#sendInParts(bytes);
     else this.#carrier.send(bytes);
   }
 
