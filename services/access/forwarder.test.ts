@@ -174,7 +174,7 @@ test("forwarder: a process that falls behind sheds what matters least, and asks 
   expect(asked).toBe(2_000 - refused.login - refused.post);
 });
 
-test("forwarder: of what nobody waits for one at a time, and ten a second, is as good as new, and the rest the last", async () => {
+test("forwarder: of what nobody waits for one at a time is as good as new, and the rest the last", async () => {
   const client = new Client({ process: "test", campus: "a" });
   const method = CLIENT_METHODS.get("Session/Open")!;
   const given: CallOptions[] = [];

@@ -163,7 +163,7 @@ test.each(
     { calls, waitedFor: 0.8, late: 2, everyMs: 1_000 },
   ]),
 )(
-  "admission: $waitedFor of what can be done is served, whatever comes that nobody waits for: $late, for $everyMs ms, tasks of $calls calls",
+  "admission: $waitedFor is served, whatever comes that nobody waits for: $late, for $everyMs ms, tasks of $calls",
   ({ calls, waitedFor, late, everyMs }) => {
     const { tasks } = load(calls, waitedFor).rates[0]!;
     const rates = Array.from({ length: 10_000 / everyMs }, (_, i) => ({
