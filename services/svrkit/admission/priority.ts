@@ -18,7 +18,7 @@ export const BUCKETS = 128;
 /** Those of users. */
 export const USER_BUCKETS = BUCKETS - 1;
 /** The first to be shed of each class: what nobody waits for, and nothing else. */
-export const LAST_BUCKET = USER_BUCKETS;
+export const LAST_BUCKET = BUCKETS - 1;
 const HOUR_MS = 3_600_000;
 
 /** The business classes, the most important first; several kinds of request may share one. */
