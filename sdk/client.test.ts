@@ -172,7 +172,7 @@ describe("sdk: one campus", () => {
     const { syncs } = platform.backend;
     await ann.send({ userId: bob.userId! }, "two");
     await until(() => store.snapshot.version === 2);
-    expect(platform.backend.syncs).toBe(syncs + 1);
+    expect(platform.backend.syncs).toBeGreaterThan(syncs);
     expect(store.counts).toMatchObject({ messages: 2, doubles: 0 });
   });
 

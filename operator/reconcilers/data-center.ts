@@ -231,7 +231,10 @@ export class DataCenterReconciler {
     memory.issuedReadAtMs = now();
   }
 
-  /** How many actions were carried out: of what is refused alone no round follows at once. */
+  /**
+   * How many actions were carried out, or refused for the first time, which the next round says: of what goes on to be
+   * refused no round follows at once.
+   */
   async #carryOut(name: string, { memory, plan }: { memory: Memory; plan: Plan }): Promise<number> {
     const { executor, log } = this.#parts;
     const { writes, outcomes, refusals, restraint } = memory;
@@ -245,8 +248,11 @@ export class DataCenterReconciler {
     restraint.did(due.map(actionKey), nowMs);
     const standing = new Set(plan.refused);
     for (const key of refusals.keys()) if (!standing.has(key)) refusals.delete(key);
+    const refused = new Set(refusals.keys());
     try {
-      return await execute(executor, { dataCenter: name, writes, outcomes, refusals }, due);
+      const round = { dataCenter: name, writes, outcomes, refusals };
+      const done = await execute(executor, round, due);
+      return done + [...refusals.keys()].filter((key) => !refused.has(key)).length;
     } finally {
       // Also when an answer is lost: what was written is read again before anything is concluded.
       if (due.some(({ act }) => act === "issue-certificates")) memory.issued = undefined;
