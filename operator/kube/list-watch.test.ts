@@ -25,6 +25,14 @@ interface Kept extends Cached {
   readonly value: string;
 }
 
+/** As copies in columns (observe/children.ts): what has no name is nowhere to be looked for. */
+class Named extends Map<string, Kept> {
+  override get(name: string): Kept | undefined {
+    if (name === undefined) throw new Error("something without a name was looked for");
+    return super.get(name);
+  }
+}
+
 class Rig {
   readonly double = new ApiDouble();
   readonly told: string[] = [];
@@ -45,6 +53,7 @@ class Rig {
       onChange: (key, now, before) => {
         this.told.push(`${key}: ${before?.value ?? "-"} > ${now?.value ?? "-"}`);
       },
+      items: new Named(),
       onTrouble: (error) => this.troubles.push(error.message),
       timing,
     });
@@ -244,6 +253,16 @@ test("while the server is away it is asked at most about once a second, and know
 });
 
 describe.concurrent("of a kind of which there is nothing to tell, a copy", () => {
+  test("is told by bookmarks, which are of no object, and its watch goes on", async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const rig = await newRig(onTestFinished);
+    await rig.watch.synced;
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    expect(rig.troubles).toEqual([]);
+  });
+
   test("is known to be true without bookmarks, and is not listed anew", async ({
     expect,
     onTestFinished,

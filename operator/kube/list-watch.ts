@@ -234,16 +234,22 @@ export class ListWatch<T extends Cached> {
     if (type === "ERROR") throw errorIn(object);
     const version = object.metadata.resourceVersion!;
     this.#requireNotBack(version);
-    const key = object.metadata.name;
+    // A bookmark is of no object: it has a version, and no name.
+    if (type === "ADDED" || type === "MODIFIED" || type === "DELETED") this.#changed(type, object);
+    this.#version = version;
+    this.#freshAtMs = performance.now();
+  }
+
+  #changed(type: string, object: KubeObject): void {
+    const { name: key, resourceVersion } = object.metadata;
+    const version = resourceVersion!;
     const before = this.#items.get(key);
     if (type === "DELETED") {
       if (before !== undefined && !isNewer(before.resourceVersion, version))
         this.#remove(key, before);
-    } else if (type === "ADDED" || type === "MODIFIED") {
-      if (before === undefined || isNewer(version, before.resourceVersion)) this.#take(key, object);
+      return;
     }
-    this.#version = version;
-    this.#freshAtMs = performance.now();
+    if (before === undefined || isNewer(version, before.resourceVersion)) this.#take(key, object);
   }
 
   #take(key: string, object: KubeObject): void {
