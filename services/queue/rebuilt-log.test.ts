@@ -35,8 +35,7 @@ const allVote = () => expect.poll(() => CAMPUSES.every(isVoting)).toBe(true);
 /** The disk of a campus's log is another one from now on; it may begin anew. */
 async function replaceDisk(name: string): Promise<void> {
   await cluster.stopLog(name, group);
-  // What it notes of another log may be under way still.
-  rmSync(cluster.folder(name, group), { recursive: true, maxRetries: 5 });
+  rmSync(cluster.folder(name, group), { recursive: true });
   await cluster.startLog(name, group);
   expect(cluster.barred(name, group)).toContain("lost its memory");
   await cluster.stopLog(name, group);

@@ -60,6 +60,11 @@ export class LogsMet {
     return this.#met.get(campus);
   }
 
+  /** Resolves when nothing is being written that was to be remembered before. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
   /** Durable when it resolves. Of a disk that is known a position that is passed already stays. */
   remember(campus: string, log: KnownDisk): Promise<void> {
     const written = this.#writing.then(() => this.#write(campus, log));

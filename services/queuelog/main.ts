@@ -50,7 +50,7 @@ export const start: StartService = async (context) => {
   const unready = () => membership.barred ?? engine.refusal ?? opened.silent();
   reportReadiness(context.service, unready);
   context.lifecycle.onStop(context.service, async () => {
-    membership.stop();
+    await membership.stop();
     await engine.close();
     await opened.close();
   });

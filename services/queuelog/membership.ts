@@ -97,10 +97,12 @@ export class Membership {
     this.#timer = setInterval(() => this.#tell(), intervalMs);
   }
 
-  stop(): void {
+  /** What it was about to remember is on the disk when it resolves. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     this.#options.rebuild?.stop();
     clearInterval(this.#timer);
+    await this.#met.settled();
   }
 
   /** Another log introduces itself: judged by what is remembered of it. */

@@ -98,7 +98,7 @@ class SwitchedLog implements LogEngine {
   async close() {
     const { engine } = this;
     this.engine = undefined;
-    this.met?.stop();
+    await this.met?.stop();
     await engine?.close();
     await this.closeFolder();
   }
