@@ -119,6 +119,7 @@ test("a dry run says what speaks against a block, and changes nothing", async ()
   expect(names).toEqual([
     "nothing is blocked: true",
     "every process answers: true",
+    "the clocks agree: true",
     "every replica of the store is caught up: true",
     "two campuses can carry the load: true",
   ]);
@@ -126,7 +127,7 @@ test("a dry run says what speaks against a block, and changes nothing", async ()
   await run("campus", "block", "c", "--for", "1m", "--why", "an older drill");
   const { code, stdout } = await run("campus", "block", "b", "--dry-run");
   expect([code, stdout]).toEqual([1, expect.stringMatching(/NO +nothing is blocked +c\n/)]);
-  expect(stdout).toContain("1 of 4 checks speak against blocking b. Nothing was changed.");
+  expect(stdout).toContain("1 of 5 checks speak against blocking b. Nothing was changed.");
   await run("campus", "unblock", "c");
 });
 

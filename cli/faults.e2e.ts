@@ -11,6 +11,8 @@ import type { ReplayOutcome } from "./replay/replay.ts";
 import { type Step, stepsOf } from "./replay/steps.ts";
 import { removePlatform, replayDemo, startPlatform } from "./testing/own-platform.ts";
 
+/** Until a process that was killed serves again, the machine being slow and others starting as well. */
+const BACK_MS = 60_000;
 const CLEAN = { missing: 0, duplicates: 0, outOfOrder: 0, altered: 0, foreign: 0, failedSends: 0 };
 
 function expectClean({ findings, result }: ReplayOutcome): void {
@@ -25,7 +27,7 @@ function killSteps(platform: Platform, names: readonly string[]): Step[] {
     at: (index + 1) / (names.length + 2),
     text: `${name} killed (-9)`,
     act: async () => {
-      await platform.waitReady(10_000);
+      await platform.waitReady(BACK_MS);
       const report = await platform.campus(name.split("/")[0]!)!.report();
       signal(report.processes.find((process) => process.name === name)!.pid, "SIGKILL");
     },
@@ -43,7 +45,7 @@ describe("compact layout", () => {
     const names = ["a/kvsvr", "b/access", "c/logic", "b/kvsvr", "a/logic", "c/access"];
     const steps = killSteps(platform, names);
     expectClean(await replayDemo(platform, { limit: 60, overSeconds: 8, steps }));
-    await platform.waitReady(10_000);
+    await platform.waitReady(BACK_MS);
     const { processes } = await readStatus(platform);
     const restarted = processes.filter((row) => row.restarts > 0).map((row) => row.process);
     expect(restarted.sort()).toEqual(names.toSorted());
@@ -70,7 +72,7 @@ describe("compact layout", () => {
       }));
       const settings = { limit: 40, overSeconds: 30, steps, signal: interrupt.signal };
       await expect(replayDemo(platform, settings)).rejects.toThrow("interrupted");
-      await platform.waitReady(10_000);
+      await platform.waitReady(BACK_MS);
     }
   }, 120_000);
 

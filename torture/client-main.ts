@@ -31,7 +31,8 @@ export interface ClientBriefing {
   readonly startMs: number;
 }
 
-export type ClientOrder = "stop" | "prove" | "end";
+/** `begin` is answered when an operation of each client is over: who starts is slow, and faults are for those who run. */
+export type ClientOrder = "begin" | "stop" | "prove" | "end";
 export type ClientReport = { did: ClientOrder; failures: number };
 
 /**
@@ -55,6 +56,8 @@ let isStopping = false;
 // Written at exit otherwise, which kill -9 does not wait for.
 flushCompileCache();
 const actors = Array.from({ length: briefing.clients }, (_, i) => actor(briefing.firstClient + i));
+const firsts = actors.map(() => Promise.withResolvers<void>());
+const begun = Promise.all(firsts.map(({ promise }) => promise));
 const running = Promise.all(actors.map(act));
 process.on("message", (order: ClientOrder) => void carryOut(order));
 process.on("disconnect", () => process.exit(0));
@@ -83,12 +86,14 @@ async function act(one: Actor): Promise<void> {
     const { keys, tables } = namesOf(generationNow());
     if (one.random.chance(TABLE_SHARE)) await actOnTable(one, tables);
     else await actOnKey(one, keys);
+    firsts[one.index - briefing.firstClient]!.resolve();
     await sleep(one.random.between(0, THINK_MS_MAX));
   }
 }
 
 async function carryOut(order: ClientOrder): Promise<void> {
   let failures = 0;
+  if (order === "begin") await begun;
   if (order === "stop") {
     isStopping = true;
     await running;

@@ -63,6 +63,7 @@ export async function torture(options: TortureOptions): Promise<TortureOutcome> 
     const startMs = machineClock.nowMs;
     for (let number = 0; number < options.clientProcesses; number++)
       clients.push(await startClient(options, cluster, { number, startMs }));
+    await orderAll(clients, "begin");
     await nemesis.run();
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     await orderAll(clients, "stop");

@@ -1,7 +1,15 @@
 /** Keys and tables that many change at once. */
 import { afterEach, expect, test } from "vitest";
-import { Keyspace, Level, type TableChange } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
+import {
+  type ChangeReply,
+  type ChangeRequest,
+  Keyspace,
+  Kv,
+  Level,
+  type TableChange,
+} from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { NEVER_SHED } from "../svrkit/admission/priority.ts";
+import { Client } from "../svrkit/client.ts";
 import { newOperationId } from "../svrkit/operation-id.ts";
 import { InFlight } from "./in-flight.ts";
 import { VALUE_BYTES_MAX } from "./limits.ts";
@@ -116,3 +124,46 @@ test("kv: what is never shed has room where others have none, and hears no OVERL
   inFlight.until(() => {}, of(NEVER_SHED));
   expect(refused(1)).toThrow(expect.objectContaining({ code: "OVERLOADED" }));
 });
+
+test("S6, S7: two replicas, one of which always decides: reads and writes at the other are done, or sent on", async () => {
+  cluster = await startCluster();
+  await cluster.allServe();
+  await cluster.stop(2);
+  const client = new Client({ process: "test/client", campus: "" });
+  const calleeAs = (caller: string) => client.callee("kvsvr", cluster!.addresses, { caller });
+  const byClient = calleeAs("test");
+  const byReplica = calleeAs("kvsvr");
+  const call = () => ({ operationId: newOperationId(Date.now()), timeoutMs: 5_000 });
+  const upsert = (row: string): ChangeRequest => {
+    const value = { row: Buffer.from(row), value: Buffer.from(`${Math.random()}`) };
+    return { key, change: { guards: [], operations: [{ operation: { case: "upsert", value } }] } };
+  };
+  let isOver = false;
+  const lanes = Array.from({ length: 20 }, async (_, lane) => {
+    while (!isOver) await byClient.callOne(0, Kv.change, upsert(`lane ${lane}`), call());
+  });
+  try {
+    await expect.poll(() => cluster!.replica(0).replica!.state.logged).toBeGreaterThan(0);
+    const read = { key, level: Level.STRONG, rows: [], marks: [] };
+    for (let i = 0; i < 5; i++) {
+      const { version } = await byClient.callOne(0, Kv.change, upsert(`row ${i}`), call());
+      const got = await byClient.callOne(1, Kv.getRows, read, call());
+      expect(got.version).toBeGreaterThanOrEqual(version);
+      // There is nothing to write, which must be true of a version that is new enough.
+      const value = { key, change: insert(`row ${i}`, "another") };
+      const item = { ...call(), priority: 0, item: { case: "change", value } } as const;
+      const batch = { items: [item], asksForRest: false };
+      const { outcomes } = await byClient.callOne(1, Kv.batch, batch, call());
+      const told = outcomes[0]!.outcome as { case: "change"; value: ChangeReply };
+      expect(told.value.version).toBeGreaterThanOrEqual(version);
+      await byClient.callOne(1, Kv.change, upsert(`row ${i}`), call());
+      // What another replica sent here is not sent on: it is given back, unless it was lucky.
+      const outcome = byReplica.callOne(1, Kv.change, upsert(`row ${i}`), call());
+      await outcome.catch((error) => expect(error).toMatchObject({ code: "UNAVAILABLE" }));
+    }
+  } finally {
+    isOver = true;
+    await Promise.allSettled(lanes);
+    client.stop();
+  }
+}, 30_000);

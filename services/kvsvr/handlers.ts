@@ -25,7 +25,7 @@ import type { ClientReads } from "./client-reads.ts";
 import type { InFlight } from "./in-flight.ts";
 import { TURN_ITEMS_MAX } from "./limits.ts";
 import { answer, type Pending } from "./outcomes.ts";
-import type { Packing, Proposals } from "./proposals.ts";
+import { NOT_FORWARDED, type Packing, type Proposals } from "./proposals.ts";
 import { composeKey, composeTable, type Outcome } from "./protocol/compose.ts";
 import { planted } from "./protocol/planted.ts";
 import type { Replica } from "./replica.ts";
@@ -234,6 +234,7 @@ export class Handlers {
       priority,
       isFirst,
       mayBeDone: false,
+      forwarded: NOT_FORWARDED,
       trace,
       deadlineMs,
       bytes,

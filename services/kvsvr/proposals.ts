@@ -20,7 +20,7 @@ import { inTrace, sampledOrNone } from "../svrkit/tracing/context.ts";
 import { mayBeDone, refusalOf } from "./forwarded.ts";
 import { Hedges } from "./hedges.ts";
 import { DUEL_PAUSE_MS, PACK_BYTES_MAX, PACK_CHANGES_MAX, WAITING_PER_KEY_MAX } from "./limits.ts";
-import { compareBallots, isSameOwner, NO_BALLOT } from "./protocol/ballot.ts";
+import { compareBallots, NO_BALLOT } from "./protocol/ballot.ts";
 import type { Composed } from "./protocol/compose.ts";
 import { type Decision, sealDecision } from "./protocol/decision.ts";
 import { planted } from "./protocol/planted.ts";
@@ -30,6 +30,11 @@ import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 import { type Answers, EPOCH_IS_OVER, Round, Rounds, type Settled } from "./round.ts";
 import type { Entry } from "./storage/entry.ts";
+
+/** A proposer that lost so often to one that goes on deciding does not try again. */
+const LOST_MAX = 3;
+/** So often is a write sent to who is ahead: one that has too much to do would be asked without end. */
+const FORWARDS_MAX = 3;
 
 const decided = monitorId("kvsvr.versions_decided");
 const fastDecided = monitorId("kvsvr.fast_path");
@@ -44,10 +49,19 @@ export interface Write {
   readonly mayBeDone: boolean;
   /** Trace context of its call. */
   readonly trace: Uint8Array;
-  /** Sends the write to the replica that is ahead; undefined when it came from there. */
+  /** Sends the write to the replica that is ahead; undefined when another replica sent it here. */
   readonly forward: ((owner: Owner) => Promise<void>) | undefined;
+  readonly forwarded: Forwarded;
   reject(error: RpcError): void;
 }
+
+/** How often a write was sent to who was ahead, and the newest version heard of when the last one failed. */
+export interface Forwarded {
+  readonly times: number;
+  readonly version: number;
+}
+
+export const NOT_FORWARDED: Forwarded = { times: 0, version: -1 };
 
 /** How a kind of write is packed and answered; one for keys, one for tables (handlers.ts). */
 export interface Packing<W extends Write> {
@@ -79,8 +93,8 @@ export class Proposals {
   readonly #repair: Repair;
   readonly #hedges = new Hedges();
   readonly #rounds: Rounds;
-  /** Set by reads.ts: resolves when what is held here is the newest version. */
-  confirmNewest: (entry: Entry, deadlineMs: number) => Promise<void> = () => Promise.resolve();
+  /** Set by reads.ts: a version that is here, and as new as everything acknowledged before the call. */
+  confirmNewest: (entry: Entry, deadlineMs: number) => Promise<number> = () => Promise.resolve(0);
 
   constructor(replica: Replica, repair: Repair) {
     this.#replica = replica;
@@ -188,8 +202,11 @@ export class Proposals {
   ): Promise<Outcomes | undefined> {
     const deadlineMs = Math.max(...writes.map((write) => write.deadlineMs));
     const trace = traceOf(writes);
+    const { epoch } = this.#replica;
+    const startVersion = entry.register.known.version;
     let seen = NO_BALLOT;
-    let mayForward = writes.every((write) => write.forward !== undefined);
+    let lost = 0;
+    let confirmed = Number.POSITIVE_INFINITY;
     let verdict = missed;
     for (let attempt = 0; ; attempt++) {
       if (verdict?.verdict === "noQuorum") {
@@ -198,8 +215,9 @@ export class Proposals {
       } else if (verdict !== undefined) {
         if (compareBallots(verdict.promised, seen) > 0) seen = verdict.promised;
         this.#learnAhead(entry, verdict);
-        if (mayForward && this.#forward(entry, { packing, writes }, verdict)) return undefined;
-        mayForward = false;
+        lost += 1;
+        const isFaster = lost >= LOST_MAX && verdict.version > startVersion;
+        if (this.#handOver(entry, { packing, writes }, { ...verdict, isFaster })) return undefined;
         await pause(attempt, deadlineMs, "other proposers kept being faster");
       }
       verdict = undefined;
@@ -217,7 +235,12 @@ export class Proposals {
           : writes,
       );
       if (composed.body === undefined) {
-        if (await this.#confirm(entry, composed, deadlineMs)) return composed.outcomes;
+        const { version } = entry.register.known;
+        if (composed.outcomes.length === 0) return composed.outcomes;
+        // One asked for in an epoch that is over says nothing.
+        const isKnown = version >= confirmed && this.#replica.epoch === epoch;
+        if (!isKnown) confirmed = await this.confirmNewest(entry, deadlineMs);
+        if (version >= confirmed) return composed.outcomes;
         continue;
       }
       const base = entry.register.known;
@@ -240,13 +263,6 @@ export class Proposals {
       "STORAGE_REFUSED",
       `the disk takes no writes (${refusing}): free space or make it writable`,
     );
-  }
-
-  /** Nothing is to be written: true once the base is known to be the newest version. */
-  async #confirm(entry: Entry, composed: Composed<unknown>, deadlineMs: number): Promise<boolean> {
-    const { version } = entry.register.known;
-    await this.confirmNewest(entry, deadlineMs);
-    return entry.register.known.version === version || composed.outcomes.length === 0;
   }
 
   /** Phase one, then phase two with what it found or, when it found nothing, with our own value. */
@@ -340,20 +356,37 @@ export class Proposals {
   }
 
   /**
-   * S7: once, to the replica that decided the version we did not know. The queue goes on meanwhile:
-   * two replicas that forward to each other and wait would wait until their deadlines.
+   * S7: to the replica that decided a version we did not know; again only to one that has decided another
+   * since. Who decides has nobody to ask and is always faster than who asks first, as long as writes wait
+   * there: what lost often is given back to whoever sent it, who asks another replica. True when all of the
+   * pack are somebody else's now. The queue goes on meanwhile: two replicas that forward to each other and
+   * wait would wait until their deadlines.
    */
-  #forward(entry: Entry, { packing, writes }: Pack, { owner }: Ahead): boolean {
-    if (owner === undefined || owner.incarnation === 0 || isSameOwner(owner, this.#replica.self))
-      return false;
+  #handOver(
+    entry: Entry,
+    { packing, writes }: Pack,
+    ahead: Ahead & { isFaster: boolean },
+  ): boolean {
+    const { owner, version, isFaster } = ahead;
+    if (owner === undefined || owner.incarnation === 0) return false;
     const { self, peers } = this.#replica;
-    if (owner.replica === self.replica || !peers.takesCalls(owner.replica)) return false;
+    if (owner.replica === self.replica) return false;
+    const isReached = peers.takesCalls(owner.replica);
+    const goes = ({ forward, forwarded: { times, version: before } }: Write) =>
+      isReached && forward !== undefined && times < FORWARDS_MAX && version > before;
+    if (!isFaster && !writes.every(goes)) return false;
     for (const write of writes) {
+      if (!goes(write)) {
+        write.reject(isDecidedElsewhere());
+        continue;
+      }
       entry.pins += 1;
       write.forward!(owner)
         // It may be the one that just died: take over.
         .catch((failure: unknown) => {
-          const again = { forward: undefined, isFirst: false, mayBeDone: mayBeDone(failure) };
+          const { version } = entry.register.known;
+          const forwarded = { times: write.forwarded.times + 1, version };
+          const again = { forwarded, isFirst: false, mayBeDone: mayBeDone(failure) };
           this.submit(entry, packing, { ...write, ...again });
         })
         .finally(() => {
@@ -391,6 +424,11 @@ function mayNotPropose(): RpcError {
     "UNAVAILABLE",
     "this replica proposes nothing for a key that was damaged until its next start: ask another one",
   );
+}
+
+/** Nothing is known of whether it was done: its accepted value may be finished by others. */
+function isDecidedElsewhere(): RpcError {
+  return new RpcError("UNAVAILABLE", "another replica decides this key: ask that one");
 }
 
 function answerAll(pack: Pack, outcomes: Outcomes): void {

@@ -16,8 +16,14 @@ import { HEDGE_MS, PENDING_WAIT_MS, RECENT_KEYS_MAX, RECENT_MS } from "./limits.
 import type { Peers } from "./peers.ts";
 import type { Proposals } from "./proposals.ts";
 import { planted } from "./protocol/planted.ts";
-import { judgeRead, type VersionView, viewOf, viewOfReply } from "./protocol/read.ts";
-import { isCurrent } from "./protocol/register.ts";
+import {
+  judgeRead,
+  newestPossible,
+  type VersionView,
+  viewOf,
+  viewOfReply,
+} from "./protocol/read.ts";
+import { isCurrent, isPartial } from "./protocol/register.ts";
 import type { Repair } from "./repair.ts";
 import type { Replica } from "./replica.ts";
 import type { Entry } from "./storage/entry.ts";
@@ -87,6 +93,8 @@ export class Reads {
   }
 
   /**
+   * Resolves with a version that is held here or was passed already, and above which nothing was decided
+   * before the call: of a key that changes all the time no round finds the newest one here.
    * `queue`: waits for the version under way here; a proposer that asks for itself must not.
    * `heard`: what a first round has brought.
    */
@@ -95,16 +103,24 @@ export class Reads {
     deadlineMs: number,
     queue?: Proposals,
     heard?: readonly Version[] | RpcError,
-  ): Promise<void> {
+  ): Promise<number> {
+    const { epoch } = this.#replica;
+    let enough = Number.POSITIVE_INFINITY;
     for (let round = 0; monotonicMs() < deadlineMs; round++) {
       this.#replica.slots.requireServed(entry.registerKey);
+      const { register } = entry;
+      // What was heard in an epoch that is over counts for nothing (S3).
+      if (this.#replica.epoch === epoch && register.heldVersion >= enough && !isPartial(register))
+        return enough;
       const answers =
         round === 0 && heard !== undefined ? heard : await this.#hear(entry, round > 0);
       if (answers instanceof RpcError) throw answers;
-      const verdict = judgeRead(viewOf(entry.register), answers);
+      const own = viewOf(entry.register);
+      const verdict = judgeRead(own, answers);
+      enough = Math.min(enough, newestPossible(own, answers));
       switch (verdict.verdict) {
         case "local":
-          return;
+          return own.version;
         case "fetch":
           await this.#catchUp(entry, answers);
           break;

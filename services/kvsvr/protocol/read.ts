@@ -42,6 +42,16 @@ export function viewOfReply(reply: QueryVersionReply): VersionView {
   };
 }
 
+/**
+ * No version above this one was decided before the first of those views was given: who holds it holds
+ * everything that was acknowledged by then, however far others go on meanwhile.
+ */
+export function newestPossible(own: VersionView, others: readonly VersionView[]): number {
+  return Math.max(
+    ...[own, ...others].map(({ version, pending }) => version + (pending === undefined ? 0 : 1)),
+  );
+}
+
 /** `own` is this replica's view, `others` the answers so far (one or two). */
 export function judgeRead(own: VersionView, others: readonly VersionView[]): ReadVerdict {
   const all = [own, ...others];

@@ -25,7 +25,7 @@ import { absentAt, isAbsent, tombstoneOf } from "../protocol/absent.ts";
 import { NO_BALLOT } from "../protocol/ballot.ts";
 import { type Body, type Decision, sealDecision } from "../protocol/decision.ts";
 import { type Answer, chooseWay, judge, valueToFinish } from "../protocol/proposer.ts";
-import { judgeRead, viewOf } from "../protocol/read.ts";
+import { judgeRead, newestPossible, viewOf } from "../protocol/read.ts";
 import { EMPTY_REGISTER, type Input, type Register, step } from "../protocol/register.ts";
 import { votesLeft } from "../protocol/votes-left.ts";
 import { ScriptedTable, showChange } from "./scripted-table.ts";
@@ -224,8 +224,10 @@ export class ScriptedKey {
 
   #read(r: number, others: number[]): string {
     const views = others.map((other) => viewOf(this.#registers[other]!));
-    const verdict = judgeRead(viewOf(this.#registers[r]!), views);
-    return verdict.verdict === "local" ? "local" : `${verdict.verdict} version ${verdict.version}`;
+    const own = viewOf(this.#registers[r]!);
+    const verdict = judgeRead(own, views);
+    if (verdict.verdict === "local") return "local";
+    return `${verdict.verdict} version ${verdict.version}, ${newestPossible(own, views)} will do`;
   }
 
   #show(replica: number): string {
