@@ -59,8 +59,9 @@ export class ClientReads {
     const { deadlineMs } = call;
     this.#replica.requireServing(level === Level.ANY);
     const entry = this.#replica.servedEntry(key);
-    const heard = (error: RpcError | undefined) => done(entry, error);
-    if (level === Level.ANY) heard(isPartial(entry.register) ? partly() : undefined);
+    const heard = (error: RpcError | undefined) =>
+      done(entry, error ?? (isPartial(entry.register) ? partly() : undefined));
+    if (level === Level.ANY) heard(undefined);
     else if (this.#replica.isFrozen(entry)) {
       const again = () => this.#confirm(request, call, done);
       whenThawed(this.#replica, entry, { deadlineMs, done: heard, again });

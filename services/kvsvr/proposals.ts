@@ -236,7 +236,6 @@ export class Proposals {
       );
       if (composed.body === undefined) {
         const { version } = entry.register.known;
-        if (composed.outcomes.length === 0) return composed.outcomes;
         // One asked for in an epoch that is over says nothing.
         const isKnown = version >= confirmed && this.#replica.epoch === epoch;
         if (!isKnown) confirmed = await this.confirmNewest(entry, deadlineMs);

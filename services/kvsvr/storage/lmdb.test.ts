@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { inLmdb, namesOf } from "../testing/damaged-table.ts";
 import { engineSuite } from "./engine.suite.ts";
 import { type EngineEntry, EngineFailed, RecordDamaged, type StateEngine } from "./engine.ts";
-import { openLmdb, throwReason } from "./lmdb.ts";
+import { CommitFailures, openLmdb } from "./lmdb.ts";
 import { keyOf, registerKey } from "./record.ts";
 import { removeSlice } from "./slot-removal.ts";
 
@@ -214,9 +214,20 @@ test("lmdb: why a commit failed is told as soon as it is known, and not waited f
   const failed = (commitError?: Promise<never>) =>
     Object.assign(new Error("see the reason"), commitError && { commitError });
   const panic = Object.assign(new Error("a broken disk"), { code: -30_795 });
-  await expect(throwReason(failed(Promise.reject(panic)))).rejects.toThrow(EngineFailed);
+  const failures = new CommitFailures();
+  await expect(failures.tell(failed(Promise.reject(panic)))).rejects.toThrow(EngineFailed);
   const full = new Error("no space left");
-  await expect(throwReason(failed(Promise.reject(full)))).rejects.toBe(full);
-  await expect(throwReason(failed())).rejects.toThrow("see the reason");
-  await expect(throwReason(failed(new Promise(() => {})), 5)).rejects.toThrow("see the reason");
+  await expect(failures.tell(failed(Promise.reject(full)))).rejects.toBe(full);
+  await expect(failures.tell(failed())).rejects.toThrow("see the reason");
+  await expect(failures.tell(failed(new Promise(() => {})), 5)).rejects.toThrow("see the reason");
+});
+
+test("lmdb: commits that go on failing and never say why are a panic; one that succeeds ends the count", async () => {
+  const failures = new CommitFailures();
+  const commitError = new Promise<never>(() => {});
+  const fail = () => failures.tell(Object.assign(new Error("see the reason"), { commitError }), 1);
+  for (let i = 0; i < 4; i++) await expect(fail()).rejects.not.toBeInstanceOf(EngineFailed);
+  failures.succeeded();
+  for (let i = 0; i < 4; i++) await expect(fail()).rejects.not.toBeInstanceOf(EngineFailed);
+  await expect(fail()).rejects.toThrow(/^5 commits failed .* does not say why/);
 });

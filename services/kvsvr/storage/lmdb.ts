@@ -46,6 +46,8 @@ const VERSION_BYTES = 6;
 const MDB_PANIC = -30_795;
 /** Far longer than a reason is behind its error. */
 const REASON_WAIT_MS = 1_000;
+/** So many commits that fail and do not say why are taken for a panic: the state must be opened anew. */
+const UNEXPLAINED_MAX = 5;
 const NO_NAMES: Iterable<Buffer> = [];
 /** More are found again by the next listing. */
 const UNNAMED_MAX = 10_000;
@@ -87,6 +89,7 @@ class LmdbEngine implements StateEngine {
   readonly #hasNames: boolean;
   /** Registers of earlier versions, which noted no names: the next commits do. */
   readonly #unnamed: Buffer[] = [];
+  readonly #failures = new CommitFailures();
   /** Commits that have not resolved. */
   #underWay = 0;
 
@@ -226,7 +229,8 @@ class LmdbEngine implements StateEngine {
       for (const own of unnamed) if (this.#registers.doesExist(own)) this.#names?.put(own, PRESENT);
       for (const entry of entries) this.#put(entry);
     });
-    await written.catch((error: Error) => throwReason(error));
+    await written.catch((error: Error) => this.#failures.tell(error));
+    this.#failures.succeeded();
     // LMDB's reader keeps its snapshot for a turn. Who waits for the commit forgets its own copy now,
     // so the next read must not be answered from before it, whenever the reader would renew itself.
     this.#root.resetReadTxn();
@@ -273,24 +277,43 @@ class LmdbEngine implements StateEngine {
   }
 }
 
-/**
- * A failed commit's own error says no more than that there is another, whose rejection nobody else hears. The binding
- * may never settle it: who waited for ever would hold all later checkpoints up, and say nothing.
- */
-export async function throwReason(
-  error: Error & { commitError?: Promise<never> },
-  waitMs = REASON_WAIT_MS,
-): Promise<never> {
-  let timer: NodeJS.Timeout | undefined;
-  const waited = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, waitMs);
-  });
-  try {
-    await Promise.race([error.commitError?.catch(asFailed), waited]);
-  } finally {
-    clearTimeout(timer);
+/** What is told of commits that failed. */
+export class CommitFailures {
+  #unexplained = 0;
+
+  succeeded(): void {
+    this.#unexplained = 0;
   }
-  throw error;
+
+  /**
+   * Rejects with the reason. A failed commit's own error says no more than that there is one, whose rejection
+   * nobody else hears, and which the binding may never settle: who waited for ever would hold all later checkpoints
+   * up, and say nothing. After a panic every commit fails, whether it says so or not.
+   */
+  async tell(
+    error: Error & { commitError?: Promise<never> },
+    waitMs = REASON_WAIT_MS,
+  ): Promise<never> {
+    const { commitError } = error;
+    if (commitError === undefined) throw error;
+    let timer: NodeJS.Timeout | undefined;
+    const waited = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, waitMs);
+    });
+    const explained = commitError.catch((reason: Error) => {
+      this.#unexplained = 0;
+      return asFailed(reason);
+    });
+    try {
+      await Promise.race([explained, waited]);
+    } finally {
+      clearTimeout(timer);
+    }
+    this.#unexplained += 1;
+    if (this.#unexplained < UNEXPLAINED_MAX) throw error;
+    const why = `${this.#unexplained} commits failed one after the other, and LMDB does not say why`;
+    throw new EngineFailed(why, { cause: error });
+  }
 }
 
 /**
