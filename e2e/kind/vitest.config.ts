@@ -14,6 +14,7 @@ const ORDER = [
   "operator-killed",
   "upgrade",
   "zone-loss",
+  "node-gone",
   "zone-cut",
   "api-server-down",
   "uninstall",
