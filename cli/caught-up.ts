@@ -18,9 +18,8 @@ const PAUSE_MS = 100;
 
 /** Throws when blocking the target would leave out a replica that is needed. */
 export async function requireCaughtUp(reached: Reach, { campus, service }: Target): Promise<void> {
-  const groups = KV_GROUPS.slice(0, reached.kvGroups).filter(
-    (group) => service === "" || service === group,
-  );
+  const all = reached.kvGroups.map((number) => KV_GROUPS[number - 1]!);
+  const groups = all.filter((group) => service === "" || service === group);
   const others = reached.campuses.filter((name) => name !== campus);
   const asked = groups.flatMap((group) => others.map((name) => ({ group, campus: name })));
   const reasons = await Promise.all(asked.map((one) => whyNot(reached, one)));

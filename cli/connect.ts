@@ -9,7 +9,7 @@ import {
 } from "../services/platform/layout.ts";
 import { Platform } from "../services/platform/platform.ts";
 import { cliTlsFiles } from "../services/platform/secrets.ts";
-import type { ServiceName } from "../services/platform/services.ts";
+import { KV_GROUPS, type ServiceName } from "../services/platform/services.ts";
 import { type Callee, Client } from "../services/svrkit/client.ts";
 import { silentLogger } from "../services/svrkit/log.ts";
 import type { Method } from "../services/svrkit/method.ts";
@@ -77,7 +77,7 @@ function parseEndpoints(text: string): Endpoint[] {
 export class Inspector implements Reach {
   readonly dc: number;
   readonly campuses: readonly string[];
-  readonly kvGroups: number;
+  readonly kvGroups: readonly number[];
   readonly processes: readonly ReachedProcess[];
   readonly #platform: Platform;
   readonly #client: Client;
@@ -86,7 +86,7 @@ export class Inspector implements Reach {
     this.#platform = platform;
     this.dc = platform.config.dc;
     this.campuses = platform.config.campuses;
-    this.kvGroups = platform.config.kvGroups;
+    this.kvGroups = KV_GROUPS.slice(0, platform.config.kvGroups).map((_, i) => i + 1);
     this.processes = planLayout(platform.config).processes;
     const { tls, dataDir, plaintext } = platform.config;
     const credentials = tls ? new Credentials(cliTlsFiles(dataDir), silentLogger()) : undefined;

@@ -26,7 +26,8 @@ export interface Reach {
   /** The data centre's number. */
   readonly dc: number;
   readonly campuses: readonly string[];
-  readonly kvGroups: number;
+  /** Their numbers, in order. In a cluster there may be gaps: any group but the first can go. */
+  readonly kvGroups: readonly number[];
   /** Those that should be there. */
   readonly processes: readonly ReachedProcess[];
   /** Every one of them, each to be stopped by who asks. */

@@ -69,7 +69,7 @@ const WHO = { process: "cli", campus: "" };
 export class ClusterReach implements Reach {
   readonly dc: number;
   readonly campuses: readonly string[];
-  readonly kvGroups: number;
+  readonly kvGroups: readonly number[];
   readonly processes: readonly ReachedProcess[];
   readonly #doors: AdminDoors;
   readonly #client = new Client(WHO);
@@ -79,7 +79,7 @@ export class ClusterReach implements Reach {
     this.dc = dc;
     this.campuses = campuses;
     const services = new Set(groups.flat());
-    this.kvGroups = KV_GROUPS.filter((group) => services.has(group)).length;
+    this.kvGroups = KV_GROUPS.flatMap((group, i) => (services.has(group) ? [i + 1] : []));
     this.processes = campuses.flatMap((campus) =>
       groups.map((inside) => ({ name: `${campus}/${inside[0]}`, campus, services: inside })),
     );

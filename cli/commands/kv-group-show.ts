@@ -30,11 +30,11 @@ export const kvGroupShowCommand: CommandDefinition = {
 
 async function replicasOf({ inspector }: OperatorParts): Promise<ReplicaRow[]> {
   const { processes, campuses, kvGroups } = inspector;
-  const services = KV_GROUPS.slice(0, kvGroups);
-  const places = services.flatMap((service, i) =>
+  const places = kvGroups.flatMap((group) =>
     campuses.map((campus) => {
+      const service = KV_GROUPS[group - 1]!;
       const process = processes.find((p) => p.campus === campus && p.services.includes(service));
-      return { group: i + 1, campus, name: process?.name ?? "" };
+      return { group, campus, name: process?.name ?? "" };
     }),
   );
   const statuses = await inspector.statuses(new Set(places.map(({ name }) => name)));

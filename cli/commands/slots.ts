@@ -94,7 +94,12 @@ async function show(call: CommandCall, parts: OperatorParts): Promise<ExitCode> 
   });
   const copied = slots.move === undefined ? null : await keysCopied(parts, slots.move.to);
   if (call.json) {
-    printJson({ groups: parts.groups.length, ranges, move: describeMove(slots) ?? null, copied });
+    printJson({
+      groups: parts.inspector.kvGroups.length,
+      ranges,
+      move: describeMove(slots) ?? null,
+      copied,
+    });
     return EXIT.ok;
   }
   const rows = ranges.map((r) => [
@@ -143,7 +148,7 @@ async function move(call: CommandCall, parts: OperatorParts): Promise<ExitCode> 
 async function rebalance(call: CommandCall, parts: OperatorParts): Promise<ExitCode> {
   const without = requireGroup(call, parts, "without");
   if (without === 1) throw new Failure(EXIT.usage, "--without: group 1 holds the control table");
-  const groups = parts.groups.map(({ group }) => group).filter((group) => group !== without);
+  const groups = parts.inspector.kvGroups.filter((group) => group !== without);
   const transfers = planRebalance(await parts.slots.read(), MOVABLE, groups);
   if (transfers.length === 0) {
     if (call.json) printJson({ transfers: [], moves: 0 });
@@ -212,11 +217,11 @@ function parseSlots(text: string): { first: number; last: number } {
 }
 
 /** The number of a group that is started; undefined when the option was not given. */
-function requireGroup(call: CommandCall, { groups }: OperatorParts, option: string) {
+function requireGroup(call: CommandCall, { inspector }: OperatorParts, option: string) {
   if (textOption(call, option) === undefined) return undefined;
   const group = numberOption(call, option)!;
-  if (groups.some((one) => one.group === group)) return group;
-  const there = groups.map((one) => one.group).join(", ");
+  if (inspector.kvGroups.includes(group)) return group;
+  const there = inspector.kvGroups.join(", ");
   throw new Failure(
     EXIT.usage,
     `--${option}: there is no KV group ${group}, there are ${there}; \`tricampus kv group add\` starts one`,

@@ -214,14 +214,15 @@ function sumOf(one: number | null, other: number | null): number | null {
 async function countAllRegistered(reached: Reach): Promise<number | null> {
   const { kvGroups } = reached;
   const shards = new Shards();
-  if (kvGroups > 1) {
+  if (kvGroups.length > 1) {
     const known = await new SlotsClient(reached.callee("kvsvr")).shards();
     shards.set(known.shards, known.move);
   }
   let registered = 0;
-  for (const [i, service] of KV_GROUPS.slice(0, kvGroups).entries()) {
-    const isServed = (key: Key) => groupOf(shards, key) === i + 1;
-    const count = await countRegistered(reached.callee(service), isServed);
+  for (const group of kvGroups) {
+    const isServed = (key: Key) => groupOf(shards, key) === group;
+    const kvsvr = reached.callee(KV_GROUPS[group - 1]!);
+    const count = await countRegistered(kvsvr, isServed);
     if (count === null) return null;
     registered += count;
   }

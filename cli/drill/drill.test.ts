@@ -52,7 +52,7 @@ function reach(): Reach {
   const addressesIn = (campus?: string) =>
     cluster.addresses.filter((one) => campus === undefined || one.campus === campus);
   return {
-    ...{ dc: 1, campuses: CAMPUSES, kvGroups: 1, processes },
+    ...{ dc: 1, campuses: CAMPUSES, kvGroups: [1], processes },
     pods: async () => pods,
     callee: (service, campus) => client.callee(service, addressesIn(campus), { caller: "test" }),
     statuses: async (names) => new Map([...names].map((name) => [name, statusOf(name)])),

@@ -65,7 +65,7 @@ export interface OperatorParts {
   readonly platform: Platform | undefined;
   readonly inspector: Reach;
   readonly store: KvClient;
-  /** In the order of their numbers. */
+  /** Those that hold data, in the order of their numbers; one without slots may have come just now, or be gone. */
   readonly groups: readonly OperatorGroup[];
   readonly shards: Shards;
   readonly slots: SlotsClient;
@@ -99,10 +99,13 @@ export async function withReplicas<T>(
       shards.set(known.shards, known.move);
     };
     shards.refresh = () => follow().catch(() => {}); // what was known stays
-    if (kvGroups > 1) await follow();
+    if (kvGroups.length > 1) await follow();
     const callee = (service: string) => inspector.callee(service as ServiceName);
-    const groups = KV_GROUPS.slice(0, kvGroups).map((service, i) => {
-      return { group: i + 1, replicas: new ReplicasClient(inspector.callee(service)) };
+    const holding = new Set([FIRST_GROUP, ...shards.all.map(({ group }) => group)]);
+    const isHolding = (group: number) => holding.has(group) || shards.move !== 0;
+    const groups = kvGroups.filter(isHolding).map((group) => {
+      const service = KV_GROUPS[group - 1]!;
+      return { group, replicas: new ReplicasClient(inspector.callee(service)) };
     });
     const store = KvClient.of({ shards, callee });
     return await work({ platform, inspector, store, groups, shards, slots });
