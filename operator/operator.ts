@@ -12,6 +12,7 @@ import type { OperatorLog } from "./log.ts";
 import { Cluster } from "./observe/cluster.ts";
 import type { StoreLink } from "./observe/store-link.ts";
 import type { Action } from "./plan/actions.ts";
+import { ADDRESSES_HEARD_MS } from "./plan/observed.ts";
 import { DataCenterReconciler } from "./reconcilers/data-center.ts";
 
 export interface OperatorOptions {
@@ -28,6 +29,8 @@ export interface OperatorOptions {
   readonly now?: () => number;
   /** Between two campuses that are disturbed one after the other. */
   readonly settleMs?: number;
+  /** ADDRESSES_HEARD_MS, but in tests. */
+  readonly addressesHeardMs?: number;
   /** Changes of one data centre within this time are looked at together. */
   readonly gatherMs?: number;
   readonly election?: ElectionTiming;
@@ -151,6 +154,7 @@ class Acting {
       ),
       image,
       settleMs: options.settleMs ?? SETTLE_MS,
+      addressesHeardMs: options.addressesHeardMs ?? ADDRESSES_HEARD_MS,
       now: options.now ?? Date.now,
       log: (dataCenter, text) => log.info({ dataCenter }, text),
     });

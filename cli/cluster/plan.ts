@@ -7,7 +7,7 @@ import { Events } from "../../operator/kube/events.ts";
 import { Cluster } from "../../operator/observe/cluster.ts";
 import { readTable, type StoreFacts, type StoreLink } from "../../operator/observe/store-link.ts";
 import type { Plan } from "../../operator/plan/data-center.ts";
-import { type ReplicaWord, wordKey } from "../../operator/plan/observed.ts";
+import { ADDRESSES_HEARD_MS, type ReplicaWord, wordKey } from "../../operator/plan/observed.ts";
 import { DataCenterReconciler } from "../../operator/reconcilers/data-center.ts";
 import { ControlTable } from "../../services/control/client.ts";
 import { SlotsClient } from "../../services/control/slots-client.ts";
@@ -53,6 +53,7 @@ export async function readPlan(
       events: new Events(client, "tricampus", () => {}),
       image: imageOf(cluster, dataCenter),
       settleMs: SETTLE_MS,
+      addressesHeardMs: ADDRESSES_HEARD_MS,
       now: Date.now,
       log: () => {},
     });

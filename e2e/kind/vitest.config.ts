@@ -11,6 +11,7 @@ const ORDER = [
   "block",
   "drill",
   "even",
+  "two-groups",
   "operator-killed",
   "upgrade",
   "zone-loss",

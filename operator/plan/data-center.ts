@@ -120,7 +120,7 @@ export function planDataCenter(observed: Observed, desiredBy: DesiredMemory = de
     groups: plans.map((plan) => groupStatusOf(observed, inTurn(plan, replacing), facts)),
     isAsWanted: isAsWanted(desired, observed.children),
     refused: objections.map(actionKey),
-    againMs: objections.length > 0 || changes.wanting.size > 0 ? observed.settleMs : undefined,
+    againMs: objections.length > 0 || changes.wanting.size > 0 ? observed.settleMs : slots.againMs,
   };
 }
 

@@ -9,6 +9,12 @@ import type { KvGroupSpec, KvGroupStatus } from "../api/kv-group.ts";
  */
 export const AUTHORITY_HEARD_MS = 10 * 60_000;
 
+/**
+ * A group that is new is given slots so long after its pods came up: a pod reads where the others are in a mounted
+ * file, which its kubelet renews every 60 to 90 s, and until then it has no way to what the new group serves.
+ */
+export const ADDRESSES_HEARD_MS = 2 * 60_000;
+
 /** A resource of ours as the API server has it. */
 export interface Resource<Spec, Status> {
   readonly resourceVersion: string;
@@ -156,6 +162,8 @@ export interface Observed {
   readonly ageMs: number;
   /** After a campus is whole again, so long nothing else is disturbed: clients come back, lists catch up. */
   readonly settleMs: number;
+  /** ADDRESSES_HEARD_MS, but in tests. */
+  readonly addressesHeardMs: number;
   /** The image of the operator itself, used where none is named. */
   readonly image: string;
 }

@@ -2,7 +2,7 @@
 import { KEYSPACES } from "../api/kv-group.ts";
 import type { Action } from "./actions.ts";
 import type { KvGroup } from "./kv-group.ts";
-import type { Observed } from "./observed.ts";
+import { kvWorkload, type Observed } from "./observed.ts";
 
 export interface SlotsPlan {
   readonly actions: readonly Action[];
@@ -10,12 +10,12 @@ export interface SlotsPlan {
   readonly owned: ReadonlyMap<number, number>;
   /** What is under way or waits; undefined: nothing. */
   readonly progress: string | undefined;
+  /** When to look again though nothing was heard; undefined: need not. */
+  readonly againMs?: number;
 }
 
-export function planSlots(
-  { table, words, dataCenter }: Observed,
-  groups: readonly KvGroup[],
-): SlotsPlan {
+export function planSlots(observed: Observed, groups: readonly KvGroup[]): SlotsPlan {
+  const { table, words, dataCenter } = observed;
   if (table === undefined) return { actions: [], owned: new Map(), progress: undefined };
   const owned = new Map<number, number>();
   for (const counts of Object.values(table.slots))
@@ -45,10 +45,23 @@ export function planSlots(
   );
   if (weak !== undefined)
     return { actions: [], owned, progress: `moving slots waits for all replicas of group ${weak}` };
+  const fresh = free.flatMap(([, wanted]) => wanted.filter((group) => !owned.get(group)));
+  const againMs = Math.max(0, ...fresh.map((group) => unheardMs(observed, group)));
+  if (againMs > 0) {
+    const progress = "moving slots waits until every pod has read where the new group is";
+    return { actions: [], owned, progress, againMs };
+  }
   const names = free.map(([keyspace]) => keyspace).join(", ");
   const why = `the shares of ${names} are not what the KVGroups ask for`;
   const action: Action = { act: "even-slots", shares: Object.fromEntries(free), why };
   return { actions: [action], owned, progress: why };
+}
+
+/** For how long pods may not know yet where a group is that nobody had to ask so far. */
+function unheardMs({ pods, nowMs, addressesHeardMs }: Observed, group: number): number {
+  const own = pods.filter(({ workload }) => workload === kvWorkload(group));
+  const newest = Math.max(0, ...own.map((pod) => (pod.isReady ? pod.readySinceMs : nowMs)));
+  return newest + addressesHeardMs - nowMs;
 }
 
 /** What nobody moves, of a group that is to go. */

@@ -33,6 +33,7 @@ export interface ReconcilerParts {
   /** The operator's own image. */
   readonly image: string;
   readonly settleMs: number;
+  readonly addressesHeardMs: number;
   readonly now: () => number;
   readonly log: (dataCenter: string, text: string) => void;
 }
@@ -123,7 +124,7 @@ export class DataCenterReconciler {
       told = await this.#tell(observed, plan, memory.writes);
     }
     const found = acts + told > 0 ? "something" : "nothing to do";
-    return { againMs: plan.againMs ?? AGAIN_MS, found };
+    return { againMs: Math.min(plan.againMs ?? AGAIN_MS, AGAIN_MS), found };
   }
 
   /** What would be done now, and why; undefined when there is no data centre of that name. */
@@ -164,7 +165,7 @@ export class DataCenterReconciler {
 
   /** The data centre as it is known now; undefined when there is none of that name. */
   #observe(name: string): Observed | undefined {
-    const { cluster, executor, image, settleMs, now } = this.#parts;
+    const { cluster, executor, image, settleMs, addressesHeardMs, now } = this.#parts;
     const dataCenter = cluster.dataCenters.get(name);
     if (dataCenter === undefined) return undefined;
     const { pods, campuses, groups } = cluster.inside(name);
@@ -200,6 +201,7 @@ export class DataCenterReconciler {
       authoritySinceMs: memory.issued?.authoritySinceMs ?? 0,
       ageMs: cluster.podsAgeMs,
       settleMs,
+      addressesHeardMs,
       image,
     };
   }

@@ -57,6 +57,7 @@ export class Rig {
       newStoreLink: (onChange) => this.store.link(onChange),
       log: SAY_NOTHING,
       settleMs: 10,
+      addressesHeardMs: 50,
       gatherMs: 3,
       election: { leaseMs: 4_000, renewMs: 100, marginMs: 500 },
       onAction: (_, action) => this.acts.push(describeAction(action)),
