@@ -31,7 +31,7 @@ export interface ClientBriefing {
   readonly startMs: number;
 }
 
-/** `begin` is answered when an operation of each client is over: who starts is slow, and faults are for those who run. */
+/** `begin` is answered when an operation of each client is over: who starts is slow, and faults are for who runs. */
 export type ClientOrder = "begin" | "stop" | "prove" | "end";
 export type ClientReport = { did: ClientOrder; failures: number };
 

@@ -125,7 +125,7 @@ test("kv: what is never shed has room where others have none, and hears no OVERL
   expect(refused(1)).toThrow(expect.objectContaining({ code: "OVERLOADED" }));
 });
 
-test("S6, S7: two replicas, one of which always decides: reads and writes at the other are done, or sent on", async () => {
+test("S6, S7: two replicas, one of which always decides: what is asked of the other is done, or sent on", async () => {
   cluster = await startCluster();
   await cluster.allServe();
   await cluster.stop(2);
