@@ -19,6 +19,7 @@ const ORDER = [
   "zone-cut",
   "api-server-down",
   "uninstall",
+  "engines",
   "dev-profile",
 ];
 

@@ -39,8 +39,15 @@ export async function list(kind: string, selector = ""): Promise<KubeObject[]> {
 }
 
 export function helm(...args: readonly string[]): Promise<string> {
-  const here = ["--kubeconfig", cluster.kubeconfig, "--namespace", NAMESPACE];
-  return run("helm", [...here, ...args], { timeoutMs: 300_000 });
+  return run("helm", helmArgs(args), { timeoutMs: 300_000 });
+}
+
+export function tryHelm(...args: readonly string[]): Promise<Ran> {
+  return tryRun("helm", helmArgs(args), { timeoutMs: 300_000 });
+}
+
+function helmArgs(args: readonly string[]): string[] {
+  return ["--kubeconfig", cluster.kubeconfig, "--namespace", NAMESPACE, ...args];
 }
 
 /** `tricampus` as a person runs it outside the cluster. */
