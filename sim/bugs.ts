@@ -21,6 +21,9 @@ export const SEARCH_SEEDS = 1_000;
 /** Bug -> seed under which it was caught. */
 export const BUG_SEEDS_FILE = join(import.meta.dirname, "testdata", "bug-seeds.json");
 
+/** The one replica that may lose its memory is rebuilt instead. */
+const NO_DAMAGE = { bitFlip: 0, lostDisk: 0, oldDisk: 0 };
+
 /** Bugs that need something special to go wrong, mostly several things at once: more of it is drawn. */
 const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   // A connection lost while the first attempt waits in a queue.
@@ -49,8 +52,8 @@ const NEEDED_FAULTS: Partial<Record<Bug, Partial<FaultWeights>>> = {
   "ids-dropped-by-move": { slotMove: 20 },
   // Decided by two, and one of them away or slow when its slots are taken over.
   "votes-dropped-by-move": { slotMove: 20, partition: 6, slowLink: 6 },
-  // The third was away when a key was deleted, and one of the others is away when it is back.
-  "forgotten-by-two": { partition: 8, kill: 4 },
+  // Two forget a key that one of them, rebuilt, does not know to be there again, and the third is away.
+  "forgotten-by-two": { partition: 12, rebuild: 8, kill: 4, ...NO_DAMAGE },
   "forgotten-without-comparing": { partition: 8, kill: 4 },
   // The connection lost after a write, and its key deleted and forgotten before it is sent again.
   "forgotten-ids": { reset: 8, oneWay: 6, slowLink: 6 },

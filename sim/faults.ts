@@ -178,6 +178,8 @@ export class Nemesis {
   }
 
   #crashInSync(how: "kill" | "power", replica: number, lastsMs: number, looks: number): void {
+    // It would last beyond the end of all faults.
+    if (this.#isOver) return;
     const isBusy = this.#cluster.disks[replica]!.unsynced > 0;
     if (isBusy || looks === 0) this.#crashNow(how, replica, lastsMs);
     else this.#later(CRASH_LOOK_MS, () => this.#crashInSync(how, replica, lastsMs, looks - 1));

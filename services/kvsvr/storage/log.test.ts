@@ -103,6 +103,23 @@ test("S3: a flipped bit before a durable record is damage, not a torn end", asyn
   await expect(open()).rejects.toThrow(LogDamaged);
 });
 
+test("S3: any bit that flips in the very last group, behind which nothing is durable, is damage too", async () => {
+  const { log } = await open();
+  await write(log, "one", "two");
+  await log.close();
+  const bytes = readFileSync(segment());
+  const last = bytes.lastIndexOf(GROUP_BEGINNING);
+  for (let bit = 8 * last; bit < 8 * bytes.length; bit++) {
+    const flipped = Buffer.from(bytes);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    // A torn group may follow, which nobody was answered for.
+    for (const torn of ["", "half a record"]) {
+      writeFileSync(segment(), Buffer.concat([flipped, Buffer.from(torn)]));
+      await expect(open(), `bit ${bit}`).rejects.toThrow("one bit has flipped");
+    }
+  }
+});
+
 /** How each group begins. */
 const GROUP_BEGINNING = Buffer.from([0x7c, 0xc7, 0x1e, 0xe1]);
 /** So large that a segment is read in several pieces, and one group is larger than a piece. */
