@@ -7,6 +7,7 @@ import { KV_GROUPS } from "../services/platform/services.ts";
 import { RpcError } from "../services/svrkit/errors.ts";
 import type { Target } from "./block-arguments.ts";
 import { EXIT, Failure } from "./failure.ts";
+import { groupsThatHold, readShards } from "./kv/groups.ts";
 import type { Reach } from "./reach.ts";
 
 /** Any key: what counts is that the replica serves it, confirmed by another one. */
@@ -18,7 +19,8 @@ const PAUSE_MS = 100;
 
 /** Throws when blocking the target would leave out a replica that is needed. */
 export async function requireCaughtUp(reached: Reach, { campus, service }: Target): Promise<void> {
-  const all = reached.kvGroups.map((number) => KV_GROUPS[number - 1]!);
+  const holding = groupsThatHold(reached.kvGroups, await readShards(reached));
+  const all = holding.map((number) => KV_GROUPS[number - 1]!);
   const groups = all.filter((group) => service === "" || service === group);
   const others = reached.campuses.filter((name) => name !== campus);
   const asked = groups.flatMap((group) => others.map((name) => ({ group, campus: name })));

@@ -4,7 +4,8 @@ import { Replica } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { KV_GROUPS } from "../../services/platform/services.ts";
 import type { Callee } from "../../services/svrkit/client.ts";
 import { SLOTS } from "../../services/svrkit/failover/shards.ts";
-import { groupOf, type OperatorParts } from "../kv/store.ts";
+import { groupOf } from "../kv/groups.ts";
+import type { OperatorParts } from "../kv/store.ts";
 
 const TIMEOUT_MS = 5_000;
 const PAGE = 200;

@@ -19,7 +19,8 @@ import {
   readGroups,
   readManifest,
 } from "../kv/backup-files.ts";
-import { groupOf, type OperatorParts, withReplicas } from "../kv/store.ts";
+import { groupOf } from "../kv/groups.ts";
+import { type OperatorParts, withReplicas } from "../kv/store.ts";
 import { printJson } from "../output/json.ts";
 import { CONFIG_OPTIONS, readConfig } from "./up.ts";
 

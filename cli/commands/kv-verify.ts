@@ -4,10 +4,10 @@ import type { CommandDefinition } from "../command.ts";
 import { complain, EXIT, type ExitCode } from "../failure.ts";
 import type { Notation } from "../kv/bytes.ts";
 import { bytesJson } from "../kv/bytes.ts";
+import { groupOf } from "../kv/groups.ts";
 import type { Answer } from "../kv/plan/standing.ts";
 import {
   describeKey,
-  groupOf,
   keyspaceName,
   notationOf,
   type OperatorParts,

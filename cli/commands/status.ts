@@ -4,16 +4,14 @@ import { Replica } from "../../protos/gen/tricampus/kv/v1/replica_codec.ts";
 import { Router } from "../../protos/gen/tricampus/router/v1/router_codec.ts";
 import type { StatusReply } from "../../protos/gen/tricampus/svrkit/v1/process_codec.ts";
 import { ControlTable, type ShownBlock } from "../../services/control/client.ts";
-import { SlotsClient } from "../../services/control/slots-client.ts";
 import type { CampusReport } from "../../services/platform/campus.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { KV_GROUPS } from "../../services/platform/services.ts";
 import type { Callee } from "../../services/svrkit/client.ts";
-import { Shards } from "../../services/svrkit/failover/shards.ts";
 import type { CommandCall, CommandDefinition } from "../command.ts";
 import { Inspector, reach, requirePlatform } from "../connect.ts";
 import { complain, EXIT, Failure } from "../failure.ts";
-import { groupOf } from "../kv/store.ts";
+import { groupOf, groupsThatHold, readShards } from "../kv/groups.ts";
 import { printJson } from "../output/json.ts";
 import { formatTable } from "../output/table.ts";
 import type { Reach } from "../reach.ts";
@@ -212,14 +210,9 @@ function sumOf(one: number | null, other: number | null): number | null {
 
 /** Group by group, those that each serves. */
 async function countAllRegistered(reached: Reach): Promise<number | null> {
-  const { kvGroups } = reached;
-  const shards = new Shards();
-  if (kvGroups.length > 1) {
-    const known = await new SlotsClient(reached.callee("kvsvr")).shards();
-    shards.set(known.shards, known.move);
-  }
+  const shards = await readShards(reached);
   let registered = 0;
-  for (const group of kvGroups) {
+  for (const group of groupsThatHold(reached.kvGroups, shards)) {
     const isServed = (key: Key) => groupOf(shards, key) === group;
     const kvsvr = reached.callee(KV_GROUPS[group - 1]!);
     const count = await countRegistered(kvsvr, isServed);

@@ -12,7 +12,8 @@ import { KV_GROUPS } from "../../services/platform/services.ts";
 import { rest } from "../../services/svrkit/rest.ts";
 import { whyNotServing } from "../caught-up.ts";
 import { EXIT, Failure } from "../failure.ts";
-import { groupOf, keyspaceName, type OperatorParts } from "./store.ts";
+import { groupOf } from "./groups.ts";
+import { keyspaceName, type OperatorParts } from "./store.ts";
 
 const POLL_MS = 100;
 

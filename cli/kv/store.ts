@@ -5,17 +5,18 @@
  */
 import { type Key, Keyspace } from "../../protos/gen/tricampus/kv/v1/kv_codec.ts";
 import { SlotsClient } from "../../services/control/slots-client.ts";
-import { KvClient, slotOf } from "../../services/kvsvr/client.ts";
+import { KvClient } from "../../services/kvsvr/client.ts";
 import { ReplicasClient } from "../../services/kvsvr/replicas-client.ts";
 import type { Platform } from "../../services/platform/platform.ts";
 import { KV_GROUPS, type ServiceName } from "../../services/platform/services.ts";
 import { RpcError } from "../../services/svrkit/errors.ts";
-import { FIRST_GROUP, Shards } from "../../services/svrkit/failover/shards.ts";
+import type { Shards } from "../../services/svrkit/failover/shards.ts";
 import type { CommandCall } from "../command.ts";
 import { reach, requireRunning } from "../connect.ts";
 import { EXIT, Failure } from "../failure.ts";
 import type { Reach } from "../reach.ts";
 import { type Notation, parseBytes, showBytes } from "./bytes.ts";
+import { groupsThatHold, readShards } from "./groups.ts";
 
 const KEYSPACES: ReadonlyMap<string, number> = new Map(
   Object.entries(Keyspace)
@@ -71,11 +72,6 @@ export interface OperatorParts {
   readonly slots: SlotsClient;
 }
 
-/** The group that serves a key, as far as is known here. */
-export function groupOf(shards: Shards, { keyspace, key }: Key): number {
-  return shards.isWhole ? FIRST_GROUP : shards.groupOf(keyspace, slotOf(key));
-}
-
 /** The platform of this machine, for what only its supervisors can do. */
 export function requireHere({ platform }: OperatorParts, instead: string): Platform {
   if (platform !== undefined) return platform;
@@ -91,19 +87,15 @@ export async function withReplicas<T>(
   const platform = isHere ? await requireRunning(call.dataDir) : undefined;
   const inspector = await reach(call);
   try {
-    const { kvGroups } = inspector;
     const slots = new SlotsClient(inspector.callee("kvsvr"));
-    const shards = new Shards();
+    const shards = await readShards(inspector);
     const follow = async () => {
       const known = await slots.shards();
       shards.set(known.shards, known.move);
     };
     shards.refresh = () => follow().catch(() => {}); // what was known stays
-    if (kvGroups.length > 1) await follow();
     const callee = (service: string) => inspector.callee(service as ServiceName);
-    const holding = new Set([FIRST_GROUP, ...shards.all.map(({ group }) => group)]);
-    const isHolding = (group: number) => holding.has(group) || shards.move !== 0;
-    const groups = kvGroups.filter(isHolding).map((group) => {
+    const groups = groupsThatHold(inspector.kvGroups, shards).map((group) => {
       const service = KV_GROUPS[group - 1]!;
       return { group, replicas: new ReplicasClient(inspector.callee(service)) };
     });
