@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # Most of a short process is compiling: those of tests, tools and platforms keep what they compiled.
 export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/tricampus
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status demo test test-containers e2e e2e-kind e2e-processes e2e-browser image check gen fmt bench-echo bench-overload bench-monitors bench-kv bench-table bench-catch-up \
+.PHONY: help up down clean status demo test test-containers e2e e2e-kind e2e-kind-all e2e-processes e2e-browser image check gen fmt bench-echo bench-overload bench-monitors bench-kv bench-table bench-catch-up \
   bench-start bench-large-data bench-operator bench-sync bench-crash-loop sim sim-messages sim-long sim-bugs torture
 
 help: ## list the targets
@@ -34,6 +34,9 @@ e2e: e2e-kind e2e-processes ## run the tests that take minutes: in a kind cluste
 
 e2e-kind: node_modules/.stamp ## run those in a kind cluster of three zones; KEEP=1 keeps it. Needs docker, kind, kubectl, helm
 	@vitest run --config e2e/kind/vitest.config.ts
+
+e2e-kind-all: node_modules/.stamp ## the same with what takes longer: a second KV group, and NATS and Redis beside the services
+	@LONGER=1 vitest run --config e2e/kind/vitest.config.ts
 
 e2e-processes: node_modules/.stamp ## run those of whole platforms on this machine: faults, blocks, torture, an upgrade
 	@vitest run --config e2e/vitest.config.ts
