@@ -29,6 +29,6 @@ RUN node --v8-pool-size=1 --max-semi-space-size=32 services/platform/pod/warm-up
 # The entry as well: one file whose types are still to be stripped brings the whole tool for that into memory. Without
 # a campus it ends before it does anything.
 RUN node --v8-pool-size=1 --max-semi-space-size=32 services/platform/pod/main.ts 2>&1 | grep -qx "TRICAMPUS_CAMPUS and POD_NAME must be set"
-RUN node --v8-pool-size=1 --max-semi-space-size=8 --heap-growing-percent=50 operator/warm-up.ts
+RUN node --v8-pool-size=1 --optimize-for-size --max-semi-space-size=4 --heap-growing-percent=20 operator/warm-up.ts
 ENTRYPOINT ["node", "--v8-pool-size=1", "--max-semi-space-size=32"]
 CMD ["services/platform/pod/main.ts"]

@@ -24,7 +24,11 @@ const groups = Number(values.groups);
 const dataCenters = Math.ceil(groups / GROUPS_EACH);
 
 const start = (name: string, args: readonly string[], flags: readonly string[] = []) =>
-  fork(join(import.meta.dirname, "operator", name), args, { execArgv: [...flags] });
+  fork(join(import.meta.dirname, "operator", name), args, {
+    execArgv: [...flags],
+    // As in the operator's pod.
+    env: { ...process.env, MALLOC_ARENA_MAX: "1" },
+  });
 const message = <T>(child: ChildProcess) =>
   new Promise<T>((resolve, reject) => {
     const ended = (code: number | null) => reject(new Error(`a process ended early (${code})`));
@@ -70,7 +74,12 @@ async function idleHour(operator: ChildProcess): Promise<void> {
 }
 
 // As in its pod (charts/tricampus/templates/operator.yaml), and with what the image has compiled.
-const FLAGS = ["--v8-pool-size=1", "--max-semi-space-size=8", "--heap-growing-percent=50"];
+const FLAGS = [
+  "--v8-pool-size=1",
+  "--optimize-for-size",
+  "--max-semi-space-size=4",
+  "--heap-growing-percent=20",
+];
 const cache = mkdtempSync(join(tmpdir(), "tricampus-bench-operator-"));
 process.env.NODE_COMPILE_CACHE = cache;
 await once(start("../../operator/warm-up.ts", [], FLAGS), "exit");
