@@ -4,7 +4,7 @@
  *
  *   node bench/operator.ts [--groups 10000]
  */
-import { type ChildProcess, fork } from "node:child_process";
+import { type ChildProcess, type ForkOptions, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,12 +23,8 @@ const { values } = parseArgs({ options: { groups: { type: "string", default: "10
 const groups = Number(values.groups);
 const dataCenters = Math.ceil(groups / GROUPS_EACH);
 
-const start = (name: string, args: readonly string[], flags: readonly string[] = []) =>
-  fork(join(import.meta.dirname, "operator", name), args, {
-    execArgv: [...flags],
-    // As in the operator's pod.
-    env: { ...process.env, MALLOC_ARENA_MAX: "1" },
-  });
+const start = (name: string, args: readonly string[], as: ForkOptions = { execArgv: [] }) =>
+  fork(join(import.meta.dirname, "operator", name), args, as);
 const message = <T>(child: ChildProcess) =>
   new Promise<T>((resolve, reject) => {
     const ended = (code: number | null) => reject(new Error(`a process ended early (${code})`));
@@ -82,12 +78,13 @@ const FLAGS = [
 ];
 const cache = mkdtempSync(join(tmpdir(), "tricampus-bench-operator-"));
 process.env.NODE_COMPILE_CACHE = cache;
-await once(start("../../operator/warm-up.ts", [], FLAGS), "exit");
-await once(start("operator-process.ts", [], FLAGS), "exit");
+const IN_POD = { execArgv: FLAGS, env: { ...process.env, MALLOC_ARENA_MAX: "1" } };
+await once(start("../../operator/warm-up.ts", [], IN_POD), "exit");
+await once(start("operator-process.ts", [], IN_POD), "exit");
 const double = start("double-process.ts", [String(dataCenters), String(GROUPS_EACH)]);
 const url = await message<string>(double);
 const startedMs = performance.now();
-const operator = start("operator-process.ts", [url], FLAGS);
+const operator = start("operator-process.ts", [url], IN_POD);
 try {
   const convergedMs = (await settled(double, operator)) - startedMs;
   const there = await ask<DoubleCounts>(double, { ask: "counts" });
